@@ -1,0 +1,53 @@
+# Every path is relative: a checkout may lie in a folder with spaces in its name, which make cannot quote.
+
+PYTHON ?= python3
+RUN = .venv/bin/python -m
+PIP = $(RUN) pip --quiet --quiet --disable-pip-version-check --no-input
+
+.PHONY: help setup demo test check bench clean
+
+help:
+	@echo "make demo    fill the sample pictures offline, with the embedded provider"
+	@echo "make test    run the tests"
+	@echo "make check   formatting, lint and types"
+	@echo "make bench   measure"
+	@echo "make setup   only make .venv, with all that development needs"
+	@echo "make clean   remove .venv, caches and offline batches"
+
+setup: .venv/.developing
+
+demo: .venv/.installed
+	@.venv/bin/batchfill run jobs/demo.csv --local --yes
+	@echo "The pictures are in jobs/demo.local.batch/outputs"
+
+test: .venv/.developing
+	@$(RUN) pytest
+
+check: .venv/.developing
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+
+bench: .venv/.developing
+	@.venv/bin/python tests/bench/run.py
+
+# Only offline batches: jobs/*.batch without "local" may hold pictures that were paid for.
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .pytest_cache build dist jobs/*.local.batch
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What running takes; the tools of development come on top of it only where a target needs them.
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "batchfill needs Python 3.11 or newer as $(PYTHON), and found: $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Install one, or name it: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up .venv (once; a minute or so)"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "Python could not make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(PIP) install --editable .
+	@touch $@
+
+.venv/.developing: .venv/.installed
+	@echo "Adding the tools of development to .venv (once)"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m batchfill`."""
+
+from batchfill.cli import main
+
+main()

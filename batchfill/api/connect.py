@@ -1,0 +1,78 @@
+"""Opening and closing what a run needs to talk to one provider."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from batchfill.api.addresses import is_public
+from batchfill.api.client import Service
+from batchfill.api.clients import client_over
+from batchfill.api.outputs import Outputs
+from batchfill.api.pace import Pace
+from batchfill.api.proxies import Proxies
+from batchfill.api.transport import Transport
+from batchfill.settings import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from batchfill.values import Token
+
+_LOOKUP = 10.0
+
+
+@asynccontextmanager
+async def connect(
+    base: str,
+    token: Token,
+    *,
+    reads_per_minute: float,
+    answer_timeout: float,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[tuple[Service, Outputs]]:
+    """Open the provider at *base* and the way to its outputs; close both at the end.
+
+    With *transport* everything goes through it, and it stays open. Raises UsageError when the environment
+    names a proxy for *base* that cannot be used.
+    """
+    proxy = Proxies().proxy_for(base)
+    near = await _is_near(base, resolve=transport is None and proxy is None)
+    loopback = is_loopback(urlsplit(base).hostname or "")
+    async with AsyncExitStack() as stack:
+        calls = client_over(transport or _opened(stack, public_only=False))
+        fetches = client_over(transport or _opened(stack, public_only=not near))
+        reads = Pace(reads_per_minute)
+        service = Service(base, token, http=calls, reads=reads, answer_timeout=answer_timeout)
+        yield service, Outputs(fetches, allow_private=near, allow_http=loopback)
+
+
+def _opened(stack: AsyncExitStack, *, public_only: bool) -> Transport:
+    transport = Transport(public_only=public_only)
+    stack.push_async_callback(transport.aclose)
+    return transport
+
+
+async def _is_near(base: str, *, resolve: bool) -> bool:
+    """Whether *base* is on this machine or in a private network, as far as can be found out."""
+    host = urlsplit(base).hostname or ""
+    if is_loopback(host):
+        return True
+    try:
+        return not is_public(host)
+    except ValueError:
+        return resolve and await _has_private_address(host)
+
+
+async def _has_private_address(host: str) -> bool:
+    try:
+        async with asyncio.timeout(_LOOKUP):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return any(not is_public(str(address[4][0])) for address in found)

@@ -1,0 +1,142 @@
+"""The line to the user's base: the only place that knows the token's header."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+
+from batchfill.api.clock import ServiceClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from batchfill.values import Token
+
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes of an answer, decoded."""
+
+CONNECT = 30.0
+SLOWEST_UPLOAD = 50_000
+"""Bytes a second below which an upload is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One whole answer."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes = field(repr=False)
+    """Not shown: a service may send back what it was sent, the token's header included."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+
+class Line:
+    """Asks the service at one base: each request once, with the token, to that base only."""
+
+    def __init__(
+        self,
+        base: str,
+        token: Token,
+        *,
+        http: httpx.AsyncClient,
+        answer_timeout: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """*answer_timeout*: seconds of silence after a request; *clock*: ours, in seconds since the epoch."""
+        self.base = base.rstrip("/")
+        self.token = token
+        self.clock = ServiceClock()
+        self.requests = 0
+        self._http = http
+        self._auth = _Bearer(token)
+        self._answer_timeout = answer_timeout
+        self._now = clock
+
+    async def ask(self, method: str, path: str, **given: Any) -> Answer:
+        """Send one request to *path* below the base and return the answer.
+
+        *given* goes to httpx as it is (content, files, headers, params). Raises httpx.RequestError, whose
+        kind says whether the request can have been taken (see Transport).
+        """
+        request = self._http.build_request(method, f"{self.base}{path}", **given)
+        timeout = timeout_for(int(request.headers.get("content-length", 0)), self._answer_timeout)
+        request.extensions["timeout"] = timeout.as_dict()
+        try:
+            with anyio.fail_after(_whole(timeout)):
+                return await self._exchange(request)
+        except TimeoutError as error:
+            message = f"no whole answer within {_whole(timeout):.0f} s"
+            raise httpx.ReadTimeout(message, request=request) from error
+
+    async def open(self, url: str) -> httpx.Response:
+        """Ask for *url*, which the caller has found to be of the base's own origin; its body is unread."""
+        request = self._http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
+        request.extensions["timeout"] = timeout_for(0, self._answer_timeout).as_dict()
+        return await self._send(request)
+
+    async def _exchange(self, request: httpx.Request) -> Answer:
+        asked_at = self._now()
+        response = await self._send(request)
+        try:
+            self.clock.learn(response.headers.get("date"), asked_at=asked_at, answered_at=self._now())
+            return Answer(response.status_code, response.headers, await _body(response))
+        finally:
+            await response.aclose()
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        return await self._http.send(request, stream=True, auth=self._auth, follow_redirects=False)
+
+
+class _Bearer(httpx.Auth):
+    """Puts the token into a request at the last moment."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        yield request
+
+
+def timeout_for(size: int, answer_timeout: float) -> httpx.Timeout:
+    """Return the time-outs of a request with a body of *size* bytes."""
+    return httpx.Timeout(
+        connect=CONNECT, pool=CONNECT, write=30.0 + size / SLOWEST_UPLOAD, read=answer_timeout
+    )
+
+
+def _whole(timeout: httpx.Timeout) -> float:
+    # Longer than the parts in their order, so that a part's time-out, which says more, comes first.
+    parts: Mapping[str, float | None] = timeout.as_dict()
+    return sum(part or 0.0 for part in parts.values()) + 30.0
+
+
+async def _body(response: httpx.Response) -> bytes:
+    try:
+        return await _bounded(response)
+    except httpx.RequestError:
+        if response.is_success:
+            raise
+        # A refusal is one by its status, with or without its words.
+        return b""
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    pieces, size = [], 0
+    async for piece in response.aiter_bytes():
+        pieces.append(piece)
+        size += len(piece)
+        if size > LONGEST_ANSWER:
+            message = f"the answer is longer than {LONGEST_ANSWER // 2**20} MiB"
+            raise httpx.RemoteProtocolError(message, request=response.request)
+    return b"".join(pieces)

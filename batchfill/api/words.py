@@ -1,0 +1,101 @@
+"""What a service says in an answer's body, cut down to one harmless line."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchfill.values import Token
+
+LONGEST = 300
+"""Characters of a body's text that are shown."""
+
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_UNSEEN = re.compile(r"<(script|style)\b.*?(</\1\s*>|$)|<[^>]*>?", re.IGNORECASE | re.DOTALL)
+_KEYS = ("detail", "error", "message", "title", "msg", "description")
+_READ = 64 * 1024
+
+
+def parse(body: bytes) -> Any:
+    """Return *body* as JSON. Raises ValueError, whatever the bytes are."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply") from None
+
+
+def is_html(body: bytes) -> bool:
+    """Whether *body* is a page for a person where a program's answer was expected."""
+    return body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def words_of_body(body: bytes, token: Token | None = None) -> str:
+    """Return what *body* says in at most LONGEST characters, without *token*; empty when it says nothing."""
+    try:
+        said = words_of(parse(body))
+    except ValueError:
+        said = _text_of(body[:_READ].decode("utf-8", "replace"))
+    return tidy(said, token)
+
+
+def words_of(value: Any) -> str:
+    """Return what a JSON value says: its invalid fields, else its detail, error, message or title."""
+    if isinstance(value, dict):
+        fields = "; ".join(_fields(value.get("invalid_fields")))
+        return fields or _first_said(value)
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_item(item) for item in value[:20])))
+    return value if isinstance(value, str) else ""
+
+
+def tidy(text: str, token: Token | None = None, *, longest: int = LONGEST) -> str:
+    """Return *text* on one line, printable, without *token*, at most *longest* characters."""
+    if token is not None and token.reveal():
+        text = text.replace(token.reveal(), "…")
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[:_READ]).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _first_said(value: dict[str, Any]) -> str:
+    said = next(filter(None, (_nested(value.get(key)) for key in _KEYS)), "")
+    code = value.get("code")
+    if said and isinstance(code, str) and code and code not in said:
+        return f"{said} (code: {code})"
+    return said
+
+
+def _nested(value: Any) -> str:
+    # One level and a list's items: an answer that hides its words deeper is not read to its end.
+    if isinstance(value, dict):
+        inner = {key: item for key, item in value.items() if isinstance(item, str)}
+        return _first_said(inner)
+    return words_of(value)
+
+
+def _fields(value: Any) -> Iterator[str]:
+    for item in value[:20] if isinstance(value, list) else ():
+        if isinstance(item, dict):
+            name = str(item.get("field") or "").removeprefix("input.")
+            said = _nested(item.get("description")) or _nested(item.get("message"))
+            yield said if said.startswith(name) else ": ".join(filter(None, (name, said)))
+
+
+def _item(item: Any) -> str:
+    """Say one item of a list; `{"loc": ["body", "input", "seed"], "msg": …}` is what Cog answers."""
+    if not isinstance(item, dict):
+        return item if isinstance(item, str) else ""
+    place = item.get("loc")
+    name = str(place[-1]) if isinstance(place, list) and place else ""
+    return ": ".join(filter(None, (name, _nested(item))))
+
+
+def _text_of(page: str) -> str:
+    if "<" not in page:
+        return page
+    title = _TITLE.search(page)
+    return unescape(title[1] if title and title[1].strip() else _UNSEEN.sub(" ", page))

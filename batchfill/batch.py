@@ -1,0 +1,338 @@
+"""A batch: what the command line and Python programs both use."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import anyio
+
+from batchfill.errors import LedgerError, UsageError
+from batchfill.ledger.reader import open_reader
+from batchfill.readers import FLUX_FILL_DEV
+from batchfill.run import inbox, lock, results
+from batchfill.settings import REPLICATE, Settings, folder_of, resolve
+from batchfill.values import RowState, Status, Summary, Token
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+    from batchfill.catalog import Model
+    from batchfill.manifest import Manifest, Pairing
+    from batchfill.run.session import Session
+    from batchfill.values import CheckReport, Plan, Result, Watcher
+
+LEDGER = "ledger.sqlite"
+RESULTS = "results.csv"
+PROVIDER = "provider"
+"""Folder of the embedded provider's own memory, so that an interrupted rehearsal resumes too."""
+
+CURRENCY = "USD"
+
+MISSING = (
+    "no token for {base}: set BATCHFILL_TOKEN{other} to your API token, "
+    "or rehearse offline and free of charge with --local"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A manifest and its folder. Open one with `Batch.open`."""
+
+    manifest: Path
+    flags: Mapping[str, Any]
+    environ: Mapping[str, str]
+
+    @classmethod
+    def open(cls, manifest: str | Path, *, environ: Mapping[str, str] | None = None, **flags: Any) -> Batch:
+        """Return the batch of *manifest*; *flags* are those of `batchfill run`, with underscores.
+
+        Nothing is read or written yet. `set` and `column` are mappings; `retry` is text (`"failed,expired"`);
+        *environ* replaces the environment, where the token and the base are looked for.
+        """
+        return cls(Path(manifest), flags, dict(os.environ) if environ is None else environ)
+
+    @property
+    def folder(self) -> Path:
+        """The batch folder: `night.batch` beside `night.csv`, unless `out` names another."""
+        return folder_of(self.manifest, self.flags)
+
+    async def check(self, *, online: bool = False, outputs: bool = False) -> CheckReport:
+        """Find out everything that can be known before paying; without *online*, without network.
+
+        *outputs* compares the files with the ledger. Raises UsageError, ServiceRefused.
+        """
+        from batchfill.run import checking
+
+        manifest, settings = self._resolved()
+        notes: list[str] = []
+        if online:
+            settings = _with_token(settings)
+            async with self._provider(settings) as (base, settings):
+                notes += await checking.ask_provider(base, settings)
+        if outputs:
+            with open_reader(self.folder / LEDGER) as reader:
+                notes += checking.compare_outputs(self.folder, reader.collected())
+        model = _model(settings)
+        ledger = self.folder / LEDGER
+        return await checking.check(
+            manifest, model, settings, ledger, warnings=_model_warnings(model), notes=notes
+        )
+
+    async def run(
+        self,
+        *,
+        watch: Watcher | None = None,
+        confirm: Callable[[Plan], bool] = lambda plan: True,
+        obey_signals: bool = False,
+    ) -> Summary:
+        """Run the batch, or go on with it, until nothing is left to do or something stops it.
+
+        *watch* is told what happens; *confirm* is asked before the first payment; with *obey_signals*
+        Ctrl-C stops the run in its three stages. Raises UsageError when nothing was done, ServiceRefused when
+        the service refused the token at once.
+        """
+        manifest, settings = self._resolved()
+        _refuse_cap_without_price(settings, _model(settings))
+        async with self._session(settings, watch, obey_signals=obey_signals) as session:
+            await session.run(manifest, confirm)
+        return self._summary(session)
+
+    async def cancel(self, *, watch: Watcher | None = None, obey_signals: bool = False) -> Summary:
+        """Recover lost answers, cancel what runs at the service, collect what succeeded all the same.
+
+        Raises UsageError while another process runs the batch; `request` reaches that one.
+        """
+        _, settings = self._resolved()
+        if not (self.folder / LEDGER).exists():
+            raise LedgerError(f"{self.folder}: no ledger here yet, so nothing of this batch runs")
+        async with self._session(settings, watch, obey_signals=obey_signals) as session:
+            await session.cancel()
+        return self._summary(session)
+
+    def stop(self) -> bool:
+        """Ask a running batch to stop as the first Ctrl-C does; False when none runs."""
+        return self._request(inbox.Request.STOP)
+
+    def ask_to_cancel(self) -> bool:
+        """Ask a running batch to cancel what runs at the service; False when none runs."""
+        return self._request(inbox.Request.CANCEL)
+
+    async def wait_until_idle(self) -> None:
+        """Return once no process works on the batch."""
+        # A lock tells nobody when it is let go; to ask costs one system call.
+        while self.is_running():
+            await anyio.sleep(0.2)
+
+    def still_running(self) -> int:
+        """Return how many predictions may still run at the service, as far as the ledger knows."""
+        status = self.status()
+        states = (RowState.RUNNING, RowState.SUBMITTING)
+        return sum(counts.get(state, 0) for counts in (status.counts, status.gone) for state in states)
+
+    def in_doubt(self) -> int:
+        """Return how many rows may have been made and paid for without our knowing."""
+        status = self.status()
+        return status.counts[RowState.IN_DOUBT] + status.gone.get(RowState.IN_DOUBT, 0)
+
+    def is_running(self) -> bool:
+        """Whether some process works on the batch."""
+        return lock.is_held(self.folder)
+
+    def status(self) -> Status:
+        """Return where the batch stands, whether or not it is running. Raises LedgerError without a ledger."""
+        with open_reader(self.folder / LEDGER) as reader:
+            facts = reader.facts()
+            cap = facts.get("max_cost")
+            return Status(
+                manifest=facts.get("manifest", self.manifest.name),
+                model=facts.get("model", ""),
+                base=facts.get("base", ""),
+                running=self.is_running(),
+                counts=reader.counts(),
+                gone=reader.counts(gone=True),
+                cost=reader.cost(None if cap is None else int(cap), CURRENCY),
+                started_at=_time(facts.get("started_at")),
+                updated_at=_time(facts.get("updated_at")),
+                stopped_because=facts.get("stopped_because"),
+                reasons=reader.reasons(),
+                doubts=reader.doubts(),
+            )
+
+    def results(self) -> Iterator[Result]:
+        """Yield one result a row of the manifest, in its order. Raises LedgerError without a ledger."""
+        with open_reader(self.folder / LEDGER) as reader:
+            yield from reader.results()
+
+    def write_results(self, stream: TextIO, *, kind: str = "csv", bom: bool = False) -> None:
+        """Write `results` to *stream* as `csv` or `jsonl`. *bom*: the mark by which Excel knows UTF-8."""
+        if kind == "jsonl":
+            results.write_jsonl(self.results(), stream)
+            return
+        with open_reader(self.folder / LEDGER) as reader:
+            extra = reader.extra_columns()
+        results.write_csv(self.results(), stream, extra=extra, bom=bom)
+
+    def _keep_results(self) -> None:
+        """Write `results.csv` beside the outputs, whole or not at all."""
+        unfinished = self.folder / f"{RESULTS}.tmp"
+        with unfinished.open("w", encoding="utf-8", newline="") as stream:
+            self.write_results(stream, bom=True)
+        unfinished.replace(self.folder / RESULTS)
+
+    def _request(self, request: inbox.Request) -> bool:
+        if not self.is_running():
+            return False
+        inbox.post(self.folder, request)
+        return True
+
+    def _resolved(self) -> tuple[Manifest, Settings]:
+        from batchfill.manifest import open_manifest
+
+        manifest = open_manifest(self.manifest, encoding=self.flags.get("encoding"))
+        settings = resolve(
+            self.manifest,
+            self.flags,
+            head=manifest.settings,
+            defaults=manifest.defaults,
+            column=manifest.column,
+            facts=self._facts(),
+            environ=self.environ,
+        )
+        return manifest, settings
+
+    def _facts(self) -> dict[str, str]:
+        ledger = self.folder / LEDGER
+        if not ledger.exists():
+            return {}
+        with open_reader(ledger) as reader:
+            return reader.facts()
+
+    @asynccontextmanager
+    async def _session(
+        self, settings: Settings, watch: Watcher | None, *, obey_signals: bool
+    ) -> AsyncIterator[Session]:
+        from batchfill.run.session import Session
+        from batchfill.run.signals import obey
+
+        settings = _with_token(settings)
+        async with self._provider(settings) as (base, settings), anyio.create_task_group() as tasks:
+            session = Session(settings=settings, model=_model(settings), base=base, watcher=watch)
+            if obey_signals:
+                tasks.start_soon(obey, session.stopping, watch, session.clock)
+            yield session
+            tasks.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _provider(self, settings: Settings) -> AsyncIterator[tuple[str, Settings]]:
+        """Give the address to talk to, with the embedded provider behind it for a local run."""
+        if not settings.local:
+            yield settings.base, settings
+            return
+        from batchfill.local.provider import Provider
+
+        # A token of its own: the user's has no business at a rehearsal.
+        token = secrets.token_hex(16)
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        provider = Provider(settings.folder / PROVIDER, token=token, latency=settings.latency or 0.0)
+        await provider.start()
+        try:
+            yield provider.base, replace(settings, token=Token(token))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await provider.stop()
+
+    def _summary(self, session: Session) -> Summary:
+        from batchfill.run.ending import exit_code
+
+        status, ended = self.status(), session.ended
+        assert ended is not None
+        self._keep_results()
+        return Summary(
+            exit_code=exit_code(status.counts, status.gone, session.stopping, skipped=session.skipped),
+            counts=status.counts,
+            gone=status.gone,
+            cost=status.cost,
+            reasons=status.reasons,
+            doubts=status.doubts,
+            stopped_because=session.stopping.because,
+            folder=str(self.folder),
+            submitted_now=ended.submitted,
+            finished_now=ended.finished,
+            elapsed=ended.elapsed,
+            requests=session.requests,
+            skipped=session.skipped,
+        )
+
+
+def init_manifest(path: Path) -> None:
+    """Write a commented manifest to *path*. Raises UsageError when there is something already."""
+    from batchfill.catalog import find, unchecked
+    from batchfill.manifest import write_template
+
+    write_template(path, find(FLUX_FILL_DEV) or unchecked(FLUX_FILL_DEV))
+
+
+def pair_folders(images: Path, masks: Path, target: Path | TextIO, *, prompt: str = "") -> Pairing:
+    """Make a CSV manifest of two folders, matched by stem; return what matched and what stayed alone.
+
+    Raises UsageError when a folder cannot be read, nothing matches, or *target* exists already.
+    """
+    from batchfill.manifest import pair, write_pairs
+
+    pairing = pair(images, masks)
+    write_pairs(pairing, target, prompt=prompt)
+    return pairing
+
+
+async def serve_provider(folder: Path, *, on_ready: Callable[[str], None], **options: Any) -> None:
+    """Run the embedded provider by itself, until cancelled; *options* are those of `local.serve.serve`."""
+    from batchfill.local.serve import serve
+
+    await serve(folder, on_ready=on_ready, **options)
+
+
+def run(manifest: str | Path, **flags: Any) -> Summary:
+    """Run *manifest* from a program that is not asynchronous; *flags* as in `Batch.open`."""
+    return anyio.run(Batch.open(manifest, **flags).run)
+
+
+def _with_token(settings: Settings) -> Settings:
+    if settings.token is None and not settings.local:
+        other = " (or REPLICATE_API_TOKEN)" if settings.base == REPLICATE else ""
+        raise UsageError(MISSING.format(base=settings.base, other=other))
+    return settings
+
+
+def _model(settings: Settings) -> Model:
+    """Return what is known of the model, at the price that holds for this provider."""
+    from batchfill.catalog import find, from_schema, unchecked
+
+    if settings.model_schema is not None:
+        model = from_schema(settings.model, settings.model_schema)
+    else:
+        model = find(settings.model) or unchecked(settings.model)
+    if settings.price is not None:
+        return replace(model, price=settings.price)
+    # The catalog's prices are Replicate's; a gateway sets its own.
+    return model if settings.base == REPLICATE or settings.local else replace(model, price=None)
+
+
+def _model_warnings(model: Model) -> list[str]:
+    return [] if model.checked else [f"{model.name} is not in the catalog: its inputs are not checked"]
+
+
+def _refuse_cap_without_price(settings: Settings, model: Model) -> None:
+    if settings.max_cost is not None and model.price is None:
+        raise UsageError(
+            f"--max-cost needs to know what a picture of {model.name} costs at {settings.base}: "
+            "give `price: 0.04` in a YAML manifest, or leave --max-cost out"
+        )
+
+
+def _time(text: str | None) -> float | None:
+    return None if text is None else float(text)

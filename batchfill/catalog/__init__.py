@@ -1,0 +1,23 @@
+"""What a model accepts, costs and returns."""
+
+from batchfill.catalog.field import Field, FieldType, either, guess, hint, shown
+from batchfill.catalog.model import Model
+from batchfill.catalog.schema import from_schema
+from batchfill.catalog.shipped import find, shipped, unchecked
+from batchfill.catalog.size import Size, SizeRule
+
+__all__ = [
+    "Field",
+    "FieldType",
+    "Model",
+    "Size",
+    "SizeRule",
+    "either",
+    "find",
+    "from_schema",
+    "guess",
+    "hint",
+    "shipped",
+    "shown",
+    "unchecked",
+]

@@ -1,0 +1,172 @@
+"""One input of a model, and how the text of a cell becomes its value."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from batchfill.values import Input
+
+SHOWN = 60
+"""Characters of a wrong value that a message repeats."""
+
+_INTEGER = re.compile(r"[+-]?\d{1,18}(\.0*)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_PLAIN_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})\.\d{1,18}", re.ASCII)
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class FieldType(StrEnum):
+    """The JSON type that the service expects; a file is a string in JSON and an address in a cell."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One input of a model, as the service documents it."""
+
+    name: str
+    type: FieldType
+    required: bool = False
+    """By the service; see Model.needed for what a row must give."""
+    default: Input | None = None
+    """What the service takes when nothing is given; never sent by us."""
+    minimum: int | float | None = None
+    """Inclusive, as the maximum."""
+    maximum: int | float | None = None
+    choices: tuple[Input, ...] = ()
+    """All the values allowed; empty when anything of the type is."""
+    description: str = ""
+
+    def read(self, text: str) -> Input:
+        """Return the value that *text* stands for.
+
+        Whole numbers are int whatever they look like (`30`, `30.0`), so that they are the same JSON.
+        Strings are kept to the letter; everything else may have spaces around it. Raises ValueError:
+        `guidance must be between 0 and 100, not 1000`.
+        """
+        if self.choices:
+            return self._choose(text)
+        value = self._typed(text)
+        if not isinstance(value, str) and not self._within(value):
+            raise ValueError(f"{self.name} must be {self._range()}, not {_shortened(text.strip())}")
+        return value
+
+    def _typed(self, text: str) -> Input:
+        try:
+            return _READERS[self.type](text)
+        except ValueError as error:
+            raise ValueError(f"{self.name} must be {error}, not {shown(text.strip())}") from None
+
+    def _within(self, value: float) -> bool:
+        return (self.minimum is None or value >= self.minimum) and (
+            self.maximum is None or value <= self.maximum
+        )
+
+    def _range(self) -> str:
+        if self.minimum is None:
+            return f"at most {self.maximum}"
+        if self.maximum is None:
+            return f"at least {self.minimum}"
+        return f"between {self.minimum} and {self.maximum}"
+
+    def _choose(self, text: str) -> Input:
+        word = text.strip()
+        matching = [choice for choice in self.choices if str(choice) == word]
+        # Spreadsheets turn the choice "1" into 1.0 and "0.25" into 0.250.
+        matching = matching or [choice for choice in self.choices if _same_number(str(choice), word)]
+        if len(matching) == 1:
+            return matching[0]
+        words = [str(choice) for choice in self.choices]
+        raise ValueError(f"{self.name} must be {either(words)}, not {shown(word)}{hint(word, words)}")
+
+
+def guess(text: str) -> Input:
+    """Return the likeliest JSON value of *text* for an input that nobody has described.
+
+    Only what JSON itself would write is taken for a number or a boolean: `28`, `3.5`, `true`. So `012`,
+    `yes`, `1e3` and ` 28` stay text.
+    """
+    if text in ("true", "false"):
+        return text == "true"
+    if _PLAIN_INTEGER.fullmatch(text):
+        return int(text)
+    return _whole(float(text)) if _PLAIN_NUMBER.fullmatch(text) else text
+
+
+def either(words: Iterable[str]) -> str:
+    """Return `webp, jpg or png`."""
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean jpg?`, or nothing when no known word is near."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(word.strip().lower(), by_lower, 1)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+
+
+def shown(text: str) -> str:
+    """Return *text* quoted for a message: one line, no control characters, not too long."""
+    return repr(_shortened(text))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _read_integer(text: str) -> int:
+    match = _INTEGER.fullmatch(text.strip())
+    if not match:
+        raise ValueError("a whole number")
+    # Spreadsheets write 28.0; the zeros are cut off as text because a float has 53 bits only.
+    return int(match[0].partition(".")[0])
+
+
+def _read_number(text: str) -> int | float:
+    text = text.strip()
+    if _COMMA.fullmatch(text):
+        raise ValueError(f"a number with a point ({text.replace(',', '.')[:SHOWN]})")
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        raise ValueError("a number")
+    return _whole(value)
+
+
+def _whole(value: float) -> int | float:
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def _read_boolean(text: str) -> bool:
+    try:
+        return _TRUTHS[text.strip().lower()]
+    except KeyError:
+        raise ValueError("true or false") from None
+
+
+def _same_number(choice: str, word: str) -> bool:
+    return bool(_NUMBER.fullmatch(choice) and _NUMBER.fullmatch(word)) and float(choice) == float(word)
+
+
+_READERS: Mapping[FieldType, Callable[[str], Input]] = {
+    FieldType.STRING: str,
+    FieldType.INTEGER: _read_integer,
+    FieldType.NUMBER: _read_number,
+    FieldType.BOOLEAN: _read_boolean,
+    FieldType.FILE: str.strip,
+}

@@ -1,0 +1,98 @@
+"""What one model accepts, costs and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchfill.catalog.field import Field, FieldType, guess, hint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchfill.catalog.size import Size, SizeRule
+    from batchfill.values import Input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model. Money is in millionths of the currency."""
+
+    name: str
+    """OWNER/NAME."""
+    fields: Mapping[str, Field]
+    """The inputs by name, in the order in which a person should read them."""
+    checked: bool = True
+    """False for a model that nobody has described: every column is an input, its type is guessed."""
+    image_field: str | None = None
+    """The input that is the picture."""
+    mask_field: str | None = None
+    prompt_field: str | None = None
+    seed_field: str | None = None
+    """None when a seed cannot be sent."""
+    outputs_field: str | None = None
+    """The input that says how many outputs are asked for; None when there is always one."""
+    price: int | None = None
+    """Of one output; None where it is not known."""
+    currency: str = "USD"
+    size_rule: SizeRule | None = None
+    lists_outputs: bool = True
+    """Whether `output` is an array; else it is one string."""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The inputs that every row must give: the required ones, and the mask.
+
+        Services call the mask optional, but without one these models crash or use the picture's alpha.
+        """
+        return tuple(
+            field.name for field in self.fields.values() if field.required or field.name == self.mask_field
+        )
+
+    @property
+    def file_fields(self) -> tuple[str, ...]:
+        """The inputs that are files."""
+        return tuple(field.name for field in self.fields.values() if field.type is FieldType.FILE)
+
+    def reader(self, name: str) -> Callable[[str], Input]:
+        """Return what types the cells of the input *name*. Raises ValueError for an unknown input."""
+        if name in self.fields:
+            return self.fields[name].read
+        if self.checked:
+            raise ValueError(f"unknown input {name}{hint(name, self.fields)}")
+        return guess
+
+    def type_cell(self, name: str, text: str) -> Input:
+        """Return the value of the input *name* that *text* stands for.
+
+        An undescribed model has integers, decimals and booleans recognised where JSON would write them so
+        (`28`, `3.5`, `true`), since their type matters to the service; all else is text. Raises ValueError
+        for a person: `output_format must be webp, jpg or png, not 'jepg'; did you mean jpg?`.
+        """
+        return self.reader(name)(text)
+
+    def outputs_asked(self, inputs: Mapping[str, Input]) -> int:
+        """Return how many outputs a row with *inputs* asks for, at least 1."""
+        if self.outputs_field is None:
+            return 1
+        asked = inputs.get(self.outputs_field)
+        if asked is None and self.outputs_field in self.fields:
+            asked = self.fields[self.outputs_field].default
+        return asked if isinstance(asked, int) and asked > 1 else 1
+
+    def price_of(self, inputs: Mapping[str, Input], per_output: int | None = None) -> int | None:
+        """Return the price of one attempt; *per_output* goes before the catalog's. None: not known."""
+        price = self.price if per_output is None else per_output
+        return None if price is None else price * self.outputs_asked(inputs)
+
+    def generated_size(self, width: int, height: int, inputs: Mapping[str, Input]) -> Size | None:
+        """Return the size that the model works at for such a picture; None when its rule is not known."""
+        return self.size_rule.generated(width, height, inputs) if self.size_rule else None
+
+    def fitting_size(self, width: int, height: int, inputs: Mapping[str, Input]) -> Size:
+        """Return the size to send such a picture at, never larger than it is.
+
+        It is a size that the model keeps (`generated_size` of it is itself), or the picture's own where it
+        is not larger than that, or where no rule is known.
+        """
+        return self.size_rule.fitting(width, height, inputs) if self.size_rule else (width, height)

@@ -1,0 +1,373 @@
+"""The command line: arguments become settings, a Batch does the work, its answer becomes an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import anyio
+import click
+
+from batchfill import __version__
+from batchfill.errors import BatchfillError, ServiceRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from batchfill.batch import Batch
+    from batchfill.values import Plan, Summary, Watcher
+
+NOTHING_DONE, REFUSED = 2, 4
+INTERRUPTED = 130
+EVERY = 2.0
+"""Seconds between two prints of `status --watch`."""
+
+F = Any
+
+
+class _Pairs(click.ParamType[tuple[str, str]]):
+    """`INPUT=VALUE`."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        name, equals, text = str(value).partition("=")
+        if not (name and equals):
+            self.fail(f"{value!r} must be NAME=VALUE", param, ctx)
+        return name, text
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+MANIFEST = click.argument("manifest", type=click.Path(path_type=Path))
+OUT = click.option(
+    "--out", metavar="DIR", help="The batch folder, instead of NAME.batch beside the manifest."
+)
+LOCAL = click.option("--local", is_flag=True, default=None, help="The batch of the embedded provider.")
+
+READING = _options(
+    OUT,
+    click.option(
+        "--base-url", metavar="URL", help="The provider: Replicate, or a gateway that speaks its API."
+    ),
+    click.option("--local", is_flag=True, default=None, help="Rehearse offline with the embedded provider."),
+    click.option("--model", metavar="OWNER/NAME", help="The model to run."),
+    click.option("--set", type=_Pairs(), multiple=True, help="An input for every row that gives none."),
+    click.option("--column", type=_Pairs(), multiple=True, help="Where an input is: image=photo_url."),
+    click.option("--concurrency", metavar="N", help="Predictions in flight at most (32)."),
+    click.option("--rate", metavar="PER_MINUTE", help="Submissions a minute at most (600)."),
+    click.option("--skip-bad", is_flag=True, default=None, help="Leave out rows with mistakes."),
+    click.option("--max-cost", metavar="AMOUNT|none", help="Money for the whole batch; remembered."),
+    click.option(
+        "--allow-outside", is_flag=True, default=None, help="Allow files from anywhere on the disk."
+    ),
+    click.option("--model-schema", metavar="FILE", type=click.Path(path_type=Path), help="A model's inputs."),
+    click.option("--encoding", metavar="NAME", help="The manifest's encoding, when it is not UTF-8."),
+    click.option("--answer-timeout", metavar="SECONDS", help="Until an answer counts as lost (60)."),
+)
+
+RUNNING = _options(
+    click.option("--attempts", metavar="N", help="Attempts a row may have (3)."),
+    click.option("--retry", metavar="STATES", help="Run again: failed, expired, in-doubt (comma-separated)."),
+    click.option("--limit", metavar="N", help="Rows that this call may submit."),
+    click.option("--until", metavar="HH:MM", help="Stop submitting so that all is done by then."),
+    click.option(
+        "--prediction-timeout", metavar="SECONDS", help="Until a running prediction is canceled (1800)."
+    ),
+    click.option(
+        "--recover-wait", metavar="SECONDS", help="Before a lost submission counts as absent (300)."
+    ),
+    click.option("--same-account", is_flag=True, default=None, help="This new token is the same account's."),
+    click.option("--latency", metavar="SECONDS", help="With --local: a pretended run time."),
+    click.option("--yes", is_flag=True, default=None, help="Do not ask before the first payment."),
+    click.option("--quiet", is_flag=True, default=None, help="Say only what needs attention."),
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="batchfill")
+def cli() -> None:
+    """Inpaint pictures in bulk: never pay twice, never lose a paid image, never leak the token."""
+
+
+@cli.command()
+@click.argument("manifest", type=click.Path(path_type=Path), default="night.csv")
+def init(manifest: Path) -> None:
+    """Write a commented manifest to begin with (night.csv).
+
+    Example: batchfill init night.yaml
+    """
+    from batchfill.batch import init_manifest
+
+    init_manifest(manifest)
+    click.echo(f"{manifest} is there: fill in your rows, then `batchfill check {manifest}`")
+
+
+@cli.command()
+@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("masks", type=click.Path(path_type=Path))
+@click.option("--prompt", default="", help="A prompt for every row.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The manifest to write; else it is printed."
+)
+def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
+    """Match two folders by name and make a CSV manifest of them.
+
+    Example: batchfill pair photos masks --prompt "an empty street" -o night.csv
+    """
+    from batchfill.batch import pair_folders
+    from batchfill.show import count
+
+    found = pair_folders(images, masks, output or sys.stdout, prompt=prompt)
+    for path in (*found.alone_images, *found.alone_masks):
+        click.echo(f"alone: {path}", err=True)
+    click.echo(f"{count(len(found.pairs), 'pair')}{f' in {output}' if output else ''}", err=True)
+
+
+@cli.command()
+@MANIFEST
+@READING
+@click.option("--online", is_flag=True, help="Ask the provider too: token, model, what it offers.")
+@click.option("--outputs", is_flag=True, help="Compare the files with the ledger.")
+def check(manifest: Path, online: bool, outputs: bool, **flags: Any) -> None:
+    """Find out everything that can be known before paying: rows, files, masks, cost, time.
+
+    Example: batchfill check night.csv
+    """
+    from batchfill.show import check_lines
+
+    batch = _open(manifest, flags)
+    report = anyio.run(lambda: batch.check(online=online, outputs=outputs))
+    for line in check_lines(report):
+        click.echo(line)
+    if report.mistakes:
+        sys.exit(NOTHING_DONE)
+
+
+@cli.command()
+@MANIFEST
+@READING
+@RUNNING
+def run(manifest: Path, **flags: Any) -> None:
+    """Run a batch, or go on with it.
+
+    Example: batchfill run night.csv --max-cost 25
+    """
+    batch = _open(manifest, flags)
+    with _watching(quiet=bool(flags["quiet"])) as watch:
+        confirm = _confirm(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
+        summary = anyio.run(lambda: batch.run(watch=watch, confirm=confirm, obey_signals=True))
+    _end(summary, manifest, flags)
+
+
+@cli.command()
+@MANIFEST
+@_options(OUT, LOCAL)
+def stop(manifest: Path, **flags: Any) -> None:
+    """Ask a running batch to stop, as the first Ctrl-C does.
+
+    Example: batchfill stop night.csv
+    """
+    if not _open(manifest, flags).stop():
+        _fail(f"{manifest}: no batchfill works on it, so there is nothing to stop")
+    click.echo("asked to stop: it submits nothing new, finishes what runs, and ends")
+
+
+@cli.command()
+@MANIFEST
+@_options(OUT, LOCAL)
+@click.option("--base-url", metavar="URL", help="The provider, if the token is only for a named one.")
+@click.option("--same-account", is_flag=True, default=None, help="This new token is the same account's.")
+def cancel(manifest: Path, **flags: Any) -> None:
+    """Cancel what runs at the service; ends with 0 when nothing runs on.
+
+    Example: batchfill cancel night.csv
+    """
+    batch = _open(manifest, flags)
+    if batch.ask_to_cancel():
+        click.echo("asked the running batchfill to cancel; waiting for it to end", err=True)
+        anyio.run(batch.wait_until_idle)
+        sys.exit(_still_running(batch))
+    with _watching(quiet=False) as watch:
+        anyio.run(lambda: batch.cancel(watch=watch, obey_signals=True))
+    sys.exit(_still_running(batch))
+
+
+@cli.command()
+@MANIFEST
+@_options(OUT, LOCAL)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--watch", is_flag=True, help="Again every two seconds, until the run ends.")
+def status(manifest: Path, as_json: bool, watch: bool, **flags: Any) -> None:
+    """Show where a batch stands, running or not.
+
+    Example: batchfill status night.csv --watch
+    """
+    batch = _open(manifest, flags)
+    while True:
+        running = _print_status(batch, manifest, flags, as_json=as_json, clear=watch and sys.stdout.isatty())
+        if not (watch and running):
+            return
+        anyio.run(anyio.sleep, EVERY)
+
+
+@cli.command()
+@MANIFEST
+@_options(OUT, LOCAL)
+@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", help="csv by default.")
+def results(manifest: Path, kind: str, **flags: Any) -> None:
+    """Print one line a row: its state, files, seed, cost.
+
+    Example: batchfill results night.csv --format jsonl
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    _open(manifest, flags).write_results(sys.stdout, kind=kind)
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", help="The address to serve on (127.0.0.1).")
+@click.option("--port", default=8765, help="Its port (8765); 0 takes any that is free.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default="provider", help="Its memory (./provider)."
+)
+@click.option("--latency", default=0.0, metavar="SECONDS", help="A pretended run time.")
+@click.option("--token", help="The only token it lets in; without it, any. Not for a real one.")
+@click.option("--per-minute", type=float, help="Submissions a minute it allows; without it, any number.")
+def serve(host: str, port: int, folder: Path, **options: Any) -> None:
+    """Run the embedded provider by itself: the same API, a classical fill, no cost.
+
+    Example: batchfill serve, then: batchfill run night.csv --base-url http://127.0.0.1:8765/v1
+    """
+    from batchfill.batch import serve_provider
+
+    rate = options.pop("per_minute")
+
+    def say(base: str) -> None:
+        click.echo(f"serving the prediction API at {base}\nCtrl-C ends it", err=False)
+        sys.stdout.flush()
+
+    anyio.run(lambda: serve_provider(folder, host=host, port=port, rate=rate, on_ready=say, **options))
+
+
+def _open(manifest: Path, flags: dict[str, Any]) -> Batch:
+    from batchfill.batch import Batch
+
+    for name in ("set", "column"):
+        if name in flags:
+            flags[name] = dict(flags[name])
+    return Batch.open(manifest, **flags)
+
+
+def _watching(*, quiet: bool) -> AbstractContextManager[Watcher]:
+    """Return who watches: a live view in a terminal, else few plain lines."""
+    if sys.stderr.isatty() and not quiet:
+        from batchfill.show.live import Live
+
+        return Live()
+    from batchfill.show import Plain
+
+    return nullcontext(Plain(quiet=quiet))
+
+
+def _confirm(watch: Watcher, *, yes: bool, quiet: bool) -> Callable[[Plan], bool]:
+    """Return what shows the plan and, in a terminal, asks before the first payment."""
+    from batchfill.show import plan_lines, question
+
+    def confirm(plan: Plan) -> bool:
+        pausing = getattr(watch, "paused", nullcontext)
+        with pausing():
+            if not quiet:
+                for line in plan_lines(plan):
+                    click.echo(line, err=True)
+            asks = (
+                plan.to_go and not yes and plan.base != "local" and sys.stdin.isatty() and sys.stderr.isatty()
+            )
+            return not asks or click.confirm(question(plan), err=True)
+
+    return confirm
+
+
+def _end(summary: Summary, manifest: Path, flags: dict[str, Any]) -> NoReturn:
+    from batchfill.show import summary_lines
+
+    if not flags["quiet"] or summary.exit_code:
+        for line in summary_lines(summary, command=_command("run", manifest, flags)):
+            click.echo(line, err=True)
+    sys.exit(summary.exit_code)
+
+
+def _command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
+    """Return the command that goes on with the batch, to be copied."""
+    import shlex
+
+    words = ["batchfill", verb, str(manifest)]
+    if flags.get("out"):
+        words += ["--out", str(flags["out"])]
+    return shlex.join([*words, "--local"] if flags.get("local") else words)
+
+
+def _print_status(batch: Batch, manifest: Path, flags: dict[str, Any], *, as_json: bool, clear: bool) -> bool:
+    from batchfill.show import status_json, status_lines
+
+    found = batch.status()
+    if clear:
+        click.clear()
+    if as_json:
+        click.echo(json.dumps(status_json(found), ensure_ascii=False))
+    else:
+        for line in status_lines(found, command=_command("run", manifest, flags)):
+            click.echo(line)
+    return found.running
+
+
+def _still_running(batch: Batch) -> int:
+    """Return 0 when nothing of the batch can be running at the service any more."""
+    from batchfill.show import count
+
+    if running := batch.still_running():
+        click.echo(f"{count(running, 'prediction')} may still run: cancel again, or look at the service", err=True)
+        return 3
+    if doubt := batch.in_doubt():
+        click.echo(f"{count(doubt, 'row')} in doubt: they may have been made", err=True)
+        return 1
+    click.echo("nothing runs at the service", err=True)
+    return 0
+
+
+def _fail(message: str, code: int = NOTHING_DONE) -> NoReturn:
+    click.echo(f"batchfill: {message}" if "\n" not in message else message, err=True)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run the command line; every error is a sentence, never a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.Abort:
+        _fail("nothing was started", INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(NOTHING_DONE)
+    except ServiceRefused as error:
+        _fail(str(error), REFUSED)
+    except BatchfillError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; the rest of it has nowhere to go.
+        sys.stderr.close()
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)

@@ -1,0 +1,113 @@
+"""What can go wrong, grouped by what the caller does next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class BatchfillError(Exception):
+    """Anything batchfill raises on purpose. Its text is for a person: what, where, what to do now."""
+
+
+class UsageError(BatchfillError):
+    """Nothing was done: the request cannot be carried out as it stands (exit 2)."""
+
+
+class LedgerError(UsageError):
+    """The ledger cannot be used: damaged, of a newer version, held by another run, on a network disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong in a manifest: `night.csv:12: guidance must be between 0 and 100, not 1000`."""
+
+    file: Path
+    line: int
+    """1-based; 0 when it is about the whole file."""
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file.name}:{self.line}" if self.line else self.file.name
+        return f"{where}: {self.message}"
+
+
+class ManifestError(UsageError):
+    """The manifest cannot be used; holds every mistake that was found (at least one)."""
+
+    SHOWN = 20
+
+    def __init__(self, mistakes: Sequence[Mistake], *, more: int = 0) -> None:
+        """*more*: how many were found beyond those in *mistakes*."""
+        self.mistakes = tuple(mistakes)
+        self.more = more
+        shown = [str(mistake) for mistake in self.mistakes[: self.SHOWN]]
+        hidden = len(self.mistakes) - len(shown) + more
+        if hidden:
+            shown.append(f"… and {hidden} more")
+        super().__init__("\n".join(shown))
+
+
+class BatchStopped(BatchfillError):
+    """Stop submitting: no row can succeed until a person has done something. Rows stay pending."""
+
+
+class ServiceRefused(BatchStopped):
+    """The service refuses this account or model: 401, 402, 403, 404 on create, a 3xx (exit 4)."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BudgetReached(BatchStopped):
+    """The next attempt would pass --max-cost."""
+
+
+class LedgerFailed(BatchStopped):
+    """The ledger could not be written (disk full, read-only): nothing more is submitted."""
+
+
+class RowRejected(BatchfillError):
+    """This row never: asking again unchanged gives the same answer, and nothing was made."""
+
+
+class TryAgain(BatchfillError):
+    """Nothing was made or changed; ask again later."""
+
+    def __init__(self, message: str, *, wait: float | None = None) -> None:
+        """*wait*: seconds that the service asked for, None where it named no time."""
+        super().__init__(message)
+        self.wait = wait
+
+
+class Throttled(TryAgain):
+    """429: everybody waits. Costs no attempt."""
+
+
+class NotSent(TryAgain):
+    """The request never reached the service: no connection, or not fully handed to the socket."""
+
+
+class AnswerLost(BatchfillError):
+    """The request may have been taken, and paid for; its answer is not known. Recover, never resend."""
+
+
+class NotFound(BatchfillError):
+    """The service answered 404 or 410 for a thing whose address is right (a prediction, an output)."""
+
+
+class NotOffered(BatchfillError):
+    """This provider has no such call (404, 405 or 501 on list, cancel, files, account); go on without."""
+
+
+class OutputRefused(BatchfillError):
+    """An output's address is one that batchfill does not fetch from (scheme, private address)."""
+
+
+class BadPicture(BatchfillError):
+    """Bytes that are not a whole picture, or a picture that cannot be used; says which and why."""

@@ -1,0 +1,50 @@
+"""Turning whatever a file holds into the greys or colours that the model sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.errors import BadPicture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+FOREIGN = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
+"""Modes whose colour profile says nothing about the RGB that they become."""
+
+_GREY = frozenset({"1", "L", "LA", "La"})
+
+
+def has_alpha(image: Image) -> bool:
+    """Whether *image* has transparency of any kind."""
+    return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+
+
+def without_alpha(image: Image, name: str) -> Image:
+    """Return *image* as 8-bit L or RGB; transparency is dropped, not composited, as the service does.
+
+    Raises BadPicture for floating-point pictures and colour spaces that cannot be converted.
+    """
+    if image.mode in ("L", "RGB"):
+        return _without_key(image)
+    if image.mode in _DEEP:
+        # Pillow's own conversion clips 16 bits to white instead of scaling them.
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode == "F":
+        raise BadPicture(f"{name} holds floating-point values: save it with 8 bits a channel")
+    return image.convert("L" if image.mode in _GREY else "RGB")
+
+
+def _without_key(image: Image) -> Image:
+    """Drop the one colour that a PNG may declare transparent; it would be saved again."""
+    if "transparency" not in image.info:
+        return image
+    plain = image.copy()
+    del plain.info["transparency"]
+    return plain
+
+
+def grey(image: Image, name: str) -> Image:
+    """Return *image* as 8-bit grey, its transparency dropped. Raises BadPicture."""
+    return without_alpha(image, name).convert("L")

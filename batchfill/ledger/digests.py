@@ -1,0 +1,78 @@
+"""Digests of local files that are known from earlier, good while size and time of change stay the same."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from batchfill.ledger import sql, storage
+from batchfill.values import LocalFile
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+REMEMBERED = 10_000
+"""Files kept at hand: rows that share a picture often stand together."""
+
+SETTLED = 2 * 10**9
+"""Nanoseconds since its last change after which a file's time can be trusted to tell the next one."""
+
+
+class Digests:
+    """Answers from the ledger's memory, else by reading the file with *digest*."""
+
+    def __init__(
+        self, db: sqlite3.Connection | None, digest: Callable[[Path], LocalFile], now_ns: Callable[[], int]
+    ) -> None:
+        self._db = db
+        self._digest = digest
+        self._now_ns = now_ns
+        self._at_hand: dict[Path, LocalFile] = {}
+        self._new: list[LocalFile] = []
+
+    def __call__(self, path: Path) -> LocalFile:
+        """Return the file at *path* as it is now. Raises OSError when it cannot be read."""
+        at_hand = self._at_hand.get(path)
+        if at_hand is not None:
+            return at_hand
+        file = self._known(path) or self._read(path)
+        if len(self._at_hand) >= REMEMBERED:
+            self._at_hand.clear()
+        self._at_hand[path] = file
+        return file
+
+    def take_new(self) -> list[LocalFile]:
+        """Return the files read since the last call, to be remembered."""
+        new, self._new = self._new, []
+        return new
+
+    def _known(self, path: Path) -> LocalFile | None:
+        if self._db is None:
+            return None
+        stat = path.stat()
+        values = {"path": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        sha256 = sql.ask_one(self._db, "digest_of", **values)
+        return None if sha256 is None else LocalFile(path, stat.st_size, stat.st_mtime_ns, sha256)
+
+    def _read(self, path: Path) -> LocalFile:
+        file = self._digest(path)
+        if self._now_ns() - file.mtime_ns > SETTLED:
+            self._new.append(file)
+        return file
+
+
+@contextmanager
+def open_digests(
+    ledger: Path, digest: Callable[[Path], LocalFile], now_ns: Callable[[], int]
+) -> Iterator[Digests]:
+    """Open what the ledger at *ledger* remembers; without a ledger every file is read."""
+    if not ledger.exists():
+        yield Digests(None, digest, now_ns)
+        return
+    db = storage.open_to_read(ledger)
+    try:
+        yield Digests(db, digest, now_ns)
+    finally:
+        db.close()

@@ -1,0 +1,104 @@
+-- name: remember
+INSERT INTO facts VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = excluded.value;
+
+-- name: touch
+INSERT INTO facts VALUES ('updated_at', :now) ON CONFLICT DO UPDATE SET value = excluded.value;
+
+-- name: retry
+-- The attempt that may have been paid for stays open, so its price stays reserved.
+UPDATE rows SET state = 'pending', since = :now, due_at = 0, tries = 0, error = NULL
+WHERE state = :state AND position IS NOT NULL;
+
+-- name: record_intent
+INSERT INTO attempts (key, seed, own_seed, origin, sent, outputs_asked, price, anchor, service_time, intended_at)
+VALUES (:key, :seed, :own_seed, :origin, :sent, :outputs_asked, :price, :anchor, :service_time, :now);
+UPDATE rows SET state = 'submitting', since = :now, attempt = last_insert_rowid(), error = NULL, new_seed = 0
+WHERE key = :key;
+
+-- name: record_accepted
+UPDATE attempts SET prediction_id = :prediction_id, status = :status, accepted_at = :now,
+    created_at = :created_at, counted = 1
+WHERE number = :number;
+UPDATE rows SET state = 'running', since = :now, tries = tries + (state <> 'in_doubt'), error = NULL
+WHERE key = :key AND attempt = :number;
+
+-- name: record_refused
+UPDATE attempts SET outcome = 'nothing_made', ended_at = :now, error = :error, counted = 0
+WHERE number = :number;
+UPDATE rows SET state = 'pending', since = :now, due_at = :due_at, error = NULL,
+    tries = tries - (state = 'in_doubt')
+WHERE key = :key AND attempt = :number;
+
+-- name: record_rejected
+UPDATE attempts SET outcome = 'nothing_made', ended_at = :now, error = :error, counted = 1
+WHERE number = :number;
+UPDATE rows SET state = 'failed', since = :now, tries = tries + 1, error = :error
+WHERE key = :key AND attempt = :number;
+
+-- name: record_unusable
+UPDATE rows SET state = 'failed', since = :now, error = :error WHERE key = :key AND state = 'pending';
+
+-- name: record_answer_lost
+UPDATE attempts SET lost_at = :now, error = :error WHERE number = :number;
+UPDATE rows SET error = :error WHERE key = :key AND attempt = :number;
+
+-- name: record_absent_once
+UPDATE attempts SET absent_at = :now WHERE number = :number AND absent_at IS NULL;
+
+-- name: record_in_doubt
+UPDATE attempts SET counted = 1, absent_at = NULL, error = :error WHERE number = :number;
+UPDATE rows SET state = 'in_doubt', since = :now, error = :error,
+    tries = tries + (state = 'submitting')
+WHERE key = :key AND attempt = :number;
+
+-- name: record_followed_again
+UPDATE rows SET state = 'running', since = :now, error = NULL WHERE key = :key AND attempt = :number;
+
+-- name: record_succeeded
+UPDATE attempts SET outcome = 'succeeded', status = :status, ended_at = :now, run_time = :run_time,
+    seed = coalesce(seed, :seed)
+WHERE number = :number;
+UPDATE rows SET state = 'collecting', since = :now, due_at = 0, error = NULL
+WHERE key = :key AND attempt = :number;
+
+-- name: record_output
+INSERT INTO outputs (prediction_id, n, url) VALUES (:prediction_id, :n, :url)
+ON CONFLICT DO UPDATE SET url = excluded.url;
+
+-- name: record_failed
+UPDATE attempts SET outcome = :outcome, status = :status, ended_at = :now, error = :error
+WHERE number = :number;
+UPDATE rows SET state = :state, since = :now, due_at = :due_at, new_seed = :new_seed, error = :error
+WHERE key = :key AND attempt = :number;
+
+-- name: record_cancel_asked
+UPDATE attempts SET cancel_asked = :by WHERE number = :number;
+
+-- name: record_put_off
+UPDATE rows SET due_at = :due_at, error = :error WHERE key = :key AND attempt = :number;
+
+-- name: record_placed
+UPDATE outputs SET file = :file, size = :size, sha256 = :sha256, width = :width, height = :height,
+    collected_at = :now
+WHERE prediction_id = :prediction_id AND n = :n;
+
+-- name: record_collected
+UPDATE rows SET state = 'done', since = :now, placed_id = :placed_id, error = :error
+WHERE key = :key AND attempt = :number;
+
+-- name: record_uncollected
+UPDATE rows SET state = :state, since = :now, error = :error WHERE key = :key AND attempt = :number;
+
+-- name: record_moved
+UPDATE outputs SET file = :file WHERE prediction_id = :prediction_id AND n = :n;
+
+-- name: record_renamed
+UPDATE rows SET placed_id = :placed_id WHERE key = :key;
+
+-- name: record_upload
+INSERT INTO uploads VALUES (:sha256, :origin, :url, :expires_at)
+ON CONFLICT DO UPDATE SET url = excluded.url, expires_at = excluded.expires_at;
+
+-- name: record_digest
+INSERT INTO digests VALUES (:path, :size, :mtime_ns, :sha256)
+ON CONFLICT DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256;

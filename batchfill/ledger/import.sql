@@ -1,0 +1,76 @@
+-- name: begin
+DROP TABLE IF EXISTS temp.incoming;
+CREATE TEMP TABLE incoming (
+    position INTEGER PRIMARY KEY, line INTEGER, id TEXT, stem TEXT, fingerprint TEXT,
+    image TEXT, mask TEXT, prompt TEXT, inputs TEXT, files TEXT, extra TEXT,
+    outputs_asked INTEGER, price INTEGER, key TEXT, folded_id TEXT
+);
+
+-- name: add
+INSERT INTO incoming (position, line, id, stem, fingerprint, image, mask, prompt, inputs, files, extra,
+    outputs_asked, price)
+VALUES (:position, :line, :id, :stem, :fingerprint, :image, :mask, :prompt, :inputs, :files, :extra,
+    :outputs_asked, :price);
+
+-- name: identify
+UPDATE incoming SET key = key_of(incoming.fingerprint, counted.nth)
+FROM (
+    SELECT position, row_number() OVER (PARTITION BY fingerprint ORDER BY position) AS nth FROM incoming
+) AS counted
+WHERE counted.position = incoming.position;
+UPDATE incoming SET id = coalesce(id, made_id(stem, key)), folded_id = fold(coalesce(id, made_id(stem, key)));
+CREATE INDEX temp.incoming_ids ON incoming (folded_id);
+CREATE UNIQUE INDEX temp.incoming_keys ON incoming (key);
+
+-- name: duplicates
+SELECT i.line, i.id, f.line AS first_line, f.id AS first_id
+FROM incoming AS i JOIN (
+    SELECT folded_id, min(position) AS position, line, id FROM incoming GROUP BY folded_id HAVING count(*) > 1
+) AS f USING (folded_id)
+WHERE i.position > f.position ORDER BY i.position LIMIT :limit;
+
+-- name: drop_duplicates
+DELETE FROM incoming WHERE EXISTS (
+    SELECT 1 FROM incoming AS f WHERE f.folded_id = incoming.folded_id AND f.position < incoming.position
+);
+
+-- name: find_leaving
+DROP TABLE IF EXISTS temp.leaving;
+CREATE TEMP TABLE leaving AS
+SELECT key, folded_id, image, mask FROM rows
+WHERE position IS NOT NULL AND state IN ('done', 'collecting', 'running', 'submitting', 'in_doubt')
+    AND key NOT IN (SELECT key FROM incoming);
+CREATE INDEX temp.leaving_ids ON leaving (folded_id);
+CREATE INDEX temp.leaving_pictures ON leaving (image, mask);
+
+-- name: changed
+SELECT count(*) AS rows, sum(price) AS price FROM incoming AS i
+WHERE NOT EXISTS (SELECT 1 FROM rows WHERE rows.key = i.key) AND (
+    EXISTS (SELECT 1 FROM leaving AS l WHERE l.folded_id = i.folded_id)
+    OR EXISTS (SELECT 1 FROM leaving AS l WHERE l.image = i.image AND l.mask = i.mask)
+);
+
+-- name: compare
+-- What the incoming rows ask for and cost, by the state in which the ledger knows them.
+SELECT coalesce(rows.state, 'pending') AS state, count(*) AS rows, sum(i.price) AS price,
+    sum(i.outputs_asked) AS outputs, count(*) - count(i.price) AS unpriced
+FROM incoming AS i LEFT JOIN rows USING (key) GROUP BY 1;
+
+-- name: merge
+UPDATE rows SET position = NULL, line = NULL
+WHERE position IS NOT NULL AND key NOT IN (SELECT key FROM incoming);
+INSERT INTO rows (key, fingerprint, id, folded_id, position, line, image, mask, prompt, inputs, files, extra,
+    outputs_asked, price, since)
+SELECT key, fingerprint, id, folded_id, position, line, image, mask, prompt, inputs, files, extra,
+    outputs_asked, price, :now
+FROM incoming WHERE true
+ON CONFLICT (key) DO UPDATE SET id = excluded.id, folded_id = excluded.folded_id,
+    position = excluded.position, line = excluded.line, image = excluded.image, mask = excluded.mask,
+    inputs = excluded.inputs, files = excluded.files, extra = excluded.extra, price = excluded.price
+WHERE rows.position IS NOT excluded.position OR rows.line IS NOT excluded.line OR rows.id <> excluded.id
+    OR rows.inputs <> excluded.inputs OR rows.files <> excluded.files OR rows.extra <> excluded.extra
+    OR rows.price IS NOT excluded.price OR rows.image <> excluded.image OR rows.mask <> excluded.mask;
+
+-- name: end
+DROP TABLE IF EXISTS temp.incoming;
+DROP TABLE IF EXISTS temp.leaving;

@@ -1,0 +1,113 @@
+"""A manifest's rows become the ledger's rows, in one transaction: all of them or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchfill import names
+from batchfill.ledger import records, sql
+from batchfill.values import RowState
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from batchfill.ledger.writer import Writer
+    from batchfill.values import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A row whose id an earlier row has already."""
+
+    line: int
+    id: str
+    first_line: int
+    first_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Incoming rows that the ledger knows in one state."""
+
+    rows: int = 0
+    outputs: int = 0
+    """How many pictures they ask for."""
+    price: int | None = 0
+    """Of one attempt of each; None where one is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the incoming rows mean for the ledger as it stands."""
+
+    groups: Mapping[RowState, Group]
+    """By the state that the ledger knows them in; new ones are pending. Every state is there."""
+    changed: int
+    """New rows that replace a finished or running one."""
+    price_changed: int | None
+
+
+class Intake:
+    """One import: `add` every row, look at `duplicates` and `compare`, then `merge`."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def begin(self) -> None:
+        """Make room for the incoming rows, beside the ledger's own."""
+        await self._writer.read(_begin)
+
+    async def add(self, rows: Sequence[Row]) -> None:
+        """Take a batch of rows."""
+        values = [records.to_record(row) for row in rows]
+        (statement,) = sql.load("import")["add"]
+        await self._writer.commit(lambda db: db.executemany(statement, values))
+
+    async def identify(self) -> None:
+        """Give every incoming row its key and, where it has none, its id."""
+        await self._writer.commit(lambda db: sql.act(db, "import", "identify"))
+
+    async def duplicates(self, limit: int) -> list[Duplicate]:
+        """Return at most *limit* rows whose ids are taken."""
+        (statement,) = sql.load("import")["duplicates"]
+        found = await self._writer.read(lambda db: db.execute(statement, {"limit": limit}).fetchall())
+        return [Duplicate(*record) for record in found]
+
+    async def drop_duplicates(self) -> None:
+        """Leave out every incoming row whose id an earlier one has."""
+        await self._writer.commit(lambda db: sql.act(db, "import", "drop_duplicates"))
+
+    async def compare(self) -> Comparison:
+        """Say what the incoming rows mean, before anything is changed."""
+        return await self._writer.commit(_compare)
+
+    async def merge(self, now: float) -> None:
+        """Make the incoming rows the ledger's: known keys keep all that happened, others become pending."""
+        await self._writer.commit(lambda db: sql.act(db, "import", "merge", now=now))
+
+    async def end(self) -> None:
+        """Forget the incoming rows."""
+        await self._writer.commit(lambda db: sql.act(db, "import", "end"))
+
+
+def _begin(db: sqlite3.Connection) -> None:
+    db.create_function("key_of", 2, names.key_of, deterministic=True)
+    db.create_function("made_id", 2, names.made_id, deterministic=True)
+    db.create_function("fold", 1, names.fold, deterministic=True)
+    sql.act(db, "import", "begin")
+
+
+def _compare(db: sqlite3.Connection) -> Comparison:
+    sql.act(db, "import", "find_leaving")
+    statements = sql.load("import")
+    found = {RowState(r["state"]): _group(r) for r in db.execute(statements["compare"][0])}
+    groups = {state: found.get(state, Group()) for state in RowState}
+    changed = db.execute(statements["changed"][0]).fetchone()
+    priced = groups[RowState.PENDING].price is not None
+    return Comparison(groups, changed["rows"], (changed["price"] or 0) if priced else None)
+
+
+def _group(record: sqlite3.Row) -> Group:
+    return Group(record["rows"], record["outputs"], None if record["unpriced"] else record["price"])

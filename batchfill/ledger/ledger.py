@@ -1,0 +1,401 @@
+"""The memory of a batch: one method an event, each on disk before it returns."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from batchfill.errors import BudgetReached
+from batchfill.ledger import records, sql, storage
+from batchfill.ledger.intake import Intake
+from batchfill.ledger.writer import open_writer
+from batchfill.values import Attempt, Cost, Due, LocalFile, Outcome, Output, Prediction, RowState
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from batchfill.ledger.writer import Writer
+
+CURRENCY = "USD"
+
+
+class Ledger:
+    """Everything a batch must not forget. Times are seconds since the epoch by *now*."""
+
+    def __init__(self, writer: Writer, now: Callable[[], float]) -> None:
+        self._writer = writer
+        self._now = now
+        self._anchor: str | None = None
+        self.facts: dict[str, str] = {}
+        """What the batch remembers of itself, as last committed."""
+        self.counts: Mapping[RowState, int] = {}
+        """Rows of the manifest by state, as last committed; so are `gone` and `cost`."""
+        self.gone: Mapping[RowState, int] = {}
+        self.cost = Cost(0, 0, 0, None, CURRENCY)
+        self.cap: int | None = None
+        """--max-cost in millionths."""
+
+    async def load(self) -> None:
+        """Read what earlier runs left."""
+        self.facts = await self._writer.read(_facts)
+        self.cap = int(self.facts["max_cost"]) if "max_cost" in self.facts else None
+        self._anchor = await self._writer.read(lambda db: sql.ask_one(db, "last_accepted"))
+        await self._writer.read(self._count)
+
+    def in_state(self, state: RowState) -> int:
+        """Return how many rows are in *state*, those gone from the manifest included."""
+        return self.counts.get(state, 0) + self.gone.get(state, 0)
+
+    # What the batch is
+
+    async def remember(self, **facts: str | None) -> None:
+        """Set facts of the batch; None removes one."""
+
+        def event(db: sqlite3.Connection) -> None:
+            for name, value in facts.items():
+                sql.act(db, "events", "remember", name=name, value=value)
+
+        await self._writer.commit(event)
+        self.facts.update({name: value for name, value in facts.items() if value is not None})
+        for name in [name for name, value in facts.items() if value is None]:
+            self.facts.pop(name, None)
+        if "max_cost" in facts:
+            self.cap = None if facts["max_cost"] is None else int(facts["max_cost"])
+            await self._writer.read(self._count)
+
+    @asynccontextmanager
+    async def intake(self) -> AsyncIterator[Intake]:
+        """Open an import of the manifest's rows."""
+        intake = Intake(self._writer)
+        await intake.begin()
+        try:
+            yield intake
+        finally:
+            await intake.end()
+            await self._writer.read(self._count)
+
+    async def retry(self, states: Iterable[RowState]) -> None:
+        """Make rows of the manifest in these states pending, with all their attempts before them."""
+
+        def event(db: sqlite3.Connection) -> None:
+            for state in states:
+                sql.act(db, "events", "retry", state=state.value, now=self._now())
+
+        await self._writer.commit(event)
+
+    # What is due
+
+    async def due(self, limit: int) -> list[Due]:
+        """Return rows whose turn it is to be submitted, at most *limit*."""
+        found = await self._ask("due", now=self._now(), limit=limit)
+        return [records.to_due(record) for record in found]
+
+    async def next_due_at(self) -> float | None:
+        """Return when the next waiting retry comes due; None when none waits."""
+        at: float | None = await self._ask_one("next_due_at", now=self._now())
+        return at
+
+    async def open_attempts(self, state: RowState) -> list[Attempt]:
+        """Return the attempts whose rows are submitting, running or in doubt, longest first."""
+        return [records.to_attempt(r) for r in await self._ask("open_attempts", state=state.value)]
+
+    async def collecting(self, limit: int) -> list[Attempt]:
+        """Return attempts whose outputs are due to be fetched, oldest first."""
+        return [records.to_attempt(r) for r in await self._ask("collecting", now=self._now(), limit=limit)]
+
+    async def next_collect_at(self) -> float | None:
+        """Return when the next put-off fetch comes due; None when none waits."""
+        at: float | None = await self._ask_one("next_collect_at", now=self._now())
+        return at
+
+    async def oldest_collecting(self) -> float | None:
+        """Return since when the oldest row has been waiting to be collected."""
+        since: float | None = await self._ask_one("oldest_collecting")
+        return since
+
+    async def outputs_of(self, prediction_id: str) -> list[Output]:
+        """Return a prediction's outputs in order."""
+        return [records.to_output(r) for r in await self._ask("outputs_of", prediction_id=prediction_id)]
+
+    async def claimed(self, prediction_ids: Sequence[str]) -> set[str]:
+        """Return those of *prediction_ids* that are ours already."""
+        found = await self._ask("claimed", ids=json.dumps(list(prediction_ids)))
+        return {record[0] for record in found}
+
+    async def run_times(self, limit: int) -> list[float]:
+        """Return how long the predictions that ended last took, in seconds by the service's clock."""
+        return [record[0] for record in await self._ask("run_times", limit=limit)]
+
+    # Submit
+
+    async def record_intent(
+        self,
+        due: Due,
+        *,
+        seed: int | None,
+        choose_seed: Callable[[], int] | None,
+        origin: str,
+        sent: Callable[[int | None], Mapping[str, Any]],
+        service_time: float | None,
+    ) -> Attempt:
+        """Write the intention to pay for *due* and return it.
+
+        *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
+        *sent* gives the input to note for a seed. Raises BudgetReached when the price would pass the cap.
+        """
+
+        def event(db: sqlite3.Connection) -> Attempt:
+            self._refuse_over_budget(db, due)
+            chosen = seed if choose_seed is None else _unique(db, choose_seed)
+            values = {
+                "key": due.key,
+                "seed": chosen,
+                "own_seed": choose_seed is not None,
+                "origin": origin,
+                "sent": records.to_json(sent(chosen)),
+                "outputs_asked": due.outputs_asked,
+                "price": due.price,
+                "anchor": self._anchor,
+                "service_time": service_time,
+                "now": self._now(),
+            }
+            sql.act(db, "events", "record_intent", **values)
+            number = db.execute("SELECT attempt FROM rows WHERE key = ?", (due.key,)).fetchone()[0]
+            submitting = sql.ask(db, "attempt", number=number)
+            return records.to_attempt(submitting[0])
+
+        return await self._writer.commit(event)
+
+    async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
+        """The service has it: the id comes before anything else. Return the attempt as it is now."""
+        values = {
+            "prediction_id": prediction.id,
+            "status": prediction.status,
+            "created_at": prediction.created_at,
+        }
+        await self._record("record_accepted", attempt, **values)
+        self._anchor = prediction.id
+        return replace(
+            attempt,
+            state=RowState.RUNNING,
+            prediction_id=prediction.id,
+            accepted_at=self._now(),
+            tries=attempt.tries + (attempt.state is not RowState.IN_DOUBT),
+        )
+
+    async def record_refused(self, attempt: Attempt, error: str, *, due_at: float) -> None:
+        """Nothing was made and the row may be submitted again from *due_at*; costs no attempt."""
+        await self._record("record_refused", attempt, error=error, due_at=due_at)
+
+    async def record_rejected(self, attempt: Attempt, error: str) -> None:
+        """Nothing was made and never will be of this row as it is."""
+        await self._record("record_rejected", attempt, error=error)
+
+    async def record_unusable(self, due: Due, error: str) -> None:
+        """A row failed before any intent: a file became unreadable, or is too large for the provider."""
+        await self._writer.commit(
+            lambda db: sql.act(db, "events", "record_unusable", key=due.key, error=error, now=self._now())
+        )
+
+    async def record_answer_lost(self, attempt: Attempt, error: str) -> None:
+        """The POST may have been taken; recover will find out."""
+        await self._record("record_answer_lost", attempt, error=error)
+
+    # Recover
+
+    async def record_absent_once(self, attempt: Attempt) -> Attempt:
+        """A first look found it surely absent; a second must agree. Return the attempt as it is now."""
+        await self._record("record_absent_once", attempt)
+        return replace(attempt, absent_at=attempt.absent_at or self._now())
+
+    async def record_in_doubt(self, attempt: Attempt, error: str) -> None:
+        """It may have been paid, and was not found out: held, never resent unasked."""
+        await self._record("record_in_doubt", attempt, error=error)
+
+    async def record_followed_again(self, attempt: Attempt) -> None:
+        """The service knows a prediction in doubt after all."""
+        await self._record("record_followed_again", attempt)
+
+    # Follow
+
+    async def record_cancel_asked(self, attempt: Attempt, by: str) -> Attempt:
+        """The service is asked to cancel by `time-out` or `user`. Return the attempt as it is now."""
+        await self._record("record_cancel_asked", attempt, by=by)
+        return replace(attempt, cancel_asked=by)
+
+    async def record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
+        """Made and paid: its outputs are to be collected."""
+
+        def event(db: sqlite3.Connection) -> None:
+            values = {"status": prediction.status, "run_time": _run_time(prediction), "seed": prediction.seed}
+            self._act(db, "record_succeeded", attempt, **values)
+            for n, url in enumerate(prediction.outputs, 1):
+                sql.act(db, "events", "record_output", prediction_id=attempt.prediction_id, n=n, url=url)
+
+        await self._writer.commit(event)
+
+    async def record_failed(
+        self,
+        attempt: Attempt,
+        status: str,
+        error: str,
+        *,
+        outcome: Outcome,
+        retry_at: float | None,
+        new_seed: bool = False,
+    ) -> None:
+        """The service said no. The row is pending again from *retry_at*; None: failed for good."""
+        state = RowState.FAILED if retry_at is None else RowState.PENDING
+        await self._record(
+            "record_failed",
+            attempt,
+            status=status,
+            error=error,
+            outcome=outcome.value,
+            state=state.value,
+            due_at=retry_at or 0,
+            new_seed=new_seed,
+        )
+
+    # Collect
+
+    async def record_put_off(self, attempt: Attempt, error: str, *, due_at: float) -> None:
+        """Fetching did not work; again at *due_at*."""
+        await self._record("record_put_off", attempt, error=error, due_at=due_at)
+
+    async def record_urls(self, attempt: Attempt, urls: Sequence[str]) -> None:
+        """The service named the outputs anew."""
+
+        def event(db: sqlite3.Connection) -> None:
+            for n, url in enumerate(urls, 1):
+                sql.act(db, "events", "record_output", prediction_id=attempt.prediction_id, n=n, url=url)
+
+        await self._writer.commit(event)
+
+    async def record_collected(
+        self, attempt: Attempt, placed: Sequence[tuple[Output, int, int]], error: str | None
+    ) -> None:
+        """Every file is whole and in place; *placed* holds each output, its width and its height."""
+
+        def event(db: sqlite3.Connection) -> None:
+            for output, width, height in placed:
+                sizes = {"size": output.size, "sha256": output.sha256, "width": width, "height": height}
+                place = {"prediction_id": output.prediction_id, "n": output.n, "file": output.file}
+                sql.act(db, "events", "record_placed", now=self._now(), **place, **sizes)
+            self._act(db, "record_collected", attempt, placed_id=attempt.id, error=error)
+
+        await self._writer.commit(event)
+
+    async def record_expired(self, attempt: Attempt, error: str) -> None:
+        """Paid and made, but the service removed it before it was fetched."""
+        await self._record("record_uncollected", attempt, state=RowState.EXPIRED.value, error=error)
+
+    async def record_uncollectable(self, attempt: Attempt, error: str) -> None:
+        """Paid and made, but no picture to fetch: a refused address, bytes that never decode."""
+        await self._record("record_uncollected", attempt, state=RowState.FAILED.value, error=error)
+
+    async def outputs_in_the_way(self, attempt: Attempt, folded_id: str) -> list[Output]:
+        """Return files in `outputs/` that stand under the attempt's id but belong to another attempt."""
+        found = await self._ask("outputs_in_the_way", folded_id=folded_id, number=attempt.number)
+        return [records.to_output(record) for record in found]
+
+    async def record_moved(self, output: Output, file: str) -> None:
+        """A file was renamed, to *file* relative to the batch folder."""
+        values = {"prediction_id": output.prediction_id, "n": output.n, "file": file}
+        await self._writer.commit(lambda db: sql.act(db, "events", "record_moved", **values))
+
+    async def misnamed(self) -> list[tuple[str, str, str, int]]:
+        """Return (key, id, prediction id, outputs asked) of done rows whose files bear an earlier id."""
+        return [tuple(record) for record in await self._ask("misnamed")]
+
+    async def record_renamed(self, key: str, id_: str) -> None:
+        """Every file of the row bears its present id."""
+        await self._writer.commit(lambda db: sql.act(db, "events", "record_renamed", key=key, placed_id=id_))
+
+    # Files
+
+    async def upload_of(self, sha256: str, origin: str, *, good_until: float) -> str | None:
+        """Return the address of an upload of this content that is good at least until then."""
+        values = {"sha256": sha256, "origin": origin, "good_until": good_until}
+        url: str | None = await self._ask_one("upload_of", **values)
+        return url
+
+    async def record_upload(self, sha256: str, origin: str, url: str, expires_at: float) -> None:
+        """The provider has this content until *expires_at*."""
+        values = {"sha256": sha256, "origin": origin, "url": url, "expires_at": expires_at}
+        await self._writer.commit(lambda db: sql.act(db, "events", "record_upload", **values))
+
+    async def record_digests(self, files: Iterable[LocalFile]) -> None:
+        """Remember digests while files keep their size and time of change."""
+        known = [(str(f.path), f.size, f.mtime_ns, f.sha256) for f in files]
+        (statement,) = sql.load("events")["record_digest"]
+        names = ("path", "size", "mtime_ns", "sha256")
+        values = [dict(zip(names, one, strict=True)) for one in known]
+        await self._writer.commit(lambda db: db.executemany(statement, values))
+
+    # The one way to disk
+
+    async def _record(self, name: str, attempt: Attempt, **values: Any) -> None:
+        await self._writer.commit(lambda db: self._act(db, name, attempt, **values))
+
+    def _act(self, db: sqlite3.Connection, name: str, attempt: Attempt, **values: Any) -> None:
+        sql.act(db, "events", name, number=attempt.number, key=attempt.key, now=self._now(), **values)
+
+    async def _ask(self, name: str, **values: Any) -> list[sqlite3.Row]:
+        return await self._writer.read(lambda db: sql.ask(db, name, **values))
+
+    async def _ask_one(self, name: str, **values: Any) -> Any:
+        return await self._writer.read(lambda db: sql.ask_one(db, name, **values))
+
+    def close_group(self, db: sqlite3.Connection) -> None:
+        """Count once for all events of a group, in their transaction."""
+        sql.act(db, "events", "touch", now=self._now())
+        self._count(db)
+
+    def _count(self, db: sqlite3.Connection) -> None:
+        tally = sql.ask(db, "tally")
+        self.counts = records.to_counts(tally, gone=False)
+        self.gone = records.to_counts(tally, gone=True)
+        self.cost = records.to_cost(tally, sql.ask(db, "money"), self.cap, CURRENCY)
+
+    def _refuse_over_budget(self, db: sqlite3.Connection, due: Due) -> None:
+        if self.cap is None:
+            return
+        cost = records.to_cost([], sql.ask(db, "money"), self.cap, CURRENCY)
+        if cost.spent is None or cost.reserved is None or due.price is None:
+            raise BudgetReached("--max-cost needs a price for every row, and one is not known")
+        if cost.spent + cost.reserved + due.price > self.cap:
+            raise BudgetReached("the next row would pass --max-cost")
+
+
+@asynccontextmanager
+async def open_ledger(path: Path, now: Callable[[], float]) -> AsyncIterator[Ledger]:
+    """Open the ledger at *path*, made where there is none, as its one writer.
+
+    Raises LedgerError, with nothing changed, for a file that is not a ledger this version can use.
+    """
+    async with open_writer(lambda: storage.open_to_write(path)) as writer:
+        ledger = Ledger(writer, now)
+        writer.close_group = ledger.close_group
+        await ledger.load()
+        yield ledger
+
+
+def _facts(db: sqlite3.Connection) -> dict[str, str]:
+    return {name: value for name, value in sql.ask(db, "facts") if value is not None}
+
+
+def _unique(db: sqlite3.Connection, choose: Callable[[], int]) -> int:
+    while sql.ask_one(db, "seed_taken", seed=(seed := choose())) is not None:
+        pass
+    return seed
+
+
+def _run_time(prediction: Prediction) -> float | None:
+    if prediction.completed_at is None or prediction.created_at is None:
+        return None
+    return max(0.0, prediction.completed_at - prediction.created_at)

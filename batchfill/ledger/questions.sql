@@ -1,0 +1,108 @@
+-- name: facts
+SELECT name, value FROM facts;
+
+-- name: tally
+SELECT state, gone, rows, price, unpriced FROM tally WHERE rows > 0;
+
+-- name: money
+SELECT outcome, attempts, price, unpriced FROM money WHERE attempts > 0;
+
+-- name: due
+-- Never tried first, then the retry that is due longest; served by rows_due.
+SELECT key, id, line, inputs, files, outputs_asked, price, tries, new_seed FROM rows
+WHERE state = 'pending' AND position IS NOT NULL AND due_at <= :now
+ORDER BY due_at, position LIMIT :limit;
+
+-- name: next_due_at
+SELECT min(due_at) FROM rows WHERE state = 'pending' AND position IS NOT NULL AND due_at > :now;
+
+-- name: open_attempts
+-- Served by rows_open.
+SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
+    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
+    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
+    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
+FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
+WHERE r.state = :state ORDER BY r.since;
+
+-- name: attempt
+SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
+    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
+    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
+    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
+FROM rows AS r JOIN attempts AS a ON a.key = r.key WHERE a.number = :number;
+
+-- name: collecting
+-- Oldest first; served by rows_open.
+SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
+    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
+    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
+    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
+FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
+WHERE r.state = 'collecting' AND r.due_at <= :now ORDER BY r.since LIMIT :limit;
+
+-- name: next_collect_at
+SELECT min(due_at) FROM rows WHERE state = 'collecting' AND due_at > :now;
+
+-- name: oldest_collecting
+SELECT min(since) FROM rows WHERE state = 'collecting';
+
+-- name: outputs_of
+SELECT prediction_id, n, url, file, size, sha256 FROM outputs WHERE prediction_id = :prediction_id ORDER BY n;
+
+-- name: outputs_in_the_way
+-- Files that stand under an id which another attempt's files are about to take.
+SELECT o.prediction_id, o.n, o.url, o.file, o.size, o.sha256
+FROM rows AS r JOIN attempts AS a ON a.key = r.key JOIN outputs AS o ON o.prediction_id = a.prediction_id
+WHERE r.folded_id = :folded_id AND a.number <> :number AND o.file IS NOT NULL
+    AND o.file NOT LIKE 'outputs/earlier/%';
+
+-- name: owner_of
+SELECT prediction_id, n, url, file, size, sha256 FROM outputs WHERE file = :file LIMIT 1;
+
+-- name: misnamed
+-- Served by rows_misnamed.
+SELECT r.key, r.id, a.prediction_id, a.outputs_asked
+FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
+WHERE r.placed_id <> r.id AND r.state = 'done' AND r.position IS NOT NULL;
+
+-- name: claimed
+SELECT prediction_id FROM attempts WHERE prediction_id IN (SELECT value FROM json_each(:ids));
+
+-- name: last_accepted
+SELECT prediction_id FROM attempts WHERE accepted_at IS NOT NULL ORDER BY accepted_at DESC, number DESC LIMIT 1;
+
+-- name: run_times
+SELECT run_time FROM attempts WHERE run_time IS NOT NULL ORDER BY number DESC LIMIT :limit;
+
+-- name: seed_taken
+SELECT 1 FROM attempts WHERE seed = :seed LIMIT 1;
+
+-- name: upload_of
+SELECT url, expires_at FROM uploads WHERE sha256 = :sha256 AND origin = :origin AND expires_at > :good_until;
+
+-- name: digest_of
+SELECT sha256 FROM digests WHERE path = :path AND size = :size AND mtime_ns = :mtime_ns;
+
+-- name: reasons
+SELECT coalesce(error, 'no reason given') AS reason, count(*) AS rows FROM rows
+WHERE state IN ('failed', 'expired') AND position IS NOT NULL
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50;
+
+-- name: doubts
+SELECT r.id, r.line, a.intended_at, a.price, coalesce(r.error, '') AS reason
+FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
+WHERE r.state = 'in_doubt' ORDER BY r.since LIMIT 100;
+
+-- name: results
+SELECT id, line, state, image, mask, prompt, outputs, seed, prediction_id, attempts,
+    cast(round(cost * 1000000) AS INTEGER) AS cost, error, extra
+FROM results;
+
+-- name: collected
+SELECT r.id, r.line, o.file, o.size, o.sha256
+FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USING (prediction_id)
+WHERE r.position IS NOT NULL AND r.state = 'done' ORDER BY r.position, o.n;
+
+-- name: extra_columns
+SELECT DISTINCT json_each.key FROM rows, json_each(rows.extra) WHERE rows.position IS NOT NULL ORDER BY 1;

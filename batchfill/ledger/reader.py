@@ -1,0 +1,73 @@
+"""What people ask of a ledger, whether or not a run is writing it. Reads only."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from batchfill.errors import LedgerError
+from batchfill.ledger import records, sql, storage
+from batchfill.values import Doubt, Output, Result, RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from batchfill.values import Cost
+
+
+class Reader:
+    """Answers from one reading connection."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def facts(self) -> dict[str, str]:
+        """Return what the batch remembers of itself."""
+        return {name: value for name, value in sql.ask(self._db, "facts") if value is not None}
+
+    def counts(self, *, gone: bool = False) -> dict[RowState, int]:
+        """Return rows by state, of the manifest or of those gone from it."""
+        return records.to_counts(sql.ask(self._db, "tally"), gone=gone)
+
+    def cost(self, cap: int | None, currency: str) -> Cost:
+        """Return the money of the whole batch."""
+        return records.to_cost(sql.ask(self._db, "tally"), sql.ask(self._db, "money"), cap, currency)
+
+    def reasons(self) -> Mapping[str, int]:
+        """Return why rows failed or expired, and how many of each, most frequent first."""
+        return {record["reason"]: record["rows"] for record in sql.ask(self._db, "reasons")}
+
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Return the first hundred rows in doubt."""
+        return tuple(records.to_doubt(r) for r in sql.ask(self._db, "doubts"))
+
+    def results(self) -> Iterator[Result]:
+        """Yield one result a row of the manifest, in its order."""
+        (statement,) = sql.load("questions")["results"]
+        for record in self._db.execute(statement):
+            yield records.to_result(record)
+
+    def extra_columns(self) -> list[str]:
+        """Return the names of the columns that rows of the manifest only carry along."""
+        return [record[0] for record in sql.ask(self._db, "extra_columns")]
+
+    def collected(self) -> Iterator[tuple[str, int, Output]]:
+        """Yield (id, line, output) for every file that is in place."""
+        (statement,) = sql.load("questions")["collected"]
+        for record in self._db.execute(statement):
+            id_, line, file, size, sha256 = record
+            yield id_, line, Output("", 0, "", file, size, sha256)
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[Reader]:
+    """Open the ledger at *path* to read it. Raises LedgerError when there is none or it is damaged."""
+    db = storage.open_to_read(path)
+    try:
+        yield Reader(db)
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"{path}: cannot be read: {error}") from error
+    finally:
+        db.close()

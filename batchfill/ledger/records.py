@@ -1,0 +1,121 @@
+"""Values made from the ledger's records, in one place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchfill.values import (
+    Attempt,
+    Cost,
+    Doubt,
+    Due,
+    Input,
+    LocalFile,
+    Outcome,
+    Output,
+    Result,
+    Row,
+    RowState,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+
+
+def to_record(row: Row) -> dict[str, Any]:
+    """Return *row* as the values of its record."""
+    return {
+        "position": row.position,
+        "line": row.line,
+        "id": row.id,
+        "stem": row.stem,
+        "fingerprint": row.fingerprint,
+        "image": str(row.inputs.get("image", "")),
+        "mask": str(row.inputs.get("mask", "")),
+        "prompt": str(row.inputs.get("prompt", "")),
+        "inputs": to_json(row.inputs),
+        "files": to_json(
+            {name: [str(f.path), f.size, f.mtime_ns, f.sha256] for name, f in row.files.items()}
+        ),
+        "extra": to_json(row.extra),
+        "outputs_asked": row.outputs_asked,
+        "price": row.price,
+    }
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """Return *value* as compact JSON that a person can read in the ledger."""
+    return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def to_due(record: sqlite3.Row) -> Due:
+    """Return a row whose turn it is."""
+    files = json.loads(record["files"])
+    inputs: dict[str, Input] = json.loads(record["inputs"])
+    return Due(
+        key=record["key"],
+        id=record["id"],
+        line=record["line"],
+        inputs=inputs,
+        files={name: LocalFile(Path(path), *rest) for name, (path, *rest) in files.items()},
+        outputs_asked=record["outputs_asked"],
+        price=record["price"],
+        tries=record["tries"],
+        new_seed=bool(record["new_seed"]),
+    )
+
+
+def to_attempt(record: sqlite3.Row) -> Attempt:
+    """Return an attempt with its row's id, line, state and tries."""
+    fields = dict(record)
+    fields["state"] = RowState(fields["state"])
+    fields["own_seed"] = bool(fields["own_seed"])
+    fields["sent"] = json.loads(fields["sent"])
+    return Attempt(**fields)
+
+
+def to_output(record: sqlite3.Row) -> Output:
+    """Return one file of a prediction."""
+    return Output(**dict(record))
+
+
+def to_doubt(record: sqlite3.Row) -> Doubt:
+    """Return a row that may have been paid for."""
+    return Doubt(**dict(record))
+
+
+def to_result(record: sqlite3.Row) -> Result:
+    """Return one line of `results`."""
+    fields = dict(record)
+    fields["state"] = RowState(fields["state"])
+    fields["outputs"] = tuple(filter(None, (fields["outputs"] or "").split(";")))
+    fields["extra"] = json.loads(fields["extra"])
+    return Result(**fields)
+
+
+def to_counts(tally: Iterable[sqlite3.Row], *, gone: bool) -> dict[RowState, int]:
+    """Return rows by state: of the manifest every state, of those gone from it only states that have any."""
+    found = {RowState(r["state"]): r["rows"] for r in tally if bool(r["gone"]) == gone}
+    return found if gone else {state: found.get(state, 0) for state in RowState}
+
+
+def to_cost(
+    tally: Iterable[sqlite3.Row], money: Iterable[sqlite3.Row], cap: int | None, currency: str
+) -> Cost:
+    """Return the batch's money: succeeded and canceled are spent, open is reserved, pending is to go."""
+    spent = _sum(r for r in money if r["outcome"] in (Outcome.SUCCEEDED, Outcome.CANCELED))
+    reserved = _sum(r for r in money if r["outcome"] == Outcome.OPEN)
+    to_go = _sum(r for r in tally if r["state"] == RowState.PENDING and not r["gone"])
+    return Cost(spent, reserved, to_go, cap, currency)
+
+
+def _sum(records: Iterable[sqlite3.Row]) -> int | None:
+    total = 0
+    for record in records:
+        if record["unpriced"]:
+            return None
+        total += record["price"]
+    return total

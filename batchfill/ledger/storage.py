@@ -1,0 +1,168 @@
+"""The ledger's file: recognised, created, migrated, and refused where it could be harmed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import sys
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+from batchfill.errors import LedgerError
+
+APPLICATION_ID = 0x62666C6C
+"""`bfll`: says whose file it is."""
+
+NETWORK_SYSTEMS = re.compile(
+    r"^(nfs\d?|cifs|smb\d?|smbfs|ncpfs|afs|ceph|lustre|gfs2?|glusterfs|9p|davfs|fuse\.(sshfs|glusterfs|s3fs|rclone"
+    r"|gcsfuse|davfs2?|smbnetfs|ceph.*))$"
+)
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Return every schema step as (version, script), in order."""
+    steps = [p for p in files(__package__).joinpath("schema").iterdir() if p.name.endswith(".sql")]
+    return sorted((int(step.name.removesuffix(".sql")), step.read_text("utf-8")) for step in steps)
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """Open the ledger's one writing connection, made or migrated as needed.
+
+    Raises LedgerError, with nothing changed, for a newer, foreign, damaged or remote file.
+    """
+    refuse_network(path)
+    if path.exists() and path.stat().st_size:
+        with closing(open_to_read(path)) as db:
+            _refuse_damage(db, path)
+    db = _connect(f"file:{quote(str(path.resolve()))}")
+    try:
+        _prepare(db)
+    except sqlite3.Error as error:
+        db.close()
+        raise LedgerError(f"{path}: {_in_words(error)}") from error
+    return db
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a connection that can only read. Raises LedgerError when *path* is not a ledger of ours."""
+    if not path.is_file():
+        raise LedgerError(f"{path}: no ledger here yet; run the batch first")
+    _refuse_foreign(path)
+    try:
+        db = _connect(_address(path))
+    except sqlite3.Error as error:
+        raise LedgerError(f"{path}: {_in_words(error)}") from error
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA query_only = ON")
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        _refuse_version(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise LedgerError(f"{path}: {_in_words(error)}") from error
+    except LedgerError:
+        db.close()
+        raise
+    return db
+
+
+def refuse_network(path: Path) -> None:
+    """Raise LedgerError when *path* lies on a network file system, where locks cannot be trusted."""
+    kind = _file_system(path.parent)
+    if NETWORK_SYSTEMS.match(kind):
+        raise LedgerError(
+            f"{path.parent} is on a network file system ({kind}), where a ledger can be damaged: "
+            "give a folder on a local disk with --out"
+        )
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA journal_mode = WAL")
+    # FULL: an intent survives a power cut, which NORMAL does not promise in WAL mode.
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = OFF")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    for number, script in migrations():
+        if number > version:
+            stamp = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
+            db.executescript(f"BEGIN IMMEDIATE; {script} {stamp} COMMIT;")
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
+
+
+def _address(path: Path) -> str:
+    address = f"file:{quote(str(path.resolve()))}?mode=ro"
+    wal = path.with_name(path.name + "-wal")
+    # A ledger in a folder that cannot be written (an archive) opens only as immutable; safe without a log.
+    archived = not wal.exists() and not _writable(path.parent)
+    return f"{address}&immutable=1" if archived else address
+
+
+def _writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK)
+
+
+def _refuse_foreign(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise LedgerError(f"{path}: cannot be read: {error.strerror}") from error
+    if head != b"SQLite format 3\0":
+        raise LedgerError(f"{path}: is not a ledger; move it away, or give another folder with --out")
+
+
+def _refuse_version(db: sqlite3.Connection, path: Path) -> None:
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise LedgerError(
+            f"{path}: is another program's database; move it away, or give another folder with --out"
+        )
+    if version > migrations()[-1][0]:
+        raise LedgerError(f"{path}: was written by a newer batchfill (version {version}): update it")
+
+
+def _refuse_damage(db: sqlite3.Connection, path: Path) -> None:
+    try:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise LedgerError(
+            f"{path}: is damaged ({' '.join(found.split())}); nothing was changed. "
+            f"Restore a copy of the folder, or save what it holds with: sqlite3 {path.name} .recover"
+        )
+
+
+def _in_words(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "locked" in text:
+        return "is held by another program; close it and try again"
+    if "malformed" in text or "not a database" in text:
+        return f"is damaged ({text}); restore a copy of the folder"
+    if "readonly" in text or "unable to open" in text:
+        return f"cannot be written ({text}); check the folder's permissions, or give another with --out"
+    return text
+
+
+def _file_system(folder: Path) -> str:
+    """Return the type of the file system that holds *folder*; empty where the system does not say."""
+    if not sys.platform.startswith("linux"):
+        return ""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ""
+    mounts: dict[str, str] = {}
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        mounts[re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), before.split()[4])] = after.split()[0]
+    place = folder.resolve()
+    return next((mounts[str(p)] for p in (place, *place.parents) if str(p) in mounts), "")

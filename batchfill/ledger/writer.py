@@ -1,0 +1,137 @@
+"""The one writing connection: many waiting callers share a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import aiosqlite
+import anyio
+
+from batchfill.errors import BatchfillError, LedgerFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+T = TypeVar("T")
+Event = Callable[[sqlite3.Connection], T]
+
+
+class _Connection(aiosqlite.Connection):
+    async def hop(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        """Run *call* on the connection's thread: a transaction is one hop, not one a statement."""
+        result: T = await self._execute(call, self._conn)  # type: ignore[no-untyped-call]
+        return result
+
+
+class Writer:
+    """Commits events in groups: while one group is flushed to disk the next one gathers."""
+
+    def __init__(self, connection: _Connection, begin: str) -> None:
+        self._connection = connection
+        self._begin = begin
+        self._waiting: list[tuple[Event[Any], asyncio.Future[Any]]] = []
+        self._wake = anyio.Event()
+        self._closing = False
+        self.close_group: Event[None] = _nothing
+        """Runs once at the end of each group's transaction."""
+
+    async def commit(self, event: Event[T]) -> T:
+        """Return what *event* returned once it is on disk.
+
+        An event that raises is undone alone. Raises LedgerFailed when the group could not be written.
+        """
+        if self._closing:
+            raise LedgerFailed("the ledger is closed already")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((event, future))
+        self._wake.set()
+        return await future
+
+    async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Return the answer to a question, on what is committed."""
+        try:
+            return await self._connection.hop(question)
+        except sqlite3.Error as error:
+            raise LedgerFailed(f"the ledger could not be read: {error}") from error
+
+    async def serve(self) -> None:
+        """Commit what waits, until closed."""
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                continue
+            group, self._waiting = self._waiting, []
+            await self._commit_group(group)
+
+    def close(self) -> None:
+        """Let `serve` end once nothing waits."""
+        self._closing = True
+        self._wake.set()
+
+    async def _commit_group(self, group: list[tuple[Event[Any], asyncio.Future[Any]]]) -> None:
+        try:
+            outcomes = await self._connection.hop(lambda db: self._apply(db, [e for e, _ in group]))
+        except sqlite3.Error as error:
+            failure = LedgerFailed(f"the ledger could not be written: {error}")
+            outcomes = [(None, failure)] * len(group)
+        for (_, future), (result, trouble) in zip(group, outcomes, strict=True):
+            if future.done():
+                continue
+            if trouble is None:
+                future.set_result(result)
+            else:
+                future.set_exception(trouble)
+
+    def _apply(self, db: sqlite3.Connection, events: list[Event[Any]]) -> list[tuple[Any, Exception | None]]:
+        db.execute(self._begin)
+        try:
+            outcomes = [_apply_one(db, event) for event in events]
+            self.close_group(db)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        return outcomes
+
+
+def _apply_one(db: sqlite3.Connection, event: Event[T]) -> tuple[T | None, Exception | None]:
+    db.execute("SAVEPOINT event")
+    try:
+        result: T | None = event(db)
+        trouble: Exception | None = None
+    except (BatchfillError, sqlite3.IntegrityError) as error:
+        db.execute("ROLLBACK TO event")
+        result, trouble = None, error
+    db.execute("RELEASE event")
+    return result, trouble
+
+
+def _nothing(db: sqlite3.Connection) -> None:
+    """What a writer without a ledger does at the end of a group."""
+
+
+@asynccontextmanager
+async def open_writer(
+    connect: Callable[[], sqlite3.Connection], *, begin: str = "BEGIN IMMEDIATE"
+) -> AsyncIterator[Writer]:
+    """Open the connection made by *connect* and commit until the block ends, then flush and close."""
+    connection = _Connection(connect, 64)
+    async with connection, anyio.create_task_group() as tasks:
+        writer = Writer(connection, begin)
+        tasks.start_soon(_serve_shielded, writer)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+async def _serve_shielded(writer: Writer) -> None:
+    # A cancelled run still has events to record: those who wait for them decide when the writer may go.
+    with anyio.CancelScope(shield=True):
+        await writer.serve()

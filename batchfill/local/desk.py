@@ -1,0 +1,71 @@
+"""What the calls of the API work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchfill.local import answers
+from batchfill.local.answers import Refused, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiohttp import web
+
+    from batchfill.catalog import Model
+    from batchfill.local.contents import Contents
+    from batchfill.local.files import Files
+    from batchfill.local.manner import Manner
+    from batchfill.local.outputs import Outputs
+    from batchfill.local.predictions import Predictions
+    from batchfill.local.rate import Rate
+    from batchfill.local.record import Record
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """The parts of one provider, as its calls see them."""
+
+    predictions: Predictions
+    contents: Contents
+    files: Files
+    outputs: Outputs
+    models: Mapping[str, Model]
+    manner: Manner
+    token: str | None
+    account: str
+    rate: Rate | None
+    now: Callable[[], float]
+    base: str = ""
+    """`http://127.0.0.1:PORT/v1` once the API is up."""
+
+    @property
+    def told_base(self) -> str:
+        """The base that answers name."""
+        return answers.REPLICATE if self.manner.foreign_urls else self.base
+
+    def model(self, name: str) -> Model:
+        """Return a model by its name. Raises Refused."""
+        if name not in self.models:
+            raise Refused(problem(404))
+        return self.models[name]
+
+    def prediction(self, request: web.Request) -> Record:
+        """Return the prediction that the request's path names, as it stands now. Raises Refused."""
+        self.predictions.sweep()
+        record = self.predictions.get(request.match_info["id"])
+        if record is None:
+            raise Refused(problem(404))
+        return record
+
+    def show(self, record: Record) -> dict[str, Any]:
+        """Return what the service tells of a prediction."""
+        return answers.prediction(
+            record, self.manner, self.base, outputs=self._output, inputs=f"{self.outputs.base}/inputs"
+        )
+
+    def _output(self, record: Record) -> object:
+        values = self.outputs.inline(record) if self.manner.inline_outputs else self.outputs.urls(record)
+        model = self.models.get(record.model)
+        return values if model is None or model.lists_outputs else values[0]

@@ -1,0 +1,218 @@
+"""The embedded provider: it starts, serves in the caller's event loop, counts, and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import suppress
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from batchfill.catalog import find, shipped
+from batchfill.local.contents import Contents
+from batchfill.local.desk import Desk
+from batchfill.local.faults import Faults
+from batchfill.local.files import Files
+from batchfill.local.manner import Manner
+from batchfill.local.misbehaviour import misbehaving
+from batchfill.local.outputs import Outputs, outputs_app
+from batchfill.local.painter import Painter
+from batchfill.local.predictions import Predictions
+from batchfill.local.rate import Rate
+from batchfill.local.record import Charge, Record, charge
+from batchfill.local.routes import api_app, call_of
+from batchfill.local.sources import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from batchfill.catalog import Model
+
+RETENTION = 3600.0
+_PORT_FILE = "outputs.port"
+
+
+class Provider:
+    """One provider on one folder, which remembers its predictions from one start to the next.
+
+    `requests` counts what arrived, by call: create, get, list, cancel, files, account, model, output.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        token: str | None = None,
+        latency: float = 0.0,
+        faults: Faults | None = None,
+        manner: Manner | None = None,
+        rate: float | None = None,
+        burst: int = 10,
+        retention: float = RETENTION,
+        tiny: bool = False,
+        models: Iterable[Model] = (),
+        account: str = "local",
+    ) -> None:
+        """*token*: the one that is let in; None lets in everybody. *latency*: the pretended run time (s).
+
+        *rate*: creates a minute, None for no limit; *burst* of them at once. *retention*: seconds after which
+        a prediction's data is removed. *tiny*: every output is one fixed pixel and no input is read.
+        *models*: offered besides those of the catalog.
+        """
+        self.faults = faults or Faults()
+        self.requests: Counter[str] = Counter()
+        self._folder = folder
+        self._outputs = Outputs(folder / "outputs", tiny=tiny)
+        self._stopping = asyncio.Event()
+        self._news = asyncio.Event()
+        self._runners: list[web.AppRunner] = []
+        contents, files = Contents(folder / "inputs"), Files(folder / "files")
+        self._sources = Sources(contents, files, self.now)
+        shelf = [model for name in shipped() if (model := find(name))]
+        by_name = {model.name: model for model in (*shelf, *models)}
+        painter = Painter(by_name, self._sources, self._outputs, tiny=tiny)
+        self._desk = Desk(
+            predictions=Predictions(
+                folder,
+                contents,
+                run=painter.run,
+                forget=lambda record: self._outputs.delete(record.id),
+                tell=self._tell,
+                now=self.now,
+                latency=latency,
+                retention=retention,
+            ),
+            contents=contents,
+            files=files,
+            outputs=self._outputs,
+            models=by_name,
+            manner=manner or Manner(),
+            token=token,
+            account=account,
+            rate=Rate(rate, burst, time.monotonic) if rate is not None else None,
+            now=self.now,
+        )
+
+    @property
+    def base(self) -> str:
+        """`http://127.0.0.1:PORT/v1`; empty before the start."""
+        return self._desk.base
+
+    @property
+    def outputs_base(self) -> str:
+        """The second origin, which serves outputs to anybody."""
+        return self._outputs.base
+
+    @property
+    def billed(self) -> int:
+        """How many predictions were made, each counted once, those of earlier starts too."""
+        return len(self._desk.predictions)
+
+    @property
+    def bill(self) -> list[Charge]:
+        """What was made, in order."""
+        return [charge(record) for record in self.predictions()]
+
+    @property
+    def creates_seen(self) -> int:
+        """How many creates arrived since the start, refused ones too."""
+        return self.requests["create"]
+
+    def predictions(self) -> list[Record]:
+        """Return every prediction as it stands, oldest first."""
+        return self._desk.predictions.all()
+
+    def now(self) -> float:
+        """Return the provider's time in seconds since the epoch; `faults.clock_skew` puts it off."""
+        return time.time() + self.faults.clock_skew
+
+    async def wait(self, prediction_id: str, seconds: float = 60.0) -> Record:
+        """Return a prediction when it has ended, or as it stands after so many seconds."""
+        return await self._desk.predictions.wait(prediction_id, seconds)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when *condition* holds; it is asked whenever a request arrives or a prediction changes."""
+        while not condition():
+            await self._news.wait()
+
+    def expire(self, prediction_id: str) -> None:
+        """Remove the data of an ended prediction now, as the retention would later."""
+        self._desk.predictions.remove(prediction_id)
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Serve, port 0 being any free one, and go on with unfinished predictions. Raises OSError."""
+        misbehave = misbehaving(self.faults, call_of, self._count, pause=self._pause, now=self.now)
+        self._desk.base = await self._open(api_app(self._desk, misbehave), host, port) + "/v1"
+        self._outputs.base = await self._open_outputs(host)
+        self._desk.predictions.resume()
+
+    async def stop(self) -> None:
+        """Stop serving; unfinished predictions wait for the next provider on this folder."""
+        self._stopping.set()
+        self._desk.predictions.wake()
+        for runner in self._runners:
+            await runner.cleanup()
+        await self._desk.predictions.stop()
+        await self._sources.close()
+
+    def _count(self, call: str) -> None:
+        self.requests[call] += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _open_outputs(self, host: str) -> str:
+        desk = self._desk
+        app = outputs_app(
+            self._outputs,
+            desk.predictions.get,
+            remove=self.expire,
+            pause=self._pause,
+            middleware=misbehaving(
+                self.faults, lambda _: "output", self._count, pause=self._pause, now=self.now
+            ),
+        )
+        # The port of the last time, if it is free: addresses that were given out stay good.
+        remembered = self._folder / _PORT_FILE
+        last = int(remembered.read_text()) if remembered.exists() else 0
+        base = await self._open(app, host, last, 0)
+        remembered.write_text(str(urlsplit(base).port))
+        return base
+
+    async def _open(self, app: web.Application, host: str, *ports: int) -> str:
+        """Serve on the first port that can be had and return the origin. Raises OSError."""
+        app.on_response_prepare.append(self._date)
+        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        self._runners.append(runner)
+        for port in ports[:-1]:
+            with suppress(OSError):
+                return await _listen(runner, host, port)
+        return await _listen(runner, host, ports[-1])
+
+    async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
+        if self.faults.clock_skew:
+            response.headers["Date"] = formatdate(self.now(), usegmt=True)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError:
+        # The runner counts a site from the moment it is asked to start.
+        await site.stop()
+        raise
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{site.port}"

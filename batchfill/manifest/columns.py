@@ -1,0 +1,171 @@
+"""What the columns of a manifest are for: inputs, the id, or only carried to the results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from batchfill.catalog import FieldType, hint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchfill.catalog import Model
+    from batchfill.values import Input
+
+    Reader = Callable[[str], Input]
+
+ID = "id"
+_REMEMBERED = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The use of each cell of a row, by its place."""
+
+    scalars: tuple[tuple[int, str, Reader], ...]
+    """Place, input name, and what types the cell."""
+    files: tuple[tuple[int, str], ...]
+    extras: tuple[tuple[int, str], ...]
+    id: int | None
+    needed: tuple[str, ...]
+    """Inputs that every row must give, of those that have a column."""
+    mistakes: tuple[str, ...]
+
+
+class Layout:
+    """Decides the use of columns for one model and one set of defaults."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        column: Mapping[str, str],
+        given: frozenset[str],
+        extra_columns: bool,
+        has_header: bool,
+    ) -> None:
+        """*column*: input name → name in the manifest. *given*: the inputs that have a default."""
+        self._model = model
+        self._column = column
+        self._needed = tuple(name for name in model.needed if name not in given)
+        self._extra_columns = extra_columns
+        self.has_header = has_header
+        """Whether one line names the columns of all rows; else every row names its own."""
+        self._noun = "column" if has_header else "key"
+        self._known = (*model.fields, ID)
+        self._files = frozenset(model.file_fields)
+        self._readers: dict[str, Reader] = {}
+        self._found: set[str] = set()
+        # Keys may differ from row to row in JSONL and YAML; a few combinations make up nearly all rows.
+        self.columns = lru_cache(maxsize=64)(self._columns)
+        """As _columns, remembering the combinations seen last."""
+
+    def unknown_mappings(self) -> dict[str, str]:
+        """Return what to say of each input in the `column` setting that the model does not have."""
+        if not self._model.checked:
+            return {}
+        return {
+            name: f"column: unknown input {name}{hint(name, self._known)}"
+            for name in self._column
+            if name not in self._known
+        }
+
+    def never_found(self) -> list[tuple[str, str]]:
+        """Return the mapped inputs, and the names meant for them, that no row had."""
+        return (
+            [] if self.has_header else [item for item in self._column.items() if item[0] not in self._found]
+        )
+
+    def _columns(self, names: tuple[str, ...]) -> Columns:
+        """Return the use of columns with these *names*, and what is wrong with them."""
+        places = self._places(names)
+        self._found.update(places)
+        inputs = {name: place for name, place in places.items() if name != ID}
+        used = frozenset(places.values())
+        strangers = [
+            (place, name) for place, name in enumerate(names) if place not in used and name not in places
+        ]
+        carried = [(place, name) for place, name in strangers if self._is_carried(name)]
+        unknown = [item for item in strangers if item not in carried]
+        return Columns(
+            scalars=tuple(
+                (at, name, self._reader(name)) for name, at in inputs.items() if name not in self._files
+            ),
+            files=tuple((at, name) for name, at in inputs.items() if name in self._files),
+            extras=tuple(carried),
+            id=places.get(ID),
+            needed=tuple(name for name in self._needed if name in inputs),
+            mistakes=(*_twice(names), *self._wrong(unknown, places)),
+        )
+
+    def _places(self, names: tuple[str, ...]) -> dict[str, int]:
+        """Return the place of `id` and of each input among *names*."""
+        mapped = {name: names.index(own) for name, own in self._column.items() if own in names}
+        taken = {*self._column, *self._column.values()}
+        return mapped | {
+            name: names.index(name) for name in names if name not in taken and self._is_input(name)
+        }
+
+    def _is_input(self, name: str) -> bool:
+        return name in self._known or (not self._model.checked and not _is_free(name) and name != "")
+
+    def _is_carried(self, name: str) -> bool:
+        return _is_free(name) or (self._extra_columns and name != "")
+
+    def _reader(self, name: str) -> Reader:
+        if name not in self._readers:
+            field = self._model.fields.get(name)
+            read = self._model.reader(name)
+            if field is None or (field.type is FieldType.STRING and not field.choices):
+                self._readers[name] = read
+            else:
+                # A column of numbers or choices has few different cells.
+                self._readers[name] = lru_cache(maxsize=_REMEMBERED)(read)
+        return self._readers[name]
+
+    def _wrong(self, unknown: list[tuple[int, str]], places: Mapping[str, int]) -> list[str]:
+        """Return what is wrong: columns that nobody knows, and columns that should be there."""
+        meant = {name: hint(name, self._known) for _, name in unknown}
+        names = [name for _, name in unknown]
+        # `unknown column Image; did you mean image?` says already that image is missing.
+        lacking = [
+            name
+            for name in self._expected()
+            if name not in places and f"; did you mean {name}?" not in meant.values()
+        ]
+        explained = [self._explain(place, name, meant[name]) for place, name in unknown]
+        return [*explained, *(self._lacking(name, names) for name in lacking)]
+
+    def _expected(self) -> list[str]:
+        """Return the inputs that must have a column: what rows need, and what was mapped in a header."""
+        mapped = [name for name in self._column if self.has_header and name not in self._needed]
+        return [*self._needed, *mapped]
+
+    def _explain(self, place: int, name: str, meant: str) -> str:
+        if not name:
+            return f"{self._noun} {place + 1} has no name"
+        if name in self._column:
+            return f"{self._noun} {name} is not used: {name} is taken from {self._column[name]}"
+        carry = f": name it x_{name} to carry it to the results, or set extra_columns: keep"
+        return f"unknown {self._noun} {name}{meant or carry}"
+
+    def _lacking(self, name: str, unknown: list[str]) -> str:
+        if name in self._column:
+            own = self._column[name]
+            return f"no {self._noun} {own}, which should be {name}{hint(own, unknown)}"
+        return f"missing {self._noun} {name}"
+
+
+def _is_free(name: str) -> bool:
+    return name.startswith("x_")
+
+
+def _twice(names: tuple[str, ...]) -> list[str]:
+    """Return a message for each name that several columns have."""
+    return [
+        f"{names.count(name)} columns are named {name}"
+        for name in dict.fromkeys(names)
+        if name and names.count(name) > 1
+    ]

@@ -1,0 +1,112 @@
+"""The files that rows name: found, checked without opening them as pictures, and digested."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import lru_cache
+from hashlib import file_digest
+from itertools import islice
+from pathlib import Path
+
+from batchfill.values import LocalFile
+
+Digest = Callable[[Path], LocalFile]
+"""Says what a local file is; it raises OSError when it cannot be read."""
+
+_SCHEME = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]+)://|(data|file|blob|javascript|mailto):)", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
+_NEIGHBOURS = 5000
+_HINTS = 20
+"""Looking for near names is slow, and nobody reads more than the first mistakes."""
+
+
+def digest_file(path: Path) -> LocalFile:
+    """Return *path* with its size, time and SHA-256, read as a stream. Raises OSError."""
+    with path.open("rb") as file:
+        facts = os.fstat(file.fileno())
+        content = file_digest(file, "sha256")
+    return LocalFile(path, facts.st_size, facts.st_mtime_ns, content.hexdigest())
+
+
+class Files:
+    """The files below one manifest's folder."""
+
+    def __init__(self, folder: Path, *, allow_outside: bool, digest: Digest) -> None:
+        self._folder = folder.resolve()
+        self._allow_outside = allow_outside
+        self._digest = digest
+        self._hints = _HINTS
+        # Many rows share a picture or a mask; bounded, because a million rows may not.
+        self._remembered = lru_cache(maxsize=4096)(self._find)
+
+    def find(self, address: str) -> LocalFile | None:
+        """Return the local file that *address* names, None for an http(s) URL.
+
+        Raises ValueError with what is wrong: no such file, outside, a folder, empty, another scheme.
+        """
+        if scheme := _SCHEME.match(address):
+            _check_url(address, scheme[1] or scheme[2])
+            return None
+        return self._remembered(address)
+
+    def _find(self, address: str) -> LocalFile:
+        path = self._place(address)
+        self._check(address, path)
+        try:
+            return self._digest(path)
+        except OSError as error:
+            raise ValueError(f"{address} cannot be read: {error.strerror}") from error
+
+    def _place(self, address: str) -> Path:
+        path = Path(os.path.realpath(self._folder / address))
+        # A manifest written on Windows: a backslash is an ordinary letter elsewhere.
+        if "\\" in address and os.sep == "/" and not os.path.lexists(path):
+            path = Path(os.path.realpath(self._folder / address.replace("\\", "/")))
+        if not self._allow_outside and not path.is_relative_to(self._folder.parent):
+            way_out = "copy it there, or give --allow-outside"
+            raise ValueError(f"{address} is outside the folder above the manifest's: {way_out}")
+        return path
+
+    def _check(self, address: str, path: Path) -> None:
+        try:
+            facts = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise ValueError(f"no such file {address}{self._nearest(path)}") from None
+        except OSError as error:
+            raise ValueError(f"{_shortened(address)} cannot be read: {error.strerror}") from error
+        if stat.S_ISDIR(facts.st_mode):
+            raise ValueError(f"{address} is a folder, not a file")
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError(f"{address} is not a regular file")
+        if facts.st_size == 0:
+            raise ValueError(f"{address} is an empty file")
+
+    def _nearest(self, path: Path) -> str:
+        if not self._hints:
+            return ""
+        self._hints -= 1
+        try:
+            with os.scandir(path.parent) as entries:
+                names = [entry.name for entry in islice(entries, _NEIGHBOURS)]
+        except OSError:
+            return f" (there is no folder {path.parent.name})"
+        near = get_close_matches(path.name, names, 1)
+        return f"; did you mean {near[0]}?" if near else ""
+
+
+def _check_url(address: str, scheme: str) -> None:
+    if _URL.fullmatch(address) and address.isprintable():
+        return
+    if scheme.lower() == "data":
+        raise ValueError("data: addresses are not taken: save the picture as a file and name that")
+    if scheme.lower() not in ("http", "https"):
+        raise ValueError(f"{scheme}: addresses are not taken: give a file, or an http or https address")
+    raise ValueError(f"{_shortened(address)} is not a whole address")
+
+
+def _shortened(address: str) -> str:
+    return address if len(address) <= 100 else f"{address[:100]}…"

@@ -1,0 +1,60 @@
+"""What every kind of manifest is read into: the cells of one row, before anybody knows what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchfill.errors import Mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+CELL_LIMIT = 100_000
+"""Characters of one cell."""
+
+RECORD_LIMIT = 1_000_000
+"""Characters of one row: what a quote that is never closed may swallow before reading stops."""
+
+MESSAGE_LIMIT = 500
+"""Characters of one message."""
+
+
+class Header(NamedTuple):
+    """The line that names the columns of all rows after it; only a CSV has one."""
+
+    line: int
+    names: tuple[str, ...]
+
+
+class Record(NamedTuple):
+    """One row as text. *names* is the header's, or the row's own keys."""
+
+    line: int
+    """1-based line where the row begins."""
+    names: tuple[str, ...]
+    cells: Sequence[str]
+    """As many as names."""
+
+
+class Trouble(NamedTuple):
+    """One thing wrong with one row; reading goes on behind it."""
+
+    line: int
+    message: str
+
+
+class Broken(Exception):
+    """The file cannot be read any further; what is wrong, and in which line (0: the whole file)."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.message = message
+
+
+def mistake(file: Path, line: int, message: str) -> Mistake:
+    """Return a mistake whose message, which may repeat the file's text, is one printable line."""
+    if not message.isprintable():
+        message = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+    return Mistake(file, line, message if len(message) <= MESSAGE_LIMIT else f"{message[:MESSAGE_LIMIT]}…")

@@ -1,0 +1,238 @@
+"""The rows of a manifest, checked one by one as they are read."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from batchfill.manifest.columns import Layout
+from batchfill.manifest.csv_records import read_csv
+from batchfill.manifest.files import Files
+from batchfill.manifest.fingerprint import fingerprint
+from batchfill.manifest.jsonl_records import read_jsonl
+from batchfill.manifest.records import CELL_LIMIT, Broken, Header, Record, Trouble, mistake
+from batchfill.manifest.text import Lines, open_text
+from batchfill.manifest.yaml_records import read_yaml
+from batchfill.names import check_id, stem_of
+from batchfill.values import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TextIO
+
+    from batchfill.catalog import Model
+    from batchfill.errors import Mistake
+    from batchfill.manifest.columns import Columns, Reader
+    from batchfill.manifest.files import Digest
+    from batchfill.manifest.manifest import Manifest
+    from batchfill.values import Input, LocalFile
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def read_rows(
+    manifest: Manifest,
+    model: Model,
+    *,
+    defaults: Mapping[str, str] = _NOTHING,
+    column: Mapping[str, str] = _NOTHING,
+    extra_columns: bool = False,
+    allow_outside: bool = False,
+    price: int | None = None,
+    digest: Digest,
+) -> Iterator[Row | Mistake]:
+    """Yield the rows of *manifest* and, in line with them, every mistake in it; never the whole file at once.
+
+    *defaults* (input → text) and *column* (input → its name in the manifest) are taken as they are: the
+    caller has laid the flags over the manifest's. *price* of one output goes before the catalog's. A row may
+    have several mistakes. After a mistake that concerns every row (a wrong header, a wrong default) rows are
+    still checked but none is yielded; after one that makes going on pointless (bytes in another encoding, a
+    quote that is never closed) reading ends. Whether ids or rows repeat is not looked at.
+    """
+    files = Files(manifest.path.parent, allow_outside=allow_outside, digest=digest)
+    layout = Layout(
+        model,
+        column=column,
+        given=frozenset(name for name, text in defaults.items() if text.strip()),
+        extra_columns=extra_columns,
+        has_header=manifest.rows_kind == "csv",
+    )
+    reader = _RowReader(manifest, model, layout, files, price)
+    reader.take_defaults(defaults)
+    return reader.read()
+
+
+class _RowReader:
+    def __init__(
+        self, manifest: Manifest, model: Model, layout: Layout, files: Files, price: int | None
+    ) -> None:
+        self._manifest = manifest
+        self._model = model
+        self._layout = layout
+        self._files = files
+        self._price = price
+        self._defaults: dict[str, Input] = {}
+        self._default_files: dict[str, LocalFile] = {}
+        self._mistakes = [
+            self._setting(f"column.{name}", message) for name, message in layout.unknown_mappings().items()
+        ]
+
+    def take_defaults(self, defaults: Mapping[str, str]) -> None:
+        """Type the defaults of all rows; what is wrong with them is reported first."""
+        for name, text in defaults.items():
+            if not text.strip():
+                continue
+            wrong = [] if (unfit := _unfit(name, text)) is None else [unfit]
+            if not wrong and name in self._model.file_fields:
+                self._take_file(name, text.strip(), self._defaults, self._default_files, wrong)
+            elif not wrong:
+                self._defaults[name] = _typed(partial(self._model.type_cell, name), text, wrong)
+            self._mistakes += [self._setting(f"defaults.{name}", f"defaults: {words}") for words in wrong]
+
+    def read(self) -> Iterator[Row | Mistake]:
+        """Yield rows and mistakes; see read_rows."""
+        yield from sorted(self._mistakes, key=attrgetter("line"))
+        sound = not self._mistakes
+        seen = position = 0
+        for item in self._items():
+            if isinstance(item, Header):
+                wrong = self._layout.columns(item.names).mistakes
+                sound = sound and not wrong
+                yield from (self._mistake(item.line, message) for message in wrong)
+                continue
+            seen += 1
+            row = self._row(item, position)
+            if not isinstance(row, Row):
+                yield from (self._mistake(item.line, message) for message in row)
+            elif sound:
+                yield row
+                position += 1
+        yield from self._missed(seen)
+
+    def _items(self) -> Iterator[Header | Record | Trouble]:
+        manifest = self._manifest
+        try:
+            with open_text(manifest.rows, manifest.encoding) as text:
+                yield from _READERS[manifest.rows_kind](text)
+        except Broken as broken:
+            yield Trouble(broken.line, broken.message)
+
+    def _missed(self, seen: int) -> Iterator[Mistake]:
+        """Yield what can be known only at the end."""
+        if not seen:
+            yield self._mistake(0, "no rows")
+        for name, own in self._layout.never_found():
+            yield self._setting(f"column.{name}", f"column: no row has {own}, which should be {name}")
+
+    def _row(self, record: Record | Trouble, position: int) -> Row | list[str]:
+        """Return the row that *record* stands for, or everything that is wrong with it."""
+        if isinstance(record, Trouble):
+            return [record.message]
+        cells = record.cells
+        if unfit := _unfit_cells(record):
+            return unfit
+        columns = self._layout.columns(record.names)
+        wrong = [] if self._layout.has_header else [*columns.mistakes]
+        inputs, files = self._take_cells(cells, columns, wrong)
+        own_id = "" if columns.id is None else cells[columns.id].strip()
+        if own_id:
+            own_id = _id(own_id, wrong)
+        wrong += [f"{name} is empty" for name in columns.needed if name not in inputs]
+        if wrong:
+            return wrong
+        return Row(
+            position=position,
+            line=record.line,
+            id=own_id or None,
+            # Nobody makes an id for a row that has one.
+            stem=own_id or stem_of(str(inputs.get(self._model.image_field or "", ""))),
+            inputs=inputs,
+            files=files,
+            extra={name: cells[place] for place, name in columns.extras},
+            fingerprint=fingerprint(self._model.name, inputs, files),
+            outputs_asked=self._model.outputs_asked(inputs),
+            price=self._model.price_of(inputs, self._price),
+        )
+
+    def _take_cells(
+        self, cells: Sequence[str], columns: Columns, wrong: list[str]
+    ) -> tuple[dict[str, Input], dict[str, LocalFile]]:
+        """Return the inputs and the local files among them; a cell that is *wrong* is kept as text."""
+        inputs, files = self._defaults.copy(), self._default_files.copy()
+        for place, name, read in columns.scalars:
+            text = cells[place]
+            if text and not text.isspace():
+                inputs[name] = _typed(read, text, wrong)
+        for place, name in columns.files:
+            text = cells[place].strip()
+            if text:
+                self._take_file(name, text, inputs, files, wrong)
+        return inputs, files
+
+    def _take_file(
+        self,
+        name: str,
+        address: str,
+        inputs: dict[str, Input],
+        files: dict[str, LocalFile],
+        wrong: list[str],
+    ) -> None:
+        inputs[name] = address
+        files.pop(name, None)
+        try:
+            file = self._files.find(address)
+        except ValueError as error:
+            wrong.append(f"{name}: {error}")
+            return
+        if file is not None:
+            files[name] = file
+
+    def _mistake(self, line: int, message: str) -> Mistake:
+        return mistake(self._manifest.rows, line, message)
+
+    def _setting(self, name: str, message: str) -> Mistake:
+        return mistake(self._manifest.path, self._manifest.lines.get(name, 0), message)
+
+
+def _typed(read: Reader, text: str, wrong: list[str]) -> Input:
+    try:
+        return read(text)
+    except ValueError as error:
+        wrong.append(str(error))
+        return text
+
+
+def _id(text: str, wrong: list[str]) -> str:
+    try:
+        return check_id(text)
+    except ValueError as error:
+        wrong.append(str(error))
+        return text
+
+
+def _unfit_cells(record: Record) -> list[str]:
+    joined = "".join(record.cells)
+    if len(joined) <= CELL_LIMIT and joined.isascii() and "\0" not in joined:
+        return []
+    return [words for pair in zip(record.names, record.cells, strict=True) if (words := _unfit(*pair))]
+
+
+def _unfit(name: str, text: str) -> str | None:
+    """Return why no cell may hold *text*, None when one may."""
+    if len(text) > CELL_LIMIT:
+        return f"{name} holds {len(text):,} characters; at most {CELL_LIMIT:,} are allowed"
+    if "\0" in text:
+        return f"{name} holds a NUL character"
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        # As JSON escapes make them; neither the service nor a file could take such text.
+        return f"{name} holds half a character: a broken emoji?"
+    return None
+
+
+_READERS: Mapping[str, Callable[[TextIO], Iterator[Header | Record | Trouble]]] = {
+    "csv": lambda text: read_csv(Lines(text)),
+    "jsonl": lambda text: read_jsonl(Lines(text)),
+    "yaml": read_yaml,
+}

@@ -1,0 +1,98 @@
+"""A YAML file as a stream of events, and the few shapes that a manifest may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import yaml
+
+from batchfill.manifest.records import Broken
+from batchfill.manifest.text import Chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_EMPTY = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+class Events:
+    """The events of one YAML document."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._events: Iterator[yaml.Event] = yaml.parse(Chunks(text), Loader=_LOADER)
+        self.line = 1
+        """Where the event read last begins."""
+
+    def next(self) -> yaml.Event:
+        """Return the next event. Raises Broken when there is no more YAML."""
+        try:
+            event = next(self._events)
+        except yaml.MarkedYAMLError as error:
+            raise Broken(*_explain(error)) from None
+        except yaml.YAMLError as error:
+            raise Broken(0, f"not YAML: {error}") from None
+        self.line = event.start_mark.line + 1 if event.start_mark else 0
+        return event
+
+    def open(self) -> yaml.Event | None:
+        """Return the first event of the document; None for an empty file."""
+        self.next()
+        if isinstance(self.next(), yaml.StreamEndEvent):
+            return None
+        return self.next()
+
+    def close(self) -> None:
+        """Read the end of the document. Raises Broken when another one follows."""
+        self.next()
+        if not isinstance(self.next(), yaml.StreamEndEvent):
+            raise Broken(self.line, "a second document (---): a manifest is one")
+
+    def skip(self, event: yaml.Event) -> None:
+        """Read on to the end of the value that *event* begins."""
+        depth = _depth(event)
+        while depth:
+            depth += _depth(self.next())
+
+    def pairs(self) -> Iterator[tuple[str | None, int, yaml.Event]]:
+        """Yield key, line and the event that begins the value, of the mapping just begun, to its end.
+
+        A key is None when it is no plain word. Who gets a pair reads its value to the end.
+        """
+        while not isinstance(key := self.next(), yaml.MappingEndEvent):
+            line = self.line
+            self.skip(key)
+            name = key.value.strip() if isinstance(key, yaml.ScalarEvent) and not objection(key) else None
+            yield name, line, self.next()
+
+
+def objection(event: yaml.Event) -> str | None:
+    """Return why the value that *event* begins is refused, whatever it is for; None when it is not."""
+    if isinstance(event, yaml.AliasEvent):
+        return f"the alias *{event.anchor} is not allowed: write the value out"
+    if isinstance(event, yaml.NodeEvent) and event.anchor:
+        return f"the anchor &{event.anchor} is not allowed"
+    if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag:
+        return f"the tag {event.tag.replace('tag:yaml.org,2002:', '!!')} is not allowed"
+    return None
+
+
+def text_of(event: yaml.ScalarEvent) -> str:
+    """Return a scalar as text, whatever YAML would make of it; empty for an empty one, `null` and `~`."""
+    plain = event.implicit[0]
+    return "" if plain and event.value in _EMPTY else str(event.value)
+
+
+def _depth(event: yaml.Event) -> int:
+    if isinstance(event, yaml.CollectionStartEvent):
+        return 1
+    return -1 if isinstance(event, yaml.CollectionEndEvent) else 0
+
+
+def _explain(error: yaml.MarkedYAMLError) -> tuple[int, str]:
+    mark = error.problem_mark or error.context_mark
+    problem = error.problem or "it cannot be understood"
+    if "tab" in problem or "cannot start any token" in problem:
+        problem += "; indent with spaces, never with tabs, and put quotes round text with special characters"
+    return (mark.line + 1 if mark else 0), f"not YAML: {problem}"

@@ -1,0 +1,70 @@
+"""Ids and file names that are safe on every system."""
+
+from __future__ import annotations
+
+import unicodedata
+from hashlib import sha256
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+MAX_ID = 100
+"""Characters. In UTF-8 at most twice as many bytes, so that `ID@4.webp` fits every file system's 255."""
+
+MANY_ROWS = 50_000
+"""Above this many rows the outputs go to 256 sub-folders."""
+
+_RESERVED = frozenset(
+    ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))]
+)
+
+
+def fold(id_: str) -> str:
+    """Return what two ids share when a case-insensitive file system would mix them up."""
+    return unicodedata.normalize("NFC", id_).casefold()
+
+
+def check_id(id_: str) -> str:
+    """Return *id_* in normal form (NFC). Raises ValueError with a message that names the trouble."""
+    id_ = unicodedata.normalize("NFC", id_)
+    if len(id_) > MAX_ID or len(id_.encode()) > 2 * MAX_ID:
+        raise ValueError(f"id is {len(id_)} characters long; at most {MAX_ID} are allowed")
+    bad = next((c for c in id_ if not _allowed(c)), None)
+    if bad is not None:
+        raise ValueError(f"id {id_!r} holds {bad!r}; letters, digits, '.', '_' and '-' are allowed")
+    if id_[0] in ".-" or id_.endswith("."):
+        raise ValueError(f"id {id_!r} must not begin with '.' or '-', nor end with '.'")
+    if id_.split(".", 1)[0].casefold() in _RESERVED:
+        raise ValueError(f"id {id_!r} is a reserved name on Windows; choose another")
+    return id_
+
+
+def stem_of(image: str) -> str:
+    """Return a safe beginning for a made id from an image's path or URL; `row` when nothing is left."""
+    path = unquote(urlsplit(image).path) if "://" in image else image.replace("\\", "/")
+    stem = unicodedata.normalize("NFC", PurePosixPath(path).stem)
+    safe = "".join(c if _allowed(c) else "-" for c in stem).strip("-.")[:60]
+    while len(safe.encode()) > 120:
+        safe = safe[:-1]
+    if not safe or safe.split(".", 1)[0].casefold() in _RESERVED:
+        return f"row-{safe}".rstrip("-")
+    return safe
+
+
+def made_id(stem: str, key: str) -> str:
+    """Return the id of a row that was given none."""
+    return f"{stem}-{key[:8]}"
+
+
+def key_of(fingerprint: str, nth: int) -> str:
+    """Return the identity of the *nth* (from 1) row with this fingerprint: 32 hex digits."""
+    return sha256(f"{fingerprint}:{nth}".encode()).hexdigest()[:32]
+
+
+def output_name(id_: str, n: int, asked: int, suffix: str, *, many: bool) -> str:
+    """Return the file name of output *n* (from 1) below `outputs/`: `ID.webp`, `ID@2.webp`, `a7/ID.webp`."""
+    name = f"{id_}@{n}{suffix}" if asked > 1 else f"{id_}{suffix}"
+    return f"{sha256(fold(id_).encode()).hexdigest()[:2]}/{name}" if many else name
+
+
+def _allowed(c: str) -> bool:
+    return c in "._-" or unicodedata.category(c)[0] in "LM" or unicodedata.category(c) == "Nd"

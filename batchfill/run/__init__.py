@@ -1,0 +1,1 @@
+"""The night: prepare, submit, follow, collect, recover."""

@@ -1,0 +1,28 @@
+"""What a stage waits for: something changed, or its time has come."""
+
+from __future__ import annotations
+
+import anyio
+
+
+class Bell:
+    """Wakes everybody who waits; a ring between looking and waiting is not missed."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+        """How often it rang; note it before looking, and give it to `wait`."""
+        self._event = anyio.Event()
+
+    def ring(self) -> None:
+        """Wake everybody."""
+        self.rung += 1
+        self._event.set()
+        self._event = anyio.Event()
+
+    async def wait(self, seen: int, seconds: float | None = None) -> None:
+        """Return once it has rung since *seen*, or after *seconds*."""
+        if self.rung != seen:
+            return
+        event = self._event
+        with anyio.move_on_after(seconds):
+            await event.wait()

@@ -1,0 +1,153 @@
+"""Everything that can be known of a batch before paying."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from batchfill.api.connect import connect
+from batchfill.errors import Mistake, NotOffered, TryAgain, UsageError
+from batchfill.images.masks import JudgeTask, judge
+from batchfill.ledger.digests import open_digests
+from batchfill.ledger.scratch import open_scratch
+from batchfill.manifest.files import digest_file
+from batchfill.run import planning
+from batchfill.run.intake import Reading, take_in
+from batchfill.run.shelf import EARLIER, OUTPUTS, digest_of
+from batchfill.values import CheckReport, RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from batchfill.api.client import Service
+    from batchfill.catalog import Model
+    from batchfill.manifest import Manifest
+    from batchfill.settings import Settings
+    from batchfill.values import Output, Row
+
+WARNINGS_KEPT = 100
+
+
+class _Pixels:
+    """Looks at every local picture and mask, pairs that rows share only once."""
+
+    def __init__(self, model: Model, rows_file: Path) -> None:
+        self._model = model
+        self._rows_file = rows_file
+        self._seen: set[JudgeTask] = set()
+        self.mistakes: list[Mistake] = []
+        self.warnings: list[str] = []
+        self.more_warnings = 0
+
+    def look(self, row: Row) -> None:
+        """Judge the pixels of one row."""
+        picture, mask = (
+            row.files.get(self._model.image_field or ""),
+            row.files.get(self._model.mask_field or ""),
+        )
+        task = JudgeTask(picture.path if picture else None, mask.path if mask else None)
+        if task in self._seen or not (picture or mask):
+            return
+        self._seen.add(task)
+        found = judge(task)
+        self.mistakes.extend(Mistake(self._rows_file, row.line, error) for error in found.errors)
+        for warning in found.warnings:
+            if len(self.warnings) < WARNINGS_KEPT:
+                self.warnings.append(f"{self._rows_file.name}:{row.line}: {warning}")
+            else:
+                self.more_warnings += 1
+
+
+async def check(
+    manifest: Manifest,
+    model: Model,
+    settings: Settings,
+    ledger: Path,
+    *,
+    warnings: Sequence[str],
+    notes: Sequence[str],
+) -> CheckReport:
+    """Read and judge every row, without network and without a change to the batch."""
+    pixels = _Pixels(model, manifest.rows)
+    async with open_scratch(ledger) as intake:
+        with open_digests(ledger, digest_file, time.time_ns) as digests:
+            reading = await take_in(intake, manifest, model, settings, digests, also=pixels.look)
+        for mistake in pixels.mistakes:
+            reading.add(mistake)
+        await intake.drop_duplicates()
+        comparison = await intake.compare()
+    to_go = planning.groups_to_go(comparison, settings)
+    rows = sum(group.rows for group in to_go)
+    kept = _first_mistakes(reading)
+    more = [f"… and {pixels.more_warnings} more warnings"] if pixels.more_warnings else []
+    return CheckReport(
+        rows=sum(group.rows for group in comparison.groups.values()),
+        finished=comparison.groups[RowState.DONE].rows,
+        mistakes=kept,
+        more_mistakes=reading.bad - len(kept),
+        warnings=(*warnings, *pixels.warnings, *more),
+        price_to_go=planning.total_price(to_go),
+        currency=model.currency,
+        seconds=planning.seconds_for(rows, settings, None),
+        model=model.name,
+        outputs_to_go=sum(group.outputs for group in to_go),
+        notes=tuple(notes),
+    )
+
+
+def _first_mistakes(reading: Reading) -> tuple[Mistake, ...]:
+    return tuple(sorted(reading.mistakes, key=lambda mistake: mistake.line)[:20])
+
+
+async def ask_provider(base: str, settings: Settings) -> list[str]:
+    """Return what the provider says of token, model and calls: lines for a person.
+
+    Raises ServiceRefused for a bad token, UsageError when nobody answers.
+    """
+    assert settings.token is not None
+    connection = connect(base, settings.token, reads_per_minute=600, answer_timeout=settings.answer_timeout)
+    async with connection as (service, _):
+        try:
+            account = await service.account()
+            model = await service.input_schema(settings.model)
+            lists = await _offers_list(service)
+        except TryAgain as error:
+            raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
+    return [
+        f"{base} answers; account: {account or 'it does not say'}",
+        f"model {settings.model}: {'known to it' if model is not None else 'it does not describe models'}",
+        "it lists predictions: lost answers can be found again"
+        if lists
+        else "it offers no list: a row whose answer is lost stays in doubt until you decide",
+    ]
+
+
+async def _offers_list(service: Service) -> bool:
+    try:
+        await service.list(created_after=time.time() - 1)
+    except NotOffered:
+        return False
+    return True
+
+
+def compare_outputs(folder: Path, collected: Iterable[tuple[str, int, Output]]) -> list[str]:
+    """Return what is missing, changed or extra below `outputs/`: lines for a person."""
+    known, lines = set(), []
+    for id_, line, output in collected:
+        assert output.file is not None
+        known.add(output.file)
+        path = folder / output.file
+        if not path.is_file():
+            lines.append(f"missing: {output.file} (row {id_}, line {line})")
+        elif path.stat().st_size != output.size or digest_of(path) != output.sha256:
+            lines.append(f"changed: {output.file} (row {id_}, line {line})")
+    lines.extend(f"extra: {name}" for name in sorted(set(_files(folder)) - known))
+    return lines or [f"every one of {len(known)} files is in place and as it was fetched"]
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for path in (folder / OUTPUTS).rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not name.startswith(EARLIER + "/"):
+            yield name

@@ -1,0 +1,88 @@
+"""Which batch this is: what the ledger remembers against what the command says."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import TYPE_CHECKING
+
+from batchfill.errors import UsageError
+from batchfill.settings import LOCAL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from batchfill.settings import Settings
+    from batchfill.values import Token
+
+
+def refuse_other_batch(facts: Mapping[str, str], settings: Settings) -> None:
+    """Raise UsageError, naming both, when the ledger belongs to another manifest, model or base."""
+    for name in ("model", "base"):
+        told, known = getattr(settings, name), facts.get(name)
+        if known is not None and known != told:
+            flag = "--base-url" if name == "base" else "--model"
+            raise UsageError(
+                f"{settings.folder.name} was begun with {name} {known}, and this command says {told}: "
+                f"leave {flag} out to go on, or give another folder with --out"
+            )
+    known = facts.get("manifest")
+    if known is not None and known != settings.manifest.name and _exists(settings, known):
+        raise UsageError(
+            f"{settings.folder.name} belongs to {known}, and this command names {settings.manifest.name}: "
+            "give it a folder of its own with --out"
+        )
+
+
+def orphan_beside(settings: Settings) -> Path | None:
+    """Return a batch folder here whose manifest is gone: perhaps this manifest was renamed."""
+    if settings.folder.exists():
+        return None
+    suffix = ".local.batch" if settings.base == LOCAL else ".batch"
+    for folder in sorted(settings.manifest.parent.glob(f"*{suffix}")):
+        stem = folder.name.removesuffix(suffix)
+        manifests = settings.manifest.parent.glob(f"{stem}.*")
+        ours = suffix == ".local.batch" or not folder.name.endswith(".local.batch")
+        if ours and (folder / "ledger.sqlite").exists() and not any(m.is_file() for m in manifests):
+            return folder
+    return None
+
+
+def account_facts(facts: Mapping[str, str], token: Token, account: str | None) -> dict[str, str]:
+    """Return what to remember of the account; *account* is the service's word, None where it has none."""
+    salt = facts.get("token_salt") or secrets.token_hex(16)
+    remembered = {"token_salt": salt, "token_hash": _hash(token, salt)}
+    return remembered if account is None else {**remembered, "account": account}
+
+
+def refuse_other_account(facts: Mapping[str, str], settings: Settings, account: str | None) -> None:
+    """Raise UsageError when the batch was begun with another account and --same-account is not given.
+
+    Predictions and uploads of one account are invisible to another: rows would be paid for twice.
+    """
+    if settings.same_account or settings.token is None:
+        return
+    known = facts.get("account")
+    if account is not None and known is not None:
+        if account != known:
+            raise UsageError(
+                f"{settings.folder.name} was begun with the account {known}, and this token belongs "
+                f"to {account}: use a token of {known}"
+            )
+        return
+    salt, remembered = facts.get("token_salt"), facts.get("token_hash")
+    if salt and remembered and not hmac.compare_digest(_hash(settings.token, salt), remembered):
+        raise UsageError(
+            f"{settings.folder.name} was begun with another token: use that one, or give --same-account "
+            "if this one belongs to the same account"
+        )
+
+
+def _exists(settings: Settings, manifest: str) -> bool:
+    return (settings.folder.parent / manifest).exists() or (settings.manifest.parent / manifest).exists()
+
+
+def _hash(token: Token, salt: str) -> str:
+    return hashlib.scrypt(token.reveal().encode(), salt=salt.encode(), n=2**12, r=8, p=1).hex()[:64]

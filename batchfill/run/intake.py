@@ -1,0 +1,152 @@
+"""The manifest's rows are read, checked and handed to the ledger, a few hundred at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from batchfill.errors import BadPicture, ManifestError, Mistake
+from batchfill.images.look import look
+from batchfill.images.masks import misfit
+from batchfill.manifest import read_rows
+from batchfill.values import LocalFile, Picture, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from batchfill.catalog import Model
+    from batchfill.ledger.digests import Digests
+    from batchfill.ledger.intake import Intake
+    from batchfill.manifest import Manifest
+    from batchfill.settings import Settings
+
+CHUNK = 500
+KEPT = 1000
+"""Mistakes that are kept; beyond them they are only counted."""
+
+HEADERS_KEPT = 1000
+
+
+@dataclass(slots=True)
+class Reading:
+    """What reading a manifest found."""
+
+    rows: int = 0
+    mistakes: list[Mistake] = field(default_factory=list)
+    more: int = 0
+    """Mistakes beyond those kept."""
+
+    @property
+    def bad(self) -> int:
+        """How many mistakes there are."""
+        return len(self.mistakes) + self.more
+
+    def add(self, mistake: Mistake) -> None:
+        """Note one mistake."""
+        if len(self.mistakes) < KEPT:
+            self.mistakes.append(mistake)
+        else:
+            self.more += 1
+
+    def refuse_mistakes(self) -> None:
+        """Raise ManifestError when there are any."""
+        if self.mistakes:
+            raise ManifestError(sorted(self.mistakes, key=lambda m: m.line), more=self.more)
+
+
+async def take_in(
+    intake: Intake,
+    manifest: Manifest,
+    model: Model,
+    settings: Settings,
+    digests: Digests,
+    *,
+    remember: Callable[[list[LocalFile]], Awaitable[None]] | None = None,
+    also: Callable[[Row], None] | None = None,
+) -> Reading:
+    """Read every row into *intake*, identified; mistakes are in the answer, duplicates among them.
+
+    Headers of local pictures are looked at here; pixels at the row's turn. *remember* is given the files
+    that had to be read. *also* is called, in a thread, with every row that has no mistake.
+    """
+    reading = Reading()
+    rows = _checked_rows(manifest, model, settings, digests)
+    while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
+        for mistake in (item for item in chunk if isinstance(item, Mistake)):
+            reading.add(mistake)
+        good = [item for item in chunk if isinstance(item, Row)]
+        reading.rows += len(good)
+        await intake.add(good)
+        if remember is not None:
+            await remember(digests.take_new())
+        if also is not None:
+            await to_thread.run_sync(_for_each, also, good)
+    await intake.identify()
+    for double in await intake.duplicates(KEPT):
+        case = "" if double.id == double.first_id else f" (as {double.first_id}: only the case differs)"
+        message = f"id {double.id} is used already in line {double.first_line}{case}"
+        reading.add(Mistake(manifest.rows, double.line, message))
+    return reading
+
+
+def _for_each(call: Callable[[Row], None], rows: list[Row]) -> None:
+    for row in rows:
+        call(row)
+
+
+def _checked_rows(
+    manifest: Manifest, model: Model, settings: Settings, digests: Digests
+) -> Iterator[Row | Mistake]:
+    headers = _Headers()
+    rows = read_rows(
+        manifest,
+        model,
+        defaults=settings.defaults,
+        column=settings.column,
+        extra_columns=settings.extra_columns,
+        allow_outside=settings.allow_outside,
+        price=settings.price,
+        digest=digests,
+    )
+    for row in rows:
+        message = None if isinstance(row, Mistake) else _trouble(row, model, headers)
+        if isinstance(row, Row) and message is not None:
+            yield Mistake(manifest.rows, row.line, message)
+        else:
+            yield row
+
+
+def _trouble(row: Row, model: Model, headers: _Headers) -> str | None:
+    """Return what the headers of a row's local pictures say against it; None: nothing."""
+    found: dict[str, Picture] = {}
+    for name in (model.image_field, model.mask_field):
+        if name is not None and name in row.files:
+            try:
+                found[name] = headers.of(row.files[name].path)
+            except BadPicture as error:
+                return f"{name} {error}"
+    if len(found) < 2:
+        return None
+    picture, mask = found.values()
+    return misfit(
+        (picture.width, picture.height), (mask.width, mask.height), row.files[list(found)[1]].path.name
+    )
+
+
+class _Headers:
+    """Headers of the pictures seen last."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, Picture] = {}
+
+    def of(self, path: Path) -> Picture:
+        """Return what the header of *path* says. Raises BadPicture."""
+        if path not in self._seen:
+            if len(self._seen) >= HEADERS_KEPT:
+                self._seen.clear()
+            self._seen[path] = look(path)
+        return self._seen[path]

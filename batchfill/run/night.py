@@ -1,0 +1,190 @@
+"""One run from its first claim to its last file: the stages side by side, and when they are done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill import names
+from batchfill.errors import BatchfillError
+from batchfill.run import inbox
+from batchfill.run.alike import Alike
+from batchfill.run.collect import Collecting
+from batchfill.run.follow import Following
+from batchfill.run.measure import Measure
+from batchfill.run.recover import Recovering
+from batchfill.run.submit import Submitting
+from batchfill.run.until import Until
+from batchfill.values import RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.run.stopping import Stopping
+    from batchfill.run.timing import Timing
+    from batchfill.run.tools import Tools
+    from batchfill.values import Attempt, Prediction, Progress, Watcher
+
+LEARNED_FROM = 64
+BACKLOG = 2
+"""Times the concurrency: predictions that may wait to be collected before submitting waits for them."""
+
+LONGEST_WAIT_TO_COLLECT = 600.0
+REFRESH = 0.25
+"""Seconds between two reports of progress."""
+
+ASK_INBOX = 0.5
+"""Seconds between two looks for requests of other processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a night did."""
+
+    submitted: int
+    finished: int
+    elapsed: float
+
+
+class Night:
+    """The stages of one run, wired to each other."""
+
+    def __init__(self, tools: Tools, stopping: Stopping, timing: Timing, watcher: Watcher | None) -> None:
+        self._tools = tools
+        self._stopping = stopping
+        self._watcher = watcher
+        self._timing = timing
+        alike = Alike()
+        many = sum(tools.ledger.counts.values()) > names.MANY_ROWS
+        self._collecting = Collecting(tools, many=many, collected=self._something_ended)
+        self._following = Following(tools, stopping, alike, timing, ended=self._prediction_ended)
+        self._recovering = Recovering(
+            tools, stopping, found=self._has_prediction, settled=self._something_ended
+        )
+        self._submitting = Submitting(
+            tools, stopping, alike, hold=self._hold, accepted=self._has_prediction, lost=self._recovering.add
+        )
+        self._until = Until(tools.settings.until, tools.clock.now())
+        self._measure = Measure(tools.ledger.counts, tools.clock.now())
+        self._stages = anyio.create_task_group()
+
+    async def run(self) -> Ended:
+        """Carry the batch as far as it goes. What ended it early is in the Stopping."""
+        await self._load()
+        await self._collecting.rename()
+        async with self._stages as stages:
+            for serve in (self._collecting.serve, self._following.serve, self._recovering.serve):
+                stages.start_soon(self._guarded, serve)
+            for serve in (self._submitting.serve, self._read_inbox, self._watch_time):
+                stages.start_soon(self._guarded, serve)
+            await self._until_over()
+            stages.cancel_scope.cancel()
+        self._report()
+        counts, now = self._tools.ledger.counts, self._tools.clock.now()
+        return Ended(self._submitting.submitted, self._measure.finished(counts), now - self._measure.began)
+
+    async def _load(self) -> None:
+        """Take up what earlier runs left: the ledger is the queue."""
+        ledger = self._tools.ledger
+        for state in (RowState.SUBMITTING, RowState.IN_DOUBT):
+            self._recovering.add_all(await ledger.open_attempts(state))
+        self._following.add_all(await ledger.open_attempts(RowState.RUNNING))
+
+    async def _guarded(self, serve: Callable[[], Awaitable[None]]) -> None:
+        """Run one stage; what it cannot carry on after ends the night, not the program."""
+        try:
+            await serve()
+        except* BatchfillError as group:
+            error = _first(group)
+            self._stopping.failure = error
+            self._stopping.everything(str(error))
+
+    async def _until_over(self) -> None:
+        while not self._is_over():
+            seen = self._stopping.bell.rung
+            self._report()
+            await self._stopping.bell.wait(seen, REFRESH)
+        while self._submitting.open:
+            await self._stopping.bell.wait(self._stopping.bell.rung, REFRESH)
+
+    def _is_over(self) -> bool:
+        stopping, ledger = self._stopping, self._tools.ledger
+        if stopping.at_once:
+            return True
+        submits = stopping.because is None and ledger.counts[RowState.PENDING] > 0
+        # The next start recovers as well as this one: only a cancel has to know what runs now.
+        recovers = self._recovering.waiting and (stopping.cancel or not stopping.by_user)
+        runs = ledger.in_state(RowState.RUNNING) + ledger.in_state(RowState.COLLECTING)
+        return not (submits or recovers or runs or self._submitting.busy)
+
+    def _has_prediction(self, attempt: Attempt, prediction: Prediction) -> None:
+        """A prediction is ours, newly made or found again."""
+        if prediction.ended:
+            self._stages.start_soon(self._following.settle, attempt, prediction)
+        else:
+            self._following.add(attempt)
+
+    def _prediction_ended(self) -> None:
+        self._collecting.bell.ring()
+        self._something_ended()
+
+    def _something_ended(self) -> None:
+        self._submitting.bell.ring()
+        self._stopping.bell.ring()
+
+    def _hold(self) -> tuple[str, float | None] | None:
+        """Return why fetching has to come first, and how long to wait at most."""
+        ledger, now = self._tools.ledger, self._tools.clock.now()
+        if ledger.in_state(RowState.COLLECTING) > BACKLOG * self._tools.settings.concurrency:
+            return "finished pictures to be fetched", None
+        oldest = self._collecting.oldest
+        if oldest is not None and now - oldest > LONGEST_WAIT_TO_COLLECT:
+            return "a finished picture that could not be fetched yet", 5.0
+        return None
+
+    async def _read_inbox(self) -> None:
+        # No event crosses processes on every system; a look at an empty folder costs microseconds.
+        while True:
+            for request in inbox.drain(self._tools.shelf.folder):
+                self._tools.telling.say(f"asked to {request.value} by another batchfill")
+                if request is inbox.Request.CANCEL:
+                    self._stopping.cancel_all()
+                else:
+                    self._stopping.submits("stopped by the user", by_user=True)
+            await anyio.sleep(ASK_INBOX)
+
+    async def _watch_time(self) -> None:
+        """Stop submitting early enough that what runs is fetched by --until."""
+        while True:
+            left = self._until.left(self._tools.clock.now(), self._timing.slow)
+            if left <= 0:
+                break
+            # In small steps: run times are still being learned, and a laptop may have slept.
+            await anyio.sleep(min(left, 30.0))
+        self._stopping.submits(f"--until {self._until} reached")
+
+    def _report(self) -> None:
+        if self._watcher:
+            self._watcher.progress(self._progress())
+
+    def _progress(self) -> Progress:
+        tools = self._tools
+        waiting_for = self._submitting.waiting_for
+        paused = tools.creates.paused_until - anyio.current_time()
+        if paused > 1 and waiting_for is None:
+            waiting_for = f"the service's rate limit, {paused:.0f} s more"
+        return self._measure.progress(
+            tools.ledger.counts,
+            tools.ledger.gone,
+            tools.ledger.cost,
+            now=tools.clock.now(),
+            waiting_for=waiting_for,
+            last_failure=tools.telling.last_failure,
+        )
+
+
+def _first(group: BaseExceptionGroup[BatchfillError]) -> BatchfillError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,71 @@
+"""What a run is about to do, worked out before the first payment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.run.timing import UNKNOWN_RUN
+from batchfill.values import Plan, RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchfill.ledger.intake import Comparison, Group
+    from batchfill.settings import Settings
+    from batchfill.values import Cost
+
+OPEN = (RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
+
+
+def groups_to_go(comparison: Comparison, settings: Settings) -> list[Group]:
+    """Return the rows that would be submitted: what is pending, and what --retry names."""
+    return [comparison.groups[state] for state in (RowState.PENDING, *sorted(settings.retry))]
+
+
+def seconds_for(rows: int, settings: Settings, run_time: float | None) -> float:
+    """Guess how long *rows* take: the pace and the bound on predictions in flight, whichever is slower."""
+    by_pace = rows / settings.rate * 60
+    by_bound = rows / settings.concurrency * (run_time or UNKNOWN_RUN)
+    return max(by_pace, by_bound) + (run_time or UNKNOWN_RUN if rows else 0)
+
+
+def total_price(groups: Sequence[Group]) -> int | None:
+    """Return the price of one attempt of each row; None where one is not known."""
+    total = 0
+    for group in groups:
+        if group.price is None:
+            return None
+        total += group.price
+    return total
+
+
+def make_plan(
+    comparison: Comparison,
+    settings: Settings,
+    cost: Cost,
+    *,
+    skipped: int,
+    run_time: float | None,
+    warnings: Sequence[str],
+) -> Plan:
+    """Return the plan of a run."""
+    groups = comparison.groups
+    to_go = groups_to_go(comparison, settings)
+    rows = sum(group.rows for group in to_go)
+    return Plan(
+        model=settings.model,
+        base=settings.base,
+        rows=sum(group.rows for group in groups.values()),
+        to_go=rows,
+        outputs_to_go=sum(group.outputs for group in to_go),
+        finished=groups[RowState.DONE].rows,
+        open=sum(groups[state].rows for state in OPEN),
+        in_doubt=groups[RowState.IN_DOUBT].rows,
+        skipped=skipped,
+        changed=comparison.changed,
+        price_to_go=total_price(to_go),
+        price_changed=comparison.price_changed,
+        cost=cost,
+        seconds=seconds_for(rows, settings, run_time),
+        warnings=tuple(warnings),
+    )

@@ -1,0 +1,156 @@
+"""A row's inputs are made ready to send: files read, checked, fitted, inlined or uploaded."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import to_thread
+
+from batchfill.errors import BadPicture, NotOffered, RowRejected
+from batchfill.images.fit import FitTask, fit
+from batchfill.images.look import look
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchfill.run.tools import Tools
+    from batchfill.values import Due, LocalFile
+
+SMALL = 256_000
+"""Characters of a data URL that the service's reference allows in a request."""
+
+MOST = 1_000_000
+"""Characters of a data URL that its guides allow, for a provider that takes no files."""
+
+INLINE = "sha256:"
+
+UPLOAD_LIFE = 24 * 3600.0
+"""Seconds that the service keeps a file."""
+
+UPLOAD_SPARE = 2 * 3600.0
+"""Seconds that an upload must still have left to be used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A row's inputs as they go into the request, all but the seed."""
+
+    inputs: Mapping[str, Any]
+    noted: Mapping[str, Any]
+    """The same for the ledger: data URLs replaced by `sha256:DIGEST:LENGTH`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    mime: str
+    name: str
+
+
+class Preparing:
+    """Prepares rows; rows that share a picture share its upload."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._offers_files = True
+        self._uploading: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    async def prepare(self, due: Due) -> Prepared:
+        """Make *due* ready. Raises RowRejected when a file cannot be sent, TryAgain when uploading failed."""
+        try:
+            return await self._prepare(due)
+        except NotOffered:
+            # Learned once, from the first large file: without files calls they have to be made smaller.
+            self._offers_files = False
+            return await self._prepare(due)
+
+    async def _prepare(self, due: Due) -> Prepared:
+        inputs, noted = dict(due.inputs), dict(due.inputs)
+        for name, file in (await self._files(due)).items():
+            inputs[name], noted[name] = await self._address(file)
+        return Prepared(inputs, noted)
+
+    async def _files(self, due: Due) -> dict[str, _File]:
+        files = {name: await to_thread.run_sync(_read, name, file) for name, file in due.files.items()}
+        model = self._tools.model
+        if (
+            self._tools.settings.send == "original"
+            or not {model.image_field, model.mask_field} & files.keys()
+        ):
+            return files
+        try:
+            return {**files, **await self._fitted(due, files)}
+        except BadPicture as error:
+            raise RowRejected(str(error)) from error
+
+    async def _fitted(self, due: Due, files: Mapping[str, _File]) -> dict[str, _File]:
+        model = self._tools.model
+        picture, mask = files.get(model.image_field or ""), files.get(model.mask_field or "")
+        leader = due.files[(model.image_field if picture else model.mask_field) or ""]
+        header = await self._tools.workers.do(look, leader.path)
+        limit = None if self._offers_files else MOST * 3 // 4 - 100
+        task = FitTask(
+            picture=picture.content if picture else None,
+            mask=mask.content if mask else None,
+            size=model.fitting_size(header.width, header.height, due.inputs),
+            picture_limit=limit,
+            mask_limit=limit,
+            picture_name=picture.name if picture else "picture",
+            mask_name=mask.name if mask else "mask",
+        )
+        fitted = await self._tools.workers.do(fit, task)
+        made = {model.image_field: fitted.picture, model.mask_field: fitted.mask}
+        return {n: replace(files[n], content=f.content, mime=f.mime) for n, f in made.items() if n and f}
+
+    async def _address(self, file: _File) -> tuple[str, str]:
+        """Return what stands for the file in the request, and in the ledger's note of it."""
+        digest = sha256(file.content).hexdigest()
+        if len(file.content) * 4 // 3 + 100 > SMALL and self._offers_files:
+            url = await self._upload(file, digest)
+            return url, url
+        url = f"data:{file.mime};base64,{base64.b64encode(file.content).decode()}"
+        if len(url) > MOST:
+            raise RowRejected(
+                f"{file.name} is {len(file.content):,} bytes, and this provider takes no files: inline "
+                f"it may have {MOST * 3 // 4:,}; use `send: fitted`, or put the file at a URL"
+            )
+        return url, f"{INLINE}{digest}:{len(url)}"
+
+    async def _upload(self, file: _File, digest: str) -> str:
+        tools = self._tools
+        async with self._uploading[digest]:
+            now = tools.clock.now() + (tools.service.clock_offset or 0.0)
+            origin = tools.settings.base
+            known = await tools.ledger.upload_of(digest, origin, good_until=now + UPLOAD_SPARE)
+            if known is not None:
+                return known
+            upload = await tools.service.upload(file.content, name=file.name, mime=file.mime)
+            expires = now + UPLOAD_LIFE if upload.expires_at is None else upload.expires_at
+            await tools.ledger.record_upload(digest, origin, upload.url, expires)
+            return upload.url
+
+
+def inline_bytes(sent: Mapping[str, Any]) -> int:
+    """Return how long the data URLs of a noted input were."""
+    notes = (value for value in sent.values() if isinstance(value, str) and value.startswith(INLINE))
+    return sum(int(note.rpartition(":")[2]) for note in notes)
+
+
+def _read(name: str, file: LocalFile) -> _File:
+    """Return the bytes that were fingerprinted. Raises RowRejected when they cannot be had any more."""
+    try:
+        content = file.path.read_bytes()
+    except OSError as error:
+        raise RowRejected(f"{name} {file.path.name} cannot be read: {error.strerror}") from error
+    if sha256(content).hexdigest() != file.sha256:
+        raise RowRejected(
+            f"{name} {file.path.name} changed while the batch ran: run again to send the new one"
+        )
+    mime = mimetypes.guess_type(file.path.name)[0] or "application/octet-stream"
+    return _File(content, mime, file.path.name)

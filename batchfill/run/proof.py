@@ -1,0 +1,102 @@
+"""What a list of predictions proves about submissions whose answers were lost. No I/O."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from batchfill.values import Attempt, Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of lost submissions, by the attempt's number."""
+
+    adopted: Mapping[int, Prediction] = field(default_factory=dict)
+    """It was made: this prediction is the attempt's."""
+    absent: frozenset[int] = frozenset()
+    """It is surely not among what was made up to now."""
+    doubtful: Mapping[int, str] = field(default_factory=dict)
+    """Neither can be proved, and why."""
+
+
+def judge(
+    lost: Sequence[Attempt], items: Sequence[Prediction], claimed: Collection[str], *, complete: bool
+) -> Verdict:
+    """Judge *lost* by a list whose window began before their intents by the service's clock.
+
+    *claimed*: those ids among *items* that are ours already. *complete*: every page was read.
+    """
+    free = [item for item in items if item.id not in claimed]
+    matches = {a.number: [item for item in free if _is(a, item)] for a in lost}
+    wanted = Counter(item.id for found in matches.values() for item in found)
+    adopted, absent, doubtful = {}, set(), {}
+    for attempt in lost:
+        found = matches[attempt.number]
+        if len(found) == 1 and wanted[found[0].id] == 1:
+            adopted[attempt.number] = found[0]
+            continue
+        why = _doubt(attempt, free, found, any_claimed=bool(claimed), complete=complete)
+        if why is None:
+            absent.add(attempt.number)
+        else:
+            doubtful[attempt.number] = why
+    return Verdict(adopted, frozenset(absent), doubtful)
+
+
+def _doubt(
+    attempt: Attempt,
+    free: Sequence[Prediction],
+    found: Sequence[Prediction],
+    *,
+    any_claimed: bool,
+    complete: bool,
+) -> str | None:
+    """Return why the attempt is not surely absent; None when it is."""
+    if found:
+        return "more than one prediction at the service fits it"
+    if not complete:
+        return "the service's list could not be read to its end"
+    if not any_claimed:
+        return "the service's list shows no other prediction of this batch, so it proves nothing"
+    if any(item.input is None for item in free):
+        return "the service lists a prediction without its inputs, which may be this one"
+    if any(_may_be(attempt, item) for item in free):
+        return "the service lists a prediction with the same seed, which may be this one"
+    return None
+
+
+def _is(attempt: Attempt, item: Prediction) -> bool:
+    """Whether *item* is what *attempt* asked for."""
+    if item.input is None or not _may_be(attempt, item):
+        return False
+    if attempt.own_seed:
+        return _same(attempt.sent.get("prompt"), item.input.get("prompt"))
+    return all(_agrees(value, item.input.get(name)) for name, value in attempt.sent.items())
+
+
+def _may_be(attempt: Attempt, item: Prediction) -> bool:
+    """Whether *item* carries the attempt's seed (or neither has one)."""
+    return item.input is not None and _whole(item.input.get("seed")) == attempt.seed
+
+
+def _agrees(sent: Any, echoed: Any) -> bool:
+    """Whether an echoed input can be the one sent; files given inline or uploaded may come back renamed."""
+    if isinstance(sent, str) and (sent.startswith("sha256:") or "/files/" in sent):
+        return True
+    return _same(sent, echoed)
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a == b or (a is not None and b is not None and str(a) == str(b))
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,193 @@
+"""Submissions whose answers were lost: found, proved absent, or held in doubt. Never resent on a guess."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill.errors import NotFound, NotOffered, ServiceRefused, TryAgain
+from batchfill.run import proof
+from batchfill.run.bell import Bell
+from batchfill.values import RowState, Weight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from batchfill.run.stopping import Stopping
+    from batchfill.run.tools import Tools
+    from batchfill.values import Attempt, Prediction
+
+LIST_LAG = 3.0
+"""Seconds that a list may lag behind a create."""
+
+MARGIN = 60.0
+"""Seconds before an intent at which a list's window begins: the service's clock is known to about one."""
+
+NO_LIST = "the answer to its submission was lost, and this provider offers no list to look it up in"
+
+
+class Recovering:
+    """The stage that finds out."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        stopping: Stopping,
+        *,
+        found: Callable[[Attempt, Prediction], None],
+        settled: Callable[[], None],
+    ) -> None:
+        """*found* is told of every prediction that turned out to be ours, *settled* of every other end."""
+        self._tools = tools
+        self._stopping = stopping
+        self._found = found
+        self._settled = settled
+        self._lost: dict[int, Attempt] = {}
+        self._look_at: dict[int, float] = {}
+        self._bell = Bell()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some submission is still to be looked up."""
+        return bool(self._lost)
+
+    def add(self, attempt: Attempt) -> None:
+        """Find out about an attempt whose answer was lost."""
+        self._lost[attempt.number] = attempt
+        since = attempt.lost_at or attempt.intended_at
+        self._look_at[attempt.number] = max(self._tools.clock.now(), since + LIST_LAG)
+        self._bell.ring()
+
+    def add_all(self, attempts: Iterable[Attempt]) -> None:
+        """Find out about what an earlier run left."""
+        for attempt in attempts:
+            self.add(attempt)
+
+    async def serve(self) -> None:
+        """Look for what is due, until cancelled."""
+        while True:
+            seen = self._bell.rung
+            now = self._tools.clock.now()
+            due = [self._lost[number] for number, at in self._look_at.items() if at <= now]
+            if due:
+                await self._look(due)
+                continue
+            waits = [at - now for at in self._look_at.values()]
+            await self._bell.wait(seen, min(waits, default=None))
+
+    async def _look(self, due: list[Attempt]) -> None:
+        try:
+            known = [attempt for attempt in due if attempt.prediction_id is not None]
+            for attempt in known:
+                await self._get(attempt)
+            if len(known) < len(due):
+                await self._list([attempt for attempt in due if attempt.prediction_id is None])
+        except NotOffered:
+            for attempt in due:
+                await self._doubt(attempt, NO_LIST)
+        except TryAgain as error:
+            self._tools.telling.log(f"looking up lost submissions: {error}")
+            self._put_off(due, max(LIST_LAG, error.wait or 0.0))
+        except ServiceRefused as error:
+            await self._refused(due, error)
+
+    async def _refused(self, due: list[Attempt], error: ServiceRefused) -> None:
+        if error.status == 401:
+            self._put_off(due, LIST_LAG)
+            self._stopping.everything(str(error), refused=True)
+            return
+        # Some gateways forbid what they do not offer.
+        for attempt in due:
+            await self._doubt(attempt, NO_LIST)
+
+    async def _get(self, attempt: Attempt) -> None:
+        """Ask for a prediction that the service had lost sight of."""
+        assert attempt.prediction_id is not None
+        try:
+            prediction = await self._tools.service.get(attempt.prediction_id)
+        except NotFound:
+            self._forget(attempt)
+            return
+        await self._tools.ledger.record_followed_again(attempt)
+        self._forget(attempt)
+        self._found(attempt, prediction)
+
+    async def _list(self, lost: list[Attempt]) -> None:
+        if (since := self._window(lost)) is None:
+            for attempt in lost:
+                await self._wait_or_doubt(attempt, "the service's clock at its submission is not known")
+            return
+        listing = await self._tools.service.list(created_after=since)
+        claimed = await self._tools.ledger.claimed([item.id for item in listing.items])
+        verdict = proof.judge(lost, listing.items, claimed, complete=listing.complete)
+        for attempt in lost:
+            if attempt.number in verdict.adopted:
+                await self._adopt(attempt, verdict.adopted[attempt.number])
+            elif attempt.number in verdict.absent:
+                await self._absent(attempt)
+            else:
+                await self._wait_or_doubt(attempt, verdict.doubtful[attempt.number])
+
+    def _window(self, lost: list[Attempt]) -> float | None:
+        """Return a time by the service's clock that lies before every intent; None when none is known.
+
+        What was accepted before an intent was made before it: that holds whatever our own clock did since.
+        """
+        starts = []
+        for attempt in lost:
+            known = (attempt.service_time, attempt.anchor_created_at)
+            times = [time for time in known if time is not None]
+            if not times:
+                return None
+            starts.append(min(times) - MARGIN)
+        return min(starts)
+
+    async def _adopt(self, attempt: Attempt, prediction: Prediction) -> None:
+        with anyio.CancelScope(shield=True):
+            adopted = await self._tools.ledger.record_accepted(attempt, prediction)
+            self._forget(attempt)
+            self._tools.telling.say(
+                f"{attempt.id}: its lost submission was found at the service: {prediction.id}"
+            )
+            self._found(adopted, prediction)
+
+    async def _absent(self, attempt: Attempt) -> None:
+        now, second = self._tools.clock.now(), self._second_look(attempt)
+        if attempt.absent_at is not None and now >= second:
+            text = "its submission surely never reached the service"
+            await self._tools.ledger.record_refused(attempt, text, due_at=0)
+            self._tools.telling.say(f"{attempt.id}: {text}; it is submitted again")
+            self._forget(attempt)
+            self._settled()
+            return
+        self._lost[attempt.number] = await self._tools.ledger.record_absent_once(attempt)
+        self._look_at[attempt.number] = max(now + LIST_LAG, second)
+
+    async def _wait_or_doubt(self, attempt: Attempt, reason: str) -> None:
+        second = self._second_look(attempt)
+        if self._tools.clock.now() < second:
+            self._look_at[attempt.number] = second
+        else:
+            await self._doubt(attempt, f"the answer to its submission was lost, and {reason}")
+
+    async def _doubt(self, attempt: Attempt, reason: str) -> None:
+        self._forget(attempt)
+        if attempt.state is not RowState.IN_DOUBT:
+            self._tools.telling.say(f"{attempt.id}: in doubt: {reason}", Weight.WARNING)
+        await self._tools.ledger.record_in_doubt(attempt, reason)
+        self._settled()
+
+    def _second_look(self, attempt: Attempt) -> float:
+        """Return when the request is surely over: its time-out and the pause after it have passed."""
+        settings = self._tools.settings
+        return attempt.intended_at + settings.answer_timeout + settings.recover_wait
+
+    def _put_off(self, due: list[Attempt], seconds: float) -> None:
+        for attempt in due:
+            if attempt.number in self._lost:
+                self._look_at[attempt.number] = self._tools.clock.now() + seconds
+
+    def _forget(self, attempt: Attempt) -> None:
+        self._lost.pop(attempt.number, None)
+        self._look_at.pop(attempt.number, None)

@@ -1,0 +1,106 @@
+"""One line a row, as CSV or JSONL, written as a stream."""
+
+from __future__ import annotations
+
+import csv
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TextIO
+
+from batchfill.readers import MILLION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from batchfill.values import Result
+
+COLUMNS = (
+    "id",
+    "line",
+    "state",
+    "image",
+    "mask",
+    "prompt",
+    "outputs",
+    "seed",
+    "prediction_id",
+    "attempts",
+    "cost",
+    "error",
+)
+_BOM = "\ufeff"
+
+
+def write_csv(
+    results: Iterable[Result], stream: TextIO, *, extra: Sequence[str] = (), bom: bool = False
+) -> None:
+    """Write a header and a line a row; *extra* names the columns that are only carried along.
+
+    Lines end with `\\r\\n`, so the stream must not translate line ends (`newline=""`). *bom*: begin with the
+    mark without which Excel takes UTF-8 for an old code page.
+    """
+    if bom:
+        stream.write(_BOM)
+    writer = csv.writer(stream)
+    writer.writerow([*COLUMNS, *map(_column, extra)])
+    for result in results:
+        writer.writerow(result_cells(result, extra))
+
+
+def write_jsonl(results: Iterable[Result], stream: TextIO) -> None:
+    """Write one JSON object a line, in UTF-8's own letters."""
+    for result in results:
+        stream.write(json.dumps(result_object(result), ensure_ascii=False) + "\n")
+
+
+def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
+    """Return the cells of COLUMNS and *extra*; outputs joined by `;`, cost in units of the currency."""
+    cost = "" if result.cost is None else f"{Decimal(result.cost) / MILLION:f}"
+    return [
+        result.id,
+        _text(result.line),
+        result.state.value,
+        result.image,
+        result.mask,
+        result.prompt,
+        ";".join(result.outputs),
+        _text(result.seed),
+        _inert(result.prediction_id or ""),
+        str(result.attempts),
+        cost,
+        _inert(result.error or ""),
+        *(result.extra.get(name, "") for name in extra),
+    ]
+
+
+def result_object(result: Result) -> dict[str, Any]:
+    """Return the row as JSON: COLUMNS, then its own extra columns; outputs are a list, unknown is null."""
+    return {
+        "id": result.id,
+        "line": result.line,
+        "state": result.state.value,
+        "image": result.image,
+        "mask": result.mask,
+        "prompt": result.prompt,
+        "outputs": list(result.outputs),
+        "seed": result.seed,
+        "prediction_id": result.prediction_id,
+        "attempts": result.attempts,
+        "cost": None if result.cost is None else result.cost / MILLION,
+        "error": result.error,
+        **{_column(name): value for name, value in result.extra.items()},
+    }
+
+
+def _column(name: str) -> str:
+    # A manifest that keeps unknown columns may be the results of an earlier batch.
+    return f"x_{name}" if name in COLUMNS else name
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _inert(text: str) -> str:
+    # The service wrote this, and Excel would carry it out as a formula.
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

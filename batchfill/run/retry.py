@@ -1,0 +1,79 @@
+"""Whether a failed attempt is worth another: decided from the service's words, without a clock."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+PASSING = re.compile(
+    r"\bcode:\s*PA\b|\b(E1000|E6716|E8367|E8765|E9825|E9828|E003|E004)\b|Director: unexpected error"
+)
+"""Troubles of the service that pass by themselves (its support pages and clients' threads name them)."""
+
+ONCE = re.compile(r"\bE9243\b|CUDA out of memory", re.IGNORECASE)
+"""Troubles that a second attempt sometimes overcomes, a third never."""
+
+UNSAFE = re.compile(r"NSFW|flagged as sensitive", re.IGNORECASE)
+"""The safety filter; false alarms are common and a new seed often passes."""
+
+NEVER = re.compile(r"\b(E1001|E4875|E001|E002|E005)\b")
+
+INLINE_TOO_LARGE = 6_000_000
+"""Bytes of data URLs above which `code: PA` means that they were too large, not that it will pass."""
+
+FIRST_WAIT = 10.0
+LONGEST_WAIT = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A prediction that ended without outputs."""
+
+    status: str
+    """The service's word: failed, canceled, aborted."""
+    error: str
+    tries: int
+    """Attempts of the row that counted, this one included."""
+    attempts: int
+    """How many the user allows."""
+    fixed_seed: bool
+    inline_bytes: int
+    """Length of the data URLs that were sent."""
+    cancel_asked: str | None
+    """Who asked for a cancel: `time-out`, `user`, or nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Submit the row once more."""
+
+    wait: float
+    """Seconds from now."""
+    new_seed: bool = False
+
+
+def after(failure: Failure) -> Again | None:
+    """Return how to go on after *failure*; None: the row has failed for good."""
+    if failure.tries >= failure.attempts or failure.cancel_asked == "user":
+        return None
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 4 ** (failure.tries - 1))
+    if failure.status == "aborted":
+        return Again(wait)
+    if failure.cancel_asked == "time-out":
+        return Again(wait)
+    if failure.status == "canceled":
+        return None
+    return _after_error(failure, wait)
+
+
+def _after_error(failure: Failure, wait: float) -> Again | None:
+    if NEVER.search(failure.error):
+        return None
+    if UNSAFE.search(failure.error):
+        return None if failure.fixed_seed else Again(0.0, new_seed=True)
+    if ONCE.search(failure.error):
+        return Again(wait) if failure.tries == 1 else None
+    if PASSING.search(failure.error):
+        too_large = "PA" in failure.error and failure.inline_bytes > INLINE_TOO_LARGE
+        return None if too_large else Again(wait)
+    return None

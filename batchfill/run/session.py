@@ -1,0 +1,225 @@
+"""One start of a batch: its lock, its ledger, its rows, its account, the plan, and then the night."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchfill.api.connect import connect
+from batchfill.api.pace import Pace
+from batchfill.errors import ServiceRefused, TryAgain, UsageError
+from batchfill.ledger.digests import open_digests
+from batchfill.ledger.ledger import open_ledger
+from batchfill.manifest.files import digest_file
+from batchfill.run import identity, inbox, lock, planning
+from batchfill.run.clock import SystemChance, SystemClock
+from batchfill.run.intake import take_in
+from batchfill.run.night import LEARNED_FROM, Ended, Night
+from batchfill.run.shelf import Shelf
+from batchfill.run.stopping import Stopping
+from batchfill.run.telling import telling
+from batchfill.run.timing import Timing
+from batchfill.run.tools import Tools
+from batchfill.run.workers import Threads
+from batchfill.values import Weight
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from batchfill.api.client import Service
+    from batchfill.catalog import Model
+    from batchfill.ledger.ledger import Ledger
+    from batchfill.manifest import Manifest
+    from batchfill.run.clock import Chance, Clock
+    from batchfill.run.telling import Telling
+    from batchfill.settings import Settings
+    from batchfill.values import Plan, Watcher
+
+LEDGER = "ledger.sqlite"
+LOG = "run.log"
+READS = 5
+"""Times the pace of creates: the pace of all other calls, as the service's own limits stand to each other."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """What one start is given, and what it leaves behind."""
+
+    settings: Settings
+    model: Model
+    base: str
+    """The address to talk to; the embedded provider's, where it serves the run."""
+    stopping: Stopping = field(default_factory=Stopping)
+    watcher: Watcher | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    chance: Chance = field(default_factory=SystemChance)
+    skipped: int = 0
+    """Rows left out because of their mistakes."""
+    requests: int = 0
+    ended: Ended | None = None
+
+    async def run(self, manifest: Manifest, confirm: Callable[[Plan], bool]) -> None:
+        """Run the batch, or go on with it.
+
+        *confirm* is asked before the first payment. Raises UsageError when nothing was done, ServiceRefused
+        when the service refused the account at once.
+        """
+        async with self._opened() as (ledger, say), self._connected(say) as tools_for:
+            tools = tools_for(ledger)
+            await self._check_account(tools)
+            plan = await self._take_in(tools, manifest, confirm)
+            await self._begin(tools, plan)
+            await self._carry_out(tools)
+
+    async def cancel(self) -> None:
+        """Recover lost answers, cancel what runs at the service, and collect what succeeded all the same."""
+        async with self._opened() as (ledger, say), self._connected(say) as tools_for:
+            tools = tools_for(ledger)
+            await self._check_account(tools)
+            self.stopping.cancel_all()
+            await self._carry_out(tools)
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[tuple[Ledger, Telling]]:
+        folder = self.settings.folder
+        _make_folder(folder)
+        with lock.held(folder), telling(folder / LOG, self.watcher, self.clock) as say:
+            Shelf(folder).prepare()
+            inbox.drain(folder)  # requests to a run that has ended already
+            async with open_ledger(folder / LEDGER, self.clock.now) as ledger:
+                identity.refuse_other_batch(ledger.facts, self.settings)
+                yield ledger, say
+
+    @asynccontextmanager
+    async def _connected(self, say: Telling) -> AsyncIterator[Callable[[Ledger], Tools]]:
+        settings = self.settings
+        assert settings.token is not None
+        connection = connect(
+            self.base,
+            settings.token,
+            reads_per_minute=READS * settings.rate,
+            answer_timeout=settings.answer_timeout,
+        )
+        async with connection as (service, outputs):
+
+            def tools_for(ledger: Ledger) -> Tools:
+                return Tools(
+                    settings=settings,
+                    model=self.model,
+                    ledger=ledger,
+                    service=service,
+                    outputs=outputs,
+                    shelf=Shelf(settings.folder),
+                    workers=Threads(),
+                    clock=self.clock,
+                    chance=self.chance,
+                    telling=say,
+                    creates=Pace(settings.rate),
+                )
+
+            try:
+                yield tools_for
+            finally:
+                self.requests = service.requests
+
+    async def _check_account(self, tools: Tools) -> None:
+        """Find out early, and free of charge, whether the token is good and the account the same."""
+        settings, ledger = self.settings, tools.ledger
+        account = await _ask_account(tools.service, self.base)
+        identity.refuse_other_account(ledger.facts, settings, account)
+        assert settings.token is not None
+        await ledger.remember(**identity.account_facts(ledger.facts, settings.token, account))
+
+    async def _take_in(self, tools: Tools, manifest: Manifest, confirm: Callable[[Plan], bool]) -> Plan:
+        settings, ledger = self.settings, tools.ledger
+        path = settings.folder / LEDGER
+        async with ledger.intake() as intake:
+            with open_digests(path, digest_file, time.time_ns) as digests:
+                reading = await take_in(
+                    intake, manifest, self.model, settings, digests, remember=ledger.record_digests
+                )
+            self.skipped = reading.bad
+            if not settings.skip_bad:
+                reading.refuse_mistakes()
+            await intake.drop_duplicates()
+            comparison = await intake.compare()
+            await _remember_cap(ledger, settings)
+            plan = planning.make_plan(
+                comparison,
+                settings,
+                ledger.cost,
+                skipped=self.skipped,
+                run_time=Timing(await ledger.run_times(LEARNED_FROM)).expected,
+                warnings=self._warnings(),
+            )
+            if not confirm(plan):
+                raise UsageError("nothing was started, and nothing was paid")
+            for mistake in reading.mistakes:
+                tools.telling.say(f"left out: {mistake}", Weight.WARNING)
+            await intake.merge(self.clock.now())
+        await ledger.retry(settings.retry)
+        return plan
+
+    def _warnings(self) -> list[str]:
+        orphan = identity.orphan_beside(self.settings)
+        warnings = []
+        if orphan is not None:
+            warnings.append(
+                f"{orphan.name} belongs to a manifest that is gone; if {self.settings.manifest.name} is its "
+                f"new name, rename the folder to {self.settings.folder.name}, else its rows are paid for again"
+            )
+        if not self.model.checked:
+            warnings.append(f"{self.model.name} is not in the catalog: its inputs are not checked")
+        return warnings
+
+    async def _begin(self, tools: Tools, plan: Plan) -> None:
+        settings, now = self.settings, self.clock.now()
+        facts = {
+            "manifest": settings.manifest.name,
+            "model": settings.model,
+            "base": settings.base,
+            "stopped_because": None,
+            "skipped": str(self.skipped),
+        }
+        if "started_at" not in tools.ledger.facts:
+            facts["started_at"] = str(now)
+        await tools.ledger.remember(**facts)
+        tools.telling.log(f"begun: {plan.to_go} rows to go, {plan.open} open, {plan.finished} done before")
+
+    async def _carry_out(self, tools: Tools) -> None:
+        timing = Timing(await tools.ledger.run_times(LEARNED_FROM))
+        night = Night(tools, self.stopping, timing, self.watcher)
+        try:
+            self.ended = await night.run()
+        finally:
+            because = self.stopping.because
+            tools.telling.log(f"ended: {because or 'nothing left to do'}")
+        await tools.ledger.remember(stopped_because=because)
+
+
+async def _ask_account(service: Service, base: str) -> str | None:
+    try:
+        return await service.account()
+    except ServiceRefused as error:
+        if error.status == 401:
+            raise
+        return None  # some gateways forbid what they do not offer
+    except TryAgain as error:
+        raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
+
+
+async def _remember_cap(ledger: Ledger, settings: Settings) -> None:
+    cap = settings.max_cost
+    await ledger.remember(max_cost=None if cap is None else str(cap))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made: {error.strerror}; give a folder that can be written with --out"
+        ) from error

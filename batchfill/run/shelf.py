@@ -1,0 +1,131 @@
+"""The batch folder's files: an output is whole and in its place, or it is not there."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+    from pathlib import Path
+
+    from batchfill.values import Output
+
+OUTPUTS, TMP, SUSPECT, EARLIER = "outputs", "tmp", "suspect", "outputs/earlier"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A temporary file, written and flushed to disk."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+class Shelf:
+    """Files below one batch folder; every name given out or taken is relative to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self) -> None:
+        """Make the folders, and clear away what a killed run left half written."""
+        for name in (OUTPUTS, TMP):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for leftover in (self.folder / TMP).iterdir():
+            leftover.unlink()
+
+    async def write(self, prediction_id: str, n: int, chunks: AsyncIterable[bytes]) -> Written:
+        """Write *chunks* to a temporary file and flush it to disk; nothing stays when they break off."""
+        path = self.folder / TMP / f"{_safe(prediction_id)}-{n}"
+        digest, size = sha256(), 0
+        try:
+            with path.open("wb") as file:
+                async for chunk in chunks:
+                    file.write(chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
+                file.flush()
+                await to_thread.run_sync(os.fsync, file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return Written(path, size, digest.hexdigest())
+
+    async def place(self, written: Written, name: str) -> str:
+        """Move a whole file to *name* below `outputs/`; what stands there is set aside. Return its place."""
+        target = self.folder / OUTPUTS / name
+        if target.exists() and await to_thread.run_sync(digest_of, target) != written.sha256:
+            self._set_aside(target)
+        await to_thread.run_sync(_move, written.path, target)
+        return f"{OUTPUTS}/{name}"
+
+    async def move(self, file: str, to: str) -> str:
+        """Move a file that is in place to *to*, both relative to the batch folder. Return *to*."""
+        source, target = self.folder / file, self.folder / to
+        if target.exists() and source.exists():
+            self._set_aside(target)
+        if source.exists():
+            await to_thread.run_sync(_move, source, target)
+        return to
+
+    def earlier_name(self, output: Output) -> str:
+        """Return where *output* goes when another takes its place."""
+        suffix = PurePosixPath(output.file or "").suffix
+        return f"{EARLIER}/{_safe(output.prediction_id)}-{output.n}{suffix}"
+
+    def keep_suspect(self, written: Written) -> str:
+        """Keep bytes that are not a whole picture, for a person to look at. Return their place."""
+        target = self.folder / SUSPECT / written.path.name
+        target.parent.mkdir(exist_ok=True)
+        written.path.replace(target)
+        return f"{SUSPECT}/{target.name}"
+
+    def discard(self, written: Written) -> None:
+        """Remove a temporary file."""
+        written.path.unlink(missing_ok=True)
+
+    def _set_aside(self, target: Path) -> None:
+        """Keep a file that the ledger does not know: the user's own, or left between rename and record."""
+        earlier = self.folder / EARLIER
+        earlier.mkdir(exist_ok=True)
+        target.replace(earlier / f"{target.stem}-{digest_of(target)[:12]}{target.suffix}")
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+    _flush_folder(target.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    # A rename is on disk only when its folder is; Windows neither allows nor needs it.
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        digest = sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _safe(prediction_id: str) -> str:
+    """Return a file name for an id that the service chose and that may hold anything."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", prediction_id):
+        return prediction_id
+    return sha256(prediction_id.encode()).hexdigest()[:32]

@@ -1,0 +1,267 @@
+"""Rows that are due become predictions: intent on disk, one POST, its answer on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from batchfill.errors import (
+    AnswerLost,
+    BatchStopped,
+    NotSent,
+    RowRejected,
+    ServiceRefused,
+    Throttled,
+    TryAgain,
+)
+from batchfill.run.bell import Bell
+from batchfill.run.care import Care
+from batchfill.run.prepare import Prepared, Preparing
+from batchfill.values import RowState, Weight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchfill.run.alike import Alike
+    from batchfill.run.stopping import Stopping
+    from batchfill.run.tools import Tools
+    from batchfill.values import Attempt, Due, Prediction
+
+LANES = 16
+"""Rows that are prepared or submitted at once."""
+
+CREATES_AT_ONCE = 8
+"""POSTs open at once: what a crash can put in doubt, and enough for a pace of 600 a minute at 0.8 s each."""
+
+UPLOAD_RETRY = 15.0
+"""Seconds until a row whose file could not be uploaded is tried again."""
+
+
+class Submitting:
+    """The stage that pays."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        stopping: Stopping,
+        alike: Alike,
+        *,
+        hold: Callable[[], tuple[str, float | None] | None],
+        accepted: Callable[[Attempt, Prediction], None],
+        lost: Callable[[Attempt], None],
+    ) -> None:
+        """*hold* says why nothing may be submitted now, and for how long at most; None: go on.
+
+        *accepted* and *lost* are told what became of each POST.
+        """
+        self._tools = tools
+        self._stopping = stopping
+        self._alike = alike
+        self._hold = hold
+        self._accepted = accepted
+        self._lost = lost
+        self._preparing = Preparing(tools)
+        self._care = Care()
+        self._claimed: set[str] = set()
+        self._waiting_rows: list[Due] = []
+        self._taking = anyio.Lock()
+        self.bell = Bell()
+        """Rings when a row may have become due or a slot free."""
+        self.open: dict[int, Attempt] = {}
+        """Attempts whose POST is not answered yet, by number."""
+        self._entering = 0
+        self.submitted = 0
+        """Predictions that this run was given."""
+        self.waiting_for: str | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether some row is between claim and record."""
+        return bool(self._claimed)
+
+    async def serve(self) -> None:
+        """Submit what is due until the run stops submitting; POSTs that are open then are seen through."""
+        if self._stopping.because is not None:
+            return
+        left = self._tools.settings.limit
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as lanes:
+                lanes.start_soon(self._cancel_when_stopped, scope)
+                for _ in range(LANES if left is None else min(LANES, left)):
+                    lanes.start_soon(self._lane)
+
+    async def _cancel_when_stopped(self, scope: anyio.CancelScope) -> None:
+        while self._stopping.because is None:
+            await self._stopping.bell.wait(self._stopping.bell.rung)
+        scope.cancel()
+
+    async def _lane(self) -> None:
+        while True:
+            due = await self._take()
+            try:
+                await self._carry(due)
+            finally:
+                self._claimed.discard(due.key)
+                self.bell.ring()
+                self._stopping.bell.ring()
+
+    async def _take(self) -> Due:
+        """Wait for a row that is due and that no other lane has."""
+        async with self._taking:
+            while not self._waiting_rows:
+                seen = self.bell.rung
+                found = await self._tools.ledger.due(LANES + len(self._claimed))
+                self._waiting_rows = [due for due in found if due.key not in self._claimed]
+                if not self._waiting_rows:
+                    await self.bell.wait(seen, await self._until_due())
+            due = self._waiting_rows.pop(0)
+            self._claimed.add(due.key)
+            return due
+
+    async def _until_due(self) -> float | None:
+        at = await self._tools.ledger.next_due_at()
+        return None if at is None else max(0.0, at - self._tools.clock.now()) + 0.01
+
+    async def _carry(self, due: Due) -> None:
+        try:
+            prepared = await self._preparing.prepare(due)
+        except RowRejected as error:
+            await self._tools.ledger.record_unusable(due, str(error))
+            self._fail(due.id, str(error))
+            return
+        except TryAgain as error:
+            self._tools.telling.log(f"{due.id}: preparing: {error}")
+            await anyio.sleep(error.wait or UPLOAD_RETRY)
+            return
+        except ServiceRefused as error:
+            self._stopping.submits(str(error), refused=True)
+            return
+        await self._enter()
+        try:
+            # An intent without its POST, or a POST without its record, would be a doubt of our own making.
+            with anyio.CancelScope(shield=True):
+                await self._pay(due, prepared)
+        finally:
+            self._entering -= 1
+
+    async def _enter(self) -> None:
+        """Wait until one more prediction may be made, and take its place."""
+        while True:
+            await self._wait_for_room()
+            self._entering += 1
+            try:
+                await self._tools.creates.turn()
+            except BaseException:
+                self._entering -= 1
+                raise
+            # Whatever came up while this row waited for the pace counts too.
+            if self._blocked(mine=1) is None:
+                return
+            self._entering -= 1
+
+    async def _wait_for_room(self) -> None:
+        while True:
+            seen = self.bell.rung
+            blocked = self._blocked(mine=0)
+            if blocked is None:
+                self.waiting_for = None
+                return
+            self.waiting_for, seconds = blocked
+            await self.bell.wait(seen, seconds)
+
+    def _blocked(self, *, mine: int) -> tuple[str | None, float | None] | None:
+        tools, others = self._tools, self._entering - mine
+        limit = tools.settings.limit
+        if limit is not None and self.submitted + others >= limit:
+            return None, None
+        wait = self._care.wait(tools.clock.now(), others)
+        if wait != 0.0:
+            return "the service to accept a row again after trouble", wait
+        if others >= CREATES_AT_ONCE:
+            return None, None
+        # What was lost may be running; the ledger's other submitting rows are among those entering.
+        lost = tools.ledger.in_state(RowState.SUBMITTING) - len(self.open)
+        if tools.ledger.in_state(RowState.RUNNING) + lost + others >= tools.settings.concurrency:
+            return None, None
+        return self._hold()
+
+    async def _pay(self, due: Due, prepared: Prepared) -> None:
+        tools = self._tools
+        try:
+            attempt = await self._intend(due, prepared)
+        except BatchStopped as error:
+            self._stopping.submits(str(error))
+            return
+        self.open[attempt.number] = attempt
+        try:
+            inputs = self._seeded(prepared.inputs, attempt.seed)
+            timeout = tools.settings.prediction_timeout
+            prediction = await tools.service.create(tools.settings.model, inputs, cancel_after=timeout)
+        except (Throttled, NotSent, RowRejected, ServiceRefused, AnswerLost) as error:
+            await self._record_trouble(attempt, error)
+        else:
+            await self._record_accepted(attempt, prediction)
+        finally:
+            del self.open[attempt.number]
+
+    async def _intend(self, due: Due, prepared: Prepared) -> Attempt:
+        tools = self._tools
+        field = tools.model.seed_field
+        own = field is not None and not due.inputs.get(field)
+        offset = tools.service.clock_offset
+        return await tools.ledger.record_intent(
+            due,
+            seed=int(due.inputs[field]) if field and not own else None,
+            choose_seed=tools.chance.seed if own else None,
+            origin=tools.settings.base,
+            sent=lambda seed: self._seeded(prepared.noted, seed),
+            service_time=None if offset is None else tools.clock.now() + offset,
+        )
+
+    def _seeded(self, inputs: Any, seed: int | None) -> dict[str, Any]:
+        field = self._tools.model.seed_field
+        return dict(inputs) if field is None or seed is None else {**inputs, field: seed}
+
+    async def _record_accepted(self, attempt: Attempt, prediction: Prediction) -> None:
+        tools = self._tools
+        # The id before anything else can fail: a prediction that we forget is paid for twice.
+        attempt = await tools.ledger.record_accepted(attempt, prediction)
+        tools.creates.accepted()
+        self._care.accepted()
+        self.submitted += 1
+        tools.telling.log(f"{attempt.id}: accepted as {prediction.id} (attempt {attempt.number})")
+        if tools.settings.limit is not None and self.submitted >= tools.settings.limit:
+            self._stopping.submits(f"--limit {tools.settings.limit} reached")
+        self._accepted(attempt, prediction)
+
+    async def _record_trouble(self, attempt: Attempt, error: Exception) -> None:
+        tools, now = self._tools, self._tools.clock.now()
+        match error:
+            case Throttled():
+                await tools.ledger.record_refused(attempt, str(error), due_at=0)
+                tools.creates.throttled(error.wait)
+                tools.telling.log(f"{attempt.id}: {error}")
+            case NotSent():
+                await tools.ledger.record_refused(attempt, str(error), due_at=0)
+                self._trouble(f"{error}; nothing was sent, trying again", now)
+            case RowRejected():
+                await tools.ledger.record_rejected(attempt, str(error))
+                self._fail(attempt.id, str(error))
+            case ServiceRefused():
+                await tools.ledger.record_refused(attempt, str(error), due_at=0)
+                self._stopping.submits(str(error), refused=True)
+            case _:
+                await tools.ledger.record_answer_lost(attempt, str(error))
+                self._trouble(f"{attempt.id}: {error}; it may have been taken, so it is looked up first", now)
+                self._lost(attempt)
+
+    def _trouble(self, text: str, now: float) -> None:
+        new = not self._care.careful
+        self._care.trouble(now)
+        self._tools.telling.say(text, Weight.WARNING if new else Weight.QUIET)
+
+    def _fail(self, id_: str, reason: str) -> None:
+        self._tools.telling.failed(id_, reason)
+        if self._alike.failed(reason):
+            self._stopping.submits(f"ten rows in a row failed alike: {reason}")

@@ -1,0 +1,50 @@
+"""What a run says: to who watches, and to run.log."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING
+
+from batchfill.values import Notice, Weight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from batchfill.run.clock import Clock
+    from batchfill.values import Watcher
+
+
+class Telling:
+    """Passes notices on, and keeps all of them in run.log."""
+
+    def __init__(self, log: IO[str], watcher: Watcher | None, clock: Clock) -> None:
+        self._log = log
+        self._watcher = watcher
+        self._clock = clock
+        self.last_failure: str | None = None
+
+    def say(self, text: str, weight: Weight = Weight.PLAIN) -> None:
+        """Tell *text* to whoever watches and to the log."""
+        notice = Notice(self._clock.now(), text, weight)
+        at = datetime.fromtimestamp(notice.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._log.write(f"{at} {weight.value:7} {' '.join(text.split())}\n")
+        if self._watcher and weight is not Weight.QUIET:
+            self._watcher.notice(notice)
+
+    def log(self, text: str) -> None:
+        """Write *text* to the log only."""
+        self.say(text, Weight.QUIET)
+
+    def failed(self, id_: str, reason: str) -> None:
+        """A row failed."""
+        self.last_failure = f"{id_}: {reason}"
+        self.say(self.last_failure, Weight.WARNING)
+
+
+@contextmanager
+def telling(path: Path, watcher: Watcher | None, clock: Clock) -> Iterator[Telling]:
+    """Open run.log, a line written as it is said."""
+    with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as log:
+        yield Telling(log, watcher, clock)

@@ -1,0 +1,35 @@
+"""What the stages touch, given to them so that a test can put its own in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchfill.api.client import Service
+    from batchfill.api.outputs import Outputs
+    from batchfill.api.pace import Pace
+    from batchfill.catalog import Model
+    from batchfill.ledger.ledger import Ledger
+    from batchfill.run.clock import Chance, Clock
+    from batchfill.run.shelf import Shelf
+    from batchfill.run.telling import Telling
+    from batchfill.run.workers import Workers
+    from batchfill.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """Every effect of a stage goes through one of these."""
+
+    settings: Settings
+    model: Model
+    ledger: Ledger
+    service: Service
+    outputs: Outputs
+    shelf: Shelf
+    workers: Workers
+    clock: Clock
+    chance: Chance
+    telling: Telling
+    creates: Pace

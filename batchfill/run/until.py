@@ -1,0 +1,31 @@
+"""`--until HH:MM`: the next such time of day."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, time, timedelta
+
+
+class Until:
+    """A time of day to be done by; None: never."""
+
+    def __init__(self, time_of_day: time | None, now: float) -> None:
+        """*now*: seconds since the epoch when the run begins; the time meant is the next one after it."""
+        self._time = time_of_day
+        self._at = math.inf if time_of_day is None else _next(time_of_day, now)
+
+    def left(self, now: float, slow: float) -> float:
+        """Return seconds until submitting must end so that a run of *slow* seconds can still be fetched."""
+        return self._at - now - slow
+
+    def __str__(self) -> str:
+        return f"{self._time:%H:%M}" if self._time else "never"
+
+
+def _next(time_of_day: time, now: float) -> float:
+    begun = datetime.fromtimestamp(now).astimezone()
+    # Combined without a zone first, so that a change to or from summer time in between comes out right.
+    at = datetime.combine(begun.date(), time_of_day).astimezone()
+    if at <= begun:
+        at = datetime.combine(begun.date() + timedelta(days=1), time_of_day).astimezone()
+    return at.timestamp()

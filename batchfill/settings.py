@@ -1,0 +1,186 @@
+"""One frozen Settings, resolved once from flags, the manifest's head, the ledger and the environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from batchfill.errors import UsageError
+from batchfill.readers import FLUX_FILL_DEV, READERS, read_retry
+from batchfill.values import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import time
+
+    from batchfill.values import RowState
+
+REPLICATE = "https://api.replicate.com/v1"
+LOCAL = "local"
+"""What stands for the base when the embedded provider serves the run: its port changes, it does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a command needs to know, decided. Money is in millionths of the currency."""
+
+    manifest: Path
+    folder: Path
+    """The batch folder: `night.batch/`."""
+    model: str = FLUX_FILL_DEV
+    base: str = REPLICATE
+    """A base URL without a trailing slash, or LOCAL."""
+    token: Token | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """Inputs for every row that gives none, as text: `defaults:` of the manifest under `--set`."""
+    column: Mapping[str, str] = field(default_factory=dict)
+    """Input name → the manifest's name for its column."""
+    concurrency: int = 32
+    rate: float = 600.0
+    """Creates a minute."""
+    attempts: int = 3
+    retry: frozenset[RowState] = frozenset()
+    limit: int | None = None
+    skip_bad: bool = False
+    max_cost: int | None = None
+    until: time | None = None
+    prediction_timeout: float = 1800.0
+    recover_wait: float = 300.0
+    answer_timeout: float = 60.0
+    allow_outside: bool = False
+    same_account: bool = False
+    model_schema: Path | None = None
+    encoding: str | None = None
+    yes: bool = False
+    quiet: bool = False
+    extra_columns: bool = False
+    """Keep unknown columns instead of refusing them."""
+    price: int | None = None
+    """Of one output, when given; else the catalog's on Replicate and on the embedded provider."""
+    send: str = "fitted"
+    """`fitted` or `original`."""
+    latency: float | None = None
+    """The embedded provider's pretended run time in seconds."""
+
+    @property
+    def local(self) -> bool:
+        """Whether the embedded provider serves the run."""
+        return self.base == LOCAL
+
+
+def _read_flag(name: str, value: Any) -> Any:
+    read = read_retry if name == "retry" else READERS.get(name)
+    if read is None or isinstance(value, bool):
+        return value
+    try:
+        return read(str(value))
+    except ValueError as error:
+        raise UsageError(f"--{name.replace('_', '-')} {error}") from None
+
+
+def _choose_base(
+    given: Mapping[str, Any], facts: Mapping[str, str], environ: Mapping[str, str]
+) -> tuple[str, bool]:
+    """Return the base, and whether the user named it for this command."""
+    if given.get("local"):
+        return LOCAL, False
+    if given.get("base_url"):
+        return _read_address(given["base_url"], "--base-url"), True
+    named = environ.get("BATCHFILL_BASE_URL")
+    told = _read_address(named, "BATCHFILL_BASE_URL") if named else None
+    if "base" in facts:
+        return facts["base"], facts["base"] == told
+    return (told, True) if told else (REPLICATE, False)
+
+
+def _read_address(text: str, where: str) -> str:
+    try:
+        return read_base(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def read_base(text: str) -> str:
+    """Return the base of *text*, which may be a pasted create URL. Raises ValueError."""
+    url = urlsplit(text.strip())
+    host = url.hostname
+    if url.scheme not in ("http", "https") or not host:
+        raise ValueError(f"base URL must be an address such as {REPLICATE}, not {text!r}")
+    if url.username or url.password:
+        raise ValueError("base URL must not hold a user or password: the token comes from BATCHFILL_TOKEN")
+    if url.scheme == "http" and not is_loopback(host):
+        raise ValueError(f"base URL {text!r} would send the token in the clear: use https")
+    path = re.sub(r"/(models|deployments|predictions|files|account)(/.*)?$", "", url.path.rstrip("/"))
+    netloc = f"[{host}]" if ":" in host else host
+    return f"{url.scheme}://{netloc}{f':{url.port}' if url.port else ''}{path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this machine by name or address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def find_token(environ: Mapping[str, str], base: str, *, base_named: bool) -> Token | None:
+    """Return the token meant for *base*.
+
+    REPLICATE_API_TOKEN belongs to Replicate: it goes elsewhere only to loopback, or to a base that the
+    user named by flag or environment (*base_named*), never to one that was only remembered.
+    """
+    secret = environ.get("BATCHFILL_TOKEN", "").strip()
+    if not secret and (base_named or base == REPLICATE or is_loopback(urlsplit(base).hostname or "")):
+        secret = environ.get("REPLICATE_API_TOKEN", "").strip()
+    if any(not c.isprintable() or c.isspace() or ord(c) > 126 for c in secret):
+        raise UsageError("the token holds spaces or characters that no token has: copy it again")
+    return Token(secret) if secret else None
+
+
+def resolve(
+    manifest: Path,
+    flags: Mapping[str, Any],
+    *,
+    head: Mapping[str, Any],
+    defaults: Mapping[str, str],
+    column: Mapping[str, str],
+    facts: Mapping[str, str],
+    environ: Mapping[str, str],
+) -> Settings:
+    """Decide every setting: a flag goes before the manifest's *head*, that before what the ledger remembers.
+
+    *flags* holds those that were given, by their names with underscores; *defaults* and *column* are the
+    manifest's, *facts* the ledger's. Raises UsageError for a value that cannot be.
+    """
+    given = {name: _read_flag(name, value) for name, value in flags.items() if value is not None}
+    base, base_named = _choose_base(given, facts, environ)
+    known: dict[str, Any] = {"model": facts["model"]} if "model" in facts else {}
+    if "max_cost" in facts:
+        known["max_cost"] = int(facts["max_cost"])
+    chosen = {**known, **head, **given}
+    for name in ("local", "base_url", "out", "set"):
+        chosen.pop(name, None)
+    return Settings(
+        **{
+            **chosen,
+            "manifest": manifest,
+            "folder": folder_of(manifest, flags),
+            "base": base,
+            "token": None if base == LOCAL else find_token(environ, base, base_named=base_named),
+            "defaults": {**defaults, **given.get("set", {})},
+            "column": {**column, **given.get("column", {})},
+        }
+    )
+
+
+def folder_of(manifest: Path, flags: Mapping[str, Any]) -> Path:
+    """Return the batch folder: what --out names, else `night.batch` beside `night.csv`."""
+    if flags.get("out"):
+        return Path(flags["out"])
+    return manifest.with_name(manifest.stem + (".local.batch" if flags.get("local") else ".batch"))

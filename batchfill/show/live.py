@@ -1,0 +1,111 @@
+"""What a run shows in a terminal: a region that is drawn anew four times a second."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console, Group
+from rich.live import Live as Region
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from batchfill.show.progress import TROUBLE, ended, notice_line, pace_facts, percent
+from batchfill.show.words import duration, money, safe, word
+from batchfill.values import RowState, Weight
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import RenderableType
+
+    from batchfill.values import Cost, Notice, Progress
+
+A_SECOND = 4
+_STYLES = {Weight.PLAIN: "", Weight.WARNING: "yellow", Weight.ERROR: "bold red"}
+_RUNNING = (RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
+
+
+class Live:
+    """A values.Watcher and a context manager: while it is open, its region stays below all notices."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        """*console*: standard error when None."""
+        self._console = console or Console(stderr=True)
+        self._progress: Progress | None = None
+        self._region = Region(
+            console=self._console,
+            get_renderable=self._view,
+            refresh_per_second=A_SECOND,
+            transient=True,
+            # Standard output belongs to the command's results.
+            redirect_stdout=False,
+        )
+
+    def __enter__(self) -> Self:
+        self._region.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._region.stop()
+
+    def notice(self, notice: Notice) -> None:
+        """Print the notice above the region; those for run.log only are left to it."""
+        if notice.weight in _STYLES:
+            self._console.print(Text(notice_line(notice), style=_STYLES[notice.weight]))
+
+    def progress(self, progress: Progress) -> None:
+        """Remember the state for the next drawing."""
+        self._progress = progress
+
+    def _view(self) -> RenderableType:
+        return Text("starting …") if self._progress is None else view(self._progress)
+
+
+def view(progress: Progress) -> RenderableType:
+    """Return the region: bar, pace, rows, money; then the last failure and what is awaited, if any."""
+    lines = [_pace(progress), _rows(progress), _money(progress.cost)]
+    if progress.last_failure:
+        lines.append(Text(f"last failure: {safe(progress.last_failure)}", style="red"))
+    if progress.waiting_for:
+        lines.append(Text(f"waiting: {safe(progress.waiting_for)}", style="yellow"))
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return Group(_bar(progress), *lines)
+
+
+def _bar(progress: Progress) -> Table:
+    table = Table.grid(expand=True, padding=(0, 1))
+    table.add_column(ratio=1)
+    table.add_column(no_wrap=True)
+    figures = f"{percent(progress)} %  {ended(progress):,} of {progress.total:,}"
+    table.add_row(ProgressBar(total=max(progress.total, 1), completed=ended(progress)), figures)
+    return table
+
+
+def _pace(progress: Progress) -> Text:
+    return Text(" · ".join([*pace_facts(progress), f"{duration(progress.elapsed)} so far"]))
+
+
+def _rows(progress: Progress) -> Text:
+    counts = progress.counts
+    line = Text(f"{sum(counts[state] for state in _RUNNING):,} running")
+    line.append(f" · {counts[RowState.PENDING]:,} waiting")
+    for state in TROUBLE:
+        if counts[state] or state is RowState.FAILED:
+            line.append(f" · {counts[state]:,} {word(state)}", style="red" if counts[state] else "")
+    return line
+
+
+def _money(cost: Cost) -> Text:
+    if cost.spent is None:
+        return Text("cost unknown")
+    parts = [
+        f"{money(cost.spent, cost.currency)} paid",
+        f"{money(cost.reserved or 0, cost.currency)} reserved",
+    ]
+    if cost.cap is not None:
+        parts.append(f"at most {money(cost.cap, cost.currency)}")
+    return Text(" · ".join(parts))

@@ -1,0 +1,58 @@
+"""How a run ended, and how to go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.show.cost import cost_line
+from batchfill.show.doubts import doubt_lines
+from batchfill.show.failures import expired_lines, failure_lines
+from batchfill.show.steps import OPEN, next_steps
+from batchfill.show.words import count, duration, in_doubt, safe, states
+from batchfill.values import RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchfill.values import Summary
+
+
+def summary_lines(summary: Summary, *, command: str) -> list[str]:
+    """Return how the run ended; *command* is the command line that goes on with the batch.
+
+    A run that paid for nothing says `nothing was submitted` on a line of its own.
+    """
+    counts, doubtful = summary.counts, in_doubt(summary.counts, summary.gone)
+    return [
+        *_rows(summary),
+        *failure_lines(counts.get(RowState.FAILED, 0), summary.reasons),
+        *expired_lines(counts.get(RowState.EXPIRED, 0)),
+        *doubt_lines(summary.doubts, doubtful, currency=summary.cost.currency, command=command),
+        *_this_run(summary),
+        cost_line(summary.cost),
+        *next_steps(counts, command),
+        f"pictures: {safe(summary.folder)}/outputs",
+    ]
+
+
+def _rows(summary: Summary) -> Iterator[str]:
+    total = sum(summary.counts.values())
+    done = summary.counts.get(RowState.DONE, 0)
+    left = {state: summary.counts.get(state, 0) for state in OPEN}
+    yield f"done: all {count(total, 'row')}" if done == total else f"done: {done:,} of {count(total, 'row')}"
+    if any(left.values()):
+        yield f"left: {states(left)}"
+    if summary.stopped_because:
+        yield f"stopped: {safe(summary.stopped_because)}"
+    if summary.skipped:
+        yield f"left out: {count(summary.skipped, 'row')} with mistakes (--skip-bad)"
+    if any(summary.gone.values()):
+        yield f"no longer in the manifest: {states(summary.gone)}"
+
+
+def _this_run(summary: Summary) -> Iterator[str]:
+    if not summary.submitted_now:
+        yield "nothing was submitted"
+    if summary.submitted_now or summary.finished_now:
+        took = f"in {duration(summary.elapsed)}, {count(summary.requests, 'request')}"
+        yield f"this run: {summary.submitted_now:,} submitted, {summary.finished_now:,} finished {took}"

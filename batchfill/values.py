@@ -1,0 +1,421 @@
+"""The values that travel between the parts: frozen, without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from batchfill.errors import Mistake
+
+Input = str | int | float | bool
+"""One typed input of a model. Files are strings: a path as written, a URL, or a data URL."""
+
+
+class RowState(StrEnum):
+    """Where a row stands; the words of the ledger, of `status` and of `results`."""
+
+    PENDING = "pending"
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    COLLECTING = "collecting"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    IN_DOUBT = "in_doubt"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended; decides what it counts for in the cost."""
+
+    OPEN = "open"
+    """Submitting, running or in doubt: its price is reserved."""
+    SUCCEEDED = "succeeded"
+    """Made: spent, whatever becomes of the files."""
+    CANCELED = "canceled"
+    """May be charged: keeps counting as spent."""
+    FAILED = "failed"
+    """Not charged: released. `aborted` too."""
+    NOTHING_MADE = "nothing_made"
+    """Refused, throttled, never sent, or surely absent: released."""
+
+
+class Token:
+    """A secret that shows nowhere: not in repr, str, format, pickle or an error."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def reveal(self) -> str:
+        """The secret itself; only for the Authorization header of a request to the user's base."""
+        return self._secret
+
+    def __repr__(self) -> str:
+        return "Token(…)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a token does not travel")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A local input file as it was when the manifest was read."""
+
+    path: Path
+    """Absolute."""
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    sha256: str
+    """64 hex digits of the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One validated line of a manifest."""
+
+    position: int
+    """0-based place among the rows."""
+    line: int
+    """1-based line of the file where the row begins."""
+    id: str | None
+    """As given; None when the ledger is to make one from stem and key."""
+    stem: str
+    """What a made id begins with: the image's stem, made safe."""
+    inputs: Mapping[str, Input]
+    """Typed values as given by cells and the user's defaults, by the model's input names."""
+    files: Mapping[str, LocalFile]
+    """The local files among the inputs, by input name."""
+    extra: Mapping[str, str]
+    """Columns that are only carried to the results."""
+    fingerprint: str
+    """64 hex digits: what the row asks for."""
+    outputs_asked: int
+    price: int | None
+    """Of one attempt, in millionths of the currency; None where no price is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The service's record of an attempt, read defensively: every field but id and status may be missing."""
+
+    id: str
+    status: str
+    """The service's own word; see `ended`."""
+    created_at: float | None = None
+    """Seconds since the epoch by the service's clock, as the other times here."""
+    started_at: float | None = None
+    completed_at: float | None = None
+    outputs: tuple[str, ...] = ()
+    """http(s) or data URLs, in order."""
+    error: str | None = None
+    data_removed: bool = False
+    """The service no longer has the outputs."""
+    input: Mapping[str, Any] | None = None
+    """As echoed; None when absent or already removed."""
+    predict_time: float | None = None
+    """Seconds."""
+    seed: int | None = None
+    """From the input, else from `Using seed: N` in the logs."""
+
+    TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
+
+    @property
+    def ended(self) -> bool:
+        """Whether the status is terminal; unknown words count as running."""
+        return self.status in self.TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file given to the provider."""
+
+    url: str
+    expires_at: float | None
+    """Seconds since the epoch by the service's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is known of a whole, decoded picture file."""
+
+    format: str
+    """Pillow's word: PNG, JPEG, WEBP, …"""
+    suffix: str
+    """With its dot, by content: `.png`, `.jpg`, `.webp`."""
+    width: int
+    """Pixels after EXIF rotation, as the height."""
+    height: int
+    mode: str
+    """Pillow's mode of the stored picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file of a prediction."""
+
+    prediction_id: str
+    n: int
+    """1-based."""
+    url: str
+    file: str | None = None
+    """Relative to the batch folder, with forward slashes; None until it is in place."""
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One intention to pay, with the row it is for and what has become of it."""
+
+    number: int
+    """Unique in the ledger, in the order of the intents."""
+    key: str
+    id: str
+    """The row's id."""
+    line: int
+    state: RowState
+    """The row's."""
+    seed: int | None
+    own_seed: bool
+    """Chosen by us, so unique in the ledger; False when the row fixed it or the model has none."""
+    origin: str
+    """The base it was sent to."""
+    sent: Mapping[str, Any]
+    """The input as sent, except that long data URLs are replaced by their SHA-256."""
+    outputs_asked: int
+    intended_at: float
+    """Seconds since the epoch by our clock."""
+    service_time: float | None
+    """The service's clock at the intent, where it was known."""
+    anchor: str | None
+    """The prediction accepted last before the intent."""
+    anchor_created_at: float | None = None
+    """When that was, by the service's clock."""
+    prediction_id: str | None = None
+    lost_at: float | None = None
+    """When its answer was given up."""
+    accepted_at: float | None = None
+    ended_at: float | None = None
+    """When we learned of the terminal status."""
+    absent_at: float | None = None
+    """When a look first found it surely absent."""
+    cancel_asked: str | None = None
+    """`time-out` or `user`."""
+    tries: int = 1
+    """Attempts of the row that counted, this one included, since the last consent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row whose turn it is to be prepared and submitted."""
+
+    key: str
+    id: str
+    line: int
+    inputs: Mapping[str, Input]
+    files: Mapping[str, LocalFile]
+    outputs_asked: int
+    price: int | None
+    tries: int
+    """Attempts that counted so far, since the last consent."""
+    new_seed: bool = False
+    """The last attempt's seed was the trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Money of a whole batch, in millionths of the currency; None where no price is known."""
+
+    spent: int | None
+    reserved: int | None
+    to_go: int | None
+    cap: int | None
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a running batch stands, for the person who watches."""
+
+    counts: Mapping[RowState, int]
+    """Rows of the manifest by state; every state is there."""
+    gone: Mapping[RowState, int]
+    """Rows no longer in the manifest, by state; only states that have any."""
+    cost: Cost
+    elapsed: float
+    """Seconds since this run began."""
+    finished_now: int
+    """Rows that this run brought to an end."""
+    seconds_left: float | None
+    """None while unknown."""
+    rate: float | None
+    """Rows a minute over the last minutes; None while unknown."""
+    waiting_for: str | None = None
+    """Why nothing is being submitted right now, in words for a person."""
+    last_failure: str | None = None
+
+    @property
+    def total(self) -> int:
+        """Rows of the manifest."""
+        return sum(self.counts.values())
+
+
+class Weight(StrEnum):
+    """How loud a notice is."""
+
+    QUIET = "quiet"
+    """For run.log only."""
+    PLAIN = "plain"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that happened and that a person may want to know now."""
+
+    at: float
+    """Seconds since the epoch."""
+    text: str
+    weight: Weight = Weight.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a batch stands, as `status --json` prints it."""
+
+    manifest: str
+    model: str
+    base: str
+    running: bool
+    """A runner holds the lock."""
+    counts: Mapping[RowState, int]
+    gone: Mapping[RowState, int]
+    cost: Cost
+    started_at: float | None
+    updated_at: float | None
+    stopped_because: str | None
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Failure reasons and how many rows have each, most frequent first."""
+    doubts: tuple[Doubt, ...] = ()
+    """The rows in doubt (the first hundred), for the explanation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A row that may have been paid for."""
+
+    id: str
+    line: int | None
+    intended_at: float
+    price: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One row of `results`."""
+
+    id: str
+    line: int | None
+    state: RowState
+    image: str
+    mask: str
+    prompt: str
+    outputs: tuple[str, ...]
+    """Relative to the batch folder."""
+    seed: int | None
+    prediction_id: str | None
+    attempts: int
+    cost: int | None
+    """Millionths of the currency; None where no price is known."""
+    error: str | None
+    extra: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `check` found without paying."""
+
+    rows: int
+    """Rows without a mistake."""
+    finished: int
+    """Of those, done already."""
+    mistakes: tuple[Mistake, ...]
+    """The first twenty."""
+    more_mistakes: int
+    warnings: tuple[str, ...]
+    price_to_go: int | None
+    currency: str
+    seconds: float | None
+    """A guess at the time for the rows to go."""
+    model: str
+    outputs_to_go: int
+    notes: tuple[str, ...] = ()
+    """What an online check or a check of the outputs said, line by line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is about to do, known before the first payment."""
+
+    model: str
+    base: str
+    rows: int
+    """Rows of the manifest (without skipped ones)."""
+    to_go: int
+    """Rows that would be submitted."""
+    outputs_to_go: int
+    finished: int
+    open: int
+    """Rows that an earlier run left submitting, running or collecting."""
+    in_doubt: int
+    skipped: int
+    """Rows with mistakes, left out because of --skip-bad."""
+    changed: int
+    """Finished rows whose line was changed, so that they run again (a part of *to_go*)."""
+    price_to_go: int | None
+    price_changed: int | None
+    """What running the changed rows again costs (a part of *price_to_go*)."""
+    cost: Cost
+    seconds: float | None
+    """A guess at the time for the rows to go."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended."""
+
+    exit_code: int
+    counts: Mapping[RowState, int]
+    gone: Mapping[RowState, int]
+    cost: Cost
+    reasons: Mapping[str, int]
+    doubts: tuple[Doubt, ...]
+    stopped_because: str | None
+    folder: str
+    """The batch folder."""
+    submitted_now: int
+    finished_now: int
+    elapsed: float
+    requests: int
+    """API requests of this run, output fetches not counted."""
+    skipped: int = 0
+
+
+class Watcher(Protocol):
+    """Who is told what a run does; calls must return at once."""
+
+    def notice(self, notice: Notice) -> None:
+        """Something happened."""
+
+    def progress(self, progress: Progress) -> None:
+        """The present state; called a few times a second, the last call after the end."""

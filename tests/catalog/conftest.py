@@ -1,0 +1,21 @@
+"""The models that these tests ask."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchfill.catalog import Model, find
+
+
+@pytest.fixture(scope="session")
+def dev() -> Model:
+    model = find("black-forest-labs/flux-fill-dev")
+    assert model is not None
+    return model
+
+
+@pytest.fixture(scope="session")
+def pro() -> Model:
+    model = find("black-forest-labs/flux-fill-pro")
+    assert model is not None
+    return model

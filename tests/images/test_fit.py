@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import io
+import pickle
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from batchfill.errors import BadPicture
+from batchfill.images import FitTask, FittedFile, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Encode = Callable[..., bytes]
+
+
+def decode(file: FittedFile | None) -> Image.Image:
+    assert file is not None
+    return Image.open(io.BytesIO(file.content))
+
+
+def same(one: Image.Image, other: Image.Image) -> bool:
+    return np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def fit_picture(content: bytes, size: tuple[int, int] | None = None, limit: int | None = None) -> FittedFile:
+    fitted = fit(FitTask(content, None, size, picture_limit=limit)).picture
+    assert fitted is not None
+    return fitted
+
+
+@pytest.mark.parametrize(
+    ("kind", "mime"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")]
+)
+def test_a_picture_that_is_right_is_sent_as_it_is(
+    photo: Image.Image, kind: str, mime: str, encode: Encode
+) -> None:
+    content = encode(photo, kind)
+    assert fit_picture(content, (96, 64)) == FittedFile(content, mime, (96, 64), "unchanged")
+
+
+def test_a_picture_is_scaled_down_and_stays_lossless(photo: Image.Image, encode: Encode) -> None:
+    fitted = fit_picture(encode(photo, "JPEG"), (48, 32))
+    assert (fitted.how, fitted.mime, fitted.size) == ("PNG", "image/png", (48, 32))
+    assert decode(fitted).size == (48, 32)
+
+
+def test_a_picture_is_never_scaled_up(photo: Image.Image, encode: Encode) -> None:
+    assert fit_picture(encode(photo), (192, 128)).how == "unchanged"
+
+
+def test_rotation_is_applied_and_its_mark_removed(
+    photo: Image.Image, turned: Image.Exif, encode: Encode
+) -> None:
+    fitted = fit_picture(encode(photo, "PNG", exif=turned))
+    upright = decode(fitted)
+    assert upright.size == fitted.size == (64, 96)
+    assert 0x0112 not in upright.getexif()
+    assert same(upright, photo.transpose(Image.Transpose.ROTATE_270))
+
+
+def test_transparency_is_dropped_not_composited(
+    photo: Image.Image, mask: Image.Image, encode: Encode
+) -> None:
+    clear = photo.copy()
+    clear.putalpha(mask)
+    assert same(decode(fit_picture(encode(clear))), photo)
+
+
+def test_a_transparent_colour_is_dropped(photo: Image.Image, encode: Encode) -> None:
+    fitted = decode(fit_picture(encode(photo, "PNG", transparency=(0, 0, 200))))
+    assert "transparency" not in fitted.info
+    assert same(fitted, photo)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "LAB", "I;16"])
+def test_every_mode_becomes_grey_or_rgb(photo: Image.Image, mode: str, encode: Encode) -> None:
+    if mode == "I;16":
+        source = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257)
+    elif mode == "LAB":
+        source = Image.new("LAB", photo.size)
+    else:
+        source = photo.convert("RGBA" if mode == "PA" else mode)
+    content = encode(source, "TIFF" if mode in ("CMYK", "YCbCr", "LAB") else "PNG")
+    assert decode(fit_picture(content)).mode in ("L", "RGB")
+
+
+def test_16_bit_greys_are_scaled_not_clipped(photo: Image.Image, encode: Encode) -> None:
+    grey = np.asarray(photo.convert("L"))
+    fitted = decode(fit_picture(encode(Image.fromarray(grey.astype(np.uint16) * 257))))
+    assert np.abs(np.asarray(fitted).astype(int) - grey).max() <= 1
+
+
+def test_floating_point_pictures_are_refused_in_words(photo: Image.Image, encode: Encode) -> None:
+    with pytest.raises(BadPicture, match="holds floating-point values"):
+        fit_picture(encode(photo.convert("F"), "TIFF"))
+
+
+def test_the_colour_profile_is_kept(photo: Image.Image, encode: Encode) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    content = encode(photo, "PNG", icc_profile=profile)
+    for limit in (None, 6000):
+        assert decode(fit_picture(content, (48, 32), limit)).info["icc_profile"] == profile
+
+
+def test_what_does_not_fit_losslessly_becomes_a_jpeg_and_says_which(
+    photo: Image.Image, encode: Encode
+) -> None:
+    content = encode(photo)
+    fitted = fit_picture(content, None, 9000)
+    assert (fitted.how, fitted.mime) == ("JPEG q95", "image/jpeg")
+    lower = fit_picture(content, None, len(fitted.content) - 1)
+    assert lower.how == "JPEG q90"
+    assert len(lower.content) < len(fitted.content)
+
+
+def test_what_cannot_be_made_small_enough_is_refused(photo: Image.Image, encode: Encode) -> None:
+    with pytest.raises(
+        BadPicture, match=r"picture cannot be made small enough: [\d,]+ bytes as JPEG of quality 50"
+    ):
+        fit_picture(encode(photo), None, 300)
+
+
+def test_a_mask_becomes_grey_and_as_large_as_its_picture(
+    photo: Image.Image, mask: Image.Image, encode: Encode
+) -> None:
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        fitted = fit(FitTask(encode(photo), encode(mask.convert(mode)), (48, 32)))
+        small = decode(fitted.mask)
+        assert (small.format, small.mode, small.size) == ("PNG", "L", (48, 32))
+        assert small.getpixel((24, 16)) == 255
+        assert small.getpixel((0, 0)) == 0
+
+
+def test_a_mask_that_is_right_is_sent_as_it_is(photo: Image.Image, mask: Image.Image, encode: Encode) -> None:
+    content = encode(mask)
+    fitted = fit(FitTask(encode(photo), content)).mask
+    assert fitted is not None
+    assert fitted.content is content
+
+
+def test_a_smaller_mask_is_scaled_up_to_its_picture(
+    photo: Image.Image, mask: Image.Image, encode: Encode
+) -> None:
+    assert decode(fit(FitTask(encode(photo), encode(mask.resize((48, 32))))).mask).size == (96, 64)
+
+
+def test_a_mask_is_turned_as_its_own_exif_says(
+    photo: Image.Image, mask: Image.Image, turned: Image.Exif, encode: Encode
+) -> None:
+    both = fit(FitTask(encode(photo, "PNG", exif=turned), encode(mask, "PNG", exif=turned)))
+    assert decode(both.picture).size == decode(both.mask).size == (64, 96)
+
+
+def test_a_mask_of_a_remote_picture_is_scaled_by_itself(mask: Image.Image, encode: Encode) -> None:
+    fitted = fit(FitTask(None, encode(mask), (48, 32)))
+    assert fitted.picture is None
+    assert decode(fitted.mask).size == (48, 32)
+
+
+def test_a_mask_that_does_not_suit_is_refused(photo: Image.Image, mask: Image.Image, encode: Encode) -> None:
+    with pytest.raises(BadPicture, match=r"hero\.png is black all over"):
+        fit(FitTask(encode(photo), encode(Image.new("L", (96, 64))), mask_name="hero.png"))
+    with pytest.raises(BadPicture, match=r"mask is 64x64 but its picture is 96x64"):
+        fit(FitTask(encode(photo), encode(mask.resize((64, 64)))))
+
+
+def test_a_damaged_picture_is_refused_by_its_name(photo: Image.Image, encode: Encode) -> None:
+    with pytest.raises(BadPicture, match=r"hero\.jpg is damaged or cut short"):
+        fit(FitTask(encode(photo, "JPEG")[:-100], None, picture_name="hero.jpg"))
+
+
+def test_tasks_and_answers_travel_between_processes(
+    photo: Image.Image, mask: Image.Image, encode: Encode
+) -> None:
+    task = FitTask(encode(photo), encode(mask), (48, 32))
+    assert pickle.loads(pickle.dumps(task)) == task
+    fitted = fit(task)
+    assert pickle.loads(pickle.dumps(fitted)) == fitted

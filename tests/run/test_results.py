@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from batchfill.show.results import COLUMNS, write_csv, write_jsonl
+from batchfill.values import Result, RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def test_csv_has_the_documented_columns_and_then_the_carried_ones(result: Callable[..., Result]) -> None:
+    stream = io.StringIO()
+    write_csv([result(extra={"x_for": "menu"}), result(id="b")], stream, extra=["x_for"])
+    assert stream.getvalue().split("\r\n") == [
+        "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,x_for",
+        "hero,2,done,images/hero.png,masks/hero.png,a spaceship,outputs/hero@1.webp;outputs/hero@2.webp,"
+        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,menu",
+        "b,2,done,images/hero.png,masks/hero.png,a spaceship,outputs/hero@1.webp;outputs/hero@2.webp,"
+        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,",
+        "",
+    ]
+
+
+def test_what_is_not_known_is_an_empty_cell(result: Callable[..., Result]) -> None:
+    pending = result(
+        state=RowState.PENDING, outputs=(), seed=None, prediction_id=None, attempts=0, cost=None, line=None
+    )
+    stream = io.StringIO()
+    write_csv([pending], stream)
+    assert stream.getvalue().splitlines()[1] == (
+        "hero,,pending,images/hero.png,masks/hero.png,a spaceship,,,,0,,"
+    )
+
+
+def test_the_mark_for_excel_is_written_only_when_asked_for(result: Callable[..., Result]) -> None:
+    plain, marked = io.StringIO(), io.StringIO()
+    write_csv([result()], plain)
+    write_csv([result()], marked, bom=True)
+    assert plain.getvalue().startswith("id,line")
+    assert marked.getvalue() == "\ufeff" + plain.getvalue()
+
+
+def test_a_price_below_a_cent_is_written_without_an_exponent(result: Callable[..., Result]) -> None:
+    stream = io.StringIO()
+    write_csv([result(cost=1)], stream)
+    assert ",0.000001," in stream.getvalue()
+
+
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@x"])
+def test_what_the_service_wrote_is_no_formula_in_a_spreadsheet(
+    result: Callable[..., Result], text: str
+) -> None:
+    stream = io.StringIO()
+    write_csv([result(error=text, prediction_id=text)], stream)
+    cells = next(csv.DictReader(io.StringIO(stream.getvalue())))
+    assert (cells["error"], cells["prediction_id"]) == (f"'{text}", f"'{text}")
+
+
+def test_a_carried_column_never_hides_one_of_ours(result: Callable[..., Result]) -> None:
+    carried = result(extra={"cost": "9"})
+    stream, lines = io.StringIO(), io.StringIO()
+    write_csv([carried], stream, extra=["cost"])
+    write_jsonl([carried], lines)
+    assert stream.getvalue().splitlines()[0].endswith(",cost,error,x_cost")
+    value = json.loads(lines.getvalue())
+    assert (value["cost"], value["x_cost"]) == (0.08, "9")
+
+
+def test_jsonl_has_the_same_keys_with_outputs_as_a_list_and_unknown_as_null(
+    result: Callable[..., Result],
+) -> None:
+    stream = io.StringIO()
+    write_jsonl([result(prompt="a cat 猫\nat night", cost=None, extra={"x_for": "menu"})], stream)
+    value = json.loads(stream.getvalue())
+    assert list(value) == [*COLUMNS, "x_for"]
+    assert value["outputs"] == ["outputs/hero@1.webp", "outputs/hero@2.webp"]
+    assert (value["prompt"], value["cost"], value["error"]) == ("a cat 猫\nat night", None, None)
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_rows_are_written_as_they_come(result: Callable[..., Result]) -> None:
+    stream = io.StringIO()
+    written = []
+
+    def rows() -> Iterator[Result]:
+        for n in range(3):
+            written.append(stream.getvalue().count("\n"))
+            yield result(id=f"row-{n}")
+
+    write_jsonl(rows(), stream)
+    assert written == [0, 1, 2]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+def test_any_prompt_survives_csv(result: Callable[..., Result], text: str) -> None:
+    stream = io.StringIO(newline="")
+    write_csv([result(prompt=text)], stream)
+    back = list(csv.reader(io.StringIO(stream.getvalue(), newline="")))
+    assert back[1][COLUMNS.index("prompt")] == text
