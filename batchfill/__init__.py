@@ -1,3 +1,23 @@
 """Inpaint pictures in bulk: never pay twice, never lose a paid image, never leak the token."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batchfill.batch import Batch, fill
+    from batchfill.errors import BatchfillError
+
 __version__ = "0.1.0"
+__all__ = ["Batch", "BatchfillError", "__version__", "fill"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only what is asked for is loaded: `batchfill --help` has no use for any of it.
+    if name in ("Batch", "fill"):
+        from batchfill import batch
+
+        return getattr(batch, name)
+    if name == "BatchfillError":
+        from batchfill.errors import BatchfillError
+
+        return BatchfillError
+    raise AttributeError(f"module 'batchfill' has no attribute {name!r}")

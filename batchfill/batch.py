@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import anyio
 
-from batchfill.errors import LedgerError, UsageError
+from batchfill.errors import LedgerError, UsageError, alone
 from batchfill.ledger.reader import open_reader
 from batchfill.readers import FLUX_FILL_DEV
 from batchfill.run import inbox, lock, results
@@ -124,8 +124,10 @@ class Batch:
 
     async def wait_until_idle(self) -> None:
         """Return once no process works on the batch."""
-        # A lock tells nobody when it is let go; to ask costs one system call.
-        while self.is_running():
+        while True:
+            if not self.is_running():
+                return
+            # A lock tells nobody when it is let go; to ask costs a system call or two.
             await anyio.sleep(0.2)
 
     def still_running(self) -> int:
@@ -144,7 +146,7 @@ class Batch:
         return lock.is_held(self.folder)
 
     def status(self) -> Status:
-        """Return where the batch stands, whether or not it is running. Raises LedgerError without a ledger."""
+        """Return where the batch stands, running or not. Raises LedgerError without a ledger."""
         with open_reader(self.folder / LEDGER) as reader:
             facts = reader.facts()
             cap = facts.get("max_cost")
@@ -220,12 +222,13 @@ class Batch:
         from batchfill.run.signals import obey
 
         settings = _with_token(settings)
-        async with self._provider(settings) as (base, settings), anyio.create_task_group() as tasks:
-            session = Session(settings=settings, model=_model(settings), base=base, watcher=watch)
-            if obey_signals:
-                tasks.start_soon(obey, session.stopping, watch, session.clock)
-            yield session
-            tasks.cancel_scope.cancel()
+        with alone():
+            async with self._provider(settings) as (base, settings), anyio.create_task_group() as tasks:
+                session = Session(settings=settings, model=_model(settings), base=base, watcher=watch)
+                if obey_signals:
+                    tasks.start_soon(obey, session.stopping, watch, session.clock)
+                yield session
+                tasks.cancel_scope.cancel()
 
     @asynccontextmanager
     async def _provider(self, settings: Settings) -> AsyncIterator[tuple[str, Settings]]:
@@ -296,7 +299,7 @@ async def serve_provider(folder: Path, *, on_ready: Callable[[str], None], **opt
     await serve(folder, on_ready=on_ready, **options)
 
 
-def run(manifest: str | Path, **flags: Any) -> Summary:
+def fill(manifest: str | Path, **flags: Any) -> Summary:
     """Run *manifest* from a program that is not asynchronous; *flags* as in `Batch.open`."""
     return anyio.run(Batch.open(manifest, **flags).run)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -111,3 +112,15 @@ class OutputRefused(BatchfillError):
 
 class BadPicture(BatchfillError):
     """Bytes that are not a whole picture, or a picture that cannot be used; says which and why."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let an error that is the only one leave a task group by itself, as those who catch it expect it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        error = group.exceptions[0]
+        raise error from error.__cause__

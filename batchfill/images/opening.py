@@ -6,6 +6,7 @@ import struct
 import warnings
 import zlib
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 MAX_PIXELS = 200_000_000
 """Larger pictures are refused before anything is decoded."""
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "TIFF", "BMP")
+# Pillow before 11.3 has no AVIF, and would trip over the name.
+_AVIF = ("AVIF",) if find_spec("PIL.AvifImagePlugin") else ()
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", *_AVIF)
 """What is opened at all: decoders that nobody needs here are not offered to strangers' files."""
 
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "GIF": ".gif"} | {
@@ -50,6 +53,7 @@ _BROKEN = (
     OverflowError,
     NotImplementedError,
     MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )

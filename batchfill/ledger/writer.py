@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiosqlite
 import anyio
 
-from batchfill.errors import BatchfillError, LedgerFailed
+from batchfill.errors import BatchfillError, LedgerFailed, alone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -122,13 +122,14 @@ async def open_writer(
 ) -> AsyncIterator[Writer]:
     """Open the connection made by *connect* and commit until the block ends, then flush and close."""
     connection = _Connection(connect, 64)
-    async with connection, anyio.create_task_group() as tasks:
-        writer = Writer(connection, begin)
-        tasks.start_soon(_serve_shielded, writer)
-        try:
-            yield writer
-        finally:
-            writer.close()
+    with alone():
+        async with connection, anyio.create_task_group() as tasks:
+            writer = Writer(connection, begin)
+            tasks.start_soon(_serve_shielded, writer)
+            try:
+                yield writer
+            finally:
+                writer.close()
 
 
 async def _serve_shielded(writer: Writer) -> None:

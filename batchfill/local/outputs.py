@@ -82,11 +82,12 @@ def outputs_app(
     async def serve(request: web.Request) -> web.StreamResponse:
         id_, name = request.match_info["id"], request.match_info["name"]
         hits = {fault.kind: fault for fault in request[HITS]}
-        if "expired" in hits:
-            remove(id_)
         record = find(id_)
         if record is None or name not in record.outputs:
-            return web.Response(status=404, text="404: Not Found")
+            return _nothing()
+        if "expired" in hits:
+            remove(id_)
+            return _nothing()
         content = await asyncio.to_thread(outputs.read, id_, name)
         if "slow" in hits:
             return await send_slowly(request, content, _mime(name), hits["slow"], pause)
@@ -97,13 +98,15 @@ def outputs_app(
     return app
 
 
+def _nothing() -> web.Response:
+    return web.Response(status=404, text="404: Not Found")
+
+
 def _mime(name: str) -> str:
-    # Python 3.11 does not know WebP.
-    return (
-        "image/webp"
-        if name.endswith(".webp")
-        else mimetypes.guess_type(name)[0] or "application/octet-stream"
-    )
+    if name.endswith(".webp"):
+        # Python 3.11 does not know it.
+        return "image/webp"
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _answer(content: bytes, mime: str, hits: Mapping[str, Fault]) -> web.Response:

@@ -49,8 +49,8 @@ class Predictions:
         retention: float,
     ) -> None:
         """*run* makes the outputs, raising RunFailed; *forget* deletes them; *tell* hears of changes."""
-        self.latency = latency
-        self.retention = retention
+        self._latency = latency
+        self._retention = retention
         self._contents = contents
         self._run, self._forget, self._tell, self._now = run, forget, tell, now
         self._records = {record.id: record for record in read_records(folder)}
@@ -116,7 +116,7 @@ class Predictions:
 
     def sweep(self) -> None:
         """Remove the data of predictions that are older than the retention."""
-        limit = self._now() - self.retention
+        limit = self._now() - self._retention
         while self._aging and self._records[self._aging[0]].created_at <= limit:
             id_ = self._aging.popleft()
             if self._records[id_].ended:
@@ -147,7 +147,7 @@ class Predictions:
 
     async def _live(self, record: Record) -> None:
         id_ = record.id
-        await self._until(record.created_at + _STARTING * self.latency)
+        await self._until(record.created_at + _STARTING * self._latency)
         if record.fate == "aborted":
             self._end(id_, "aborted")
             return
@@ -155,7 +155,7 @@ class Predictions:
         if record.fate == "stuck":
             await asyncio.Event().wait()
         status, changes = await self._outcome(record)
-        await self._until(record.created_at + self.latency)
+        await self._until(record.created_at + self._latency)
         self._end(id_, status, **changes)
 
     async def _outcome(self, record: Record) -> tuple[str, dict[str, Any]]:
@@ -165,6 +165,8 @@ class Predictions:
             made = await self._run(record)
         except RunFailed as error:
             return "failed", {"error": str(error)}
+        except OSError as error:
+            return "failed", {"error": f"the provider cannot read or write its files: {error}"}
         return "succeeded", {"outputs": made.outputs, "logs": made.logs}
 
     async def _until(self, moment: float) -> None:
@@ -178,7 +180,7 @@ class Predictions:
         life = self._lives.get(id_)
         if life is not None and life is not asyncio.current_task():
             life.cancel()
-        if ended.created_at <= self._now() - self.retention:
+        if ended.created_at <= self._now() - self._retention:
             self.remove(id_)
 
     def _change(self, id_: str, **changes: Any) -> Record:

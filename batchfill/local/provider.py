@@ -57,16 +57,18 @@ class Provider:
         tiny: bool = False,
         models: Iterable[Model] = (),
         account: str = "local",
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """*token*: the one that is let in; None lets in everybody. *latency*: the pretended run time (s).
 
         *rate*: creates a minute, None for no limit; *burst* of them at once. *retention*: seconds after which
         a prediction's data is removed. *tiny*: every output is one fixed pixel and no input is read.
-        *models*: offered besides those of the catalog.
+        *models*: offered besides those of the catalog. *clock*: seconds since the epoch.
         """
         self.faults = faults or Faults()
         self.requests: Counter[str] = Counter()
         self._folder = folder
+        self._clock = clock
         self._outputs = Outputs(folder / "outputs", tiny=tiny)
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
@@ -94,7 +96,7 @@ class Provider:
             manner=manner or Manner(),
             token=token,
             account=account,
-            rate=Rate(rate, burst, time.monotonic) if rate is not None else None,
+            rate=Rate(rate, burst, clock) if rate is not None else None,
             now=self.now,
         )
 
@@ -129,7 +131,7 @@ class Provider:
 
     def now(self) -> float:
         """Return the provider's time in seconds since the epoch; `faults.clock_skew` puts it off."""
-        return time.time() + self.faults.clock_skew
+        return self._clock() + self.faults.clock_skew
 
     async def wait(self, prediction_id: str, seconds: float = 60.0) -> Record:
         """Return a prediction when it has ended, or as it stands after so many seconds."""

@@ -12,7 +12,7 @@ class Rate:
     """A token bucket of *burst* tokens, filled again at *per_minute*."""
 
     def __init__(self, per_minute: float, burst: int, clock: Callable[[], float]) -> None:
-        """*clock*: seconds that only go forward."""
+        """*clock*: seconds since whenever."""
         self._gap = 60 / per_minute
         self._burst = burst
         self._clock = clock

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Reader = Callable[[str], Input]
 
 ID = "id"
+COLUMN_LIMIT = 1000
 _REMEMBERED = 1024
 
 
@@ -24,14 +25,14 @@ _REMEMBERED = 1024
 class Columns:
     """The use of each cell of a row, by its place."""
 
-    scalars: tuple[tuple[int, str, Reader], ...]
+    scalars: tuple[tuple[int, str, Reader], ...] = ()
     """Place, input name, and what types the cell."""
-    files: tuple[tuple[int, str], ...]
-    extras: tuple[tuple[int, str], ...]
-    id: int | None
-    needed: tuple[str, ...]
+    files: tuple[tuple[int, str], ...] = ()
+    extras: tuple[tuple[int, str], ...] = ()
+    id: int | None = None
+    needed: tuple[str, ...] = ()
     """Inputs that every row must give, of those that have a column."""
-    mistakes: tuple[str, ...]
+    mistakes: tuple[str, ...] = ()
 
 
 class Layout:
@@ -48,13 +49,15 @@ class Layout:
     ) -> None:
         """*column*: input name → name in the manifest. *given*: the inputs that have a default."""
         self._model = model
-        self._column = column
+        self._known = (*model.fields, ID)
+        self._column = {name: own for name, own in column.items() if name in self._known or not model.checked}
+        self.unknown_mappings = tuple(name for name in column if name not in self._column)
+        """Inputs in the `column` setting that the model does not have."""
         self._needed = tuple(name for name in model.needed if name not in given)
         self._extra_columns = extra_columns
         self.has_header = has_header
         """Whether one line names the columns of all rows; else every row names its own."""
         self._noun = "column" if has_header else "key"
-        self._known = (*model.fields, ID)
         self._files = frozenset(model.file_fields)
         self._readers: dict[str, Reader] = {}
         self._found: set[str] = set()
@@ -62,31 +65,25 @@ class Layout:
         self.columns = lru_cache(maxsize=64)(self._columns)
         """As _columns, remembering the combinations seen last."""
 
-    def unknown_mappings(self) -> dict[str, str]:
-        """Return what to say of each input in the `column` setting that the model does not have."""
-        if not self._model.checked:
-            return {}
-        return {
-            name: f"column: unknown input {name}{hint(name, self._known)}"
-            for name in self._column
-            if name not in self._known
-        }
+    def explain_unknown(self, name: str) -> str:
+        """Return what to say of the unknown input *name*."""
+        return f"unknown input {name}{hint(name, self._known)}"
 
     def never_found(self) -> list[tuple[str, str]]:
         """Return the mapped inputs, and the names meant for them, that no row had."""
-        return (
-            [] if self.has_header else [item for item in self._column.items() if item[0] not in self._found]
-        )
+        if self.has_header:
+            return []
+        return [(name, own) for name, own in self._column.items() if name not in self._found]
 
     def _columns(self, names: tuple[str, ...]) -> Columns:
         """Return the use of columns with these *names*, and what is wrong with them."""
+        if len(names) > COLUMN_LIMIT:
+            return Columns(mistakes=(f"{len(names):,} {self._noun}s; at most {COLUMN_LIMIT:,} are allowed",))
         places = self._places(names)
         self._found.update(places)
         inputs = {name: place for name, place in places.items() if name != ID}
-        used = frozenset(places.values())
-        strangers = [
-            (place, name) for place, name in enumerate(names) if place not in used and name not in places
-        ]
+        used = {names[place] for place in places.values()}
+        strangers = [(place, name) for place, name in enumerate(names) if name not in used]
         carried = [(place, name) for place, name in strangers if self._is_carried(name)]
         unknown = [item for item in strangers if item not in carried]
         return Columns(
@@ -96,7 +93,7 @@ class Layout:
             files=tuple((at, name) for name, at in inputs.items() if name in self._files),
             extras=tuple(carried),
             id=places.get(ID),
-            needed=tuple(name for name in self._needed if name in inputs),
+            needed=tuple(name for name in inputs if name in self._needed),
             mistakes=(*_twice(names), *self._wrong(unknown, places)),
         )
 
@@ -127,7 +124,7 @@ class Layout:
 
     def _wrong(self, unknown: list[tuple[int, str]], places: Mapping[str, int]) -> list[str]:
         """Return what is wrong: columns that nobody knows, and columns that should be there."""
-        meant = {name: hint(name, self._known) for _, name in unknown}
+        meant = {name: "" if name in self._column else hint(name, self._known) for _, name in unknown}
         names = [name for _, name in unknown]
         # `unknown column Image; did you mean image?` says already that image is missing.
         lacking = [

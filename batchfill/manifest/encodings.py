@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_FEW = 4
 
 
 def is_encoding(name: str) -> bool:
@@ -46,9 +47,9 @@ def decodes(sample: bytes, encoding: str, *, whole: bool = False) -> str | None:
 def _utf16_order(sample: bytes) -> str:
     # The ASCII characters of a table (commas, paths) have a zero byte each, on one and the same side.
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
-    if odd > 10 * even and 20 * odd > len(sample):
-        return "LE"
-    return "BE" if even > 10 * odd and 20 * even > len(sample) else ""
+    if max(even, odd) < _FEW or 20 * max(even, odd) < len(sample) or min(even, odd) * 10 > max(even, odd):
+        return ""
+    return "LE" if odd > even else "BE"
 
 
 def _is_japanese(sample: bytes) -> bool:

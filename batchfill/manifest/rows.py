@@ -76,7 +76,8 @@ class _RowReader:
         self._defaults: dict[str, Input] = {}
         self._default_files: dict[str, LocalFile] = {}
         self._mistakes = [
-            self._setting(f"column.{name}", message) for name, message in layout.unknown_mappings().items()
+            self._setting(f"column.{name}", f"column: {layout.explain_unknown(name)}")
+            for name in layout.unknown_mappings
         ]
 
     def take_defaults(self, defaults: Mapping[str, str]) -> None:

@@ -168,8 +168,8 @@ class Session:
         warnings = []
         if orphan is not None:
             warnings.append(
-                f"{orphan.name} belongs to a manifest that is gone; if {self.settings.manifest.name} is its "
-                f"new name, rename the folder to {self.settings.folder.name}, else its rows are paid for again"
+                f"{orphan.name} belongs to a manifest that is gone; if this is its new name, rename the "
+                f"folder to {self.settings.folder.name}, else its rows are paid for again"
             )
         if not self.model.checked:
             warnings.append(f"{self.model.name} is not in the catalog: its inputs are not checked")

@@ -41,7 +41,7 @@ class Timing:
     def first_look(self) -> float:
         """Return how long after its acceptance to ask for a prediction first."""
         expected = self.expected
-        return FIRST_LOOK if expected is None else expected * 1.02 + 0.05
+        return FIRST_LOOK if expected is None else expected * 1.01 + 0.02
 
     def next_look(self, asked: int) -> float:
         """Return how long after an answer `still running` to ask again; *asked*: how often so far."""

@@ -62,6 +62,15 @@ def test_rotation_is_applied_and_its_mark_removed(
     assert same(upright, photo.transpose(Image.Transpose.ROTATE_270))
 
 
+def test_a_large_jpeg_is_scaled_as_if_decoded_in_full(
+    photo: Image.Image, turned: Image.Exif, encode: Encode
+) -> None:
+    large = photo.resize((960, 640), Image.Resampling.BICUBIC)
+    fitted = decode(fit_picture(encode(large, "JPEG", quality=95, exif=turned), (64, 96)))
+    slowly = large.transpose(Image.Transpose.ROTATE_270).resize((64, 96), Image.Resampling.LANCZOS)
+    assert np.abs(np.asarray(fitted).astype(int) - np.asarray(slowly)).mean() < 2
+
+
 def test_transparency_is_dropped_not_composited(
     photo: Image.Image, mask: Image.Image, encode: Encode
 ) -> None:
@@ -180,3 +189,12 @@ def test_tasks_and_answers_travel_between_processes(
     assert pickle.loads(pickle.dumps(task)) == task
     fitted = fit(task)
     assert pickle.loads(pickle.dumps(fitted)) == fitted
+
+
+def test_a_mask_fits_a_picture_whose_sent_size_is_of_a_slightly_other_shape(encode: Encode) -> None:
+    """640x427 is worked on at 608x416, which is no reason to refuse a mask of 640x427."""
+    picture = Image.new("RGB", (640, 427), "teal")
+    hole = Image.new("L", (640, 427), 0)
+    hole.paste(255, (100, 100, 300, 300))
+    fitted = fit(FitTask(encode(picture, "PNG"), encode(hole, "PNG"), (608, 416)))
+    assert decode(fitted.mask).size == decode(fitted.picture).size == (608, 416)

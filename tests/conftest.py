@@ -1,0 +1,271 @@
+"""A user's folder with a manifest, providers on loopback, and batches that run between the two."""
+
+from __future__ import annotations
+
+import csv
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import ClientSession, web
+from PIL import Image, ImageDraw
+
+from batchfill.batch import Batch
+from batchfill.local import Provider
+from batchfill.run.clock import SystemClock
+from batchfill.values import Result
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+TOKEN = "r8_for_tests_only"
+
+SHORTENED = {
+    "timing.FIRST_LOOK": 0.02,
+    "recover.LIST_LAG": 0.05,
+    "care.FIRST_PAUSE": 0.05,
+    "collect.FIRST_WAIT": 0.02,
+    "retry.FIRST_WAIT": 0.02,
+    "submit.UPLOAD_RETRY": 0.02,
+    "night.REFRESH": 0.02,
+    "night.ASK_INBOX": 0.02,
+}
+"""Waits below batchfill.run that a service far away needs, and one in this process does not."""
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut the waits short that only a service far away needs."""
+    for name, seconds in SHORTENED.items():
+        monkeypatch.setattr(f"batchfill.run.{name}", seconds)
+
+
+class Providers:
+    """Starts embedded providers, tiny and quick unless told otherwise, and stops them in the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: dict[Provider, tuple[str, dict[str, Any]]] = {}
+
+    async def __call__(self, folder: str = "provider", **options: Any) -> Provider:
+        return await self._start(folder, {"token": TOKEN, "tiny": True} | options, port=0)
+
+    async def again(self, provider: Provider, **options: Any) -> Provider:
+        """Stop *provider* and start its successor: same folder and address, these *options* changed."""
+        folder, before = self._started.pop(provider)
+        port = urlsplit(provider.base).port
+        await provider.stop()
+        return await self._start(folder, before | {"faults": None} | options, port=port or 0)
+
+    async def stop(self) -> None:
+        for provider in self._started:
+            await provider.stop()
+
+    async def _start(self, folder: str, options: dict[str, Any], port: int) -> Provider:
+        provider = Provider(self._folder / folder, **options)
+        self._started[provider] = (folder, options)
+        await provider.start(port=port)
+        return provider
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Providers]:
+    """`await service(faults=…, latency=…)` starts a provider that wants TOKEN; see Providers."""
+    providers = Providers(tmp_path)
+    yield providers
+    await providers.stop()
+
+
+class Desk:
+    """The folder in which a user keeps pictures and manifests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def picture(self, name: str, *, size: tuple[int, int] = (64, 48), shade: int = 90) -> str:
+        """Save a small picture with a mask of the same name; return the picture's name."""
+        for place, background, patch in (("images", (shade, 120, 200), (200, 60, 30)), ("masks", 0, 255)):
+            target = self.folder / place / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            image = Image.new("L" if place == "masks" else "RGB", size, background)
+            ImageDraw.Draw(image).rectangle((16, 12, 48, 36), fill=patch)
+            image.save(target)
+        return name
+
+    def rows(self, count: int, **cells: str) -> list[dict[str, str]]:
+        """Return rows r1, r2, … of one small picture, each with a prompt of its own and these *cells*."""
+        name = self.picture("a.png")
+        files = {"image": f"images/{name}", "mask": f"masks/{name}"}
+        return [{"id": f"r{n}", **files, "prompt": f"picture {n}", **cells} for n in range(1, count + 1)]
+
+    def write(self, rows: Sequence[Mapping[str, str]], name: str = "night.csv", **head: object) -> Path:
+        """Write a CSV manifest, or with a *head* a YAML manifest beside it; return which of them to run."""
+        table = self.folder / name
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        with table.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        if not head:
+            return table
+        manifest = table.with_suffix(".yaml")
+        settings = [f"{key}: {value}" for key, value in head.items()]
+        manifest.write_text("\n".join([*settings, f"rows: {name}", ""]), "utf-8")
+        return manifest
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """The user's folder."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    return Desk(folder)
+
+
+@pytest.fixture
+def batch(desk: Desk, hurry: None) -> Callable[..., Batch]:
+    """Make a batch that runs at a provider or an address; *rows*: a number, or the rows themselves.
+
+    Without *rows* the manifest written last is opened again. *head* makes it a YAML manifest with these
+    settings; everything else is a flag of `batchfill run`.
+    """
+    written: list[Path] = []
+
+    def make(
+        at: Provider | str | None,
+        rows: int | Sequence[Mapping[str, str]] | None = None,
+        *,
+        name: str = "night.csv",
+        head: Mapping[str, object] | None = None,
+        token: str = TOKEN,
+        **flags: Any,
+    ) -> Batch:
+        if rows is not None:
+            rows = desk.rows(rows) if isinstance(rows, int) else rows
+            written.append(desk.write(rows, name, **(head or {})))
+        base = at.base if isinstance(at, Provider) else at
+        flags = {"base_url": base, "rate": 60_000, **flags}
+        return Batch.open(written[-1], environ={"BATCHFILL_TOKEN": token}, **flags)
+
+    return make
+
+
+@pytest.fixture
+def states() -> Callable[[Batch], dict[str, str]]:
+    """Return what becomes of each row, by its id."""
+    return lambda batch: {result.id: result.state.value for result in batch.results()}
+
+
+@pytest.fixture
+def result() -> Callable[..., Result]:
+    """Return the result of one row."""
+    return lambda batch, id_="r1": next(found for found in batch.results() if found.id == id_)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Put batchfill's clock so many seconds ahead, as if they had passed."""
+    ahead = [0.0]
+    monkeypatch.setattr(SystemClock, "now", lambda _: time.time() + ahead[0])
+
+    def pass_(seconds: float) -> None:
+        ahead[0] += seconds
+
+    return pass_
+
+
+class Elsewhere:
+    """An origin that is none of the provider's: it notes who comes, and with what token."""
+
+    def __init__(self) -> None:
+        self.base = ""
+        self.asked: list[str] = []
+        """The paths asked for."""
+        self.tokens: list[str] = []
+        """The Authorization headers that came, of any scheme."""
+
+    async def meet(self, request: web.Request) -> web.Response:
+        """Answer whatever is asked as a service would that knows nobody."""
+        self.asked.append(request.path)
+        self.tokens += request.headers.getall("Authorization", [])
+        return web.json_response({"detail": "Not found."}, status=404)
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
+    """Serve every request on loopback with one handler; return `http://127.0.0.1:PORT`."""
+    async with AsyncExitStack() as stack:
+
+        async def serve(handler: Any) -> str:
+            app = web.Application()
+            app.router.add_route("*", "/{path:.*}", handler)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            return f"http://127.0.0.1:{site.port}"
+
+        yield serve
+
+
+@pytest.fixture
+async def elsewhere(origin: Callable[[Any], Awaitable[str]]) -> Elsewhere:
+    """A second origin that nobody should show a token to."""
+    found = Elsewhere()
+    found.base = await origin(found.meet)
+    return found
+
+
+@pytest.fixture
+async def gateway(
+    origin: Callable[[Any], Awaitable[str]],
+) -> AsyncIterator[Callable[..., Awaitable[str]]]:
+    """`await gateway(provider, change)` passes calls on; *change* edits the text of each answer."""
+    async with ClientSession(auto_decompress=True) as onward:
+
+        async def open_(provider: Provider, change: Callable[[str], str]) -> str:
+            root = provider.base.removesuffix("/v1")
+
+            async def hand_on(request: web.Request) -> web.Response:
+                kept = {n: v for n, v in request.headers.items() if n in ("Authorization", "Content-Type")}
+                call = onward.request(
+                    request.method, root + request.path_qs, data=await request.read(), headers=kept
+                )
+                async with call as answer:
+                    text = change(await answer.text())
+                    return web.Response(status=answer.status, text=text, content_type=answer.content_type)
+
+            return await origin(hand_on) + "/v1"
+
+        yield open_
+
+
+class Crash(BaseException):
+    """The program dies here: nothing after it runs."""
+
+
+@pytest.fixture
+def crash(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., type[Crash]]]:
+    """`crash(Service, "create", at=2)` kills the program at the second call, `after=True`: at its return."""
+
+    def arrange(owner: type, method: str, *, at: int = 1, after: bool = False) -> type[Crash]:
+        real, calls = getattr(owner, method), [0]
+
+        async def dying(*args: Any, **kwargs: Any) -> Any:
+            calls[0] += 1
+            now = calls[0] == at
+            if now and not after:
+                raise Crash
+            answer = await real(*args, **kwargs)
+            if now:
+                raise Crash
+            return answer
+
+        monkeypatch.setattr(owner, method, dying)
+        return Crash
+
+    yield arrange

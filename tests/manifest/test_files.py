@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import os
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchfill.manifest import digest_file
+from batchfill.manifest.files import Files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from batchfill.values import LocalFile, Row
+
+
+@pytest.fixture
+def files(folder: Path) -> Files:
+    return Files(folder, allow_outside=False, digest=digest_file)
+
+
+def test_a_path_is_relative_to_the_manifest(files: Files, folder: Path) -> None:
+    found = files.find("images/hero.png")
+
+    assert found is not None
+    assert found.path == folder / "images" / "hero.png"
+    assert found.size == len("hero.png")
+    assert found.sha256 == sha256(b"hero.png").hexdigest()
+    assert found.mtime_ns == found.path.stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("address", ["images\\hero.png", "./images//hero.png", "images/../images/hero.png"])
+def test_a_path_may_be_written_in_other_ways(files: Files, folder: Path, address: str) -> None:
+    found = files.find(address)
+
+    assert found is not None
+    assert found.path == folder / "images" / "hero.png"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a backslash always separates there")
+def test_a_file_whose_name_has_a_backslash_is_found_first(files: Files, folder: Path) -> None:
+    (folder / "images\\hero.png").write_bytes(b"odd")
+
+    found = files.find("images\\hero.png")
+
+    assert found is not None
+    assert found.size == 3
+
+
+@pytest.mark.parametrize("address", ["http://x/a.png", "HTTPS://x/a.png?b=c#d", "https://[::1]:80/ü.png"])
+def test_a_url_is_no_local_file(files: Files, address: str) -> None:
+    assert files.find(address) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (
+            "data:image/png;base64,AAAA",
+            "data: addresses are not taken: save the picture as a file and name that",
+        ),
+        ("ftp://x/a.png", "ftp: addresses are not taken: give a file, or an http or https address"),
+        ("file:///etc/passwd", "file: addresses are not taken: give a file, or an http or https address"),
+        ("s3://bucket/key", "s3: addresses are not taken: give a file, or an http or https address"),
+        ("http://", "http:// is not a whole address"),
+        ("https://x/a b.png", "https://x/a b.png is not a whole address"),
+        ("images/heros.png", "no such file images/heros.png; did you mean hero.png?"),
+        ("images/zzzzzzzz", "no such file images/zzzzzzzz"),
+        ("image/hero.png", "no such file image/hero.png (there is no folder image)"),
+        ("images/hero.png/x", "no such file images/hero.png/x (there is no folder hero.png)"),
+        ("images", "images is a folder, not a file"),
+        ("empty.png", "empty.png is an empty file"),
+        ("C:\\pictures\\a.png", "no such file C:\\pictures\\a.png (there is no folder pictures)"),
+        ("x" * 300, f"{'x' * 100}… cannot be read: File name too long"),
+    ],
+)
+def test_what_is_no_usable_file_is_told(files: Files, folder: Path, address: str, message: str) -> None:
+    (folder / "empty.png").touch()
+
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        files.find(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["/etc/passwd", "../../secret.png", "images/../../../secret.png", "link.png"]
+)
+def test_a_file_outside_is_refused_even_through_a_link(files: Files, folder: Path, address: str) -> None:
+    secret = folder.parent.parent / "secret.png"
+    secret.write_bytes(b"secret")
+    (folder / "link.png").symlink_to(secret)
+
+    with pytest.raises(
+        ValueError, match="is outside the folder above the manifest's: copy it there, or give"
+    ):
+        files.find(address)
+
+
+def test_a_file_beside_the_manifest_s_folder_is_inside(files: Files, folder: Path) -> None:
+    (folder.parent / "shared.png").write_bytes(b"shared")
+
+    assert files.find("../shared.png") is not None
+
+
+def test_a_file_outside_is_found_when_that_is_allowed(folder: Path) -> None:
+    secret = folder.parent.parent / "secret.png"
+    secret.write_bytes(b"secret")
+
+    files = Files(folder, allow_outside=True, digest=digest_file)
+
+    assert files.find(str(secret)) is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+def test_a_pipe_is_refused_without_waiting_for_it(files: Files, folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+
+    with pytest.raises(ValueError, match=r"pipe\.png is not a regular file"):
+        files.find("pipe.png")
+
+
+def test_a_file_that_cannot_be_read_is_a_mistake(folder: Path) -> None:
+    def locked(path: Path) -> LocalFile:
+        raise PermissionError(13, "Permission denied", path)
+
+    files = Files(folder, allow_outside=False, digest=locked)
+
+    with pytest.raises(ValueError, match=r"images/hero\.png cannot be read: Permission denied"):
+        files.find("images/hero.png")
+
+
+def test_a_file_of_many_rows_is_digested_once(folder: Path, rows: Callable[..., list[Row]]) -> None:
+    digested = []
+
+    def digest(path: Path) -> LocalFile:
+        digested.append(path.name)
+        return digest_file(path)
+
+    found = rows("image,mask,prompt\n" + "images/hero.png,images/mask.png,p\n" * 50, digest=digest)
+
+    assert len(found) == 50
+    assert sorted(digested) == ["hero.png", "mask.png"]
+
+
+def test_only_the_first_mistakes_look_for_near_names(mistakes: Callable[..., list[str]]) -> None:
+    found = mistakes("image,mask,prompt\n" + "images/heros.png,http://x/m.png,p\n" * 30)
+
+    assert sum("did you mean hero.png?" in mistake for mistake in found) == 20
+    assert len(found) == 30
