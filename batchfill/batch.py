@@ -226,7 +226,8 @@ class Batch:
             async with self._provider(settings) as (base, settings), anyio.create_task_group() as tasks:
                 session = Session(settings=settings, model=_model(settings), base=base, watcher=watch)
                 if obey_signals:
-                    tasks.start_soon(obey, session.stopping, watch, session.clock)
+                    # Until then Ctrl-C ends the program: nothing has been done.
+                    session.on_start = lambda: tasks.start_soon(obey, session.stopping, watch, session.clock)
                 yield session
                 tasks.cancel_scope.cancel()
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import signal
 import sys
-from contextlib import nullcontext
+import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,14 +19,19 @@ from batchfill import __version__
 from batchfill.errors import BatchfillError, ServiceRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from batchfill.batch import Batch
-    from batchfill.values import Plan, Summary, Watcher
+    from batchfill.show import Plain
+    from batchfill.show.live import Live
+    from batchfill.values import Plan, Summary
 
-NOTHING_DONE, REFUSED = 2, 4
-INTERRUPTED = 130
+NOTHING_DONE, STOPPED, REFUSED = 2, 3, 4
+
+ONCE = {"limit", "retry", "until", "max_cost", "same_account", "yes", "quiet", "as_json", "watch"}
+"""Flags that are for one call, or that the batch remembers: the command that goes on does without them."""
+
 EVERY = 2.0
 """Seconds between two prints of `status --watch`."""
 
@@ -95,7 +104,14 @@ RUNNING = _options(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _InOrder(click.Group):
+    """A group that lists its commands as people meet them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="batchfill")
 def cli() -> None:
     """Inpaint pictures in bulk: never pay twice, never lose a paid image, never leak the token."""
@@ -130,9 +146,8 @@ def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
     from batchfill.show import count
 
     found = pair_folders(images, masks, output or sys.stdout, prompt=prompt)
-    for path in (*found.alone_images, *found.alone_masks):
-        click.echo(f"alone: {path}", err=True)
-    click.echo(f"{count(len(found.pairs), 'pair')}{f' in {output}' if output else ''}", err=True)
+    _say(*(f"alone: {path}" for path in (*found.alone_images, *found.alone_masks)))
+    _say(f"{count(len(found.pairs), 'pair')}{f' in {output}' if output else ''}")
 
 
 @cli.command()
@@ -196,7 +211,7 @@ def cancel(manifest: Path, **flags: Any) -> None:
     """
     batch = _open(manifest, flags)
     if batch.ask_to_cancel():
-        click.echo("asked the running batchfill to cancel; waiting for it to end", err=True)
+        _say("asked the running batchfill to cancel; waiting for it to end")
         anyio.run(batch.wait_until_idle)
         sys.exit(_still_running(batch))
     with _watching(quiet=False) as watch:
@@ -215,11 +230,10 @@ def status(manifest: Path, as_json: bool, watch: bool, **flags: Any) -> None:
     Example: batchfill status night.csv --watch
     """
     batch = _open(manifest, flags)
-    while True:
-        running = _print_status(batch, manifest, flags, as_json=as_json, clear=watch and sys.stdout.isatty())
-        if not (watch and running):
-            return
-        anyio.run(anyio.sleep, EVERY)
+    # To leave the watch is not to stop the run.
+    with suppress(KeyboardInterrupt) if watch else nullcontext():
+        while _print_status(batch, manifest, flags, as_json=as_json, clear=watch) and watch:
+            time.sleep(EVERY)
 
 
 @cli.command()
@@ -258,7 +272,8 @@ def serve(host: str, port: int, folder: Path, **options: Any) -> None:
         click.echo(f"serving the prediction API at {base}\nCtrl-C ends it", err=False)
         sys.stdout.flush()
 
-    anyio.run(lambda: serve_provider(folder, host=host, port=port, rate=rate, on_ready=say, **options))
+    with suppress(KeyboardInterrupt):
+        anyio.run(lambda: serve_provider(folder, host=host, port=port, rate=rate, on_ready=say, **options))
 
 
 def _open(manifest: Path, flags: dict[str, Any]) -> Batch:
@@ -270,7 +285,7 @@ def _open(manifest: Path, flags: dict[str, Any]) -> Batch:
     return Batch.open(manifest, **flags)
 
 
-def _watching(*, quiet: bool) -> AbstractContextManager[Watcher]:
+def _watching(*, quiet: bool) -> AbstractContextManager[Live | Plain]:
     """Return who watches: a live view in a terminal, else few plain lines."""
     if sys.stderr.isatty() and not quiet:
         from batchfill.show.live import Live
@@ -281,41 +296,58 @@ def _watching(*, quiet: bool) -> AbstractContextManager[Watcher]:
     return nullcontext(Plain(quiet=quiet))
 
 
-def _confirm(watch: Watcher, *, yes: bool, quiet: bool) -> Callable[[Plan], bool]:
+def _confirm(watch: Live | Plain, *, yes: bool, quiet: bool) -> Callable[[Plan], bool]:
     """Return what shows the plan and, in a terminal, asks before the first payment."""
     from batchfill.show import plan_lines, question
 
     def confirm(plan: Plan) -> bool:
-        pausing = getattr(watch, "paused", nullcontext)
-        with pausing():
-            if not quiet:
-                for line in plan_lines(plan):
-                    click.echo(line, err=True)
-            asks = (
-                plan.to_go and not yes and plan.base != "local" and sys.stdin.isatty() and sys.stderr.isatty()
-            )
-            return not asks or click.confirm(question(plan), err=True)
+        asks = plan.to_go and not yes and plan.base != "local" and sys.stdin.isatty() and sys.stderr.isatty()
+        with watch.paused():
+            if asks or not quiet:
+                _say(*plan_lines(plan))
+            return not asks or _ask(question(plan))
 
     return confirm
+
+
+def _ask(question: str) -> bool:
+    """Return whether the answer is yes; Ctrl-C, Ctrl-D and Enter are no."""
+    # The event loop only notes a Ctrl-C, and would come to it after the answer.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm(question, default=False, err=True)
+    except click.Abort:
+        _say("")
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end(summary: Summary, manifest: Path, flags: dict[str, Any]) -> NoReturn:
     from batchfill.show import summary_lines
 
     if not flags["quiet"] or summary.exit_code:
-        for line in summary_lines(summary, command=_command("run", manifest, flags)):
-            click.echo(line, err=True)
+        _say(*summary_lines(summary, command=_command("run", manifest, flags)))
     sys.exit(summary.exit_code)
 
 
 def _command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
-    """Return the command that goes on with the batch, to be copied."""
-    import shlex
-
+    """Return the command that goes on with the batch, to be copied: flags that change rows come along."""
     words = ["batchfill", verb, str(manifest)]
-    if flags.get("out"):
-        words += ["--out", str(flags["out"])]
-    return shlex.join([*words, "--local"] if flags.get("local") else words)
+    for name, value in flags.items():
+        if value and name not in ONCE:
+            words += _given(f"--{name.replace('_', '-')}", value)
+    return shlex.join(words)
+
+
+def _given(flag: str, value: Any) -> Iterator[str]:
+    if value is True:
+        yield flag
+    elif isinstance(value, dict):
+        for name, text in value.items():
+            yield from (flag, f"{name}={text}")
+    else:
+        yield from (flag, str(value))
 
 
 def _print_status(batch: Batch, manifest: Path, flags: dict[str, Any], *, as_json: bool, clear: bool) -> bool:
@@ -323,7 +355,7 @@ def _print_status(batch: Batch, manifest: Path, flags: dict[str, Any], *, as_jso
 
     found = batch.status()
     if clear:
-        click.clear()
+        click.clear()  # only a terminal is
     if as_json:
         click.echo(json.dumps(status_json(found), ensure_ascii=False))
     else:
@@ -337,28 +369,34 @@ def _still_running(batch: Batch) -> int:
     from batchfill.show import count
 
     if running := batch.still_running():
-        click.echo(f"{count(running, 'prediction')} may still run: cancel again, or look at the service", err=True)
-        return 3
+        _say(f"{count(running, 'prediction')} may still run: cancel again, or look at the service")
+        return STOPPED
     if doubt := batch.in_doubt():
-        click.echo(f"{count(doubt, 'row')} in doubt: they may have been made", err=True)
+        _say(f"{count(doubt, 'row')} in doubt: they may have been made")
         return 1
-    click.echo("nothing runs at the service", err=True)
+    _say("nothing runs at the service")
     return 0
 
 
+def _say(*lines: str) -> None:
+    """Print to standard error, where what is not a result goes; nobody may be there to read it any more."""
+    with suppress(OSError):
+        for line in lines:
+            click.echo(line, err=True)
+
+
 def _fail(message: str, code: int = NOTHING_DONE) -> NoReturn:
-    click.echo(f"batchfill: {message}" if "\n" not in message else message, err=True)
+    _say(f"batchfill: {message}" if "\n" not in message else message)
     sys.exit(code)
 
 
 def main() -> None:
     """Run the command line; every error is a sentence, never a traceback."""
     try:
-        cli(standalone_mode=False)
+        with cli.make_context("batchfill", sys.argv[1:]) as context:
+            cli.invoke(context)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
-    except click.Abort:
-        _fail("nothing was started", INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(NOTHING_DONE)
@@ -367,7 +405,17 @@ def main() -> None:
     except BatchfillError as error:
         _fail(str(error))
     except BrokenPipeError:
-        # Whoever read our output has enough of it; the rest of it has nowhere to go.
-        sys.stderr.close()
+        pass  # whoever read our output has enough of it
     except KeyboardInterrupt:
-        _fail("interrupted", INTERRUPTED)
+        _fail("interrupted", STOPPED)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Give away what is still to be printed; where nobody reads any more, that changes no exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

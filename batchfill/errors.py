@@ -31,6 +31,8 @@ class Mistake:
     line: int
     """1-based; 0 when it is about the whole file."""
     message: str
+    ends: bool = False
+    """Nothing behind it could be read."""
 
     def __str__(self) -> str:
         where = f"{self.file.name}:{self.line}" if self.line else self.file.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import socket
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -195,17 +196,17 @@ class Elsewhere:
 
 
 @pytest.fixture
-async def origin() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
-    """Serve every request on loopback with one handler; return `http://127.0.0.1:PORT`."""
+async def origin() -> AsyncIterator[Callable[..., Awaitable[str]]]:
+    """`await origin(handler)` serves every request with it, at any port or the one given; returns where."""
     async with AsyncExitStack() as stack:
 
-        async def serve(handler: Any) -> str:
+        async def serve(handler: Any, port: int = 0) -> str:
             app = web.Application()
             app.router.add_route("*", "/{path:.*}", handler)
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            site = web.TCPSite(runner, "127.0.0.1", 0)
+            site = web.TCPSite(runner, "127.0.0.1", port)
             await site.start()
             return f"http://127.0.0.1:{site.port}"
 
@@ -213,7 +214,14 @@ async def origin() -> AsyncIterator[Callable[[Any], Awaitable[str]]]:
 
 
 @pytest.fixture
-async def elsewhere(origin: Callable[[Any], Awaitable[str]]) -> Elsewhere:
+def free_port() -> int:
+    """Return a port of loopback at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+async def elsewhere(origin: Callable[..., Awaitable[str]]) -> Elsewhere:
     """A second origin that nobody should show a token to."""
     found = Elsewhere()
     found.base = await origin(found.meet)
@@ -222,7 +230,7 @@ async def elsewhere(origin: Callable[[Any], Awaitable[str]]) -> Elsewhere:
 
 @pytest.fixture
 async def gateway(
-    origin: Callable[[Any], Awaitable[str]],
+    origin: Callable[..., Awaitable[str]],
 ) -> AsyncIterator[Callable[..., Awaitable[str]]]:
     """`await gateway(provider, change)` passes calls on; *change* edits the text of each answer."""
     async with ClientSession(auto_decompress=True) as onward:

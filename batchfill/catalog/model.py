@@ -41,13 +41,12 @@ class Model:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The inputs that every row must give: the required ones, and the mask.
+        """The inputs that every row must give: the required ones, and the mask; none if not checked.
 
         Services call the mask optional, but without one these models crash or use the picture's alpha.
         """
-        return tuple(
-            field.name for field in self.fields.values() if field.required or field.name == self.mask_field
-        )
+        mask = self.mask_field if self.checked else None
+        return tuple(field.name for field in self.fields.values() if field.required or field.name == mask)
 
     @property
     def file_fields(self) -> tuple[str, ...]:

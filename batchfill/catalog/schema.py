@@ -62,17 +62,24 @@ def _member(value: object, key: str) -> dict[str, Any] | None:
 
 def _fields(schema: dict[str, Any], others: Mapping[str, Any]) -> dict[str, Field]:
     required = schema.get("required")
-    needed = set(required) if isinstance(required, list) else set()
+    needed = required if isinstance(required, list) else []
     fields = {}
     for name, facts in sorted(schema["properties"].items(), key=_order):
         facts = _resolve(facts, others)
-        if facts.get("type") in _SCALARS:
-            fields[name] = _field(name, facts, required=name in needed)
+        kind = _kind(facts.get("type"))
+        if kind in _SCALARS:
+            fields[name] = _field(name, kind, facts, required=name in needed)
         elif name in needed:
             raise ValueError(
                 f"the required input {name} is no text, number or file: a manifest cannot give it"
             )
     return fields
+
+
+def _kind(types: object) -> str:
+    """Return the type that *types* names, which may be a list with `null` in it; empty when it names none."""
+    kinds = [kind for kind in (types if isinstance(types, list) else [types]) if kind != "null"]
+    return kinds[0] if len(kinds) == 1 and isinstance(kinds[0], str) else ""
 
 
 def _order(item: tuple[str, Any]) -> float:
@@ -107,11 +114,11 @@ def _list(facts: dict[str, Any], key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _field(name: str, facts: dict[str, Any], *, required: bool) -> Field:
-    is_file = facts["type"] == "string" and facts.get("format") == "uri"
+def _field(name: str, kind: str, facts: dict[str, Any], *, required: bool) -> Field:
+    is_file = kind == "string" and facts.get("format") == "uri"
     return Field(
         name=name,
-        type=FieldType.FILE if is_file else FieldType(facts["type"]),
+        type=FieldType.FILE if is_file else FieldType(kind),
         required=required,
         default=_scalar(facts.get("default")),
         minimum=_bound(facts.get("minimum")),

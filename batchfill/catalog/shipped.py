@@ -43,7 +43,7 @@ def unchecked(name: str) -> Model:
         fields={field.name: field for field in fields},
         checked=False,
         image_field="image",
-        # Not mask_field: nobody knows whether this model wants one, and a mask field would be needed.
+        mask_field="mask",
         prompt_field="prompt",
         outputs_field="num_outputs",
     )

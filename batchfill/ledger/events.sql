@@ -59,7 +59,7 @@ UPDATE attempts SET outcome = 'succeeded', status = :status, ended_at = :now, ru
     seed = coalesce(seed, :seed)
 WHERE number = :number;
 UPDATE rows SET state = 'collecting', since = :now, due_at = 0, error = NULL
-WHERE key = :key AND attempt = :number;
+WHERE key = :key AND attempt = :number AND state = 'running';
 
 -- name: record_output
 INSERT INTO outputs (prediction_id, n, url) VALUES (:prediction_id, :n, :url)
@@ -69,7 +69,7 @@ ON CONFLICT DO UPDATE SET url = excluded.url;
 UPDATE attempts SET outcome = :outcome, status = :status, ended_at = :now, error = :error
 WHERE number = :number;
 UPDATE rows SET state = :state, since = :now, due_at = :due_at, new_seed = :new_seed, error = :error
-WHERE key = :key AND attempt = :number;
+WHERE key = :key AND attempt = :number AND state = 'running';
 
 -- name: record_cancel_asked
 UPDATE attempts SET cancel_asked = :by WHERE number = :number;
@@ -91,9 +91,11 @@ UPDATE rows SET state = :state, since = :now, error = :error WHERE key = :key AN
 
 -- name: record_moved
 UPDATE outputs SET file = :file WHERE prediction_id = :prediction_id AND n = :n;
+UPDATE rows SET placed_id = '' WHERE placed_id IS NOT NULL
+    AND attempt = (SELECT number FROM attempts WHERE prediction_id = :prediction_id);
 
 -- name: record_renamed
-UPDATE rows SET placed_id = :placed_id WHERE key = :key;
+UPDATE rows SET placed_id = :placed_id WHERE key = :key AND attempt = :number;
 
 -- name: record_upload
 INSERT INTO uploads VALUES (:sha256, :origin, :url, :expires_at)

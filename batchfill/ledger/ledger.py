@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchfill.errors import BudgetReached
+from batchfill.errors import AnswerLost, BudgetReached
 from batchfill.ledger import records, sql, storage
 from batchfill.ledger.intake import Intake
 from batchfill.ledger.writer import open_writer
 from batchfill.values import Attempt, Cost, Due, LocalFile, Outcome, Output, Prediction, RowState
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
@@ -171,13 +171,20 @@ class Ledger:
         return await self._writer.commit(event)
 
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
-        """The service has it: the id comes before anything else. Return the attempt as it is now."""
+        """The service has it: the id comes before anything else. Return the attempt as it is now.
+
+        Raises AnswerLost when the id is another attempt's already, so that it cannot be this one's too.
+        """
         values = {
             "prediction_id": prediction.id,
             "status": prediction.status,
             "created_at": prediction.created_at,
         }
-        await self._record("record_accepted", attempt, **values)
+        try:
+            await self._record("record_accepted", attempt, **values)
+        except sqlite3.IntegrityError as error:
+            text = f"the service answered with prediction {prediction.id}, which is another row's"
+            raise AnswerLost(text) from error
         self._anchor = prediction.id
         return replace(
             attempt,
@@ -201,9 +208,10 @@ class Ledger:
             lambda db: sql.act(db, "events", "record_unusable", key=due.key, error=error, now=self._now())
         )
 
-    async def record_answer_lost(self, attempt: Attempt, error: str) -> None:
-        """The POST may have been taken; recover will find out."""
+    async def record_answer_lost(self, attempt: Attempt, error: str) -> Attempt:
+        """The POST may have been taken; recover will find out. Return the attempt as it is now."""
         await self._record("record_answer_lost", attempt, error=error)
+        return replace(attempt, lost_at=self._now())
 
     # Recover
 
@@ -277,16 +285,26 @@ class Ledger:
         await self._writer.commit(event)
 
     async def record_collected(
-        self, attempt: Attempt, placed: Sequence[tuple[Output, int, int]], error: str | None
+        self,
+        attempt: Attempt,
+        placed: Sequence[tuple[Output, int, int]],
+        error: str | None,
+        *,
+        in_place: bool = True,
     ) -> None:
-        """Every file is whole and in place; *placed* holds each output, its width and its height."""
+        """Every file is whole and in place; *placed* holds each output, its width and its height.
+
+        Not *in_place*: the files are set aside, since another row of the manifest has the row's id.
+        """
+
+        placed_id = attempt.id if in_place else ""
 
         def event(db: sqlite3.Connection) -> None:
             for output, width, height in placed:
                 sizes = {"size": output.size, "sha256": output.sha256, "width": width, "height": height}
                 place = {"prediction_id": output.prediction_id, "n": output.n, "file": output.file}
                 sql.act(db, "events", "record_placed", now=self._now(), **place, **sizes)
-            self._act(db, "record_collected", attempt, placed_id=attempt.id, error=error)
+            self._act(db, "record_collected", attempt, placed_id=placed_id, error=error)
 
         await self._writer.commit(event)
 
@@ -304,17 +322,22 @@ class Ledger:
         return [records.to_output(record) for record in found]
 
     async def record_moved(self, output: Output, file: str) -> None:
-        """A file was renamed, to *file* relative to the batch folder."""
+        """A file was renamed, to *file* relative to the batch folder; its row may have to be named again."""
         values = {"prediction_id": output.prediction_id, "n": output.n, "file": file}
         await self._writer.commit(lambda db: sql.act(db, "events", "record_moved", **values))
 
-    async def misnamed(self) -> list[tuple[str, str, str, int]]:
-        """Return (key, id, prediction id, outputs asked) of done rows whose files bear an earlier id."""
-        return [tuple(record) for record in await self._ask("misnamed")]
+    async def misnamed(self) -> list[Attempt]:
+        """Return the attempts of done rows whose files do not bear their row's id."""
+        return [records.to_attempt(record) for record in await self._ask("misnamed")]
 
-    async def record_renamed(self, key: str, id_: str) -> None:
+    async def is_named_by_another(self, attempt: Attempt, folded_id: str) -> bool:
+        """Whether the attempt's row is gone from the manifest, and one that is there has its id."""
+        found = await self._ask_one("named_by_another", key=attempt.key, folded_id=folded_id)
+        return found is not None
+
+    async def record_renamed(self, attempt: Attempt) -> None:
         """Every file of the row bears its present id."""
-        await self._writer.commit(lambda db: sql.act(db, "events", "record_renamed", key=key, placed_id=id_))
+        await self._record("record_renamed", attempt, placed_id=attempt.id)
 
     # Files
 

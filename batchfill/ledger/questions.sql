@@ -62,9 +62,16 @@ SELECT prediction_id, n, url, file, size, sha256 FROM outputs WHERE file = :file
 
 -- name: misnamed
 -- Served by rows_misnamed.
-SELECT r.key, r.id, a.prediction_id, a.outputs_asked
+SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
+    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
+    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
+    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
 WHERE r.placed_id <> r.id AND r.state = 'done' AND r.position IS NOT NULL;
+
+-- name: named_by_another
+SELECT 1 FROM rows AS mine JOIN rows AS other ON other.folded_id = :folded_id
+WHERE mine.key = :key AND mine.position IS NULL AND other.position IS NOT NULL AND other.key <> mine.key LIMIT 1;
 
 -- name: claimed
 SELECT prediction_id FROM attempts WHERE prediction_id IN (SELECT value FROM json_each(:ids));

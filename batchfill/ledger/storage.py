@@ -35,7 +35,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     """
     refuse_network(path)
     if path.exists() and path.stat().st_size:
-        with closing(open_to_read(path)) as db:
+        with closing(open_to_read(path, alone=True)) as db:
             _refuse_damage(db, path)
     db = _connect(f"file:{quote(str(path.resolve()))}")
     try:
@@ -46,20 +46,24 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     return db
 
 
-def open_to_read(path: Path) -> sqlite3.Connection:
-    """Open a connection that can only read. Raises LedgerError when *path* is not a ledger of ours."""
+def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+    """Open a connection that can only read. Raises LedgerError when *path* is not a ledger of ours.
+
+    *alone*: nobody writes it meanwhile, so that reading need not leave SQLite's side files behind.
+    """
     if not path.is_file():
         raise LedgerError(f"{path}: no ledger here yet; run the batch first")
     _refuse_foreign(path)
     try:
-        db = _connect(_address(path))
+        db = _connect(_address(path, alone=alone))
     except sqlite3.Error as error:
         raise LedgerError(f"{path}: {_in_words(error)}") from error
     try:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA query_only = ON")
         db.execute("PRAGMA wal_autocheckpoint = 0")
-        _refuse_version(db, path)
+        marks = [db.execute(f"PRAGMA {mark}").fetchone()[0] for mark in ("application_id", "user_version")]
+        _refuse_marks(path, *marks)
     except sqlite3.Error as error:
         db.close()
         raise LedgerError(f"{path}: {_in_words(error)}") from error
@@ -96,31 +100,33 @@ def _connect(address: str) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
 
 
-def _address(path: Path) -> str:
+def _address(path: Path, *, alone: bool) -> str:
     address = f"file:{quote(str(path.resolve()))}?mode=ro"
-    wal = path.with_name(path.name + "-wal")
     # A ledger in a folder that cannot be written (an archive) opens only as immutable; safe without a log.
-    archived = not wal.exists() and not _writable(path.parent)
-    return f"{address}&immutable=1" if archived else address
+    immutable = not _has_log(path) and (alone or not os.access(path.parent, os.W_OK))
+    return f"{address}&immutable=1" if immutable else address
 
 
-def _writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK)
+def _has_log(path: Path) -> bool:
+    """Whether a run writes the ledger, or was killed, so that the file alone is not all of it."""
+    wal = path.with_name(path.name + "-wal")
+    return wal.exists() and wal.stat().st_size > 0
 
 
 def _refuse_foreign(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(100)
     except OSError as error:
         raise LedgerError(f"{path}: cannot be read: {error.strerror}") from error
-    if head != b"SQLite format 3\0":
+    if head[:16] != b"SQLite format 3\0":
         raise LedgerError(f"{path}: is not a ledger; move it away, or give another folder with --out")
+    if not _has_log(path):
+        # Without SQLite, which makes files beside the one it looks into.
+        _refuse_marks(path, *(int.from_bytes(head[at : at + 4], "big") for at in (68, 60)))
 
 
-def _refuse_version(db: sqlite3.Connection, path: Path) -> None:
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+def _refuse_marks(path: Path, application: int, version: int) -> None:
     if application != APPLICATION_ID:
         raise LedgerError(
             f"{path}: is another program's database; move it away, or give another folder with --out"

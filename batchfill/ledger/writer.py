@@ -66,7 +66,13 @@ class Writer:
                 self._wake = anyio.Event()
                 continue
             group, self._waiting = self._waiting, []
-            await self._commit_group(group)
+            try:
+                await self._commit_group(group)
+            except BaseException:
+                # Whoever waits behind a shield would wait for ever.
+                self._closing = True
+                _abandon([*group, *self._waiting])
+                raise
 
     def close(self) -> None:
         """Let `serve` end once nothing waits."""
@@ -110,6 +116,12 @@ def _apply_one(db: sqlite3.Connection, event: Event[T]) -> tuple[T | None, Excep
         result, trouble = None, error
     db.execute("RELEASE event")
     return result, trouble
+
+
+def _abandon(waiting: list[tuple[Event[Any], asyncio.Future[Any]]]) -> None:
+    for _, future in waiting:
+        if not future.done():
+            future.set_exception(LedgerFailed("the ledger's writer broke down"))
 
 
 def _nothing(db: sqlite3.Connection) -> None:

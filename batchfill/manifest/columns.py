@@ -50,8 +50,9 @@ class Layout:
         """*column*: input name → name in the manifest. *given*: the inputs that have a default."""
         self._model = model
         self._known = (*model.fields, ID)
-        self._column = {name: own for name, own in column.items() if name in self._known or not model.checked}
-        self.unknown_mappings = tuple(name for name in column if name not in self._column)
+        unknown = column.keys() - self._known if model.checked else frozenset[str]()
+        self._column = {name: own for name, own in column.items() if own and name not in unknown}
+        self.unknown_mappings = tuple(sorted(unknown))
         """Inputs in the `column` setting that the model does not have."""
         self._needed = tuple(name for name in model.needed if name not in given)
         self._extra_columns = extra_columns

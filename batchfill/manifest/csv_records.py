@@ -37,29 +37,26 @@ def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
 def _rows(
     reader: Iterator[list[str]], lines: Lines, names: tuple[str, ...], delimiter: str
 ) -> Iterator[Record | Trouble]:
-    width = len(names)
-    while True:
-        lines.begin()
-        line = lines.number + 1
-        cells = _cells(reader, lines)
-        if cells is None:
-            return
+    lines.begin()
+    line = lines.number + 1
+    while (cells := _cells(reader, lines)) is not None:
         if isinstance(cells, Trouble):
             yield cells
-            continue
-        if not any(map(str.strip, cells)):
-            continue
-        if len(cells) > width and any(map(str.strip, cells[width:])):
-            yield Trouble(
-                line,
-                f"{len(cells)} cells, but the header has {width}: "
-                f"put quotes round a cell that holds a {delimiter}",
-            )
-            continue
-        if len(cells) != width:
-            # Spreadsheets leave out empty cells at the end of a line, or add some.
-            cells = [*cells, *[""] * (width - len(cells))][:width]
-        yield Record(line, names, cells)
+        elif any(map(str.strip, cells)):
+            yield _record(line, names, cells, delimiter)
+        lines.begin()
+        line = lines.number + 1
+
+
+def _record(line: int, names: tuple[str, ...], cells: list[str], delimiter: str) -> Record | Trouble:
+    width = len(names)
+    if len(cells) == width:
+        return Record(line, names, cells)
+    if any(map(str.strip, cells[width:])):
+        advice = f"put quotes round a cell that holds a {delimiter}"
+        return Trouble(line, f"{len(cells)} cells, but the header has {width}: {advice}")
+    # Spreadsheets leave out empty cells at the end of a line, or add some.
+    return Record(line, names, [*cells, *[""] * (width - len(cells))][:width])
 
 
 def _names(cells: list[str] | Trouble) -> tuple[str, ...]:

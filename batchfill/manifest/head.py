@@ -39,7 +39,7 @@ def read_head(text: TextIO) -> Head:
     """Return the head of the YAML in *text*, which is read no further than `rows:`. Raises Broken."""
     events = Events(text)
     first = events.open()
-    if first is None:
+    if first is None or (isinstance(first, yaml.ScalarEvent) and not text_of(first) and not objection(first)):
         raise Broken(0, "is empty")
     head = Head()
     if isinstance(first, yaml.SequenceStartEvent):

@@ -11,8 +11,7 @@ from batchfill.errors import ManifestError, UsageError
 from batchfill.manifest import encodings
 from batchfill.manifest.head import Head, read_head
 from batchfill.manifest.records import Broken, Trouble, mistake
-from batchfill.manifest.text import explain_undecodable, name_encoding, open_text
-from batchfill.manifest.text import read_head as read_start
+from batchfill.manifest.text import explain_undecodable, name_encoding, open_text, read_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,10 +129,11 @@ def _kind(path: Path, text: str) -> str:
 
 
 def _with_head(path: Path, head: Head, encoding: str | None) -> Manifest:
-    # The encoding setting is about the file of the rows: the head has been read already, as it is.
-    encoding = encoding or _own_encoding(head)
+    own_encoding = _own_encoding(head)
     rows, kind = path, "yaml"
     if head.rows is not None:
+        # The setting is about the file of the rows: this one has just been read without it.
+        encoding = encoding or own_encoding
         rows = path.parent / head.rows.replace("\\", "/")
         kind = _kind_of_rows(rows, path, head, encoding)
     if head.troubles:

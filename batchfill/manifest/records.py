@@ -53,8 +53,9 @@ class Broken(Exception):
         self.message = message
 
 
-def mistake(file: Path, line: int, message: str) -> Mistake:
+def mistake(file: Path, line: int, message: str, *, ends: bool = False) -> Mistake:
     """Return a mistake whose message, which may repeat the file's text, is one printable line."""
     if not message.isprintable():
         message = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    return Mistake(file, line, message if len(message) <= MESSAGE_LIMIT else f"{message[:MESSAGE_LIMIT]}…")
+    message = message if len(message) <= MESSAGE_LIMIT else f"{message[:MESSAGE_LIMIT]}…"
+    return Mistake(file, line, message, ends)

@@ -104,6 +104,9 @@ class _RowReader:
                 yield from (self._mistake(item.line, message) for message in wrong)
                 continue
             seen += 1
+            if isinstance(item, Broken):
+                yield mistake(self._manifest.rows, item.line, item.message, ends=True)
+                continue
             row = self._row(item, position)
             if not isinstance(row, Row):
                 yield from (self._mistake(item.line, message) for message in row)
@@ -112,13 +115,13 @@ class _RowReader:
                 position += 1
         yield from self._missed(seen)
 
-    def _items(self) -> Iterator[Header | Record | Trouble]:
+    def _items(self) -> Iterator[Header | Record | Trouble | Broken]:
         manifest = self._manifest
         try:
             with open_text(manifest.rows, manifest.encoding) as text:
                 yield from _READERS[manifest.rows_kind](text)
         except Broken as broken:
-            yield Trouble(broken.line, broken.message)
+            yield broken
 
     def _missed(self, seen: int) -> Iterator[Mistake]:
         """Yield what can be known only at the end."""
@@ -137,24 +140,35 @@ class _RowReader:
         columns = self._layout.columns(record.names)
         wrong = [] if self._layout.has_header else [*columns.mistakes]
         inputs, files = self._take_cells(cells, columns, wrong)
-        own_id = "" if columns.id is None else cells[columns.id].strip()
-        if own_id:
-            own_id = _id(own_id, wrong)
+        own_id = "" if columns.id is None else _id(cells[columns.id].strip(), wrong)
         wrong += [f"{name} is empty" for name in columns.needed if name not in inputs]
         if wrong:
             return wrong
+        extra = {name: cells[place] for place, name in columns.extras}
+        return self._made(position, record.line, own_id, inputs, files, extra)
+
+    def _made(
+        self,
+        position: int,
+        line: int,
+        own_id: str,
+        inputs: dict[str, Input],
+        files: dict[str, LocalFile],
+        extra: dict[str, str],
+    ) -> Row:
+        model = self._model
         return Row(
             position=position,
-            line=record.line,
+            line=line,
             id=own_id or None,
             # Nobody makes an id for a row that has one.
-            stem=own_id or stem_of(str(inputs.get(self._model.image_field or "", ""))),
+            stem=own_id or stem_of(str(inputs.get(model.image_field or "", ""))),
             inputs=inputs,
             files=files,
-            extra={name: cells[place] for place, name in columns.extras},
-            fingerprint=fingerprint(self._model.name, inputs, files),
-            outputs_asked=self._model.outputs_asked(inputs),
-            price=self._model.price_of(inputs, self._price),
+            extra=extra,
+            fingerprint=fingerprint(model.name, inputs, files),
+            outputs_asked=model.outputs_asked(inputs),
+            price=model.price_of(inputs, self._price),
         )
 
     def _take_cells(
@@ -207,7 +221,7 @@ def _typed(read: Reader, text: str, wrong: list[str]) -> Input:
 
 def _id(text: str, wrong: list[str]) -> str:
     try:
-        return check_id(text)
+        return check_id(text) if text else ""
     except ValueError as error:
         wrong.append(str(error))
         return text

@@ -86,7 +86,7 @@ class Chunks:
         return chunk
 
 
-def read_head(path: Path) -> bytes:
+def read_start(path: Path) -> bytes:
     """Return the first HEAD bytes of *path*. Raises OSError."""
     with path.open("rb") as file:
         return file.read(HEAD)

@@ -15,6 +15,7 @@ from batchfill.errors import BadPicture, NotFound, OutputRefused, ServiceRefused
 from batchfill.images.look import whole
 from batchfill.run.bell import Bell
 from batchfill.run.follow import HOUR, REMOVED
+from batchfill.run.shelf import OUTPUTS
 from batchfill.values import Weight
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ class Collecting:
         """Give files the present ids of their rows, after ids were changed in the manifest."""
         renamed = await self._tools.ledger.misnamed()
         # Two steps, since rows may have swapped their ids.
-        for _, _, prediction_id, _ in renamed:
-            for output in await self._tools.ledger.outputs_of(prediction_id):
+        for attempt in renamed:
+            for output in await self._outputs_of(attempt):
                 await self._move(output, self._tools.shelf.earlier_name(output))
-        for key, id_, prediction_id, asked in renamed:
-            for output in await self._tools.ledger.outputs_of(prediction_id):
-                name = names.output_name(id_, output.n, asked, _suffix(output), many=self._many)
-                await self._move(output, f"outputs/{name}")
-            await self._tools.ledger.record_renamed(key, id_)
+        for attempt in renamed:
+            await self._clear_way(attempt)
+            for output in await self._outputs_of(attempt):
+                await self._move(output, f"{OUTPUTS}/{self._name(attempt, output, _suffix(output))}")
+            await self._tools.ledger.record_renamed(attempt)
 
     async def _due(self) -> list[Attempt]:
         free = FETCHED_AT_ONCE - len(self._busy)
@@ -99,8 +100,7 @@ class Collecting:
             self._collected()
 
     async def _fetch_all(self, attempt: Attempt) -> None:
-        assert attempt.prediction_id is not None
-        outputs = await self._tools.ledger.outputs_of(attempt.prediction_id)
+        outputs = await self._outputs_of(attempt)
         if not outputs:
             await self._give_up(attempt, NONE_MADE)
             return
@@ -134,21 +134,35 @@ class Collecting:
 
     async def _place_all(self, attempt: Attempt, fetched: list[tuple[Output, Written, Picture]]) -> None:
         tools = self._tools
-        for output in await tools.ledger.outputs_in_the_way(attempt, names.fold(attempt.id)):
-            await self._move(output, tools.shelf.earlier_name(output))
+        # A row that was edited away must not take the place of the one that has its id now.
+        displaced = await tools.ledger.is_named_by_another(attempt, names.fold(attempt.id))
+        if not displaced:
+            await self._clear_way(attempt)
         placed = []
         for output, written, picture in fetched:
-            name = names.output_name(
-                attempt.id, output.n, attempt.outputs_asked, picture.suffix, many=self._many
-            )
-            file = await tools.shelf.place(written, name)
+            file = f"{OUTPUTS}/{self._name(attempt, output, picture.suffix)}"
+            if displaced:
+                file = tools.shelf.earlier_name(replace(output, file=file))
+            await tools.shelf.place(written, file)
             whole_output = replace(output, file=file, size=written.size, sha256=written.sha256)
             placed.append((whole_output, picture.width, picture.height))
         fewer = f"{len(placed)} of {attempt.outputs_asked} pictures: the service left the others out"
         error = fewer if len(placed) < attempt.outputs_asked else None
-        await tools.ledger.record_collected(attempt, placed, error)
+        await tools.ledger.record_collected(attempt, placed, error, in_place=not displaced)
         self._failed.pop(attempt.number, None)
         tools.telling.log(f"{attempt.id}: done, {', '.join(output.file or '' for output, _, _ in placed)}")
+
+    async def _clear_way(self, attempt: Attempt) -> None:
+        """Move files that stand under the attempt's id, but are not its, to `outputs/earlier/`."""
+        for output in await self._tools.ledger.outputs_in_the_way(attempt, names.fold(attempt.id)):
+            await self._move(output, self._tools.shelf.earlier_name(output))
+
+    def _name(self, attempt: Attempt, output: Output, suffix: str) -> str:
+        return names.output_name(attempt.id, output.n, attempt.outputs_asked, suffix, many=self._many)
+
+    async def _outputs_of(self, attempt: Attempt) -> list[Output]:
+        assert attempt.prediction_id is not None
+        return await self._tools.ledger.outputs_of(attempt.prediction_id)
 
     async def _move(self, output: Output, file: str) -> None:
         if output.file is not None and output.file != file:

@@ -78,7 +78,8 @@ class Following:
         """Record how *prediction* ended; False when it has not."""
         if not prediction.ended:
             return False
-        self._running.pop(attempt.number, None)
+        if self._running.pop(attempt.number, None) is None:
+            return True  # two answers came at once, to a question and to a cancel
         with anyio.CancelScope(shield=True):
             if prediction.status == "succeeded":
                 await self._record_succeeded(attempt, prediction)

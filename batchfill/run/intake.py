@@ -39,6 +39,11 @@ class Reading:
     mistakes: list[Mistake] = field(default_factory=list)
     more: int = 0
     """Mistakes beyond those kept."""
+    bad_rows: int = 0
+    """Rows with a mistake."""
+    whole: bool = True
+    """Whether the file could be read to its end."""
+    _last: tuple[Path, int] | None = None
 
     @property
     def bad(self) -> int:
@@ -46,15 +51,21 @@ class Reading:
         return len(self.mistakes) + self.more
 
     def add(self, mistake: Mistake) -> None:
-        """Note one mistake."""
+        """Note one mistake; those of one row come one after the other."""
+        self.whole = self.whole and not mistake.ends
+        self.bad_rows += (mistake.file, mistake.line) != self._last
+        self._last = (mistake.file, mistake.line)
         if len(self.mistakes) < KEPT:
             self.mistakes.append(mistake)
         else:
             self.more += 1
 
-    def refuse_mistakes(self) -> None:
-        """Raise ManifestError when there are any."""
-        if self.mistakes:
+    def refuse_mistakes(self, *, skip_bad: bool) -> None:
+        """Raise ManifestError when there are any; with *skip_bad* only for those that concern more than a row.
+
+        Rows that could not be read would otherwise count as taken out of the manifest.
+        """
+        if self.mistakes and not (skip_bad and self.whole and self.rows):
             raise ManifestError(sorted(self.mistakes, key=lambda m: m.line), more=self.more)
 
 

@@ -61,7 +61,11 @@ class Night:
         self._collecting = Collecting(tools, many=many, collected=self._something_ended)
         self._following = Following(tools, stopping, alike, timing, ended=self._prediction_ended)
         self._recovering = Recovering(
-            tools, stopping, found=self._has_prediction, settled=self._something_ended
+            tools,
+            stopping,
+            found=self._has_prediction,
+            settled=self._something_ended,
+            unanswered=lambda: self._submitting.open.values(),
         )
         self._submitting = Submitting(
             tools, stopping, alike, hold=self._hold, accepted=self._has_prediction, lost=self._recovering.add
@@ -121,10 +125,9 @@ class Night:
 
     def _has_prediction(self, attempt: Attempt, prediction: Prediction) -> None:
         """A prediction is ours, newly made or found again."""
+        self._following.add(attempt)
         if prediction.ended:
             self._stages.start_soon(self._following.settle, attempt, prediction)
-        else:
-            self._following.add(attempt)
 
     def _prediction_ended(self) -> None:
         self._collecting.bell.ring()

@@ -25,14 +25,20 @@ class Verdict:
 
 
 def judge(
-    lost: Sequence[Attempt], items: Sequence[Prediction], claimed: Collection[str], *, complete: bool
+    lost: Sequence[Attempt],
+    items: Sequence[Prediction],
+    claimed: Collection[str],
+    *,
+    complete: bool,
+    rivals: Sequence[Attempt] = (),
 ) -> Verdict:
     """Judge *lost* by a list whose window began before their intents by the service's clock.
 
-    *claimed*: those ids among *items* that are ours already. *complete*: every page was read.
+    *claimed*: those ids among *items* that are ours already. *complete*: every page was read. *rivals*: other
+    attempts whose predictions may be among *items* and not known yet.
     """
     free = [item for item in items if item.id not in claimed]
-    matches = {a.number: [item for item in free if _is(a, item)] for a in lost}
+    matches = {a.number: [item for item in free if _is(a, item)] for a in (*lost, *rivals)}
     wanted = Counter(item.id for found in matches.values() for item in found)
     adopted, absent, doubtful = {}, set(), {}
     for attempt in lost:

@@ -37,12 +37,17 @@ class Recovering:
         *,
         found: Callable[[Attempt, Prediction], None],
         settled: Callable[[], None],
+        unanswered: Callable[[], Iterable[Attempt]],
     ) -> None:
-        """*found* is told of every prediction that turned out to be ours, *settled* of every other end."""
+        """*found* is told of every prediction that turned out to be ours, *settled* of every other end.
+
+        *unanswered* gives the attempts whose POST is open: what they made may be in a list already.
+        """
         self._tools = tools
         self._stopping = stopping
         self._found = found
         self._settled = settled
+        self._unanswered = unanswered
         self._lost: dict[int, Attempt] = {}
         self._look_at: dict[int, float] = {}
         self._bell = Bell()
@@ -120,7 +125,8 @@ class Recovering:
             return
         listing = await self._tools.service.list(created_after=since)
         claimed = await self._tools.ledger.claimed([item.id for item in listing.items])
-        verdict = proof.judge(lost, listing.items, claimed, complete=listing.complete)
+        rivals = [*self._unanswered(), *(a for a in self._lost.values() if a not in lost)]
+        verdict = proof.judge(lost, listing.items, claimed, rivals=rivals, complete=listing.complete)
         for attempt in lost:
             if attempt.number in verdict.adopted:
                 await self._adopt(attempt, verdict.adopted[attempt.number])

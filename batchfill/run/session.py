@@ -56,6 +56,8 @@ class Session:
     watcher: Watcher | None = None
     clock: Clock = field(default_factory=SystemClock)
     chance: Chance = field(default_factory=SystemChance)
+    on_start: Callable[[], None] = lambda: None
+    """Called once the plan is confirmed: from here on there is something to stop."""
     skipped: int = 0
     """Rows left out because of their mistakes."""
     requests: int = 0
@@ -79,6 +81,7 @@ class Session:
         async with self._opened() as (ledger, say), self._connected(say) as tools_for:
             tools = tools_for(ledger)
             await self._check_account(tools)
+            self.on_start()
             self.stopping.cancel_all()
             await self._carry_out(tools)
 
@@ -141,9 +144,8 @@ class Session:
                 reading = await take_in(
                     intake, manifest, self.model, settings, digests, remember=ledger.record_digests
                 )
-            self.skipped = reading.bad
-            if not settings.skip_bad:
-                reading.refuse_mistakes()
+            self.skipped = reading.bad_rows
+            reading.refuse_mistakes(skip_bad=settings.skip_bad)
             await intake.drop_duplicates()
             comparison = await intake.compare()
             await _remember_cap(ledger, settings)
@@ -157,6 +159,7 @@ class Session:
             )
             if not confirm(plan):
                 raise UsageError("nothing was started, and nothing was paid")
+            self.on_start()
             for mistake in reading.mistakes:
                 tools.telling.say(f"left out: {mistake}", Weight.WARNING)
             await intake.merge(self.clock.now())

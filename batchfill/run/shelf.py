@@ -59,13 +59,12 @@ class Shelf:
             raise
         return Written(path, size, digest.hexdigest())
 
-    async def place(self, written: Written, name: str) -> str:
-        """Move a whole file to *name* below `outputs/`; what stands there is set aside. Return its place."""
-        target = self.folder / OUTPUTS / name
+    async def place(self, written: Written, file: str) -> None:
+        """Move a whole file to *file*, relative to the batch folder; what stands there is set aside."""
+        target = self.folder / file
         if target.exists() and await to_thread.run_sync(digest_of, target) != written.sha256:
             self._set_aside(target)
         await to_thread.run_sync(_move, written.path, target)
-        return f"{OUTPUTS}/{name}"
 
     async def move(self, file: str, to: str) -> str:
         """Move a file that is in place to *to*, both relative to the batch folder. Return *to*."""

@@ -198,10 +198,9 @@ class Submitting:
             inputs = self._seeded(prepared.inputs, attempt.seed)
             timeout = tools.settings.prediction_timeout
             prediction = await tools.service.create(tools.settings.model, inputs, cancel_after=timeout)
+            await self._record_accepted(attempt, prediction)
         except (Throttled, NotSent, RowRejected, ServiceRefused, AnswerLost) as error:
             await self._record_trouble(attempt, error)
-        else:
-            await self._record_accepted(attempt, prediction)
         finally:
             del self.open[attempt.number]
 
@@ -252,9 +251,9 @@ class Submitting:
                 await tools.ledger.record_refused(attempt, str(error), due_at=0)
                 self._stopping.submits(str(error), refused=True)
             case _:
-                await tools.ledger.record_answer_lost(attempt, str(error))
+                lost = await tools.ledger.record_answer_lost(attempt, str(error))
                 self._trouble(f"{attempt.id}: {error}; it may have been taken, so it is looked up first", now)
-                self._lost(attempt)
+                self._lost(lost)
 
     def _trouble(self, text: str, now: float) -> None:
         new = not self._care.careful

@@ -15,7 +15,7 @@ UNKNOWN = "cost unknown: no price is known here (price: in the manifest gives on
 
 def cost_line(cost: Cost) -> str:
     """Return `$3.60 paid, $0.08 reserved, $36.00 to go, at most $40.00`, each part only if there is one."""
-    if cost.spent is None:
+    if cost.spent is None or cost.to_go is None:
         return UNKNOWN
     parts = [f"{money(cost.spent, cost.currency)} paid"]
     if cost.reserved:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
@@ -15,6 +16,7 @@ from batchfill.show.words import duration, money, safe, word
 from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from rich.console import RenderableType
@@ -23,24 +25,20 @@ if TYPE_CHECKING:
 
 A_SECOND = 4
 _STYLES = {Weight.PLAIN: "", Weight.WARNING: "yellow", Weight.ERROR: "bold red"}
-_RUNNING = (RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
+_RUNNING = (RowState.SUBMITTING, RowState.RUNNING)
 
 
 class Live:
-    """A values.Watcher and a context manager: while it is open, its region stays below all notices."""
+    """A values.Watcher and a context manager: while it is open, its region stays below all notices.
+
+    A terminal that is gone is no reason to stop fetching: what cannot be shown any more is left to run.log.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         """*console*: standard error when None."""
         self._console = console or Console(stderr=True)
         self._progress: Progress | None = None
-        self._region = Region(
-            console=self._console,
-            get_renderable=self._view,
-            refresh_per_second=A_SECOND,
-            transient=True,
-            # Standard output belongs to the command's results.
-            redirect_stdout=False,
-        )
+        self._region = self._new_region()
 
     def __enter__(self) -> Self:
         self._region.start()
@@ -49,16 +47,37 @@ class Live:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(OSError):
+            self._region.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the region away while something else is printed or asked."""
         self._region.stop()
+        yield
+        # A region that was stopped remembers its height, and would draw over what came after it.
+        self._region = self._new_region()
+        self._region.start()
 
     def notice(self, notice: Notice) -> None:
         """Print the notice above the region; those for run.log only are left to it."""
         if notice.weight in _STYLES:
-            self._console.print(Text(notice_line(notice), style=_STYLES[notice.weight]))
+            with suppress(OSError):
+                self._console.print(Text(notice_line(notice), style=_STYLES[notice.weight]))
 
     def progress(self, progress: Progress) -> None:
         """Remember the state for the next drawing."""
         self._progress = progress
+
+    def _new_region(self) -> Region:
+        return Region(
+            console=self._console,
+            get_renderable=self._view,
+            refresh_per_second=A_SECOND,
+            transient=True,
+            # Standard output belongs to the command's results.
+            redirect_stdout=False,
+        )
 
     def _view(self) -> RenderableType:
         return Text("starting …") if self._progress is None else view(self._progress)
@@ -92,6 +111,8 @@ def _pace(progress: Progress) -> Text:
 def _rows(progress: Progress) -> Text:
     counts = progress.counts
     line = Text(f"{sum(counts[state] for state in _RUNNING):,} running")
+    if counts[RowState.COLLECTING]:
+        line.append(f" · {counts[RowState.COLLECTING]:,} to fetch")
     line.append(f" · {counts[RowState.PENDING]:,} waiting")
     for state in TROUBLE:
         if counts[state] or state is RowState.FAILED:
@@ -100,7 +121,7 @@ def _rows(progress: Progress) -> Text:
 
 
 def _money(cost: Cost) -> Text:
-    if cost.spent is None:
+    if cost.spent is None or cost.to_go is None:
         return Text("cost unknown")
     parts = [
         f"{money(cost.spent, cost.currency)} paid",

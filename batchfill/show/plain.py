@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, TextIO
 
 from batchfill.show.progress import PREFIXES, ended, notice_line, progress_line
 from batchfill.values import Weight
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from batchfill.values import Notice, Progress
 
 EVERY_PART = 10
@@ -38,8 +41,16 @@ class Plain:
             self._last = progress
             self._print(progress_line(progress))
 
+    def paused(self) -> AbstractContextManager[None]:
+        """Plain lines are in nobody's way while something else is printed or asked."""
+        return nullcontext()
+
     def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        try:
+            print(line, file=self._stream, flush=True)
+        except OSError:
+            # Nobody reads any more, which is no reason to stop fetching; run.log has it all.
+            return
 
 
 def _worth_a_line(now: Progress, last: Progress) -> bool:

@@ -46,7 +46,7 @@ def progress_line(progress: Progress) -> str:
     facts = [f"{percent(progress)} %: {counts[RowState.DONE]:,} of {count(progress.total, 'row')} done"]
     facts += [f"{counts[state]:,} {word(state)}" for state in TROUBLE if counts[state]]
     facts += pace_facts(progress)
-    if cost.spent is not None:
+    if cost.spent is not None and cost.to_go is not None:
         facts.append(f"{money(cost.spent, cost.currency)} paid")
     if progress.waiting_for:
         facts.append(f"waiting: {safe(progress.waiting_for)}")

@@ -79,7 +79,7 @@ def _times(status: Status) -> Iterator[str]:
     if status.updated_at is not None:
         yield f"last change {moment(status.updated_at)}"
     if status.stopped_because:
-        yield f"stopped: {safe(status.stopped_because)}"
+        yield f"ended early: {safe(status.stopped_because)}"
 
 
 def _units(millionths: int | None) -> float | None:

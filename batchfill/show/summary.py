@@ -43,7 +43,7 @@ def _rows(summary: Summary) -> Iterator[str]:
     if any(left.values()):
         yield f"left: {states(left)}"
     if summary.stopped_because:
-        yield f"stopped: {safe(summary.stopped_because)}"
+        yield f"ended early: {safe(summary.stopped_because)}"
     if summary.skipped:
         yield f"left out: {count(summary.skipped, 'row')} with mistakes (--skip-bad)"
     if any(summary.gone.values()):

@@ -60,6 +60,15 @@ def test_the_bare_input_schema_will_do(tmp_path: Path) -> None:
     assert model.image_field is None
 
 
+def test_a_type_may_be_a_list_with_null_in_it(tmp_path: Path) -> None:
+    schema = {"properties": {"a": {"type": ["integer", "null"]}, "b": {"type": ["string", "integer"]}}}
+
+    model = from_schema("a/b", write(tmp_path, schema))
+
+    assert list(model.fields) == ["a"]
+    assert model.fields["a"].type is FieldType.INTEGER
+
+
 def test_cells_are_typed_by_the_schema(tmp_path: Path) -> None:
     model = from_schema("a/b", write(tmp_path, VERSION))
 
@@ -90,7 +99,7 @@ def test_a_shipped_model_keeps_its_price_and_size_rule(tmp_path: Path) -> None:
             "refers to #/components/schemas/b, which is not",
         ),
         ({"properties": {"a": {"type": "array"}}, "required": ["a"]}, "the required input a is no text"),
-        ({"properties": {"a": 3}, "required": ["a"]}, "the required input a is no text"),
+        ({"properties": {"a": 3}, "required": [["b"], "a"]}, "the required input a is no text"),
     ],
 )
 def test_a_file_that_is_no_schema_is_named(tmp_path: Path, document: object, message: str) -> None:

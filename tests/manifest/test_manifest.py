@@ -56,7 +56,7 @@ def test_the_kind_shows_in_the_suffix_or_in_the_beginning(
         ("a.csv", "\ufeff\r\n \n", "a.csv: is empty"),
         ("a.yaml", "", "a.yaml: is empty"),
         ("a.yaml", "# nothing yet\n", "a.yaml: is empty"),
-        ("a.yaml", "---\n", "a.yaml:2: one text instead of rows: (a CSV should be named .csv)"),
+        ("a.yaml", "---\n", "a.yaml: is empty"),
         ("a.yaml", ROW, "a.yaml:1: one text instead of rows: (a CSV should be named .csv)"),
         ("a.yaml", "!!python/object:x {}\n", "a.yaml:1: the tag !!python/object:x is not allowed"),
         ("a.csv", "image\0", "a.csv:1: holds a NUL character: the file is damaged, or not a text file"),
@@ -221,6 +221,14 @@ def test_the_encoding_setting_is_about_the_file_of_rows(folder: Path, rows: Call
     assert refusal(folder / "b.yaml", "encoding: klingon\nrows: table.csv\n").splitlines()[0] == (
         "b.yaml:1: encoding klingon: no such encoding"
     )
+
+
+def test_the_encoding_setting_is_not_about_the_yaml_itself(rows: Callable[..., list[Row]]) -> None:
+    content = "encoding: gb18030\nrows:\n  - {image: http://x/a, mask: http://x/m, prompt: 飞船}\n"
+
+    (row,) = rows(content, "night.yaml")
+
+    assert row.inputs["prompt"] == "飞船"
 
 
 def test_mistakes_are_values(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_a_stopped_batch_says_where_it_stands_and_how_to_go_on(status: Callable[
         "$3.60 paid, $0.08 reserved, $0.40 to go, at most $25.00",
         f"begun {moment(1_763_850_000)}",
         f"last change {moment(1_763_850_061)}",
-        "stopped: the cap was reached",
+        "ended early: the cap was reached",
         "to go on: batchfill run night.csv",
     ]
 

@@ -49,7 +49,7 @@ def test_a_run_that_left_something_accounts_for_every_row_and_says_how_to_go_on(
     assert lines[:8] == [
         "done: 5 of 15 rows",
         "left: 4 pending, 2 running",
-        "stopped: stopped by Ctrl-C",
+        "ended early: stopped by Ctrl-C",
         "left out: 3 rows with mistakes (--skip-bad)",
         "no longer in the manifest: 2 done",
         "failed: 2 rows",
