@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ MAX_ID = 100
 MANY_ROWS = 50_000
 """Above this many rows the outputs go to 256 sub-folders."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,59}")
 _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))]
 )
@@ -40,6 +42,9 @@ def check_id(id_: str) -> str:
 
 def stem_of(image: str) -> str:
     """Return a safe beginning for a made id from an image's path or URL; `row` when nothing is left."""
+    plain = image.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    if _PLAIN.fullmatch(plain) and plain.split(".", 1)[0].lower() not in _RESERVED:
+        return plain  # most are, and there may be a million of them
     path = unquote(urlsplit(image).path) if "://" in image else image.replace("\\", "/")
     stem = unicodedata.normalize("NFC", PurePosixPath(path).stem)
     safe = "".join(c if _allowed(c) else "-" for c in stem).strip("-.")[:60]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import os
 import socket
+import sys
 import time
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,7 +24,6 @@ from batchfill.values import Result
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 TOKEN = "r8_for_tests_only"
 
@@ -277,3 +280,81 @@ def crash(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., type[Crash]
         return Crash
 
     yield arrange
+
+
+class Ran(NamedTuple):
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Running:
+    """A process that runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._said = ""
+
+    async def says(self, text: str) -> None:
+        """Return when a line of its standard error holds *text*."""
+        assert self._process.stderr is not None
+        line = ""
+        while text not in line:
+            line = (await self._process.stderr.readline()).decode()
+            self._said += line
+            assert line, f"it ended without a word of {text!r}: {self._said}"
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def ended(self) -> Ran:
+        """Return when it has ended."""
+        out, err = await self._process.communicate()
+        assert self._process.returncode is not None
+        return Ran(self._process.returncode, out.decode(), self._said + err.decode())
+
+
+class Program:
+    """The command line, in processes of its own that begin in the user's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._started: list[Running] = []
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        root = str(Path(__file__).parents[1])
+        self.environ = {**kept, "PYTHONPATH": root, "PYTHONUTF8": "1", "BATCHFILL_TOKEN": TOKEN}
+
+    def argv(self, *arguments: object) -> list[str]:
+        """Return what to execute."""
+        return [sys.executable, "-m", "batchfill", *map(str, arguments)]
+
+    async def start(self, *arguments: object, **options: Any) -> Running:
+        """Start a command; *options* are those of asyncio.create_subprocess_exec."""
+        pipe = asyncio.subprocess.PIPE
+        usual = {"cwd": self.folder, "env": self.environ, "stdout": pipe, "stderr": pipe}
+        usual["stdin"] = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(*self.argv(*arguments), **(usual | options))
+        self._started.append(Running(process))
+        return self._started[-1]
+
+    async def __call__(self, *arguments: object, **options: Any) -> Ran:
+        """Run a command to its end."""
+        return await (await self.start(*arguments, **options)).ended()
+
+    async def stop(self) -> None:
+        for running in self._started:
+            running.signal(9)
+            with suppress(ValueError):
+                await running.ended()
+
+
+@pytest.fixture
+async def batchfill(desk: Desk) -> AsyncIterator[Program]:
+    """`await batchfill("check", "night.csv")` runs the command line in a process; see Program."""
+    program = Program(desk.folder)
+    yield program
+    await program.stop()

@@ -141,14 +141,17 @@ class Ledger:
         origin: str,
         sent: Callable[[int | None], Mapping[str, Any]],
         service_time: float | None,
-    ) -> Attempt:
-        """Write the intention to pay for *due* and return it.
+    ) -> Attempt | None:
+        """Write the intention to pay for *due* and return it; None, and nothing written, if it is not pending.
 
         *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
         *sent* gives the input to note for a seed. Raises BudgetReached when the price would pass the cap.
         """
 
-        def event(db: sqlite3.Connection) -> Attempt:
+        def event(db: sqlite3.Connection) -> Attempt | None:
+            # Asked in the same transaction: whatever the callers believe, a row is never in flight twice.
+            if sql.ask_one(db, "state_of", key=due.key) != RowState.PENDING:
+                return None
             self._refuse_over_budget(db, due)
             chosen = seed if choose_seed is None else _unique(db, choose_seed)
             values = {

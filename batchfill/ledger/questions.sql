@@ -16,6 +16,9 @@ ORDER BY due_at, position LIMIT :limit;
 -- name: next_due_at
 SELECT min(due_at) FROM rows WHERE state = 'pending' AND position IS NOT NULL AND due_at > :now;
 
+-- name: state_of
+SELECT state FROM rows WHERE key = :key;
+
 -- name: open_attempts
 -- Served by rows_open.
 SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,

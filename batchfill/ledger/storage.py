@@ -103,14 +103,21 @@ def _connect(address: str) -> sqlite3.Connection:
 def _address(path: Path, *, alone: bool) -> str:
     address = f"file:{quote(str(path.resolve()))}?mode=ro"
     # A ledger in a folder that cannot be written (an archive) opens only as immutable; safe without a log.
-    immutable = not _has_log(path) and (alone or not os.access(path.parent, os.W_OK))
+    archived = not _log(path).exists() and not os.access(path.parent, os.W_OK)
+    immutable = archived or (alone and not _has_log(path))
     return f"{address}&immutable=1" if immutable else address
 
 
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
 def _has_log(path: Path) -> bool:
-    """Whether a run writes the ledger, or was killed, so that the file alone is not all of it."""
-    wal = path.with_name(path.name + "-wal")
-    return wal.exists() and wal.stat().st_size > 0
+    """Whether the file alone may not be all of the ledger: a run writes it, or was killed."""
+    try:
+        return _log(path).stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _refuse_foreign(path: Path) -> None:

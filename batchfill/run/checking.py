@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import anyio
+
 from batchfill.api.connect import connect
 from batchfill.errors import Mistake, NotOffered, TryAgain, UsageError
 from batchfill.images.masks import JudgeTask, judge
@@ -14,6 +16,7 @@ from batchfill.manifest.files import digest_file
 from batchfill.run import planning
 from batchfill.run.intake import Reading, take_in
 from batchfill.run.shelf import EARLIER, OUTPUTS, digest_of
+from batchfill.run.workers import Threads
 from batchfill.values import CheckReport, RowState
 
 if TYPE_CHECKING:
@@ -23,40 +26,49 @@ if TYPE_CHECKING:
     from batchfill.api.client import Service
     from batchfill.catalog import Model
     from batchfill.manifest import Manifest
+    from batchfill.run.workers import Workers
     from batchfill.settings import Settings
     from batchfill.values import Output, Row
 
 WARNINGS_KEPT = 100
+PAIRS_KEPT = 10_000
 
 
 class _Pixels:
     """Looks at every local picture and mask, pairs that rows share only once."""
 
-    def __init__(self, model: Model, rows_file: Path) -> None:
-        self._model = model
+    def __init__(self, model: Model, rows_file: Path, workers: Workers) -> None:
+        self._fields = (model.image_field or "", model.mask_field or "")
         self._rows_file = rows_file
+        self._workers = workers
         self._seen: set[JudgeTask] = set()
         self.mistakes: list[Mistake] = []
-        self.warnings: list[str] = []
-        self.more_warnings = 0
+        self._warnings: list[tuple[int, str]] = []
+        self._more_warnings = 0
 
-    def look(self, row: Row) -> None:
-        """Judge the pixels of one row."""
-        picture, mask = (
-            row.files.get(self._model.image_field or ""),
-            row.files.get(self._model.mask_field or ""),
-        )
-        task = JudgeTask(picture.path if picture else None, mask.path if mask else None)
-        if task in self._seen or not (picture or mask):
-            return
-        self._seen.add(task)
-        found = judge(task)
-        self.mistakes.extend(Mistake(self._rows_file, row.line, error) for error in found.errors)
-        for warning in found.warnings:
-            if len(self.warnings) < WARNINGS_KEPT:
-                self.warnings.append(f"{self._rows_file.name}:{row.line}: {warning}")
-            else:
-                self.more_warnings += 1
+    async def look(self, rows: Sequence[Row]) -> None:
+        """Judge the pixels of *rows*."""
+        if len(self._seen) > PAIRS_KEPT:
+            self._seen.clear()
+        async with anyio.create_task_group() as judging:
+            for row in rows:
+                picture, mask = (row.files.get(name) for name in self._fields)
+                task = JudgeTask(picture.path if picture else None, mask.path if mask else None)
+                if (picture or mask) and task not in self._seen:
+                    self._seen.add(task)
+                    judging.start_soon(self._judge, row.line, task)
+
+    def warnings(self) -> list[str]:
+        """Return the warnings in the order of their rows, and how many there are beyond those kept."""
+        lines = [f"{self._rows_file.name}:{line}: {warning}" for line, warning in sorted(self._warnings)]
+        return [*lines, f"… and {self._more_warnings} more warnings"] if self._more_warnings else lines
+
+    async def _judge(self, line: int, task: JudgeTask) -> None:
+        found = await self._workers.do(judge, task)
+        self.mistakes.extend(Mistake(self._rows_file, line, error) for error in found.errors)
+        room = WARNINGS_KEPT - len(self._warnings)
+        self._warnings.extend((line, warning) for warning in found.warnings[:room])
+        self._more_warnings += len(found.warnings[room:])
 
 
 async def check(
@@ -69,7 +81,7 @@ async def check(
     notes: Sequence[str],
 ) -> CheckReport:
     """Read and judge every row, without network and without a change to the batch."""
-    pixels = _Pixels(model, manifest.rows)
+    pixels = _Pixels(model, manifest.rows, Threads())
     async with open_scratch(ledger) as intake:
         with open_digests(ledger, digest_file, time.time_ns) as digests:
             reading = await take_in(intake, manifest, model, settings, digests, also=pixels.look)
@@ -80,13 +92,12 @@ async def check(
     to_go = planning.groups_to_go(comparison, settings)
     rows = sum(group.rows for group in to_go)
     kept = _first_mistakes(reading)
-    more = [f"… and {pixels.more_warnings} more warnings"] if pixels.more_warnings else []
     return CheckReport(
         rows=sum(group.rows for group in comparison.groups.values()),
         finished=comparison.groups[RowState.DONE].rows,
         mistakes=kept,
         more_mistakes=reading.bad - len(kept),
-        warnings=(*warnings, *pixels.warnings, *more),
+        warnings=(*warnings, *pixels.warnings()),
         price_to_go=planning.total_price(to_go),
         currency=model.currency,
         seconds=planning.seconds_for(rows, settings, None),

@@ -61,7 +61,7 @@ class Reading:
             self.more += 1
 
     def refuse_mistakes(self, *, skip_bad: bool) -> None:
-        """Raise ManifestError when there are any; with *skip_bad* only for those that concern more than a row.
+        """Raise ManifestError when there are any; with *skip_bad* only for those about more than a row.
 
         Rows that could not be read would otherwise count as taken out of the manifest.
         """
@@ -77,12 +77,12 @@ async def take_in(
     digests: Digests,
     *,
     remember: Callable[[list[LocalFile]], Awaitable[None]] | None = None,
-    also: Callable[[Row], None] | None = None,
+    also: Callable[[list[Row]], Awaitable[None]] | None = None,
 ) -> Reading:
     """Read every row into *intake*, identified; mistakes are in the answer, duplicates among them.
 
     Headers of local pictures are looked at here; pixels at the row's turn. *remember* is given the files
-    that had to be read. *also* is called, in a thread, with every row that has no mistake.
+    that had to be read, *also* the rows without a mistake.
     """
     reading = Reading()
     rows = _checked_rows(manifest, model, settings, digests)
@@ -95,18 +95,13 @@ async def take_in(
         if remember is not None:
             await remember(digests.take_new())
         if also is not None:
-            await to_thread.run_sync(_for_each, also, good)
+            await also(good)
     await intake.identify()
     for double in await intake.duplicates(KEPT):
         case = "" if double.id == double.first_id else f" (as {double.first_id}: only the case differs)"
         message = f"id {double.id} is used already in line {double.first_line}{case}"
         reading.add(Mistake(manifest.rows, double.line, message))
     return reading
-
-
-def _for_each(call: Callable[[Row], None], rows: list[Row]) -> None:
-    for row in rows:
-        call(row)
 
 
 def _checked_rows(

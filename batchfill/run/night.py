@@ -134,7 +134,7 @@ class Night:
         self._something_ended()
 
     def _something_ended(self) -> None:
-        self._submitting.bell.ring()
+        self._submitting.gate.bell.ring()
         self._stopping.bell.ring()
 
     def _hold(self) -> tuple[str, float | None] | None:
@@ -174,7 +174,7 @@ class Night:
 
     def _progress(self) -> Progress:
         tools = self._tools
-        waiting_for = self._submitting.waiting_for
+        waiting_for = self._submitting.gate.waiting_for
         paused = tools.creates.paused_until - anyio.current_time()
         if paused > 1 and waiting_for is None:
             waiting_for = f"the service's rate limit, {paused:.0f} s more"

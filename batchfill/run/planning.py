@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from batchfill.settings import Settings
     from batchfill.values import Cost
 
+LOCAL_RUN = 0.5
+"""Seconds that the embedded provider takes for a picture."""
+
 OPEN = (RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
 
 
@@ -24,9 +27,11 @@ def groups_to_go(comparison: Comparison, settings: Settings) -> list[Group]:
 
 def seconds_for(rows: int, settings: Settings, run_time: float | None) -> float:
     """Guess how long *rows* take: the pace and the bound on predictions in flight, whichever is slower."""
-    by_pace = rows / settings.rate * 60
-    by_bound = rows / settings.concurrency * (run_time or UNKNOWN_RUN)
-    return max(by_pace, by_bound) + (run_time or UNKNOWN_RUN if rows else 0)
+    if not rows:
+        return 0.0
+    unknown = max(settings.latency or 0.0, LOCAL_RUN) if settings.local else UNKNOWN_RUN
+    one = unknown if run_time is None else run_time
+    return max(rows / settings.rate * 60, rows / settings.concurrency * one) + one
 
 
 def total_price(groups: Sequence[Group]) -> int | None:

@@ -15,24 +15,21 @@ from batchfill.errors import (
     Throttled,
     TryAgain,
 )
-from batchfill.run.bell import Bell
-from batchfill.run.care import Care
+from batchfill.run.gate import Gate
 from batchfill.run.prepare import Prepared, Preparing
-from batchfill.values import RowState, Weight
+from batchfill.values import Weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchfill.run.alike import Alike
+    from batchfill.run.gate import Hold
     from batchfill.run.stopping import Stopping
     from batchfill.run.tools import Tools
     from batchfill.values import Attempt, Due, Prediction
 
 LANES = 16
 """Rows that are prepared or submitted at once."""
-
-CREATES_AT_ONCE = 8
-"""POSTs open at once: what a crash can put in doubt, and enough for a pace of 600 a minute at 0.8 s each."""
 
 UPLOAD_RETRY = 15.0
 """Seconds until a row whose file could not be uploaded is tried again."""
@@ -47,7 +44,7 @@ class Submitting:
         stopping: Stopping,
         alike: Alike,
         *,
-        hold: Callable[[], tuple[str, float | None] | None],
+        hold: Callable[[], Hold | None],
         accepted: Callable[[Attempt, Prediction], None],
         lost: Callable[[Attempt], None],
     ) -> None:
@@ -58,22 +55,17 @@ class Submitting:
         self._tools = tools
         self._stopping = stopping
         self._alike = alike
-        self._hold = hold
         self._accepted = accepted
         self._lost = lost
         self._preparing = Preparing(tools)
-        self._care = Care()
         self._claimed: set[str] = set()
         self._waiting_rows: list[Due] = []
         self._taking = anyio.Lock()
-        self.bell = Bell()
-        """Rings when a row may have become due or a slot free."""
         self.open: dict[int, Attempt] = {}
         """Attempts whose POST is not answered yet, by number."""
-        self._entering = 0
+        self.gate = Gate(tools, hold, lambda: len(self.open))
         self.submitted = 0
         """Predictions that this run was given."""
-        self.waiting_for: str | None = None
 
     @property
     def busy(self) -> bool:
@@ -103,18 +95,18 @@ class Submitting:
                 await self._carry(due)
             finally:
                 self._claimed.discard(due.key)
-                self.bell.ring()
+                self.gate.bell.ring()
                 self._stopping.bell.ring()
 
     async def _take(self) -> Due:
         """Wait for a row that is due and that no other lane has."""
         async with self._taking:
             while not self._waiting_rows:
-                seen = self.bell.rung
+                seen = self.gate.bell.rung
                 found = await self._tools.ledger.due(LANES + len(self._claimed))
                 self._waiting_rows = [due for due in found if due.key not in self._claimed]
                 if not self._waiting_rows:
-                    await self.bell.wait(seen, await self._until_due())
+                    await self.gate.bell.wait(seen, await self._until_due())
             due = self._waiting_rows.pop(0)
             self._claimed.add(due.key)
             return due
@@ -137,54 +129,13 @@ class Submitting:
         except ServiceRefused as error:
             self._stopping.submits(str(error), refused=True)
             return
-        await self._enter()
+        await self.gate.enter()
         try:
             # An intent without its POST, or a POST without its record, would be a doubt of our own making.
             with anyio.CancelScope(shield=True):
                 await self._pay(due, prepared)
         finally:
-            self._entering -= 1
-
-    async def _enter(self) -> None:
-        """Wait until one more prediction may be made, and take its place."""
-        while True:
-            await self._wait_for_room()
-            self._entering += 1
-            try:
-                await self._tools.creates.turn()
-            except BaseException:
-                self._entering -= 1
-                raise
-            # Whatever came up while this row waited for the pace counts too.
-            if self._blocked(mine=1) is None:
-                return
-            self._entering -= 1
-
-    async def _wait_for_room(self) -> None:
-        while True:
-            seen = self.bell.rung
-            blocked = self._blocked(mine=0)
-            if blocked is None:
-                self.waiting_for = None
-                return
-            self.waiting_for, seconds = blocked
-            await self.bell.wait(seen, seconds)
-
-    def _blocked(self, *, mine: int) -> tuple[str | None, float | None] | None:
-        tools, others = self._tools, self._entering - mine
-        limit = tools.settings.limit
-        if limit is not None and self.submitted + others >= limit:
-            return None, None
-        wait = self._care.wait(tools.clock.now(), others)
-        if wait != 0.0:
-            return "the service to accept a row again after trouble", wait
-        if others >= CREATES_AT_ONCE:
-            return None, None
-        # What was lost may be running; the ledger's other submitting rows are among those entering.
-        lost = tools.ledger.in_state(RowState.SUBMITTING) - len(self.open)
-        if tools.ledger.in_state(RowState.RUNNING) + lost + others >= tools.settings.concurrency:
-            return None, None
-        return self._hold()
+            self.gate.leave()
 
     async def _pay(self, due: Due, prepared: Prepared) -> None:
         tools = self._tools
@@ -192,6 +143,8 @@ class Submitting:
             attempt = await self._intend(due, prepared)
         except BatchStopped as error:
             self._stopping.submits(str(error))
+            return
+        if attempt is None:
             return
         self.open[attempt.number] = attempt
         try:
@@ -204,7 +157,7 @@ class Submitting:
         finally:
             del self.open[attempt.number]
 
-    async def _intend(self, due: Due, prepared: Prepared) -> Attempt:
+    async def _intend(self, due: Due, prepared: Prepared) -> Attempt | None:
         tools = self._tools
         field = tools.model.seed_field
         own = field is not None and not due.inputs.get(field)
@@ -226,8 +179,7 @@ class Submitting:
         tools = self._tools
         # The id before anything else can fail: a prediction that we forget is paid for twice.
         attempt = await tools.ledger.record_accepted(attempt, prediction)
-        tools.creates.accepted()
-        self._care.accepted()
+        self.gate.accepted()
         self.submitted += 1
         tools.telling.log(f"{attempt.id}: accepted as {prediction.id} (attempt {attempt.number})")
         if tools.settings.limit is not None and self.submitted >= tools.settings.limit:
@@ -256,8 +208,8 @@ class Submitting:
                 self._lost(lost)
 
     def _trouble(self, text: str, now: float) -> None:
-        new = not self._care.careful
-        self._care.trouble(now)
+        new = not self.gate.care.careful
+        self.gate.care.trouble(now)
         self._tools.telling.say(text, Weight.WARNING if new else Weight.QUIET)
 
     def _fail(self, id_: str, reason: str) -> None:

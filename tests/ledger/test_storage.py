@@ -316,3 +316,17 @@ def test_a_ledger_that_a_killed_run_left_is_opened_with_all_it_committed(path: P
         assert reader.facts() == {"manifest": "night.csv"}
     with closing(storage.open_to_write(path)) as db:
         assert db.execute("SELECT count(*) FROM facts").fetchone()[0] == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no folders that only some may write")
+def test_an_archive_is_readable_when_somebody_looked_into_it_before(archive: Path) -> None:
+    """SQLite leaves two small files beside a ledger that was only read."""
+    path = archive / "ledger.sqlite"
+    with closing(storage.open_to_write(path)) as db:
+        db.execute("INSERT INTO facts VALUES ('manifest', 'night.csv')")
+    with open_reader(path) as reader:
+        assert reader.facts() == {"manifest": "night.csv"}
+    archive.chmod(0o555)
+    read = [sys.executable, "-c", READ_AS_A_STRANGER, str(path)]
+    answer = subprocess.run(read, capture_output=True, text=True, check=False, timeout=60)
+    assert (answer.stdout, answer.stderr) == ("night.csv\n", "")

@@ -201,8 +201,11 @@ async def test_a_mistake_in_an_event_ends_the_writer_and_leaves_nobody_waiting(
             except LedgerFailed as error:
                 answers.append(error)
 
-    with pytest.raises(KeyError, match="seed"):
+    async def run() -> None:
         async with open_writer(connect) as writer, anyio.create_task_group() as tasks:
             for event in (note("a"), refuse("b", KeyError("seed")), note("c")):
                 tasks.start_soon(record, writer, event)
+
+    with pytest.raises(KeyError, match="seed"):
+        await run()
     assert len(answers) == 3

@@ -1,0 +1,89 @@
+"""The gate before every payment: bounds, pace, care and fetching first are all asked here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.run.bell import Bell
+from batchfill.run.care import Care
+from batchfill.values import RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchfill.run.tools import Tools
+
+CREATES_AT_ONCE = 8
+"""POSTs open at once: what a crash can put in doubt, and enough for a pace of 600 a minute at 0.8 s each."""
+
+Hold = tuple[str | None, float | None]
+"""Why a row has to wait, in words where a person should know, and for how many seconds at most."""
+
+
+class Gate:
+    """Lets a row in when one more prediction may be made; it stays inside until its answer is recorded."""
+
+    def __init__(self, tools: Tools, hold: Callable[[], Hold | None], unanswered: Callable[[], int]) -> None:
+        """*hold* says why nothing may be submitted now; None: go on. *unanswered* counts open POSTs."""
+        self._tools = tools
+        self._hold = hold
+        self._unanswered = unanswered
+        self._inside = 0
+        self._accepted = 0
+        self.care = Care()
+        self.bell = Bell()
+        """Rings when what the gate looks at may have changed."""
+        self.waiting_for: str | None = None
+        """Why rows are waiting, for the person who watches."""
+
+    async def enter(self) -> None:
+        """Wait until one more prediction may be made, and take its place."""
+        while True:
+            await self._wait_for_room()
+            self._inside += 1
+            try:
+                await self._tools.creates.turn()
+            except BaseException:
+                self._inside -= 1
+                raise
+            # Whatever came up while this row waited for the pace counts too.
+            if self._blocked(self._inside - 1) is None:
+                return
+            self._inside -= 1
+
+    def leave(self) -> None:
+        """Give the place back: the ledger counts the prediction now, or there is none."""
+        self._inside -= 1
+        self.bell.ring()
+
+    def accepted(self) -> None:
+        """A create was accepted: counts for --limit, and ends the care after trouble."""
+        self._accepted += 1
+        self.care.accepted()
+        self._tools.creates.accepted()
+
+    async def _wait_for_room(self) -> None:
+        while True:
+            seen = self.bell.rung
+            blocked = self._blocked(self._inside)
+            if blocked is None:
+                self.waiting_for = None
+                return
+            self.waiting_for, seconds = blocked
+            await self.bell.wait(seen, seconds)
+
+    def _blocked(self, others: int) -> Hold | None:
+        tools = self._tools
+        limit = tools.settings.limit
+        if limit is not None and self._accepted + others >= limit:
+            return None, None
+        wait = self.care.wait(tools.clock.now(), others)
+        if wait != 0.0:
+            return "the service to accept a row again after trouble", wait
+        if others >= CREATES_AT_ONCE:
+            return None, None
+        # What was lost may be running; the ledger's other submitting rows are among those inside.
+        lost = tools.ledger.in_state(RowState.SUBMITTING) - self._unanswered()
+        if tools.ledger.in_state(RowState.RUNNING) + lost + others >= tools.settings.concurrency:
+            return None, None
+        return self._hold()
