@@ -15,7 +15,7 @@ from batchfill.errors import LedgerError, UsageError, alone
 from batchfill.ledger.reader import open_reader
 from batchfill.readers import FLUX_FILL_DEV
 from batchfill.run import inbox, lock, results
-from batchfill.settings import REPLICATE, Settings, folder_of, resolve
+from batchfill.settings import LOCAL, REPLICATE, Settings, folder_of, resolve
 from batchfill.values import RowState, Status, Summary, Token
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ class Batch:
         with open_reader(self.folder / LEDGER) as reader:
             facts = reader.facts()
             cap = facts.get("max_cost")
+            cost = reader.cost(None if cap is None else int(cap), CURRENCY)
             return Status(
                 manifest=facts.get("manifest", self.manifest.name),
                 model=facts.get("model", ""),
@@ -157,7 +158,7 @@ class Batch:
                 running=self.is_running(),
                 counts=reader.counts(),
                 gone=reader.counts(gone=True),
-                cost=reader.cost(None if cap is None else int(cap), CURRENCY),
+                cost=replace(cost, rehearsal=facts.get("base") == LOCAL),
                 started_at=_time(facts.get("started_at")),
                 updated_at=_time(facts.get("updated_at")),
                 stopped_because=facts.get("stopped_because"),
@@ -289,6 +290,8 @@ def pair_folders(images: Path, masks: Path, target: Path | TextIO, *, prompt: st
     from batchfill.manifest import pair, write_pairs
 
     pairing = pair(images, masks)
+    if not pairing.pairs:
+        raise UsageError(f"nothing to pair: no picture in {images} has a mask of its name in {masks}")
     write_pairs(pairing, target, prompt=prompt)
     return pairing
 

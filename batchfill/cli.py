@@ -147,10 +147,11 @@ def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
 
     found = pair_folders(images, masks, output or sys.stdout, prompt=prompt)
     _say(*(f"alone: {path}" for path in (*found.alone_images, *found.alone_masks)))
+    _say(*(f"which belong together? {', '.join(map(str, files))}" for files in found.ambiguous))
     _say(f"{count(len(found.pairs), 'pair')}{f' in {output}' if output else ''}")
 
 
-@cli.command()
+@cli.command(short_help="Find every mistake, the cost and the time before paying.")
 @MANIFEST
 @READING
 @click.option("--online", is_flag=True, help="Ask the provider too: token, model, what it offers.")
@@ -199,7 +200,7 @@ def stop(manifest: Path, **flags: Any) -> None:
     click.echo("asked to stop: it submits nothing new, finishes what runs, and ends")
 
 
-@cli.command()
+@cli.command(short_help="Cancel what runs at the service.")
 @MANIFEST
 @_options(OUT, LOCAL)
 @click.option("--base-url", metavar="URL", help="The provider, if the token is only for a named one.")
@@ -250,7 +251,7 @@ def results(manifest: Path, kind: str, **flags: Any) -> None:
     _open(manifest, flags).write_results(sys.stdout, kind=kind)
 
 
-@cli.command()
+@cli.command(short_help="Run the embedded provider by itself.")
 @click.option("--host", default="127.0.0.1", help="The address to serve on (127.0.0.1).")
 @click.option("--port", default=8765, help="Its port (8765); 0 takes any that is free.")
 @click.option(
@@ -262,7 +263,9 @@ def results(manifest: Path, kind: str, **flags: Any) -> None:
 def serve(host: str, port: int, folder: Path, **options: Any) -> None:
     """Run the embedded provider by itself: the same API, a classical fill, no cost.
 
-    Example: batchfill serve, then: batchfill run night.csv --base-url http://127.0.0.1:8765/v1
+    \b
+    Example: batchfill serve
+    and then: batchfill run night.csv --base-url http://127.0.0.1:8765/v1
     """
     from batchfill.batch import serve_provider
 

@@ -238,6 +238,8 @@ class Cost:
     to_go: int | None
     cap: int | None
     currency: str = "USD"
+    rehearsal: bool = False
+    """At the service's prices, but nobody is charged: the embedded provider serves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ TOKEN = "r8_for_tests_only"
 
 SHORTENED = {
     "timing.FIRST_LOOK": 0.02,
+    "follow.LONGEST_GAP": 0.02,
     "recover.LIST_LAG": 0.05,
     "care.FIRST_PAUSE": 0.05,
     "collect.FIRST_WAIT": 0.02,
@@ -297,6 +298,11 @@ class Running:
         self._process = process
         self._said = ""
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     async def says(self, text: str) -> None:
         """Return when a line of its standard error holds *text*."""
         assert self._process.stderr is not None
@@ -305,6 +311,11 @@ class Running:
             line = (await self._process.stderr.readline()).decode()
             self._said += line
             assert line, f"it ended without a word of {text!r}: {self._said}"
+
+    async def prints(self) -> str:
+        """Return the next line of its standard output."""
+        assert self._process.stdout is not None
+        return (await self._process.stdout.readline()).decode()
 
     def signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
@@ -315,7 +326,62 @@ class Running:
         """Return when it has ended."""
         out, err = await self._process.communicate()
         assert self._process.returncode is not None
-        return Ran(self._process.returncode, out.decode(), self._said + err.decode())
+        return Ran(self._process.returncode, (out or b"").decode(), self._said + (err or b"").decode())
+
+
+class Terminal:
+    """A terminal of 80 columns on which one command runs."""
+
+    def __init__(self) -> None:
+        # Only POSIX has it, and only the tests that ask for a terminal need it.
+        import pty
+
+        self._ours, self._theirs = pty.openpty()
+        self._news = asyncio.Event()
+        self._shown = b""
+        self._open = True
+        asyncio.get_running_loop().add_reader(self._ours, self._read)
+
+    def options(self) -> dict[str, Any]:
+        """Return what to start a process with so that this is its terminal, whose end is its hang-up."""
+        ends = dict.fromkeys(("stdin", "stdout", "stderr"), self._theirs)
+        return {**ends, "preexec_fn": lambda: os.login_tty(self._theirs)}
+
+    def text(self) -> str:
+        """Return everything that was shown so far, with its escape sequences."""
+        return self._shown.decode(errors="replace")
+
+    async def shows(self, text: str) -> None:
+        """Return when *text* has been shown."""
+        while text not in self.text():
+            assert self._open, f"the terminal was closed without {text!r}: {self.text()}"
+            self._news.clear()
+            await self._news.wait()
+
+    def types(self, text: str) -> None:
+        """Press keys; a control character is what Ctrl and a letter make."""
+        os.write(self._ours, text.encode())
+
+    def close(self) -> None:
+        """Close the window."""
+        if self._open:
+            self._open = False
+            asyncio.get_running_loop().remove_reader(self._ours)
+            os.close(self._ours)
+            os.close(self._theirs)
+            self._news.set()
+
+    def _read(self) -> None:
+        self._shown += os.read(self._ours, 65536)
+        self._news.set()
+
+
+@pytest.fixture
+async def terminal() -> AsyncIterator[Terminal]:
+    """`batchfill.start(…, **terminal.options())` runs a command in a terminal; see Terminal."""
+    opened = Terminal()
+    yield opened
+    opened.close()
 
 
 class Program:
@@ -326,7 +392,8 @@ class Program:
         self._started: list[Running] = []
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         root = str(Path(__file__).parents[1])
-        self.environ = {**kept, "PYTHONPATH": root, "PYTHONUTF8": "1", "BATCHFILL_TOKEN": TOKEN}
+        usual = {"PYTHONPATH": root, "PYTHONUTF8": "1", "TERM": "xterm", "BATCHFILL_TOKEN": TOKEN}
+        self.environ = kept | usual
 
     def argv(self, *arguments: object) -> list[str]:
         """Return what to execute."""
@@ -335,8 +402,8 @@ class Program:
     async def start(self, *arguments: object, **options: Any) -> Running:
         """Start a command; *options* are those of asyncio.create_subprocess_exec."""
         pipe = asyncio.subprocess.PIPE
-        usual = {"cwd": self.folder, "env": self.environ, "stdout": pipe, "stderr": pipe}
-        usual["stdin"] = asyncio.subprocess.DEVNULL
+        usual: dict[str, Any] = {"stdin": asyncio.subprocess.DEVNULL, "stdout": pipe, "stderr": pipe}
+        usual |= {"cwd": self.folder, "env": self.environ}
         process = await asyncio.create_subprocess_exec(*self.argv(*arguments), **(usual | options))
         self._started.append(Running(process))
         return self._started[-1]

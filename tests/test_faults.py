@@ -10,7 +10,7 @@ import pytest
 
 from batchfill.errors import ServiceRefused
 from batchfill.local import Fault, Faults
-from batchfill.run.submit import CREATES_AT_ONCE
+from batchfill.run.gate import CREATES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,7 +34,9 @@ def answered(call: str, status: int, *, first: int = 1, times: int | None = None
 # What ends submitting
 
 
-@pytest.mark.parametrize(("status", "advice"), [(401, "check the token"), (402, "add credit"), (403, "may do")])
+@pytest.mark.parametrize(
+    ("status", "advice"), [(401, "check the token"), (402, "add credit"), (403, "may do")]
+)
 async def test_a_refusal_midway_leaves_rows_pending_and_collects_what_runs(
     service: Serve, batch: Open, status: int, advice: str
 ) -> None:
@@ -56,9 +58,7 @@ async def test_a_batch_goes_on_once_the_reason_for_its_refusal_is_gone(service: 
     assert provider.billed == 10
 
 
-async def test_a_refusal_costs_no_attempt(
-    service: Serve, batch: Open, result: Callable[..., Result]
-) -> None:
+async def test_a_refusal_costs_no_attempt(service: Serve, batch: Open, result: Callable[..., Result]) -> None:
     provider = await service(faults=Faults([answered("create", 402, times=1)]))
     night = batch(provider, 1, attempts=1)
     assert (await night.run()).exit_code == 4
@@ -81,9 +81,8 @@ async def test_a_token_that_reads_are_refused_with_ends_the_run_at_once_and_leav
 
 @pytest.mark.parametrize("status", [402, 403])
 async def test_reads_that_are_refused_for_another_reason_go_on(
-    service: Serve, batch: Open, status: int, monkeypatch: pytest.MonkeyPatch
+    service: Serve, batch: Open, status: int
 ) -> None:
-    monkeypatch.setattr("batchfill.run.follow.LONGEST_GAP", 0.02)
     provider = await service(faults=Faults([answered("get", status, times=3)]))
     summary = await batch(provider, 2).run()
     assert (summary.exit_code, summary.counts["done"]) == (4, 2)

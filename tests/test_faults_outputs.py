@@ -200,7 +200,8 @@ async def test_an_output_host_that_cannot_be_reached_is_tried_until_it_can(
 
 
 @pytest.mark.parametrize(
-    "address", ["http://10.0.0.9/out-0.webp", "ftp://127.0.0.1/out-0.webp", "file:///etc/hostname", "nonsense"]
+    "address",
+    ["http://10.0.0.9/out-0.webp", "ftp://127.0.0.1/out-0.webp", "file:///etc/hostname", "nonsense"],
 )
 async def test_an_address_that_is_not_fetched_from_fails_its_row_loudly(
     service: Serve, batch: Open, gateway: Gateway, result: Callable[..., Result], address: str

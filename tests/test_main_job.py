@@ -110,9 +110,7 @@ async def test_a_result_names_files_seed_prediction_attempts_and_cost(
     assert (result.attempts, result.cost, result.error) == (1, 80_000, None)
 
 
-async def test_results_are_kept_beside_the_outputs_for_excel(
-    service: Serve, batch: Open, desk: Any
-) -> None:
+async def test_results_are_kept_beside_the_outputs_for_excel(service: Serve, batch: Open, desk: Any) -> None:
     provider = await service()
     night = batch(provider, desk.rows(2, x_shelf="Küche"))
     await night.run()
@@ -223,9 +221,7 @@ async def test_mistakes_stop_a_run_before_anything_is_asked_or_paid(
     assert provider.creates_seen == 0
 
 
-async def test_a_token_that_the_service_does_not_know_is_refused_at_once(
-    service: Serve, batch: Open
-) -> None:
+async def test_a_token_that_the_service_does_not_know_is_refused_at_once(service: Serve, batch: Open) -> None:
     provider = await service()
     with pytest.raises(ServiceRefused, match="check the token") as caught:
         await batch(provider, 3, token="r8_another").run()

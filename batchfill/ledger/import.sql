@@ -44,10 +44,12 @@ CREATE INDEX temp.leaving_ids ON leaving (folded_id);
 CREATE INDEX temp.leaving_pictures ON leaving (image, mask);
 
 -- name: changed
+-- A given id says which row was changed; a made one changes with it, so there the pictures say it.
 SELECT count(*) AS rows, sum(price) AS price FROM incoming AS i
 WHERE NOT EXISTS (SELECT 1 FROM rows WHERE rows.key = i.key) AND (
     EXISTS (SELECT 1 FROM leaving AS l WHERE l.folded_id = i.folded_id)
-    OR EXISTS (SELECT 1 FROM leaving AS l WHERE l.image = i.image AND l.mask = i.mask)
+    OR i.id = made_id(i.stem, i.key)
+    AND EXISTS (SELECT 1 FROM leaving AS l WHERE l.image = i.image AND l.mask = i.mask)
 );
 
 -- name: compare

@@ -127,8 +127,8 @@ class Ledger:
         return {record[0] for record in found}
 
     async def run_times(self, limit: int) -> list[float]:
-        """Return how long the predictions that ended last took, in seconds by the service's clock."""
-        return [record[0] for record in await self._ask("run_times", limit=limit)]
+        """Return how long the last *limit* predictions took, oldest first, in the service's seconds."""
+        return [record[0] for record in reversed(await self._ask("run_times", limit=limit))]
 
     # Submit
 
@@ -142,7 +142,7 @@ class Ledger:
         sent: Callable[[int | None], Mapping[str, Any]],
         service_time: float | None,
     ) -> Attempt | None:
-        """Write the intention to pay for *due* and return it; None, and nothing written, if it is not pending.
+        """Write the intention to pay for *due* and return it; None, with nothing written, if not pending.
 
         *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
         *sent* gives the input to note for a seed. Raises BudgetReached when the price would pass the cap.

@@ -60,9 +60,6 @@ FROM rows AS r JOIN attempts AS a ON a.key = r.key JOIN outputs AS o ON o.predic
 WHERE r.folded_id = :folded_id AND a.number <> :number AND o.file IS NOT NULL
     AND o.file NOT LIKE 'outputs/earlier/%';
 
--- name: owner_of
-SELECT prediction_id, n, url, file, size, sha256 FROM outputs WHERE file = :file LIMIT 1;
-
 -- name: misnamed
 -- Served by rows_misnamed.
 SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,

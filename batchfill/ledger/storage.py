@@ -16,6 +16,9 @@ from batchfill.errors import LedgerError
 APPLICATION_ID = 0x62666C6C
 """`bfll`: says whose file it is."""
 
+PATIENCE = 5.0
+"""Seconds to wait for another program that holds the ledger."""
+
 NETWORK_SYSTEMS = re.compile(
     r"^(nfs\d?|cifs|smb\d?|smbfs|ncpfs|afs|ceph|lustre|gfs2?|glusterfs|9p|davfs|fuse\.(sshfs|glusterfs|s3fs|rclone"
     r"|gcsfuse|davfs2?|smbnetfs|ceph.*))$"
@@ -97,7 +100,7 @@ def _prepare(db: sqlite3.Connection) -> None:
 
 
 def _connect(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0, check_same_thread=False)
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE, check_same_thread=False)
 
 
 def _address(path: Path, *, alone: bool) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiosqlite
 import anyio
+from anyio import to_thread
 
 from batchfill.errors import BatchfillError, LedgerFailed, alone
 
@@ -133,15 +134,29 @@ async def open_writer(
     connect: Callable[[], sqlite3.Connection], *, begin: str = "BEGIN IMMEDIATE"
 ) -> AsyncIterator[Writer]:
     """Open the connection made by *connect* and commit until the block ends, then flush and close."""
-    connection = _Connection(connect, 64)
-    with alone():
-        async with connection, anyio.create_task_group() as tasks:
-            writer = Writer(connection, begin)
-            tasks.start_soon(_serve_shielded, writer)
-            try:
-                yield writer
-            finally:
-                writer.close()
+    async with _opened(connect) as connection:
+        with alone():
+            async with anyio.create_task_group() as tasks:
+                writer = Writer(connection, begin)
+                tasks.start_soon(_serve_shielded, writer)
+                try:
+                    yield writer
+                finally:
+                    writer.close()
+
+
+@asynccontextmanager
+async def _opened(connect: Callable[[], sqlite3.Connection]) -> AsyncIterator[_Connection]:
+    """Open and close a connection so that its thread never outlives the event loop it reports to."""
+    db = await to_thread.run_sync(connect)
+    connection = _Connection(lambda: db, 64)
+    with anyio.CancelScope(shield=True):
+        await connection
+    try:
+        yield connection
+    finally:
+        with anyio.CancelScope(shield=True):
+            await connection.close()
 
 
 async def _serve_shielded(writer: Writer) -> None:

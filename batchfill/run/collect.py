@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from batchfill.api.downloads import Download
     from batchfill.errors import BatchfillError
     from batchfill.run.shelf import Written
+    from batchfill.run.stopping import Stopping
     from batchfill.run.tools import Tools
     from batchfill.values import Attempt, Output, Picture
 
@@ -38,9 +39,12 @@ NONE_MADE = "the service made no picture of it (its safety filter leaves some ou
 class Collecting:
     """The stage that fetches."""
 
-    def __init__(self, tools: Tools, *, many: bool, collected: Callable[[], None]) -> None:
+    def __init__(
+        self, tools: Tools, stopping: Stopping, *, many: bool, collected: Callable[[], None]
+    ) -> None:
         """*many*: outputs go to sub-folders. *collected* is called when a row has come to its end."""
         self._tools = tools
+        self._stopping = stopping
         self._many = many
         self._collected = collected
         self._busy: set[int] = set()
@@ -119,9 +123,12 @@ class Collecting:
     async def _fetch(self, output: Output) -> tuple[Written, Picture]:
         try:
             written = await self._download(output, self._tools.outputs.fetch(output.url))
-        except SignatureWanted:
-            # Only for an output at the base's own address; the service's client refuses any other.
-            written = await self._download(output, self._tools.service.fetch_own(output.url))
+        except SignatureWanted as unsigned:
+            try:
+                written = await self._download(output, self._tools.service.fetch_own(output.url))
+            except OutputRefused:
+                # Not at the base's own address: the token stays away, and the refusal may pass.
+                raise unsigned from None
         try:
             return written, await self._tools.workers.do(whole, written.path)
         except BadPicture as error:
@@ -177,7 +184,11 @@ class Collecting:
         except NotFound:
             await self._expire(attempt)
             return
-        except (TryAgain, ServiceRefused):
+        except ServiceRefused as refusal:
+            self._refused(refusal)
+            await self._put_off(attempt, error)
+            return
+        except TryAgain:
             await self._put_off(attempt, error)
             return
         if prediction.data_removed or not prediction.outputs:
@@ -207,15 +218,23 @@ class Collecting:
         except NotFound:
             await self._expire(attempt)
             return True
-        except (TryAgain, ServiceRefused):
+        except ServiceRefused as refusal:
+            self._refused(refusal)
+            return False
+        except TryAgain:
             return False
         if prediction.data_removed or not prediction.outputs:
             await self._expire(attempt)
             return True
-        if isinstance(error, BadPicture):
+        if isinstance(error, BadPicture | SignatureWanted):
             await self._give_up(attempt, str(error))
             return True
         return False
+
+    def _refused(self, error: ServiceRefused) -> None:
+        if error.status == 401:
+            # Whether a picture is gone can no longer be asked: its row stays as it is for another start.
+            self._stopping.everything(str(error), refused=True)
 
     async def _refuse(self, attempt: Attempt, error: str) -> None:
         made = attempt.ended_at or self._tools.clock.now()

@@ -146,7 +146,7 @@ class Following:
 
     async def _record_failed(self, attempt: Attempt, prediction: Prediction) -> None:
         tools = self._tools
-        asker = attempt.cancel_asked
+        asker = attempt.cancel_asked or self._told_to_stop(attempt, prediction)
         error = prediction.error or _in_words(prediction.status, asker)
         again = retry.after(
             retry.Failure(
@@ -171,6 +171,18 @@ class Following:
             new_seed=again is not None and again.new_seed,
         )
         self._tell_failed(attempt, error, again)
+
+    def _told_to_stop(self, attempt: Attempt, prediction: Prediction) -> str | None:
+        """Return `time-out` for what the service stopped by itself when the time that we gave it was over."""
+        if prediction.created_at is not None and prediction.completed_at is not None:
+            lasted = prediction.completed_at - prediction.created_at
+        else:
+            lasted = self._tools.clock.now() - (attempt.accepted_at or attempt.intended_at)
+        # It is told whole seconds.
+        over = lasted >= self._tools.settings.prediction_timeout - 1
+        # A gateway may call canceled failed, and then there is nothing to say of it.
+        stopped = prediction.status == "canceled" or (prediction.status == "failed" and not prediction.error)
+        return "time-out" if stopped and over else None
 
     def _tell_failed(self, attempt: Attempt, error: str, again: retry.Again | None) -> None:
         if again is not None:

@@ -29,7 +29,7 @@ class Gate:
         self._hold = hold
         self._unanswered = unanswered
         self._inside = 0
-        self._accepted = 0
+        self._submitted = 0
         self.care = Care()
         self.bell = Bell()
         """Rings when what the gate looks at may have changed."""
@@ -56,9 +56,12 @@ class Gate:
         self._inside -= 1
         self.bell.ring()
 
+    def submitted(self) -> None:
+        """A prediction was made, or may have been: counts for --limit."""
+        self._submitted += 1
+
     def accepted(self) -> None:
-        """A create was accepted: counts for --limit, and ends the care after trouble."""
-        self._accepted += 1
+        """A create was accepted: ends the care after trouble."""
         self.care.accepted()
         self._tools.creates.accepted()
 
@@ -75,7 +78,7 @@ class Gate:
     def _blocked(self, others: int) -> Hold | None:
         tools = self._tools
         limit = tools.settings.limit
-        if limit is not None and self._accepted + others >= limit:
+        if limit is not None and self._submitted + others >= limit:
             return None, None
         wait = self.care.wait(tools.clock.now(), others)
         if wait != 0.0:

@@ -36,15 +36,16 @@ def refuse_other_batch(facts: Mapping[str, str], settings: Settings) -> None:
         )
 
 
-def orphan_beside(settings: Settings) -> Path | None:
-    """Return a batch folder here whose manifest is gone: perhaps this manifest was renamed."""
-    if settings.folder.exists():
+def orphan_beside(facts: Mapping[str, str], settings: Settings) -> Path | None:
+    """Return a batch folder here whose manifest is gone: perhaps this one, not begun yet, was renamed."""
+    if "manifest" in facts:
         return None
     suffix = ".local.batch" if settings.base == LOCAL else ".batch"
     for folder in sorted(settings.manifest.parent.glob(f"*{suffix}")):
         stem = folder.name.removesuffix(suffix)
         manifests = settings.manifest.parent.glob(f"{stem}.*")
         ours = suffix == ".local.batch" or not folder.name.endswith(".local.batch")
+        ours = ours and folder.resolve() != settings.folder.resolve()
         if ours and (folder / "ledger.sqlite").exists() and not any(m.is_file() for m in manifests):
             return folder
     return None

@@ -34,7 +34,7 @@ def drain(folder: Path) -> list[Request]:
     """Take every request, oldest first; unknown ones (of a newer version) are left out."""
     found = []
     for path in sorted((folder / NAME).glob("*.request")):
-        text = path.read_text("utf-8").strip()
+        text = path.read_text("utf-8", "replace").strip()
         path.unlink(missing_ok=True)
         if text in list(Request):
             found.append(Request(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "lock"
+LOOKS = 20
+BETWEEN_LOOKS = 0.01
+"""Seconds."""
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _take(file: IO[str]) -> None:
+    def _take(file: IO[str], *, looking: bool = False) -> None:
         # Far beyond the text, so that others can still read who holds it.
         file.seek(2**30)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -26,38 +30,60 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _take(file: IO[str]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _take(file: IO[str], *, looking: bool = False) -> None:
+        # Those who only look do not take each other for a run.
+        fcntl.flock(file, (fcntl.LOCK_SH if looking else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold the batch folder's lock. Raises UsageError when another process does."""
     path = folder / NAME
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            _take(file)
-        except OSError:
+    with _opened(path) as file:
+        if not _taken(file):
             raise UsageError(
                 f"another batchfill works on this batch ({_holder(path)}): wait for it, "
                 "or stop it with `batchfill stop`"
-            ) from None
+            )
         file.truncate(0)
         file.write(f"process {os.getpid()}\n")
         file.flush()
         yield
 
 
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}; check the folder's permissions, "
+            "or give another with --out"
+        ) from error
+
+
 def is_held(folder: Path) -> bool:
     """Whether some process works on the batch."""
-    path = folder / NAME
-    if not path.exists():
-        return False
     try:
-        with path.open("a+", encoding="utf-8") as file:
-            _take(file)
+        file = (folder / NAME).open("r+" if sys.platform == "win32" else "r", encoding="utf-8")
     except OSError:
-        return True
+        return False  # none yet, or an archive in which nobody can write
+    with file:
+        try:
+            _take(file, looking=True)
+        except OSError:
+            return True
+    return False
+
+
+def _taken(file: IO[str]) -> bool:
+    # Whoever asks whether it is held takes it for a moment, which must not turn a run away.
+    for _ in range(LOOKS):
+        try:
+            _take(file)
+        except OSError:
+            time.sleep(BETWEEN_LOOKS)
+        else:
+            return True
     return False
 
 

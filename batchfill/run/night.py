@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -58,7 +58,7 @@ class Night:
         self._timing = timing
         alike = Alike()
         many = sum(tools.ledger.counts.values()) > names.MANY_ROWS
-        self._collecting = Collecting(tools, many=many, collected=self._something_ended)
+        self._collecting = Collecting(tools, stopping, many=many, collected=self._something_ended)
         self._following = Following(tools, stopping, alike, timing, ended=self._prediction_ended)
         self._recovering = Recovering(
             tools,
@@ -181,7 +181,7 @@ class Night:
         return self._measure.progress(
             tools.ledger.counts,
             tools.ledger.gone,
-            tools.ledger.cost,
+            replace(tools.ledger.cost, rehearsal=tools.settings.local),
             now=tools.clock.now(),
             waiting_for=waiting_for,
             last_failure=tools.telling.last_failure,

@@ -72,13 +72,13 @@ def _doubt(
     if any(item.input is None for item in free):
         return "the service lists a prediction without its inputs, which may be this one"
     if any(_may_be(attempt, item) for item in free):
-        return "the service lists a prediction with the same seed, which may be this one"
+        return "the service lists a prediction with the same seed or without one, which may be this one"
     return None
 
 
 def _is(attempt: Attempt, item: Prediction) -> bool:
     """Whether *item* is what *attempt* asked for."""
-    if item.input is None or not _may_be(attempt, item):
+    if item.input is None or _seed(item) != attempt.seed:
         return False
     if attempt.own_seed:
         return _same(attempt.sent.get("prompt"), item.input.get("prompt"))
@@ -86,8 +86,15 @@ def _is(attempt: Attempt, item: Prediction) -> bool:
 
 
 def _may_be(attempt: Attempt, item: Prediction) -> bool:
-    """Whether *item* carries the attempt's seed (or neither has one)."""
-    return item.input is not None and _whole(item.input.get("seed")) == attempt.seed
+    """Whether *item* carries the attempt's seed, or tells none."""
+    seed = _seed(item)
+    return seed is None or seed == attempt.seed
+
+
+def _seed(item: Prediction) -> int | None:
+    echoed = None if item.input is None else _whole(item.input.get("seed"))
+    # 0 asks the model to choose one; what it chose stands in the logs.
+    return echoed or item.seed
 
 
 def _agrees(sent: Any, echoed: Any) -> bool:
@@ -104,5 +111,5 @@ def _same(a: Any, b: Any) -> bool:
 def _whole(value: Any) -> int | None:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -124,8 +124,12 @@ class Recovering:
                 await self._wait_or_doubt(attempt, "the service's clock at its submission is not known")
             return
         listing = await self._tools.service.list(created_after=since)
+        # Those given up as doubtful too; asked for before what is claimed, so that none is missed between.
+        doubtful = await self._tools.ledger.open_attempts(RowState.IN_DOUBT)
         claimed = await self._tools.ledger.claimed([item.id for item in listing.items])
-        rivals = [*self._unanswered(), *(a for a in self._lost.values() if a not in lost)]
+        mine = {attempt.number for attempt in lost}
+        others = (*self._unanswered(), *self._lost.values(), *doubtful)
+        rivals = [other for other in others if other.number not in mine and other.prediction_id is None]
         verdict = proof.judge(lost, listing.items, claimed, rivals=rivals, complete=listing.complete)
         for attempt in lost:
             if attempt.number in verdict.adopted:

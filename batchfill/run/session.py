@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from batchfill.api.connect import connect
@@ -26,7 +26,7 @@ from batchfill.run.workers import Threads
 from batchfill.values import Weight
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from batchfill.api.client import Service
@@ -56,7 +56,7 @@ class Session:
     watcher: Watcher | None = None
     clock: Clock = field(default_factory=SystemClock)
     chance: Chance = field(default_factory=SystemChance)
-    on_start: Callable[[], None] = lambda: None
+    on_start: Callable[[], object] = lambda: None
     """Called once the plan is confirmed: from here on there is something to stop."""
     skipped: int = 0
     """Rows left out because of their mistakes."""
@@ -148,31 +148,31 @@ class Session:
             reading.refuse_mistakes(skip_bad=settings.skip_bad)
             await intake.drop_duplicates()
             comparison = await intake.compare()
-            await _remember_cap(ledger, settings)
             plan = planning.make_plan(
                 comparison,
                 settings,
-                ledger.cost,
+                replace(ledger.cost, cap=settings.max_cost),
                 skipped=self.skipped,
                 run_time=Timing(await ledger.run_times(LEARNED_FROM)).expected,
-                warnings=self._warnings(),
+                warnings=self._warnings(ledger.facts),
             )
             if not confirm(plan):
                 raise UsageError("nothing was started, and nothing was paid")
             self.on_start()
+            await _remember_cap(ledger, settings)
             for mistake in reading.mistakes:
                 tools.telling.say(f"left out: {mistake}", Weight.WARNING)
             await intake.merge(self.clock.now())
         await ledger.retry(settings.retry)
         return plan
 
-    def _warnings(self) -> list[str]:
-        orphan = identity.orphan_beside(self.settings)
+    def _warnings(self, facts: Mapping[str, str]) -> list[str]:
+        orphan = identity.orphan_beside(facts, self.settings)
         warnings = []
         if orphan is not None:
             warnings.append(
-                f"{orphan.name} belongs to a manifest that is gone; if this is its new name, rename the "
-                f"folder to {self.settings.folder.name}, else its rows are paid for again"
+                f"{orphan.name} belongs to a manifest that is gone; if this is its new name, go on with "
+                f"--out {orphan}, else its rows are paid for again"
             )
         if not self.model.checked:
             warnings.append(f"{self.model.name} is not in the catalog: its inputs are not checked")

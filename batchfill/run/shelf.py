@@ -38,7 +38,7 @@ class Shelf:
     def prepare(self) -> None:
         """Make the folders, and clear away what a killed run left half written."""
         for name in (OUTPUTS, TMP):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            _make(self.folder / name)
         for leftover in (self.folder / TMP).iterdir():
             leftover.unlink()
 
@@ -98,14 +98,20 @@ class Shelf:
         target.replace(earlier / f"{target.stem}-{digest_of(target)[:12]}{target.suffix}")
 
 
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        _flush_folder(folder.parent)
+
+
 def _move(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make(target.parent)
     source.replace(target)
     _flush_folder(target.parent)
 
 
 def _flush_folder(folder: Path) -> None:
-    # A rename is on disk only when its folder is; Windows neither allows nor needs it.
+    # What is new in a folder is on disk only when the folder is; Windows neither allows nor needs it.
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

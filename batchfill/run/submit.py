@@ -65,7 +65,7 @@ class Submitting:
         """Attempts whose POST is not answered yet, by number."""
         self.gate = Gate(tools, hold, lambda: len(self.open))
         self.submitted = 0
-        """Predictions that this run was given."""
+        """Predictions that this run was given, and those that it may have been given."""
 
     @property
     def busy(self) -> bool:
@@ -180,11 +180,16 @@ class Submitting:
         # The id before anything else can fail: a prediction that we forget is paid for twice.
         attempt = await tools.ledger.record_accepted(attempt, prediction)
         self.gate.accepted()
-        self.submitted += 1
+        self._count()
         tools.telling.log(f"{attempt.id}: accepted as {prediction.id} (attempt {attempt.number})")
-        if tools.settings.limit is not None and self.submitted >= tools.settings.limit:
-            self._stopping.submits(f"--limit {tools.settings.limit} reached")
         self._accepted(attempt, prediction)
+
+    def _count(self) -> None:
+        limit = self._tools.settings.limit
+        self.gate.submitted()
+        self.submitted += 1
+        if limit is not None and self.submitted >= limit:
+            self._stopping.submits(f"--limit {limit} reached")
 
     async def _record_trouble(self, attempt: Attempt, error: Exception) -> None:
         tools, now = self._tools, self._tools.clock.now()
@@ -204,6 +209,7 @@ class Submitting:
                 self._stopping.submits(str(error), refused=True)
             case _:
                 lost = await tools.ledger.record_answer_lost(attempt, str(error))
+                self._count()
                 self._trouble(f"{attempt.id}: {error}; it may have been taken, so it is looked up first", now)
                 self._lost(lost)
 

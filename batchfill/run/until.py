@@ -23,9 +23,9 @@ class Until:
 
 
 def _next(time_of_day: time, now: float) -> float:
-    begun = datetime.fromtimestamp(now).astimezone()
-    # Combined without a zone first, so that a change to or from summer time in between comes out right.
-    at = datetime.combine(begun.date(), time_of_day).astimezone()
-    if at <= begun:
-        at = datetime.combine(begun.date() + timedelta(days=1), time_of_day).astimezone()
-    return at.timestamp()
+    today = datetime.fromtimestamp(now).date()
+    days = (today, today + timedelta(days=1))
+    # Without a zone, so that a change to or from summer time in between comes out right; in the night when
+    # the clock is put back a time comes twice (fold).
+    times = (datetime.combine(day, time_of_day.replace(fold=fold)) for day in days for fold in (0, 1))
+    return next(at.timestamp() for at in times if at.timestamp() > now)

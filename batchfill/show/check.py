@@ -36,7 +36,8 @@ def _totals(report: CheckReport) -> Iterator[str]:
     yield f"{rows} right, {count(found, 'mistake')}" if found else f"{rows}, no mistakes"
     if report.finished:
         yield f"{report.finished:,} done already"
-    yield f"{count(report.outputs_to_go, 'picture')} to make with {report.model}: {_price(report)}"
+    if report.outputs_to_go:
+        yield f"{count(report.outputs_to_go, 'picture')} to make with {report.model}: {_price(report)}"
 
 
 def _price(report: CheckReport) -> str:

@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 UNKNOWN = "cost unknown: no price is known here (price: in the manifest gives one)"
 
 
+def paid(cost: Cost) -> str:
+    """Return `$3.60 paid`, or `$3.60 if it were real` of a rehearsal; the amount must be known."""
+    return f"{money(cost.spent, cost.currency)} {'if it were real' if cost.rehearsal else 'paid'}"
+
+
 def cost_line(cost: Cost) -> str:
     """Return `$3.60 paid, $0.08 reserved, $36.00 to go, at most $40.00`, each part only if there is one."""
     if cost.spent is None or cost.to_go is None:
         return UNKNOWN
-    parts = [f"{money(cost.spent, cost.currency)} paid"]
+    parts = [paid(cost)]
     if cost.reserved:
         parts.append(f"{money(cost.reserved, cost.currency)} reserved")
     if cost.to_go:

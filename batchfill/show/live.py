@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from batchfill.show.cost import paid
 from batchfill.show.progress import TROUBLE, ended, notice_line, pace_facts, percent
 from batchfill.show.words import duration, money, safe, word
 from batchfill.values import RowState, Weight
@@ -124,7 +125,7 @@ def _money(cost: Cost) -> Text:
     if cost.spent is None or cost.to_go is None:
         return Text("cost unknown")
     parts = [
-        f"{money(cost.spent, cost.currency)} paid",
+        paid(cost),
         f"{money(cost.reserved or 0, cost.currency)} reserved",
     ]
     if cost.cap is not None:

@@ -62,6 +62,8 @@ def _cost(plan: Plan) -> str:
     if plan.price_to_go is None:
         return UNKNOWN
     line = f"about {_money(plan.price_to_go, plan)}"
+    if plan.base == "local":
+        return f"free of charge here; {line} at the service"
     if cost.spent or cost.reserved:
         line += f", after {_money((cost.spent or 0) + (cost.reserved or 0), plan)} so far"
     if cost.cap is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.show.words import count, duration, money, safe, word
+from batchfill.show.cost import paid
+from batchfill.show.words import count, duration, safe, word
 from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def progress_line(progress: Progress) -> str:
     facts += [f"{counts[state]:,} {word(state)}" for state in TROUBLE if counts[state]]
     facts += pace_facts(progress)
     if cost.spent is not None and cost.to_go is not None:
-        facts.append(f"{money(cost.spent, cost.currency)} paid")
+        facts.append(paid(cost))
     if progress.waiting_for:
         facts.append(f"waiting: {safe(progress.waiting_for)}")
     return ", ".join(facts)

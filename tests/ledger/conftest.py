@@ -154,7 +154,7 @@ def intend(ledger: Ledger) -> Callable[..., Awaitable[Attempt]]:
 
     async def intend(id_: str = "hero", *, seed: int | None = None) -> Attempt:
         (due,) = [due for due in await ledger.due(10_000) if due.id == id_]
-        return await ledger.record_intent(
+        attempt = await ledger.record_intent(
             due,
             seed=seed,
             choose_seed=None if seed else lambda: next(seeds),
@@ -162,6 +162,8 @@ def intend(ledger: Ledger) -> Callable[..., Awaitable[Attempt]]:
             sent=lambda chosen: {"prompt": "a spaceship", "seed": chosen},
             service_time=None,
         )
+        assert attempt is not None
+        return attempt
 
     return intend
 

@@ -263,8 +263,9 @@ async def test_a_renamed_id_keeps_its_row_and_its_files_are_due_to_be_renamed(
     comparison = await take_in(row("cat", asks="a cat"), row("b", asks="a dog"))
     assert comparison.changed == 0
     assert [due.id for due in await ledger.due(10)] == ["b"]
-    assert await ledger.misnamed() == [(attempt.key, "cat", attempt.prediction_id, 1)]
-    await ledger.record_renamed(attempt.key, "cat")
+    (misnamed,) = await ledger.misnamed()
+    assert (misnamed.number, misnamed.id) == (attempt.number, "cat")
+    await ledger.record_renamed(misnamed)
     assert await ledger.misnamed() == []
 
 

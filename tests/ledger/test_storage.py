@@ -150,7 +150,8 @@ def test_without_a_ledger_the_reader_says_to_run_first(path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_ledger_held_by_another_program_is_refused(made: Path) -> None:
+def test_a_ledger_held_by_another_program_is_refused(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "PATIENCE", 0.0)
     with closing(sqlite3.connect(made, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")

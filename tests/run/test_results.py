@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchfill.show.results import COLUMNS, write_csv, write_jsonl
+from batchfill.run.results import COLUMNS, write_csv, write_jsonl
 from batchfill.values import Result, RowState
 
 if TYPE_CHECKING:

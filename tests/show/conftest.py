@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +13,6 @@ from batchfill.values import (
     Doubt,
     Plan,
     Progress,
-    Result,
     RowState,
     Status,
     Summary,
@@ -126,23 +125,3 @@ def progress() -> Callable[..., Progress]:
         rate=56.1,
     )
     return lambda **changes: replace(usual, **changes)
-
-
-@pytest.fixture
-def result() -> Callable[..., Result]:
-    usual: dict[str, Any] = {
-        "id": "hero",
-        "line": 2,
-        "state": RowState.DONE,
-        "image": "images/hero.png",
-        "mask": "masks/hero.png",
-        "prompt": "a spaceship",
-        "outputs": ("outputs/hero@1.webp", "outputs/hero@2.webp"),
-        "seed": 41,
-        "prediction_id": "tv3jnp73n1rmc0crb54b3srz94",
-        "attempts": 1,
-        "cost": 80_000,
-        "error": None,
-        "extra": {},
-    }
-    return lambda **changes: Result(**{**usual, **changes})

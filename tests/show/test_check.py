@@ -40,6 +40,15 @@ def test_warnings_and_notes_stand_before_the_totals(report: Callable[..., CheckR
     ]
 
 
+def test_where_nothing_is_to_be_made_nothing_is_said_of_cost_and_time(
+    report: Callable[..., CheckReport],
+) -> None:
+    assert check_lines(report(rows=3, finished=3, outputs_to_go=0)) == [
+        "3 rows, no mistakes",
+        "3 done already",
+    ]
+
+
 def test_an_unknown_price_says_how_to_give_one(report: Callable[..., CheckReport]) -> None:
     assert "price: in the manifest" in check_lines(report(price_to_go=None))[-1]
 

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchfill.errors import LedgerError
+from batchfill.ledger.reader import open_reader
+from batchfill.values import Cost, Doubt, Outcome, Result, RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from batchfill.ledger.ledger import Ledger
+    from batchfill.values import Row
+
+Import = Any
+
+
+async def test_results_are_the_rows_of_the_manifest_in_its_order(
+    ledger: Ledger,
+    path: Path,
+    take_in: Import,
+    row: Callable[..., Row],
+    accept: Any,
+    prediction: Any,
+) -> None:
+    manifest = [row("b", extra={"x_for": "menu"}), row("gone"), row("a", price=None)]
+    await take_in(*manifest)
+    attempt = await accept("b", "p1")
+    await ledger.record_succeeded(attempt, prediction("p1"))
+    (output,) = await ledger.outputs_of("p1")
+    placed = replace(output, file="outputs/b.webp", size=10, sha256="ab" * 32)
+    await ledger.record_collected(attempt, [(placed, 64, 48)], "3 of 4 pictures")
+    await take_in(manifest[2], manifest[0])
+    pictures = {"image": "images/hero.png", "mask": "masks/hero.png", "prompt": "a spaceship"}
+    with open_reader(path) as reader:
+        assert list(reader.results()) == [
+            Result(
+                **pictures,
+                id="a",
+                line=2,
+                state=RowState.PENDING,
+                outputs=(),
+                seed=None,
+                prediction_id=None,
+                attempts=0,
+                cost=0,
+                error=None,
+                extra={},
+            ),
+            Result(
+                **pictures,
+                id="b",
+                line=3,
+                state=RowState.DONE,
+                outputs=("outputs/b.webp",),
+                seed=1,
+                prediction_id="p1",
+                attempts=1,
+                cost=40_000,
+                error="3 of 4 pictures",
+                extra={"x_for": "menu"},
+            ),
+        ]
+        assert reader.extra_columns() == ["x_for"]
+        assert list(reader.collected()) == [("b", 3, replace(placed, prediction_id="", n=0, url=""))]
+
+
+async def test_a_row_costs_what_all_its_attempts_cost_that_were_made(
+    ledger: Ledger, path: Path, take_in: Import, row: Any, accept: Any, prediction: Any
+) -> None:
+    await take_in(row("a"))
+    for outcome in (Outcome.FAILED, Outcome.CANCELED):
+        attempt = await accept("a")
+        await ledger.record_failed(attempt, "x", "E", outcome=outcome, retry_at=1.0)
+    last = await accept("a")
+    await ledger.record_succeeded(last, prediction(last.prediction_id))
+    with open_reader(path) as reader:
+        (result,) = reader.results()
+    assert (result.attempts, result.cost) == (3, 80_000)
+    assert (result.seed, result.prediction_id) == (last.seed, last.prediction_id)
+
+
+async def test_a_row_that_was_paid_at_an_unknown_price_has_an_unknown_cost(
+    ledger: Ledger, path: Path, take_in: Import, row: Any, accept: Any, prediction: Any
+) -> None:
+    await take_in(row("a", price=None))
+    attempt = await accept("a")
+    await ledger.record_succeeded(attempt, prediction(attempt.prediction_id))
+    with open_reader(path) as reader:
+        (result,) = reader.results()
+        assert result.cost is None
+        assert reader.cost(None, "EUR") == Cost(None, 0, 0, None, "EUR")
+
+
+async def test_a_model_that_tells_its_seed_only_in_the_end_is_believed(
+    ledger: Ledger, path: Path, take_in: Import, row: Any, prediction: Any
+) -> None:
+    await take_in(row("a"))
+    (due,) = await ledger.due(1)
+    attempt = await ledger.record_intent(
+        due, seed=None, choose_seed=None, origin="https://x", sent=lambda seed: {}, service_time=None
+    )
+    assert attempt is not None
+    running = await ledger.record_accepted(attempt, prediction("p1", status="starting"))
+    await ledger.record_succeeded(running, prediction("p1", seed=12345))
+    with open_reader(path) as reader:
+        (result,) = reader.results()
+    assert result.seed == 12345
+
+
+async def test_reasons_come_most_frequent_first_and_only_from_rows_of_the_manifest(
+    ledger: Ledger, path: Path, take_in: Import, row: Any
+) -> None:
+    await take_in(*(row(name) for name in "abcdef"))
+    for due in await ledger.due(10):
+        reason = "cannot be read" if due.id in "bcde" else "too large"
+        await ledger.record_unusable(due, reason)
+    await take_in(*(row(name) for name in "abcf"))
+    with open_reader(path) as reader:
+        assert list(reader.reasons().items()) == [("cannot be read", 2), ("too large", 2)]
+    await take_in(*(row(name) for name in "abcd"))
+    with open_reader(path) as reader:
+        assert list(reader.reasons().items()) == [("cannot be read", 3), ("too large", 1)]
+
+
+async def test_a_doubt_is_told_with_its_price_and_reason_even_when_its_row_is_gone(
+    ledger: Ledger, path: Path, take_in: Import, row: Any, intend: Any, clock: Any
+) -> None:
+    await take_in(row("a"), row("b"))
+    begun = clock()
+    await ledger.record_in_doubt(await intend("a"), "no list")
+    clock.time += 1
+    await ledger.record_in_doubt(await intend("b"), "no list")
+    await take_in(row("b"))
+    with open_reader(path) as reader:
+        assert reader.doubts() == (
+            Doubt("a", None, begun, 40_000, "no list"),
+            Doubt("b", 2, begun + 1, 40_000, "no list"),
+        )
+
+
+async def test_a_reader_says_what_the_writer_counts(
+    ledger: Ledger, path: Path, take_in: Import, row: Any, accept: Any
+) -> None:
+    await take_in(row("a"), row("b"), row("c"))
+    await accept("a")
+    await take_in(row("b"))
+    await ledger.remember(manifest="night.csv", max_cost="100000")
+    with open_reader(path) as reader:
+        assert reader.counts() == ledger.counts
+        assert reader.counts(gone=True) == ledger.gone == {RowState.RUNNING: 1, RowState.PENDING: 1}
+        assert reader.cost(ledger.cap, "USD") == ledger.cost
+        assert reader.facts()["manifest"] == "night.csv"
+
+
+def test_a_reader_of_a_file_that_is_damaged_says_where(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3\0" + bytes(4096))
+    with pytest.raises(LedgerError, match=str(path.name)), open_reader(path) as reader:
+        reader.facts()

@@ -1,0 +1,318 @@
+"""A gateway that offers creating and getting, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from aiohttp import ClientSession, web
+from PIL import Image
+
+from batchfill.api.client import Service
+from batchfill.local import Fault, Faults, Manner
+from batchfill.local.model import TINY
+from batchfill.show import status_lines, summary_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.batch import Batch
+    from batchfill.local import Provider
+    from batchfill.values import Result
+
+    Open = Callable[..., Batch]
+    Serve = Callable[..., Awaitable[Provider]]
+    States = Callable[[Batch], dict[str, str]]
+    Gateway = Callable[[Provider, Callable[[str], str]], Awaitable[str]]
+    Origin = Callable[..., Awaitable[str]]
+
+SOON = {"answer_timeout": 1, "recover_wait": 0}
+LOST = Fault("create", "reset_after", times=1)
+
+
+def bare(**more: Any) -> Manner:
+    """A gateway's manners: no call but create and get, a plain 200, somebody else's addresses."""
+    return Manner(
+        **{"offers": frozenset(), "create_status": 200, "foreign_urls": True, "error_objects": True} | more
+    )
+
+
+@pytest.mark.parametrize("not_offered", [404, 405])
+async def test_a_batch_runs_through_a_gateway_that_only_creates_and_gets(
+    service: Serve, batch: Open, not_offered: int
+) -> None:
+    provider = await service(manner=bare(not_offered=not_offered))
+    assert (await batch(provider, 5).run()).exit_code == 0
+    assert provider.billed == 5
+    assert (await batch(provider).run()).submitted_now == 0
+
+
+@pytest.mark.parametrize("name", ["list", "files", "account"])
+async def test_a_call_that_is_not_offered_is_asked_for_once(service: Serve, batch: Open, name: str) -> None:
+    provider = await service(manner=bare(), faults=Faults([Fault("create", "reset_after", times=3)]))
+    await batch(provider, 6, **SOON).run()
+    assert provider.requests[name] <= 1
+
+
+# Rows in doubt
+
+
+async def test_a_lost_answer_without_a_list_is_held_in_doubt_and_the_others_go_on(
+    service: Serve, batch: Open, states: States
+) -> None:
+    provider = await service(manner=bare(), faults=Faults([LOST]))
+    night = batch(provider, 4, head={"price": "0.04"}, **SOON)
+    summary = await night.run()
+    assert (summary.exit_code, summary.counts["in_doubt"], summary.counts["done"]) == (1, 1, 3)
+    assert (summary.cost.spent, summary.cost.reserved) == (120_000, 40_000)
+    assert (await batch(provider, **SOON).run()).submitted_now == 0
+    assert (provider.billed, provider.creates_seen) == (4, 4)
+
+
+async def test_a_row_in_doubt_is_explained_with_its_price_and_what_each_way_out_costs(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service(manner=bare(), faults=Faults([LOST]))
+    night = batch(provider, 1, head={"price": "0.04"}, **SOON)
+    summary = await night.run()
+    for lines in (
+        status_lines(night.status(), command="batchfill run night.yaml"),
+        summary_lines(summary, command="batchfill run night.yaml"),
+    ):
+        text = "\n".join(lines)
+        assert "in doubt: 1 row, sent without an answer: made and paid for, or not" in text
+        assert "r1 (line 2), sent 2" in text
+        assert "$0.04: the answer to its submission was lost, and this provider offers no list" in text
+        assert "batchfill run night.yaml --retry in-doubt" in text
+        assert "costs $0.04 and pays twice for each that was made after all" in text
+
+
+async def test_consent_sends_a_row_in_doubt_again_once_and_keeps_its_first_price_reserved(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service(manner=bare(), faults=Faults([LOST]))
+    await batch(provider, 2, head={"price": "0.04"}, **SOON).run()
+    summary = await batch(provider, retry="in-doubt", **SOON).run()
+    assert (summary.exit_code, provider.billed) == (0, 3)
+    assert (summary.cost.spent, summary.cost.reserved) == (80_000, 40_000)
+
+
+async def test_a_crash_between_post_and_record_is_in_doubt_without_a_list(
+    service: Serve, batch: Open, states: States, crash: Callable[..., type[BaseException]]
+) -> None:
+    provider = await service(manner=bare())
+    night = batch(provider, 2, concurrency=1, **SOON)
+    with pytest.raises(BaseExceptionGroup):
+        crash(Service, "create", after=True)
+        await night.run()
+    assert (await batch(provider, **SOON).run()).exit_code == 1
+    assert Counter(states(night).values()) == {"done": 1, "in_doubt": 1}
+    assert provider.billed == 2
+
+
+# Calls that are missing
+
+
+async def test_a_stuck_prediction_ends_by_the_deadline_that_it_was_given_and_is_tried_again(
+    service: Any, batch: Open, later: Callable[[float], None]
+) -> None:
+    # Without a cancel call only Cancel-After, sent with the create, can end it.
+    stuck, refused = Fault("create", "stuck"), Fault("get", "status", options={"status": 401})
+    provider = await service(manner=bare(failed_only=True), faults=Faults([stuck, refused]))
+    await batch(provider, 1, prediction_timeout=600).run()
+    later(601)
+    provider = await service.again(provider, faults=Faults(clock_skew=601))
+    await provider.until(lambda: provider.predictions()[0].ended)
+    assert (await batch(provider, prediction_timeout=600).run()).exit_code == 0
+    assert [charge.status for charge in provider.bill] == ["canceled", "succeeded"]
+
+
+async def test_canceling_says_what_it_could_not_cancel(service: Serve, batch: Open) -> None:
+    provider = await service(manner=bare(), latency=0.3)
+    night = batch(provider, 1)
+    provider.faults.add(Fault("get", "status", times=1, options={"status": 401}))
+    await night.run()
+    heard: list[str] = []
+
+    class Watcher:
+        def notice(self, notice: Any) -> None:
+            heard.append(notice.text)
+
+        def progress(self, progress: object) -> None:
+            pass
+
+    summary = await batch(provider).cancel(watch=Watcher())
+    assert summary.counts["done"] == 1
+    assert any("r1: cannot be canceled" in text for text in heard)
+
+
+@pytest.mark.parametrize("failed_only", [True, False])
+async def test_errors_as_objects_and_renamed_states_are_understood(
+    service: Serve, batch: Open, failed_only: bool, result: Callable[..., Result]
+) -> None:
+    error = "Prediction interrupted; please retry (code: PA)"
+    fault = Fault("create", "fail", times=1, options={"error": error})
+    provider = await service(manner=bare(failed_only=failed_only), faults=Faults([fault]))
+    night = batch(provider, 1)
+    assert (await night.run()).exit_code == 0
+    assert (provider.billed, result(night).attempts) == (2, 2)
+
+
+async def test_large_pictures_go_inline_and_small_enough(service: Serve, batch: Open, desk: Any) -> None:
+    provider = await service(manner=bare())
+    rows = [{**row, **large(desk, "big.png", grain=16)} for row in desk.rows(2)]
+    assert (await batch(provider, rows).run()).exit_code == 0
+    assert [set(record.contents) for record in provider.predictions()] == [{"image", "mask"}] * 2
+
+
+async def test_a_picture_that_is_too_large_to_send_as_it_is_fails_its_row_only(
+    service: Serve, batch: Open, desk: Any, result: Callable[..., Result]
+) -> None:
+    provider = await service(manner=bare())
+    rows = desk.rows(2)
+    rows[0] |= large(desk, "big.png", grain=256)
+    night = batch(provider, rows, head={"send": "original"})
+    summary = await night.run()
+    assert (summary.counts["failed"], summary.counts["done"], provider.billed) == (1, 1, 1)
+    assert "this provider takes no files" in (result(night).error or "")
+
+
+async def test_large_pictures_are_uploaded_once_where_files_are_taken(
+    service: Serve, batch: Open, desk: Any
+) -> None:
+    provider = await service()
+    rows = [{**row, **large(desk, "big.png", grain=256)} for row in desk.rows(4)]
+    assert (await batch(provider, rows).run()).exit_code == 0
+    assert provider.requests["files"] == 1
+    assert len({record.input["image"] for record in provider.predictions()}) == 1
+
+
+# The token
+
+
+def elsewhere_for(elsewhere: Any, provider: Provider) -> Callable[[str], str]:
+    """Make every address of an answer name the other origin, but those of outputs."""
+    return lambda text: text.replace(f"{provider.base}/", f"{elsewhere.base}/v1/")
+
+
+async def test_addresses_that_name_another_host_are_never_followed(
+    service: Serve, batch: Open, gateway: Gateway, elsewhere: Any
+) -> None:
+    lost = Fault("create", "status", times=1, options={"status": 500, "late": True})
+    provider = await service(faults=Faults([lost, Fault("list", "empty")]))
+    base = await gateway(provider, elsewhere_for(elsewhere, provider))
+    assert (await batch(base, 130, **SOON).run()).counts["in_doubt"] == 1
+    provider.faults.clear()
+    provider.requests.clear()
+    # It stands on the second page, whose address names the other host; so do those of every prediction.
+    assert (await batch(base, **SOON).run()).exit_code == 0
+    assert (provider.requests["list"], elsewhere.asked) == (2, [])
+
+
+async def test_a_cancel_goes_to_the_base_whatever_address_the_prediction_names(
+    service: Serve, batch: Open, gateway: Gateway, elsewhere: Any
+) -> None:
+    provider = await service(faults=Faults([Fault("create", "stuck")]))
+    base = await gateway(provider, elsewhere_for(elsewhere, provider))
+    provider.faults.add(Fault("get", "status", times=1, options={"status": 401}))
+    await batch(base, 1).run()
+    await batch(base).cancel()
+    assert [charge.status for charge in provider.bill] == ["canceled"]
+    assert elsewhere.asked == []
+
+
+async def test_the_token_goes_to_no_output_host(
+    service: Serve, batch: Open, gateway: Gateway, elsewhere: Any
+) -> None:
+    provider = await service()
+    base = await gateway(provider, lambda text: text.replace(provider.outputs_base, elsewhere.base))
+    provider.faults.add(Fault("get", "status", first=4, options={"status": 401}))
+    await batch(base, 1).run()
+    assert elsewhere.asked
+    assert elsewhere.tokens == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_output_host_that_wants_a_token_gets_none(
+    service: Serve, batch: Open, gateway: Gateway, origin: Origin, status: int
+) -> None:
+    tokens: list[str] = []
+
+    async def gate(request: web.Request) -> web.Response:
+        tokens.extend(request.headers.getall("Authorization", []))
+        first = not passed
+        passed.append(True)
+        return web.Response(status=status) if first else web.Response(body=TINY)
+
+    passed: list[bool] = []
+    host = await origin(gate)
+    provider = await service()
+    base = await gateway(provider, lambda text: text.replace(provider.outputs_base, host))
+    assert (await batch(base, 1).run()).exit_code == 0
+    assert (len(passed), tokens) == (2, [])
+
+
+async def test_an_output_at_the_base_itself_is_fetched_with_the_token_when_it_has_to_be(
+    service: Serve, batch: Open, origin: Origin
+) -> None:
+    provider = await service()
+    asked: list[str | None] = []
+
+    async def hand_on(request: web.Request) -> web.Response:
+        if request.path.startswith("/outputs/"):
+            asked.append(request.headers.get("Authorization"))
+            return web.Response(body=TINY) if asked[-1] else web.Response(status=401)
+        return await passed_on(request, provider, here[0])
+
+    here = [""]
+    here[0] = await origin(hand_on)
+    assert (await batch(f"{here[0]}/v1", 1).run()).exit_code == 0
+    assert asked == [None, "Bearer r8_for_tests_only"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_an_output_that_redirects_is_followed_without_a_token(
+    service: Serve, batch: Open, gateway: Gateway, origin: Origin, elsewhere: Any, status: int
+) -> None:
+    provider = await service()
+
+    async def send_on(request: web.Request) -> web.Response:
+        tokens.extend(request.headers.getall("Authorization", []))
+        return web.Response(status=status, headers={"Location": provider.outputs_base + request.path})
+
+    tokens: list[str] = []
+    host = await origin(send_on)
+    base = await gateway(provider, lambda text: text.replace(provider.outputs_base, host))
+    assert (await batch(base, 1).run()).exit_code == 0
+    assert tokens == []
+
+
+@pytest.mark.parametrize("call", ["account", "list", "get", "cancel", "create"])
+async def test_no_call_follows_a_redirect(service: Serve, batch: Open, elsewhere: Any, call: str) -> None:
+    to = {"Location": f"{elsewhere.base}/v1/predictions"}
+    moved = Fault(call, "status", times=2, options={"status": 307, "body": "moved", "headers": to})
+    provider = await service(faults=Faults([moved, *([LOST] if call == "list" else [])]))
+    await batch(provider, 2, **SOON).run()
+    assert elsewhere.asked == []
+
+
+async def passed_on(request: web.Request, provider: Provider, here: str) -> web.Response:
+    kept = {n: v for n, v in request.headers.items() if n in ("Authorization", "Content-Type")}
+    url = provider.base.removesuffix("/v1") + request.path_qs
+    async with (
+        ClientSession() as onward,
+        onward.request(request.method, url, data=await request.read(), headers=kept) as answer,
+    ):
+        text = (await answer.text()).replace(provider.outputs_base, here)
+        return web.Response(status=answer.status, text=text, content_type=answer.content_type)
+
+
+def large(desk: Any, name: str, grain: int) -> dict[str, str]:
+    """Save a picture of a megapixel with so much grain, and its mask; return the cells that name them."""
+    desk.picture(name, size=(1024, 1024))
+    pixels = np.random.default_rng(1).integers(0, grain, (1024, 1024, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(desk.folder / "images" / name)
+    return {"image": f"images/{name}", "mask": f"masks/{name}"}
