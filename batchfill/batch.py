@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,6 +13,7 @@ import anyio
 
 from batchfill.errors import LedgerError, UsageError, alone
 from batchfill.ledger.reader import open_reader
+from batchfill.ledger.storage import is_there
 from batchfill.readers import FLUX_FILL_DEV
 from batchfill.run import inbox, lock, results
 from batchfill.settings import LOCAL, REPLICATE, Settings, folder_of, resolve
@@ -70,10 +71,10 @@ class Batch:
 
         manifest, settings = self._resolved()
         notes: list[str] = []
-        if online:
-            settings = _with_token(settings)
-            async with self._provider(settings) as (base, settings):
-                notes += await checking.ask_provider(base, settings)
+        if online and settings.local:
+            notes.append("the embedded provider is at hand, and needs no token")
+        elif online:
+            notes += await checking.ask_provider(settings.base, _with_token(settings))
         if outputs:
             with open_reader(self.folder / LEDGER) as reader:
                 notes += checking.compare_outputs(self.folder, reader.collected())
@@ -100,19 +101,20 @@ class Batch:
         _refuse_cap_without_price(settings, _model(settings))
         async with self._session(settings, watch, obey_signals=obey_signals) as session:
             await session.run(manifest, confirm)
-        return self._summary(session)
+            return self._summary(session)
 
     async def cancel(self, *, watch: Watcher | None = None, obey_signals: bool = False) -> Summary:
         """Recover lost answers, cancel what runs at the service, collect what succeeded all the same.
 
         Raises UsageError while another process runs the batch; `request` reaches that one.
         """
-        _, settings = self._resolved()
-        if not (self.folder / LEDGER).exists():
+        if not is_there(self.folder / LEDGER):
             raise LedgerError(f"{self.folder}: no ledger here yet, so nothing of this batch runs")
+        # Without the manifest, which may be gone: what runs is in the ledger.
+        settings = self._settled(head={}, defaults={}, column={})
         async with self._session(settings, watch, obey_signals=obey_signals) as session:
             await session.cancel()
-        return self._summary(session)
+            return self._summary(session)
 
     def stop(self) -> bool:
         """Ask a running batch to stop as the first Ctrl-C does; False when none runs."""
@@ -149,8 +151,7 @@ class Batch:
         """Return where the batch stands, running or not. Raises LedgerError without a ledger."""
         with open_reader(self.folder / LEDGER) as reader:
             facts = reader.facts()
-            cap = facts.get("max_cost")
-            cost = reader.cost(None if cap is None else int(cap), CURRENCY)
+            cost = reader.cost(CURRENCY)
             return Status(
                 manifest=facts.get("manifest", self.manifest.name),
                 model=facts.get("model", ""),
@@ -183,9 +184,11 @@ class Batch:
     def _keep_results(self) -> None:
         """Write `results.csv` beside the outputs, whole or not at all."""
         unfinished = self.folder / f"{RESULTS}.tmp"
-        with unfinished.open("w", encoding="utf-8", newline="") as stream:
-            self.write_results(stream, bom=True)
-        unfinished.replace(self.folder / RESULTS)
+        # On a full disk the one of the last run stays; `batchfill results` prints what the ledger knows.
+        with suppress(OSError):
+            with unfinished.open("w", encoding="utf-8", newline="") as stream:
+                self.write_results(stream, bom=True)
+            unfinished.replace(self.folder / RESULTS)
 
     def _request(self, request: inbox.Request) -> bool:
         if not self.is_running():
@@ -197,20 +200,16 @@ class Batch:
         from batchfill.manifest import open_manifest
 
         manifest = open_manifest(self.manifest, encoding=self.flags.get("encoding"))
-        settings = resolve(
-            self.manifest,
-            self.flags,
-            head=manifest.settings,
-            defaults=manifest.defaults,
-            column=manifest.column,
-            facts=self._facts(),
-            environ=self.environ,
-        )
+        settings = self._settled(head=manifest.settings, defaults=manifest.defaults, column=manifest.column)
         return manifest, settings
+
+    def _settled(self, **manifest: Mapping[str, Any]) -> Settings:
+        """Return the settings: flags over what the *manifest* says, that over what the ledger remembers."""
+        return resolve(self.manifest, self.flags, facts=self._facts(), environ=self.environ, **manifest)
 
     def _facts(self) -> dict[str, str]:
         ledger = self.folder / LEDGER
-        if not ledger.exists():
+        if not is_there(ledger):
             return {}
         with open_reader(ledger) as reader:
             return reader.facts()
@@ -223,7 +222,9 @@ class Batch:
         from batchfill.run.signals import obey
 
         settings = _with_token(settings)
-        with alone():
+        _make_folder(settings.folder)
+        # Before the embedded provider starts: it keeps its memory in the same folder.
+        with alone(), lock.held(settings.folder):
             async with self._provider(settings) as (base, settings), anyio.create_task_group() as tasks:
                 session = Session(settings=settings, model=_model(settings), base=base, watcher=watch)
                 if obey_signals:
@@ -242,7 +243,6 @@ class Batch:
 
         # A token of its own: the user's has no business at a rehearsal.
         token = secrets.token_hex(16)
-        settings.folder.mkdir(parents=True, exist_ok=True)
         provider = Provider(settings.folder / PROVIDER, token=token, latency=settings.latency or 0.0)
         await provider.start()
         try:
@@ -272,6 +272,15 @@ class Batch:
             requests=session.requests,
             skipped=session.skipped,
         )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made: {error.strerror}; give a folder that can be written with --out"
+        ) from error
 
 
 def init_manifest(path: Path) -> None:

@@ -71,6 +71,10 @@ class BudgetReached(BatchStopped):
     """The next attempt would pass --max-cost."""
 
 
+class FolderFailed(BatchStopped):
+    """The batch folder could not be written (disk full, read-only): what is open stays for the next start."""
+
+
 class LedgerFailed(BatchStopped):
     """The ledger could not be written (disk full, read-only): nothing more is submitted."""
 
@@ -90,6 +94,10 @@ class TryAgain(BatchfillError):
 
 class Throttled(TryAgain):
     """429: everybody waits. Costs no attempt."""
+
+
+class NoAnswer(TryAgain):
+    """Nobody answered a question that can be asked again: the network, or the whole service, is down."""
 
 
 class NotSent(TryAgain):

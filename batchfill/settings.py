@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from batchfill.values import RowState
 
 REPLICATE = "https://api.replicate.com/v1"
+NO_CAP, BY_FLAG = "none", "flag"
 LOCAL = "local"
 """What stands for the base when the embedded provider serves the run: its port changes, it does not."""
 
@@ -47,6 +49,8 @@ class Settings:
     limit: int | None = None
     skip_bad: bool = False
     max_cost: int | None = None
+    cap_by_flag: bool = False
+    """Whether *max_cost* was once given as a flag, which the manifest's own cannot change."""
     until: time | None = None
     prediction_timeout: float = 1800.0
     recover_wait: float = 300.0
@@ -161,9 +165,7 @@ def resolve(
     given = {name: _read_flag(name, value) for name, value in flags.items() if value is not None}
     base, base_named = _choose_base(given, facts, environ)
     known: dict[str, Any] = {"model": facts["model"]} if "model" in facts else {}
-    if "max_cost" in facts:
-        known["max_cost"] = int(facts["max_cost"])
-    chosen = {**known, **head, **given}
+    chosen = {**known, **_cap(facts, head), **given}
     for name in ("local", "base_url", "out", "set"):
         chosen.pop(name, None)
     return Settings(
@@ -172,6 +174,7 @@ def resolve(
             "manifest": manifest,
             "folder": folder_of(manifest, flags),
             "base": base,
+            "cap_by_flag": "max_cost" in given or facts.get("max_cost_by") == BY_FLAG,
             "token": None if base == LOCAL else find_token(environ, base, base_named=base_named),
             "defaults": {**defaults, **given.get("set", {})},
             "column": {**column, **given.get("column", {})},
@@ -179,8 +182,20 @@ def resolve(
     )
 
 
+def _cap(facts: Mapping[str, str], head: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *head* under the --max-cost that the ledger remembers, which the manifest does not lift."""
+    if "max_cost" not in facts:
+        return dict(head)
+    cap = None if facts["max_cost"] == NO_CAP else int(facts["max_cost"])
+    return {**head, "max_cost": cap} if facts.get("max_cost_by") == BY_FLAG else {"max_cost": cap, **head}
+
+
 def folder_of(manifest: Path, flags: Mapping[str, Any]) -> Path:
     """Return the batch folder: what --out names, else `night.batch` beside `night.csv`."""
+    try:
+        os.fsencode(manifest.absolute()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{manifest!r}: the folder's name is not UTF-8: rename it") from None
     if flags.get("out"):
         return Path(flags["out"])
     return manifest.with_name(manifest.stem + (".local.batch" if flags.get("local") else ".batch"))

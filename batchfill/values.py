@@ -164,6 +164,8 @@ class Output:
     n: int
     """1-based."""
     url: str
+    planned: str | None = None
+    """Where a file that was fetched whole is about to be put; as *file*."""
     file: str | None = None
     """Relative to the batch folder, with forward slashes; None until it is in place."""
     size: int | None = None
@@ -225,8 +227,6 @@ class Due:
     price: int | None
     tries: int
     """Attempts that counted so far, since the last consent."""
-    new_seed: bool = False
-    """The last attempt's seed was the trouble."""
 
 
 @dataclass(frozen=True, slots=True)

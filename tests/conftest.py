@@ -20,10 +20,11 @@ from PIL import Image, ImageDraw
 from batchfill.batch import Batch
 from batchfill.local import Provider
 from batchfill.run.clock import SystemClock
-from batchfill.values import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    from batchfill.values import Plan, Result
 
 TOKEN = "r8_for_tests_only"
 
@@ -34,7 +35,7 @@ SHORTENED = {
     "care.FIRST_PAUSE": 0.05,
     "collect.FIRST_WAIT": 0.02,
     "retry.FIRST_WAIT": 0.02,
-    "submit.UPLOAD_RETRY": 0.02,
+    "submit.UPLOAD_WAIT": 0.02,
     "night.REFRESH": 0.02,
     "night.ASK_INBOX": 0.02,
 }
@@ -170,6 +171,26 @@ def result() -> Callable[..., Result]:
     return lambda batch, id_="r1": next(found for found in batch.results() if found.id == id_)
 
 
+class Plans(list["Plan"]):
+    """The plans that were shown before the first payment, in order."""
+
+    def accept(self, plan: Plan) -> bool:
+        """Let the run go on."""
+        self.append(plan)
+        return True
+
+    def decline(self, plan: Plan) -> bool:
+        """Let nothing be started."""
+        self.append(plan)
+        return False
+
+
+@pytest.fixture
+def plans() -> Plans:
+    """`run(confirm=plans.accept)`; see Plans."""
+    return Plans()
+
+
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Put batchfill's clock so many seconds ahead, as if they had passed."""
@@ -261,7 +282,7 @@ class Crash(BaseException):
 
 
 @pytest.fixture
-def crash(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., type[Crash]]]:
+def crash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., type[Crash]]:
     """`crash(Service, "create", at=2)` kills the program at the second call, `after=True`: at its return."""
 
     def arrange(owner: type, method: str, *, at: int = 1, after: bool = False) -> type[Crash]:
@@ -280,7 +301,7 @@ def crash(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., type[Crash]
         monkeypatch.setattr(owner, method, dying)
         return Crash
 
-    yield arrange
+    return arrange
 
 
 class Ran(NamedTuple):
@@ -316,6 +337,17 @@ class Running:
         """Return the next line of its standard output."""
         assert self._process.stdout is not None
         return (await self._process.stdout.readline()).decode()
+
+    async def meanwhile(self, event: Awaitable[Any]) -> None:
+        """Return when *event* has happened, which it must do before the process ends."""
+        happened, ended = asyncio.ensure_future(event), asyncio.ensure_future(self._process.wait())
+        await asyncio.wait({happened, ended}, return_when=asyncio.FIRST_COMPLETED)
+        # What it did last may still be on its way.
+        await asyncio.wait({happened}, timeout=2)
+        in_time = happened.done()
+        for waiting in (happened, ended):
+            waiting.cancel()
+        assert in_time, f"it ended too early: {await self.ended()}"
 
     def signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
@@ -384,27 +416,44 @@ async def terminal() -> AsyncIterator[Terminal]:
     opened.close()
 
 
+HURRIED = f"""
+from importlib import import_module
+for name, seconds in {SHORTENED!r}.items():
+    module, _, constant = name.partition(".")
+    setattr(import_module("batchfill.run." + module), constant, seconds)
+from batchfill.cli import main
+main()
+"""
+"""What runs the command line with those waits cut short."""
+
+
 class Program:
     """The command line, in processes of its own that begin in the user's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.hurry = True
+        """Whether `run` and `cancel` cut the waits short that only a service far away needs."""
         self._started: list[Running] = []
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         root = str(Path(__file__).parents[1])
         usual = {"PYTHONPATH": root, "PYTHONUTF8": "1", "TERM": "xterm", "BATCHFILL_TOKEN": TOKEN}
         self.environ = kept | usual
 
-    def argv(self, *arguments: object) -> list[str]:
-        """Return what to execute."""
-        return [sys.executable, "-m", "batchfill", *map(str, arguments)]
-
     async def start(self, *arguments: object, **options: Any) -> Running:
         """Start a command; *options* are those of asyncio.create_subprocess_exec."""
+        program = ["-c", HURRIED] if self.hurry and arguments[0] in ("run", "cancel") else ["-m", "batchfill"]
+        return await self._start(*program, *map(str, arguments), **options)
+
+    async def python(self, *arguments: str) -> Ran:
+        """Run Python with other arguments than `-m batchfill` to its end."""
+        return await (await self._start(*arguments)).ended()
+
+    async def _start(self, *arguments: str, **options: Any) -> Running:
         pipe = asyncio.subprocess.PIPE
         usual: dict[str, Any] = {"stdin": asyncio.subprocess.DEVNULL, "stdout": pipe, "stderr": pipe}
         usual |= {"cwd": self.folder, "env": self.environ}
-        process = await asyncio.create_subprocess_exec(*self.argv(*arguments), **(usual | options))
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, **(usual | options))
         self._started.append(Running(process))
         return self._started[-1]
 

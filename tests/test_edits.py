@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.local import Fault, Faults
 from batchfill.show import plan_lines
+from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
     from batchfill.local import Provider
-    from batchfill.values import Plan, Result
+    from batchfill.values import Result
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[Provider]]
@@ -52,7 +53,7 @@ async def test_only_an_added_row_runs(service: Serve, batch: Open, desk: Any) ->
     provider = await service()
     await batch(provider, 3).run()
     summary = await batch(provider, 5).run()
-    assert (summary.exit_code, summary.submitted_now, summary.counts["done"]) == (0, 2, 5)
+    assert (summary.exit_code, summary.submitted_now, summary.counts[RowState.DONE]) == (0, 2, 5)
     assert sorted(prompts(provider)) == [f"picture {n}" for n in range(1, 6)]
 
 
@@ -72,7 +73,7 @@ async def test_rows_in_another_order_run_nothing_and_results_follow_the_new_orde
 
 
 async def test_a_changed_prompt_runs_again_and_the_old_picture_moves_aside(
-    service: Serve, batch: Open, desk: Any, result: Callable[..., Result]
+    service: Serve, batch: Open, desk: Any, result: Callable[..., Result], plans: Any
 ) -> None:
     provider = await service(tiny=False)
     rows = desk.rows(2, megapixels="0.25")
@@ -81,21 +82,21 @@ async def test_a_changed_prompt_runs_again_and_the_old_picture_moves_aside(
     old = (night.folder / "outputs/r1.webp").read_bytes()
     paid = result(night).prediction_id
     rows[0]["prompt"] = "something else"
-    plans: list[Plan] = []
-    summary = await batch(provider, rows).run(confirm=lambda plan: plans.append(plan) is None)
+    summary = await batch(provider, rows).run(confirm=plans.accept)
     assert (summary.exit_code, summary.submitted_now, plans[0].changed) == (0, 1, 1)
     assert files(night) == [f"outputs/earlier/{paid}-1.webp", "outputs/r1.webp", "outputs/r2.webp"]
     assert (night.folder / f"outputs/earlier/{paid}-1.webp").read_bytes() == old
     assert stands(night)
 
 
-async def test_the_plan_says_what_changed_rows_cost(service: Serve, batch: Open, desk: Any) -> None:
+async def test_the_plan_says_what_changed_rows_cost(
+    service: Serve, batch: Open, desk: Any, plans: Any
+) -> None:
     provider = await service()
     rows = desk.rows(3)
     await batch(provider, rows, head={"price": "0.04"}).run()
     rows[0]["prompt"] = rows[1]["prompt"] = "something else"
-    plans: list[Plan] = []
-    await batch(provider, rows, head={"price": "0.04"}).run(confirm=lambda plan: plans.append(plan) is None)
+    await batch(provider, rows, head={"price": "0.04"}).run(confirm=plans.accept)
     assert (plans[0].to_go, plans[0].changed, plans[0].price_changed) == (2, 2, 80_000)
     assert any("$0.08" in line for line in plan_lines(plans[0]))
 
@@ -143,7 +144,7 @@ async def test_a_row_that_is_removed_before_its_turn_is_never_submitted(
     first, second, third = desk.rows(3)
     await batch(provider, [first, second, third], limit=1).run()
     summary = await batch(provider, [first, third]).run()
-    assert (summary.exit_code, summary.counts["done"], summary.gone) == (0, 2, {"pending": 1})
+    assert (summary.exit_code, summary.counts[RowState.DONE], summary.gone) == (0, 2, {"pending": 1})
     assert prompts(provider) == ["picture 1", "picture 3"]
 
 
@@ -168,7 +169,7 @@ async def test_a_row_that_comes_back_is_not_paid_for_again(service: Serve, batch
     await night.run()
     await batch(provider, rows[:1]).run()
     summary = await batch(provider, rows).run()
-    assert (summary.exit_code, summary.submitted_now, summary.counts["done"]) == (0, 0, 2)
+    assert (summary.exit_code, summary.submitted_now, summary.counts[RowState.DONE]) == (0, 0, 2)
     assert stands(night)
 
 
@@ -263,4 +264,4 @@ async def test_an_equal_row_that_is_added_is_paid_for_once(service: Serve, batch
     rows = desk.rows(1)
     await batch(provider, rows).run()
     summary = await batch(provider, [*rows, {**rows[0], "id": "again"}]).run()
-    assert (summary.submitted_now, summary.counts["done"]) == (1, 2)
+    assert (summary.submitted_now, summary.counts[RowState.DONE]) == (1, 2)

@@ -11,6 +11,7 @@ import pytest
 from batchfill.errors import ServiceRefused
 from batchfill.local import Fault, Faults
 from batchfill.run.gate import CREATES_AT_ONCE
+from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,7 +45,7 @@ async def test_a_refusal_midway_leaves_rows_pending_and_collects_what_runs(
     night = batch(provider, 10)
     summary = await night.run()
     assert summary.exit_code == 4
-    assert (summary.counts["done"], summary.counts["pending"]) == (3, 7)
+    assert (summary.counts[RowState.DONE], summary.counts[RowState.PENDING]) == (3, 7)
     assert summary.stopped_because is not None
     assert advice in summary.stopped_because
     assert provider.billed == 3
@@ -85,13 +86,13 @@ async def test_reads_that_are_refused_for_another_reason_go_on(
 ) -> None:
     provider = await service(faults=Faults([answered("get", status, times=3)]))
     summary = await batch(provider, 2).run()
-    assert (summary.exit_code, summary.counts["done"]) == (4, 2)
+    assert (summary.exit_code, summary.counts[RowState.DONE]) == (4, 2)
 
 
 async def test_a_model_that_the_service_does_not_have_ends_the_run(service: Serve, batch: Open) -> None:
     provider = await service()
     summary = await batch(provider, 3, model="nobody/paints-this").run()
-    assert (summary.exit_code, summary.counts["pending"], provider.billed) == (4, 3, 0)
+    assert (summary.exit_code, summary.counts[RowState.PENDING], provider.billed) == (4, 3, 0)
     assert "is the model's name right, and the base URL?" in (summary.stopped_because or "")
 
 
@@ -99,7 +100,7 @@ async def test_a_create_that_redirects_ends_the_run(service: Serve, batch: Open,
     to = {"Location": f"{elsewhere.base}/v1/predictions"}
     provider = await service(faults=Faults([answered("create", 307, body="moved", headers=to)]))
     summary = await batch(provider, 2).run()
-    assert (summary.exit_code, summary.counts["pending"], elsewhere.asked) == (4, 2, [])
+    assert (summary.exit_code, summary.counts[RowState.PENDING], elsewhere.asked) == (4, 2, [])
 
 
 async def test_a_token_revoked_between_two_runs_is_told_before_anything_is_submitted(

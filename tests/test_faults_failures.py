@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.local import Fault, Faults
+from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,21 +50,19 @@ def fated(kind: str, *, times: int | None = None, **options: Any) -> Fault:
     return Fault("create", kind, times=times, options=options)
 
 
-async def test_documented_errors_are_tried_again_when_they_are_worth_it(
-    service: Serve, batch: Open, desk: Any
-) -> None:
+async def test_documented_errors_are_tried_again_when_they_are_worth_it(service: Serve, batch: Open) -> None:
     errors = (*AGAIN, *ONCE, *NEVER)
-    # Rows that were never tried go first, so the n-th create is the n-th row's first.
+    # Rows that were never tried go first, so each of the first creates is some row's first.
     rules = [
         Fault("create", "fail", at=frozenset({n}), options={"error": error})
         for n, error in enumerate(errors, 1)
     ]
     provider = await service(faults=Faults(rules))
-    night = batch(provider, len(errors), concurrency=1)
+    remote = {"image": "https://pictures.test/1.png", "mask": "https://pictures.test/m.png"}
+    night = batch(provider, [{**remote, "prompt": f"picture {n}"} for n in range(len(errors))], concurrency=1)
     await night.run()
-    found = {
-        error: (row.state.value, row.attempts) for error, row in zip(errors, night.results(), strict=True)
-    }
+    told = {made.input["prompt"]: made.fate_option for made in reversed(provider.predictions())}
+    found = {told[row.prompt]: (row.state.value, row.attempts) for row in night.results()}
     assert found == {
         **dict.fromkeys((*AGAIN, *ONCE), ("done", 2)),
         **dict.fromkeys(NEVER, ("failed", 1)),
@@ -240,9 +239,9 @@ async def test_a_prediction_that_ends_well_in_spite_of_its_cancel_is_collected(
 async def test_ten_rows_that_fail_alike_stop_submitting(service: Serve, batch: Open) -> None:
     provider = await service(faults=Faults([fated("fail", error=NEVER[0])]))
     summary = await batch(provider, 25, concurrency=2).run()
-    assert (summary.exit_code, provider.billed) == (3, summary.counts["failed"])
-    assert 10 <= summary.counts["failed"] <= 12
-    assert summary.counts["pending"] == 25 - summary.counts["failed"]
+    assert (summary.exit_code, provider.billed) == (3, summary.counts[RowState.FAILED])
+    assert 10 <= summary.counts[RowState.FAILED] <= 12
+    assert summary.counts[RowState.PENDING] == 25 - summary.counts[RowState.FAILED]
     assert summary.stopped_because == f"ten rows in a row failed alike: {NEVER[0]}"
 
 
@@ -250,7 +249,7 @@ async def test_ten_rows_that_are_rejected_alike_stop_submitting(service: Serve, 
     provider = await service(faults=Faults([Fault("create", "status", options={"status": 422})]))
     summary = await batch(provider, 25, concurrency=2).run()
     assert (summary.exit_code, provider.billed) == (3, 0)
-    assert 10 <= summary.counts["failed"] <= 17
+    assert 10 <= summary.counts[RowState.FAILED] <= 17
     assert "ten rows in a row failed alike" in (summary.stopped_because or "")
 
 
@@ -259,7 +258,7 @@ async def test_a_success_in_between_lets_the_batch_go_on(service: Serve, batch: 
     fault = Fault("create", "fail", at=bad, options={"error": NEVER[0]})
     provider = await service(faults=Faults([fault]))
     summary = await batch(provider, 20, concurrency=1).run()
-    assert (summary.counts["failed"], summary.counts["done"]) == (16, 4)
+    assert (summary.counts[RowState.FAILED], summary.counts[RowState.DONE]) == (16, 4)
     assert summary.exit_code == 1
 
 
@@ -268,7 +267,7 @@ async def test_one_rejected_row_fails_alone_with_the_services_own_words(
 ) -> None:
     provider = await service(faults=Faults([Fault("create", "status", times=1, options={"status": 422})]))
     summary = await batch(provider, 3, head={"price": "0.04"}).run()
-    assert (summary.exit_code, summary.counts["failed"], summary.counts["done"]) == (1, 1, 2)
+    assert (summary.exit_code, summary.counts[RowState.FAILED], summary.counts[RowState.DONE]) == (1, 1, 2)
     assert "the input is invalid" in next(iter(summary.reasons))
     assert summary.cost.spent == 80_000
 

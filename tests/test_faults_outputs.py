@@ -10,6 +10,7 @@ from aiohttp import web
 
 from batchfill.local import Fault, Faults, Manner
 from batchfill.local.model import TINY
+from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -110,7 +111,7 @@ async def test_an_output_that_is_gone_is_expired_once_the_service_confirms_it(
     provider = await service(faults=Faults([Fault("output", "expired", times=1)]))
     night = batch(provider, 2, head={"price": "0.04"}, concurrency=1)
     summary = await night.run()
-    assert (summary.exit_code, summary.counts["expired"], summary.counts["done"]) == (1, 1, 1)
+    assert (summary.exit_code, summary.counts[RowState.EXPIRED], summary.counts[RowState.DONE]) == (1, 1, 1)
     lost = next(found for found in night.results() if found.state == "expired")
     assert "paid for, but the service removed it before it was fetched" in (lost.error or "")
     assert (lost.cost, summary.cost.spent) == (40_000, 80_000)
@@ -171,7 +172,7 @@ async def test_bytes_that_never_decode_fail_their_row_after_the_hour(
     await provider.until(lambda: provider.requests["output"] >= 3)
     later(HOUR + 1)
     summary = await run
-    assert (summary.exit_code, summary.counts["failed"]) == (1, 1)
+    assert (summary.exit_code, summary.counts[RowState.FAILED]) == (1, 1)
     assert "no whole picture" in (result(night).error or "")
     assert kept(night, "outputs") == []
     assert len(kept(night, "suspect")) == 1
@@ -215,7 +216,7 @@ async def test_an_address_that_is_not_fetched_from_fails_its_row_loudly(
 
     night = batch(await gateway(provider, change), 1)
     summary = await night.run()
-    assert (summary.exit_code, summary.counts["failed"], provider.billed) == (1, 1, 1)
+    assert (summary.exit_code, summary.counts[RowState.FAILED], provider.billed) == (1, 1, 1)
     error = result(night).error or ""
     assert "It was paid for, and the service removes it about" in error
     assert "fetch it yourself" in error

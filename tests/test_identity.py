@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.local import Provider
-    from batchfill.values import Plan
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[Provider]]
@@ -30,16 +29,15 @@ BARE = Manner(offers=frozenset({"list"}))
 
 
 async def test_a_manifest_with_a_new_name_is_told_of_the_folder_that_it_left(
-    service: Serve, batch: Open, desk: Any
+    service: Serve, batch: Open, desk: Any, plans: Any
 ) -> None:
     provider = await service()
     night = batch(provider, 2)
     await night.run()
     (desk.folder / "night.csv").unlink()
-    plans: list[Plan] = []
     for _ in ("told", "told again"):
         with pytest.raises(UsageError, match="nothing was paid"):
-            await batch(provider, 2, name="evening.csv").run(confirm=lambda plan: bool(plans.append(plan)))
+            await batch(provider, 2, name="evening.csv").run(confirm=plans.decline)
     for plan in plans:
         assert any(f"go on with --out {night.folder}" in warning for warning in plan.warnings)
     summary = await batch(provider, out=night.folder).run()
@@ -47,14 +45,13 @@ async def test_a_manifest_with_a_new_name_is_told_of_the_folder_that_it_left(
 
 
 async def test_a_manifest_that_was_begun_is_not_told_of_folders_that_others_left(
-    service: Serve, batch: Open, desk: Any
+    service: Serve, batch: Open, desk: Any, plans: Any
 ) -> None:
     provider = await service()
     await batch(provider, 1).run()
     await batch(provider, 1, name="evening.csv").run()
     (desk.folder / "night.csv").unlink()
-    plans: list[Plan] = []
-    await batch(provider).run(confirm=lambda plan: plans.append(plan) is None)
+    await batch(provider).run(confirm=plans.accept)
     assert plans[0].warnings == ()
 
 
@@ -155,7 +152,7 @@ async def test_another_account_is_refused_naming_both(service: Any, batch: Open)
     provider = await service(account="mine")
     await batch(provider, 2, limit=1).run()
     provider = await service.again(provider, account="yours")
-    with pytest.raises(UsageError, match="begun with the account .*mine, and this token belongs to .*yours"):
+    with pytest.raises(UsageError, match=r"begun with the account .*mine, and this token belongs to .*yours"):
         await batch(provider).run()
     assert provider.billed == 1
 

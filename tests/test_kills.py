@@ -15,6 +15,7 @@ from PIL import Image
 
 from batchfill.batch import Batch
 from batchfill.local import Fault, Faults, Manner, read_bill
+from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,7 +59,7 @@ async def kill(running: Any, after: float) -> None:
 async def kill_while_paying(running: Any, provider: Provider) -> None:
     """Kill a run as soon as the provider has made one more prediction."""
     before = provider.billed
-    await provider.until(lambda: provider.billed > before)
+    await running.meanwhile(provider.until(lambda: provider.billed > before))
     running.signal(signal.SIGKILL)
     await running.ended()
 
@@ -96,6 +97,7 @@ async def test_a_run_killed_twenty_times_makes_every_row_once(
     served: str, batchfill: Any, desk: Any, chance: random.Random
 ) -> None:
     rows = 80
+    batchfill.hurry = False
     night = desk.write(desk.rows(rows))
     command = ("run", night.name, "--base-url", served, "--concurrency", "16", *QUICK)
     for _ in range(KILLS):
@@ -151,10 +153,10 @@ async def test_at_a_gateway_without_a_list_what_a_kill_leaves_unknown_is_held_an
     counts = Batch.open(night).status().counts
     doubts = Batch.open(night).status().doubts
     assert ran.code == 1, ran.err
-    assert counts["in_doubt"] >= 2
-    assert counts["done"] + counts["in_doubt"] == rows
-    assert counts["done"] <= provider.billed <= rows
-    assert f"in doubt: {counts['in_doubt']} rows, sent without an answer" in ran.err
+    assert counts[RowState.IN_DOUBT] >= 2
+    assert counts[RowState.DONE] + counts[RowState.IN_DOUBT] == rows
+    assert counts[RowState.DONE] <= provider.billed <= rows
+    assert f"in doubt: {counts[RowState.IN_DOUBT]} rows, sent without an answer" in ran.err
     assert all(f"  {doubt.id} (line {doubt.line}), sent " in ran.err for doubt in doubts[:20])
     assert "this provider offers no list to look it up in" in ran.err
     assert "--retry in-doubt" in ran.err
@@ -167,7 +169,7 @@ async def test_at_a_gateway_without_a_list_what_a_kill_leaves_unknown_is_held_an
 
     asked = await batchfill(*command, "--retry", "in-doubt")
     assert asked.code == 0, asked.err
-    assert provider.billed == billed + counts["in_doubt"]
+    assert provider.billed == billed + counts[RowState.IN_DOUBT]
     assert len(pictures(desk.folder / "night.batch")) == rows
     assert_sound(desk.folder / "night.batch")
 

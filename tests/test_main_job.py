@@ -13,13 +13,14 @@ from PIL import Image
 
 from batchfill.errors import ManifestError, ServiceRefused, UsageError
 from batchfill.show import summary_lines
+from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
     from batchfill.local import Provider
-    from batchfill.values import Notice, Plan, Progress, Result
+    from batchfill.values import Notice, Progress
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[Provider]]
@@ -44,12 +45,11 @@ async def test_rows_of_addresses_are_sent_as_they_are(service: Serve, batch: Ope
     assert {name: record.input[name] for name in address} == address
 
 
-async def test_a_second_run_submits_nothing(service: Serve, batch: Open) -> None:
+async def test_a_second_run_submits_nothing(service: Serve, batch: Open, plans: Any) -> None:
     provider = await service()
     await batch(provider, 8).run()
     before = provider.requests["create"]
-    plans: list[Plan] = []
-    again = await batch(provider).run(confirm=lambda plan: plans.append(plan) is None)
+    again = await batch(provider).run(confirm=plans.accept)
     assert (again.exit_code, again.submitted_now, provider.requests["create"]) == (0, 0, before)
     assert (plans[0].to_go, plans[0].finished) == (0, 8)
     assert "nothing was submitted" in summary_lines(again, command="batchfill run night.csv")
@@ -75,16 +75,16 @@ async def test_nothing_is_paid_when_the_plan_is_turned_down(
     assert (await batch(provider).run()).exit_code == 0
 
 
-async def test_the_plan_tells_rows_pictures_and_price_before_the_first_payment(
-    service: Serve, batch: Open, desk: Any
+async def test_the_plan_tells_rows_pictures_and_price_before_anything_is_submitted(
+    service: Serve, batch: Open, desk: Any, plans: Any
 ) -> None:
     provider = await service()
-    rows = desk.rows(3, num_outputs="2")
-    seen: list[tuple[Plan, int]] = []
-    night = batch(provider, rows, head={"price": "0.04"})
-    await night.run(confirm=lambda plan: seen.append((plan, provider.creates_seen)) is None)
-    ((plan, creates),) = seen
-    assert (plan.rows, plan.to_go, plan.outputs_to_go, plan.price_to_go, creates) == (3, 3, 6, 240_000, 0)
+    night = batch(provider, desk.rows(3, num_outputs="2"), head={"price": "0.04"})
+    with pytest.raises(UsageError):
+        await night.run(confirm=plans.decline)
+    (plan,) = plans
+    assert (plan.rows, plan.to_go, plan.outputs_to_go, plan.price_to_go) == (3, 3, 6, 240_000)
+    assert provider.creates_seen == 0
 
 
 async def test_results_come_in_the_manifests_order(service: Serve, batch: Open, desk: Any) -> None:
@@ -199,7 +199,7 @@ async def test_status_tells_where_it_stands_after_the_end(service: Serve, batch:
     await night.run()
     status = night.status()
     assert not status.running
-    assert (status.counts["done"], sum(status.counts.values())) == (3, 3)
+    assert (status.counts[RowState.DONE], sum(status.counts.values())) == (3, 3)
     assert (status.cost.spent, status.cost.reserved, status.cost.to_go) == (120_000, 0, 0)
     assert status.stopped_because is None
 
@@ -208,7 +208,7 @@ async def test_who_watches_is_told_the_end(service: Serve, batch: Open) -> None:
     watcher = _Watcher()
     await batch(await service(), 5).run(watch=watcher)
     assert watcher.last is not None
-    assert (watcher.last.counts["done"], watcher.last.total, watcher.last.finished_now) == (5, 5, 5)
+    assert (watcher.last.counts[RowState.DONE], watcher.last.total, watcher.last.finished_now) == (5, 5, 5)
 
 
 async def test_mistakes_stop_a_run_before_anything_is_asked_or_paid(

@@ -11,13 +11,14 @@ from batchfill.errors import ManifestError, UsageError
 from batchfill.local import Fault, Faults, Manner
 from batchfill.run.clock import SystemClock
 from batchfill.show import summary_lines
+from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
     from batchfill.local import Provider
-    from batchfill.values import Plan, Result
+    from batchfill.values import Result
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[Provider]]
@@ -34,7 +35,7 @@ async def test_the_cap_is_never_passed(service: Serve, batch: Open) -> None:
     provider = await service()
     summary = await batch(provider, 10, head=PRICED, max_cost="0.15").run()
     assert (summary.exit_code, provider.billed) == (3, 3)
-    assert (summary.cost.spent, summary.cost.cap, summary.counts["pending"]) == (120_000, 150_000, 7)
+    assert (summary.cost.spent, summary.cost.cap, summary.counts[RowState.PENDING]) == (120_000, 150_000, 7)
     assert "would pass --max-cost" in (summary.stopped_because or "")
 
 
@@ -74,12 +75,9 @@ async def test_a_plan_that_is_turned_down_changes_no_cap(service: Serve, batch: 
     assert (await batch(provider).run()).submitted_now == 0
 
 
-async def test_the_plan_knows_the_cap_that_is_about_to_hold(service: Serve, batch: Open) -> None:
+async def test_the_plan_knows_the_cap_that_is_about_to_hold(service: Serve, batch: Open, plans: Any) -> None:
     provider = await service()
-    plans: list[Plan] = []
-    await batch(provider, 5, head=PRICED, max_cost="0.08").run(
-        confirm=lambda plan: plans.append(plan) is None
-    )
+    await batch(provider, 5, head=PRICED, max_cost="0.08").run(confirm=plans.accept)
     assert plans[0].cost.cap == 80_000
 
 
@@ -95,7 +93,7 @@ async def test_what_failed_is_given_back_to_the_cap(service: Serve, batch: Open)
     fault = Fault("create", "fail", times=3, options={"error": "E1001: Out of memory"})
     provider = await service(faults=Faults([fault]))
     summary = await batch(provider, 5, head=PRICED, max_cost="0.08", concurrency=1).run()
-    assert (summary.exit_code, summary.counts["done"], summary.counts["failed"]) == (1, 2, 3)
+    assert (summary.exit_code, summary.counts[RowState.DONE], summary.counts[RowState.FAILED]) == (1, 2, 3)
     assert summary.cost.spent == 80_000
 
 
@@ -109,7 +107,7 @@ async def test_what_runs_is_reserved(service: Serve, batch: Open) -> None:
     provider = await service(faults=Faults([Fault("get", "status", options={"status": 401})]))
     night = batch(provider, 4, head=PRICED, max_cost="0.08")
     summary = await night.run()
-    assert (provider.billed, summary.counts["running"]) == (2, 2)
+    assert (provider.billed, summary.counts[RowState.RUNNING]) == (2, 2)
     assert (summary.cost.spent, summary.cost.reserved, summary.cost.to_go) == (0, 80_000, 80_000)
 
 
@@ -128,7 +126,7 @@ async def test_a_row_in_doubt_keeps_its_price_reserved(service: Serve, batch: Op
 @pytest.mark.parametrize("max_cost", ["5", "0"])
 async def test_a_cap_without_a_known_price_is_refused(service: Serve, batch: Open, max_cost: str) -> None:
     provider = await service()
-    with pytest.raises(UsageError, match="--max-cost needs to know what a picture of .* costs at http"):
+    with pytest.raises(UsageError, match=r"--max-cost needs to know what a picture of .* costs at http"):
         await batch(provider, 2, max_cost=max_cost).run()
     assert sum(provider.requests.values()) == 0
 
@@ -153,7 +151,7 @@ async def test_an_attempt_keeps_the_price_that_it_was_made_at(service: Serve, ba
 async def test_a_limit_is_for_this_call(service: Serve, batch: Open) -> None:
     provider = await service()
     first = await batch(provider, 7, limit=3).run()
-    assert (first.exit_code, first.submitted_now, first.counts["done"]) == (3, 3, 3)
+    assert (first.exit_code, first.submitted_now, first.counts[RowState.DONE]) == (3, 3, 3)
     assert first.stopped_because == "--limit 3 reached"
     assert (await batch(provider, limit=3).run()).submitted_now == 3
     assert (await batch(provider, limit=3).run()).exit_code == 0
@@ -162,7 +160,7 @@ async def test_a_limit_is_for_this_call(service: Serve, batch: Open) -> None:
 
 async def test_a_limit_that_is_just_enough_ends_with_every_row_done(service: Serve, batch: Open) -> None:
     summary = await batch(await service(), 3, limit=3).run()
-    assert (summary.exit_code, summary.counts["done"]) == (0, 3)
+    assert (summary.exit_code, summary.counts[RowState.DONE]) == (0, 3)
 
 
 async def test_a_lost_answer_counts_towards_the_limit(service: Serve, batch: Open) -> None:
@@ -176,7 +174,7 @@ async def test_a_limit_is_not_used_up_by_what_was_never_made(service: Serve, bat
     throttled = Fault("create", "status", times=2, options={"status": 429, "form": "header", "seconds": 0})
     provider = await service(faults=Faults([throttled]))
     summary = await batch(provider, 5, limit=2).run()
-    assert (summary.exit_code, provider.billed, summary.counts["done"]) == (3, 2, 2)
+    assert (summary.exit_code, provider.billed, summary.counts[RowState.DONE]) == (3, 2, 2)
 
 
 def _at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
@@ -190,7 +188,7 @@ async def test_nothing_is_submitted_that_could_not_be_fetched_by_the_time_to_end
     today = datetime.now().replace(hour=6, minute=59, second=30)
     _at(monkeypatch, today)
     summary = await batch(provider, 3, until="07:00").run()
-    assert (summary.exit_code, provider.billed, summary.counts["pending"]) == (3, 0, 3)
+    assert (summary.exit_code, provider.billed, summary.counts[RowState.PENDING]) == (3, 0, 3)
     assert summary.stopped_because == "--until 07:00 reached"
 
 
@@ -209,7 +207,7 @@ async def test_what_runs_when_the_time_to_end_comes_is_collected(
     provider.faults.clear()
     _at(monkeypatch, datetime.now().replace(hour=6, minute=59, second=30))
     summary = await batch(provider, until="07:00").run()
-    assert (summary.counts["done"], summary.counts["pending"], provider.billed) == (1, 2, 1)
+    assert (summary.counts[RowState.DONE], summary.counts[RowState.PENDING], provider.billed) == (1, 2, 1)
 
 
 # --skip-bad
@@ -226,7 +224,7 @@ async def test_bad_rows_are_left_out_when_asked_and_the_end_says_so(
         await batch(provider, rows).run()
     assert [mistake.line for mistake in caught.value.mistakes] == [3, 4]
     summary = await batch(provider, skip_bad=True).run()
-    assert (summary.exit_code, summary.skipped, summary.counts["done"]) == (1, 2, 2)
+    assert (summary.exit_code, summary.skipped, summary.counts[RowState.DONE]) == (1, 2, 2)
     assert provider.billed == 2
     assert "left out: 2 rows with mistakes (--skip-bad)" in summary_lines(summary, command="batchfill run")
 
@@ -270,12 +268,11 @@ async def test_done_rows_run_again_when_asked_and_their_pictures_move_aside(
     assert len(list((outputs / "earlier").iterdir())) == 1
 
 
-async def test_the_plan_counts_what_is_run_again(service: Serve, batch: Open) -> None:
+async def test_the_plan_counts_what_is_run_again(service: Serve, batch: Open, plans: Any) -> None:
     provider = await service()
     await batch(provider, 3, head=PRICED).run()
-    plans: list[Plan] = []
     with pytest.raises(UsageError):
-        await batch(provider, retry="done").run(confirm=lambda plan: bool(plans.append(plan)))
+        await batch(provider, retry="done").run(confirm=plans.decline)
     assert (plans[0].to_go, plans[0].price_to_go) == (3, 120_000)
     assert (await batch(provider).run()).submitted_now == 0
 

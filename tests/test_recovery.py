@@ -1,4 +1,4 @@
-"""Submissions without an answer: found again, proved absent, or held in doubt; never sent twice on a guess."""
+"""Submissions without an answer: found again, proved absent, or held in doubt; never resent on a guess."""
 
 from __future__ import annotations
 
@@ -238,71 +238,6 @@ async def test_a_lost_prediction_is_found_behind_more_than_a_page_of_others(
     night = batch(provider, 130, answer_timeout=1, recover_wait=0, concurrency=200)
     assert (await night.run()).exit_code == 0
     assert (provider.billed, provider.creates_seen) == (130, 130)
-
-
-# In doubt
-
-
-async def test_the_only_row_ever_sent_stays_in_doubt_when_nothing_proves_that_the_list_is_ours(
-    service: Serve, batch: Open, states: States
-) -> None:
-    provider = await service(faults=Faults([NEVER_TAKEN]))
-    night = batch(provider, 1, **SOON)
-    summary = await night.run()
-    assert (summary.exit_code, states(night), provider.creates_seen) == (1, {"r1": "in_doubt"}, 1)
-    assert "proves nothing" in summary.doubts[0].reason
-
-
-async def test_a_row_in_doubt_is_found_by_a_later_run(service: Serve, batch: Open) -> None:
-    provider = await service(faults=Faults([LOST, Fault("list", "empty")]))
-    await batch(provider, 2, **SOON).run()
-    provider.faults.clear()
-    assert (await batch(provider, **SOON).run()).exit_code == 0
-    assert (provider.billed, provider.creates_seen) == (2, 2)
-
-
-async def test_a_row_in_doubt_is_sent_again_once_when_asked(
-    service: Serve, batch: Open, states: States
-) -> None:
-    provider = await service(faults=Faults([NEVER_TAKEN, Fault("list", "empty")]))
-    night = batch(provider, 2, **SOON)
-    await night.run()
-    assert (await batch(provider, retry="in-doubt", **SOON).run()).exit_code == 0
-    assert (provider.billed, provider.creates_seen) == (2, 3)
-    again = await batch(provider, retry="in-doubt", **SOON).run()
-    assert (again.submitted_now, provider.creates_seen) == (0, 3)
-
-
-async def test_consent_is_for_the_rows_in_doubt_at_the_start_only(
-    service: Serve, batch: Open, states: States
-) -> None:
-    rules = [Fault("create", "reset_before", times=2), Fault("list", "empty")]
-    provider = await service(faults=Faults(rules))
-    night = batch(provider, 1, **SOON)
-    await night.run()
-    # Its second answer is lost too, and that is not what was consented to.
-    assert (await batch(provider, retry="in-doubt", **SOON).run()).exit_code == 1
-    assert (states(night), provider.creates_seen) == ({"r1": "in_doubt"}, 2)
-
-
-async def test_consent_for_other_states_does_not_touch_rows_in_doubt(
-    service: Serve, batch: Open, states: States
-) -> None:
-    provider = await service(faults=Faults([NEVER_TAKEN, Fault("list", "empty")]))
-    night = batch(provider, 1, **SOON)
-    await night.run()
-    await batch(provider, retry="failed,expired", **SOON).run()
-    assert (states(night), provider.creates_seen) == ({"r1": "in_doubt"}, 1)
-
-
-async def test_a_row_in_doubt_uses_up_one_attempt(service: Serve, batch: Open) -> None:
-    provider = await service(faults=Faults([LOST, Fault("list", "empty")]))
-    night = batch(provider, 1, **SOON)
-    await night.run()
-    assert [found.attempts for found in night.results()] == [1]
-    provider.faults.clear()
-    await batch(provider, **SOON).run()
-    assert [found.attempts for found in night.results()] == [1]
 
 
 async def test_lost_answers_are_looked_up_before_the_batch_is_canceled(

@@ -38,7 +38,7 @@ async def begin(batchfill: Any, desk: Any) -> Callable[..., Awaitable[Any]]:
     async def start(provider: Provider, *flags: str, **options: Any) -> Any:
         command = ("run", "night.csv", "--base-url", provider.base, "--concurrency", CONCURRENCY)
         running = await batchfill.start(*command, "--rate", "100000", *flags, **options)
-        await provider.until(lambda: provider.billed >= CONCURRENCY)
+        await running.meanwhile(provider.until(lambda: provider.billed >= CONCURRENCY))
         return running
 
     return start
@@ -101,7 +101,7 @@ async def test_the_second_signal_waits_only_for_open_answers_and_leaves_the_rest
 ) -> None:
     provider = await service(faults=Faults([STUCK]))
     running = await begin(provider)
-    await provider.until(lambda: provider.requests["get"] >= CONCURRENCY)
+    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY))
     running.signal(signal.SIGINT)
     await running.says(FIRST)
     running.signal(signal.SIGINT)
@@ -118,7 +118,7 @@ async def test_after_the_second_signal_an_open_answer_is_still_recorded(
     late = Fault("create", "delay", at=frozenset({CONCURRENCY}), options={"seconds": 3})
     provider = await service(faults=Faults([STUCK, late]))
     running = await begin(provider)
-    await provider.until(lambda: provider.requests["get"] >= CONCURRENCY - 1)
+    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY - 1))
     running.signal(signal.SIGINT)
     await running.says(FIRST)
     running.signal(signal.SIGINT)
@@ -133,11 +133,11 @@ async def test_ctrl_c_in_a_terminal_stops_in_the_same_stages(
 ) -> None:
     provider = await service(faults=Faults([STUCK]))
     running = await begin(provider, "--yes", **terminal.options())
-    await provider.until(lambda: provider.requests["get"] >= CONCURRENCY)
+    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY))
     terminal.types("\x03")
-    await terminal.shows("stopping: nothing new is submitted")
+    await running.meanwhile(terminal.shows("stopping: nothing new is submitted"))
     terminal.types("\x03")
-    await terminal.shows("ended early: stopped by the user")
+    await running.meanwhile(terminal.shows("ended early: stopped by the user"))
     assert (await running.ended()).code == 3
     assert counts(night) == {"running": CONCURRENCY, "pending": ROWS - CONCURRENCY}
 
@@ -147,7 +147,7 @@ async def test_a_terminal_that_is_closed_takes_no_picture_with_it(
 ) -> None:
     provider = await service(latency=1.5)
     running = await begin(provider, "--yes", **terminal.options())
-    await terminal.shows("running")
+    await running.meanwhile(terminal.shows("running"))
     terminal.close()
     assert (await running.ended()).code == 3
     assert counts(night) == {"done": provider.billed, "pending": ROWS - provider.billed}
@@ -171,7 +171,7 @@ async def test_the_third_signal_ends_at_once_and_what_was_open_is_found_by_the_n
 ) -> None:
     provider = await service(faults=Faults([HELD]), latency=0.2)
     running = await begin(provider, "--answer-timeout", "900")
-    await provider.until(lambda: provider.requests["get"] >= CONCURRENCY - 1)
+    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY - 1))
     for said in (FIRST, SECOND):
         running.signal(signal.SIGINT)
         await running.says(said)
@@ -243,7 +243,7 @@ async def test_cancel_without_a_runner_cancels_what_an_earlier_run_left(
 ) -> None:
     provider = await service(faults=Faults([STUCK]))
     running = await begin(provider)
-    await provider.until(lambda: provider.requests["get"] >= CONCURRENCY)
+    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY))
     running.signal(signal.SIGKILL)
     await running.ended()
     ran = await batchfill("cancel", "night.csv")

@@ -20,6 +20,7 @@ from batchfill.api.refusals import Call, refusal
 from batchfill.api.words import is_html, tidy
 from batchfill.errors import (
     AnswerLost,
+    NoAnswer,
     NotOffered,
     NotSent,
     OutputRefused,
@@ -228,7 +229,7 @@ class Service:
         try:
             answer = await self._line.ask(method, path, **given)
         except httpx.RequestError as error:
-            raise TryAgain(self._tidy(f"the {call} call has no answer: {error}")) from error
+            raise NoAnswer(self._tidy(f"the {call} call has no answer: {error}")) from error
         if not answer.succeeded:
             raise self._refusal(call, answer)
         if call in _OPTIONAL and is_html(answer.body):

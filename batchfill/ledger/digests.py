@@ -68,7 +68,7 @@ def open_digests(
     ledger: Path, digest: Callable[[Path], LocalFile], now_ns: Callable[[], int]
 ) -> Iterator[Digests]:
     """Open what the ledger at *ledger* remembers; without a ledger every file is read."""
-    if not ledger.exists():
+    if not storage.is_there(ledger):
         yield Digests(None, digest, now_ns)
         return
     db = storage.open_to_read(ledger)

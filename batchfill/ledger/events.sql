@@ -5,14 +5,13 @@ INSERT INTO facts VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = exclu
 INSERT INTO facts VALUES ('updated_at', :now) ON CONFLICT DO UPDATE SET value = excluded.value;
 
 -- name: retry
--- The attempt that may have been paid for stays open, so its price stays reserved.
 UPDATE rows SET state = 'pending', since = :now, due_at = 0, tries = 0, error = NULL
 WHERE state = :state AND position IS NOT NULL;
 
 -- name: record_intent
 INSERT INTO attempts (key, seed, own_seed, origin, sent, outputs_asked, price, anchor, service_time, intended_at)
 VALUES (:key, :seed, :own_seed, :origin, :sent, :outputs_asked, :price, :anchor, :service_time, :now);
-UPDATE rows SET state = 'submitting', since = :now, attempt = last_insert_rowid(), error = NULL, new_seed = 0
+UPDATE rows SET state = 'submitting', since = :now, attempt = last_insert_rowid(), error = NULL
 WHERE key = :key;
 
 -- name: record_accepted
@@ -35,6 +34,9 @@ WHERE number = :number;
 UPDATE rows SET state = 'failed', since = :now, tries = tries + 1, error = :error
 WHERE key = :key AND attempt = :number;
 
+-- name: record_unready
+UPDATE rows SET due_at = :due_at, error = :error WHERE key = :key AND state = 'pending';
+
 -- name: record_unusable
 UPDATE rows SET state = 'failed', since = :now, error = :error WHERE key = :key AND state = 'pending';
 
@@ -50,6 +52,11 @@ UPDATE attempts SET counted = 1, absent_at = NULL, error = :error WHERE number =
 UPDATE rows SET state = 'in_doubt', since = :now, error = :error,
     tries = tries + (state = 'submitting')
 WHERE key = :key AND attempt = :number;
+
+-- name: record_given_up
+-- The attempt stays open: it may have been paid for.
+UPDATE rows SET state = 'pending', since = :now, due_at = 0, tries = 0, error = NULL
+WHERE key = :key AND attempt = :number AND position IS NOT NULL;
 
 -- name: record_followed_again
 UPDATE rows SET state = 'running', since = :now, error = NULL WHERE key = :key AND attempt = :number;
@@ -68,7 +75,7 @@ ON CONFLICT DO UPDATE SET url = excluded.url;
 -- name: record_failed
 UPDATE attempts SET outcome = :outcome, status = :status, ended_at = :now, error = :error
 WHERE number = :number;
-UPDATE rows SET state = :state, since = :now, due_at = :due_at, new_seed = :new_seed, error = :error
+UPDATE rows SET state = :state, since = :now, due_at = :due_at, error = :error
 WHERE key = :key AND attempt = :number AND state = 'running';
 
 -- name: record_cancel_asked
@@ -76,6 +83,10 @@ UPDATE attempts SET cancel_asked = :by WHERE number = :number;
 
 -- name: record_put_off
 UPDATE rows SET due_at = :due_at, error = :error WHERE key = :key AND attempt = :number;
+
+-- name: record_planned
+UPDATE outputs SET planned = :planned, size = :size, sha256 = :sha256
+WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_placed
 UPDATE outputs SET file = :file, size = :size, sha256 = :sha256, width = :width, height = :height,

@@ -20,6 +20,11 @@ FROM (
 WHERE counted.position = incoming.position;
 UPDATE incoming SET id = coalesce(id, made_id(stem, key)), folded_id = fold(coalesce(id, made_id(stem, key)));
 CREATE INDEX temp.incoming_ids ON incoming (folded_id);
+-- Eight digits of two keys may be the same by chance: the later row's id takes sixteen.
+UPDATE incoming SET id = stem || '-' || substr(key, 1, 16), folded_id = fold(stem || '-' || substr(key, 1, 16))
+WHERE id = made_id(stem, key) AND EXISTS (
+    SELECT 1 FROM incoming AS f WHERE f.folded_id = incoming.folded_id AND f.position < incoming.position
+);
 CREATE UNIQUE INDEX temp.incoming_keys ON incoming (key);
 
 -- name: duplicates

@@ -42,7 +42,7 @@ class Ledger:
     async def load(self) -> None:
         """Read what earlier runs left."""
         self.facts = await self._writer.read(_facts)
-        self.cap = int(self.facts["max_cost"]) if "max_cost" in self.facts else None
+        self.cap = records.to_cap(self.facts.get("max_cost"))
         self._anchor = await self._writer.read(lambda db: sql.ask_one(db, "last_accepted"))
         await self._writer.read(self._count)
 
@@ -64,7 +64,7 @@ class Ledger:
         for name in [name for name, value in facts.items() if value is None]:
             self.facts.pop(name, None)
         if "max_cost" in facts:
-            self.cap = None if facts["max_cost"] is None else int(facts["max_cost"])
+            self.cap = records.to_cap(facts["max_cost"])
             await self._writer.read(self._count)
 
     @asynccontextmanager
@@ -112,9 +112,9 @@ class Ledger:
         at: float | None = await self._ask_one("next_collect_at", now=self._now())
         return at
 
-    async def oldest_collecting(self) -> float | None:
-        """Return since when the oldest row has been waiting to be collected."""
-        since: float | None = await self._ask_one("oldest_collecting")
+    async def oldest_collecting(self, without: Iterable[int]) -> float | None:
+        """Return since when the oldest row has been waiting to be collected, *without* these attempts."""
+        since: float | None = await self._ask_one("oldest_collecting", without=json.dumps(list(without)))
         return since
 
     async def outputs_of(self, prediction_id: str) -> list[Output]:
@@ -205,6 +205,11 @@ class Ledger:
         """Nothing was made and never will be of this row as it is."""
         await self._record("record_rejected", attempt, error=error)
 
+    async def record_unready(self, due: Due, error: str, *, due_at: float) -> None:
+        """A row could not be made ready, before any intent; again at *due_at*."""
+        values = {"key": due.key, "error": error, "due_at": due_at}
+        await self._writer.commit(lambda db: sql.act(db, "events", "record_unready", **values))
+
     async def record_unusable(self, due: Due, error: str) -> None:
         """A row failed before any intent: a file became unreadable, or is too large for the provider."""
         await self._writer.commit(
@@ -227,14 +232,18 @@ class Ledger:
         """It may have been paid, and was not found out: held, never resent unasked."""
         await self._record("record_in_doubt", attempt, error=error)
 
+    async def record_given_up(self, attempt: Attempt) -> None:
+        """It stays in doubt, and the user wants its row submitted anew: its price stays reserved."""
+        await self._record("record_given_up", attempt)
+
     async def record_followed_again(self, attempt: Attempt) -> None:
         """The service knows a prediction in doubt after all."""
         await self._record("record_followed_again", attempt)
 
     # Follow
 
-    async def record_cancel_asked(self, attempt: Attempt, by: str) -> Attempt:
-        """The service is asked to cancel by `time-out` or `user`. Return the attempt as it is now."""
+    async def record_cancel_asked(self, attempt: Attempt, by: str | None) -> Attempt:
+        """The service is asked to cancel by `time-out` or `user`; None: it could not. Return it."""
         await self._record("record_cancel_asked", attempt, by=by)
         return replace(attempt, cancel_asked=by)
 
@@ -257,7 +266,6 @@ class Ledger:
         *,
         outcome: Outcome,
         retry_at: float | None,
-        new_seed: bool = False,
     ) -> None:
         """The service said no. The row is pending again from *retry_at*; None: failed for good."""
         state = RowState.FAILED if retry_at is None else RowState.PENDING
@@ -269,7 +277,6 @@ class Ledger:
             outcome=outcome.value,
             state=state.value,
             due_at=retry_at or 0,
-            new_seed=new_seed,
         )
 
     # Collect
@@ -284,6 +291,19 @@ class Ledger:
         def event(db: sqlite3.Connection) -> None:
             for n, url in enumerate(urls, 1):
                 sql.act(db, "events", "record_output", prediction_id=attempt.prediction_id, n=n, url=url)
+
+        await self._writer.commit(event)
+
+    async def record_planned(self, outputs: Sequence[Output]) -> None:
+        """Files were fetched whole and are about to be put where *planned* says, with size and digest.
+
+        Should we die between the rename and its record, what stands there can be known for ours.
+        """
+
+        def event(db: sqlite3.Connection) -> None:
+            for output in outputs:
+                place = {"prediction_id": output.prediction_id, "n": output.n, "planned": output.planned}
+                sql.act(db, "events", "record_planned", size=output.size, sha256=output.sha256, **place)
 
         await self._writer.commit(event)
 

@@ -9,7 +9,7 @@ SELECT outcome, attempts, price, unpriced FROM money WHERE attempts > 0;
 
 -- name: due
 -- Never tried first, then the retry that is due longest; served by rows_due.
-SELECT key, id, line, inputs, files, outputs_asked, price, tries, new_seed FROM rows
+SELECT key, id, line, inputs, files, outputs_asked, price, tries FROM rows
 WHERE state = 'pending' AND position IS NOT NULL AND due_at <= :now
 ORDER BY due_at, position LIMIT :limit;
 
@@ -48,14 +48,15 @@ WHERE r.state = 'collecting' AND r.due_at <= :now ORDER BY r.since LIMIT :limit;
 SELECT min(due_at) FROM rows WHERE state = 'collecting' AND due_at > :now;
 
 -- name: oldest_collecting
-SELECT min(since) FROM rows WHERE state = 'collecting';
+SELECT min(since) FROM rows WHERE state = 'collecting' AND attempt NOT IN (SELECT value FROM json_each(:without));
 
 -- name: outputs_of
-SELECT prediction_id, n, url, file, size, sha256 FROM outputs WHERE prediction_id = :prediction_id ORDER BY n;
+SELECT prediction_id, n, url, planned, file, size, sha256 FROM outputs
+WHERE prediction_id = :prediction_id ORDER BY n;
 
 -- name: outputs_in_the_way
 -- Files that stand under an id which another attempt's files are about to take.
-SELECT o.prediction_id, o.n, o.url, o.file, o.size, o.sha256
+SELECT o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256
 FROM rows AS r JOIN attempts AS a ON a.key = r.key JOIN outputs AS o ON o.prediction_id = a.prediction_id
 WHERE r.folded_id = :folded_id AND a.number <> :number AND o.file IS NOT NULL
     AND o.file NOT LIKE 'outputs/earlier/%';

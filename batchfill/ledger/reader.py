@@ -31,8 +31,9 @@ class Reader:
         """Return rows by state, of the manifest or of those gone from it."""
         return records.to_counts(sql.ask(self._db, "tally"), gone=gone)
 
-    def cost(self, cap: int | None, currency: str) -> Cost:
+    def cost(self, currency: str) -> Cost:
         """Return the money of the whole batch."""
+        cap = records.to_cap(self.facts().get("max_cost"))
         return records.to_cost(sql.ask(self._db, "tally"), sql.ask(self._db, "money"), cap, currency)
 
     def reasons(self) -> Mapping[str, int]:
@@ -58,7 +59,7 @@ class Reader:
         (statement,) = sql.load("questions")["collected"]
         for record in self._db.execute(statement):
             id_, line, file, size, sha256 = record
-            yield id_, line, Output("", 0, "", file, size, sha256)
+            yield id_, line, Output("", 0, "", None, file, size, sha256)
 
 
 @contextmanager

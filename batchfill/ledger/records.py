@@ -64,7 +64,6 @@ def to_due(record: sqlite3.Row) -> Due:
         outputs_asked=record["outputs_asked"],
         price=record["price"],
         tries=record["tries"],
-        new_seed=bool(record["new_seed"]),
     )
 
 
@@ -100,6 +99,11 @@ def to_counts(tally: Iterable[sqlite3.Row], *, gone: bool) -> dict[RowState, int
     """Return rows by state: of the manifest every state, of those gone from it only states that have any."""
     found = {RowState(r["state"]): r["rows"] for r in tally if bool(r["gone"]) == gone}
     return found if gone else {state: found.get(state, 0) for state in RowState}
+
+
+def to_cap(fact: str | None) -> int | None:
+    """Return the --max-cost that is remembered, in millionths; None for none."""
+    return int(fact) if fact is not None and fact.isdigit() else None
 
 
 def to_cost(

@@ -25,7 +25,7 @@ async def open_scratch(ledger: Path) -> AsyncIterator[Intake]:
 
 
 def _connect(ledger: Path) -> sqlite3.Connection:
-    if ledger.exists():
+    if storage.is_there(ledger):
         db = storage.open_to_read(ledger)
         # The connection cannot write the ledger all the same: it was opened read-only.
         db.execute("PRAGMA query_only = OFF")

@@ -16,6 +16,7 @@ from batchfill.errors import LedgerError
 APPLICATION_ID = 0x62666C6C
 """`bfll`: says whose file it is."""
 
+MARKS = ("application_id", "user_version")
 PATIENCE = 5.0
 """Seconds to wait for another program that holds the ledger."""
 
@@ -37,16 +38,23 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     Raises LedgerError, with nothing changed, for a newer, foreign, damaged or remote file.
     """
     refuse_network(path)
-    if path.exists() and path.stat().st_size:
+    if is_there(path):
         with closing(open_to_read(path, alone=True)) as db:
             _refuse_damage(db, path)
-    db = _connect(f"file:{quote(str(path.resolve()))}")
     try:
-        _prepare(db)
-    except sqlite3.Error as error:
-        db.close()
+        if not is_there(path):
+            _create(path)
+        return _opened(path)
+    except (sqlite3.Error, OSError) as error:
         raise LedgerError(f"{path}: {_in_words(error)}") from error
-    return db
+
+
+def is_there(path: Path) -> bool:
+    """Whether something stands at *path*; an empty file is nothing."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
@@ -54,7 +62,7 @@ def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
 
     *alone*: nobody writes it meanwhile, so that reading need not leave SQLite's side files behind.
     """
-    if not path.is_file():
+    if not is_there(path):
         raise LedgerError(f"{path}: no ledger here yet; run the batch first")
     _refuse_foreign(path)
     try:
@@ -65,7 +73,7 @@ def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA query_only = ON")
         db.execute("PRAGMA wal_autocheckpoint = 0")
-        marks = [db.execute(f"PRAGMA {mark}").fetchone()[0] for mark in ("application_id", "user_version")]
+        marks = [db.execute(f"PRAGMA {mark}").fetchone()[0] for mark in MARKS]
         _refuse_marks(path, *marks)
     except sqlite3.Error as error:
         db.close()
@@ -86,12 +94,30 @@ def refuse_network(path: Path) -> None:
         )
 
 
-def _prepare(db: sqlite3.Connection) -> None:
-    db.row_factory = sqlite3.Row
-    db.execute("PRAGMA journal_mode = WAL")
-    # FULL: an intent survives a power cut, which NORMAL does not promise in WAL mode.
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = OFF")
+def _create(path: Path) -> None:
+    """Make a ledger under another name first: one that is half made would be taken for a foreign file."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with closing(_connect(_uri(unfinished))) as db:
+        _migrate(db)
+    unfinished.replace(path)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = _connect(_uri(path))
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA journal_mode = WAL")
+        # FULL: an intent survives a power cut, which NORMAL does not promise in WAL mode.
+        db.execute("PRAGMA synchronous = FULL")
+        _migrate(db)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     for number, script in migrations():
         if number > version:
@@ -103,8 +129,12 @@ def _connect(address: str) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE, check_same_thread=False)
 
 
+def _uri(path: Path) -> str:
+    return f"file:{quote(str(path.resolve()))}"
+
+
 def _address(path: Path, *, alone: bool) -> str:
-    address = f"file:{quote(str(path.resolve()))}?mode=ro"
+    address = f"{_uri(path)}?mode=ro"
     # A ledger in a folder that cannot be written (an archive) opens only as immutable; safe without a log.
     archived = not _log(path).exists() and not os.access(path.parent, os.W_OK)
     immutable = archived or (alone and not _has_log(path))
@@ -124,16 +154,19 @@ def _has_log(path: Path) -> bool:
 
 
 def _refuse_foreign(path: Path) -> None:
+    # Through SQLite, as immutable to make no files beside it. Never with open(): closing a file takes
+    # away the locks that this process has on it, and the next reader to end removes the log under us.
     try:
-        with path.open("rb") as file:
-            head = file.read(100)
-    except OSError as error:
-        raise LedgerError(f"{path}: cannot be read: {error.strerror}") from error
-    if head[:16] != b"SQLite format 3\0":
-        raise LedgerError(f"{path}: is not a ledger; move it away, or give another folder with --out")
+        with closing(_connect(f"{_uri(path)}?mode=ro&immutable=1")) as db:
+            marks = [db.execute(f"PRAGMA {mark}").fetchone()[0] for mark in MARKS]
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            text = "is not a ledger; move it away, or give another folder with --out"
+        else:
+            text = _in_words(error)
+        raise LedgerError(f"{path}: {text}") from error
     if not _has_log(path):
-        # Without SQLite, which makes files beside the one it looks into.
-        _refuse_marks(path, *(int.from_bytes(head[at : at + 4], "big") for at in (68, 60)))
+        _refuse_marks(path, *marks)
 
 
 def _refuse_marks(path: Path, application: int, version: int) -> None:
@@ -157,7 +190,9 @@ def _refuse_damage(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _in_words(error: sqlite3.Error) -> str:
+def _in_words(error: sqlite3.Error | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be written ({error.strerror}); give another folder with --out"
     text = str(error)
     if "locked" in text:
         return "is held by another program; close it and try again"

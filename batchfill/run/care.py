@@ -17,7 +17,7 @@ class Care:
 
     def trouble(self, now: float) -> None:
         """A create's answer was lost, or the service could not be reached."""
-        if now < self._until:
+        if self.careful and now < self._until:
             return  # its companions in flight failed with it: one outage, one pause
         self._until = now + self._pause
         self._pause = min(LONGEST_PAUSE, self._pause * 2)

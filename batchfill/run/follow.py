@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from batchfill.values import Attempt, Prediction
 
 ASKED_AT_ONCE = 32
+LONGEST_REFUSAL = 600.0
+"""Seconds of nothing but refusals after which there is no point in asking on."""
+
 HOUR = 3600.0
 """How long the service keeps what it made."""
 
@@ -44,6 +47,7 @@ class Following:
         self._ended = ended
         self._running: dict[int, Attempt] = {}
         self._asked: dict[int, int] = {}
+        self._refused_since: float | None = None
         self._queue: list[tuple[float, int]] = []
         self._at_once = anyio.CapacityLimiter(ASKED_AT_ONCE)
         self._bell = Bell()
@@ -78,8 +82,11 @@ class Following:
         """Record how *prediction* ended; False when it has not."""
         if not prediction.ended:
             return False
-        if self._running.pop(attempt.number, None) is None:
+        followed = self._running.pop(attempt.number, None)
+        if followed is None:
             return True  # two answers came at once, to a question and to a cancel
+        self._asked.pop(followed.number, None)
+        attempt = followed  # it knows of a cancel that was asked for meanwhile
         with anyio.CancelScope(shield=True):
             if prediction.status == "succeeded":
                 await self._record_succeeded(attempt, prediction)
@@ -103,12 +110,15 @@ class Following:
             except ServiceRefused as error:
                 self._refused(attempt, error)
                 return
+        self._refused_since = None
         if not await self.settle(attempt, prediction):
             await self._cancel_when_due(attempt)
             self._again(attempt)
 
     def _refused(self, attempt: Attempt, error: ServiceRefused) -> None:
-        if error.status == 401:
+        now = self._tools.clock.now()
+        self._refused_since = self._refused_since or now
+        if error.status == 401 or now - self._refused_since > LONGEST_REFUSAL:
             # Nothing more can be learned or fetched with this token: what runs stays running in the ledger.
             self._stopping.everything(str(error), refused=True)
             return
@@ -168,7 +178,6 @@ class Following:
             error,
             outcome=Outcome.CANCELED if stopped else Outcome.FAILED,
             retry_at=retry_at,
-            new_seed=again is not None and again.new_seed,
         )
         self._tell_failed(attempt, error, again)
 
@@ -214,7 +223,11 @@ class Following:
         self._running[attempt.number] = attempt
         try:
             prediction = await self._tools.service.cancel(prediction_id)
-        except (NotOffered, NotFound, TryAgain, ServiceRefused) as error:
+        except TryAgain as error:
+            self._tools.telling.log(f"{attempt.id}: cancel: {error}; asked again with the next look")
+            self._running[attempt.number] = await self._tools.ledger.record_cancel_asked(attempt, None)
+            return
+        except (NotOffered, NotFound, ServiceRefused) as error:
             self._tools.telling.say(f"{attempt.id}: cannot be canceled: {error}", Weight.WARNING)
             return
         self._tools.telling.log(f"{attempt.id}: cancel asked ({by})")

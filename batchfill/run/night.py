@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,6 +15,7 @@ from batchfill.run.alike import Alike
 from batchfill.run.collect import Collecting
 from batchfill.run.follow import Following
 from batchfill.run.measure import Measure
+from batchfill.run.placing import Placing
 from batchfill.run.recover import Recovering
 from batchfill.run.submit import Submitting
 from batchfill.run.until import Until
@@ -58,7 +60,8 @@ class Night:
         self._timing = timing
         alike = Alike()
         many = sum(tools.ledger.counts.values()) > names.MANY_ROWS
-        self._collecting = Collecting(tools, stopping, many=many, collected=self._something_ended)
+        self._placing = Placing(tools, many=many)
+        self._collecting = Collecting(tools, stopping, self._placing, collected=self._something_ended)
         self._following = Following(tools, stopping, alike, timing, ended=self._prediction_ended)
         self._recovering = Recovering(
             tools,
@@ -77,8 +80,8 @@ class Night:
     async def run(self) -> Ended:
         """Carry the batch as far as it goes. What ended it early is in the Stopping."""
         await self._load()
-        await self._collecting.rename()
         async with self._stages as stages:
+            await self._guarded(self._placing.rename_all)
             for serve in (self._collecting.serve, self._following.serve, self._recovering.serve):
                 stages.start_soon(self._guarded, serve)
             for serve in (self._submitting.serve, self._read_inbox, self._watch_time):
@@ -92,18 +95,20 @@ class Night:
     async def _load(self) -> None:
         """Take up what earlier runs left: the ledger is the queue."""
         ledger = self._tools.ledger
-        for state in (RowState.SUBMITTING, RowState.IN_DOUBT):
-            self._recovering.add_all(await ledger.open_attempts(state))
+        self._recovering.add_all(await ledger.open_attempts(RowState.SUBMITTING))
+        doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
+        if RowState.IN_DOUBT in self._tools.settings.retry:
+            self._recovering.add_consented(doubtful)
+        else:
+            self._recovering.add_all(doubtful)
         self._following.add_all(await ledger.open_attempts(RowState.RUNNING))
 
-    async def _guarded(self, serve: Callable[[], Awaitable[None]]) -> None:
+    async def _guarded(self, serve: Callable[[], Awaitable[object]]) -> None:
         """Run one stage; what it cannot carry on after ends the night, not the program."""
         try:
             await serve()
         except* BatchfillError as group:
-            error = _first(group)
-            self._stopping.failure = error
-            self._stopping.everything(str(error))
+            self._stopping.everything(str(_first(group)))
 
     async def _until_over(self) -> None:
         while not self._is_over():
@@ -120,14 +125,16 @@ class Night:
         submits = stopping.because is None and ledger.counts[RowState.PENDING] > 0
         # The next start recovers as well as this one: only a cancel has to know what runs now.
         recovers = self._recovering.waiting and (stopping.cancel or not stopping.by_user)
-        runs = ledger.in_state(RowState.RUNNING) + ledger.in_state(RowState.COLLECTING)
+        # Nor need they wait for what could not be fetched at the first try.
+        collects = self._collecting.fresh if stopping.by_user else self._collecting.waiting
+        runs = ledger.in_state(RowState.RUNNING) + collects
         return not (submits or recovers or runs or self._submitting.busy)
 
     def _has_prediction(self, attempt: Attempt, prediction: Prediction) -> None:
         """A prediction is ours, newly made or found again."""
         self._following.add(attempt)
         if prediction.ended:
-            self._stages.start_soon(self._following.settle, attempt, prediction)
+            self._stages.start_soon(self._guarded, partial(self._following.settle, attempt, prediction))
 
     def _prediction_ended(self) -> None:
         self._collecting.bell.ring()
@@ -139,8 +146,8 @@ class Night:
 
     def _hold(self) -> tuple[str, float | None] | None:
         """Return why fetching has to come first, and how long to wait at most."""
-        ledger, now = self._tools.ledger, self._tools.clock.now()
-        if ledger.in_state(RowState.COLLECTING) > BACKLOG * self._tools.settings.concurrency:
+        now = self._tools.clock.now()
+        if self._collecting.waiting > BACKLOG * self._tools.settings.concurrency:
             return "finished pictures to be fetched", None
         oldest = self._collecting.oldest
         if oldest is not None and now - oldest > LONGEST_WAIT_TO_COLLECT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import mimetypes
 from collections import defaultdict
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from batchfill.images.fit import FitTask, fit
 from batchfill.images.look import look
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from batchfill.run.tools import Tools
     from batchfill.values import Due, LocalFile
@@ -71,12 +72,14 @@ class Preparing:
             return await self._prepare(due)
 
     async def _prepare(self, due: Due) -> Prepared:
+        # One answer for the whole row: what was made for an upload may be too large to go inline.
+        offered = self._offers_files
         inputs, noted = dict(due.inputs), dict(due.inputs)
-        for name, file in (await self._files(due)).items():
-            inputs[name], noted[name] = await self._address(file)
+        for name, file in (await self._files(due, offered=offered)).items():
+            inputs[name], noted[name] = await self._address(file, offered=offered)
         return Prepared(inputs, noted)
 
-    async def _files(self, due: Due) -> dict[str, _File]:
+    async def _files(self, due: Due, *, offered: bool) -> dict[str, _File]:
         files = {name: await to_thread.run_sync(_read, name, file) for name, file in due.files.items()}
         model = self._tools.model
         if (
@@ -85,16 +88,16 @@ class Preparing:
         ):
             return files
         try:
-            return {**files, **await self._fitted(due, files)}
-        except BadPicture as error:
+            return {**files, **await self._fitted(due, files, offered=offered)}
+        except (BadPicture, OSError) as error:
             raise RowRejected(str(error)) from error
 
-    async def _fitted(self, due: Due, files: Mapping[str, _File]) -> dict[str, _File]:
+    async def _fitted(self, due: Due, files: Mapping[str, _File], *, offered: bool) -> dict[str, _File]:
         model = self._tools.model
         picture, mask = files.get(model.image_field or ""), files.get(model.mask_field or "")
         leader = due.files[(model.image_field if picture else model.mask_field) or ""]
         header = await self._tools.workers.do(look, leader.path)
-        limit = None if self._offers_files else MOST * 3 // 4 - 100
+        limit = None if offered else MOST * 3 // 4 - 100
         task = FitTask(
             picture=picture.content if picture else None,
             mask=mask.content if mask else None,
@@ -108,10 +111,10 @@ class Preparing:
         made = {model.image_field: fitted.picture, model.mask_field: fitted.mask}
         return {n: replace(files[n], content=f.content, mime=f.mime) for n, f in made.items() if n and f}
 
-    async def _address(self, file: _File) -> tuple[str, str]:
+    async def _address(self, file: _File, *, offered: bool) -> tuple[str, str]:
         """Return what stands for the file in the request, and in the ledger's note of it."""
         digest = sha256(file.content).hexdigest()
-        if len(file.content) * 4 // 3 + 100 > SMALL and self._offers_files:
+        if len(file.content) * 4 // 3 + 100 > SMALL and offered:
             url = await self._upload(file, digest)
             return url, url
         url = f"data:{file.mime};base64,{base64.b64encode(file.content).decode()}"
@@ -124,7 +127,7 @@ class Preparing:
 
     async def _upload(self, file: _File, digest: str) -> str:
         tools = self._tools
-        async with self._uploading[digest]:
+        async with self._alone(digest):
             now = tools.clock.now() + (tools.service.clock_offset or 0.0)
             origin = tools.settings.base
             known = await tools.ledger.upload_of(digest, origin, good_until=now + UPLOAD_SPARE)
@@ -134,6 +137,17 @@ class Preparing:
             expires = now + UPLOAD_LIFE if upload.expires_at is None else upload.expires_at
             await tools.ledger.record_upload(digest, origin, upload.url, expires)
             return upload.url
+
+    @asynccontextmanager
+    async def _alone(self, digest: str) -> AsyncIterator[None]:
+        """Let one row at a time look for, or make, the upload of a content."""
+        lock = self._uploading[digest]
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked():
+                self._uploading.pop(digest, None)
 
 
 def inline_bytes(sent: Mapping[str, Any]) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from batchfill.values import Attempt, Prediction
 
@@ -31,14 +32,17 @@ def judge(
     *,
     complete: bool,
     rivals: Sequence[Attempt] = (),
+    since: Callable[[Attempt], float] = lambda attempt: -inf,
 ) -> Verdict:
     """Judge *lost* by a list whose window began before their intents by the service's clock.
 
     *claimed*: those ids among *items* that are ours already. *complete*: every page was read. *rivals*: other
-    attempts whose predictions may be among *items* and not known yet.
+    attempts whose predictions may be among *items* and not known yet. *since*: what was made before that, by
+    the service's clock, cannot be the attempt's.
     """
-    free = [item for item in items if item.id not in claimed]
-    matches = {a.number: [item for item in free if _is(a, item)] for a in (*lost, *rivals)}
+    unclaimed = [item for item in items if item.id not in claimed]
+    free = {a.number: [i for i in unclaimed if _made_since(i, since(a))] for a in (*lost, *rivals)}
+    matches = {a.number: [item for item in free[a.number] if _is(a, item)] for a in (*lost, *rivals)}
     wanted = Counter(item.id for found in matches.values() for item in found)
     adopted, absent, doubtful = {}, set(), {}
     for attempt in lost:
@@ -46,12 +50,16 @@ def judge(
         if len(found) == 1 and wanted[found[0].id] == 1:
             adopted[attempt.number] = found[0]
             continue
-        why = _doubt(attempt, free, found, any_claimed=bool(claimed), complete=complete)
+        why = _doubt(attempt, free[attempt.number], found, any_claimed=bool(claimed), complete=complete)
         if why is None:
             absent.add(attempt.number)
         else:
             doubtful[attempt.number] = why
     return Verdict(adopted, frozenset(absent), doubtful)
+
+
+def _made_since(item: Prediction, since: float) -> bool:
+    return item.created_at is None or item.created_at >= since
 
 
 def _doubt(

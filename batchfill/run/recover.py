@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.errors import NotFound, NotOffered, ServiceRefused, TryAgain
+from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TryAgain
 from batchfill.run import proof
 from batchfill.run.bell import Bell
 from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from batchfill.run.stopping import Stopping
     from batchfill.run.tools import Tools
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 LIST_LAG = 3.0
 """Seconds that a list may lag behind a create."""
 
-MARGIN = 60.0
+MARGIN = 300.0
 """Seconds before an intent at which a list's window begins: the service's clock is known to about one."""
+
+PATIENCE = 5
+"""Errors of the list call before it counts as one that cannot be read."""
 
 NO_LIST = "the answer to its submission was lost, and this provider offers no list to look it up in"
 
@@ -50,6 +53,8 @@ class Recovering:
         self._unanswered = unanswered
         self._lost: dict[int, Attempt] = {}
         self._look_at: dict[int, float] = {}
+        self._unread: dict[int, int] = {}
+        self._consented: frozenset[int] = frozenset()
         self._bell = Bell()
 
     @property
@@ -69,6 +74,11 @@ class Recovering:
         for attempt in attempts:
             self.add(attempt)
 
+    def add_consented(self, attempts: Sequence[Attempt]) -> None:
+        """Find out about rows in doubt once more, and submit anew, as the user said, those that stay so."""
+        self._consented = frozenset(attempt.number for attempt in attempts)
+        self.add_all(attempts)
+
     async def serve(self) -> None:
         """Look for what is due, until cancelled."""
         while True:
@@ -83,17 +93,20 @@ class Recovering:
 
     async def _look(self, due: list[Attempt]) -> None:
         try:
-            known = [attempt for attempt in due if attempt.prediction_id is not None]
-            for attempt in known:
-                await self._get(attempt)
-            if len(known) < len(due):
-                await self._list([attempt for attempt in due if attempt.prediction_id is None])
-        except NotOffered:
             for attempt in due:
+                if attempt.prediction_id is not None:
+                    await self._get(attempt)
+            if unknown := self._still_lost(due):
+                await self._list(unknown)
+        except NotOffered:
+            for attempt in self._still_lost(due):
                 await self._doubt(attempt, NO_LIST)
-        except TryAgain as error:
+        except NoAnswer as error:
+            # The network is down, and with it everything else: there is nothing to decide yet.
             self._tools.telling.log(f"looking up lost submissions: {error}")
-            self._put_off(due, max(LIST_LAG, error.wait or 0.0))
+            self._put_off(due, LIST_LAG)
+        except TryAgain as error:
+            await self._cannot_read(due, error)
         except ServiceRefused as error:
             await self._refused(due, error)
 
@@ -103,8 +116,26 @@ class Recovering:
             self._stopping.everything(str(error), refused=True)
             return
         # Some gateways forbid what they do not offer.
-        for attempt in due:
+        for attempt in self._still_lost(due):
             await self._doubt(attempt, NO_LIST)
+        for attempt in due:
+            self._forget(attempt)
+
+    async def _cannot_read(self, due: list[Attempt], error: TryAgain) -> None:
+        """The service answers, but with an error: some gateways do so for ever where they have no list."""
+        self._tools.telling.log(f"looking up lost submissions: {error}")
+        self._put_off(due, max(LIST_LAG, error.wait or 0.0))
+        for attempt in due:
+            times = self._unread[attempt.number] = self._unread.get(attempt.number, 0) + 1
+            if times < PATIENCE:
+                continue
+            if attempt.prediction_id is None:
+                await self._wait_or_doubt(attempt, f"the service's list cannot be read ({error})")
+            else:
+                self._forget(attempt)
+
+    def _still_lost(self, due: list[Attempt]) -> list[Attempt]:
+        return [a for a in due if a.number in self._lost and a.prediction_id is None]
 
     async def _get(self, attempt: Attempt) -> None:
         """Ask for a prediction that the service had lost sight of."""
@@ -112,7 +143,7 @@ class Recovering:
         try:
             prediction = await self._tools.service.get(attempt.prediction_id)
         except NotFound:
-            self._forget(attempt)
+            await self._doubt(attempt, f"the service does not know prediction {attempt.prediction_id}")
             return
         await self._tools.ledger.record_followed_again(attempt)
         self._forget(attempt)
@@ -130,7 +161,9 @@ class Recovering:
         mine = {attempt.number for attempt in lost}
         others = (*self._unanswered(), *self._lost.values(), *doubtful)
         rivals = [other for other in others if other.number not in mine and other.prediction_id is None]
-        verdict = proof.judge(lost, listing.items, claimed, rivals=rivals, complete=listing.complete)
+        verdict = proof.judge(
+            lost, listing.items, claimed, rivals=rivals, since=_not_before, complete=listing.complete
+        )
         for attempt in lost:
             if attempt.number in verdict.adopted:
                 await self._adopt(attempt, verdict.adopted[attempt.number])
@@ -183,15 +216,21 @@ class Recovering:
 
     async def _doubt(self, attempt: Attempt, reason: str) -> None:
         self._forget(attempt)
-        if attempt.state is not RowState.IN_DOUBT:
-            self._tools.telling.say(f"{attempt.id}: in doubt: {reason}", Weight.WARNING)
-        await self._tools.ledger.record_in_doubt(attempt, reason)
+        if attempt.number in self._consented:
+            self._tools.telling.say(f"{attempt.id}: submitted again as you asked, though {reason}")
+            await self._tools.ledger.record_given_up(attempt)
+        else:
+            if attempt.state is not RowState.IN_DOUBT:
+                self._tools.telling.say(f"{attempt.id}: in doubt: {reason}", Weight.WARNING)
+            await self._tools.ledger.record_in_doubt(attempt, reason)
         self._settled()
 
     def _second_look(self, attempt: Attempt) -> float:
         """Return when the request is surely over: its time-out and the pause after it have passed."""
         settings = self._tools.settings
-        return attempt.intended_at + settings.answer_timeout + settings.recover_wait
+        # A large body, or a laptop that slept, may have kept the request open far beyond its time-out.
+        over = max(attempt.intended_at + settings.answer_timeout, attempt.lost_at or 0.0)
+        return over + settings.recover_wait
 
     def _put_off(self, due: list[Attempt], seconds: float) -> None:
         for attempt in due:
@@ -201,3 +240,11 @@ class Recovering:
     def _forget(self, attempt: Attempt) -> None:
         self._lost.pop(attempt.number, None)
         self._look_at.pop(attempt.number, None)
+        self._unread.pop(attempt.number, None)
+
+
+def _not_before(attempt: Attempt) -> float:
+    """Return a time by the service's clock before which the attempt's prediction cannot have been made."""
+    if attempt.service_time is not None:
+        return attempt.service_time - MARGIN
+    return 0.0 if attempt.anchor_created_at is None else attempt.anchor_created_at - MARGIN

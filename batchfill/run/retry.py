@@ -48,8 +48,7 @@ class Again:
     """Submit the row once more."""
 
     wait: float
-    """Seconds from now."""
-    new_seed: bool = False
+    """Seconds from now. The seed is another one unless the row fixes it."""
 
 
 def after(failure: Failure) -> Again | None:
@@ -70,7 +69,7 @@ def _after_error(failure: Failure, wait: float) -> Again | None:
     if NEVER.search(failure.error):
         return None
     if UNSAFE.search(failure.error):
-        return None if failure.fixed_seed else Again(0.0, new_seed=True)
+        return None if failure.fixed_seed else Again(0.0)
     if ONCE.search(failure.error):
         return Again(wait) if failure.tries == 1 else None
     if PASSING.search(failure.error):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import anyio
+
 from batchfill.api.connect import connect
 from batchfill.api.pace import Pace
-from batchfill.errors import ServiceRefused, TryAgain, UsageError
+from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TryAgain, UsageError
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.ledger import open_ledger
 from batchfill.manifest.files import digest_file
-from batchfill.run import identity, inbox, lock, planning
+from batchfill.run import identity, inbox, planning
 from batchfill.run.clock import SystemChance, SystemClock
+from batchfill.run.ending import LEFT
 from batchfill.run.intake import take_in
 from batchfill.run.night import LEARNED_FROM, Ended, Night
 from batchfill.run.shelf import Shelf
@@ -23,11 +26,11 @@ from batchfill.run.telling import telling
 from batchfill.run.timing import Timing
 from batchfill.run.tools import Tools
 from batchfill.run.workers import Threads
-from batchfill.values import Weight
+from batchfill.settings import BY_FLAG, NO_CAP
+from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
-    from pathlib import Path
 
     from batchfill.api.client import Service
     from batchfill.catalog import Model
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
     from batchfill.run.telling import Telling
     from batchfill.settings import Settings
     from batchfill.values import Plan, Watcher
+
+ACCOUNT_WAITS = (1.0, 3.0, 10.0)
+"""Seconds between questions for the account that the service cannot answer just now."""
+LONGEST_ACCOUNT_WAIT = 60.0
 
 LEDGER = "ledger.sqlite"
 LOG = "run.log"
@@ -62,6 +69,7 @@ class Session:
     """Rows left out because of their mistakes."""
     requests: int = 0
     ended: Ended | None = None
+    _account: dict[str, str] = field(default_factory=dict)
 
     async def run(self, manifest: Manifest, confirm: Callable[[Plan], bool]) -> None:
         """Run the batch, or go on with it.
@@ -88,8 +96,7 @@ class Session:
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Ledger, Telling]]:
         folder = self.settings.folder
-        _make_folder(folder)
-        with lock.held(folder), telling(folder / LOG, self.watcher, self.clock) as say:
+        with telling(folder / LOG, self.watcher, self.clock) as say:
             Shelf(folder).prepare()
             inbox.drain(folder)  # requests to a run that has ended already
             async with open_ledger(folder / LEDGER, self.clock.now) as ledger:
@@ -134,7 +141,7 @@ class Session:
         account = await _ask_account(tools.service, self.base)
         identity.refuse_other_account(ledger.facts, settings, account)
         assert settings.token is not None
-        await ledger.remember(**identity.account_facts(ledger.facts, settings.token, account))
+        self._account = identity.account_facts(ledger.facts, settings.token, account)
 
     async def _take_in(self, tools: Tools, manifest: Manifest, confirm: Callable[[Plan], bool]) -> Plan:
         settings, ledger = self.settings, tools.ledger
@@ -163,7 +170,8 @@ class Session:
             for mistake in reading.mistakes:
                 tools.telling.say(f"left out: {mistake}", Weight.WARNING)
             await intake.merge(self.clock.now())
-        await ledger.retry(settings.retry)
+        # Rows in doubt are looked up once more before they are submitted anew.
+        await ledger.retry(settings.retry - {RowState.IN_DOUBT})
         return plan
 
     def _warnings(self, facts: Mapping[str, str]) -> list[str]:
@@ -185,7 +193,7 @@ class Session:
             "model": settings.model,
             "base": settings.base,
             "stopped_because": None,
-            "skipped": str(self.skipped),
+            **self._account,
         }
         if "started_at" not in tools.ledger.facts:
             facts["started_at"] = str(now)
@@ -200,29 +208,29 @@ class Session:
         finally:
             because = self.stopping.because
             tools.telling.log(f"ended: {because or 'nothing left to do'}")
-        await tools.ledger.remember(stopped_because=because)
+        counts = tools.ledger.counts
+        if not any(counts[state] for state in LEFT):
+            because = None  # it came to its end all the same
+        with suppress(LedgerFailed):  # what ended the night, perhaps; its exit code says so
+            await tools.ledger.remember(stopped_because=because)
 
 
 async def _ask_account(service: Service, base: str) -> str | None:
-    try:
-        return await service.account()
-    except ServiceRefused as error:
-        if error.status == 401:
-            raise
-        return None  # some gateways forbid what they do not offer
-    except TryAgain as error:
-        raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
+    """Return the account's name; None where the service does not tell it, for whatever reason."""
+    for wait in ACCOUNT_WAITS:
+        try:
+            return await service.account()
+        except ServiceRefused as error:
+            if error.status == 401:
+                raise
+            return None  # some gateways forbid what they do not offer
+        except NoAnswer as error:
+            raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
+        except TryAgain as error:
+            await anyio.sleep(min(error.wait or wait, LONGEST_ACCOUNT_WAIT))
+    return None
 
 
 async def _remember_cap(ledger: Ledger, settings: Settings) -> None:
-    cap = settings.max_cost
-    await ledger.remember(max_cost=None if cap is None else str(cap))
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be made: {error.strerror}; give a folder that can be written with --out"
-        ) from error
+    cap = NO_CAP if settings.max_cost is None else str(settings.max_cost)
+    await ledger.remember(max_cost=cap, max_cost_by=BY_FLAG if settings.cap_by_flag else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from batchfill.errors import FolderFailed
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Iterator
     from pathlib import Path
 
     from batchfill.values import Output
@@ -37,43 +40,53 @@ class Shelf:
 
     def prepare(self) -> None:
         """Make the folders, and clear away what a killed run left half written."""
-        for name in (OUTPUTS, TMP):
-            _make(self.folder / name)
-        for leftover in (self.folder / TMP).iterdir():
-            leftover.unlink()
+        with _writing():
+            for name in (OUTPUTS, TMP):
+                _make(self.folder / name)
+            for leftover in (self.folder / TMP).iterdir():
+                if leftover.is_file():
+                    leftover.unlink()
 
     async def write(self, prediction_id: str, n: int, chunks: AsyncIterable[bytes]) -> Written:
         """Write *chunks* to a temporary file and flush it to disk; nothing stays when they break off."""
         path = self.folder / TMP / f"{_safe(prediction_id)}-{n}"
         digest, size = sha256(), 0
-        try:
-            with path.open("wb") as file:
-                async for chunk in chunks:
-                    file.write(chunk)
-                    digest.update(chunk)
-                    size += len(chunk)
-                file.flush()
-                await to_thread.run_sync(os.fsync, file.fileno())
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+        with _writing():
+            try:
+                with path.open("wb") as file:
+                    async for chunk in chunks:
+                        file.write(chunk)
+                        digest.update(chunk)
+                        size += len(chunk)
+                    file.flush()
+                    await to_thread.run_sync(os.fsync, file.fileno())
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
         return Written(path, size, digest.hexdigest())
 
     async def place(self, written: Written, file: str) -> None:
         """Move a whole file to *file*, relative to the batch folder; what stands there is set aside."""
         target = self.folder / file
-        if target.exists() and await to_thread.run_sync(digest_of, target) != written.sha256:
-            self._set_aside(target)
-        await to_thread.run_sync(_move, written.path, target)
+        with _writing():
+            if target.exists() and await to_thread.run_sync(digest_of, target) != written.sha256:
+                self._set_aside(target)
+            await to_thread.run_sync(_move, written.path, target)
 
-    async def move(self, file: str, to: str) -> str:
-        """Move a file that is in place to *to*, both relative to the batch folder. Return *to*."""
+    async def move(self, file: str, to: str) -> None:
+        """Move a file that is in place, if it still is, to *to*; both relative to the batch folder."""
         source, target = self.folder / file, self.folder / to
-        if target.exists() and source.exists():
-            self._set_aside(target)
-        if source.exists():
+        if not source.exists():
+            return
+        with _writing():
+            if target.exists():
+                self._set_aside(target)
             await to_thread.run_sync(_move, source, target)
-        return to
+
+    async def has(self, file: str, digest: str | None) -> bool:
+        """Whether *file*, relative to the batch folder, is there with this content."""
+        path = self.folder / file
+        return path.is_file() and await to_thread.run_sync(digest_of, path) == digest
 
     def earlier_name(self, output: Output) -> str:
         """Return where *output* goes when another takes its place."""
@@ -83,8 +96,9 @@ class Shelf:
     def keep_suspect(self, written: Written) -> str:
         """Keep bytes that are not a whole picture, for a person to look at. Return their place."""
         target = self.folder / SUSPECT / written.path.name
-        target.parent.mkdir(exist_ok=True)
-        written.path.replace(target)
+        with _writing():
+            target.parent.mkdir(exist_ok=True)
+            written.path.replace(target)
         return f"{SUSPECT}/{target.name}"
 
     def discard(self, written: Written) -> None:
@@ -96,6 +110,18 @@ class Shelf:
         earlier = self.folder / EARLIER
         earlier.mkdir(exist_ok=True)
         target.replace(earlier / f"{target.stem}-{digest_of(target)[:12]}{target.suffix}")
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Say it once, where every file is written: the folder cannot take what was paid for."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise FolderFailed(
+            f"the batch folder cannot be written: {where}{error.strerror}. Make room, then run again"
+        ) from error
 
 
 def _make(folder: Path) -> None:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from batchfill.run.bell import Bell
-
-if TYPE_CHECKING:
-    from batchfill.errors import BatchfillError
 
 
 @dataclass(slots=True)
@@ -27,8 +23,6 @@ class Stopping:
     """Only open POST answers are waited for."""
     cancel: bool = False
     """The service is asked to cancel what runs."""
-    failure: BatchfillError | None = None
-    """What ended the run at once, when it was not asked for."""
 
     def submits(self, because: str, *, by_user: bool = False, refused: bool = False) -> None:
         """Stop submitting."""

@@ -9,6 +9,7 @@ import anyio
 from batchfill.errors import (
     AnswerLost,
     BatchStopped,
+    NoAnswer,
     NotSent,
     RowRejected,
     ServiceRefused,
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
 LANES = 16
 """Rows that are prepared or submitted at once."""
 
-UPLOAD_RETRY = 15.0
-"""Seconds until a row whose file could not be uploaded is tried again."""
+UPLOADS = 6
+"""Errors of the files call until a row fails."""
+
+UPLOAD_WAIT = 5.0
+"""Seconds until a row whose file could not be uploaded is tried again; doubled each time."""
 
 
 class Submitting:
@@ -59,6 +63,7 @@ class Submitting:
         self._lost = lost
         self._preparing = Preparing(tools)
         self._claimed: set[str] = set()
+        self._unready: dict[str, int] = {}
         self._waiting_rows: list[Due] = []
         self._taking = anyio.Lock()
         self.open: dict[int, Attempt] = {}
@@ -123,8 +128,7 @@ class Submitting:
             self._fail(due.id, str(error))
             return
         except TryAgain as error:
-            self._tools.telling.log(f"{due.id}: preparing: {error}")
-            await anyio.sleep(error.wait or UPLOAD_RETRY)
+            await self._put_off(due, error)
             return
         except ServiceRefused as error:
             self._stopping.submits(str(error), refused=True)
@@ -136,6 +140,18 @@ class Submitting:
                 await self._pay(due, prepared)
         finally:
             self.gate.leave()
+
+    async def _put_off(self, due: Due, error: TryAgain) -> None:
+        """A file could not be given to the provider: others go first, and after some tries the row fails."""
+        times = self._unready.pop(due.key, 0) + (not isinstance(error, NoAnswer | Throttled))
+        if times >= UPLOADS:
+            await self._tools.ledger.record_unusable(due, f"its files could not be uploaded: {error}")
+            self._fail(due.id, f"its files could not be uploaded: {error}")
+            return
+        self._unready[due.key] = times
+        wait = max(error.wait or 0.0, UPLOAD_WAIT * 2**times)
+        await self._tools.ledger.record_unready(due, str(error), due_at=self._tools.clock.now() + wait)
+        self._tools.telling.log(f"{due.id}: {error}; again in {wait:.0f} s")
 
     async def _pay(self, due: Due, prepared: Prepared) -> None:
         tools = self._tools

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
@@ -29,7 +29,9 @@ class Telling:
         """Tell *text* to whoever watches and to the log."""
         notice = Notice(self._clock.now(), text, weight)
         at = datetime.fromtimestamp(notice.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._log.write(f"{at} {weight.value:7} {' '.join(text.split())}\n")
+        # A full disk must not keep what was paid for from being recorded and fetched.
+        with suppress(OSError):
+            self._log.write(f"{at} {weight.value:7} {' '.join(text.split())}\n")
         if self._watcher and weight is not Weight.QUIET:
             self._watcher.notice(notice)
 
@@ -46,5 +48,9 @@ class Telling:
 @contextmanager
 def telling(path: Path, watcher: Watcher | None, clock: Clock) -> Iterator[Telling]:
     """Open run.log, a line written as it is said."""
-    with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as log:
+    log = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+    try:
         yield Telling(log, watcher, clock)
+    finally:
+        with suppress(OSError):
+            log.close()

@@ -82,7 +82,7 @@ async def test_everything_of_a_row_is_kept(
     await take_in(row("a", inputs=inputs, files={"image": file}, outputs_asked=4, price=None))
     (due,) = await ledger.due(10)
     assert (due.inputs, due.files, due.outputs_asked) == (inputs, {"image": file}, 4)
-    assert (due.id, due.line, due.price, due.tries, due.new_seed) == ("a", 2, None, 0, False)
+    assert (due.id, due.line, due.price, due.tries) == ("a", 2, None, 0)
 
 
 async def test_an_id_used_twice_is_told_with_both_lines(ledger: Ledger, row: Callable[..., Row]) -> None:
@@ -103,10 +103,19 @@ async def test_ids_that_a_file_system_would_mix_up_are_duplicates(
     assert left == 1
 
 
-async def test_a_made_id_counts_among_the_duplicates(ledger: Ledger, row: Callable[..., Row]) -> None:
+async def test_a_made_id_gives_way_to_an_earlier_one(
+    take_in: Callable[..., Awaitable[Any]], row: Callable[..., Row], ask: Ask
+) -> None:
+    key = names.key_of(row(None, asks="1").fingerprint, 1)
+    taken = names.made_id("hero", key).upper()
+    await take_in(row(taken, asks="2"), row(None, asks="1"))
+    assert ask("SELECT id FROM results") == [(taken,), (f"hero-{key[:16]}",)]
+
+
+async def test_a_given_id_that_a_made_one_has_is_a_duplicate(ledger: Ledger, row: Callable[..., Row]) -> None:
     made = names.made_id("hero", names.key_of(row(None, asks="1").fingerprint, 1))
-    found, _ = await duplicates(ledger, row(made.upper(), asks="2"), row(None, asks="1"))
-    assert found == [Duplicate(3, made, 2, made.upper())]
+    found, _ = await duplicates(ledger, row(None, asks="1"), row(made.upper(), asks="2"))
+    assert found == [Duplicate(3, made.upper(), 2, made)]
 
 
 async def test_a_thousand_equal_rows_are_no_duplicates(ledger: Ledger, row: Callable[..., Row]) -> None:

@@ -371,23 +371,6 @@ async def test_rows_never_tried_come_before_retries_and_retries_at_their_time(
     assert await ledger.next_due_at() is None
 
 
-async def test_a_new_seed_is_asked_for_once(
-    ledger: Ledger, take_in: Import, row: Any, accept: Any, clock: Any
-) -> None:
-    await take_in(row("a"))
-    attempt = await accept("a")
-    await ledger.record_failed(
-        attempt, "failed", "NSFW", outcome=Outcome.FAILED, retry_at=clock(), new_seed=True
-    )
-    (due,) = await ledger.due(1)
-    assert (due.new_seed, due.tries) == (True, 1)
-    attempt = await accept("a")
-    assert attempt.tries == 2
-    await ledger.record_failed(attempt, "failed", "PA", outcome=Outcome.FAILED, retry_at=clock())
-    (due,) = await ledger.due(1)
-    assert (due.new_seed, due.tries) == (False, 2)
-
-
 async def test_the_oldest_waits_longest_for_nothing(
     ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any, clock: Any
 ) -> None:
@@ -397,13 +380,14 @@ async def test_the_oldest_waits_longest_for_nothing(
         clock.time += 1
         await ledger.record_succeeded(attempt, prediction(attempt.prediction_id))
     assert [attempt.id for attempt in await ledger.collecting(10)] == ["c", "b", "a"]
-    assert await ledger.oldest_collecting() == clock() - 2
+    assert await ledger.oldest_collecting(()) == clock() - 2
+    assert await ledger.oldest_collecting([running[2].number]) == clock() - 1
     await ledger.record_put_off((await ledger.collecting(1))[0], "503", due_at=clock() + 4)
     assert [attempt.id for attempt in await ledger.collecting(10)] == ["b", "a"]
     assert await ledger.next_collect_at() == clock() + 4
     clock.time += 4
     assert [attempt.id for attempt in await ledger.collecting(10)] == ["c", "b", "a"]
-    assert await ledger.oldest_collecting() == clock() - 6
+    assert await ledger.oldest_collecting(()) == clock() - 6
 
 
 async def test_outputs_keep_their_order_and_take_new_addresses(

@@ -93,7 +93,7 @@ async def test_a_row_that_was_paid_at_an_unknown_price_has_an_unknown_cost(
     with open_reader(path) as reader:
         (result,) = reader.results()
         assert result.cost is None
-        assert reader.cost(None, "EUR") == Cost(None, 0, 0, None, "EUR")
+        assert reader.cost("EUR") == Cost(None, 0, 0, None, "EUR")
 
 
 async def test_a_model_that_tells_its_seed_only_in_the_end_is_believed(
@@ -153,7 +153,7 @@ async def test_a_reader_says_what_the_writer_counts(
     with open_reader(path) as reader:
         assert reader.counts() == ledger.counts
         assert reader.counts(gone=True) == ledger.gone == {RowState.RUNNING: 1, RowState.PENDING: 1}
-        assert reader.cost(ledger.cap, "USD") == ledger.cost
+        assert reader.cost("USD") == ledger.cost
         assert reader.facts()["manifest"] == "night.csv"
 
 

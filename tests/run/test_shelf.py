@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -7,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from anyio import to_thread
 
+from batchfill.errors import FolderFailed, TryAgain
 from batchfill.run import shelf as module
 from batchfill.run.shelf import Shelf, Written
 from batchfill.values import Output
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no folders to flush")
 
@@ -49,9 +52,9 @@ async def test_a_written_file_is_known_by_size_and_digest(shelf: Shelf) -> None:
 async def test_a_download_that_breaks_off_leaves_nothing(shelf: Shelf) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"pic"
-        raise ConnectionResetError
+        raise TryAgain("cut off")
 
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(TryAgain):
         await shelf.write("p1", 1, broken())
     assert files(shelf) == {}
 
@@ -134,7 +137,7 @@ async def test_a_file_that_is_moved_is_flushed_into_its_new_folder(
 ) -> None:
     await shelf.place(await written(shelf), "outputs/hero.webp")
     disk = Disk(monkeypatch)
-    assert await shelf.move("outputs/hero.webp", "outputs/cat.webp") == "outputs/cat.webp"
+    await shelf.move("outputs/hero.webp", "outputs/cat.webp")
     file, folder = inode(shelf.folder / "outputs/cat.webp"), inode(shelf.folder / "outputs")
     assert disk.calls == [("rename", file), ("flush", folder)]
 
@@ -201,6 +204,38 @@ async def test_what_is_discarded_is_gone_and_may_be_discarded_again(shelf: Shelf
     shelf.discard(found)
     shelf.discard(found)
     assert files(shelf) == {}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows says it in other words")
+@pytest.mark.parametrize("step", ["prepare", "write", "place", "move"])
+async def test_a_folder_that_takes_no_more_files_is_told_in_words(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    found = await written(shelf)
+    await shelf.place(await written(shelf, prediction_id="p2"), "outputs/cat.webp")
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("fsync", "replace", "unlink"):
+        monkeypatch.setattr(os, name, full)
+    steps: dict[str, Callable[[], Awaitable[object]]] = {
+        "prepare": lambda: to_thread.run_sync(shelf.prepare),
+        "write": lambda: shelf.write("p3", 1, chunks(b"picture")),
+        "place": lambda: shelf.place(found, "outputs/hero.webp"),
+        "move": lambda: shelf.move("outputs/cat.webp", "outputs/dog.webp"),
+    }
+    with pytest.raises(FolderFailed, match=r"cannot be written: No space left on device\. Make room"):
+        await steps[step]()
+
+
+async def test_a_file_is_known_for_ours_by_its_content(shelf: Shelf) -> None:
+    await shelf.place(await written(shelf), "outputs/hero.webp")
+    digest = sha256(b"picture").hexdigest()
+    assert await shelf.has("outputs/hero.webp", digest)
+    assert not await shelf.has("outputs/hero.webp", None)
+    assert not await shelf.has("outputs/hero.webp", sha256(b"other").hexdigest())
+    assert not await shelf.has("outputs/cat.webp", digest)
 
 
 def test_an_earlier_file_is_named_by_its_prediction(shelf: Shelf) -> None:

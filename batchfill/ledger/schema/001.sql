@@ -25,7 +25,6 @@ CREATE TABLE rows (
     since         REAL NOT NULL DEFAULT 0,   -- when it came into this state
     due_at        REAL NOT NULL DEFAULT 0,   -- not before this time: submit (pending), fetch (collecting)
     tries         INTEGER NOT NULL DEFAULT 0, -- attempts that counted since the last consent
-    new_seed      INTEGER NOT NULL DEFAULT 0, -- the last seed was the trouble
     attempt       INTEGER REFERENCES attempts (number), -- the attempt that counts
     error         TEXT
 );
@@ -61,6 +60,7 @@ CREATE TABLE outputs (
     prediction_id TEXT NOT NULL,
     n             INTEGER NOT NULL,
     url           TEXT NOT NULL,
+    planned       TEXT,                      -- where it is about to be put, once it was fetched whole
     file          TEXT,                      -- relative to the batch folder; NULL until it is in place
     size          INTEGER,
     sha256        TEXT,
@@ -99,6 +99,8 @@ CREATE INDEX rows_by_id ON rows (folded_id);
 -- misnamed
 CREATE INDEX rows_misnamed ON rows (key) WHERE placed_id <> id;
 CREATE INDEX attempts_of_row ON attempts (key);
+-- seed_taken
+CREATE INDEX attempts_by_seed ON attempts (seed) WHERE seed IS NOT NULL;
 CREATE UNIQUE INDEX attempts_own_seed ON attempts (seed) WHERE own_seed;
 -- last_accepted
 CREATE INDEX attempts_accepted ON attempts (accepted_at) WHERE accepted_at IS NOT NULL;
