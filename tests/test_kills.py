@@ -188,3 +188,25 @@ async def test_a_rehearsal_that_is_killed_with_its_provider_goes_on_where_it_was
     assert len(read_bill(folder / "provider")) == rows
     assert len(pictures(folder)) == rows
     assert_sound(folder)
+
+
+async def test_somebody_who_looks_into_the_ledger_of_a_run_makes_it_forget_nothing(
+    service: Serve, batchfill: Any, desk: Any
+) -> None:
+    """A plain SQLite program ends its log when it leaves last, and so it thinks if a run's locks are gone."""
+    rows = 40
+    provider = await service(latency=0.2)
+    night = desk.write(desk.rows(rows))
+    ledger = desk.folder / "night.batch" / "ledger.sqlite"
+    command = ("run", night.name, "--base-url", provider.base, "--concurrency", "4", *QUICK)
+    running = await batchfill.start(*command)
+    await running.meanwhile(provider.until(lambda: provider.billed >= 8))
+    with closing(sqlite3.connect(ledger)) as onlooker:
+        assert onlooker.execute("SELECT count(*) FROM rows").fetchone() == (rows,)
+    assert ledger.with_name("ledger.sqlite-wal").exists()
+    await running.meanwhile(provider.until(lambda: provider.billed >= 24))
+    running.signal(signal.SIGKILL)
+    await running.ended()
+    ran = await batchfill(*command)
+    assert ran.code == 0, ran.err
+    assert provider.billed == rows

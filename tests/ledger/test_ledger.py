@@ -87,6 +87,8 @@ CASES = [
     Case("failed_retried", S.RUNNING, S.PENDING, Outcome.FAILED, 1, TO_GO),
     Case("canceled", S.RUNNING, S.FAILED, Outcome.CANCELED, 1, SPENT),
     Case("canceled_retried", S.RUNNING, S.PENDING, Outcome.CANCELED, 1, SPENT_AND_TO_GO),
+    Case("cancel_failed", S.RUNNING, S.RUNNING, Outcome.OPEN, 1, RESERVED),
+    Case("planned", S.COLLECTING, S.COLLECTING, Outcome.SUCCEEDED, 1, SPENT),
     Case("put_off", S.COLLECTING, S.COLLECTING, Outcome.SUCCEEDED, 1, SPENT),
     Case("urls", S.COLLECTING, S.COLLECTING, Outcome.SUCCEEDED, 1, SPENT),
     Case("collected", S.COLLECTING, S.DONE, Outcome.SUCCEEDED, 1, SPENT),
@@ -115,6 +117,14 @@ async def cause(ledger: Ledger, event: str, attempt: Attempt, prediction: Callab
             await ledger.record_followed_again(attempt)
         case "cancel_asked":
             assert (await ledger.record_cancel_asked(attempt, "user")).cancel_asked == "user"
+        case "cancel_failed":
+            asked = await ledger.record_cancel_asked(attempt, "user")
+            assert (await ledger.record_cancel_asked(asked, None)).cancel_asked is None
+        case "planned":
+            (output,) = await ledger.outputs_of("p1")
+            planned = replace(output, planned="outputs/hero.webp", size=10, sha256="ab" * 32)
+            await ledger.record_planned([planned])
+            assert await ledger.outputs_of("p1") == [planned]
         case "succeeded":
             await ledger.record_succeeded(attempt, prediction("p1"))
         case "failed" | "failed_retried":
@@ -159,6 +169,36 @@ async def test_a_row_that_cannot_be_prepared_fails_without_an_attempt(
     assert ask("SELECT state, error FROM rows") == [("failed", "image hero.png cannot be read")]
     assert ask("SELECT count(*) FROM attempts") == [(0,)]
     assert ledger.cost == Cost(0, 0, 0, None)
+
+
+async def test_a_row_that_is_not_ready_waits_for_its_time(
+    ledger: Ledger, take_in: Import, row: Callable[..., Row], clock: Any
+) -> None:
+    await take_in(row("hero"))
+    (due,) = await ledger.due(1)
+    await ledger.record_unready(due, "the upload failed", due_at=clock() + 15)
+    assert await ledger.due(1) == []
+    assert await ledger.next_due_at() == clock() + 15
+    clock.time += 15
+    assert await ledger.due(1) == [due]
+
+
+async def test_a_row_in_doubt_that_is_given_up_is_sent_anew_and_its_price_stays_reserved(
+    ledger: Ledger, bring: Any, take_in: Import, row: Callable[..., Row]
+) -> None:
+    await ledger.record_given_up(await bring(S.IN_DOUBT))
+    (due,) = await ledger.due(1)
+    assert (due.id, due.tries) == ("hero", 0)
+    assert ledger.cost == Cost(0, PRICE, PRICE, None)
+
+
+async def test_a_row_in_doubt_that_is_gone_is_not_given_up(
+    ledger: Ledger, bring: Any, take_in: Import, row: Callable[..., Row]
+) -> None:
+    attempt = await bring(S.IN_DOUBT)
+    await take_in(row("cat"))
+    await ledger.record_given_up(attempt)
+    assert ledger.gone == {RowState.IN_DOUBT: 1}
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,24 @@ def test_one_that_fits_an_attempt_still_unanswered_is_not_adopted(
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
 
 
+def test_what_was_made_before_the_intent_is_not_the_attempts(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    items = [prediction("p1", created_at=99.0), ours(prediction)]
+    assert proof.judge([attempt(1)], items, {"known"}, complete=True, since=lambda lost: 100.0).absent == {1}
+    assert proof.judge([attempt(1)], items, {"known"}, complete=True, since=lambda lost: 99.0).adopted == {
+        1: items[0]
+    }
+
+
+def test_what_was_made_at_an_unknown_time_may_be_the_attempts(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    items = [prediction("p1"), ours(prediction)]
+    verdict = proof.judge([attempt(1)], items, {"known"}, complete=True, since=lambda lost: 100.0)
+    assert verdict.adopted == {1: items[0]}
+
+
 def test_the_full_proof_of_absence(attempt: Attempts, prediction: Predictions) -> None:
     items = [ours(prediction), prediction("stranger", seed=5)]
     assert proof.judge([attempt(1)], items, {"known"}, complete=True).absent == {1}
@@ -168,7 +186,14 @@ class World:
     complete: bool
 
     def judge(self) -> proof.Verdict:
-        return proof.judge(self.lost, self.items, self.claimed, complete=self.complete, rivals=self.rivals)
+        return proof.judge(
+            self.lost,
+            self.items,
+            self.claimed,
+            complete=self.complete,
+            rivals=self.rivals,
+            since=lambda attempt: attempt.intended_at,
+        )
 
 
 @st.composite
@@ -184,11 +209,14 @@ def worlds(draw: st.DrawFn) -> World:
         if draw(st.booleans()):
             id_ = f"p{number}"
             made[id_] = number
-            items.append(Prediction(id_, "processing", input=_echo(draw, {**sent, "image": "https://x/1"})))
+            made_at = draw(st.sampled_from([None, 10.0 * number, 10.0 * number + 100]))
+            echo = _echo(draw, {**sent, "image": "https://x/1"})
+            items.append(Prediction(id_, "processing", created_at=made_at, input=echo))
     for n in range(draw(st.integers(0, 3))):
         seed = draw(st.sampled_from([3, 4, 50, 101, 102]))
         echo = {"seed": seed, "prompt": draw(st.sampled_from("ab")), "image": "https://x/1"}
-        items.append(Prediction(f"stranger{n}", "processing", input=_echo(draw, echo)))
+        made_at = draw(st.sampled_from([None, 0.0, 35.0, 200.0]))
+        items.append(Prediction(f"stranger{n}", "processing", created_at=made_at, input=_echo(draw, echo)))
     kinds = {a.number: draw(st.sampled_from(["lost", "lost", "rival", "known"])) for a in attempts}
     claimed = {id_ for id_, number in made.items() if kinds[number] == "known"}
     return World(
@@ -213,7 +241,7 @@ def _attempt(number: int, seed: int, sent: dict[str, Any], *, own: bool) -> Atte
         origin="https://api.example.com/v1",
         sent=sent,
         outputs_asked=1,
-        intended_at=1.0,
+        intended_at=10.0 * number,
         service_time=1.0,
         anchor=None,
     )
@@ -263,9 +291,10 @@ def test_what_was_made_and_is_listed_is_never_called_absent(world: World) -> Non
 @many
 @given(worlds())
 def test_absence_has_the_full_proof(world: World) -> None:
-    free = [item for item in world.items if item.id not in world.claimed]
+    unclaimed = [item for item in world.items if item.id not in world.claimed]
     for number in world.judge().absent:
         (lost,) = [a for a in world.lost if a.number == number]
+        free = [i for i in unclaimed if i.created_at is None or i.created_at >= lost.intended_at]
         assert world.complete
         assert world.claimed
         assert all(item.input is not None for item in free)
