@@ -115,7 +115,7 @@ async def test_the_second_signal_waits_only_for_open_answers_and_leaves_the_rest
 async def test_after_the_second_signal_an_open_answer_is_still_recorded(
     service: Serve, begin: Any, night: Batch
 ) -> None:
-    late = Fault("create", "delay", at=frozenset({CONCURRENCY}), options={"seconds": 3})
+    late = Fault("create", "delay", at=frozenset({CONCURRENCY}), options={"seconds": 1.5})
     provider = await service(faults=Faults([STUCK, late]))
     running = await begin(provider)
     await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY - 1))

@@ -1,3 +1,10 @@
+-- fragment: attempt
+-- The fields of an Attempt.
+a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
+    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
+    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
+    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
+
 -- name: facts
 SELECT name, value FROM facts;
 
@@ -20,27 +27,18 @@ SELECT min(due_at) FROM rows WHERE state = 'pending' AND position IS NOT NULL AN
 SELECT state FROM rows WHERE key = :key;
 
 -- name: open_attempts
--- Served by rows_open.
-SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
-    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
-    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
-    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
+-- Served by rows_submitting, rows_running, rows_in_doubt.
+SELECT {attempt}
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
 WHERE r.state = :state ORDER BY r.since;
 
 -- name: attempt
-SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
-    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
-    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
-    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
+SELECT {attempt}
 FROM rows AS r JOIN attempts AS a ON a.key = r.key WHERE a.number = :number;
 
 -- name: collecting
--- Oldest first; served by rows_open.
-SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
-    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
-    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
-    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
+-- Oldest first; served by rows_collecting.
+SELECT {attempt}
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
 WHERE r.state = 'collecting' AND r.due_at <= :now ORDER BY r.since LIMIT :limit;
 
@@ -63,11 +61,8 @@ WHERE r.folded_id = :folded_id AND a.number <> :number AND o.file IS NOT NULL
 
 -- name: misnamed
 -- Served by rows_misnamed.
-SELECT a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
-    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
-    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
-    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
-FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
+SELECT {attempt}
+FROM rows AS r INDEXED BY rows_misnamed JOIN attempts AS a ON a.number = r.attempt
 WHERE r.placed_id <> r.id AND r.state = 'done' AND r.position IS NOT NULL;
 
 -- name: named_by_another
@@ -93,8 +88,10 @@ SELECT url, expires_at FROM uploads WHERE sha256 = :sha256 AND origin = :origin 
 SELECT sha256 FROM digests WHERE path = :path AND size = :size AND mtime_ns = :mtime_ns;
 
 -- name: reasons
-SELECT coalesce(error, 'no reason given') AS reason, count(*) AS rows FROM rows
-WHERE state IN ('failed', 'expired') AND position IS NOT NULL
+SELECT coalesce(error, 'no reason given') AS reason, count(*) AS rows FROM (
+    SELECT error FROM rows INDEXED BY rows_failed WHERE state = 'failed' AND position IS NOT NULL
+    UNION ALL SELECT error FROM rows INDEXED BY rows_expired WHERE state = 'expired' AND position IS NOT NULL
+)
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50;
 
 -- name: doubts

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 @cache
 def load(name: str) -> Mapping[str, tuple[str, ...]]:
-    """Return the statements of `NAME.sql` by the name above each; a name may hold several, in order."""
+    """Return the statements of `NAME.sql` by the name above each; a name may hold several, in order.
+
+    Where `{FRAGMENT}` stands in one, the text below `-- fragment: FRAGMENT` is put.
+    """
     text = files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
+    for fragment, body in re.findall(r"^-- fragment: (\w+)\n(.*?)\n\n", text, re.MULTILINE | re.DOTALL):
+        text = text.replace(f"{{{fragment}}}", body)
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return {key: _statements(body) for key, body in zip(parts[::2], parts[1::2], strict=True)}
 

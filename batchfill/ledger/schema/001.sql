@@ -89,9 +89,15 @@ CREATE TABLE digests (
 
 -- due, next_due_at
 CREATE INDEX rows_due ON rows (due_at, position) WHERE state = 'pending' AND position IS NOT NULL;
--- open_attempts, collecting, reasons, doubts
-CREATE INDEX rows_open ON rows (state, since)
-    WHERE state IN ('submitting', 'running', 'collecting', 'failed', 'expired', 'in_doubt');
+-- open_attempts, doubts
+CREATE INDEX rows_submitting ON rows (since) WHERE state = 'submitting';
+CREATE INDEX rows_running ON rows (since) WHERE state = 'running';
+CREATE INDEX rows_in_doubt ON rows (since) WHERE state = 'in_doubt';
+-- collecting, next_collect_at, oldest_collecting
+CREATE INDEX rows_collecting ON rows (since) WHERE state = 'collecting';
+-- reasons
+CREATE INDEX rows_failed ON rows (error) WHERE state = 'failed' AND position IS NOT NULL;
+CREATE INDEX rows_expired ON rows (error) WHERE state = 'expired' AND position IS NOT NULL;
 -- results
 CREATE INDEX rows_in_order ON rows (position) WHERE position IS NOT NULL;
 -- outputs_in_the_way

@@ -1,0 +1,29 @@
+"""What a run asks again and again is answered from an index, however many rows there are."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from batchfill.ledger import sql, storage
+from batchfill.values import RowState
+
+WHOLE = {"results", "collected", "extra_columns"}
+"""Questions about every row; no run asks them while it works."""
+NAMES = ("now", "limit", "number", "key", "prediction_id", "folded_id", "seed", "sha256", "origin")
+VALUES = dict.fromkeys((*NAMES, "good_until", "path", "size", "mtime_ns"), 1) | {"ids": "[]", "without": "[]"}
+
+
+@pytest.mark.parametrize("name", sorted(sql.load("questions").keys() - WHOLE))
+@pytest.mark.parametrize("state", [RowState.SUBMITTING, RowState.RUNNING, RowState.IN_DOUBT])
+def test_no_question_of_a_run_looks_at_every_row(name: str, state: RowState) -> None:
+    (statement,) = sql.load("questions")[name]
+    with closing(sqlite3.connect(":memory:")) as db:
+        for _, script in storage.migrations():
+            db.executescript(script)
+        plan = db.execute(f"EXPLAIN QUERY PLAN {statement}", VALUES | {"state": state.value}).fetchall()
+    steps = [step[-1] for step in plan]
+    assert not [step for step in steps if re.search(r"\b(SCAN|SEARCH) (r|rows|mine|other)$", step)], steps
