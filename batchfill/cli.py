@@ -32,6 +32,7 @@ NOTHING_DONE, STOPPED, REFUSED = 2, 3, 4
 ONCE = {"limit", "retry", "until", "max_cost", "same_account", "yes", "quiet", "as_json", "watch"}
 """Flags that are for one call, or that the batch remembers: the command that goes on does without them."""
 
+LONGEST_LINE = 2000
 EVERY = 2.0
 """Seconds between two prints of `status --watch`."""
 
@@ -389,7 +390,10 @@ def _say(*lines: str) -> None:
 
 
 def _fail(message: str, code: int = NOTHING_DONE) -> NoReturn:
-    _say(f"batchfill: {message}" if "\n" not in message else message)
+    from batchfill.show import safe
+
+    lines = [safe(line, LONGEST_LINE) for line in message.split("\n")]
+    _say(*lines if len(lines) > 1 else [f"batchfill: {lines[0]}"])
     sys.exit(code)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import signal
 import socket
 import sys
 import time
@@ -304,6 +305,10 @@ def crash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., type[Crash]]:
     return arrange
 
 
+HANGS = 120
+"""Seconds after which a process that does not do what a test waits for is taken to hang."""
+
+
 class Ran(NamedTuple):
     """How a process ended."""
 
@@ -329,7 +334,8 @@ class Running:
         assert self._process.stderr is not None
         line = ""
         while text not in line:
-            line = (await self._process.stderr.readline()).decode()
+            async with asyncio.timeout(HANGS):
+                line = (await self._process.stderr.readline()).decode()
             self._said += line
             assert line, f"it ended without a word of {text!r}: {self._said}"
 
@@ -341,13 +347,15 @@ class Running:
     async def meanwhile(self, event: Awaitable[Any]) -> None:
         """Return when *event* has happened, which it must do before the process ends."""
         happened, ended = asyncio.ensure_future(event), asyncio.ensure_future(self._process.wait())
-        await asyncio.wait({happened, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({happened, ended}, timeout=HANGS, return_when=asyncio.FIRST_COMPLETED)
         # What it did last may still be on its way.
         await asyncio.wait({happened}, timeout=2)
         in_time = happened.done()
         for waiting in (happened, ended):
             waiting.cancel()
-        assert in_time, f"it ended too early: {await self.ended()}"
+        if not in_time:
+            self.signal(signal.SIGKILL)
+            pytest.fail(f"it never happened: {await self.ended()}")
 
     def signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
@@ -356,7 +364,12 @@ class Running:
 
     async def ended(self) -> Ran:
         """Return when it has ended."""
-        out, err = await self._process.communicate()
+        ending = asyncio.ensure_future(self._process.communicate())
+        hangs = not (await asyncio.wait({ending}, timeout=HANGS))[0]
+        if hangs:
+            self.signal(signal.SIGKILL)
+        out, err = await ending
+        assert not hangs, f"it did not end: {self._said}{(err or b'').decode()}"
         assert self._process.returncode is not None
         return Ran(self._process.returncode, (out or b"").decode(), self._said + (err or b"").decode())
 
@@ -463,7 +476,7 @@ class Program:
 
     async def stop(self) -> None:
         for running in self._started:
-            running.signal(9)
+            running.signal(signal.SIGKILL)
             with suppress(ValueError):
                 await running.ended()
 

@@ -501,13 +501,16 @@ async def test_in_a_folder_that_cannot_be_written_run_says_so_and_the_rest_works
 
 
 async def test_in_a_pipe_nothing_commands_a_terminal_whatever_the_service_says(
-    service: Serve, run: Any, batchfill: Any, night: Path
+    service: Serve, run: Any, batchfill: Any, desk: Any, night: Path
 ) -> None:
     evil = Fault("create", "fail", options={"error": "\x1b[2J\x1b]0;owned\x07 [red]no[/red]"})
     provider = await service(faults=Faults([evil]))
     said = [await run(provider, "--attempts", "1")]
     said += [await batchfill(command, "night.csv") for command in ("status", "check")]
-    assert said[0].code == 1
+    desk.write(desk.rows(1, **{"\x1b[2Jcolumn": "\x1b[1m"}), name="evil.csv")
+    said += [await batchfill("check", "evil.csv"), await batchfill("run", "evil.csv", "--local")]
+    said += [await batchfill("run", "\x1b[2J.csv")]
+    assert [ran.code for ran in said] == [1, 0, 0, 2, 2, 2]
     for ran in said:
         assert not CONTROL.search(ran.out + ran.err)
     assert "[red]no[/red]" in said[0].err

@@ -114,7 +114,7 @@ async def test_an_output_that_is_gone_is_expired_once_the_service_confirms_it(
     assert (summary.exit_code, summary.counts[RowState.EXPIRED], summary.counts[RowState.DONE]) == (1, 1, 1)
     lost = next(found for found in night.results() if found.state == "expired")
     assert "paid for, but the service removed it before it was fetched" in (lost.error or "")
-    assert (lost.cost, summary.cost.spent) == (40_000, 80_000)
+    assert (lost.cost, summary.cost.spent, summary.reasons) == (40_000, 80_000, {})
     assert provider.billed == 2
 
 

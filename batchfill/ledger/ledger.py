@@ -415,7 +415,7 @@ class Ledger:
         if cost.spent is None or cost.reserved is None or due.price is None:
             raise BudgetReached("--max-cost needs a price for every row, and one is not known")
         if cost.spent + cost.reserved + due.price > self.cap:
-            raise BudgetReached("the next row would pass --max-cost")
+            raise BudgetReached("the next row would pass --max-cost: give a larger one, or none, to go on")
 
 
 @asynccontextmanager

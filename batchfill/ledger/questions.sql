@@ -88,10 +88,8 @@ SELECT url, expires_at FROM uploads WHERE sha256 = :sha256 AND origin = :origin 
 SELECT sha256 FROM digests WHERE path = :path AND size = :size AND mtime_ns = :mtime_ns;
 
 -- name: reasons
-SELECT coalesce(error, 'no reason given') AS reason, count(*) AS rows FROM (
-    SELECT error FROM rows INDEXED BY rows_failed WHERE state = 'failed' AND position IS NOT NULL
-    UNION ALL SELECT error FROM rows INDEXED BY rows_expired WHERE state = 'expired' AND position IS NOT NULL
-)
+SELECT coalesce(error, 'no reason given') AS reason, count(*) AS rows
+FROM rows INDEXED BY rows_failed WHERE state = 'failed' AND position IS NOT NULL
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50;
 
 -- name: doubts

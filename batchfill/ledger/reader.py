@@ -37,7 +37,7 @@ class Reader:
         return records.to_cost(sql.ask(self._db, "tally"), sql.ask(self._db, "money"), cap, currency)
 
     def reasons(self) -> Mapping[str, int]:
-        """Return why rows failed or expired, and how many of each, most frequent first."""
+        """Return why rows failed, and how many of each, most frequent first."""
         return {record["reason"]: record["rows"] for record in sql.ask(self._db, "reasons")}
 
     def doubts(self) -> tuple[Doubt, ...]:

@@ -97,7 +97,6 @@ CREATE INDEX rows_in_doubt ON rows (since) WHERE state = 'in_doubt';
 CREATE INDEX rows_collecting ON rows (since) WHERE state = 'collecting';
 -- reasons
 CREATE INDEX rows_failed ON rows (error) WHERE state = 'failed' AND position IS NOT NULL;
-CREATE INDEX rows_expired ON rows (error) WHERE state = 'expired' AND position IS NOT NULL;
 -- results
 CREATE INDEX rows_in_order ON rows (position) WHERE position IS NOT NULL;
 -- outputs_in_the_way
