@@ -1,7 +1,7 @@
 """What a row costs: makespan, requests, CPU and memory of one batch against the embedded provider.
 
-Run it with `make bench`, or `python tests/bench/run.py --rows 2000 --concurrency 100 --latency 1`. The provider
-runs in a process of its own and draws no pictures, so that it is not what is measured.
+Run it with `make bench`, or `python tests/bench/run.py --rows 2000 --concurrency 100 --latency 1`. The
+provider runs in a process of its own and draws no pictures, so that it is not what is measured.
 """
 
 from __future__ import annotations
