@@ -46,9 +46,9 @@ def night(desk: Any) -> Path:
 
 @pytest.fixture
 def run(batchfill: Any) -> Callable[..., Awaitable[Any]]:
-    """Run night.csv at a provider."""
-    return lambda provider, *flags, **options: batchfill(
-        "run", "night.csv", "--base-url", provider.base, *flags, **options
+    """Run night.csv, or another manifest, at a provider."""
+    return lambda provider, *flags, manifest="night.csv", **options: batchfill(
+        "run", manifest, "--base-url", provider.base, *flags, **options
     )
 
 
@@ -307,6 +307,19 @@ async def test_quiet_says_only_what_needs_attention(service: Serve, run: Any, ni
     provider = await service()
     ran = await run(provider, "--quiet")
     assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+async def test_a_folder_named_by_hand_is_not_taken_for_a_lost_one(
+    service: Serve, run: Any, night: Path
+) -> None:
+    provider = await service()
+    await run(provider, "--out", "tries.batch", "--limit", "1")
+    assert "belongs to a manifest that is gone" not in (await run(provider, "--limit", "1")).err
+    night.rename(night.with_name("morning.csv"))
+    assert (
+        "night.batch belongs to a manifest that is gone"
+        in (await run(provider, "--limit", "1", manifest="morning.csv")).err
+    )
 
 
 # status and results

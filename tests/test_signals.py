@@ -248,6 +248,8 @@ async def test_cancel_without_a_runner_cancels_what_an_earlier_run_left(
     await running.ended()
     ran = await batchfill("cancel", "night.csv")
     assert ran.code == 0, ran.err
+    told = [line for line in ran.err.splitlines() if line.endswith(": canceled at your request")]
+    assert len(told) == len(set(told)) == CONCURRENCY, ran.err
     assert "nothing runs at the service" in ran.err
     assert {record.status for record in provider.predictions()} == {"canceled"}
     assert provider.billed == CONCURRENCY

@@ -41,6 +41,12 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     if is_there(path):
         with closing(open_to_read(path, alone=True)) as db:
             _refuse_damage(db, path)
+    elif _has_log(path):
+        # SQLite would play it into the new ledger.
+        raise LedgerError(
+            f"{path}: is missing, and its log {_log(path).name} is there: restore the ledger, "
+            "or move its log away"
+        )
     try:
         if not is_there(path):
             _create(path)

@@ -201,7 +201,10 @@ class Following:
         if attempt.cancel_asked != "user" and self._alike.failed(error):
             self._stopping.submits(f"ten rows in a row failed alike: {error}")
 
-    async def _cancel_when_due(self, attempt: Attempt) -> None:
+    async def _cancel_when_due(self, asked: Attempt) -> None:
+        attempt = self._running.get(asked.number)
+        if attempt is None:
+            return  # it ended meanwhile
         age = self._tools.clock.now() - (attempt.accepted_at or attempt.intended_at)
         if self._stopping.cancel and attempt.cancel_asked != "user":
             await self._cancel(attempt, "user")
@@ -219,13 +222,14 @@ class Following:
         """Ask the service to stop it, and go on following: it may have succeeded all the same."""
         prediction_id = attempt.prediction_id
         assert prediction_id is not None
-        attempt = await self._tools.ledger.record_cancel_asked(attempt, by)
-        self._running[attempt.number] = attempt
+        attempt = await self._note_cancel(attempt, by)
+        if attempt.number not in self._running:
+            return  # it ended meanwhile
         try:
             prediction = await self._tools.service.cancel(prediction_id)
         except TryAgain as error:
             self._tools.telling.log(f"{attempt.id}: cancel: {error}; asked again with the next look")
-            self._running[attempt.number] = await self._tools.ledger.record_cancel_asked(attempt, None)
+            await self._note_cancel(attempt, None)
             return
         except (NotOffered, NotFound, ServiceRefused) as error:
             self._tools.telling.say(f"{attempt.id}: cannot be canceled: {error}", Weight.WARNING)
@@ -233,6 +237,13 @@ class Following:
         self._tools.telling.log(f"{attempt.id}: cancel asked ({by})")
         if prediction is not None:
             await self.settle(attempt, prediction)
+
+    async def _note_cancel(self, attempt: Attempt, by: str | None) -> Attempt:
+        attempt = await self._tools.ledger.record_cancel_asked(attempt, by)
+        # What has ended since is not followed again.
+        if attempt.number in self._running:
+            self._running[attempt.number] = attempt
+        return attempt
 
 
 def _in_words(status: str, asker: str | None) -> str:

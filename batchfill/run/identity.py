@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import hmac
 import secrets
 from typing import TYPE_CHECKING
 
-from batchfill.errors import UsageError
+from batchfill.errors import LedgerError, UsageError
+from batchfill.ledger.reader import open_reader
 from batchfill.settings import LOCAL
 
 if TYPE_CHECKING:
@@ -42,13 +44,21 @@ def orphan_beside(facts: Mapping[str, str], settings: Settings) -> Path | None:
         return None
     suffix = ".local.batch" if settings.base == LOCAL else ".batch"
     for folder in sorted(settings.manifest.parent.glob(f"*{suffix}")):
-        stem = folder.name.removesuffix(suffix)
-        manifests = settings.manifest.parent.glob(f"{stem}.*")
+        manifests = settings.manifest.parent.glob(_manifest_of(folder, suffix))
         ours = suffix == ".local.batch" or not folder.name.endswith(".local.batch")
         ours = ours and folder.resolve() != settings.folder.resolve()
         if ours and (folder / "ledger.sqlite").exists() and not any(m.is_file() for m in manifests):
             return folder
     return None
+
+
+def _manifest_of(folder: Path, suffix: str) -> str:
+    """Return a pattern for the manifest's name: what the ledger says, else what the folder is named for."""
+    try:
+        with open_reader(folder / "ledger.sqlite") as reader:
+            return glob.escape(reader.facts()["manifest"])
+    except (LedgerError, KeyError):
+        return f"{glob.escape(folder.name.removesuffix(suffix))}.*"
 
 
 def account_facts(facts: Mapping[str, str], token: Token, account: str | None) -> dict[str, str]:

@@ -160,6 +160,21 @@ async def test_every_event_leads_to_its_state_and_counts_its_money(
     assert ledger.cost == Cost(spent, reserved, to_go, None)
 
 
+@pytest.mark.parametrize("before", [S.SUBMITTING, S.IN_DOUBT])
+async def test_an_event_returns_the_attempt_as_the_ledger_knows_it(
+    ledger: Ledger, bring: Any, prediction: Callable[..., Prediction], clock: Any, before: RowState
+) -> None:
+    attempt = await bring(before)
+    clock.time += 5
+    attempt = await ledger.record_answer_lost(attempt, "reset")
+    assert await ledger.open_attempts(before) == [attempt]
+    attempt = await ledger.record_absent_once(attempt)
+    assert await ledger.open_attempts(before) == [attempt]
+    running = await ledger.record_accepted(attempt, prediction("p1", status="starting"))
+    asked = await ledger.record_cancel_asked(running, "time-out")
+    assert await ledger.open_attempts(S.RUNNING) == [asked]
+
+
 async def test_a_row_that_cannot_be_prepared_fails_without_an_attempt(
     ledger: Ledger, take_in: Import, row: Callable[..., Row], ask: Ask
 ) -> None:

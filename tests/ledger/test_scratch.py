@@ -3,6 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from batchfill.errors import LedgerFailed
 from batchfill.ledger.ledger import Ledger, open_ledger
 from batchfill.ledger.scratch import open_scratch
 from batchfill.values import RowState
@@ -48,6 +51,18 @@ async def test_beside_a_ledger_the_answer_is_a_runs_and_nothing_changes(
     assert comparison.groups[RowState.PENDING].rows == 3
     assert comparison.changed == 1
     assert comparison == await take_in(*rows)
+
+
+async def test_an_import_that_is_only_tried_cannot_be_merged(
+    ledger: Ledger, path: Path, row: Callable[..., Row], take_in: Any, ask: Any
+) -> None:
+    await take_in(row("a"))
+    async with open_scratch(path) as intake:
+        await intake.add([row("b")])
+        await intake.identify()
+        with pytest.raises(LedgerFailed, match="readonly"):
+            await intake.merge(0.0)
+    assert ask("SELECT id FROM results") == [("a",)]
 
 
 async def test_a_ledger_that_nobody_writes_stays_as_it_is_byte_by_byte(

@@ -69,8 +69,9 @@ def make_damaged(path: Path) -> None:
     with closing(storage.open_to_write(path)) as db:
         db.executemany("INSERT INTO facts VALUES (?, ?)", [(str(n), "x" * 200) for n in range(200)])
     with path.open("r+b") as file:
-        file.seek(6 * 4096)
-        file.write(os.urandom(8 * 4096))
+        # Among what was written last, so that opening it alone shows nothing.
+        file.seek(-6 * 4096, os.SEEK_END)
+        file.write(b"\xa5" * 4 * 4096)
 
 
 def make_cut_off(path: Path) -> None:
@@ -123,6 +124,13 @@ def test_a_reader_refuses_what_is_no_ledger_of_ours(
         storage.open_to_read(path)
     assert message in str(caught.value)
     assert bytes_of(path.parent) == before
+
+
+def test_damage_is_looked_for_where_opening_alone_would_not_meet_it(path: Path) -> None:
+    make_damaged(path)
+    storage.open_to_read(path).close()
+    with pytest.raises(LedgerError, match=r"is damaged \(.*\); nothing was changed\. Restore a copy"):
+        storage.open_to_write(path)
 
 
 def test_a_reader_that_meets_damage_says_so(path: Path) -> None:
@@ -302,16 +310,30 @@ def test_a_migration_that_fails_changes_nothing(made: Path, monkeypatch: pytest.
         assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'pages'").fetchone()[0] == 0
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from batchfill.ledger import storage
+db = storage.open_to_write(Path(sys.argv[1]))
+db.execute("INSERT INTO facts VALUES ('manifest', 'night.csv')")
+db.execute("BEGIN")
+db.execute("INSERT INTO facts VALUES ('model', 'x/y')")
+os._exit(0)
+"""
+
+
+def test_a_log_whose_ledger_is_missing_is_not_played_into_a_new_one(path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=True, timeout=60)
+    path.unlink()
+    before = bytes_of(path.parent)
+    with pytest.raises(LedgerError, match=r"is missing, and its log ledger\.sqlite-wal is there"):
+        storage.open_to_write(path)
+    assert bytes_of(path.parent) == before
+
+
 def test_a_ledger_that_a_killed_run_left_is_opened_with_all_it_committed(path: Path) -> None:
     """The log of the killed run is still beside the ledger."""
-    kill = (
-        "import os, sys; from pathlib import Path; from batchfill.ledger import storage\n"
-        "db = storage.open_to_write(Path(sys.argv[1]))\n"
-        "db.execute(\"INSERT INTO facts VALUES ('manifest', 'night.csv')\")\n"
-        "db.execute('BEGIN'); db.execute(\"INSERT INTO facts VALUES ('model', 'x/y')\")\n"
-        "os._exit(0)"
-    )
-    subprocess.run([sys.executable, "-c", kill, str(path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=True, timeout=60)
     assert path.with_name("ledger.sqlite-wal").stat().st_size
     with open_reader(path) as reader:
         assert reader.facts() == {"manifest": "night.csv"}
