@@ -69,12 +69,10 @@ def account_facts(facts: Mapping[str, str], token: Token, account: str | None) -
 
 
 def refuse_other_account(facts: Mapping[str, str], settings: Settings, account: str | None) -> None:
-    """Raise UsageError when the batch was begun with another account and --same-account is not given.
+    """Raise UsageError when the batch was begun with another account, or, unless --same-account, token.
 
     Predictions and uploads of one account are invisible to another: rows would be paid for twice.
     """
-    if settings.same_account or settings.token is None:
-        return
     known = facts.get("account")
     if account is not None and known is not None:
         if account != known:
@@ -82,6 +80,8 @@ def refuse_other_account(facts: Mapping[str, str], settings: Settings, account: 
                 f"{settings.folder.name} was begun with the account {known}, and this token belongs "
                 f"to {account}: use a token of {known}"
             )
+        return
+    if settings.same_account or settings.token is None:
         return
     salt, remembered = facts.get("token_salt"), facts.get("token_hash")
     if salt and remembered and not hmac.compare_digest(_hash(settings.token, salt), remembered):

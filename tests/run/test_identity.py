@@ -77,6 +77,14 @@ def test_without_an_account_call_another_token_is_refused_unless_it_is_the_same_
     identity.refuse_other_account(facts, settings(token=Token("r8_new"), same_account=True), None)
 
 
+def test_nobody_can_vouch_for_an_account_that_the_service_calls_another(
+    settings: Callable[..., Settings],
+) -> None:
+    facts = identity.account_facts({}, Token("r8_old"), "user:ada")
+    with pytest.raises(UsageError, match="use a token of user:ada"):
+        identity.refuse_other_account(facts, settings(token=Token("r8_new"), same_account=True), "user:bob")
+
+
 def test_what_is_remembered_of_a_token_does_not_tell_it() -> None:
     secret = "r8_very_secret_indeed"
     first = identity.account_facts({}, Token(secret), None)
