@@ -195,7 +195,7 @@ def folder_of(manifest: Path, flags: Mapping[str, Any]) -> Path:
     try:
         os.fsencode(manifest.absolute()).decode("utf-8")
     except UnicodeDecodeError:
-        raise UsageError(f"{ascii(str(manifest))}: the name of its folder is not UTF-8: rename it") from None
+        raise UsageError(f"{str(manifest)!a}: the name of its folder is not UTF-8: rename it") from None
     if flags.get("out"):
         return Path(flags["out"])
     return manifest.with_name(manifest.stem + (".local.batch" if flags.get("local") else ".batch"))
