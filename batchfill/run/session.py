@@ -79,7 +79,6 @@ class Session:
         """
         async with self._opened() as (ledger, say), self._connected(say) as tools_for:
             tools = tools_for(ledger)
-            await self._check_account(tools)
             plan = await self._take_in(tools, manifest, confirm)
             await self._begin(tools, plan)
             await self._carry_out(tools)
@@ -153,6 +152,8 @@ class Session:
                 )
             self.skipped = reading.bad_rows
             reading.refuse_mistakes(skip_bad=settings.skip_bad)
+            # After the manifest's mistakes, which can be told without network.
+            await self._check_account(tools)
             await intake.drop_duplicates()
             comparison = await intake.compare()
             plan = planning.make_plan(
