@@ -142,13 +142,13 @@ async def test_payments_cut_off_by_a_kill_are_found_in_the_list_and_adopted(
 async def test_at_a_gateway_without_a_list_what_a_kill_leaves_unknown_is_held_and_never_resent_unasked(
     service: Serve, batchfill: Any, desk: Any, chance: random.Random
 ) -> None:
-    rows = 40
+    rows = 120
     provider = await service(manner=Manner(offers=frozenset()), latency=0.2, faults=Faults([SLOW]))
     night = desk.write(desk.rows(rows))
     command = ("run", night.name, "--base-url", provider.base, "--concurrency", "8", *QUICK)
     for _ in range(2):
         await kill_while_paying(await batchfill.start(*command), provider)
-    for _ in range(6):
+    for _ in range(KILLS - 2):
         await kill(await batchfill.start(*command), after=chance.uniform(0, 0.5))
     ran = await batchfill(*command)
     counts = Batch.open(night).status().counts

@@ -99,9 +99,9 @@ def test_a_file_outside_is_refused_even_through_a_link(files: Files, folder: Pat
 
 
 def test_a_file_beside_the_manifest_s_folder_is_inside(files: Files, folder: Path) -> None:
-    (folder.parent / "shared.png").write_bytes(b"shared")
+    (folder.parent / "common.png").write_bytes(b"shared")
 
-    assert files.find("../shared.png") is not None
+    assert files.find("../common.png") is not None
 
 
 def test_a_file_outside_is_found_when_that_is_allowed(folder: Path) -> None:
