@@ -96,7 +96,7 @@ def predictions(folder: Path) -> set[str]:
 async def test_a_run_killed_twenty_times_makes_every_row_once(
     served: str, batchfill: Any, desk: Any, chance: random.Random
 ) -> None:
-    rows = 80
+    rows = 200
     batchfill.hurry = False
     night = desk.write(desk.rows(rows))
     command = ("run", night.name, "--base-url", served, "--concurrency", "16", *QUICK)
