@@ -254,13 +254,22 @@ def results(manifest: Path, kind: str, **flags: Any) -> None:
 
 @cli.command(short_help="Run the embedded provider by itself.")
 @click.option("--host", default="127.0.0.1", help="The address to serve on (127.0.0.1).")
-@click.option("--port", default=8765, help="Its port (8765); 0 takes any that is free.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, help="Its port (8765); 0 takes any that is free."
+)
 @click.option(
     "--folder", type=click.Path(path_type=Path), default="provider", help="Its memory (./provider)."
 )
-@click.option("--latency", default=0.0, metavar="SECONDS", help="A pretended run time.")
+@click.option(
+    "--latency", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="A pretended run time."
+)
 @click.option("--token", help="The only token it lets in; without it, any. Not for a real one.")
-@click.option("--per-minute", type=float, help="Submissions a minute it allows; without it, any number.")
+@click.option(
+    "--per-minute",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Submissions a minute it allows; without it, any number.",
+)
 def serve(host: str, port: int, folder: Path, **options: Any) -> None:
     """Run the embedded provider by itself: the same API, a classical fill, no cost.
 

@@ -628,3 +628,12 @@ async def test_the_token_is_in_no_argument_no_output_and_no_file(
 async def test_no_option_of_the_run_takes_a_token(batchfill: Any) -> None:
     for command in ("run", "check", "cancel"):
         assert "--token" not in (await batchfill(command, "--help")).out
+
+
+@pytest.mark.parametrize(
+    "flag", [("--port", "99999"), ("--latency", "-1"), ("--per-minute", "0")], ids=" ".join
+)
+async def test_a_provider_that_cannot_be_is_refused_in_words(batchfill: Any, flag: tuple[str, str]) -> None:
+    ran = await batchfill("serve", *flag)
+    assert ran.code == 2
+    assert f"Invalid value for '{flag[0]}'" in ran.err
