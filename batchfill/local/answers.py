@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 REPLICATE = "https://api.replicate.com/v1"
 PROBLEM = "application/problem+json"
 
+FORMS = ("resets", "retry_after", "available", "header", "date", "low_credit", "bare")
+"""How a 429 tells when to come again."""
+
 _BODIES: Mapping[int, dict[str, Any]] = {
     401: {"title": "Unauthenticated", "detail": "You did not pass a valid authentication token"},
     402: {
@@ -33,6 +36,10 @@ _BODIES: Mapping[int, dict[str, Any]] = {
 }
 _HTML = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body><center><h1>{0}</h1></center></body>\r\n</html>\r\n"
+)
+_LOW_CREDIT = (
+    "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute "
+    "with a burst of 1 requests while you have less than $5.0 in credit. Your rate limit resets in ~{0}s."
 )
 _GATEWAY_PAGES = {
     502: "502 Bad Gateway",
@@ -61,8 +68,8 @@ def problem(status: int, /, **more: Any) -> web.Response:
 def throttled(seconds: float, form: str = "retry_after", *, now: float = 0.0) -> web.Response:
     """Return a 429 that asks for *seconds*, in one of its documented forms.
 
-    `resets`, `retry_after`, `available` name the time in the body, `header` and `date` in Retry-After;
-    `bare` nowhere. Raises ValueError for another form.
+    `resets`, `retry_after`, `available` and `low_credit` name the time in the body, `header` and `date` in
+    Retry-After; `bare` nowhere.
     """
     whole = math.ceil(seconds)
     resets = {"detail": f"Request was throttled. Your rate limit resets in ~{whole}s."}
@@ -71,12 +78,11 @@ def throttled(seconds: float, form: str = "retry_after", *, now: float = 0.0) ->
         "resets": resets,
         "retry_after": {**resets, "status": 429, "retry_after": whole},
         "available": {"detail": f"Request was throttled. Expected available in {whole} second."},
+        "low_credit": {"detail": _LOW_CREDIT.format(whole), "status": 429, "retry_after": whole},
         "header": bare,
         "date": bare,
         "bare": bare,
     }
-    if form not in bodies:
-        raise ValueError(f"unknown form of 429 {form!r}; known are {', '.join(sorted(bodies))}")
     headers = {"header": str(whole), "date": formatdate(now + seconds, usegmt=True)}
     more = {"Retry-After": headers[form]} if form in headers else {}
     return web.json_response(bodies[form], status=429, content_type=PROBLEM, headers=more)
@@ -91,7 +97,7 @@ def invalid(faults: list[tuple[str, str, str]]) -> web.Response:
 
 def wrong(status: int, options: Mapping[str, Any], now: float) -> web.Response:
     """Return the answer of the fault `status`: the given body, or the documented one."""
-    headers = dict(options.get("headers", {}))
+    headers = {name: str(text) for name, text in options.get("headers", {}).items()}
     body = options.get("body")
     if body is None:
         asked = options.get("seconds", 1)

@@ -47,19 +47,25 @@ class Calls:
 
     async def get(self, request: web.Request) -> web.Response:
         """GET /predictions/{id}."""
-        return web.json_response(self._desk.show(self._desk.prediction(request)))
+        record = self._desk.prediction(request)
+        if record.ended and any(hit.kind == "expired" for hit in request[HITS]):
+            record = self._desk.predictions.remove(record.id)
+        return web.json_response(self._desk.show(record))
 
     async def cancel(self, request: web.Request) -> web.Response:
         """POST /predictions/{id}/cancel; a prediction that has ended is left as it is."""
         record = self._desk.prediction(request)
-        return web.json_response(self._desk.show(self._desk.predictions.cancel(record.id)))
+        if not any(hit.kind == "loses" for hit in request[HITS]):
+            record = self._desk.predictions.cancel(record.id)
+        return web.json_response(self._desk.show(record))
 
     async def list(self, request: web.Request) -> web.Response:
         """GET /predictions, a hundred a page, newest first."""
         desk = self._desk
         desk.predictions.sweep()
-        page = listing.read_page(desk.predictions.all(), listing.read_window(request.query))
-        page = listing.distort(page, request[HITS], desk.now())
+        window = listing.read_window(request.query)
+        page = listing.read_page(desk.predictions.all(), window)
+        page = listing.distort(page, window, request[HITS], desk.now())
         return web.json_response(
             {
                 "next": listing.address(desk.told_base, page.next),
@@ -77,6 +83,7 @@ class Calls:
         record = creation.new_record(
             model,
             body["input"],
+            id_=desk.new_id(),
             contents=desk.contents,
             files=desk.files,
             now=desk.now(),
@@ -99,7 +106,7 @@ class Calls:
         missing = rate.take()
         limits = {"ratelimit-remaining": str(rate.remaining), "ratelimit-reset": str(math.ceil(rate.reset))}
         if missing:
-            refusal = throttled(missing)
+            refusal = throttled(missing, rate.form)
             refusal.headers.update({**limits, "Retry-After": str(math.ceil(missing))})
             raise Refused(refusal)
         return limits

@@ -8,8 +8,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from batchfill.local.answers import Refused, invalid, problem
-from batchfill.local.faults import FATES
-from batchfill.local.record import Record, new_id
+from batchfill.local.failures import text_of
+from batchfill.local.kinds import FATES
+from batchfill.local.record import Record
 from batchfill.local.schema import find_faults
 from batchfill.local.sources import uploaded
 
@@ -61,6 +62,7 @@ def new_record(
     model: Model,
     inputs: Mapping[str, Any],
     *,
+    id_: str,
     contents: Contents,
     files: Files,
     now: float,
@@ -75,7 +77,7 @@ def new_record(
     held = _keep(model, inputs, contents)
     fate = next((hit for hit in hits if hit.kind in FATES), None)
     return Record(
-        id=new_id(),
+        id=id_,
         model=model.name,
         input={name: value for name, value in inputs.items() if name not in held},
         contents=held,
@@ -85,8 +87,16 @@ def new_record(
         deployment=deployment,
         cancel_at=now + lifetime if lifetime is not None else None,
         fate=fate.kind if fate else None,
-        fate_option=(fate.options.get("error") or fate.options.get("count")) if fate else None,
+        fate_option=_fate_option(fate) if fate else None,
+        seed=inputs.get(model.seed_field) if model.seed_field else None,
     )
+
+
+def _fate_option(fate: Fault) -> str | int | None:
+    """Return what a prediction fails with, or how many of its outputs are left out."""
+    if fate.kind in ("fail", "nsfw"):
+        return text_of(fate.option("error", "nsfw" if fate.kind == "nsfw" else "E9828"))
+    return fate.option("count", 1) if fate.kind == "fewer" else None
 
 
 def _keep(model: Model, inputs: Mapping[str, Any], contents: Contents) -> dict[str, str]:

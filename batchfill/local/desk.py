@@ -37,6 +37,7 @@ class Desk:
     account: str
     rate: Rate | None
     now: Callable[[], float]
+    new_id: Callable[[], str]
     base: str = ""
     """`http://127.0.0.1:PORT/v1` once the API is up."""
 

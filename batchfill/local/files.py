@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchfill.local.answers import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 LIFETIME = 24 * 3600.0
@@ -21,8 +21,8 @@ MAX_SIZE = 100 * 1024 * 1024
 class Files:
     """The uploads of one folder, known to a provider that is started on it again."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, new_id: Callable[[], str]) -> None:
+        self._folder, self._new_id = folder, new_id
         folder.mkdir(parents=True, exist_ok=True)
         facts = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
         self._facts: dict[str, dict[str, Any]] = {
@@ -31,7 +31,8 @@ class Files:
 
     def add(self, content: bytes, *, name: str, mime: str, metadata: Mapping[str, Any], now: float) -> str:
         """Keep an upload and return its id."""
-        id_ = base64.urlsafe_b64encode(str(uuid.uuid4()).encode()).decode().rstrip("=")
+        unique = uuid.uuid5(uuid.NAMESPACE_OID, self._new_id())
+        id_ = base64.urlsafe_b64encode(str(unique).encode()).decode().rstrip("=")
         sums = {"sha256": sha256(content).hexdigest(), "md5": md5(content, usedforsecurity=False).hexdigest()}
         fact = {"id": id_, "name": name, "content_type": mime, "size": len(content), "checksums": sums}
         self.path(id_).write_bytes(content)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from bisect import bisect_left
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
+from zlib import crc32
 
 from batchfill.local.answers import Refused, problem
-from batchfill.local.record import Record, new_id
+from batchfill.local.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +36,11 @@ class Window:
     """Only predictions made before the one with this number."""
     above: int | None = None
     """Only predictions made after the one with this number, the oldest of them."""
+
+    def shows(self, now: float) -> bool:
+        """Whether what is made *now* stands on its first page."""
+        first = self.below is None and self.above is None
+        return first and (self.before is None or now < self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +89,20 @@ def address(base: str, cursor: str | None) -> str | None:
     return cursor and f"{base}/predictions?{urlencode({'cursor': cursor})}"
 
 
-def distort(page: Page, hits: tuple[Fault, ...], now: float) -> Page:
-    """Return *page* as the faults of a list show it."""
+def distort(page: Page, window: Window, hits: tuple[Fault, ...], now: float) -> Page:
+    """Return *page* of *window* as the faults of a list show it."""
     records = page.records
     for hit in hits:
         if hit.kind == "empty":
             return Page([], None, None)
         if hit.kind == "lagging":
             records = [record for record in records if record.created_at < now - hit.option("seconds", 3.0)]
+        if hit.kind == "filtered":
+            records = _filtered(records, hit)
         if hit.kind == "without_inputs":
             records = [replace(record, input={}, contents={}) for record in records]
-        if hit.kind == "strangers":
-            records = [*_strangers(hit.option("count", 3), now), *records]
+        if hit.kind == "strangers" and window.shows(now):
+            records = [*_strangers(hit, now), *records]
     return replace(page, records=records)
 
 
@@ -101,20 +110,30 @@ def _inside(records: Sequence[Record], window: Window) -> list[int]:
     """Return the numbers of one record more than a page, newest first, or oldest first above a number."""
     after = window.after if window.after is not None else float("-inf")
     before = window.before if window.before is not None else float("inf")
-    # Predictions are made in the order of their times, so the window is one stretch of numbers.
-    low = bisect_left(records, after, key=lambda record: record.created_at)
-    high = bisect_left(records, before, key=lambda record: record.created_at)
+    # Every one is looked at: a clock that is put back leaves later predictions with earlier times.
     if window.above is not None:
-        return list(range(max(low, window.above + 1), high))[: PAGE + 1]
-    top = high if window.below is None else min(high, window.below)
-    return list(range(top - 1, low - 1, -1))[: PAGE + 1]
+        numbers = range(window.above + 1, len(records))
+    else:
+        top = len(records) if window.below is None else min(window.below, len(records))
+        numbers = range(top - 1, -1, -1)
+    inside = (number for number in numbers if after <= records[number].created_at < before)
+    return list(islice(inside, PAGE + 1))
 
 
-def _strangers(count: int, now: float) -> list[Record]:
-    asked = {"prompt": "somebody else's", "seed": 4242}
+def _filtered(records: list[Record], hit: Fault) -> list[Record]:
+    """Leave out the newest *count*, or a share of all: the same predictions each time."""
+    if "count" in hit.options:
+        return records[hit.options["count"] :]
+    share = hit.option("share", 0.5)
+    return [record for record in records if crc32(record.id.encode()) >= share * 2**32]
+
+
+def _strangers(hit: Fault, now: float) -> list[Record]:
+    asked = hit.option("input", {"prompt": "somebody else's", "seed": 4242})
+    ids = [sha256(b"stranger %d" % n).hexdigest()[:26] for n in range(hit.option("count", 3))]
     return [
-        Record(id=new_id(), model="somebody/else", input=asked, contents={}, digest="", created_at=now)
-        for _ in range(count)
+        Record(id=id_, model="somebody/else", input=asked, contents={}, digest="", created_at=now)
+        for id_ in ids
     ]
 
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler, Middleware
 
-    from batchfill.local.faults import Fault, Faults
+    from batchfill.local.faults import Fault
 
-    Pause = Callable[[float], Awaitable[object]]
-    """Waits so many seconds, or until the provider stops."""
+    Pause = Callable[[float], Awaitable[bool]]
+    """Waits so many seconds, or until the provider stops; returns whether it goes on."""
 
 HITS = web.RequestKey("hits", tuple)
 """The faults that hit a request; handlers look for those that only they can carry out."""
@@ -28,30 +28,40 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 def misbehaving(
-    faults: Faults,
+    strike: Callable[[str], tuple[Fault, ...]],
     call_of: Callable[[web.Request], str],
-    count: Callable[[str], None],
     *,
     pause: Pause,
     now: Callable[[], float],
 ) -> Middleware:
-    """Return the outermost middleware: it has each request counted and carries out the faults that hit."""
+    """Return the outermost middleware: *strike* counts each call and tells the faults that it carries out."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        call = call_of(request)
-        count(call)
-        hits = faults.strike(call)
-        request[HITS] = hits
-        early = next((hit for hit in hits if _is_early(hit)), None)
-        if early is not None:
-            return _refuse(request, early, now())
-        response = await handler(request)
-        for hit in hits:
-            response = await _spoil(request, response, hit, pause=pause, now=now())
-        return response
+        request[HITS] = strike(call_of(request))
+        try:
+            return await _answer(request, handler, pause=pause, now=now)
+        except ConnectionError:
+            # Whoever asked has gone.
+            return web.Response()
 
     return middleware
+
+
+async def _answer(
+    request: web.Request, handler: Handler, *, pause: Pause, now: Callable[[], float]
+) -> web.StreamResponse:
+    hits = request[HITS]
+    early = next((hit for hit in hits if _is_early(hit)), None)
+    if early is not None:
+        return _refuse(request, early, now())
+    late = next((hit for hit in hits if hit.kind == "taken_late"), None)
+    if late is not None and not await _held_back(request, late, pause):
+        return _reset(request)
+    response = await handler(request)
+    for hit in hits:
+        response = await _spoil(request, response, hit, pause=pause, now=now())
+    return response
 
 
 async def send_slowly(
@@ -65,13 +75,22 @@ async def send_slowly(
 
 
 def _is_early(hit: Fault) -> bool:
-    return hit.kind == "reset_before" or (hit.kind == "status" and not hit.option("late", False))
+    return hit.kind in ("down", "reset_before", "missing") or (
+        hit.kind == "status" and not hit.option("late", False)
+    )
 
 
 def _refuse(request: web.Request, hit: Fault, now: float) -> web.Response:
-    if hit.kind == "reset_before":
+    if hit.kind in ("down", "reset_before"):
         return _reset(request)
-    return wrong(hit.options["status"], hit.options, now)
+    return wrong(hit.option("status", 404), hit.options, now)
+
+
+async def _held_back(request: web.Request, hit: Fault, pause: Pause) -> bool:
+    """Keep a request for later, even when its sender goes; return whether the provider still runs then."""
+    # What has arrived is read now: it could not be once the connection is gone.
+    await request.read()
+    return await pause(hit.option("seconds", 120.0))
 
 
 async def _spoil(
@@ -91,10 +110,16 @@ async def _spoil(
     if hit.kind == "invalid_json":
         return _replaced(response, response.body[:-1] + b",")
     if hit.kind == "no_id":
-        body = json.loads(response.body)
-        body.pop("id", None)
-        return _replaced(response, json.dumps(body).encode())
+        return _replaced(response, _without_id(response.body))
     return response
+
+
+def _without_id(body: bytes) -> bytes:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return body  # another fault was there first
+    return json.dumps({name: value for name, value in answer.items() if name != "id"}).encode()
 
 
 def _reset(request: web.Request) -> web.Response:

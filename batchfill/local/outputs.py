@@ -56,6 +56,10 @@ class Outputs:
         """Return one output. Raises OSError when it is not there."""
         return TINY if self._tiny else (self._folder / id_ / name).read_bytes()
 
+    async def load(self, id_: str, name: str) -> bytes:
+        """Return one output without holding up anybody else. Raises OSError when it is not there."""
+        return TINY if self._tiny else await asyncio.to_thread(self.read, id_, name)
+
     def urls(self, record: Record) -> list[str]:
         """Return the addresses of a prediction's outputs."""
         return [f"{self.base}/outputs/{record.id}/{name}" for name in record.outputs]
@@ -73,7 +77,7 @@ def outputs_app(
     outputs: Outputs,
     find: Callable[[str], Record | None],
     *,
-    remove: Callable[[str], None],
+    remove: Callable[[str], object],
     pause: Pause,
     middleware: Middleware,
 ) -> web.Application:
@@ -88,7 +92,7 @@ def outputs_app(
         if "expired" in hits:
             remove(id_)
             return _nothing()
-        content = await asyncio.to_thread(outputs.read, id_, name)
+        content = await outputs.load(id_, name)
         if "slow" in hits:
             return await send_slowly(request, content, _mime(name), hits["slow"], pause)
         return _answer(content, _mime(name), hits)

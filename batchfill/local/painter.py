@@ -40,9 +40,11 @@ class Painter:
             inputs=record.input,
             picture=await self._read(record, model.image_field),
             mask=await self._read(record, model.mask_field),
-            seed=painting.choose_seed(record.input),
+            seed=painting.choose_seed(record.input, record.id),
             outputs=_count(model, record),
         )
+        if self._tiny:
+            return Made([f"out-{n}.webp" for n in range(ready.outputs)], painting.logs_of(ready))
         names = await to_thread.run_sync(self._paint, record.id, ready, limiter=self._threads)
         return Made(names, painting.logs_of(ready))
 
@@ -54,11 +56,9 @@ class Painter:
         return await self._sources.read(record, name)
 
     def _paint(self, id_: str, run: painting.Run) -> list[str]:
-        if self._tiny:
-            return [f"out-{n}.webp" for n in range(run.outputs)]
         return self._outputs.write(id_, painting.make(run), run.suffix)
 
 
 def _count(model: Model, record: Record) -> int:
     asked = model.outputs_asked(record.input)
-    return max(asked - int(record.fate_option or 1), 1) if record.fate == "fewer" else asked
+    return max(asked - int(record.fate_option or 0), 1) if record.fate == "fewer" else asked

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _STARTING = 0.1
 """Share of the pretended run time that a prediction is `starting`."""
 
-_NSFW = "NSFW content detected. Try running it again, or try a different prompt."
-
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -106,13 +104,14 @@ class Predictions:
             self._end(id_, "canceled")
         return self._records[id_]
 
-    def remove(self, id_: str) -> None:
-        """Remove the data of an ended prediction."""
+    def remove(self, id_: str) -> Record:
+        """Remove the data of an ended prediction and return what is left."""
         record = self._records[id_]
-        if not record.removed:
-            gone: dict[str, Any] = {"removed": True, "input": {}, "contents": {}, "outputs": [], "logs": ""}
-            self._forget(record)
-            self._change(id_, **gone)
+        if record.removed:
+            return record
+        gone: dict[str, Any] = {"removed": True, "input": {}, "contents": {}, "outputs": [], "logs": ""}
+        self._forget(record)
+        return self._change(id_, **gone)
 
     def sweep(self) -> None:
         """Remove the data of predictions that are older than the retention."""
@@ -151,6 +150,8 @@ class Predictions:
         if record.fate == "aborted":
             self._end(id_, "aborted")
             return
+        if record.fate == "never_starts":
+            await asyncio.Event().wait()
         self._change(id_, status="processing", started_at=self._now())
         if record.fate == "stuck":
             await asyncio.Event().wait()
@@ -160,14 +161,14 @@ class Predictions:
 
     async def _outcome(self, record: Record) -> tuple[str, dict[str, Any]]:
         if record.fate in ("fail", "nsfw"):
-            return "failed", {"error": record.fate_option or _NSFW}
+            return "failed", {"error": record.fate_option}
         try:
             made = await self._run(record)
         except RunFailed as error:
             return "failed", {"error": str(error)}
         except OSError as error:
             return "failed", {"error": f"the provider cannot read or write its files: {error}"}
-        return "succeeded", {"outputs": made.outputs, "logs": made.logs}
+        return "succeeded", {"outputs": made.outputs, "made": len(made.outputs), "logs": made.logs}
 
     async def _until(self, moment: float) -> None:
         # After a restart the pretended run time has gone on meanwhile.

@@ -23,7 +23,7 @@ from batchfill.local.outputs import Outputs, outputs_app
 from batchfill.local.painter import Painter
 from batchfill.local.predictions import Predictions
 from batchfill.local.rate import Rate
-from batchfill.local.record import Charge, Record, charge
+from batchfill.local.record import Charge, Record, charge, new_id
 from batchfill.local.routes import api_app, call_of
 from batchfill.local.sources import Sources
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog import Model
+    from batchfill.local.faults import Fault
 
 RETENTION = 3600.0
 _PORT_FILE = "outputs.port"
@@ -58,12 +59,15 @@ class Provider:
         models: Iterable[Model] = (),
         account: str = "local",
         clock: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = new_id,
     ) -> None:
         """*token*: the one that is let in; None lets in everybody. *latency*: the pretended run time (s).
 
         *rate*: creates a minute, None for no limit; *burst* of them at once. *retention*: seconds after which
         a prediction's data is removed. *tiny*: every output is one fixed pixel and no input is read.
-        *models*: offered besides those of the catalog. *clock*: seconds since the epoch.
+        *models*: offered besides those of the catalog. *clock*: seconds since the epoch. *new_id*: gives the
+        next id. With a clock and ids of one's own, *tiny*, and requests in one order, all that it says is the
+        same every time.
         """
         self.faults = faults or Faults()
         self.requests: Counter[str] = Counter()
@@ -72,8 +76,9 @@ class Provider:
         self._outputs = Outputs(folder / "outputs", tiny=tiny)
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
+        self._started_at = clock()
         self._runners: list[web.AppRunner] = []
-        contents, files = Contents(folder / "inputs"), Files(folder / "files")
+        contents, files = Contents(folder / "inputs"), Files(folder / "files", new_id)
         self._sources = Sources(contents, files, self.now)
         shelf = [model for name in shipped() if (model := find(name))]
         by_name = {model.name: model for model in (*shelf, *models)}
@@ -98,6 +103,7 @@ class Provider:
             account=account,
             rate=Rate(rate, burst, clock) if rate is not None else None,
             now=self.now,
+            new_id=new_id,
         )
 
     @property
@@ -142,13 +148,14 @@ class Provider:
         while not condition():
             await self._news.wait()
 
-    def expire(self, prediction_id: str) -> None:
-        """Remove the data of an ended prediction now, as the retention would later."""
-        self._desk.predictions.remove(prediction_id)
+    def expire(self, prediction_id: str) -> Record:
+        """Remove the data of an ended prediction now, as the retention would later; return what is left."""
+        return self._desk.predictions.remove(prediction_id)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve, port 0 being any free one, and go on with unfinished predictions. Raises OSError."""
-        misbehave = misbehaving(self.faults, call_of, self._count, pause=self._pause, now=self.now)
+        self._started_at = self._clock()
+        misbehave = misbehaving(self._strike, call_of, pause=self._pause, now=self.now)
         self._desk.base = await self._open(api_app(self._desk, misbehave), host, port) + "/v1"
         self._outputs.base = await self._open_outputs(host)
         self._desk.predictions.resume()
@@ -162,9 +169,11 @@ class Provider:
         await self._desk.predictions.stop()
         await self._sources.close()
 
-    def _count(self, call: str) -> None:
+    def _strike(self, call: str) -> tuple[Fault, ...]:
+        """Count a request and return the faults that hit it."""
         self.requests[call] += 1
         self._tell()
+        return self.faults.strike(call, self._clock() - self._started_at)
 
     def _tell(self) -> None:
         self._news.set()
@@ -177,9 +186,7 @@ class Provider:
             desk.predictions.get,
             remove=self.expire,
             pause=self._pause,
-            middleware=misbehaving(
-                self.faults, lambda _: "output", self._count, pause=self._pause, now=self.now
-            ),
+            middleware=misbehaving(self._strike, lambda _: "output", pause=self._pause, now=self.now),
         )
         # The port of the last time, if it is free: addresses that were given out stay good.
         remembered = self._folder / _PORT_FILE
@@ -200,12 +207,13 @@ class Provider:
         return await _listen(runner, host, ports[-1])
 
     async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
-        if self.faults.clock_skew:
-            response.headers["Date"] = formatdate(self.now(), usegmt=True)
+        response.headers["Date"] = formatdate(self.now(), usegmt=True)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float) -> bool:
+        """Wait so long, or until it stops; return whether it goes on."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
+        return not self._stopping.is_set()
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> str:

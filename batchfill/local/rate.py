@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+LOW_CREDIT = 6.0, 1
+"""Creates a minute, and at once, that the service allows an account with less than $5 of credit."""
+
+
 class Rate:
     """A token bucket of *burst* tokens, filled again at *per_minute*."""
 
@@ -16,6 +20,8 @@ class Rate:
         self._gap = 60 / per_minute
         self._burst = burst
         self._clock = clock
+        self.form = "low_credit" if (per_minute, burst) == LOW_CREDIT else "retry_after"
+        """How a refusal is worded."""
         self._full_at = clock()
 
     def take(self) -> float:

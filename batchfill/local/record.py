@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
+FREE = frozenset({"failed", "aborted"})
+"""Ends that cost nothing."""
 
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -29,6 +31,9 @@ class Record:
     fate: str | None = None
     """The fault that will become of it."""
     fate_option: str | int | None = None
+    """The text of its error, or how many outputs are left out."""
+    seed: int | None = None
+    """As given; kept when the input is gone."""
     status: str = "starting"
     started_at: float | None = None
     completed_at: float | None = None
@@ -36,6 +41,8 @@ class Record:
     error: str | None = None
     outputs: list[str] = field(default_factory=list)
     """File names, in order."""
+    made: int = 0
+    """How many outputs there were, gone or not."""
     removed: bool = False
     """Inputs, outputs and logs are gone."""
 
@@ -56,12 +63,29 @@ class Charge:
     seed: int | None
     status: str
     outputs: int
+    """How many were made, whether or not they are still there."""
+    started: bool = False
+
+    @property
+    def paid(self) -> bool:
+        """Whether it costs: not when it failed, was aborted, or was canceled before it started.
+
+        What still runs counts, for it will cost unless it fails.
+        """
+        return self.status not in FREE and (self.status != "canceled" or self.started)
 
 
 def charge(record: Record) -> Charge:
     """Return the line of the bill for *record*."""
-    seed = record.input.get("seed")
-    return Charge(record.id, record.model, record.digest, seed, record.status, len(record.outputs))
+    return Charge(
+        prediction_id=record.id,
+        model=record.model,
+        digest=record.digest,
+        seed=record.seed,
+        status=record.status,
+        outputs=record.made,
+        started=record.started_at is not None,
+    )
 
 
 def new_id() -> str:

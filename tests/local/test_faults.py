@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from batchfill.local import Fault, Faults
+from batchfill.local.kinds import CALLS, OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -19,55 +20,24 @@ if TYPE_CHECKING:
     Connect = Callable[[Provider], Any]
 
 
-def struck(faults: Faults, call: str, count: int) -> list[int]:
-    return [place for place in range(1, count + 1) if faults.strike(call)]
+SHORT: dict[str, dict[str, Any]] = {
+    "status": {"status": 502, "late": True},
+    **{kind: {"seconds": 0.01} for kind in ("delay", "slow", "taken_late")},
+}
+"""Options without which a fault is none, or takes long."""
+
+
+def knows(call: str, kind: str) -> bool:
+    """Whether the fault exists for that call."""
+    try:
+        Fault(call, kind, options=SHORT.get(kind, {}))
+    except ValueError:
+        return False
+    return True
 
 
 def status(status: int, **options: Any) -> Fault:
     return Fault("create", "status", options={"status": status, **options})
-
-
-@pytest.mark.parametrize(
-    ("call", "kind", "options", "message"),
-    [
-        ("creat", "cut", {}, "unknown call 'creat'"),
-        ("create", "explode", {}, "unknown fault 'explode'"),
-        ("get", "stuck", {}, "the fault stuck does not exist for the call get"),
-        ("output", "invalid_json", {}, "does not exist for the call output"),
-        ("get", "delay", {"minutes": 1}, "the fault delay has no option minutes"),
-        ("get", "status", {}, "needs the option status"),
-    ],
-)
-def test_what_does_not_exist_is_refused(call: str, kind: str, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Fault(call, kind, options=options)
-
-
-def test_positions_count_the_requests_of_one_call() -> None:
-    faults = Faults([Fault("get", "cut", at=frozenset({2, 5}))])
-    faults.strike("create")
-    assert struck(faults, "get", 6) == [2, 5]
-
-
-def test_a_fault_may_begin_late_and_end_early() -> None:
-    assert struck(Faults([Fault("get", "cut", first=3, times=2)]), "get", 9) == [3, 4]
-
-
-def test_chance_is_the_same_for_the_same_seed() -> None:
-    rule = Fault("get", "cut", probability=0.5)
-    hits = struck(Faults([rule], seed=1), "get", 200)
-    assert hits == struck(Faults([rule], seed=1), "get", 200)
-    assert hits != struck(Faults([rule], seed=2), "get", 200)
-    assert 60 < len(hits) < 140
-
-
-def test_rules_come_and_go_while_it_runs() -> None:
-    faults = Faults()
-    assert struck(faults, "get", 2) == []
-    faults.add(Fault("get", "cut", at=frozenset({3})))
-    assert len(faults.strike("get")) == 1
-    faults.clear()
-    assert faults.strike("get") == ()
 
 
 @pytest.mark.parametrize("wanted", [401, 402, 403, 404, 422, 500])
@@ -104,6 +74,11 @@ async def test_any_body_and_header_can_be_answered(
         ("resets", None, "Your rate limit resets in ~7s."),
         ("retry_after", None, '"retry_after": 7'),
         ("available", None, "Expected available in 7 second."),
+        (
+            "low_credit",
+            None,
+            "6 requests per minute with a burst of 1 requests while you have less than $5.0",
+        ),
         ("header", "7", "throttled"),
         ("date", r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", "throttled"),
         ("bare", None, "throttled"),
@@ -127,7 +102,7 @@ async def test_a_late_status_hides_a_prediction_that_was_made(
     assert provider.billed == 1
 
 
-@pytest.mark.parametrize(("kind", "billed"), [("reset_before", 0), ("reset_after", 1)])
+@pytest.mark.parametrize(("kind", "billed"), [("down", 0), ("reset_before", 0), ("reset_after", 1)])
 async def test_a_reset_comes_before_or_after_the_effect(
     start: Start, connect: Connect, inputs: Mapping[str, Any], kind: str, billed: int
 ) -> None:
@@ -147,6 +122,44 @@ async def test_a_delayed_answer_is_lost_to_who_cannot_wait(
     asking.cancel()
     with suppress(asyncio.CancelledError):
         await asking
+
+
+async def test_a_create_may_be_taken_when_whoever_asked_has_gone(
+    start: Start, connect: Connect, inputs: Mapping[str, Any]
+) -> None:
+    late = Fault("create", "taken_late", options={"seconds": 0.1})
+    provider = await start(tiny=True, faults=Faults([late]))
+    client = connect(provider)
+    asking = asyncio.create_task(client.create(inputs))
+    await provider.until(lambda: provider.creates_seen == 1)
+    assert provider.billed == 0
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
+    await client.http.aclose()
+    await provider.until(lambda: provider.billed == 1)
+
+
+async def test_a_provider_that_stops_takes_nothing_late(
+    start: Start, connect: Connect, inputs: Mapping[str, Any]
+) -> None:
+    late = Fault("create", "taken_late", options={"seconds": 600})
+    provider = await start(tiny=True, faults=Faults([late]))
+    asking = asyncio.create_task(connect(provider).create(inputs))
+    await provider.until(lambda: provider.creates_seen == 1)
+    await provider.stop()
+    with pytest.raises(httpx.TransportError):
+        await asking
+    assert provider.billed == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "path"), [("list", "/predictions"), ("files", "/files"), ("account", "/account")]
+)
+async def test_a_call_may_be_missing(start: Start, connect: Connect, call: str, path: str) -> None:
+    missing = [Fault(call, "missing", times=1), Fault(call, "missing", options={"status": 405})]
+    client = connect(await start(faults=Faults(missing)))
+    assert [(await client.http.get(path)).status_code for _ in range(2)] == [404, 405]
 
 
 async def test_a_cut_answer_ends_in_the_middle(
@@ -173,106 +186,32 @@ async def test_an_answer_may_be_no_json_or_lack_its_id(
     assert provider.billed == 2
 
 
-@pytest.mark.parametrize(
-    ("kind", "options", "ending", "error"),
-    [
-        ("fail", {"error": "CUDA out of memory"}, "failed", "CUDA out of memory"),
-        ("nsfw", {}, "failed", "NSFW content detected. Try running it again, or try a different prompt."),
-        ("aborted", {}, "aborted", None),
-    ],
-)
-async def test_a_prediction_may_be_fated(
-    start: Start,
-    connect: Connect,
-    inputs: Mapping[str, Any],
-    kind: str,
-    options: dict[str, Any],
-    ending: str,
-    error: str | None,
+async def test_no_faults_together_break_the_provider(
+    start: Start, connect: Connect, inputs: Mapping[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = connect(await start(faults=Faults([Fault("create", kind, options=options)])))
-    body = await client.made(inputs)
-    assert (body["status"], body["error"], body["output"]) == (ending, error, None)
-
-
-async def test_outputs_may_be_left_out_but_one(
-    start: Start, connect: Connect, inputs: Mapping[str, Any]
-) -> None:
-    client = connect(await start(tiny=True, faults=Faults([Fault("create", "fewer", options={"count": 3})])))
-    assert len((await client.made({**inputs, "num_outputs": 4}))["output"]) == 1
-    assert len((await client.made({**inputs, "num_outputs": 2}))["output"]) == 1
-
-
-async def test_a_stuck_prediction_ends_by_its_deadline(
-    start: Start, connect: Connect, inputs: Mapping[str, Any]
-) -> None:
-    provider = await start(faults=Faults([Fault("create", "stuck")]))
+    every = [
+        Fault(call, kind, probability=0.2, options=SHORT.get(kind, {}))
+        for kind in OPTIONS
+        for call in CALLS
+        if knows(call, kind)
+    ]
+    provider = await start(tiny=True, faults=Faults(every, seed=3))
     client = connect(provider)
-    id_ = (await client.create(inputs, headers={"Cancel-After": "5"})).json()["id"]
-    await provider.until(lambda: provider.predictions()[0].status == "processing")
-    await provider.stop()
-    later = await start(faults=Faults(clock_skew=10))
-    assert (await later.wait(id_)).status == "canceled"
-
-
-async def test_a_deadline_before_the_start_aborts(
-    start: Start, connect: Connect, inputs: Mapping[str, Any]
-) -> None:
-    provider = await start(latency=600)
-    id_ = (await connect(provider).create(inputs, headers={"Cancel-After": "5"})).json()["id"]
-    await provider.stop()
-    later = await start(latency=600, faults=Faults(clock_skew=10))
-    assert (await later.wait(id_)).status == "aborted"
-
-
-@pytest.mark.parametrize("kind", ["garbage", "html", "wrong_length", "slow", "expired", "cut", "status"])
-async def test_an_output_may_be_spoilt(
-    start: Start, connect: Connect, inputs: Mapping[str, Any], kind: str
-) -> None:
-    options: dict[str, dict[str, Any]] = {"status": {"status": 404}, "slow": {"seconds": 0.01}}
-    rule = Fault("output", kind, times=1, options=options.get(kind, {}))
-    client = connect(await start(faults=Faults([rule])))
-    body = await client.made(inputs)
-    url = body["output"][0]
-    if kind == "cut":
-        with pytest.raises(httpx.RemoteProtocolError):
-            await client.fetch(url)
-        return
-    first, second = await client.fetch(url), await client.fetch(url)
-    if kind == "expired":
-        assert (first.status_code, second.status_code) == (404, 404)
-        assert (await client.get(body["id"]))["data_removed"] is True
-        return
-    assert second.content[:4] == b"RIFF"
-    if kind == "garbage":
-        assert len(first.content) == len(second.content)
-    if kind == "wrong_length":
-        assert len(first.content) == int(first.headers["Content-Length"]) == len(second.content) // 2
-    assert (first.content == second.content) == (kind == "slow")
-    assert first.status_code == (404 if kind == "status" else 200)
-
-
-async def test_a_list_may_hide_and_add(start: Start, connect: Connect, inputs: Mapping[str, Any]) -> None:
-    provider = await start(tiny=True)
-    client = connect(provider)
-    id_ = (await client.made(inputs))["id"]
-
-    async def listed(kind: str, **options: Any) -> list[dict[str, Any]]:
-        provider.faults.clear()
-        provider.faults.add(Fault("list", kind, options=options))
-        return list((await client.http.get("/predictions")).json()["results"])
-
-    assert await listed("empty") == []
-    assert await listed("lagging", seconds=600) == []
-    assert [item["input"] for item in await listed("without_inputs")] == [{}]
-    crowd = await listed("strangers", count=2)
-    assert [item["id"] == id_ for item in crowd] == [False, False, True]
-    assert crowd[0]["input"]["prompt"] != inputs["prompt"]
-
-
-async def test_the_clock_may_be_off(start: Start, connect: Connect, inputs: Mapping[str, Any]) -> None:
-    client = connect(await start(faults=Faults(clock_skew=-100 * 86400), tiny=True))
-    right = connect(await start("right", tiny=True))
-    late, now = await client.create(inputs), await right.create(inputs)
-    assert late.json()["created_at"] < now.json()["created_at"]
-    assert late.headers["Date"] != now.headers["Date"]
+    asked = 0
+    for number in range(25):
+        made = provider.predictions()
+        id_ = made[-1].id if made else "none"
+        calls = [
+            client.create({**inputs, "num_outputs": 2}),
+            client.http.get(f"/predictions/{id_}"),
+            client.http.get("/predictions"),
+            client.http.post("/files", files={"content": b"abc"}),
+            client.http.get(f"{provider.outputs_base}/outputs/{id_}/out-0.webp"),
+            client.http.post(f"/predictions/{id_}/cancel" if number % 5 == 0 else "/nowhere"),
+        ]
+        for answer in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(answer, httpx.Response | httpx.TransportError)
+            asked += 1
+    provider.faults.clear()
+    assert (await client.http.get("/account")).status_code == 200
+    assert (asked, caplog.text) == (150, "")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -71,3 +72,54 @@ def test_every_answered_create_is_known_after_a_kill(tmp_path: Path, inputs: Map
         process.kill()
     assert [item["id"] for item in listed[:0:-1]] == made
     assert len(read_bill(tmp_path)) == 6
+
+
+async def test_a_plan_is_carried_out_and_the_bill_is_told_in_the_end(
+    batchfill: Any, desk: Any, inputs: Mapping[str, Any]
+) -> None:
+    plan = """
+        credit: low
+        faults:
+          - {call: create, kind: status, status: 503, at: [1]}
+          - {call: create, kind: aborted, at: [2]}
+    """
+    (desk.folder / "plan.yaml").write_text(plan, "utf-8")
+    running = await batchfill.start("serve", "--port", "0", "--faults", "plan.yaml")
+    base = (await running.prints()).split()[-1]
+    async with httpx.AsyncClient(base_url=base) as client:
+        answers = [
+            await client.post(f"/models/{MODEL}/predictions", json={"input": inputs}) for _ in range(3)
+        ]
+    assert [answer.status_code for answer in answers] == [503, 201, 429]
+    running.signal(signal.SIGINT)
+    ended = await running.ended()
+    assert (ended.code, ended.err) == (
+        0,
+        "the bill: rows 1, attempts 1, paid 0, paid twice 0 (0 after a cancel)\n",
+    )
+
+
+async def test_a_plan_with_mistakes_is_refused_in_words(batchfill: Any, desk: Any) -> None:
+    (desk.folder / "plan.yaml").write_text("sed: 7\nfaults: [{call: creat, kind: cut}]", "utf-8")
+    ran = await batchfill("serve", "--port", "0", "--faults", "plan.yaml")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "plan.yaml: unknown setting 'sed'; did you mean seed?\n"
+        "plan.yaml: fault 1: unknown call 'creat'; did you mean create?\n"
+    )
+    assert not (desk.folder / "provider").exists()
+
+
+async def test_a_rate_that_is_given_wins_over_the_plans(
+    batchfill: Any, desk: Any, inputs: Mapping[str, Any]
+) -> None:
+    (desk.folder / "plan.yaml").write_text("credit: low", "utf-8")
+    running = await batchfill.start(
+        "serve", "--port", "0", "--faults", "plan.yaml", "--per-minute", "6000", "--token", "x"
+    )
+    base = (await running.prints()).split()[-1]
+    async with httpx.AsyncClient(base_url=base, headers={"Authorization": "Bearer x"}) as client:
+        answers = [
+            await client.post(f"/models/{MODEL}/predictions", json={"input": inputs}) for _ in range(3)
+        ]
+    assert [answer.status_code for answer in answers] == [201] * 3
