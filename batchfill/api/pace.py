@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import anyio
 
 DEFAULT_PAUSE = 5.0
@@ -10,15 +12,25 @@ DEFAULT_PAUSE = 5.0
 SLOWEST = 1.0
 """A minute: what throttling never goes below."""
 
-_LOWERED = 0.6
-_RAISED = 0.05
-_RECOVERY = 600.0
+RECOVERY = 120.0
+"""Seconds of quiet after which the pace is back near the one that was refused last; more for slow paces."""
+
+_REQUESTS = 60
+"""So many at least until then: where six a minute are allowed, each refusal is one of few."""
+
+_SOON = 0.1
+"""Of the recovery: a refusal that comes sooner after the last pause says that the pace is far too high."""
+
+_PROBING = 0.3
+_NEAR = 0.97
 
 
 class Pace:
     """Lets callers through in their order, at most *per_minute* of them and *burst* at once.
 
-    A throttled answer pauses everybody and lowers the pace; accepted ones raise it again, slowly.
+    A throttled answer pauses everybody and lowers the pace: by a tenth when it comes after long quiet, by
+    half when it comes at once. Accepted ones raise it again: quickly to just below the pace that was
+    refused, slowly past it, and then ever faster, since that limit seems to be gone.
     """
 
     def __init__(self, per_minute: float, *, burst: int | None = None) -> None:
@@ -27,12 +39,16 @@ class Pace:
         """A minute: what the pace recovers to."""
         self.per_minute = per_minute
         """A minute: the present pace."""
+        self.allowed: float | None = None
+        """A minute: what the service was seen to let through; None where that may be all that is asked."""
         self.paused_until = float("-inf")
         """By anyio.current_time(); in the past when nobody has to wait."""
         self._burst = burst or max(1, round(per_minute / 60))
         self._line = anyio.Lock()
         self._earned = float("-inf")
-        self._raised_at = float("-inf")
+        self._limit = per_minute
+        self._lowered = per_minute
+        self._accepted = True
 
     async def turn(self) -> None:
         """Wait for this caller's turn."""
@@ -46,21 +62,44 @@ class Pace:
         """Pause for *wait* seconds and one more; lower the pace, once a pause."""
         now = anyio.current_time()
         if now >= self.paused_until:
-            self.per_minute = max(self.per_minute * _LOWERED, min(SLOWEST, self.asked))
+            self._lower(self._quiet(now))
         pause = DEFAULT_PAUSE if wait is None else max(wait, 0.0)
         self.paused_until = max(self.paused_until, now + pause + 1)
         # Nothing is saved up during a pause: a burst at its end would earn the next one.
         self._earned = max(self._earned, self.paused_until + (self._burst - 1) * self._gap)
 
     def accepted(self) -> None:
-        """Raise a lowered pace a little: to the asked one within some ten minutes of quiet."""
+        """Raise a lowered pace, by the time that has been quiet since the last pause."""
         now = anyio.current_time()
         if self.per_minute >= self.asked or now < self.paused_until:
             return
-        quiet = now - max(self._raised_at, self.paused_until)
-        step = min(self.per_minute * _RAISED, self.asked * quiet / _RECOVERY)
-        self.per_minute = min(self.per_minute + step, self.asked)
-        self._raised_at = now
+        self._accepted = True
+        quiet = self._quiet(now)
+        self.per_minute = min(max(self.per_minute, self._raised(quiet)), self.asked)
+        if self.per_minute >= self.asked:
+            self.allowed = None
+        elif _SOON <= quiet < 1:
+            self.allowed = self.per_minute
+
+    def _lower(self, quiet: float) -> None:
+        # A service that refuses everything for a while says nothing of what it allows afterwards.
+        if self._accepted:
+            self._limit = self.per_minute * _NEAR
+        self._accepted = False
+        factor = 0.5 + 0.4 * min(1.0, quiet / _SOON)
+        self.per_minute = self._lowered = max(self.per_minute * factor, min(SLOWEST, self.asked))
+        # What the network bunches up is refused where the pace is just kept.
+        self._burst = min(self._burst, max(1, round(self.per_minute / 600)))
+
+    def _quiet(self, now: float) -> float:
+        """Return the time since the last pause, in recoveries."""
+        return (now - self.paused_until) / max(RECOVERY, 60 * _REQUESTS / self._limit)
+
+    def _raised(self, quiet: float) -> float:
+        """Return the pace after so many recoveries: from the lowered one to the limit, rest, and past it."""
+        if quiet < 1:
+            return self._limit - (self._limit - self._lowered) * (1 - quiet) ** 3
+        return self._limit * exp(_PROBING * min(quiet - 1, 8.0) ** 3)
 
     @property
     def _gap(self) -> float:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from batchfill.run.collect import FETCHED_AT_ONCE
+
+if TYPE_CHECKING:
+    from batchfill.run.timing import Timing
 
 
 class Until:
@@ -14,12 +20,17 @@ class Until:
         self._time = time_of_day
         self._at = math.inf if time_of_day is None else _next(time_of_day, now)
 
-    def left(self, now: float, slow: float) -> float:
-        """Return seconds until submitting must end so that a run of *slow* seconds can still be fetched."""
-        return self._at - now - slow
+    def left(self, now: float, fetched: float) -> float:
+        """Return seconds until submitting must end so that a row can be *fetched* so many seconds later."""
+        return self._at - now - fetched
 
     def __str__(self) -> str:
         return f"{self._time:%H:%M}" if self._time else "never"
+
+
+def fetched_within(runs: Timing, fetches: Timing, *, behind: int) -> float:
+    """Return the seconds in which a row submitted now has run, and was fetched *behind* so many others."""
+    return runs.slow + behind // FETCHED_AT_ONCE * (fetches.expected or 0.0) + fetches.slow
 
 
 def _next(time_of_day: time, now: float) -> float:

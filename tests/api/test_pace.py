@@ -89,18 +89,30 @@ async def test_without_a_named_time_the_pause_is_short(clock: Clock) -> None:
 async def test_nothing_is_saved_up_during_a_pause(clock: Clock) -> None:
     pace = Pace(600, burst=10)
     pace.throttled(100)
+    gap = 60 / pace.per_minute
     times = []
     for _ in range(3):
         await pace.turn()
         times.append(clock.now)
-    assert times == pytest.approx([1101, 1101 + 60 / 360, 1101 + 120 / 360])
+    assert times == pytest.approx([1101, 1101 + gap, 1101 + 2 * gap])
 
 
 async def test_many_throttled_answers_of_one_pause_lower_the_pace_once(clock: Clock) -> None:
     pace = Pace(600)
     for _ in range(50):
         pace.throttled(5)
-    assert pace.per_minute == 360
+    assert pace.per_minute == pytest.approx(540)
+
+
+async def test_a_refusal_after_quiet_lowers_the_pace_by_a_tenth_and_one_at_once_by_half(clock: Clock) -> None:
+    pace = Pace(600)
+    pace.throttled(0)
+    clock.now += 1
+    pace.throttled(0)
+    assert pace.per_minute == pytest.approx(270)
+    clock.now += 60
+    pace.throttled(0)
+    assert pace.per_minute == pytest.approx(243)
 
 
 async def test_the_pace_never_falls_below_one_a_minute(clock: Clock) -> None:
@@ -117,23 +129,49 @@ async def test_a_pace_that_was_asked_to_be_slower_stays_as_asked(clock: Clock) -
     assert pace.per_minute == 0.5
 
 
-async def test_quiet_raises_the_pace_to_the_asked_one_within_minutes_and_no_further(clock: Clock) -> None:
+async def test_quiet_raises_the_pace_to_just_below_the_refused_one_then_past_it_and_no_further_than_asked(
+    clock: Clock,
+) -> None:
     pace = Pace(600)
     pace.throttled(0)
-    clock.now += 2
-    pace.accepted()
-    assert 360 < pace.per_minute < 370
-    started = clock.now
-    while pace.per_minute < 600:
-        clock.now += 60 / pace.per_minute
+    seen = []
+    for minute in (1, 2, 3, 4, 5):
+        clock.now = 1001 + minute * 60
         pace.accepted()
-    assert 60 < clock.now - started < 600
+        seen.append(round(pace.per_minute))
+    assert seen == [577, 582, 600, 600, 600]
+
+
+async def test_a_service_that_refused_everything_for_a_while_is_soon_asked_as_fast_as_before(
+    clock: Clock,
+) -> None:
+    pace = Pace(600)
+    for _ in range(20):
+        pace.throttled(30)
+        clock.now += 31
     pace.accepted()
-    assert pace.per_minute == 600
+    clock.now += 120
+    pace.accepted()
+    assert pace.per_minute > 570
 
 
 async def test_an_answer_that_comes_in_during_the_pause_raises_nothing(clock: Clock) -> None:
     pace = Pace(600)
     pace.throttled(30)
+    lowered = pace.per_minute
     pace.accepted()
-    assert pace.per_minute == 360
+    assert pace.per_minute == lowered
+
+
+async def test_what_the_service_allows_is_known_only_where_it_is_less_than_asked(clock: Clock) -> None:
+    pace = Pace(600)
+    pace.throttled(0)
+    clock.now += 3
+    pace.accepted()
+    assert pace.allowed is None  # too soon to tell
+    clock.now += 30
+    pace.accepted()
+    assert pace.allowed == pytest.approx(pace.per_minute)
+    clock.now += 3600
+    pace.accepted()
+    assert pace.allowed is None

@@ -11,10 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchfill.run.until import Until
+from batchfill.run.timing import Timing
+from batchfill.run.until import Until, fetched_within
+from tests.nights.night import play
+from tests.nights.schedule import Schedule, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows takes its zone from the system alone")
 
@@ -71,6 +75,33 @@ def test_submitting_ends_early_enough_to_fetch_what_runs() -> None:
     until = Until(time(23, 0), begun)
     assert until.left(begun, 600.0) == pytest.approx(3000.0)
     assert until.left(begun + 3000.0, 600.0) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "fetches", "behind", "seconds"),
+    [
+        ([], [], 0, 60.0),
+        ([10.0, 20.0], [], 100, 20.0),
+        ([10.0, 20.0], [3.0], 15, 23.0),
+        ([10.0, 20.0], [3.0], 16, 26.0),
+        ([10.0, 20.0], [3.0], 64, 35.0),
+        ([10.0], [2.0, 2.0, 2.0, 2.0, 30.0], 32, 44.0),
+    ],
+)
+def test_the_last_row_waits_for_those_before_it_to_be_fetched(
+    runs: list[float], fetches: list[float], behind: int, seconds: float
+) -> None:
+    assert fetched_within(Timing(runs), Timing(fetches or [0.0]), behind=behind) == pytest.approx(seconds)
+
+
+def test_where_fetching_is_slow_everything_is_in_place_by_the_time_all_the_same(tmp_path: Path) -> None:
+    slow = Trouble("output", "slow", 1.0, (("seconds", 40.0),))
+    night = play(
+        Schedule(rows=150, concurrency=24, rate=600.0, until=300.0, two_outputs=0.0, troubles=(slow,)),
+        tmp_path,
+    )
+    assert night.states.keys() == {"done", "pending"}
+    assert 200.0 < night.hours * 3600 <= 300.0
 
 
 def test_without_a_time_there_is_always_time_left() -> None:
