@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from batchfill.api.words import parse, tidy, words_of
@@ -15,9 +16,15 @@ if TYPE_CHECKING:
 
 LONGEST_ID = 200
 LONGEST_ERROR = 1000
+LONGEST_INPUT = 100_000
+"""Characters of one input that is kept to be compared: no row holds more."""
+
+LONGEST_URL = 10_000
+LATEST = 4_102_444_800.0
+"""The year 2100. Times behind it, or before 1970, are none: some programs write the year 1 for no time."""
 
 _MOMENT = re.compile(
-    r"\s*(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?\s*([Zz]|([+-])(\d\d):?(\d\d))?\s*",
+    r"\s*(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,99}))?\s*([Zz]|([+-])(\d\d):?(\d\d))?\s*",
     re.ASCII,
 )
 _SEED = re.compile(r"Using seed: (\d{1,20})\b", re.ASCII)
@@ -41,7 +48,7 @@ def prediction_of(value: Any) -> Prediction:
         created_at=read_moment(value.get("created_at")),
         started_at=read_moment(value.get("started_at")),
         completed_at=read_moment(value.get("completed_at")),
-        outputs=tuple(_outputs(value.get("output")))[:_MANY_OUTPUTS],
+        outputs=tuple(islice(_outputs(value.get("output")), _MANY_OUTPUTS)),
         error=_error(value.get("error")),
         data_removed=value.get("data_removed") is True,
         input=_input(value),
@@ -65,7 +72,7 @@ def read_upload(body: bytes) -> Upload:
     value = parse(body)
     urls = value.get("urls") if isinstance(value, dict) else None
     url = urls.get("get") if isinstance(urls, dict) else None
-    if not isinstance(url, str) or not url.startswith(("https://", "http://")) or not url.isprintable():
+    if not isinstance(url, str) or not _is_plain_url(url):
         raise ValueError("the answer holds no address of the uploaded file")
     return Upload(url, read_moment(value.get("expires_at")))
 
@@ -96,15 +103,19 @@ def read_input_schema(body: bytes) -> Mapping[str, Any] | None:
 
 
 def read_moment(value: Any) -> float | None:
-    """Return an ISO 8601 time as seconds since the epoch, UTC where it names no offset, else None."""
+    """Return an ISO 8601 time as seconds since the epoch, UTC where it names no offset, else None.
+
+    A time that no service can mean is none.
+    """
     match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
     try:
         whole = datetime(*(int(part) for part in match.groups()[:6]), tzinfo=_zone(match))  # type: ignore[misc, arg-type]
-        return whole.timestamp() + float(f"0.{match[7] or 0}")
+        seconds = whole.timestamp() + float(f"0.{match[7] or 0}")
     except (ValueError, OverflowError):
         return None
+    return seconds if 0 < seconds < LATEST else None
 
 
 def _zone(match: re.Match[str]) -> timezone:
@@ -140,8 +151,21 @@ def _error(value: Any) -> str | None:
 
 
 def _input(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what a row's input can be compared with: no values inside values, no pictures as text."""
     given = value.get("input")
-    return given if isinstance(given, dict) and given else None
+    if not isinstance(given, dict) or not given:
+        return None
+    return {name: item for name, item in given.items() if _is_comparable(item)}
+
+
+def _is_plain_url(text: str) -> bool:
+    return text.startswith(("https://", "http://")) and text.isprintable() and len(text) <= LONGEST_URL
+
+
+def _is_comparable(item: Any) -> bool:
+    if isinstance(item, str):
+        return len(item) <= (1000 if item.startswith("data:") else LONGEST_INPUT)
+    return item is None or isinstance(item, int | float)
 
 
 def _seed(value: Mapping[str, Any]) -> int | None:

@@ -12,11 +12,12 @@ import httpx
 
 from batchfill.api.answers import LONGEST_ERROR, read_account, read_input_schema, read_prediction, read_upload
 from batchfill.api.downloads import download_of, opened, shown
-from batchfill.api.line import Line
-from batchfill.api.listing import Listing, reaches_past, read_page, since, window
+from batchfill.api.line import LONGEST_PAGE, Line
+from batchfill.api.listing import Listing, reaches_past, read_page, since, size_of, window
 from batchfill.api.outputs import parse_url
 from batchfill.api.paths import ACCOUNT, FILES, PREDICTIONS, model_path, origin, prediction_path
 from batchfill.api.refusals import Call, refusal
+from batchfill.api.transport import AnswerRefused
 from batchfill.api.words import is_html, tidy
 from batchfill.errors import (
     AnswerLost,
@@ -43,6 +44,9 @@ _Read = TypeVar("_Read")
 
 PAGES = 200
 """Pages of a listing that are read at most."""
+
+MOST_LISTED = 100_000_000
+"""Bytes of memory that the predictions of a listing may take: tens of thousands of them."""
 
 _UNSENT = (
     httpx.ConnectError,
@@ -94,7 +98,7 @@ class Service:
     @property
     def clock_offset(self) -> float | None:
         """Seconds that the service's clock is ahead of ours, None before the first answer."""
-        return self._line.clock.offset
+        return self._line.clock_offset
 
     async def create(
         self, model: str, inputs: Mapping[str, object], *, cancel_after: float | None = None
@@ -143,7 +147,7 @@ class Service:
             readable = readable and page.readable
             if not page.more or reaches_past(items, created_after):
                 return Listing(since(items, created_after), complete=readable)
-            if page.cursor is None or page.cursor in cursors:
+            if page.cursor is None or page.cursor in cursors or size_of(items) > MOST_LISTED:
                 break
             cursors.append(page.cursor)
         return Listing(since(items, created_after), complete=False)
@@ -155,9 +159,10 @@ class Service:
         """
         answer = await self._read(Call.CANCEL, "POST", f"{prediction_path(prediction_id)}/cancel")
         try:
-            return self._prediction(answer)
+            prediction = self._prediction(answer)
         except ValueError:
             return None
+        return prediction if prediction.id == prediction_id else None
 
     async def upload(self, content: bytes, *, name: str, mime: str) -> Upload:
         """Give a file to the provider.
@@ -213,7 +218,7 @@ class Service:
         """Ask for the page behind the last of *cursors*, the first page when there are none."""
         call = Call.PAGE if cursors else Call.LIST
         params = {**asked, "cursor": cursors[-1]} if cursors else dict(asked)
-        answer = await self._read(call, "GET", PREDICTIONS, params=params)
+        answer = await self._read(call, "GET", PREDICTIONS, params=params, longest=LONGEST_PAGE)
         page = self._understood(call, answer, lambda answer: read_page(answer.body))
         if page is None and not cursors:
             raise self._without(call, "something else than predictions")
@@ -228,6 +233,9 @@ class Service:
         await self._reads.turn()
         try:
             answer = await self._line.ask(method, path, **given)
+        except AnswerRefused as error:
+            # Somebody is there, and says what will be no other the next time.
+            raise TryAgain(self._tidy(f"the {call} call: {error}")) from error
         except httpx.RequestError as error:
             raise NoAnswer(self._tidy(f"the {call} call has no answer: {error}")) from error
         if not answer.succeeded:

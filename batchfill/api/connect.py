@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from batchfill.api.transport import Transport
 from batchfill.settings import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import httpx
 
@@ -35,11 +36,12 @@ async def connect(
     reads_per_minute: float,
     answer_timeout: float,
     transport: httpx.AsyncBaseTransport | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[tuple[Service, Outputs]]:
     """Open the provider at *base* and the way to its outputs; close both at the end.
 
-    With *transport* everything goes through it, and it stays open. Raises UsageError when the environment
-    names a proxy for *base* that cannot be used.
+    With *transport* everything goes through it, and it stays open. *clock*: ours, in seconds since the
+    epoch. Raises UsageError when the environment names a proxy for *base* that cannot be used.
     """
     proxy = Proxies().proxy_for(base)
     near = await _is_near(base, resolve=transport is None and proxy is None)
@@ -48,7 +50,7 @@ async def connect(
         calls = client_over(transport or _opened(stack, public_only=False))
         fetches = client_over(transport or _opened(stack, public_only=not near))
         reads = Pace(reads_per_minute)
-        service = Service(base, token, http=calls, reads=reads, answer_timeout=answer_timeout)
+        service = Service(base, token, http=calls, reads=reads, answer_timeout=answer_timeout, clock=clock)
         yield service, Outputs(fetches, allow_private=near, allow_http=loopback)
 
 

@@ -20,6 +20,9 @@ LARGEST = 256 * 1024 * 1024
 LONGEST = 600.0
 """Seconds for one output."""
 
+LONGEST_HEAD = 240.0
+"""Seconds until it begins: a free connection, the connection, the request, and a head that may dribble."""
+
 
 class SignatureWanted(BatchfillError):
     """An output's address answered 401 or 403."""
@@ -45,31 +48,45 @@ class Download:
         Raises TryAgain when they end early, stall or take too long, OutputRefused when there are too many.
         """
         size = 0
-        try:
-            async for piece in self._pieces:
-                size += len(piece)
-                self._check_bounds(size)
-                yield piece
-        except httpx.RequestError as error:
-            raise TryAgain(f"the output broke off after {size} bytes: {error}") from error
+        while piece := await self._next(size):
+            size += len(piece)
+            self._check_bounds(size)
+            yield piece
         if self.length is not None and size != self.length:
             raise TryAgain(f"the output has {size} bytes where {self.length} were announced")
+
+    async def _next(self, size: int) -> bytes:
+        """Return the piece behind the first *size* bytes; empty at the end."""
+        try:
+            # By the clock too: what comes may unpack to nothing for ever.
+            with anyio.fail_after(max(0.0, self._deadline - anyio.current_time())):
+                return await anext(self._pieces, b"")
+        except TimeoutError:
+            raise self._too_long(size) from None
+        except httpx.RequestError as error:
+            raise TryAgain(tidy(f"the output broke off after {size} bytes: {error}")) from error
 
     def _check_bounds(self, size: int) -> None:
         if size > self._largest:
             raise _too_large(self._largest)
         if anyio.current_time() > self._deadline:
-            raise TryAgain(f"the output took longer than {LONGEST:.0f} s, {size} bytes so far")
+            raise self._too_long(size)
+
+    def _too_long(self, size: int) -> TryAgain:
+        return TryAgain(f"the output took longer than {LONGEST:.0f} s, {size} bytes so far")
 
 
 async def opened(answer: Awaitable[httpx.Response], url: str) -> httpx.Response:
     """Return the awaited *answer*. Raises TryAgain when there is none, OutputRefused for a useless URL."""
     try:
-        return await answer
+        with anyio.fail_after(LONGEST_HEAD):
+            return await answer
+    except TimeoutError as error:
+        raise TryAgain(f"{shown(url)} did not begin within {LONGEST_HEAD:.0f} s") from error
     except httpx.UnsupportedProtocol as error:
-        raise OutputRefused(f"{shown(url)} is no address that can be fetched: {error}") from error
+        raise OutputRefused(tidy(f"{shown(url)} is no address that can be fetched: {error}")) from error
     except httpx.RequestError as error:
-        raise TryAgain(f"{shown(url)} cannot be fetched: {error}") from error
+        raise TryAgain(tidy(f"{shown(url)} cannot be fetched: {error}")) from error
 
 
 def download_of(response: httpx.Response, *, largest: int = LARGEST) -> Download:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 
-from batchfill.api.clock import ServiceClock
+from batchfill.api.clock import Moment, ServiceClock
+from batchfill.api.transport import AnswerRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from batchfill.values import Token
 
 LONGEST_ANSWER = 16 * 1024 * 1024
-"""Bytes of an answer, decoded."""
+"""Bytes of an answer, unpacked: four large pictures inside it still fit."""
+
+LONGEST_PAGE = 64 * 1024 * 1024
+"""Bytes of a page of a listing: a hundred predictions with a picture and a mask inside each still fit."""
 
 CONNECT = 30.0
 SLOWEST_UPLOAD = 50_000
@@ -54,15 +58,23 @@ class Line:
         """*answer_timeout*: seconds of silence after a request; *clock*: ours, in seconds since the epoch."""
         self.base = base.rstrip("/")
         self.token = token
-        self.clock = ServiceClock()
+        self._clock = ServiceClock()
         self.requests = 0
         self._http = http
         self._auth = _Bearer(token)
         self._answer_timeout = answer_timeout
         self._now = clock
 
-    async def ask(self, method: str, path: str, **given: Any) -> Answer:
-        """Send one request to *path* below the base and return the answer.
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds that the service's clock is ahead of ours; None while it is not known."""
+        return self._clock.offset(self._moment())
+
+    def _moment(self) -> Moment:
+        return Moment(self._now(), anyio.current_time())
+
+    async def ask(self, method: str, path: str, *, longest: int = LONGEST_ANSWER, **given: Any) -> Answer:
+        """Send one request to *path* below the base and return the answer, of at most *longest* bytes.
 
         *given* goes to httpx as it is (content, files, headers, params). Raises httpx.RequestError, whose
         kind says whether the request can have been taken (see Transport).
@@ -72,7 +84,7 @@ class Line:
         request.extensions["timeout"] = timeout.as_dict()
         try:
             with anyio.fail_after(_whole(timeout)):
-                return await self._exchange(request)
+                return await self._exchange(request, longest)
         except TimeoutError as error:
             message = f"no whole answer within {_whole(timeout):.0f} s"
             raise httpx.ReadTimeout(message, request=request) from error
@@ -83,12 +95,12 @@ class Line:
         request.extensions["timeout"] = timeout_for(0, self._answer_timeout).as_dict()
         return await self._send(request)
 
-    async def _exchange(self, request: httpx.Request) -> Answer:
-        asked_at = self._now()
+    async def _exchange(self, request: httpx.Request, longest: int) -> Answer:
+        asked = self._moment()
         response = await self._send(request)
         try:
-            self.clock.learn(response.headers.get("date"), asked_at=asked_at, answered_at=self._now())
-            return Answer(response.status_code, response.headers, await _body(response))
+            self._clock.learn(response.headers.get("date"), asked=asked, answered=self._moment())
+            return Answer(response.status_code, response.headers, await _body(response, longest))
         finally:
             await response.aclose()
 
@@ -121,9 +133,9 @@ def _whole(timeout: httpx.Timeout) -> float:
     return sum(part or 0.0 for part in parts.values()) + 30.0
 
 
-async def _body(response: httpx.Response) -> bytes:
+async def _body(response: httpx.Response, longest: int) -> bytes:
     try:
-        return await _bounded(response)
+        return await _bounded(response, longest)
     except httpx.RequestError:
         if response.is_success:
             raise
@@ -131,12 +143,12 @@ async def _body(response: httpx.Response) -> bytes:
         return b""
 
 
-async def _bounded(response: httpx.Response) -> bytes:
+async def _bounded(response: httpx.Response, longest: int) -> bytes:
     pieces, size = [], 0
     async for piece in response.aiter_bytes():
         pieces.append(piece)
         size += len(piece)
-        if size > LONGEST_ANSWER:
-            message = f"the answer is longer than {LONGEST_ANSWER // 2**20} MiB"
-            raise httpx.RemoteProtocolError(message, request=response.request)
+        if size > longest:
+            message = f"the answer is longer than {longest // 2**20} MiB"
+            raise AnswerRefused(message, request=response.request)
     return b"".join(pieces)

@@ -8,13 +8,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from batchfill.api.answers import prediction_of
+from batchfill.api.answers import LATEST, prediction_of
 from batchfill.api.words import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from batchfill.values import Prediction
+
+
+LONGEST_CURSOR = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,13 @@ def reaches_past(items: Sequence[Prediction], created_after: float) -> bool:
     return descending and len(set(times)) > 1 and times[-1] < created_after
 
 
+def size_of(items: Sequence[Prediction]) -> int:
+    """Return about how many bytes of memory *items* take."""
+    given = [value for item in items for value in (item.input or {}).values()]
+    texts = [url for item in items for url in item.outputs] + [v for v in given if isinstance(v, str)]
+    return 1000 * len(items) + 100 * len(given) + sum(map(len, texts))
+
+
 def _predictions(results: list[Any]) -> Iterator[Prediction]:
     for item in results:
         try:
@@ -88,8 +98,10 @@ def _cursor(following: Any) -> str | None:
         found = parse_qs(urlsplit(following).query).get("cursor")
     except ValueError:
         return None
-    return found[0] if found and found[0].isprintable() else None
+    usable = found and found[0].isprintable() and len(found[0]) <= LONGEST_CURSOR
+    return found[0] if found and usable else None
 
 
 def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    known = min(max(seconds, 0.0), LATEST)
+    return datetime.fromtimestamp(known, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -13,6 +13,7 @@ import httpx
 from batchfill.api.addresses import refuse_private
 from batchfill.api.clients import location_of
 from batchfill.api.downloads import LARGEST, Download, download_of, opened, shown
+from batchfill.api.words import tidy
 from batchfill.errors import OutputRefused
 from batchfill.settings import is_loopback
 
@@ -84,7 +85,7 @@ def parse_url(url: str) -> httpx.URL:
     try:
         place = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise OutputRefused(f"{shown(url)} is not an address: {error}") from error
+        raise OutputRefused(tidy(f"{shown(url)} is not an address: {error}")) from error
     if not place.host:
         raise OutputRefused(f"{shown(url)!r} is not an address")
     return place.copy_with(username=None, password=None)
@@ -94,7 +95,7 @@ def _location(response: httpx.Response) -> str:
     try:
         return str(response.url.join(location_of(response)))
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise OutputRefused(f"{shown(str(response.url))} redirects to no address: {error}") from error
+        raise OutputRefused(tidy(f"{shown(str(response.url))} redirects to no address: {error}")) from error
 
 
 def _inline(url: str, largest: int) -> Download:

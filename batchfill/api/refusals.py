@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from batchfill.api.answers import LATEST
 from batchfill.api.words import parse, words_of_body
 from batchfill.errors import (
     AnswerLost,
@@ -136,8 +137,12 @@ def _number(value: Any) -> float | None:
 
 
 def read_http_date(text: str) -> float | None:
-    """Return `Mon, 23 Nov 2026 00:08:30 GMT` as seconds since the epoch, None when it is something else."""
+    """Return `Mon, 23 Nov 2026 00:08:30 GMT` as seconds since the epoch, None when it is something else.
+
+    A time that no clock can show is none.
+    """
     try:
-        return parsedate_to_datetime(text).timestamp()
+        seconds = parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+    return seconds if 0 < seconds < LATEST else None

@@ -28,8 +28,15 @@ PIECE = 64 * 1024
 # so that no connection is used again when it has rested for longer than this.
 IDLE = 4.0
 
+_PACKED = frozenset({"gzip", "deflate", "br", "zstd"})
+_ASKED_FOR: tuple[list[str], ...] = ([], ["gzip"], ["deflate"])
+
 _NETWORK_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError)
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+class AnswerRefused(httpx.RemoteProtocolError):
+    """An answer came whose body is not taken: too long, or packed in a way that was not asked for."""
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -153,6 +160,10 @@ class _AnswerBody(httpx.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        if (packed := _packing(self._answer)) not in _ASKED_FOR:
+            # Packed twice, a megabyte of zeros is a terabyte.
+            message = f"the answer is packed as {', '.join(packed)[:100]}, which was not asked for"
+            raise AnswerRefused(message, request=self._request)
         # Small pieces where they will grow: 16 KiB of gzip are 16 MiB at the very most.
         size = PIECE // 4 if "Content-Encoding" in self._answer.headers else PIECE
         try:
@@ -170,6 +181,11 @@ class _AnswerBody(httpx.AsyncByteStream):
             self._answer.release()
         else:
             self._answer.close()
+
+
+def _packing(answer: aiohttp.ClientResponse) -> list[str]:
+    named = ",".join(answer.headers.getall("Content-Encoding", [])).lower().split(",")
+    return [coding for word in named if (coding := word.strip()) in _PACKED]
 
 
 def _headers(request: httpx.Request) -> list[tuple[str, str]]:

@@ -15,18 +15,29 @@ if TYPE_CHECKING:
 LONGEST = 300
 """Characters of a body's text that are shown."""
 
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+# Bounded, for a page of nothing but `<title>` would otherwise be searched to its end from each of them.
+_TITLE = re.compile(r"<title[^>]{0,200}>(.{0,500}?)</title", re.IGNORECASE | re.DOTALL)
 _UNSEEN = re.compile(r"<(script|style)\b.*?(</\1\s*>|$)|<[^>]*>?", re.IGNORECASE | re.DOTALL)
 _KEYS = ("detail", "error", "message", "title", "msg", "description")
 _READ = 64 * 1024
 
+MOST_VALUES = 2_000_000
+"""Values of one answer: as many empty objects take 150 MB."""
+
 
 def parse(body: bytes) -> Any:
     """Return *body* as JSON. Raises ValueError, whatever the bytes are."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError(f"JSON of more than {MOST_VALUES:,} values")
     try:
         return json.loads(body)
     except RecursionError:
         raise ValueError("JSON that is nested too deeply") from None
+    except ValueError as error:
+        if type(error) is ValueError:
+            # Python's advice about it is for programmers.
+            raise ValueError("JSON with a number of thousands of digits") from None
+        raise
 
 
 def is_html(body: bytes) -> bool:
@@ -80,7 +91,7 @@ def _nested(value: Any) -> str:
 def _fields(value: Any) -> Iterator[str]:
     for item in value[:20] if isinstance(value, list) else ():
         if isinstance(item, dict):
-            name = str(item.get("field") or "").removeprefix("input.")
+            name = words_of(item.get("field")).removeprefix("input.")
             said = _nested(item.get("description")) or _nested(item.get("message"))
             yield said if said.startswith(name) else ": ".join(filter(None, (name, said)))
 
@@ -90,7 +101,8 @@ def _item(item: Any) -> str:
     if not isinstance(item, dict):
         return item if isinstance(item, str) else ""
     place = item.get("loc")
-    name = str(place[-1]) if isinstance(place, list) and place else ""
+    last = place[-1] if isinstance(place, list) and place else ""
+    name = str(last) if isinstance(last, str | int) else ""
     return ": ".join(filter(None, (name, _nested(item))))
 
 

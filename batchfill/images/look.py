@@ -6,7 +6,7 @@ import io
 from typing import IO, TYPE_CHECKING
 
 from batchfill.errors import BadPicture
-from batchfill.images.opening import SUFFIXES, is_turned, opened, refuse_animation
+from batchfill.images.opening import MAX_PIXELS, SUFFIXES, is_turned, opened, refuse_animation, refuse_large
 from batchfill.values import Picture
 
 if TYPE_CHECKING:
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 _PNG_SIGNATURE = 8
 _JPEG_END, _JPEG_SCAN = b"\xff\xd9", b"\xff\xda"
+_JPEGS = ("JPEG", "MPO")
+
+MOST_DECODED = 5 * MAX_PIXELS
+"""Pixels of one output that are decoded, those of all its pictures together."""
+_LEAST, _USUAL_SCANS = 10_000, 10
 
 
 def look(path: Path) -> Picture:
@@ -42,9 +47,7 @@ def whole(path: Path) -> Picture:
         raise BadPicture(f"{path.name} cannot be read: {error.strerror}") from error
     with opened(io.BytesIO(content), path.name) as image:
         found = _picture(image, turned=False)
-        for frame in range(getattr(image, "n_frames", 1)):
-            image.seek(frame)
-            image.load()
+        _decode(image, path.name, scans=content.count(_JPEG_SCAN) if found.format in _JPEGS else 0)
     if not _has_end(found.format, content):
         raise BadPicture(f"{path.name} is cut short: its last bytes are missing")
     return found
@@ -54,6 +57,25 @@ def stored_size(content: bytes, name: str) -> tuple[int, int]:
     """Return width and height as stored, EXIF rotation left aside. Raises BadPicture."""
     with opened(io.BytesIO(content), name) as image:
         return image.size
+
+
+def _decode(image: Image, name: str, *, scans: int) -> None:
+    """Decode every picture of a file. Raises BadPicture when that would take minutes, or one is missing."""
+    frames = decoded = 0
+    while True:
+        refuse_large(image, name)
+        # The smallest picture takes its time, and a JPEG that comes in passes takes it over and over.
+        decoded += max(image.width * image.height, _LEAST) * (1 + scans // _USUAL_SCANS)
+        if decoded > MOST_DECODED:
+            raise BadPicture(f"{name} holds more pictures, or passes over them, than any output needs")
+        image.load()
+        frames += 1
+        try:
+            image.seek(frames)
+        except EOFError:
+            break
+    if frames < getattr(image, "n_frames", 1):
+        raise BadPicture(f"{name} is cut short: {frames} of its pictures are there")
 
 
 def _picture(image: Image, *, turned: bool) -> Picture:
@@ -88,7 +110,7 @@ def _has_end(kind: str, content: bytes) -> bool:
     if kind == "PNG":
         chunks = _png_chunks(io.BytesIO(content))
         return any(kind == b"IEND" and end <= len(content) for kind, end in chunks)
-    if kind in ("JPEG", "MPO"):
+    if kind in _JPEGS:
         # 0xFF is escaped inside scans, so the last end mark behind the last scan ends the picture.
         return content.rfind(_JPEG_END) > content.rfind(_JPEG_SCAN)
     if kind == "WEBP":

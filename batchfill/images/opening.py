@@ -70,8 +70,7 @@ def opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     """
     try:
         with Image.open(source, formats=FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise BadPicture(_too_large(name))
+            refuse_large(picture, name)
             yield picture
     except _TOO_LARGE as error:
         raise BadPicture(_too_large(name)) from error
@@ -93,6 +92,12 @@ def refuse_animation(picture: Image.Image, name: str) -> None:
     """Raise BadPicture when *picture* has several frames (the extra pictures of a phone's JPEG are fine)."""
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
         raise BadPicture(f"{name} is animated or has several pages: save one of its pictures by itself")
+
+
+def refuse_large(picture: Image.Image, name: str) -> None:
+    """Raise BadPicture when *picture*, as it is now, has more than MAX_PIXELS."""
+    if picture.width * picture.height > MAX_PIXELS:
+        raise BadPicture(_too_large(name))
 
 
 def _too_large(name: str) -> str:

@@ -12,6 +12,7 @@ from hashlib import file_digest
 from itertools import islice
 from pathlib import Path
 
+from batchfill.manifest.reach import is_hidden, reach_of
 from batchfill.values import LocalFile
 
 Digest = Callable[[Path], LocalFile]
@@ -19,6 +20,9 @@ Digest = Callable[[Path], LocalFile]
 
 _SCHEME = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]+)://|(data|file|blob|javascript|mailto):)", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
+LARGEST = 512 * 1024 * 1024
+"""Bytes of one file: it is read into memory to be scaled down, and the service takes 100 MiB."""
+
 _NEIGHBOURS = 5000
 _HINTS = 20
 """Looking for near names is slow, and nobody reads more than the first mistakes."""
@@ -37,6 +41,7 @@ class Files:
 
     def __init__(self, folder: Path, *, allow_outside: bool, digest: Digest) -> None:
         self._folder = folder.resolve()
+        self._reach = reach_of(folder)
         self._allow_outside = allow_outside
         self._digest = digest
         self._hints = _HINTS
@@ -66,10 +71,17 @@ class Files:
         # A manifest written on Windows: a backslash is an ordinary letter elsewhere.
         if "\\" in address and os.sep == "/" and not os.path.lexists(path):
             path = Path(os.path.realpath(self._folder / address.replace("\\", "/")))
-        if not self._allow_outside and not path.is_relative_to(self._folder.parent):
-            way_out = "copy it there, or give --allow-outside"
-            raise ValueError(f"{address} is outside the folder above the manifest's: {way_out}")
+        if not self._allow_outside:
+            self._refuse_outside(address, path)
         return path
+
+    def _refuse_outside(self, address: str, path: Path) -> None:
+        way_out = "copy it there, or give --allow-outside"
+        if not self._reach.holds(path):
+            raise ValueError(f"{address} is outside {self._reach.name}: {way_out}")
+        if is_hidden(address, self._folder):
+            way_out = "copy it to another name, or give --allow-outside"
+            raise ValueError(f"{address} is hidden by a dot, as files with keys are: {way_out}")
 
     def _check(self, address: str, path: Path) -> None:
         try:
@@ -84,6 +96,9 @@ class Files:
             raise ValueError(f"{address} is not a regular file")
         if facts.st_size == 0:
             raise ValueError(f"{address} is an empty file")
+        if facts.st_size > LARGEST:
+            size, most = facts.st_size // 2**20, LARGEST // 2**20
+            raise ValueError(f"{address} has {size:,} MiB; at most {most} are taken: scale it down")
 
     def _nearest(self, path: Path) -> str:
         if not self._hints:

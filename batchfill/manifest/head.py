@@ -56,6 +56,7 @@ def read_head(text: TextIO) -> Head:
 def _read_pairs(events: Events, head: Head) -> bool:
     """Read into *head*, up to the rows if they follow here; return whether there were any."""
     for name, line, value in events.pairs():
+        events.begin()
         problem = _problem(name, head, value)
         if name == "rows" and isinstance(value, yaml.SequenceStartEvent) and not problem:
             return True

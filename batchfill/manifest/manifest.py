@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from batchfill.errors import ManifestError, UsageError
 from batchfill.manifest import encodings
 from batchfill.manifest.head import Head, read_head
+from batchfill.manifest.reach import reach_of
 from batchfill.manifest.records import Broken, Trouble, mistake
 from batchfill.manifest.text import explain_undecodable, name_encoding, open_text, read_start
 
@@ -165,8 +166,8 @@ def _kind_of_rows(rows: Path, path: Path, head: Head, encoding: str | None) -> s
     kind = _KINDS.get(rows.suffix.lower(), "")
     if kind not in ("csv", "jsonl"):
         head.note(line, f"rows: {head.rows} must be a CSV (.csv) or JSONL (.jsonl) file")
-    elif not rows.resolve().is_relative_to(path.resolve().parent.parent):
-        head.note(line, f"rows: {head.rows} is outside the folder above the manifest's: move it there")
+    elif not (reach := reach_of(path.resolve().parent)).holds(rows.resolve()):
+        head.note(line, f"rows: {head.rows} is outside {reach.name}: move it there")
     else:
         _try_rows(rows, line, head, encoding)
     return kind

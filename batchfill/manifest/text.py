@@ -75,10 +75,18 @@ class Chunks:
     def __init__(self, text: TextIO) -> None:
         self._text = text
         self._number = 1
+        self._size = 0
+
+    def begin(self) -> None:
+        """A new row or setting begins about here."""
+        self._size = 0
 
     def read(self, size: int = HEAD, /) -> str:
         """Return at most *size* characters, none at the end."""
         chunk = self._text.read(size)
+        self._size += len(chunk)
+        if self._size > RECORD_LIMIT + 2 * HEAD:
+            raise Broken(self._number, f"a row or a setting of more than {RECORD_LIMIT:,} characters")
         if bad := _UNREADABLE.search(chunk):
             number = self._number + chunk.count("\n", 0, bad.start())
             raise Broken(number, f"holds the control character {bad[0]!r}: the file is damaged, or not text")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+DEEPEST = 1000
+"""Values inside values: the parser takes time by the square of them."""
+
 _EMPTY = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -21,9 +24,15 @@ class Events:
     """The events of one YAML document."""
 
     def __init__(self, text: TextIO) -> None:
-        self._events: Iterator[yaml.Event] = yaml.parse(Chunks(text), Loader=_LOADER)
+        self._chunks = Chunks(text)
+        self._events: Iterator[yaml.Event] = yaml.parse(self._chunks, Loader=_LOADER)
+        self._deep = 0
         self.line = 1
         """Where the event read last begins."""
+
+    def begin(self) -> None:
+        """A new row or setting begins; its length is bounded."""
+        self._chunks.begin()
 
     def next(self) -> yaml.Event:
         """Return the next event. Raises Broken when there is no more YAML."""
@@ -34,6 +43,9 @@ class Events:
         except yaml.YAMLError as error:
             raise Broken(0, f"not YAML: {error}") from None
         self.line = event.start_mark.line + 1 if event.start_mark else 0
+        self._deep += _depth(event)
+        if self._deep > DEEPEST:
+            raise Broken(self.line, "values inside values inside values")
         return event
 
     def open(self) -> yaml.Event | None:

@@ -29,6 +29,7 @@ def read_yaml(text: TextIO) -> Iterator[Record | Trouble]:
 def _rows_below_head(events: Events) -> Iterator[Record | Trouble]:
     begun = False
     for name, line, value in events.pairs():
+        events.begin()
         if begun:
             yield Trouble(line, f"{name} comes after rows: move it above them")
         if name == "rows" and not begun and isinstance(value, yaml.SequenceStartEvent):
@@ -40,6 +41,7 @@ def _rows_below_head(events: Events) -> Iterator[Record | Trouble]:
 
 def _rows(events: Events) -> Iterator[Record | Trouble]:
     while not isinstance(event := events.next(), yaml.SequenceEndEvent):
+        events.begin()
         line = events.line
         problem = objection(event)
         if not problem and not isinstance(event, yaml.MappingStartEvent):

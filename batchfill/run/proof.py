@@ -42,7 +42,7 @@ def judge(
     """
     unclaimed = [item for item in items if item.id not in claimed]
     free = {a.number: [i for i in unclaimed if _made_since(i, since(a))] for a in (*lost, *rivals)}
-    matches = {a.number: [item for item in free[a.number] if _is(a, item)] for a in (*lost, *rivals)}
+    matches = {a.number: [item for item in free[a.number] if fits(a, item)] for a in (*lost, *rivals)}
     wanted = Counter(item.id for found in matches.values() for item in found)
     adopted, absent, doubtful = {}, set(), {}
     for attempt in lost:
@@ -84,7 +84,7 @@ def _doubt(
     return None
 
 
-def _is(attempt: Attempt, item: Prediction) -> bool:
+def fits(attempt: Attempt, item: Prediction) -> bool:
     """Whether *item* is what *attempt* asked for."""
     if item.input is None or _seed(item) != attempt.seed:
         return False

@@ -14,6 +14,8 @@ UNKNOWN_RUN = 15.0
 
 FIRST_LOOK = 1.0
 LONGEST_GAP = 20.0
+LONGEST_FIRST_LOOK = 600.0
+"""Seconds: what was made is removed after an hour, whatever the service's clock says of run times."""
 
 
 class Timing:
@@ -41,7 +43,7 @@ class Timing:
     def first_look(self) -> float:
         """Return how long after its acceptance to ask for a prediction first."""
         expected = self.expected
-        return FIRST_LOOK if expected is None else expected * 1.01 + 0.02
+        return FIRST_LOOK if expected is None else min(expected * 1.01 + 0.02, LONGEST_FIRST_LOOK)
 
     def next_look(self, asked: int) -> float:
         """Return how long after an answer `still running` to ask again; *asked*: how often so far."""
