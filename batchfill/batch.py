@@ -305,11 +305,16 @@ def pair_folders(images: Path, masks: Path, target: Path | TextIO, *, prompt: st
     return pairing
 
 
-async def serve_provider(folder: Path, *, on_ready: Callable[[str], None], **options: Any) -> None:
-    """Run the embedded provider by itself, until cancelled; *options* are those of `local.serve.serve`."""
+async def serve_provider(
+    folder: Path, *, on_ready: Callable[[str], None], on_end: Callable[[str], None], **options: Any
+) -> None:
+    """Run the embedded provider by itself, until cancelled; *on_end* is told its bill in a line.
+
+    *options* are those of `local.serve.serve`.
+    """
     from batchfill.local.serve import serve
 
-    await serve(folder, on_ready=on_ready, **options)
+    await serve(folder, on_ready=on_ready, on_end=lambda bill: on_end(str(bill)), **options)
 
 
 def fill(manifest: str | Path, **flags: Any) -> Summary:

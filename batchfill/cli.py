@@ -89,7 +89,7 @@ READING = _options(
 
 RUNNING = _options(
     click.option("--attempts", metavar="N", help="Attempts a row may have (3)."),
-    click.option("--retry", metavar="STATES", help="Run again: failed, expired, in-doubt (comma-separated)."),
+    click.option("--retry", metavar="STATES", help="Once more: failed, expired, in-doubt, missing."),
     click.option("--limit", metavar="N", help="Rows that this call may submit."),
     click.option("--until", metavar="HH:MM", help="Stop submitting so that all is done by then."),
     click.option(
@@ -270,6 +270,13 @@ def results(manifest: Path, kind: str, **flags: Any) -> None:
     metavar="N",
     help="Submissions a minute it allows; without it, any number.",
 )
+@click.option(
+    "--faults",
+    "plan",
+    type=click.Path(path_type=Path),
+    metavar="PLAN.YAML",
+    help="What is to go wrong, by call and by chance; see the README.",
+)
 def serve(host: str, port: int, folder: Path, **options: Any) -> None:
     """Run the embedded provider by itself: the same API, a classical fill, no cost.
 
@@ -285,8 +292,9 @@ def serve(host: str, port: int, folder: Path, **options: Any) -> None:
         click.echo(f"serving the prediction API at {base}\nCtrl-C ends it", err=False)
         sys.stdout.flush()
 
+    options |= {"host": host, "port": port, "rate": rate}
     with suppress(KeyboardInterrupt):
-        anyio.run(lambda: serve_provider(folder, host=host, port=port, rate=rate, on_ready=say, **options))
+        anyio.run(lambda: serve_provider(folder, on_ready=say, on_end=_say, **options))
 
 
 def _open(manifest: Path, flags: dict[str, Any]) -> Batch:

@@ -71,12 +71,8 @@ class BudgetReached(BatchStopped):
     """The next attempt would pass --max-cost."""
 
 
-class FolderFailed(BatchStopped):
-    """The batch folder could not be written (disk full, read-only): what is open stays for the next start."""
-
-
 class LedgerFailed(BatchStopped):
-    """The ledger could not be written (disk full, read-only): nothing more is submitted."""
+    """The ledger could not be written (disk full, read-only, taken away): nothing more is submitted."""
 
 
 class RowRejected(BatchfillError):
@@ -98,6 +94,10 @@ class Throttled(TryAgain):
 
 class NoAnswer(TryAgain):
     """Nobody answered a question that can be asked again: the network, or the whole service, is down."""
+
+
+class FolderFailed(TryAgain):
+    """The batch folder took no file (disk full, read-only): a picture is fetched again once it does."""
 
 
 class NotSent(TryAgain):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FLUX_FILL_DEV = "black-forest-labs/flux-fill-dev"
 MILLION = 1_000_000
 RETRYABLE = frozenset({RowState.FAILED, RowState.EXPIRED, RowState.IN_DOUBT, RowState.DONE})
+MISSING = "missing"
+"""What --retry takes besides states: rows that are done, and whose files are no longer there."""
 
 
 def _number(low: float, high: float, *, whole: bool) -> Callable[[str], Any]:
@@ -124,12 +126,19 @@ def explain_unknown(name: str) -> str:
 
 
 def read_retry(text: str) -> frozenset[RowState]:
-    """Read `failed,expired`. Raises ValueError for states that cannot be retried."""
-    states = set()
-    for word in filter(None, (part.strip() for part in text.split(","))):
-        name = word.lower().replace("-", "_")
-        if name not in {state.value for state in RETRYABLE}:
-            allowed = ", ".join(sorted(state.value.replace("_", "-") for state in RETRYABLE))
-            raise ValueError(f"takes {allowed}, not {word!r}")
-        states.add(RowState(name))
-    return frozenset(states)
+    """Read the states of `failed,expired,missing`. Raises ValueError for words that --retry does not take."""
+    known = {state.value.replace("_", "-"): state for state in RETRYABLE}
+    words = _words(text)
+    for word in words:
+        if word not in known.keys() | {MISSING}:
+            raise ValueError(f"takes {', '.join(sorted([*known, MISSING]))}, not {word!r}")
+    return frozenset(known[word] for word in words if word != MISSING)
+
+
+def read_missing(text: str) -> bool:
+    """Whether `failed,missing` asks for lost files too."""
+    return MISSING in _words(text)
+
+
+def _words(text: str) -> list[str]:
+    return [word for part in text.split(",") if (word := part.strip().lower().replace("_", "-"))]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from batchfill.errors import UsageError
-from batchfill.readers import FLUX_FILL_DEV, READERS, read_retry
+from batchfill.readers import FLUX_FILL_DEV, READERS, read_missing, read_retry
 from batchfill.values import Token
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Settings:
     """Creates a minute."""
     attempts: int = 3
     retry: frozenset[RowState] = frozenset()
+    fetch_missing: bool = False
+    """Fetch files of finished rows again that are no longer there."""
     limit: int | None = None
     skip_bad: bool = False
     max_cost: int | None = None
@@ -174,6 +176,7 @@ def resolve(
             "manifest": manifest,
             "folder": folder_of(manifest, flags),
             "base": base,
+            "fetch_missing": read_missing(str(flags.get("retry") or "")),
             "cap_by_flag": "max_cost" in given or facts.get("max_cost_by") == BY_FLAG,
             "token": None if base == LOCAL else find_token(environ, base, base_named=base_named),
             "defaults": {**defaults, **given.get("set", {})},

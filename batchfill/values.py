@@ -173,6 +173,23 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """A file of a finished row, as it was put in its place."""
+
+    id: str
+    """The row's id."""
+    line: int
+    attempt: int
+    """The number of the attempt that made it."""
+    price: int | None
+    """Of one attempt of the row, in millionths; None where no price is known."""
+    file: str
+    """Relative to the batch folder, with forward slashes."""
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One intention to pay, with the row it is for and what has become of it."""
 
@@ -319,6 +336,8 @@ class Doubt:
     intended_at: float
     price: int | None
     reason: str
+    seed: int | None = None
+    """What it is known by among the service's predictions; None where the model takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +409,10 @@ class Plan:
     seconds: float | None
     """A guess at the time for the rows to go."""
     warnings: tuple[str, ...] = ()
+    missing: int = 0
+    """Finished rows without their files, which are fetched again where the service still has them."""
+    price_missing: int | None = 0
+    """What making those again would cost; no part of *price_to_go*."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ THIRD_PARTY = {
     "PIL": {"images"},
     "rich": {"show"},
     "sqlite3": {"ledger"},
-    "yaml": {"manifest"},
+    "yaml": {"local", "manifest"},
     # The addresses of aiohttp, which brings it along.
     "yarl": {"api"},
 }

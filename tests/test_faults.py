@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batchfill.errors import ServiceRefused
 from batchfill.local import Fault, Faults
-from batchfill.run.gate import CREATES_AT_ONCE
 from batchfill.values import RowState
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ async def test_being_throttled_in_any_form_costs_no_attempt(
 async def test_a_provider_that_allows_few_at_once_gets_every_row_in_the_end(
     service: Serve, batch: Open
 ) -> None:
-    provider = await service(rate=600, burst=2)
+    provider = await service(rate=60, burst=2)
     night = batch(provider, 3)
     assert (await night.run()).exit_code == 0
     assert provider.billed == 3
@@ -193,16 +193,27 @@ async def test_a_submission_that_never_took_effect_is_proved_absent_and_sent_onc
 
 
 async def test_after_a_lost_answer_creates_go_one_at_a_time(service: Serve, batch: Open) -> None:
-    silence = Fault("create", "delay", options={"seconds": 600})
-    provider = await service(faults=Faults([silence, answered("list", 502)]))
+    silence = Fault("create", "delay", first=3, options={"seconds": 600})
+    provider = await service(latency=60, faults=Faults([silence, answered("list", 502)]))
     run = asyncio.create_task(batch(provider, 30, **SOON).run())
-    await provider.until(lambda: provider.billed == CREATES_AT_ONCE + 2)
+    # Some go together into the silence; then each waits until its predecessor's answer is given up.
+    alone = asyncio.create_task(provider.until(lambda: len(_from_first_pause(provider)) == 3))
+    await asyncio.wait({run, alone}, return_when=asyncio.FIRST_COMPLETED)
+    assert not run.done()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
+    assert all(gap > A_PAUSE for gap in _from_first_pause(provider))
+
+
+A_PAUSE = 0.9
+"""Seconds that no two creates are apart but by a lost answer of SOON."""
+
+
+def _from_first_pause(provider: Provider) -> list[float]:
+    """Return how far creates were apart from the first pause on, in seconds."""
     made = [record.created_at for record in provider.predictions()]
-    # The next one waits until its predecessor's answer is given up.
-    assert made[-1] - made[-2] > 0.9
+    return list(dropwhile(lambda gap: gap <= A_PAUSE, (after - before for before, after in pairwise(made))))
 
 
 async def test_a_list_that_fails_is_asked_again(service: Serve, batch: Open) -> None:

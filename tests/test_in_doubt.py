@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+
+import pytest
 
 from batchfill.local import Fault, Faults
 
@@ -84,3 +87,18 @@ async def test_a_row_in_doubt_uses_up_one_attempt(service: Serve, batch: Open) -
     provider.faults.clear()
     await batch(provider, **SOON).run()
     assert [found.attempts for found in night.results()] == [1]
+
+
+async def test_until_the_first_answer_no_more_than_one_row_can_be_in_doubt(
+    service: Serve, batch: Open
+) -> None:
+    silence = Fault("create", "delay", options={"seconds": 600})
+    provider = await service(faults=Faults([silence, HIDDEN]))
+    run = asyncio.create_task(batch(provider, 30, **SOON).run())
+    await provider.until(lambda: provider.billed == 2)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    first, second = (record.created_at for record in provider.predictions())
+    # The second one waited until the first one's answer was given up.
+    assert second - first > 0.9

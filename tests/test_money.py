@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,55 @@ async def test_a_row_in_doubt_keeps_its_price_reserved(service: Serve, batch: Op
     # Its second sending needs money of its own.
     again = await batch(provider, retry="in-doubt", **SOON).run()
     assert (again.exit_code, again.submitted_now, again.cost.reserved) == (3, 0, 40_000)
+
+
+async def test_a_doubt_that_was_sent_again_counts_twice(service: Serve, batch: Open) -> None:
+    provider = await service(
+        manner=Manner(offers=frozenset()), faults=Faults([Fault("create", "reset_after", times=1)])
+    )
+    await batch(provider, 1, head=PRICED, **SOON).run()
+    summary = await batch(provider, 3, head=PRICED, retry="in-doubt", max_cost="0.12", **SOON).run()
+    assert (summary.exit_code, provider.billed, summary.submitted_now) == (3, 3, 2)
+    assert (summary.cost.spent, summary.cost.reserved) == (80_000, 40_000)
+
+
+async def test_a_cap_below_what_is_spent_submits_nothing_and_loses_nothing(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service()
+    await batch(provider, 4, head=PRICED, limit=3).run()
+    summary = await batch(provider, max_cost="0.04").run()
+    assert (summary.exit_code, summary.submitted_now, provider.billed) == (3, 0, 3)
+    assert (summary.cost.spent, summary.counts[RowState.DONE]) == (120_000, 3)
+
+
+async def test_the_cap_sums_attempts_at_the_prices_that_they_were_made_at(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service()
+    await batch(provider, 5, head=PRICED, limit=2).run()
+    summary = await batch(provider, 5, head={"price": "0.10"}, max_cost="0.28").run()
+    assert (summary.exit_code, summary.submitted_now, summary.cost.spent) == (3, 2, 280_000)
+
+
+async def test_what_was_canceled_is_not_given_back(
+    service: Serve, batch: Open, later: Callable[[float], None]
+) -> None:
+    provider = await service(faults=Faults([Fault("create", "stuck", times=1)]))
+    capped = batch(provider, 2, head=PRICED, max_cost="0.08", concurrency=1, prediction_timeout=600)
+    run = asyncio.create_task(capped.run())
+    await provider.until(lambda: provider.requests["get"] >= 2)
+    later(601)
+    summary = await run
+    assert [charge.status for charge in provider.bill] == ["canceled", "succeeded"]
+    assert (summary.exit_code, summary.cost.spent, summary.counts[RowState.PENDING]) == (3, 80_000, 1)
+
+
+async def test_pictures_that_were_left_out_count_as_ordered(service: Serve, batch: Open, desk: Any) -> None:
+    provider = await service(faults=Faults([Fault("create", "fewer", times=1, options={"count": 1})]))
+    rows = desk.rows(3, num_outputs="2")
+    summary = await batch(provider, rows, head=PRICED, max_cost="0.20", concurrency=1).run()
+    assert (summary.exit_code, summary.submitted_now, summary.cost.spent) == (3, 2, 160_000)
 
 
 @pytest.mark.parametrize("max_cost", ["5", "0"])
@@ -280,5 +330,5 @@ async def test_the_plan_counts_what_is_run_again(service: Serve, batch: Open, pl
 @pytest.mark.parametrize("retry", ["all", "pending", "running", "faild"])
 def test_there_is_no_consent_for_everything(batch: Open, retry: str, desk: Any) -> None:
     night = batch("http://127.0.0.1:9/v1", 1, retry=retry)
-    with pytest.raises(UsageError, match="--retry takes done, expired, failed, in-doubt, not"):
+    with pytest.raises(UsageError, match="--retry takes done, expired, failed, in-doubt, missing, not"):
         night._resolved()

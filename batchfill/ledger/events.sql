@@ -8,6 +8,17 @@ INSERT INTO facts VALUES ('updated_at', :now) ON CONFLICT DO UPDATE SET value = 
 UPDATE rows SET state = 'pending', since = :now, due_at = 0, tries = 0, error = NULL
 WHERE state = :state AND position IS NOT NULL;
 
+-- name: fetch_again
+-- Where the files were is kept in planned: those of them that still stand there need no second fetch.
+UPDATE rows SET state = 'collecting', since = :now, due_at = 0, error = NULL
+WHERE key = (SELECT key FROM attempts WHERE number = :number) AND attempt = :number
+    AND state = 'done' AND position IS NOT NULL;
+UPDATE outputs SET planned = file, file = NULL
+WHERE file IS NOT NULL AND prediction_id = (
+    SELECT a.prediction_id FROM attempts AS a JOIN rows AS r ON r.key = a.key
+    WHERE a.number = :number AND r.attempt = a.number AND r.state = 'collecting'
+);
+
 -- name: record_intent
 INSERT INTO attempts (key, seed, own_seed, origin, sent, outputs_asked, price, anchor, service_time, intended_at)
 VALUES (:key, :seed, :own_seed, :origin, :sent, :outputs_asked, :price, :anchor, :service_time, :now);

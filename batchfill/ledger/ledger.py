@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from batchfill.errors import AnswerLost, BudgetReached
+from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
 from batchfill.ledger import records, sql, storage
 from batchfill.ledger.intake import Intake
+from batchfill.ledger.place import Place
 from batchfill.ledger.writer import open_writer
 from batchfill.values import Attempt, Cost, Due, LocalFile, Outcome, Output, Prediction, RowState
 
@@ -26,9 +27,10 @@ CURRENCY = "USD"
 class Ledger:
     """Everything a batch must not forget. Times are seconds since the epoch by *now*."""
 
-    def __init__(self, writer: Writer, now: Callable[[], float]) -> None:
+    def __init__(self, writer: Writer, now: Callable[[], float], place: Place) -> None:
         self._writer = writer
         self._now = now
+        self._place = place
         self._anchor: str | None = None
         self.facts: dict[str, str] = {}
         """What the batch remembers of itself, as last committed."""
@@ -49,6 +51,28 @@ class Ledger:
     def in_state(self, state: RowState) -> int:
         """Return how many rows are in *state*, those gone from the manifest included."""
         return self.counts.get(state, 0) + self.gone.get(state, 0)
+
+    # Where it is
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return self._place.path.name
+
+    @property
+    def in_place(self) -> bool:
+        """Whether its file stands where it was opened: what is written to another is written for nobody."""
+        return self._place.kept
+
+    async def put_back(self, *, beside: bool) -> Path:
+        """Put its file back where it was taken away, and return where it is now; see Place.
+
+        Raises LedgerFailed.
+        """
+        try:
+            return await self._writer.read(lambda db: self._place.put_back(db, beside=beside))
+        except OSError as error:
+            raise LedgerFailed(f"{error.filename}: {error.strerror}") from error
 
     # What the batch is
 
@@ -87,6 +111,15 @@ class Ledger:
 
         await self._writer.commit(event)
 
+    async def fetch_again(self, attempts: Iterable[int]) -> None:
+        """Make finished rows of the manifest, given by their attempts' numbers, collecting again."""
+
+        def event(db: sqlite3.Connection) -> None:
+            for number in attempts:
+                sql.act(db, "events", "fetch_again", number=number, now=self._now())
+
+        await self._writer.commit(event)
+
     # What is due
 
     async def due(self, limit: int) -> list[Due]:
@@ -94,9 +127,9 @@ class Ledger:
         found = await self._ask("due", now=self._now(), limit=limit)
         return [records.to_due(record) for record in found]
 
-    async def next_due_at(self) -> float | None:
-        """Return when the next waiting retry comes due; None when none waits."""
-        at: float | None = await self._ask_one("next_due_at", now=self._now())
+    async def next_due_at(self, after: float) -> float | None:
+        """Return when the first retry comes due after that time, that of a look; None when none does."""
+        at: float | None = await self._ask_one("next_due_at", after=after)
         return at
 
     async def open_attempts(self, state: RowState) -> list[Attempt]:
@@ -107,9 +140,9 @@ class Ledger:
         """Return attempts whose outputs are due to be fetched, oldest first."""
         return [records.to_attempt(r) for r in await self._ask("collecting", now=self._now(), limit=limit)]
 
-    async def next_collect_at(self) -> float | None:
-        """Return when the next put-off fetch comes due; None when none waits."""
-        at: float | None = await self._ask_one("next_collect_at", now=self._now())
+    async def next_collect_at(self, after: float) -> float | None:
+        """Return when the first put-off fetch comes due after that time, that of a look; None if none."""
+        at: float | None = await self._ask_one("next_collect_at", after=after)
         return at
 
     async def oldest_collecting(self, without: Iterable[int]) -> float | None:
@@ -145,10 +178,13 @@ class Ledger:
         """Write the intention to pay for *due* and return it; None, with nothing written, if not pending.
 
         *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
-        *sent* gives the input to note for a seed. Raises BudgetReached when the price would pass the cap.
+        *sent* gives the input to note for a seed. Raises BudgetReached when the price would pass the cap,
+        LedgerFailed when the ledger's file was taken away.
         """
 
         def event(db: sqlite3.Connection) -> Attempt | None:
+            if not self.in_place:
+                raise LedgerFailed(f"{self.name} was taken away while the run went on")
             # Asked in the same transaction: whatever the callers believe, a row is never in flight twice.
             if sql.ask_one(db, "state_of", key=due.key) != RowState.PENDING:
                 return None
@@ -425,7 +461,7 @@ async def open_ledger(path: Path, now: Callable[[], float]) -> AsyncIterator[Led
     Raises LedgerError, with nothing changed, for a file that is not a ledger this version can use.
     """
     async with open_writer(lambda: storage.open_to_write(path)) as writer:
-        ledger = Ledger(writer, now)
+        ledger = Ledger(writer, now, Place(path))
         writer.close_group = ledger.close_group
         await ledger.load()
         yield ledger

@@ -21,7 +21,7 @@ WHERE state = 'pending' AND position IS NOT NULL AND due_at <= :now
 ORDER BY due_at, position LIMIT :limit;
 
 -- name: next_due_at
-SELECT min(due_at) FROM rows WHERE state = 'pending' AND position IS NOT NULL AND due_at > :now;
+SELECT min(due_at) FROM rows WHERE state = 'pending' AND position IS NOT NULL AND due_at > :after;
 
 -- name: state_of
 SELECT state FROM rows WHERE key = :key;
@@ -43,7 +43,7 @@ FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
 WHERE r.state = 'collecting' AND r.due_at <= :now ORDER BY r.since LIMIT :limit;
 
 -- name: next_collect_at
-SELECT min(due_at) FROM rows WHERE state = 'collecting' AND due_at > :now;
+SELECT min(due_at) FROM rows WHERE state = 'collecting' AND due_at > :after;
 
 -- name: oldest_collecting
 SELECT min(since) FROM rows WHERE state = 'collecting' AND attempt NOT IN (SELECT value FROM json_each(:without));
@@ -93,7 +93,7 @@ FROM rows INDEXED BY rows_failed WHERE state = 'failed' AND position IS NOT NULL
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50;
 
 -- name: doubts
-SELECT r.id, r.line, a.intended_at, a.price, coalesce(r.error, '') AS reason
+SELECT r.id, r.line, a.intended_at, a.price, coalesce(r.error, '') AS reason, a.seed
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
 WHERE r.state = 'in_doubt' ORDER BY r.since LIMIT 100;
 
@@ -103,9 +103,9 @@ SELECT id, line, state, image, mask, prompt, outputs, seed, prediction_id, attem
 FROM results;
 
 -- name: collected
-SELECT r.id, r.line, o.file, o.size, o.sha256
+SELECT r.id, r.line, a.number, r.price, o.file, o.size, o.sha256
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USING (prediction_id)
-WHERE r.position IS NOT NULL AND r.state = 'done' ORDER BY r.position, o.n;
+WHERE r.position IS NOT NULL AND r.state = 'done' AND o.file IS NOT NULL ORDER BY r.position, o.n;
 
 -- name: extra_columns
 SELECT DISTINCT json_each.key FROM rows, json_each(rows.extra) WHERE rows.position IS NOT NULL ORDER BY 1;

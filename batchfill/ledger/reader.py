@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from batchfill.errors import LedgerError
 from batchfill.ledger import records, sql, storage
-from batchfill.values import Doubt, Output, Result, RowState
+from batchfill.values import Doubt, Placed, Result, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,12 +54,11 @@ class Reader:
         """Return the names of the columns that rows of the manifest only carry along."""
         return [record[0] for record in sql.ask(self._db, "extra_columns")]
 
-    def collected(self) -> Iterator[tuple[str, int, Output]]:
-        """Yield (id, line, output) for every file that is in place."""
+    def collected(self) -> Iterator[Placed]:
+        """Yield every file of the manifest's finished rows, in their order."""
         (statement,) = sql.load("questions")["collected"]
         for record in self._db.execute(statement):
-            id_, line, file, size, sha256 = record
-            yield id_, line, Output("", 0, "", None, file, size, sha256)
+            yield Placed(*record)
 
 
 @contextmanager

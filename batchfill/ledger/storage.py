@@ -20,6 +20,9 @@ MARKS = ("application_id", "user_version")
 PATIENCE = 5.0
 """Seconds to wait for another program that holds the ledger."""
 
+LONG_PATIENCE = 30.0
+"""The same while a batch runs, when the answer to a submission may be waiting to be recorded."""
+
 NETWORK_SYSTEMS = re.compile(
     r"^(nfs\d?|cifs|smb\d?|smbfs|ncpfs|afs|ceph|lustre|gfs2?|glusterfs|9p|davfs|fuse\.(sshfs|glusterfs|s3fs|rclone"
     r"|gcsfuse|davfs2?|smbnetfs|ceph.*))$"
@@ -50,6 +53,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     try:
         if not is_there(path):
             _create(path)
+        _flush_name(path)
         return _opened(path)
     except (sqlite3.Error, OSError) as error:
         raise LedgerError(f"{path}: {_in_words(error)}") from error
@@ -59,7 +63,7 @@ def is_there(path: Path) -> bool:
     """Whether something stands at *path*; an empty file is nothing."""
     try:
         return path.stat().st_size > 0
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
@@ -109,6 +113,17 @@ def _create(path: Path) -> None:
     unfinished.replace(path)
 
 
+def _flush_name(path: Path) -> None:
+    # A ledger that has lost its name in a power failure has forgotten all, whatever its commits flushed; and
+    # whoever gave it the name may have died at once. Windows neither allows nor needs it.
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     db = _connect(_uri(path))
     try:
@@ -117,6 +132,10 @@ def _opened(path: Path) -> sqlite3.Connection:
         # FULL: an intent survives a power cut, which NORMAL does not promise in WAL mode.
         db.execute("PRAGMA synchronous = FULL")
         _migrate(db)
+        # Whether another program writes it is found out now, when nothing is lost by giving up.
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("ROLLBACK")
+        db.execute(f"PRAGMA busy_timeout = {LONG_PATIENCE * 1000:.0f}")
     except sqlite3.Error:
         db.close()
         raise
@@ -155,7 +174,7 @@ def _has_log(path: Path) -> bool:
     """Whether the file alone may not be all of the ledger: a run writes it, or was killed."""
     try:
         return _log(path).stat().st_size > 0
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
@@ -168,6 +187,9 @@ def _refuse_foreign(path: Path) -> None:
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
             text = "is not a ledger; move it away, or give another folder with --out"
+        elif _has_log(path):
+            # A full disk may have ended the playing in of the log half way: the file is whole with it only.
+            return
         else:
             text = _in_words(error)
         raise LedgerError(f"{path}: {text}") from error

@@ -84,7 +84,7 @@ class Writer:
         try:
             outcomes = await self._connection.hop(lambda db: self._apply(db, [e for e, _ in group]))
         except sqlite3.Error as error:
-            failure = LedgerFailed(f"the ledger could not be written: {error}")
+            failure = LedgerFailed(f"the ledger could not be written: {_in_words(error)}")
             outcomes = [(None, failure)] * len(group)
         for (_, future), (result, trouble) in zip(group, outcomes, strict=True):
             if future.done():
@@ -117,6 +117,15 @@ def _apply_one(db: sqlite3.Connection, event: Event[T]) -> tuple[T | None, Excep
         result, trouble = None, error
     db.execute("RELEASE event")
     return result, trouble
+
+
+def _in_words(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "locked" in text:
+        return "another program holds it; close that one, then run again"
+    if "full" in text:
+        return "the disk is full; make room, then run again"
+    return text
 
 
 def _abandon(waiting: list[tuple[Event[Any], asyncio.Future[Any]]]) -> None:

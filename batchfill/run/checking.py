@@ -15,7 +15,8 @@ from batchfill.ledger.scratch import open_scratch
 from batchfill.manifest.files import digest_file
 from batchfill.run import planning
 from batchfill.run.intake import Reading, take_in
-from batchfill.run.shelf import EARLIER, OUTPUTS, digest_of
+from batchfill.run.missing import LOST, Fate, fate_of
+from batchfill.run.shelf import EARLIER, OUTPUTS
 from batchfill.run.workers import Threads
 from batchfill.values import CheckReport, RowState
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from batchfill.manifest import Manifest
     from batchfill.run.workers import Workers
     from batchfill.settings import Settings
-    from batchfill.values import Output, Row
+    from batchfill.values import Placed, Row
 
 WARNINGS_KEPT = 100
 PAIRS_KEPT = 10_000
@@ -142,18 +143,20 @@ async def _offers_list(service: Service) -> bool:
     return True
 
 
-def compare_outputs(folder: Path, collected: Iterable[tuple[str, int, Output]]) -> list[str]:
-    """Return what is missing, changed or extra below `outputs/`: lines for a person."""
-    known, lines = set(), []
-    for id_, line, output in collected:
-        assert output.file is not None
-        known.add(output.file)
-        path = folder / output.file
-        if not path.is_file():
-            lines.append(f"missing: {output.file} (row {id_}, line {line})")
-        elif path.stat().st_size != output.size or digest_of(path) != output.sha256:
-            lines.append(f"changed: {output.file} (row {id_}, line {line})")
+def compare_outputs(folder: Path, collected: Iterable[Placed]) -> list[str]:
+    """Return what is missing, damaged, changed or extra below `outputs/`: lines for a person."""
+    known, lines, fates = set(), [], set()
+    for placed in collected:
+        known.add(placed.file)
+        fate = fate_of(folder, placed)
+        fates.add(fate)
+        if fate is not Fate.IN_PLACE:
+            lines.append(f"{fate.value}: {placed.file} (row {placed.id}, line {placed.line})")
     lines.extend(f"extra: {name}" for name in sorted(set(_files(folder)) - known))
+    if fates & LOST:
+        lines.append("`run --retry missing` fetches missing and damaged files again, if the service has them")
+    if Fate.CHANGED in fates:
+        lines.append("changed pictures are taken for your own work and left alone: remove one to miss it")
     return lines or [f"every one of {len(known)} files is in place and as it was fetched"]
 
 

@@ -14,12 +14,25 @@ class Clock(Protocol):
         """Return seconds since the epoch."""
 
 
+SET_BACK = 1.0
+"""Seconds by which the machine's clock has to run backward to count as set."""
+
+
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock; where that is set back, it goes on from where it was: waits end all the same."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._last = 0.0
 
     def now(self) -> float:
         """Return seconds since the epoch."""
-        return time.time()
+        now = time.time() + self._ahead
+        if now < self._last - SET_BACK:
+            self._ahead += self._last - now
+            now = self._last
+        self._last = now
+        return now
 
 
 class Chance(Protocol):

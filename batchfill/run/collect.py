@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.api.downloads import SignatureWanted
-from batchfill.errors import BadPicture, NotFound, OutputRefused, ServiceRefused, TryAgain
+from batchfill.errors import BadPicture, FolderFailed, NotFound, OutputRefused, ServiceRefused, TryAgain
 from batchfill.images.look import whole
+from batchfill.run.asking import ask
 from batchfill.run.bell import Bell
 from batchfill.run.follow import HOUR, REMOVED
 from batchfill.run.placing import Fetched
+from batchfill.run.timing import Timing
 from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ FETCHED_AT_ONCE = 16
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 120.0
 
+LOST = "its files were fetched and are gone from outputs/, and the service has removed them"
 NONE_MADE = "the service made no picture of it (its safety filter leaves some out)"
 
 
@@ -48,10 +51,16 @@ class Collecting:
         self._busy: set[int] = set()
         self._failed: dict[int, int] = {}
         self._left: set[int] = set()
+        self.times = Timing([0.0])
+        """Of fetching all files of a row, in seconds."""
         self.bell = Bell()
         """Rings when a row may have become due."""
         self.oldest: float | None = None
         """Since when the oldest row has been waiting, in seconds since the epoch."""
+        self.largest = 0
+        """Bytes of the largest picture that this run fetched."""
+        self.refused: str | None = None
+        """Why the batch folder did not take the last picture; None when it did."""
 
     @property
     def waiting(self) -> int:
@@ -67,12 +76,13 @@ class Collecting:
         """Fetch what is due, oldest first, until cancelled."""
         async with anyio.create_task_group() as fetching:
             while True:
-                seen = self.bell.rung
+                # What comes due while the ledger is asked is after this look.
+                seen, looked = self.bell.rung, self._tools.clock.now()
                 for attempt in await self._due():
                     self._busy.add(attempt.number)
                     fetching.start_soon(self._collect, attempt)
                 self.oldest = await self._tools.ledger.oldest_collecting(self._left)
-                await self.bell.wait(seen, await self._until_due())
+                await self.bell.wait(seen, await self._until_due(looked))
 
     async def _due(self) -> list[Attempt]:
         free = FETCHED_AT_ONCE - len(self._busy)
@@ -82,8 +92,8 @@ class Collecting:
         found = await self._tools.ledger.collecting(FETCHED_AT_ONCE + len(taken))
         return [attempt for attempt in found if attempt.number not in taken][:free]
 
-    async def _until_due(self) -> float | None:
-        at = await self._tools.ledger.next_collect_at()
+    async def _until_due(self, looked: float) -> float | None:
+        at = await self._tools.ledger.next_collect_at(looked)
         return None if at is None else max(0.0, at - self._tools.clock.now()) + 0.01
 
     async def _collect(self, attempt: Attempt) -> None:
@@ -107,6 +117,7 @@ class Collecting:
             return
         if await self._placing.find(attempt, outputs):
             return
+        began = anyio.current_time()
         fetched: list[Fetched] = []
         try:
             for output in outputs:
@@ -118,7 +129,9 @@ class Collecting:
             raise
         with anyio.CancelScope(shield=True):
             await self._placing.place(attempt, fetched)
+        self.refused = None
         self._failed.pop(attempt.number, None)
+        self.times.ended(anyio.current_time() - began)
 
     async def _fetch(self, output: Output) -> Fetched:
         try:
@@ -137,7 +150,9 @@ class Collecting:
 
     async def _download(self, output: Output, opening: AbstractAsyncContextManager[Download]) -> Written:
         async with opening as download:
-            return await self._tools.shelf.write(output.prediction_id, output.n, download.chunks())
+            written = await self._tools.shelf.write(output.prediction_id, output.n, download.chunks())
+        self.largest = max(self.largest, written.size)
+        return written
 
     async def _outputs_of(self, attempt: Attempt) -> list[Output]:
         assert attempt.prediction_id is not None
@@ -145,9 +160,8 @@ class Collecting:
 
     async def _look_again(self, attempt: Attempt) -> Prediction | None:
         """Return the prediction as the service has it now; None when it cannot be asked. Raises NotFound."""
-        assert attempt.prediction_id is not None
         try:
-            return await self._tools.service.get(attempt.prediction_id)
+            return await ask(self._tools, attempt)
         except ServiceRefused as error:
             if error.status == 401:
                 # What became of it can no longer be asked: its row stays as it is for another start.
@@ -189,6 +203,8 @@ class Collecting:
 
     async def _put_off(self, attempt: Attempt, error: BatchfillError) -> None:
         tools = self._tools
+        if isinstance(error, FolderFailed):
+            self.refused = str(error)
         times = self._failed[attempt.number] = self._failed.get(attempt.number, 0) + 1
         if self._hour_is_over(attempt) and await self._is_over(attempt, error):
             return
@@ -234,10 +250,12 @@ class Collecting:
 
     async def _expire(self, attempt: Attempt) -> None:
         self._failed.pop(attempt.number, None)
+        outputs = await self._outputs_of(attempt)
         # A run that died between the rename and its record may have saved what the service no longer has.
-        if not await self._placing.salvage(attempt, await self._outputs_of(attempt)):
-            await self._tools.ledger.record_expired(attempt, REMOVED)
-            self._tools.telling.failed(attempt.id, REMOVED)
+        if not await self._placing.salvage(attempt, outputs):
+            reason = LOST if any(output.planned for output in outputs) else REMOVED
+            await self._tools.ledger.record_expired(attempt, reason)
+            self._tools.telling.failed(attempt.id, reason)
 
     def _hour_is_over(self, attempt: Attempt, since: float | None = None) -> bool:
         made = since or attempt.ended_at or attempt.intended_at

@@ -9,6 +9,7 @@ import anyio
 
 from batchfill.errors import NotFound, NotOffered, ServiceRefused, TryAgain
 from batchfill.run import retry
+from batchfill.run.asking import ask
 from batchfill.run.bell import Bell
 from batchfill.run.prepare import inline_bytes
 from batchfill.run.timing import LONGEST_GAP
@@ -96,10 +97,9 @@ class Following:
         return True
 
     async def _ask(self, attempt: Attempt) -> None:
-        assert attempt.prediction_id is not None
         async with self._at_once:
             try:
-                prediction = await self._tools.service.get(attempt.prediction_id)
+                prediction = await ask(self._tools, attempt)
             except NotFound:
                 await self._missing(attempt)
                 return

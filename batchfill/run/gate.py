@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from batchfill.run.bell import Bell
 from batchfill.run.care import Care
+from batchfill.run.width import Width
 from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchfill.run.tools import Tools
-
-CREATES_AT_ONCE = 8
-"""POSTs open at once: what a crash can put in doubt, and enough for a pace of 600 a minute at 0.8 s each."""
 
 Hold = tuple[str | None, float | None]
 """Why a row has to wait, in words where a person should know, and for how many seconds at most."""
@@ -23,11 +21,23 @@ Hold = tuple[str | None, float | None]
 class Gate:
     """Lets a row in when one more prediction may be made; it stays inside until its answer is recorded."""
 
-    def __init__(self, tools: Tools, hold: Callable[[], Hold | None], unanswered: Callable[[], int]) -> None:
-        """*hold* says why nothing may be submitted now; None: go on. *unanswered* counts open POSTs."""
+    def __init__(
+        self,
+        tools: Tools,
+        hold: Callable[[], Hold | None],
+        *,
+        unanswered: Callable[[], int],
+        run_time: Callable[[], float | None],
+    ) -> None:
+        """*hold* says why nothing may be submitted now; None: go on. *unanswered* counts open POSTs.
+
+        *run_time*: seconds that a prediction is expected to take; None while unknown.
+        """
         self._tools = tools
         self._hold = hold
         self._unanswered = unanswered
+        self._run_time = run_time
+        self._width = Width()
         self._inside = 0
         self._submitted = 0
         self.care = Care()
@@ -60,15 +70,16 @@ class Gate:
         """A prediction was made, or may have been: counts for --limit."""
         self._submitted += 1
 
-    def accepted(self) -> None:
-        """A create was accepted: ends the care after trouble."""
+    def accepted(self, seconds: float) -> None:
+        """A create was accepted, *seconds* after its intent: ends the care after trouble."""
+        self._width.answered(seconds)
         self.care.accepted()
         self._tools.creates.accepted()
 
     async def _wait_for_room(self) -> None:
         while True:
             seen = self.bell.rung
-            blocked = self._blocked(self._inside)
+            blocked = self._blocked(self._inside) or self._crowded()
             if blocked is None:
                 self.waiting_for = None
                 return
@@ -83,10 +94,15 @@ class Gate:
         wait = self.care.wait(tools.clock.now(), others)
         if wait != 0.0:
             return "the service to accept a row again after trouble", wait
-        if others >= CREATES_AT_ONCE:
-            return None, None
         # What was lost may be running; the ledger's other submitting rows are among those inside.
         lost = tools.ledger.in_state(RowState.SUBMITTING) - self._unanswered()
         if tools.ledger.in_state(RowState.RUNNING) + lost + others >= tools.settings.concurrency:
             return None, None
         return self._hold()
+
+    def _crowded(self) -> Hold | None:
+        """Return what keeps a row out while as many creates are open as keep up with pace and bounds."""
+        per_second = self._tools.creates.per_minute / 60
+        if run_time := self._run_time():
+            per_second = min(per_second, self._tools.settings.concurrency / run_time)
+        return (None, None) if self._inside >= self._width.needed(per_second) else None

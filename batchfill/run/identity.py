@@ -9,7 +9,10 @@ import secrets
 from typing import TYPE_CHECKING
 
 from batchfill.errors import LedgerError, UsageError
+from batchfill.ledger.place import SAVED
 from batchfill.ledger.reader import open_reader
+from batchfill.ledger.storage import is_there
+from batchfill.run.submit import ACCEPTED
 from batchfill.settings import LOCAL
 
 if TYPE_CHECKING:
@@ -35,6 +38,25 @@ def refuse_other_batch(facts: Mapping[str, str], settings: Settings) -> None:
         raise UsageError(
             f"{settings.folder.name} belongs to {known}, and this command names {settings.manifest.name}: "
             "give it a folder of its own with --out"
+        )
+
+
+def refuse_lost_ledger(ledger: Path, log: Path) -> None:
+    """Raise UsageError when something was paid for that *ledger*, where it stands now, does not know."""
+    saved = ledger.with_name(SAVED)
+    if saved.exists():
+        raise UsageError(
+            f"{saved}: is what a run knew when its folder was taken away and another run began: put it "
+            f"in the place of {ledger.name}, or move it away if {ledger.name} is the right one"
+        )
+    if is_there(ledger) or not log.is_file():
+        return
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        made = sum(ACCEPTED in line for line in lines)
+    if made:
+        raise UsageError(
+            f"{ledger}: is gone, and {log.name} tells of predictions that were paid for ({made:,}): put the "
+            f"ledger back; or, to pay for its rows again, move {log.name} away"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 from batchfill.errors import UsageError
@@ -45,10 +45,20 @@ def held(folder: Path) -> Iterator[None]:
                 f"another batchfill works on this batch ({_holder(path)}): wait for it, "
                 "or stop it with `batchfill stop`"
             )
-        file.truncate(0)
-        file.write(f"process {os.getpid()}\n")
-        file.flush()
+        # On a full disk it is held all the same.
+        with suppress(OSError):
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"{_us()}\n".encode())
         yield
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether this process holds the batch folder's lock."""
+    return is_held(folder) and _holder(folder / NAME) == _us()
+
+
+def _us() -> str:
+    return f"process {os.getpid()}"
 
 
 def _opened(path: Path) -> IO[str]:

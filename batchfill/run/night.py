@@ -16,9 +16,11 @@ from batchfill.run.collect import Collecting
 from batchfill.run.follow import Following
 from batchfill.run.measure import Measure
 from batchfill.run.placing import Placing
+from batchfill.run.planning import OPEN
 from batchfill.run.recover import Recovering
+from batchfill.run.space import ASK_EVERY, Space
 from batchfill.run.submit import Submitting
-from batchfill.run.until import Until
+from batchfill.run.until import Until, fetched_within
 from batchfill.values import RowState
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ BACKLOG = 2
 LONGEST_WAIT_TO_COLLECT = 600.0
 REFRESH = 0.25
 """Seconds between two reports of progress."""
+
+LOOK_AT_CLOCK = 30.0
+"""Seconds between two looks whether --until has come."""
 
 ASK_INBOX = 0.5
 """Seconds between two looks for requests of other processes."""
@@ -71,9 +76,16 @@ class Night:
             unanswered=lambda: self._submitting.open.values(),
         )
         self._submitting = Submitting(
-            tools, stopping, alike, hold=self._hold, accepted=self._has_prediction, lost=self._recovering.add
+            tools,
+            stopping,
+            alike,
+            hold=self._hold,
+            accepted=self._has_prediction,
+            lost=self._recovering.add,
+            run_time=lambda: timing.expected,
         )
         self._until = Until(tools.settings.until, tools.clock.now())
+        self._space = Space(tools.shelf.folder, tools.telling)
         self._measure = Measure(tools.ledger.counts, tools.clock.now())
         self._stages = anyio.create_task_group()
 
@@ -145,7 +157,18 @@ class Night:
         self._stopping.bell.ring()
 
     def _hold(self) -> tuple[str, float | None] | None:
-        """Return why fetching has to come first, and how long to wait at most."""
+        """Return why nothing may be submitted now, and how long to wait at most."""
+        lack = self._space.lack(self._in_flight(), self._collecting.largest, self._collecting.refused)
+        if lack is not None:
+            if self._space.out_of_patience:
+                self._stopping.submits(lack)
+            return lack, ASK_EVERY
+        return self._fetch_first()
+
+    def _in_flight(self) -> int:
+        return sum(map(self._tools.ledger.in_state, OPEN))
+
+    def _fetch_first(self) -> tuple[str, float | None] | None:
         now = self._tools.clock.now()
         if self._collecting.waiting > BACKLOG * self._tools.settings.concurrency:
             return "finished pictures to be fetched", None
@@ -168,11 +191,12 @@ class Night:
     async def _watch_time(self) -> None:
         """Stop submitting early enough that what runs is fetched by --until."""
         while True:
-            left = self._until.left(self._tools.clock.now(), self._timing.slow)
+            fetched = fetched_within(self._timing, self._collecting.times, behind=self._in_flight())
+            left = self._until.left(self._tools.clock.now(), fetched)
             if left <= 0:
                 break
             # In small steps: run times are still being learned, and a laptop may have slept.
-            await anyio.sleep(min(left, 30.0))
+            await anyio.sleep(min(left, LOOK_AT_CLOCK))
         self._stopping.submits(f"--until {self._until} reached")
 
     def _report(self) -> None:
@@ -181,10 +205,7 @@ class Night:
 
     def _progress(self) -> Progress:
         tools = self._tools
-        waiting_for = self._submitting.gate.waiting_for
-        paused = tools.creates.paused_until - anyio.current_time()
-        if paused > 1 and waiting_for is None:
-            waiting_for = f"the service's rate limit, {paused:.0f} s more"
+        waiting_for = self._submitting.gate.waiting_for or self._submitting.allowance.waiting_for
         return self._measure.progress(
             tools.ledger.counts,
             tools.ledger.gone,

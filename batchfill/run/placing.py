@@ -37,8 +37,13 @@ class Placing:
         self._tools = tools
         self._many = many
 
-    async def place(self, attempt: Attempt, fetched: Sequence[Fetched]) -> None:
-        """Put every file of *attempt* in its place, and record the row as done."""
+    async def place(
+        self, attempt: Attempt, fetched: Sequence[Fetched], *, others: str = "the service left the others out"
+    ) -> None:
+        """Put every file of *attempt* in its place, and record the row as done.
+
+        *others*: what became of those that were asked for and are not there.
+        """
         tools = self._tools
         # A row that was edited away must not take the place of the one that has its id now.
         displaced = await tools.ledger.is_named_by_another(attempt, names.fold(attempt.id))
@@ -51,21 +56,21 @@ class Placing:
             assert output.planned is not None
             await tools.shelf.place(one.written, output.planned)
             placed.append((replace(output, file=output.planned), one.picture.width, one.picture.height))
-        await self._record(attempt, placed, in_place=not displaced)
+        await self._record(attempt, placed, others, in_place=not displaced)
 
     async def find(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
-        """Record the row as done when a run that died put its files in place, all of them; else False."""
-        found = await self._found(outputs)
+        """Place what a run that died had fetched, when that is every file; else False."""
+        found = await self._found(attempt, outputs)
         if not found or len(found) < len(outputs):
             return False
-        await self._record(attempt, found)
+        await self.place(attempt, found)
         return True
 
     async def salvage(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
-        """Record the row as done with those files that are in place, when there will be no others."""
-        found = await self._found(outputs)
+        """Place whatever a run that died had fetched, when there will be nothing else; False: nothing."""
+        found = await self._found(attempt, outputs)
         if found:
-            await self._record(attempt, found)
+            await self.place(attempt, found, others="the service has removed the others")
         return bool(found)
 
     async def rename_all(self) -> None:
@@ -89,25 +94,37 @@ class Placing:
             planned = self._tools.shelf.earlier_name(replace(one.output, file=planned))
         return replace(one.output, planned=planned, size=one.written.size, sha256=one.written.sha256)
 
+    def _places(self, attempt: Attempt, output: Output, made: int) -> tuple[str, str]:
+        """Return where the output belongs by the row's present id, and where it goes when that is taken."""
+        place = self._name(attempt, output, PurePosixPath(output.planned or "").suffix, made)
+        return place, self._tools.shelf.earlier_name(replace(output, file=place))
+
     def _name(self, attempt: Attempt, output: Output, suffix: str, made: int) -> str:
         # A service may make more than was asked for: each needs a name of its own.
         asked = max(attempt.outputs_asked, made)
         return f"{OUTPUTS}/{names.output_name(attempt.id, output.n, asked, suffix, many=self._many)}"
 
-    async def _found(self, outputs: Sequence[Output]) -> list[tuple[Output, int, int]]:
-        """Return those outputs that stand, unchanged, where they were about to be put, with their sizes."""
+    async def _found(self, attempt: Attempt, outputs: Sequence[Output]) -> list[Fetched]:
+        # Placed once more, even where they stand: the dead run may not have flushed the name.
         found = []
         for output in outputs:
-            if output.planned is not None and await self._tools.shelf.has(output.planned, output.sha256):
-                path = self._tools.shelf.folder / output.planned
-                picture = await self._tools.workers.do(whole, path)
-                found.append((replace(output, file=output.planned), picture.width, picture.height))
+            # After an edit its place is another row's, which may be about to clear it.
+            kept = output.planned in self._places(attempt, output, len(outputs))
+            written = await self._tools.shelf.find(output if kept else replace(output, planned=None))
+            if written is not None:
+                picture = await self._tools.workers.do(whole, written.path)
+                found.append(Fetched(output, written, picture))
         return found
 
     async def _record(
-        self, attempt: Attempt, placed: Sequence[tuple[Output, int, int]], *, in_place: bool = True
+        self,
+        attempt: Attempt,
+        placed: Sequence[tuple[Output, int, int]],
+        others: str,
+        *,
+        in_place: bool,
     ) -> None:
-        fewer = f"{len(placed)} of {attempt.outputs_asked} pictures: the service left the others out"
+        fewer = f"{len(placed)} of {attempt.outputs_asked} pictures: {others}"
         error = fewer if len(placed) < attempt.outputs_asked else None
         await self._tools.ledger.record_collected(attempt, placed, error, in_place=in_place)
         files = ", ".join(output.file or "" for output, _, _ in placed)

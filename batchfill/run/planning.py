@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchfill.run.missing import NONE_MISSING
 from batchfill.run.timing import UNKNOWN_RUN
 from batchfill.values import Plan, RowState
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchfill.ledger.intake import Comparison, Group
+    from batchfill.run.missing import Missing
     from batchfill.settings import Settings
     from batchfill.values import Cost
 
@@ -52,6 +54,7 @@ def make_plan(
     skipped: int,
     run_time: float | None,
     warnings: Sequence[str],
+    missing: Missing = NONE_MISSING,
 ) -> Plan:
     """Return the plan of a run."""
     groups = comparison.groups
@@ -63,7 +66,7 @@ def make_plan(
         rows=sum(group.rows for group in groups.values()),
         to_go=rows,
         outputs_to_go=sum(group.outputs for group in to_go),
-        finished=groups[RowState.DONE].rows,
+        finished=groups[RowState.DONE].rows - len(missing.attempts),
         open=sum(groups[state].rows for state in OPEN),
         in_doubt=groups[RowState.IN_DOUBT].rows,
         skipped=skipped,
@@ -73,4 +76,6 @@ def make_plan(
         cost=cost,
         seconds=seconds_for(rows, settings, run_time),
         warnings=tuple(warnings),
+        missing=len(missing.attempts),
+        price_missing=missing.price,
     )

@@ -8,6 +8,7 @@ import anyio
 
 from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TryAgain
 from batchfill.run import proof
+from batchfill.run.asking import ask
 from batchfill.run.bell import Bell
 from batchfill.values import RowState, Weight
 
@@ -139,9 +140,8 @@ class Recovering:
 
     async def _get(self, attempt: Attempt) -> None:
         """Ask for a prediction that the service had lost sight of."""
-        assert attempt.prediction_id is not None
         try:
-            prediction = await self._tools.service.get(attempt.prediction_id)
+            prediction = await ask(self._tools, attempt)
         except NotFound:
             await self._doubt(attempt, f"the service does not know prediction {attempt.prediction_id}")
             return
@@ -215,7 +215,6 @@ class Recovering:
             await self._doubt(attempt, f"the answer to its submission was lost, and {reason}")
 
     async def _doubt(self, attempt: Attempt, reason: str) -> None:
-        self._forget(attempt)
         if attempt.number in self._consented:
             self._tools.telling.say(f"{attempt.id}: submitted again as you asked, though {reason}")
             await self._tools.ledger.record_given_up(attempt)
@@ -223,6 +222,8 @@ class Recovering:
             if attempt.state is not RowState.IN_DOUBT:
                 self._tools.telling.say(f"{attempt.id}: in doubt: {reason}", Weight.WARNING)
             await self._tools.ledger.record_in_doubt(attempt, reason)
+        # Not before its record: with nothing to recover and nothing pending the night would be over.
+        self._forget(attempt)
         self._settled()
 
     def _second_look(self, attempt: Attempt) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,12 +15,15 @@ from batchfill.api.pace import Pace
 from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TryAgain, UsageError
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.ledger import open_ledger
+from batchfill.ledger.reader import open_reader
 from batchfill.manifest.files import digest_file
 from batchfill.run import identity, inbox, planning
 from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.ending import LEFT
 from batchfill.run.intake import take_in
+from batchfill.run.missing import NONE_MISSING, find_missing
 from batchfill.run.night import LEARNED_FROM, Ended, Night
+from batchfill.run.rescue import watched
 from batchfill.run.shelf import Shelf
 from batchfill.run.stopping import Stopping
 from batchfill.run.telling import telling
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from batchfill.ledger.ledger import Ledger
     from batchfill.manifest import Manifest
     from batchfill.run.clock import Chance, Clock
+    from batchfill.run.missing import Missing
     from batchfill.run.telling import Telling
     from batchfill.settings import Settings
     from batchfill.values import Plan, Watcher
@@ -96,6 +101,7 @@ class Session:
     async def _opened(self) -> AsyncIterator[tuple[Ledger, Telling]]:
         folder = self.settings.folder
         with telling(folder / LOG, self.watcher, self.clock) as say:
+            identity.refuse_lost_ledger(folder / LEDGER, folder / LOG)
             Shelf(folder).prepare()
             inbox.drain(folder)  # requests to a run that has ended already
             async with open_ledger(folder / LEDGER, self.clock.now) as ledger:
@@ -111,6 +117,7 @@ class Session:
             settings.token,
             reads_per_minute=READS * settings.rate,
             answer_timeout=settings.answer_timeout,
+            clock=self.clock.now,
         )
         async with connection as (service, outputs):
 
@@ -156,6 +163,7 @@ class Session:
             await self._check_account(tools)
             await intake.drop_duplicates()
             comparison = await intake.compare()
+            missing = await self._find_missing(tools)
             plan = planning.make_plan(
                 comparison,
                 settings,
@@ -163,6 +171,7 @@ class Session:
                 skipped=self.skipped,
                 run_time=Timing(await ledger.run_times(LEARNED_FROM)).expected,
                 warnings=self._warnings(ledger.facts),
+                missing=missing,
             )
             if not confirm(plan):
                 raise UsageError("nothing was started, and nothing was paid")
@@ -173,7 +182,15 @@ class Session:
             await intake.merge(self.clock.now())
         # Rows in doubt are looked up once more before they are submitted anew.
         await ledger.retry(settings.retry - {RowState.IN_DOUBT})
+        await ledger.fetch_again(missing.attempts)
         return plan
+
+    async def _find_missing(self, tools: Tools) -> Missing:
+        """Compare the files of finished rows with the ledger, where --retry names those that are missing."""
+        if not self.settings.fetch_missing:
+            return NONE_MISSING
+        with open_reader(self.settings.folder / LEDGER) as reader:
+            return await tools.workers.do(partial(find_missing, self.settings.folder), reader.collected())
 
     def _warnings(self, facts: Mapping[str, str]) -> list[str]:
         orphan = identity.orphan_beside(facts, self.settings)
@@ -203,9 +220,14 @@ class Session:
 
     async def _carry_out(self, tools: Tools) -> None:
         timing = Timing(await tools.ledger.run_times(LEARNED_FROM))
-        night = Night(tools, self.stopping, timing, self.watcher)
+        async with watched(tools, self.stopping):
+            await self._see_through(tools, Night(tools, self.stopping, timing, self.watcher))
+
+    async def _see_through(self, tools: Tools, night: Night) -> None:
         try:
             self.ended = await night.run()
+            if not tools.ledger.in_state(RowState.COLLECTING):
+                tools.shelf.sweep()
         finally:
             because = self.stopping.because
             tools.telling.log(f"ended: {because or 'nothing left to do'}")

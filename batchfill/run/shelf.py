@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -37,21 +38,29 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._flushed: set[Path] = set()
+        """Folders whose names are on disk, as far as this process knows."""
 
     def prepare(self) -> None:
-        """Make the folders, and clear away what a killed run left half written."""
+        """Make the folders."""
         with _writing():
+            _flush_above(self.folder)
             for name in (OUTPUTS, TMP):
-                _make(self.folder / name)
+                self._make(self.folder / name)
+                _refuse_unwritable(self.folder / name)
+
+    def sweep(self) -> None:
+        """Clear away what runs that died left behind, once nobody will `find` it any more."""
+        with suppress(OSError):
             for leftover in (self.folder / TMP).iterdir():
-                if leftover.is_file():
-                    leftover.unlink()
+                leftover.unlink()
 
     async def write(self, prediction_id: str, n: int, chunks: AsyncIterable[bytes]) -> Written:
         """Write *chunks* to a temporary file and flush it to disk; nothing stays when they break off."""
-        path = self.folder / TMP / f"{_safe(prediction_id)}-{n}"
+        path = self._temporary(prediction_id, n)
         digest, size = sha256(), 0
         with _writing():
+            self._make(path.parent)
             try:
                 with path.open("wb") as file:
                     async for chunk in chunks:
@@ -71,22 +80,30 @@ class Shelf:
         with _writing():
             if target.exists() and await to_thread.run_sync(digest_of, target) != written.sha256:
                 self._set_aside(target)
-            await to_thread.run_sync(_move, written.path, target)
+            await to_thread.run_sync(self._move, written.path, target)
 
     async def move(self, file: str, to: str) -> None:
         """Move a file that is in place, if it still is, to *to*; both relative to the batch folder."""
         source, target = self.folder / file, self.folder / to
-        if not source.exists():
-            return
         with _writing():
-            if target.exists():
-                self._set_aside(target)
-            await to_thread.run_sync(_move, source, target)
+            if source.exists():
+                if target.exists():
+                    self._set_aside(target)
+                await to_thread.run_sync(self._move, source, target)
+            elif target.exists():
+                await to_thread.run_sync(_flush_folder, target.parent)
 
-    async def has(self, file: str, digest: str | None) -> bool:
-        """Whether *file*, relative to the batch folder, is there with this content."""
-        path = self.folder / file
-        return path.is_file() and await to_thread.run_sync(digest_of, path) == digest
+    async def find(self, output: Output) -> Written | None:
+        """Return what a run that died had written whole of *output*, in its planned place or before it."""
+        if output.sha256 is None:
+            return None
+        places = [self._temporary(output.prediction_id, output.n)]
+        if output.planned is not None:
+            places.append(self.folder / output.planned)
+        for path in places:
+            if path.is_file() and await to_thread.run_sync(digest_of, path) == output.sha256:
+                return Written(path, path.stat().st_size, output.sha256)
+        return None
 
     def earlier_name(self, output: Output) -> str:
         """Return where *output* goes when another takes its place."""
@@ -105,11 +122,24 @@ class Shelf:
         """Remove a temporary file."""
         written.path.unlink(missing_ok=True)
 
+    def _temporary(self, prediction_id: str, n: int) -> Path:
+        return self.folder / TMP / f"{_safe(prediction_id)}-{n}"
+
     def _set_aside(self, target: Path) -> None:
         """Keep a file that the ledger does not know: the user's own, or left between rename and record."""
-        earlier = self.folder / EARLIER
-        earlier.mkdir(exist_ok=True)
-        target.replace(earlier / f"{target.stem}-{digest_of(target)[:12]}{target.suffix}")
+        self._move(target, self.folder / EARLIER / f"{target.stem}-{digest_of(target)[:12]}{target.suffix}")
+
+    def _move(self, source: Path, target: Path) -> None:
+        self._make(target.parent)
+        source.replace(target)
+        _flush_folder(target.parent)
+
+    def _make(self, folder: Path) -> None:
+        # The whole batch folder may be moved away while a run goes on.
+        if folder not in self._flushed or not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            _flush_folder(folder.parent)
+            self._flushed.add(folder)
 
 
 @contextmanager
@@ -120,24 +150,31 @@ def _writing() -> Iterator[None]:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise FolderFailed(
-            f"the batch folder cannot be written: {where}{error.strerror}. Make room, then run again"
+            f"the batch folder cannot be written: {where}{error.strerror}. {_remedy(error)}"
         ) from error
 
 
-def _make(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        _flush_folder(folder.parent)
+def _refuse_unwritable(folder: Path) -> None:
+    """Find out before anything is paid for."""
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-def _move(source: Path, target: Path) -> None:
-    _make(target.parent)
-    source.replace(target)
-    _flush_folder(target.parent)
+def _remedy(error: OSError) -> str:
+    return "Make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check its permissions"
+
+
+def _flush_above(folder: Path) -> None:
+    """Flush every folder around *folder*: any of them may have been made for it just now."""
+    for around in folder.absolute().parents:
+        # Some of those far above are not ours to open, nor were they made for us.
+        with suppress(OSError):
+            _flush_folder(around)
 
 
 def _flush_folder(folder: Path) -> None:
-    # What is new in a folder is on disk only when the folder is; Windows neither allows nor needs it.
+    # What is new in a folder is on disk only when the folder is, and whoever put it there may have died
+    # before that. Windows neither allows nor needs it.
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

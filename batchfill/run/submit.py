@@ -9,6 +9,7 @@ import anyio
 from batchfill.errors import (
     AnswerLost,
     BatchStopped,
+    LedgerFailed,
     NoAnswer,
     NotSent,
     RowRejected,
@@ -16,6 +17,7 @@ from batchfill.errors import (
     Throttled,
     TryAgain,
 )
+from batchfill.run.allowance import Allowance
 from batchfill.run.gate import Gate
 from batchfill.run.prepare import Prepared, Preparing
 from batchfill.values import Weight
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 LANES = 16
 """Rows that are prepared or submitted at once."""
+
+ACCEPTED = "accepted as"
+"""Before a prediction's id in run.log: the next start looks for it where the ledger is gone."""
 
 UPLOADS = 6
 """Errors of the files call until a row fails."""
@@ -51,10 +56,11 @@ class Submitting:
         hold: Callable[[], Hold | None],
         accepted: Callable[[Attempt, Prediction], None],
         lost: Callable[[Attempt], None],
+        run_time: Callable[[], float | None],
     ) -> None:
         """*hold* says why nothing may be submitted now, and for how long at most; None: go on.
 
-        *accepted* and *lost* are told what became of each POST.
+        *accepted* and *lost* are told what became of each POST. *run_time*: as for the Gate.
         """
         self._tools = tools
         self._stopping = stopping
@@ -68,7 +74,8 @@ class Submitting:
         self._taking = anyio.Lock()
         self.open: dict[int, Attempt] = {}
         """Attempts whose POST is not answered yet, by number."""
-        self.gate = Gate(tools, hold, lambda: len(self.open))
+        self.gate = Gate(tools, hold, unanswered=lambda: len(self.open), run_time=run_time)
+        self.allowance = Allowance(tools)
         self.submitted = 0
         """Predictions that this run was given, and those that it may have been given."""
 
@@ -107,17 +114,18 @@ class Submitting:
         """Wait for a row that is due and that no other lane has."""
         async with self._taking:
             while not self._waiting_rows:
-                seen = self.gate.bell.rung
+                # What comes due while the ledger is asked is after this look.
+                seen, looked = self.gate.bell.rung, self._tools.clock.now()
                 found = await self._tools.ledger.due(LANES + len(self._claimed))
                 self._waiting_rows = [due for due in found if due.key not in self._claimed]
                 if not self._waiting_rows:
-                    await self.gate.bell.wait(seen, await self._until_due())
+                    await self.gate.bell.wait(seen, await self._until_due(looked))
             due = self._waiting_rows.pop(0)
             self._claimed.add(due.key)
             return due
 
-    async def _until_due(self) -> float | None:
-        at = await self._tools.ledger.next_due_at()
+    async def _until_due(self, looked: float) -> float | None:
+        at = await self._tools.ledger.next_due_at(looked)
         return None if at is None else max(0.0, at - self._tools.clock.now()) + 0.01
 
     async def _carry(self, due: Due) -> None:
@@ -194,10 +202,16 @@ class Submitting:
     async def _record_accepted(self, attempt: Attempt, prediction: Prediction) -> None:
         tools = self._tools
         # The id before anything else can fail: a prediction that we forget is paid for twice.
-        attempt = await tools.ledger.record_accepted(attempt, prediction)
-        self.gate.accepted()
+        try:
+            attempt = await tools.ledger.record_accepted(attempt, prediction)
+        except LedgerFailed:
+            told = f"{attempt.id}: {ACCEPTED} {prediction.id}, which the ledger could not note"
+            tools.telling.say(told, Weight.ERROR)
+            raise
+        self.gate.accepted(tools.clock.now() - attempt.intended_at)
+        self.allowance.look()
         self._count()
-        tools.telling.log(f"{attempt.id}: accepted as {prediction.id} (attempt {attempt.number})")
+        tools.telling.log(f"{attempt.id}: {ACCEPTED} {prediction.id} (attempt {attempt.number})")
         self._accepted(attempt, prediction)
 
     def _count(self) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
+from batchfill.errors import UsageError
 from batchfill.values import Notice, Weight
 
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ class Telling:
 
 @contextmanager
 def telling(path: Path, watcher: Watcher | None, clock: Clock) -> Iterator[Telling]:
-    """Open run.log, a line written as it is said."""
-    log = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+    """Open run.log, a line written as it is said. Raises UsageError when it cannot be written."""
+    try:
+        log = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}; check folder and disk") from error
     try:
         yield Telling(log, watcher, clock)
     finally:

@@ -26,8 +26,9 @@ def doubt_lines(doubts: Sequence[Doubt], total: int, *, currency: str, command: 
 
 def _doubt(doubt: Doubt, currency: str) -> str:
     where = f" (line {doubt.line})" if doubt.line else ""
+    seed = "" if doubt.seed is None else f"seed {doubt.seed}, "
     price = "price unknown" if doubt.price is None else money(doubt.price, currency)
-    return f"{doubt.id}{where}, sent {moment(doubt.intended_at)}, {price}: {safe(doubt.reason)}"
+    return f"{doubt.id}{where}, sent {moment(doubt.intended_at)}, {seed}{price}: {safe(doubt.reason)}"
 
 
 def _price_of_all(doubts: Sequence[Doubt], total: int, currency: str) -> str:
@@ -39,10 +40,10 @@ def _price_of_all(doubts: Sequence[Doubt], total: int, currency: str) -> str:
 
 
 def _ways_out(price: str, command: str) -> Iterator[str]:
-    yield "  they are not sent again unless you say so:"
-    yield f"    {command}"
-    yield "      looks for them at the service once more; costs nothing, here or by waiting"
-    yield "    the provider's page of predictions, by time and prompt"
+    yield "  they are not sent again unless you say so; to leave them so costs nothing more:"
+    yield "    the provider's page of predictions, by time, seed and prompt"
     yield "      shows whether they were made; costs nothing"
+    yield f"    {command}"
+    yield "      looks for them at the service once more; costs nothing"
     yield f"    {command} --retry in-doubt"
     yield f"      sends them again: costs {price} and pays twice for each that was made after all"

@@ -17,7 +17,7 @@ SHOWN = 20
 
 def plan_lines(plan: Plan) -> list[str]:
     """Return what a person wants to know before the first payment: rows, changes, cost, time, warnings."""
-    return [*_rows(plan), *_changes(plan), *_price(plan), *warning_lines(plan.warnings)]
+    return [*_rows(plan), *_changes(plan), *_missing(plan), *_price(plan), *warning_lines(plan.warnings)]
 
 
 def question(plan: Plan) -> str:
@@ -38,6 +38,7 @@ def _rows(plan: Plan) -> Iterator[str]:
     facts = [
         (plan.to_go, f"{plan.to_go:,} to run ({count(plan.outputs_to_go, 'picture')})"),
         (plan.open, f"{plan.open:,} sent by an earlier run and still open"),
+        (plan.missing, f"{plan.missing:,} done and without their files"),
         (plan.finished, f"{plan.finished:,} done already"),
         (plan.in_doubt, f"{plan.in_doubt:,} in doubt, not sent again unasked"),
     ]
@@ -50,6 +51,14 @@ def _changes(plan: Plan) -> Iterator[str]:
     if plan.changed:
         rows = count(plan.changed, "finished row")
         yield f"run again because of a changed line: {rows}, {_money(plan.price_changed, plan)} of the cost"
+
+
+def _missing(plan: Plan) -> Iterator[str]:
+    if plan.missing:
+        yield f"fetched again free of charge, while the service has them: {count(plan.missing, 'row')}"
+        unknown = plan.price_missing is None
+        price = "what the service takes" if unknown else f"about {_money(plan.price_missing, plan)}"
+        yield f"what it has removed becomes expired; to make it all again with --retry expired costs {price}"
 
 
 def _price(plan: Plan) -> Iterator[str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,6 +133,17 @@ async def test_a_new_folder_is_flushed_into_the_one_around_it(
 
 
 @posix
+async def test_a_folder_that_a_killed_run_made_is_flushed_before_it_is_used(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shelf.folder / "outputs/a7").mkdir()
+    disk = Disk(monkeypatch)
+    await shelf.place(await written(shelf), "outputs/a7/hero.webp")
+    file, nth = inode(shelf.folder / "outputs/a7/hero.webp"), disk.calls.index
+    assert nth(("flush", inode(shelf.folder / "outputs"))) < nth(("rename", file))
+
+
+@posix
 async def test_a_file_that_is_moved_is_flushed_into_its_new_folder(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,10 +168,10 @@ async def test_outputs_never_hold_anything_but_whole_files(shelf: Shelf) -> None
     assert files(shelf) == {"outputs/hero.webp": b"picture"}
 
 
-async def test_what_a_killed_run_left_half_written_is_cleared_away(shelf: Shelf) -> None:
+async def test_what_a_killed_run_left_half_written_is_cleared_away_in_the_end(shelf: Shelf) -> None:
     await shelf.place(await written(shelf), "outputs/hero.webp")
     (shelf.folder / "tmp/p2-1").write_bytes(b"pic")
-    shelf.prepare()
+    shelf.sweep()
     assert files(shelf) == {"outputs/hero.webp": b"picture"}
 
 
@@ -220,7 +232,7 @@ async def test_a_folder_that_takes_no_more_files_is_told_in_words(
     for name in ("fsync", "replace", "unlink"):
         monkeypatch.setattr(os, name, full)
     steps: dict[str, Callable[[], Awaitable[object]]] = {
-        "prepare": lambda: to_thread.run_sync(shelf.prepare),
+        "prepare": lambda: to_thread.run_sync(Shelf(shelf.folder).prepare),
         "write": lambda: shelf.write("p3", 1, chunks(b"picture")),
         "place": lambda: shelf.place(found, "outputs/hero.webp"),
         "move": lambda: shelf.move("outputs/cat.webp", "outputs/dog.webp"),
@@ -232,10 +244,21 @@ async def test_a_folder_that_takes_no_more_files_is_told_in_words(
 async def test_a_file_is_known_for_ours_by_its_content(shelf: Shelf) -> None:
     await shelf.place(await written(shelf), "outputs/hero.webp")
     digest = sha256(b"picture").hexdigest()
-    assert await shelf.has("outputs/hero.webp", digest)
-    assert not await shelf.has("outputs/hero.webp", None)
-    assert not await shelf.has("outputs/hero.webp", sha256(b"other").hexdigest())
-    assert not await shelf.has("outputs/cat.webp", digest)
+    ours = Output("p2", 1, "https://x/1", planned="outputs/hero.webp", sha256=digest)
+    found = await shelf.find(ours)
+    assert found is not None
+    assert (found.path, found.size) == (shelf.folder / "outputs/hero.webp", 7)
+    assert await shelf.find(replace(ours, sha256=sha256(b"other").hexdigest())) is None
+    assert await shelf.find(replace(ours, sha256=None)) is None
+    assert await shelf.find(replace(ours, planned="outputs/cat.webp")) is None
+
+
+async def test_a_file_that_was_written_whole_is_found_before_it_has_its_place(shelf: Shelf) -> None:
+    here = await written(shelf, prediction_id="p1")
+    planned = Output("p1", 1, "https://x/1", planned="outputs/hero.webp", sha256=here.sha256)
+    assert await shelf.find(planned) == here
+    here.path.write_bytes(b"pic")
+    assert await shelf.find(planned) is None
 
 
 def test_an_earlier_file_is_named_by_its_prediction(shelf: Shelf) -> None:

@@ -36,7 +36,7 @@ def by_state() -> Callable[..., dict[RowState, int]]:
 
 @pytest.fixture
 def doubt() -> Doubt:
-    return Doubt(id="hero", line=12, intended_at=1_763_850_000.0, price=80_000, reason="connection reset")
+    return Doubt("hero", 12, 1_763_850_000.0, price=80_000, reason="connection reset", seed=41)
 
 
 @pytest.fixture

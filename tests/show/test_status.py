@@ -37,18 +37,19 @@ def test_a_row_in_doubt_is_explained_with_its_price_and_every_way_out(
     status: Callable[..., Status], doubt: Doubt, by_state: Callable[..., dict[RowState, int]]
 ) -> None:
     lines = status_lines(
-        status(counts=by_state(in_doubt=2), doubts=(doubt, replace(doubt, id="b", line=None))), command=RUN
+        status(counts=by_state(in_doubt=2), doubts=(doubt, replace(doubt, id="b", line=None, seed=None))),
+        command=RUN,
     )
     sent = moment(1_763_850_000)
     assert lines[-10:] == [
         "in doubt: 2 rows, sent without an answer: made and paid for, or not",
-        f"  hero (line 12), sent {sent}, $0.08: connection reset",
+        f"  hero (line 12), sent {sent}, seed 41, $0.08: connection reset",
         f"  b, sent {sent}, $0.08: connection reset",
-        "  they are not sent again unless you say so:",
-        "    batchfill run night.csv",
-        "      looks for them at the service once more; costs nothing, here or by waiting",
-        "    the provider's page of predictions, by time and prompt",
+        "  they are not sent again unless you say so; to leave them so costs nothing more:",
+        "    the provider's page of predictions, by time, seed and prompt",
         "      shows whether they were made; costs nothing",
+        "    batchfill run night.csv",
+        "      looks for them at the service once more; costs nothing",
         "    batchfill run night.csv --retry in-doubt",
         "      sends them again: costs $0.16 and pays twice for each that was made after all",
     ]

@@ -1,0 +1,47 @@
+"""Rows that wait for their time: nothing that comes due is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchfill.ledger.ledger import Ledger
+from batchfill.local import Fault, Faults
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.batch import Batch
+    from batchfill.local import Provider
+
+    Open = Callable[..., Batch]
+    Serve = Callable[..., Awaitable[Provider]]
+
+PUT_OFF = {
+    "next_collect_at": Fault("output", "html", times=1),
+    "next_due_at": Fault("create", "fail", times=1, options={"error": "E9825"}),
+}
+"""By the question for its time: what makes the only row of a batch wait."""
+
+
+@pytest.mark.parametrize("question", PUT_OFF)
+async def test_a_row_that_comes_due_between_the_look_and_the_question_when_to_look_again_is_not_forgotten(
+    service: Serve,
+    batch: Open,
+    later: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
+    question: str,
+) -> None:
+    real = getattr(Ledger, question)
+
+    async def ask_slowly(ledger: Ledger, *given: Any) -> Any:
+        if await real(ledger, *given) is not None:
+            later(1)
+        return await real(ledger, *given)
+
+    monkeypatch.setattr(Ledger, question, ask_slowly)
+    provider = await service(faults=Faults([PUT_OFF[question]]))
+    async with asyncio.timeout(30):
+        assert (await batch(provider, 1).run()).exit_code == 0
