@@ -4,13 +4,14 @@ PYTHON ?= python3
 RUN = .venv/bin/python -m
 PIP = $(RUN) pip --quiet --quiet --disable-pip-version-check --no-input
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench soak clean
 
 help:
 	@echo "make demo    fill the sample pictures offline, with the embedded provider"
 	@echo "make test    run the tests"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   measure"
+	@echo "make soak    prove the promises: kills, power cuts, simulated nights (some 20 minutes)"
 	@echo "make setup   only make .venv, with all that development needs"
 	@echo "make clean   remove .venv, caches and offline batches"
 
@@ -30,6 +31,9 @@ check: .venv/.developing
 
 bench: .venv/.developing
 	@.venv/bin/python tests/bench/run.py
+
+soak: .venv/.developing
+	@$(RUN) tests.soak.run
 
 # Only offline batches: jobs/*.batch without "local" may hold pictures that were paid for.
 clean:
