@@ -46,7 +46,7 @@ class Ledger:
         self.facts = await self._writer.read(_facts)
         self.cap = records.to_cap(self.facts.get("max_cost"))
         self._anchor = await self._writer.read(lambda db: sql.ask_one(db, "last_accepted"))
-        await self._writer.read(self._count)
+        await self._writer.read(self.count)
 
     def in_state(self, state: RowState) -> int:
         """Return how many rows are in *state*, those gone from the manifest included."""
@@ -89,7 +89,7 @@ class Ledger:
             self.facts.pop(name, None)
         if "max_cost" in facts:
             self.cap = records.to_cap(facts["max_cost"])
-            await self._writer.read(self._count)
+            await self._writer.read(self.count)
 
     @asynccontextmanager
     async def intake(self) -> AsyncIterator[Intake]:
@@ -100,7 +100,7 @@ class Ledger:
             yield intake
         finally:
             await intake.end()
-            await self._writer.read(self._count)
+            await self._writer.read(self.count)
 
     async def retry(self, states: Iterable[RowState]) -> None:
         """Make rows of the manifest in these states pending, with all their attempts before them."""
@@ -436,9 +436,10 @@ class Ledger:
     def close_group(self, db: sqlite3.Connection) -> None:
         """Count once for all events of a group, in their transaction."""
         sql.act(db, "events", "touch", now=self._now())
-        self._count(db)
+        self.count(db)
 
-    def _count(self, db: sqlite3.Connection) -> None:
+    def count(self, db: sqlite3.Connection) -> None:
+        """Take counts and money as *db* has them."""
         tally = sql.ask(db, "tally")
         self.counts = records.to_counts(tally, gone=False)
         self.gone = records.to_counts(tally, gone=True)
@@ -462,7 +463,7 @@ async def open_ledger(path: Path, now: Callable[[], float]) -> AsyncIterator[Led
     """
     async with open_writer(lambda: storage.open_to_write(path)) as writer:
         ledger = Ledger(writer, now, Place(path))
-        writer.close_group = ledger.close_group
+        writer.close_group, writer.undone = ledger.close_group, ledger.count
         await ledger.load()
         yield ledger
 

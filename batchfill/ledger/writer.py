@@ -39,6 +39,8 @@ class Writer:
         self._closing = False
         self.close_group: Event[None] = _nothing
         """Runs once at the end of each group's transaction."""
+        self.undone: Event[None] = _nothing
+        """Runs after a group that could not be committed, outside of a transaction."""
 
     async def commit(self, event: Event[T]) -> T:
         """Return what *event* returned once it is on disk.
@@ -103,6 +105,7 @@ class Writer:
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
+            self.undone(db)
             raise
         return outcomes
 

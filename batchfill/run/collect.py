@@ -12,7 +12,7 @@ from batchfill.errors import BadPicture, FolderFailed, NotFound, OutputRefused, 
 from batchfill.images.look import whole
 from batchfill.run.asking import ask
 from batchfill.run.bell import Bell
-from batchfill.run.follow import HOUR, REMOVED
+from batchfill.run.follow import HOUR
 from batchfill.run.placing import Fetched
 from batchfill.run.timing import Timing
 from batchfill.values import RowState, Weight
@@ -34,6 +34,7 @@ FIRST_WAIT = 2.0
 LONGEST_WAIT = 120.0
 
 LOST = "its files were fetched and are gone from outputs/, and the service has removed them"
+REMOVED = "made and paid for, but the service removed it before it was fetched"
 NONE_MADE = "the service made no picture of it (its safety filter leaves some out)"
 
 

@@ -31,8 +31,6 @@ LONGEST_REFUSAL = 600.0
 HOUR = 3600.0
 """How long the service keeps what it made."""
 
-REMOVED = "made and paid for, but the service removed it before it was fetched"
-
 
 class Following:
     """The stage that watches."""
@@ -150,9 +148,6 @@ class Following:
         self._alike.succeeded()
         if prediction.completed_at is not None and prediction.created_at is not None:
             self._timing.ended(max(0.0, prediction.completed_at - prediction.created_at))
-        if prediction.data_removed:
-            await self._tools.ledger.record_expired(attempt, REMOVED)
-            self._tools.telling.failed(attempt.id, REMOVED)
 
     async def _record_failed(self, attempt: Attempt, prediction: Prediction) -> None:
         tools = self._tools

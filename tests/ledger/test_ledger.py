@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from batchfill.errors import AnswerLost, BudgetReached
+from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
 from batchfill.ledger.ledger import Ledger, open_ledger
 from batchfill.values import Attempt, Cost, Outcome, Prediction, RowState
 
@@ -586,3 +586,21 @@ async def test_views_can_be_read_by_anybody_with_sqlite(
         ("pending", "gone from the manifest", 1),
         ("pending", "in the manifest", 1),
     ]
+
+
+async def test_what_could_not_be_written_is_not_counted(
+    ledger: Ledger, bring: Callable[[RowState], Awaitable[Attempt]], prediction: Callable[..., Prediction]
+) -> None:
+    running = await bring(RowState.RUNNING)
+    real = ledger._writer.close_group
+
+    def full(db: sqlite3.Connection) -> None:
+        real(db)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    ledger._writer.close_group = full
+    with pytest.raises(LedgerFailed):
+        await ledger.record_succeeded(running, prediction("p1"))
+    ledger._writer.close_group = real
+    assert ledger.in_state(RowState.RUNNING) == 1
+    assert ledger.in_state(RowState.COLLECTING) == 0
