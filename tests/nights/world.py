@@ -56,12 +56,8 @@ class World:
         self.luck = random.Random(seed)
         """The program's own chance."""
         self._spans: list[list[float]] = []
-        self.effects = 0
-        """Effects that the program had so far."""
         self._dies_at: float | None = None
         self._effects_left = 0
-        self.look: Callable[[], object] = lambda: None
-        """Called after every effect."""
 
     def now(self) -> float:
         """Return seconds since the epoch."""
@@ -94,8 +90,6 @@ class World:
         """The program is about to have an effect, or has had one. Raises Died when it may not."""
         if self.dead:
             raise Died
-        self.effects += 1
-        self.look()
         if self._dies_at is None or self.now() < self._dies_at:
             return
         self._effects_left -= 1
