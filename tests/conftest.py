@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from batchfill.batch import Batch
 from batchfill.local import Provider
+from batchfill.local.origin import serve_app
 from batchfill.run.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -229,12 +230,9 @@ async def origin() -> AsyncIterator[Callable[..., Awaitable[str]]]:
         async def serve(handler: Any, port: int = 0) -> str:
             app = web.Application()
             app.router.add_route("*", "/{path:.*}", handler)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            site = web.TCPSite(runner, "127.0.0.1", port)
-            await site.start()
-            return f"http://127.0.0.1:{site.port}"
+            served, stop = await serve_app(app, "127.0.0.1", port)
+            stack.push_async_callback(stop)
+            return served
 
         yield serve
 

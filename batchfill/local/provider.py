@@ -10,8 +10,6 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from aiohttp import web
-
 from batchfill.catalog import find, shipped
 from batchfill.local.contents import Contents
 from batchfill.local.desk import Desk
@@ -19,6 +17,7 @@ from batchfill.local.faults import Faults
 from batchfill.local.files import Files
 from batchfill.local.manner import Manner
 from batchfill.local.misbehaviour import misbehaving
+from batchfill.local.origin import serve_app
 from batchfill.local.outputs import Outputs, outputs_app
 from batchfill.local.painter import Painter
 from batchfill.local.predictions import Predictions
@@ -28,8 +27,10 @@ from batchfill.local.routes import api_app, call_of
 from batchfill.local.sources import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
+
+    from aiohttp import web
 
     from batchfill.catalog import Model
     from batchfill.local.faults import Fault
@@ -77,7 +78,7 @@ class Provider:
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
         self._started_at = clock()
-        self._runners: list[web.AppRunner] = []
+        self._stops: list[Callable[[], Awaitable[None]]] = []
         contents, files = Contents(folder / "inputs"), Files(folder / "files", new_id)
         self._sources = Sources(contents, files, self.now)
         shelf = [model for name in shipped() if (model := find(name))]
@@ -164,8 +165,9 @@ class Provider:
         """Stop serving; unfinished predictions wait for the next provider on this folder."""
         self._stopping.set()
         self._desk.predictions.wake()
-        for runner in self._runners:
-            await runner.cleanup()
+        stops, self._stops = self._stops, []
+        for stop in stops:
+            await stop()
         await self._desk.predictions.stop()
         await self._sources.close()
 
@@ -198,13 +200,9 @@ class Provider:
     async def _open(self, app: web.Application, host: str, *ports: int) -> str:
         """Serve on the first port that can be had and return the origin. Raises OSError."""
         app.on_response_prepare.append(self._date)
-        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        self._runners.append(runner)
-        for port in ports[:-1]:
-            with suppress(OSError):
-                return await _listen(runner, host, port)
-        return await _listen(runner, host, ports[-1])
+        origin, stop = await serve_app(app, host, *ports)
+        self._stops.append(stop)
+        return origin
 
     async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = formatdate(self.now(), usegmt=True)
@@ -214,15 +212,3 @@ class Provider:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
         return not self._stopping.is_set()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
-    site = web.TCPSite(runner, host, port)
-    try:
-        await site.start()
-    except OSError:
-        # The runner counts a site from the moment it is asked to start.
-        await site.stop()
-        raise
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{site.port}"

@@ -17,6 +17,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEEPEST = 1000
 """Values inside values: the parser takes time by the square of them."""
 
+TOO_DEEP = "values inside values inside values"
+
 _EMPTY = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -45,7 +47,7 @@ class Events:
         self.line = event.start_mark.line + 1 if event.start_mark else 0
         self._deep += _depth(event)
         if self._deep > DEEPEST:
-            raise Broken(self.line, "values inside values inside values")
+            raise Broken(self.line, TOO_DEEP)
         return event
 
     def open(self) -> yaml.Event | None:
@@ -104,7 +106,11 @@ def _depth(event: yaml.Event) -> int:
 
 def _explain(error: yaml.MarkedYAMLError) -> tuple[int, str]:
     mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 0
     problem = error.problem or "it cannot be understood"
+    if "nesting depth" in problem:
+        # libyaml has a bound of its own since 0.2.6, and may meet it before the first event.
+        return line, TOO_DEEP
     if "tab" in problem or "cannot start any token" in problem:
         problem += "; indent with spaces, never with tabs, and put quotes round text with special characters"
-    return (mark.line + 1 if mark else 0), f"not YAML: {problem}"
+    return line, f"not YAML: {problem}"

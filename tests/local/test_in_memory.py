@@ -42,7 +42,7 @@ class Unplugged(Provider):
         app.on_response_prepare.append(self._date)
         runner = web.AppRunner(app, handle_signals=False, access_log=None)
         await runner.setup()
-        self._runners.append(runner)
+        self._stops.append(runner.cleanup)
         assert runner.server is not None
         origin = f"http://{host}:{len(self._wire.servers) + 1}"
         self._wire.servers[origin] = runner.server

@@ -234,7 +234,7 @@ class Near(Provider):
         app.on_response_prepare.append(self._date)
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        self._runners.append(runner)
+        self._stops.append(runner.cleanup)
         assert runner.server is not None
         origin = f"http://127.0.0.1:{len(self._network.servers) + 1}"
         self._network.servers[origin] = runner.server
