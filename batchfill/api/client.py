@@ -70,17 +70,17 @@ class Service:
         base: str,
         token: Token,
         *,
-        http: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         reads: Pace,
         answer_timeout: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """*http* is made by client_over a Transport, whose errors say what can have been sent.
+        """*transport*: a Transport, whose errors say what can have been sent.
 
         *answer_timeout*: seconds of silence after which an answer counts as lost. *clock*: ours, in
         seconds since the epoch.
         """
-        self._line = Line(base, token, http=http, answer_timeout=answer_timeout, clock=clock)
+        self._line = Line(base, token, transport=transport, answer_timeout=answer_timeout, clock=clock)
         self._reads = reads
         self._token = token
         self._not_offered: dict[Call, str] = {}

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from batchfill.api.addresses import is_public
 from batchfill.api.client import Service
-from batchfill.api.clients import client_over
 from batchfill.api.outputs import Outputs
 from batchfill.api.pace import Pace
 from batchfill.api.proxies import Proxies
@@ -47,10 +46,12 @@ async def connect(
     near = await _is_near(base, resolve=transport is None and proxy is None)
     loopback = is_loopback(urlsplit(base).hostname or "")
     async with AsyncExitStack() as stack:
-        calls = client_over(transport or _opened(stack, public_only=False))
-        fetches = client_over(transport or _opened(stack, public_only=not near))
+        calls = transport or _opened(stack, public_only=False)
+        fetches = transport or _opened(stack, public_only=not near)
         reads = Pace(reads_per_minute)
-        service = Service(base, token, http=calls, reads=reads, answer_timeout=answer_timeout, clock=clock)
+        service = Service(
+            base, token, transport=calls, reads=reads, answer_timeout=answer_timeout, clock=clock
+        )
         yield service, Outputs(fetches, allow_private=near, allow_http=loopback)
 
 

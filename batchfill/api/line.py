@@ -10,10 +10,11 @@ import anyio
 import httpx
 
 from batchfill.api.clock import Moment, ServiceClock
+from batchfill.api.sending import request_for, send
 from batchfill.api.transport import AnswerRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from batchfill.values import Token
 
@@ -51,7 +52,7 @@ class Line:
         base: str,
         token: Token,
         *,
-        http: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         answer_timeout: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,8 +61,7 @@ class Line:
         self.token = token
         self._clock = ServiceClock()
         self.requests = 0
-        self._http = http
-        self._auth = _Bearer(token)
+        self._transport = transport
         self._answer_timeout = answer_timeout
         self._now = clock
 
@@ -79,45 +79,34 @@ class Line:
         *given* goes to httpx as it is (content, files, headers, params). Raises httpx.RequestError, whose
         kind says whether the request can have been taken (see Transport).
         """
-        request = self._http.build_request(method, f"{self.base}{path}", **given)
+        request = request_for(method, f"{self.base}{path}", **given)
         timeout = timeout_for(int(request.headers.get("content-length", 0)), self._answer_timeout)
-        request.extensions["timeout"] = timeout.as_dict()
         try:
             with anyio.fail_after(_whole(timeout)):
-                return await self._exchange(request, longest)
+                return await self._exchange(request, timeout, longest)
         except TimeoutError as error:
             message = f"no whole answer within {_whole(timeout):.0f} s"
             raise httpx.ReadTimeout(message, request=request) from error
 
     async def open(self, url: str) -> httpx.Response:
         """Ask for *url*, which the caller has found to be of the base's own origin; its body is unread."""
-        request = self._http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
-        request.extensions["timeout"] = timeout_for(0, self._answer_timeout).as_dict()
-        return await self._send(request)
+        request = request_for("GET", url, headers={"Accept-Encoding": "identity"})
+        return await self._send(request, timeout_for(0, self._answer_timeout))
 
-    async def _exchange(self, request: httpx.Request, longest: int) -> Answer:
+    async def _exchange(self, request: httpx.Request, timeout: httpx.Timeout, longest: int) -> Answer:
         asked = self._moment()
-        response = await self._send(request)
+        response = await self._send(request, timeout)
         try:
             self._clock.learn(response.headers.get("date"), asked=asked, answered=self._moment())
             return Answer(response.status_code, response.headers, await _body(response, longest))
         finally:
             await response.aclose()
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def _send(self, request: httpx.Request, timeout: httpx.Timeout) -> httpx.Response:
         self.requests += 1
-        return await self._http.send(request, stream=True, auth=self._auth, follow_redirects=False)
-
-
-class _Bearer(httpx.Auth):
-    """Puts the token into a request at the last moment."""
-
-    def __init__(self, token: Token) -> None:
-        self._token = token
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        yield request
+        # At the last moment, and here only.
+        request.headers["Authorization"] = f"Bearer {self.token.reveal()}"
+        return await send(self._transport, request, timeout)
 
 
 def timeout_for(size: int, answer_timeout: float) -> httpx.Timeout:

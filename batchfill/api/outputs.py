@@ -11,8 +11,8 @@ from urllib.parse import unquote_to_bytes
 import httpx
 
 from batchfill.api.addresses import refuse_private
-from batchfill.api.clients import location_of
 from batchfill.api.downloads import LARGEST, Download, download_of, opened, shown
+from batchfill.api.sending import request_for, send
 from batchfill.api.words import tidy
 from batchfill.errors import OutputRefused
 from batchfill.settings import is_loopback
@@ -30,10 +30,15 @@ class Outputs:
     """Fetches outputs from public https addresses; from anywhere near where the base itself is near."""
 
     def __init__(
-        self, http: httpx.AsyncClient, *, allow_private: bool, allow_http: bool, largest: int = LARGEST
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        allow_private: bool,
+        allow_http: bool,
+        largest: int = LARGEST,
     ) -> None:
         """*allow_private*: the base has a private address itself; *allow_http*: it is on loopback."""
-        self._http = http
+        self._transport = transport
         self._allow_private = allow_private
         self._allow_http = allow_http
         self._largest = largest
@@ -65,10 +70,8 @@ class Outputs:
 
     async def _open(self, place: httpx.URL) -> httpx.Response:
         # Encoded answers have no length that could be checked.
-        request = self._http.build_request("GET", place, headers={"Accept-Encoding": "identity"})
-        request.extensions["timeout"] = _TIMEOUT.as_dict()
-        sent = self._http.send(request, stream=True, auth=None, follow_redirects=False)
-        return await opened(sent, str(place))
+        request = request_for("GET", place, headers={"Accept-Encoding": "identity"})
+        return await opened(send(self._transport, request, _TIMEOUT), str(place))
 
     def _checked(self, url: str) -> httpx.URL:
         place = parse_url(url)
@@ -93,7 +96,7 @@ def parse_url(url: str) -> httpx.URL:
 
 def _location(response: httpx.Response) -> str:
     try:
-        return str(response.url.join(location_of(response)))
+        return str(response.url.join(response.headers.get("location", "")))
     except (httpx.InvalidURL, UnicodeError) as error:
         raise OutputRefused(tidy(f"{shown(str(response.url))} redirects to no address: {error}")) from error
 

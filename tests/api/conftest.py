@@ -15,7 +15,6 @@ import anyio
 import pytest
 
 from batchfill.api import Pace, Service, Transport
-from batchfill.api.clients import client_over
 from batchfill.values import Token
 
 if TYPE_CHECKING:
@@ -124,9 +123,10 @@ def service_over(token: Token) -> Callable[..., Service]:
         answer_timeout: float = 30.0,
         clock: Callable[[], float] = lambda: 1_000_000.0,
     ) -> Service:
-        http = client_over(transport)
         reads = Pace(60_000)
-        return Service(base, token, http=http, reads=reads, answer_timeout=answer_timeout, clock=clock)
+        return Service(
+            base, token, transport=transport, reads=reads, answer_timeout=answer_timeout, clock=clock
+        )
 
     return make
 

@@ -10,7 +10,6 @@ import respx
 
 from batchfill.api import Outputs, SignatureWanted
 from batchfill.api.addresses import is_public
-from batchfill.api.clients import client_over
 from batchfill.errors import NotFound, OutputRefused, TryAgain
 
 if TYPE_CHECKING:
@@ -25,13 +24,13 @@ def router() -> respx.Router:
 
 
 @pytest.fixture
-def http(router: respx.Router) -> httpx.AsyncClient:
-    return client_over(httpx.MockTransport(router.async_handler))
+def transport(router: respx.Router) -> httpx.MockTransport:
+    return httpx.MockTransport(router.async_handler)
 
 
 @pytest.fixture
-def outputs(http: httpx.AsyncClient) -> Outputs:
-    return Outputs(http, allow_private=False, allow_http=False, largest=1000)
+def outputs(transport: httpx.MockTransport) -> Outputs:
+    return Outputs(transport, allow_private=False, allow_http=False, largest=1000)
 
 
 async def fetched(outputs: Outputs, url: str) -> bytes:
@@ -74,9 +73,9 @@ async def test_addresses_of_other_kinds_are_refused(outputs: Outputs, url: str) 
 
 
 async def test_near_addresses_are_fetched_from_when_the_base_is_near(
-    router: respx.Router, http: httpx.AsyncClient
+    router: respx.Router, transport: httpx.MockTransport
 ) -> None:
-    outputs = Outputs(http, allow_private=True, allow_http=True)
+    outputs = Outputs(transport, allow_private=True, allow_http=True)
     router.route().respond(content=b"x")
     for url in ("http://127.0.0.1:8000/x", "http://localhost/x", "https://10.0.0.1/x"):
         assert await fetched(outputs, url) == b"x"

@@ -13,7 +13,6 @@ import pytest
 
 from batchfill.api import Outputs, Transport
 from batchfill.api import downloads as downloads_module
-from batchfill.api.clients import client_over
 from batchfill.errors import OutputRefused, TryAgain
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def outputs_over(transport: Transport, **options: Any) -> AsyncIterator[Outputs]:
-    yield Outputs(client_over(transport), **options)
+    yield Outputs(transport, **options)
     await transport.aclose()
 
 
