@@ -218,6 +218,8 @@ class Attempt:
     anchor_created_at: float | None = None
     """When that was, by the service's clock."""
     prediction_id: str | None = None
+    created_at: float | None = None
+    """When the prediction was made, by the service's clock."""
     lost_at: float | None = None
     """When its answer was given up."""
     accepted_at: float | None = None
@@ -229,6 +231,27 @@ class Attempt:
     """`time-out` or `user`."""
     tries: int = 1
     """Attempts of the row that counted, this one included, since the last consent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collectable:
+    """An attempt that succeeded, and whose outputs are to be fetched now."""
+
+    attempt: Attempt
+    outputs: tuple[Output, ...]
+    """In order; none where the service named none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToCollect:
+    """What there is to fetch."""
+
+    due: tuple[Collectable, ...]
+    """Oldest first."""
+    oldest: float | None
+    """Since when the oldest row waits, due or put off; seconds since the epoch."""
+    next_at: float | None
+    """When the next one that was put off comes due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -354,6 +354,7 @@ class Running:
         if not in_time:
             self.signal(signal.SIGKILL)
             pytest.fail(f"it never happened: {await self.ended()}")
+        happened.result()
 
     def signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.batch import Batch
 from batchfill.local import Fault, Faults, Manner
 from batchfill.values import RowState
 
@@ -370,10 +371,15 @@ async def test_status_explains_where_a_batch_stands(
     assert lines[-1] == "to go on: batchfill run night.csv"
 
 
+def rows_running(night: Path) -> int:
+    """Return how many rows run, as the ledger has them."""
+    return Batch.open(night).status().counts[RowState.RUNNING]
+
+
 async def test_status_watches_until_the_run_ends(service: Serve, batchfill: Any, night: Path) -> None:
     provider = await service(faults=Faults([Fault("create", "stuck")]))
     running = await batchfill.start("run", "night.csv", "--base-url", provider.base)
-    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= 3))
+    await running.meanwhile(provider.until(lambda: provider.billed == 3 and rows_running(night) == 3))
     watching = await batchfill.start("status", "night.csv", "--watch", "--json")
     first = json.loads(await watching.prints())
     assert (first["running"], first["counts"]["running"]) == (True, 3)
@@ -387,7 +393,7 @@ async def test_status_watches_until_the_run_ends(service: Serve, batchfill: Any,
 async def test_ctrl_c_ends_the_watch_and_not_the_run(service: Serve, batchfill: Any, night: Path) -> None:
     provider = await service(faults=Faults([Fault("create", "stuck")]))
     running = await batchfill.start("run", "night.csv", "--base-url", provider.base)
-    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= 3))
+    await running.meanwhile(provider.until(lambda: provider.billed == 3 and rows_running(night) == 3))
     watching = await batchfill.start("status", "night.csv", "--watch")
     await watching.prints()
     watching.signal(signal.SIGINT)

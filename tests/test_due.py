@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from batchfill.ledger.ledger import Ledger
 from batchfill.local import Fault, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import pytest
 
     from batchfill.batch import Batch
     from batchfill.local import Provider
@@ -19,29 +19,22 @@ if TYPE_CHECKING:
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[Provider]]
 
-PUT_OFF = {
-    "next_collect_at": Fault("output", "html", times=1),
-    "next_due_at": Fault("create", "fail", times=1, options={"error": "E9825"}),
-}
-"""By the question for its time: what makes the only row of a batch wait."""
 
-
-@pytest.mark.parametrize("question", PUT_OFF)
 async def test_a_row_that_comes_due_between_the_look_and_the_question_when_to_look_again_is_not_forgotten(
     service: Serve,
     batch: Open,
     later: Callable[[float], None],
     monkeypatch: pytest.MonkeyPatch,
-    question: str,
 ) -> None:
-    real = getattr(Ledger, question)
+    real = Ledger.next_due_at
 
     async def ask_slowly(ledger: Ledger, *given: Any) -> Any:
         if await real(ledger, *given) is not None:
             later(1)
         return await real(ledger, *given)
 
-    monkeypatch.setattr(Ledger, question, ask_slowly)
-    provider = await service(faults=Faults([PUT_OFF[question]]))
+    monkeypatch.setattr(Ledger, "next_due_at", ask_slowly)
+    waits = Fault("create", "fail", times=1, options={"error": "E9825"})
+    provider = await service(faults=Faults([waits]))
     async with asyncio.timeout(30):
         assert (await batch(provider, 1).run()).exit_code == 0

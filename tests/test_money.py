@@ -105,7 +105,8 @@ async def test_what_expired_is_not_given_back(service: Serve, batch: Open) -> No
 
 
 async def test_what_runs_is_reserved(service: Serve, batch: Open) -> None:
-    provider = await service(faults=Faults([Fault("get", "status", options={"status": 401})]))
+    refused = [Fault(call, "status", options={"status": 401}) for call in ("get", "list")]
+    provider = await service(faults=Faults(refused))
     night = batch(provider, 4, head=PRICED, max_cost="0.08")
     summary = await night.run()
     assert (provider.billed, summary.counts[RowState.RUNNING]) == (2, 2)

@@ -101,7 +101,7 @@ async def test_the_second_signal_waits_only_for_open_answers_and_leaves_the_rest
 ) -> None:
     provider = await service(faults=Faults([STUCK]))
     running = await begin(provider)
-    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY))
+    await running.meanwhile(provider.until(lambda: counts(night).get("running") == CONCURRENCY))
     running.signal(signal.SIGINT)
     await running.says(FIRST)
     running.signal(signal.SIGINT)
@@ -118,7 +118,7 @@ async def test_after_the_second_signal_an_open_answer_is_still_recorded(
     late = Fault("create", "delay", at=frozenset({CONCURRENCY}), options={"seconds": 1.5})
     provider = await service(faults=Faults([STUCK, late]))
     running = await begin(provider)
-    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY - 1))
+    await running.meanwhile(provider.until(lambda: counts(night).get("running") == CONCURRENCY - 1))
     running.signal(signal.SIGINT)
     await running.says(FIRST)
     running.signal(signal.SIGINT)
@@ -133,7 +133,7 @@ async def test_ctrl_c_in_a_terminal_stops_in_the_same_stages(
 ) -> None:
     provider = await service(faults=Faults([STUCK]))
     running = await begin(provider, "--yes", **terminal.options())
-    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY))
+    await running.meanwhile(provider.until(lambda: counts(night).get("running") == CONCURRENCY))
     terminal.types("\x03")
     await running.meanwhile(terminal.shows("stopping: nothing new is submitted"))
     terminal.types("\x03")
@@ -171,7 +171,7 @@ async def test_the_third_signal_ends_at_once_and_what_was_open_is_found_by_the_n
 ) -> None:
     provider = await service(faults=Faults([HELD]), latency=0.2)
     running = await begin(provider, "--answer-timeout", "900")
-    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY - 1))
+    await running.meanwhile(provider.until(lambda: counts(night).get("running") == CONCURRENCY - 1))
     for said in (FIRST, SECOND):
         running.signal(signal.SIGINT)
         await running.says(said)
@@ -243,7 +243,7 @@ async def test_cancel_without_a_runner_cancels_what_an_earlier_run_left(
 ) -> None:
     provider = await service(faults=Faults([STUCK]))
     running = await begin(provider)
-    await running.meanwhile(provider.until(lambda: provider.requests["get"] >= CONCURRENCY))
+    await running.meanwhile(provider.until(lambda: counts(night).get("running") == CONCURRENCY))
     running.signal(signal.SIGKILL)
     await running.ended()
     ran = await batchfill("cancel", "night.csv")

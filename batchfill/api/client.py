@@ -132,16 +132,19 @@ class Service:
         answer = await self._read(Call.GET, "GET", prediction_path(prediction_id))
         return self._understood(Call.GET, answer, self._prediction)
 
-    async def list(self, *, created_after: float, created_before: float | None = None) -> Listing:
+    async def list(
+        self, *, created_after: float, created_before: float | None = None, pages: int = PAGES
+    ) -> Listing:
         """Return the account's predictions made in a window of time, in seconds by the service's clock.
 
+        Both ends are within it, and at most so many *pages* are read.
         Raises NotOffered, TryAgain, ServiceRefused.
         """
         asked = window(created_after, created_before)
         items: list[Prediction] = []
         cursors: list[str] = []
         readable = True
-        for _ in range(PAGES):
+        for _ in range(pages):
             page = await self._page(asked, cursors)
             items.extend(page.items)
             readable = readable and page.readable
@@ -224,7 +227,7 @@ class Service:
             raise self._without(call, "something else than predictions")
         if page is None:
             raise TryAgain(f"the {call} holds no predictions")
-        return page
+        return replace(page, items=tuple(map(self._told, page.items)))
 
     async def _read(self, call: Call, method: str, path: str, **given: Any) -> Answer:
         """Ask at the reading pace for what costs nothing. Raises what the answer means."""
@@ -267,7 +270,10 @@ class Service:
         return NotOffered(self._not_offered[call])
 
     def _prediction(self, answer: Answer) -> Prediction:
-        prediction = read_prediction(answer.body)
+        return self._told(read_prediction(answer.body))
+
+    def _told(self, prediction: Prediction) -> Prediction:
+        """Return *prediction* without the token, which a service may repeat in its errors."""
         if prediction.error is None:
             return prediction
         return replace(prediction, error=tidy(prediction.error, self._token, longest=LONGEST_ERROR))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import anyio
@@ -59,7 +60,7 @@ class Download:
         """Return the piece behind the first *size* bytes; empty at the end."""
         try:
             # By the clock too: what comes may unpack to nothing for ever.
-            with anyio.fail_after(max(0.0, self._deadline - anyio.current_time())):
+            async with asyncio.timeout_at(self._deadline):
                 return await anext(self._pieces, b"")
         except TimeoutError:
             raise self._too_long(size) from None

@@ -13,7 +13,18 @@ from batchfill.ledger import records, sql, storage
 from batchfill.ledger.intake import Intake
 from batchfill.ledger.place import Place
 from batchfill.ledger.writer import open_writer
-from batchfill.values import Attempt, Cost, Due, LocalFile, Outcome, Output, Prediction, RowState
+from batchfill.values import (
+    Attempt,
+    Collectable,
+    Cost,
+    Due,
+    LocalFile,
+    Outcome,
+    Output,
+    Prediction,
+    RowState,
+    ToCollect,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -136,19 +147,24 @@ class Ledger:
         """Return the attempts whose rows are submitting, running or in doubt, longest first."""
         return [records.to_attempt(r) for r in await self._ask("open_attempts", state=state.value)]
 
-    async def collecting(self, limit: int) -> list[Attempt]:
-        """Return attempts whose outputs are due to be fetched, oldest first."""
-        return [records.to_attempt(r) for r in await self._ask("collecting", now=self._now(), limit=limit)]
+    async def to_collect(self, limit: int, *, without: Iterable[int] = ()) -> ToCollect:
+        """Return at most *limit* attempts whose outputs are due to be fetched, and what waits behind them.
 
-    async def next_collect_at(self, after: float) -> float | None:
-        """Return when the first put-off fetch comes due after that time, that of a look; None if none."""
-        at: float | None = await self._ask_one("next_collect_at", after=after)
-        return at
+        *without* these attempts, which nobody waits for.
+        """
+        now, left = self._now(), json.dumps(list(without))
 
-    async def oldest_collecting(self, without: Iterable[int]) -> float | None:
-        """Return since when the oldest row has been waiting to be collected, *without* these attempts."""
-        since: float | None = await self._ask_one("oldest_collecting", without=json.dumps(list(without)))
-        return since
+        def question(db: sqlite3.Connection) -> ToCollect:
+            due = sql.ask(db, "collecting", now=now, limit=limit, without=left)
+            oldest = sql.ask_one(db, "oldest_collecting", without=left)
+            # What comes due while this is asked is after *now* for both.
+            return ToCollect(
+                tuple(_collectable(db, records.to_attempt(record)) for record in due),
+                oldest=oldest,
+                next_at=sql.ask_one(db, "next_collect_at", after=now),
+            )
+
+        return await self._writer.read(question)
 
     async def outputs_of(self, prediction_id: str) -> list[Output]:
         """Return a prediction's outputs in order."""
@@ -229,6 +245,7 @@ class Ledger:
             attempt,
             state=RowState.RUNNING,
             prediction_id=prediction.id,
+            created_at=prediction.created_at,
             accepted_at=self._now(),
             tries=attempt.tries + (attempt.state is not RowState.IN_DOUBT),
         )
@@ -375,10 +392,20 @@ class Ledger:
         """Paid and made, but no picture to fetch: a refused address, bytes that never decode."""
         await self._record("record_uncollected", attempt, state=RowState.FAILED.value, error=error)
 
-    async def outputs_in_the_way(self, attempt: Attempt, folded_id: str) -> list[Output]:
-        """Return files in `outputs/` that stand under the attempt's id but belong to another attempt."""
-        found = await self._ask("outputs_in_the_way", folded_id=folded_id, number=attempt.number)
-        return [records.to_output(record) for record in found]
+    async def outputs_in_the_way(self, attempt: Attempt, folded_id: str) -> list[Output] | None:
+        """Return files in `outputs/` that stand under the attempt's id but belong to another attempt.
+
+        None: they stand there by right, since the attempt's row is gone from the manifest, and one that is
+        in it has its id.
+        """
+
+        def question(db: sqlite3.Connection) -> list[Output] | None:
+            if sql.ask_one(db, "named_by_another", key=attempt.key, folded_id=folded_id) is not None:
+                return None
+            found = sql.ask(db, "outputs_in_the_way", folded_id=folded_id, number=attempt.number)
+            return [records.to_output(record) for record in found]
+
+        return await self._writer.read(question)
 
     async def record_moved(self, output: Output, file: str) -> None:
         """A file was renamed, to *file* relative to the batch folder; its row may have to be named again."""
@@ -388,11 +415,6 @@ class Ledger:
     async def misnamed(self) -> list[Attempt]:
         """Return the attempts of done rows whose files do not bear their row's id."""
         return [records.to_attempt(record) for record in await self._ask("misnamed")]
-
-    async def is_named_by_another(self, attempt: Attempt, folded_id: str) -> bool:
-        """Whether the attempt's row is gone from the manifest, and one that is there has its id."""
-        found = await self._ask_one("named_by_another", key=attempt.key, folded_id=folded_id)
-        return found is not None
 
     async def record_renamed(self, attempt: Attempt) -> None:
         """Every file of the row bears its present id."""
@@ -466,6 +488,11 @@ async def open_ledger(path: Path, now: Callable[[], float]) -> AsyncIterator[Led
         writer.close_group, writer.undone = ledger.close_group, ledger.count
         await ledger.load()
         yield ledger
+
+
+def _collectable(db: sqlite3.Connection, attempt: Attempt) -> Collectable:
+    outputs = sql.ask(db, "outputs_of", prediction_id=attempt.prediction_id)
+    return Collectable(attempt, tuple(map(records.to_output, outputs)))
 
 
 def _facts(db: sqlite3.Connection) -> dict[str, str]:

@@ -1,7 +1,7 @@
 -- fragment: attempt
 -- The fields of an Attempt.
 a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
-    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.accepted_at, a.ended_at,
+    a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.created_at, a.accepted_at, a.ended_at,
     a.absent_at, a.cancel_asked, a.lost_at, r.tries,
     (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
 
@@ -40,7 +40,9 @@ FROM rows AS r JOIN attempts AS a ON a.key = r.key WHERE a.number = :number;
 -- Oldest first; served by rows_collecting.
 SELECT {attempt}
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
-WHERE r.state = 'collecting' AND r.due_at <= :now ORDER BY r.since LIMIT :limit;
+WHERE r.state = 'collecting' AND r.due_at <= :now
+    AND a.number NOT IN (SELECT value FROM json_each(:without))
+ORDER BY r.since LIMIT :limit;
 
 -- name: next_collect_at
 SELECT min(due_at) FROM rows WHERE state = 'collecting' AND due_at > :after;

@@ -18,7 +18,7 @@ from batchfill.run.timing import Timing
 from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from batchfill.api.downloads import Download
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from batchfill.run.shelf import Written
     from batchfill.run.stopping import Stopping
     from batchfill.run.tools import Tools
-    from batchfill.values import Attempt, Output, Prediction
+    from batchfill.values import Attempt, Collectable, Output, Prediction
 
 FETCHED_AT_ONCE = 16
 FIRST_WAIT = 2.0
@@ -77,29 +77,26 @@ class Collecting:
         """Fetch what is due, oldest first, until cancelled."""
         async with anyio.create_task_group() as fetching:
             while True:
-                # What comes due while the ledger is asked is after this look.
-                seen, looked = self.bell.rung, self._tools.clock.now()
-                for attempt in await self._due():
-                    self._busy.add(attempt.number)
-                    fetching.start_soon(self._collect, attempt)
-                self.oldest = await self._tools.ledger.oldest_collecting(self._left)
-                await self.bell.wait(seen, await self._until_due(looked))
+                seen = self.bell.rung
+                found = await self._tools.ledger.to_collect(FETCHED_AT_ONCE, without=self._left)
+                self.oldest = found.oldest
+                for one in self._free(found.due):
+                    self._busy.add(one.attempt.number)
+                    fetching.start_soon(self._collect, one)
+                await self.bell.wait(seen, self._until(found.next_at))
 
-    async def _due(self) -> list[Attempt]:
-        free = FETCHED_AT_ONCE - len(self._busy)
-        if free <= 0:
-            return []
-        taken = self._busy | self._left
-        found = await self._tools.ledger.collecting(FETCHED_AT_ONCE + len(taken))
-        return [attempt for attempt in found if attempt.number not in taken][:free]
+    def _free(self, due: Sequence[Collectable]) -> list[Collectable]:
+        """Return those of *due* that are fetched from now on; the oldest are being fetched already."""
+        free = [one for one in due if one.attempt.number not in self._busy]
+        return free[: FETCHED_AT_ONCE - len(self._busy)]
 
-    async def _until_due(self, looked: float) -> float | None:
-        at = await self._tools.ledger.next_collect_at(looked)
+    def _until(self, at: float | None) -> float | None:
         return None if at is None else max(0.0, at - self._tools.clock.now()) + 0.01
 
-    async def _collect(self, attempt: Attempt) -> None:
+    async def _collect(self, one: Collectable) -> None:
+        attempt = one.attempt
         try:
-            await self._fetch_all(attempt)
+            await self._fetch_all(attempt, one.outputs)
         except NotFound as error:
             await self._confirm_gone(attempt, error)
         except OutputRefused as error:
@@ -111,8 +108,7 @@ class Collecting:
             self.bell.ring()
             self._collected()
 
-    async def _fetch_all(self, attempt: Attempt) -> None:
-        outputs = await self._outputs_of(attempt)
+    async def _fetch_all(self, attempt: Attempt, outputs: Sequence[Output]) -> None:
         if not outputs:
             await self._ask_for_outputs(attempt)
             return
@@ -154,10 +150,6 @@ class Collecting:
             written = await self._tools.shelf.write(output.prediction_id, output.n, download.chunks())
         self.largest = max(self.largest, written.size)
         return written
-
-    async def _outputs_of(self, attempt: Attempt) -> list[Output]:
-        assert attempt.prediction_id is not None
-        return await self._tools.ledger.outputs_of(attempt.prediction_id)
 
     async def _look_again(self, attempt: Attempt) -> Prediction | None:
         """Return the prediction as the service has it now; None when it cannot be asked. Raises NotFound."""
@@ -251,7 +243,8 @@ class Collecting:
 
     async def _expire(self, attempt: Attempt) -> None:
         self._failed.pop(attempt.number, None)
-        outputs = await self._outputs_of(attempt)
+        assert attempt.prediction_id is not None
+        outputs = await self._tools.ledger.outputs_of(attempt.prediction_id)
         # A run that died between the rename and its record may have saved what the service no longer has.
         if not await self._placing.salvage(attempt, outputs):
             reason = LOST if any(output.planned for output in outputs) else REMOVED

@@ -18,6 +18,7 @@ from batchfill.run.measure import Measure
 from batchfill.run.placing import Placing
 from batchfill.run.planning import OPEN
 from batchfill.run.recover import Recovering
+from batchfill.run.settling import Settling
 from batchfill.run.space import ASK_EVERY, Space
 from batchfill.run.submit import Submitting
 from batchfill.run.until import Until, fetched_within
@@ -67,7 +68,8 @@ class Night:
         many = sum(tools.ledger.counts.values()) > names.MANY_ROWS
         self._placing = Placing(tools, many=many)
         self._collecting = Collecting(tools, stopping, self._placing, collected=self._something_ended)
-        self._following = Following(tools, stopping, alike, timing, ended=self._prediction_ended)
+        settling = Settling(tools, stopping, alike, timing)
+        self._following = Following(tools, stopping, settling, timing, ended=self._prediction_ended)
         self._recovering = Recovering(
             tools,
             stopping,

@@ -46,9 +46,7 @@ class Placing:
         """
         tools = self._tools
         # A row that was edited away must not take the place of the one that has its id now.
-        displaced = await tools.ledger.is_named_by_another(attempt, names.fold(attempt.id))
-        if not displaced:
-            await self._clear_way(attempt)
+        displaced = not await self._clear_way(attempt)
         planned = [self._plan(attempt, one, len(fetched), displaced=displaced) for one in fetched]
         await tools.ledger.record_planned(planned)
         placed = []
@@ -130,10 +128,15 @@ class Placing:
         files = ", ".join(output.file or "" for output, _, _ in placed)
         self._tools.telling.log(f"{attempt.id}: done, {files}")
 
-    async def _clear_way(self, attempt: Attempt) -> None:
-        """Move files that stand under the attempt's id, but are not its, to `outputs/earlier/`."""
-        for output in await self._tools.ledger.outputs_in_the_way(attempt, names.fold(attempt.id)):
+    async def _clear_way(self, attempt: Attempt) -> bool:
+        """Move files that stand under the attempt's id, but are not its, to `outputs/earlier/`.
+
+        False: they stand there by right.
+        """
+        in_the_way = await self._tools.ledger.outputs_in_the_way(attempt, names.fold(attempt.id))
+        for output in in_the_way or ():
             await self._move(output, self._tools.shelf.earlier_name(output))
+        return in_the_way is not None
 
     async def _outputs_of(self, attempt: Attempt) -> list[Output]:
         assert attempt.prediction_id is not None

@@ -16,10 +16,14 @@ from anyio import to_thread
 from batchfill.errors import FolderFailed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterator
+    from collections.abc import AsyncIterable, Iterator, Sequence
     from pathlib import Path
+    from typing import IO
 
     from batchfill.values import Output
+
+HELD = 1 << 20
+"""Bytes of a file on its way that are kept before they are written."""
 
 OUTPUTS, TMP, SUSPECT, EARLIER = "outputs", "tmp", "suspect", "outputs/earlier"
 
@@ -31,6 +35,40 @@ class Written:
     path: Path
     size: int
     sha256: str
+
+
+class _Growing:
+    """A temporary file as it grows; its methods are for other threads than the event loop's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._digest, self._size = sha256(), 0
+
+    def add(self, chunks: Sequence[bytes]) -> None:
+        """Write *chunks* behind what is there."""
+        if self._file is None:
+            self._file = self._path.open("wb")
+        for chunk in chunks:
+            self._file.write(chunk)
+            self._digest.update(chunk)
+            self._size += len(chunk)
+
+    def finish(self, chunks: Sequence[bytes]) -> Written:
+        """Write the last *chunks* and flush all to disk."""
+        self.add(chunks)
+        assert self._file is not None
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return Written(self._path, self._size, self._digest.hexdigest())
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._path.unlink(missing_ok=True)
 
 
 class Shelf:
@@ -58,29 +96,27 @@ class Shelf:
     async def write(self, prediction_id: str, n: int, chunks: AsyncIterable[bytes]) -> Written:
         """Write *chunks* to a temporary file and flush it to disk; nothing stays when they break off."""
         path = self._temporary(prediction_id, n)
-        digest, size = sha256(), 0
+        growing = _Growing(path)
+        held: list[bytes] = []
         with _writing():
             self._make(path.parent)
             try:
-                with path.open("wb") as file:
-                    async for chunk in chunks:
-                        file.write(chunk)
-                        digest.update(chunk)
-                        size += len(chunk)
-                    file.flush()
-                    await to_thread.run_sync(os.fsync, file.fileno())
+                # Beside the event loop, in as few hops as the size allows: a disk may be slow.
+                async for chunk in chunks:
+                    held.append(chunk)
+                    if sum(map(len, held)) >= HELD:
+                        await to_thread.run_sync(growing.add, held)
+                        held = []
+                return await to_thread.run_sync(growing.finish, held)
             except BaseException:
-                path.unlink(missing_ok=True)
+                growing.discard()
                 raise
-        return Written(path, size, digest.hexdigest())
 
     async def place(self, written: Written, file: str) -> None:
         """Move a whole file to *file*, relative to the batch folder; what stands there is set aside."""
         target = self.folder / file
         with _writing():
-            if target.exists() and await to_thread.run_sync(digest_of, target) != written.sha256:
-                self._set_aside(target)
-            await to_thread.run_sync(self._move, written.path, target)
+            await to_thread.run_sync(self._place, written, target)
 
     async def move(self, file: str, to: str) -> None:
         """Move a file that is in place, if it still is, to *to*; both relative to the batch folder."""
@@ -124,6 +160,11 @@ class Shelf:
 
     def _temporary(self, prediction_id: str, n: int) -> Path:
         return self.folder / TMP / f"{_safe(prediction_id)}-{n}"
+
+    def _place(self, written: Written, target: Path) -> None:
+        if target.exists() and digest_of(target) != written.sha256:
+            self._set_aside(target)
+        self._move(written.path, target)
 
     def _set_aside(self, target: Path) -> None:
         """Keep a file that the ledger does not know: the user's own, or left between rename and record."""

@@ -433,16 +433,21 @@ async def test_the_oldest_waits_longest_for_nothing(
     running = [await accept(name) for name in "abc"]
     for attempt in reversed(running):
         clock.time += 1
-        await ledger.record_succeeded(attempt, prediction(attempt.prediction_id))
-    assert [attempt.id for attempt in await ledger.collecting(10)] == ["c", "b", "a"]
-    assert await ledger.oldest_collecting(()) == clock() - 2
-    assert await ledger.oldest_collecting([running[2].number]) == clock() - 1
-    await ledger.record_put_off((await ledger.collecting(1))[0], "503", due_at=clock() + 4)
-    assert [attempt.id for attempt in await ledger.collecting(10)] == ["b", "a"]
-    assert await ledger.next_collect_at(clock()) == clock() + 4
+        made = prediction(attempt.prediction_id)
+        await ledger.record_succeeded(attempt, made)
+    found = await ledger.to_collect(10)
+    assert ([one.attempt.id for one in found.due], found.oldest) == (["c", "b", "a"], clock() - 2)
+    assert [[output.url for output in one.outputs] for one in found.due] == [list(made.outputs)] * 3
+    left = await ledger.to_collect(10, without=[running[2].number])
+    assert ([one.attempt.id for one in left.due], left.oldest) == (["b", "a"], clock() - 1)
+    (first,) = (await ledger.to_collect(1)).due
+    await ledger.record_put_off(first.attempt, "503", due_at=clock() + 4)
+    put_off = await ledger.to_collect(10)
+    assert ([one.attempt.id for one in put_off.due], put_off.next_at) == (["b", "a"], clock() + 4)
     clock.time += 4
-    assert [attempt.id for attempt in await ledger.collecting(10)] == ["c", "b", "a"]
-    assert await ledger.oldest_collecting(()) == clock() - 6
+    again = await ledger.to_collect(10)
+    assert ([one.attempt.id for one in again.due], again.oldest) == (["c", "b", "a"], clock() - 6)
+    assert again.next_at is None
 
 
 async def test_outputs_keep_their_order_and_take_new_addresses(
@@ -547,7 +552,9 @@ async def test_files_under_an_id_that_another_attempt_takes_are_in_the_way(
     await cause(ledger, "collected", await bring(S.COLLECTING), prediction)
     await ledger.retry([RowState.DONE])
     second = await accept("hero", "p2")
-    (output,) = await ledger.outputs_in_the_way(second, "hero")
+    in_the_way = await ledger.outputs_in_the_way(second, "hero")
+    assert in_the_way is not None
+    (output,) = in_the_way
     assert (output.prediction_id, output.file) == ("p1", "outputs/hero.webp")
     await ledger.record_moved(output, "outputs/earlier/p1-1.webp")
     assert await ledger.outputs_in_the_way(second, "hero") == []

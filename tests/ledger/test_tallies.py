@@ -162,7 +162,7 @@ class Story:
 
     async def _in_state(self, state: RowState) -> list[Any]:
         if state is RowState.COLLECTING:
-            return await self.ledger.collecting(10)
+            return [one.attempt for one in (await self.ledger.to_collect(10)).due]
         return await self.ledger.open_attempts(state)
 
 

@@ -1,0 +1,174 @@
+"""Which running predictions to look at now: many in one list, or one by one. Decides, and asks nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from batchfill.run.timing import Timing
+    from batchfill.values import Attempt
+
+FEW = 4
+"""Predictions that may have ended, from which one list is less than asking for each."""
+
+SCOUTS = 3
+"""Predictions asked for at once while nobody knows how long a run takes."""
+
+GIVEN_UP = 5
+"""Lists in a row that showed no end, after which lists rest: they lag, or show what others made."""
+
+REST = 60.0
+"""Seconds for which lists rest then, or after one that could not be read."""
+
+OVERDUE = 5.0
+"""Seconds beyond twice the longest run after which a prediction is asked for, whatever lists show."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """A prediction that runs, and what is known of its end. Times are those of the event loop."""
+
+    attempt: Attempt
+    began: float
+    listable: bool
+    """Whether the provider's list can show it, without sending much else."""
+    asked: int = 0
+    """How often it was asked for by itself."""
+    not_before: float = -inf
+    """When it may be asked for by itself again."""
+    busy: bool = False
+    """Whether it is being asked for by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What to ask now."""
+
+    listed: tuple[Watched, ...] = ()
+    """To be found in one list."""
+    asked: tuple[Watched, ...] = ()
+    """To be asked for one by one."""
+
+
+class Looks:
+    """Every running prediction of a night, and the next look at each."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._watched: dict[int, Watched] = {}
+        """In the order in which they were added: the oldest first, or nearly so."""
+        self._listing = False
+        self._list_from = -inf
+        self._rest_until = -inf
+        self._scout_from = -inf
+        self._in_vain = 0
+
+    def __iter__(self) -> Iterator[Watched]:
+        return iter(list(self._watched.values()))
+
+    def add(self, watched: Watched) -> None:
+        """Look at one more from now on."""
+        self._watched[watched.attempt.number] = watched
+
+    def find(self, number: int) -> Watched | None:
+        """Return what is known of an attempt's prediction; None when it has ended."""
+        return self._watched.get(number)
+
+    def forget(self, number: int) -> Watched | None:
+        """Look no more at an attempt's prediction; return what was known."""
+        return self._watched.pop(number, None)
+
+    def next(self, now: float) -> Look:
+        """Return what to ask *now*; it counts as being asked from here on."""
+        ripe = self._ripe(now)
+        listed = ripe if not self._listing and now >= self._list_from else []
+        if listed:
+            self._listing = True
+            self._list_from = now + self._gap(now)
+        asked = [one for one in self._alone(ripe) if self._ask_at(one) <= now]
+        if self._timing.expected is None:
+            asked = sorted(asked, key=self._ask_at)[: self._scouts(now)]
+        for one in asked:
+            one.busy = True
+        return Look(tuple(listed), tuple(asked))
+
+    def wait(self, now: float) -> float | None:
+        """Return how long until there is something to ask; None until something else happens."""
+        ripe = self._ripe(now)
+        times = [self._ask_at(one) for one in self._alone(ripe)]
+        if self._timing.expected is None and times:
+            times = [max(min(times), self._scout_from)] if self._busy() < SCOUTS else []
+        overdue = self._overdue()
+        times += [one.began + overdue for one in ripe]
+        if (at := self._list_at(now)) is not None:
+            times.append(at)
+        return max(0.0, min(times) - now) if times else None
+
+    def runs(self, watched: Watched, now: float, *, at_least: float = 0.0) -> None:
+        """It was asked for by itself and has not ended, or there was no answer."""
+        watched.busy = False
+        watched.asked += 1
+        watched.not_before = now + max(at_least, self._timing.next_look(watched.asked))
+        self._scout_from = now + self._timing.next_look(1)
+
+    def listed(self, listed: Sequence[Watched], now: float, *, ended: int) -> None:
+        """A list was read, and showed that so many of those *listed* have *ended*."""
+        self._listing = False
+        late = self._timing.expected is not None and any(
+            one.began + self._timing.slow < now for one in listed
+        )
+        self._in_vain = 0 if ended else self._in_vain + late
+        if self._in_vain >= GIVEN_UP:
+            self._in_vain = 0
+            self._rest_until = now + REST
+
+    def not_listed(self, now: float, *, never: bool) -> None:
+        """A list could not be read; *never*: the provider has none."""
+        self._listing = False
+        self._rest_until = inf if never else now + REST
+
+    def _ripe(self, now: float) -> list[Watched]:
+        """Return those that may have ended and that lists show; none where they are too few for a list."""
+        if now < self._rest_until:
+            return []
+        soonest = self._timing.soonest()
+        ripe = [one for one in self._listable(now) if one.began + soonest <= now]
+        return ripe if len(ripe) >= FEW else []
+
+    def _list_at(self, now: float) -> float | None:
+        if self._listing or self._rest_until == inf:
+            return None
+        ripe = sorted(one.began + self._timing.soonest() for one in self._listable(now))
+        if len(ripe) < FEW:
+            return None
+        return max(self._list_from, self._rest_until, ripe[FEW - 1])
+
+    def _listable(self, now: float) -> list[Watched]:
+        overdue = self._overdue()
+        return [one for one in self._watched.values() if one.listable and now < one.began + overdue]
+
+    def _alone(self, ripe: Sequence[Watched]) -> list[Watched]:
+        """Return those that no list shows, *ripe* being in one, and that nobody is asking for."""
+        numbers = {one.attempt.number for one in ripe}
+        return [one for n, one in self._watched.items() if n not in numbers and not one.busy]
+
+    def _ask_at(self, watched: Watched) -> float:
+        return max(watched.not_before, watched.began + self._timing.first_look())
+
+    def _overdue(self) -> float:
+        return 2 * self._timing.slow + OVERDUE
+
+    def _gap(self, now: float) -> float:
+        oldest = next(iter(self._watched.values()), None)
+        age = 0.0 if oldest is None else now - oldest.began
+        return self._timing.round_gap(len(self._watched), age)
+
+    def _busy(self) -> int:
+        return sum(one.busy for one in self._watched.values())
+
+    def _scouts(self, now: float) -> int:
+        return max(0, SCOUTS - self._busy()) if now >= self._scout_from else 0
