@@ -10,7 +10,7 @@ help:
 	@echo "make demo    fill the sample pictures offline, with the embedded provider"
 	@echo "make test    run the tests"
 	@echo "make check   formatting, lint and types"
-	@echo "make bench   measure"
+	@echo "make bench   measure, beside other clients and up to a million rows (FLAGS=--help says what else)"
 	@echo "make soak    prove the promises: kills, power cuts, simulated nights (a quarter of an hour)"
 	@echo "make setup   only make .venv, with all that development needs"
 	@echo "make clean   remove .venv, caches and offline batches"
@@ -29,8 +29,8 @@ check: .venv/.developing
 	@$(RUN) ruff check .
 	@$(RUN) mypy
 
-bench: .venv/.developing
-	@.venv/bin/python tests/bench/run.py
+bench: .venv/.benching
+	@$(RUN) tests.bench $(FLAGS)
 
 soak: .venv/.developing
 	@$(RUN) tests.soak.run
@@ -49,6 +49,11 @@ clean:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "Python could not make .venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@$(PIP) install --editable .
+	@touch $@
+
+.venv/.benching: .venv/.installed
+	@echo "Adding what the bench needs to .venv (once)"
+	@$(PIP) install --editable '.[bench]'
 	@touch $@
 
 .venv/.developing: .venv/.installed
