@@ -224,6 +224,18 @@ async def test_strangers_predictions_neither_hide_nor_replace_ours(service: Serv
     assert (provider.billed, provider.creates_seen) == (3, 3)
 
 
+@pytest.mark.parametrize(("lost", "creates"), [(LOST, 3), (NEVER_TAKEN, 4)], ids=["taken", "not taken"])
+async def test_a_strangers_prediction_with_our_prompt_and_another_seed_is_never_adopted(
+    service: Serve, batch: Open, desk: Any, lost: Fault, creates: int
+) -> None:
+    alike = Fault("list", "strangers", options={"input": {"prompt": "the same", "seed": 4242}})
+    provider = await service(faults=Faults([lost, alike]))
+    night = batch(provider, desk.rows(3, prompt="the same"), **SOON)
+    assert (await night.run()).exit_code == 0
+    assert (provider.billed, provider.creates_seen) == (3, creates)
+    assert {row.prediction_id for row in night.results()} == {made.id for made in provider.predictions()}
+
+
 async def test_strangers_predictions_do_not_stand_against_the_proof_of_absence(
     service: Serve, batch: Open
 ) -> None:

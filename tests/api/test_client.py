@@ -136,9 +136,29 @@ async def test_inputs_that_are_no_json_reject_the_row_before_anything_is_sent(se
     assert service.requests == 0
 
 
-async def test_a_get_goes_to_the_base_whatever_urls_say(router: respx.Router, service: Service) -> None:
-    router.get(f"{BASE}/predictions/abc").respond(json={**PREDICTION, "status": "succeeded"})
-    assert (await service.get("abc")).status == "succeeded"
+@pytest.mark.parametrize(
+    "named",
+    ["https://api.replicate.com/v1/predictions/abc", "https://service.test/v2/predictions/abc"],
+    ids=["another origin", "the base's own origin"],
+)
+async def test_get_and_cancel_go_to_the_base_whatever_urls_have_said(
+    router: respx.Router, service: Service, named: str
+) -> None:
+    told = {**PREDICTION, "urls": {"get": named, "cancel": f"{named}/cancel"}}
+    router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=told)
+    router.get(f"{BASE}/predictions/abc").respond(json=told)
+    router.post(f"{BASE}/predictions/abc/cancel").respond(json=told)
+    await service.create(MODEL, {})
+    for _ in range(2):
+        await service.get("abc")
+    await service.cancel("abc")
+    # The router knows no other address, and fails whoever asks for one.
+    assert [str(call.request.url).removeprefix(BASE) for call in router.calls] == [
+        f"/models/{MODEL}/predictions",
+        "/predictions/abc",
+        "/predictions/abc",
+        "/predictions/abc/cancel",
+    ]
 
 
 @pytest.mark.parametrize(
