@@ -87,6 +87,14 @@ def test_an_hour_without_network_loses_only_what_it_outlasts() -> None:
     assert report.states == {"done": 60}
 
 
+def test_no_create_leaves_before_the_time_that_a_refusal_named() -> None:
+    stingy = ((0.5, 60.0), (40.0, 20.0))
+    report = played(Schedule(rows=60, concurrency=32, rate=6000.0, allowed=stingy, deaths=HARD.deaths[:3]))
+    assert report.refused > 0
+    assert report.broken == []
+    assert report.states == {"done": 60}
+
+
 def test_the_cap_holds_through_deaths_and_lost_answers() -> None:
     report = played(replace(HARD, offers_list=False, edits=(), max_cost=30))
     assert report.broken == []
