@@ -253,6 +253,7 @@ class Batch:
 
     def _summary(self, session: Session) -> Summary:
         from batchfill.run.ending import exit_code
+        from batchfill.run.expense import peak_memory
 
         status, ended = self.status(), session.ended
         assert ended is not None
@@ -270,6 +271,9 @@ class Batch:
             finished_now=ended.finished,
             elapsed=ended.elapsed,
             requests=session.requests,
+            throttled=ended.throttled,
+            held=ended.held,
+            peak_memory=peak_memory(),
             skipped=session.skipped,
         )
 

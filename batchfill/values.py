@@ -456,6 +456,12 @@ class Summary:
     elapsed: float
     requests: int
     """API requests of this run, output fetches not counted."""
+    throttled: float = 0.0
+    """Seconds for which the service made creates wait."""
+    held: float = 0.0
+    """Seconds for which nothing was submitted because finished pictures had to be fetched first."""
+    peak_memory: int | None = None
+    """Bytes that the process took at most; None where the system does not say."""
     skipped: int = 0
 
 

@@ -27,6 +27,7 @@ _MOMENT = re.compile(
     r"\s*(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,99}))?\s*([Zz]|([+-])(\d\d):?(\d\d))?\s*",
     re.ASCII,
 )
+_UNSAFE = re.compile(r"[/\\?#%\s]")
 _SEED = re.compile(r"Using seed: (\d{1,20})\b", re.ASCII)
 _NO_SEED = 2**63
 _MANY_OUTPUTS = 1000
@@ -61,7 +62,7 @@ def check_prediction_id(id_: Any) -> str:
     """Return *id_* when a URL can safely be built from it. Raises ValueError."""
     if not isinstance(id_, str) or not id_:
         raise ValueError("the answer holds no prediction id")
-    bad = any(c in "/\\?#%" or c.isspace() or not c.isprintable() for c in id_)
+    bad = _UNSAFE.search(id_) is not None or not id_.isprintable()
     if bad or ".." in id_ or id_ == "." or len(id_) > LONGEST_ID:
         raise ValueError(f"the answer holds a prediction id that cannot be used: {tidy(id_, longest=60)!r}")
     return id_

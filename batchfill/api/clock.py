@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from statistics import median
 from typing import NamedTuple
@@ -13,6 +14,11 @@ _REMEMBERED = 15
 
 _SET = 30.0
 """Seconds by which our clock has to move against a steady one to count as set, or as having slept."""
+
+
+def loop_time() -> float:
+    """Return the event loop's seconds, as anyio.current_time() does at a tenth of its cost."""
+    return asyncio.get_running_loop().time()
 
 
 class Moment(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import anyio
 import httpx
 
+from batchfill.api.clock import loop_time
 from batchfill.api.refusals import wait_of
 from batchfill.api.words import tidy
 from batchfill.errors import BatchfillError, NotFound, OutputRefused, TryAgain
@@ -41,7 +41,7 @@ class Download:
         """As announced, without parameters: `image/webp`."""
         self._pieces = pieces
         self._largest = largest
-        self._deadline = anyio.current_time() + LONGEST
+        self._deadline = loop_time() + LONGEST
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the bytes, once.
@@ -60,7 +60,7 @@ class Download:
         """Return the piece behind the first *size* bytes; empty at the end."""
         try:
             # By the clock too: what comes may unpack to nothing for ever.
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout(max(0.0, self._deadline - loop_time())):
                 return await anext(self._pieces, b"")
         except TimeoutError:
             raise self._too_long(size) from None
@@ -70,7 +70,7 @@ class Download:
     def _check_bounds(self, size: int) -> None:
         if size > self._largest:
             raise _too_large(self._largest)
-        if anyio.current_time() > self._deadline:
+        if loop_time() > self._deadline:
             raise self._too_long(size)
 
     def _too_long(self, size: int) -> TryAgain:
@@ -80,7 +80,7 @@ class Download:
 async def opened(answer: Awaitable[httpx.Response], url: str) -> httpx.Response:
     """Return the awaited *answer*. Raises TryAgain when there is none, OutputRefused for a useless URL."""
     try:
-        with anyio.fail_after(LONGEST_HEAD):
+        async with asyncio.timeout(LONGEST_HEAD):
             return await answer
     except TimeoutError as error:
         raise TryAgain(f"{shown(url)} did not begin within {LONGEST_HEAD:.0f} s") from error

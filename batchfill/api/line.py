@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import httpx
 
-from batchfill.api.clock import Moment, ServiceClock
+from batchfill.api.clock import Moment, ServiceClock, loop_time
 from batchfill.api.sending import request_for, send
 from batchfill.api.transport import AnswerRefused
 
@@ -71,7 +71,7 @@ class Line:
         return self._clock.offset(self._moment())
 
     def _moment(self) -> Moment:
-        return Moment(self._now(), anyio.current_time())
+        return Moment(self._now(), loop_time())
 
     async def ask(self, method: str, path: str, *, longest: int = LONGEST_ANSWER, **given: Any) -> Answer:
         """Send one request to *path* below the base and return the answer, of at most *longest* bytes.
@@ -82,7 +82,7 @@ class Line:
         request = request_for(method, f"{self.base}{path}", **given)
         timeout = timeout_for(int(request.headers.get("content-length", 0)), self._answer_timeout)
         try:
-            with anyio.fail_after(_whole(timeout)):
+            async with asyncio.timeout(_whole(timeout)):
                 return await self._exchange(request, timeout, longest)
         except TimeoutError as error:
             message = f"no whole answer within {_whole(timeout):.0f} s"

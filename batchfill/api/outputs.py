@@ -91,7 +91,7 @@ def parse_url(url: str) -> httpx.URL:
         raise OutputRefused(tidy(f"{shown(url)} is not an address: {error}")) from error
     if not place.host:
         raise OutputRefused(f"{shown(url)!r} is not an address")
-    return place.copy_with(username=None, password=None)
+    return place.copy_with(username=None, password=None) if place.userinfo else place
 
 
 def _location(response: httpx.Response) -> str:

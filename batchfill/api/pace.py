@@ -34,7 +34,10 @@ class Pace:
     """
 
     def __init__(self, per_minute: float, *, burst: int | None = None) -> None:
-        """*burst*: how many may go at once after a rest; by default a second's worth."""
+        """*burst*: how many may go at once after a rest; by default half a second's worth.
+
+        A service that allows a second's worth counts by when they arrive, which may be closer together.
+        """
         self.asked = per_minute
         """A minute: what the pace recovers to."""
         self.per_minute = per_minute
@@ -43,8 +46,10 @@ class Pace:
         """A minute: what the service was seen to let through; None where that may be all that is asked."""
         self.paused_until = float("-inf")
         """By anyio.current_time(); in the past when nobody has to wait."""
-        self._burst = burst or max(1, round(per_minute / 60))
-        self._line = anyio.Lock()
+        self.throttled_for = 0.0
+        """Seconds for which throttled answers made everybody wait, in all."""
+        self._burst = burst or max(1, round(per_minute / 120))
+        self._line = anyio.Lock(fast_acquire=True)
         self._earned = float("-inf")
         self._limit = per_minute
         self._lowered = per_minute
@@ -64,7 +69,9 @@ class Pace:
         if now >= self.paused_until:
             self._lower(self._quiet(now))
         pause = DEFAULT_PAUSE if wait is None else max(wait, 0.0)
-        self.paused_until = max(self.paused_until, now + pause + 1)
+        until = max(self.paused_until, now + pause + 1)
+        self.throttled_for += until - max(self.paused_until, now)
+        self.paused_until = until
         # Nothing is saved up during a pause: a burst at its end would earn the next one.
         self._earned = max(self._earned, self.paused_until + (self._burst - 1) * self._gap)
 

@@ -68,7 +68,10 @@ def tidy(text: str, token: Token | None = None, *, longest: int = LONGEST) -> st
     """Return *text* on one line, printable, without *token*, at most *longest* characters."""
     if token is not None and token.reveal():
         text = text.replace(token.reveal(), "…")
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[:_READ]).split())
+    text = text[:_READ]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(text.split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

@@ -336,7 +336,7 @@ class Ledger:
 
     async def record_put_off(self, attempt: Attempt, error: str, *, due_at: float) -> None:
         """Fetching did not work; again at *due_at*."""
-        await self._record("record_put_off", attempt, error=error, due_at=due_at)
+        await self._record_soon("record_put_off", attempt, error=error, due_at=due_at)
 
     async def record_urls(self, attempt: Attempt, urls: Sequence[str]) -> None:
         """The service named the outputs anew."""
@@ -358,7 +358,7 @@ class Ledger:
                 place = {"prediction_id": output.prediction_id, "n": output.n, "planned": output.planned}
                 sql.act(db, "events", "record_planned", size=output.size, sha256=output.sha256, **place)
 
-        await self._writer.commit(event)
+        await self._writer.commit(event, urgent=False)
 
     async def record_collected(
         self,
@@ -382,7 +382,7 @@ class Ledger:
                 sql.act(db, "events", "record_placed", now=self._now(), **place, **sizes)
             self._act(db, "record_collected", attempt, placed_id=placed_id, error=error)
 
-        await self._writer.commit(event)
+        await self._writer.commit(event, urgent=False)
 
     async def record_expired(self, attempt: Attempt, error: str) -> None:
         """Paid and made, but the service removed it before it was fetched."""
@@ -445,6 +445,9 @@ class Ledger:
 
     async def _record(self, name: str, attempt: Attempt, **values: Any) -> None:
         await self._writer.commit(lambda db: self._act(db, name, attempt, **values))
+
+    async def _record_soon(self, name: str, attempt: Attempt, **values: Any) -> None:
+        await self._writer.commit(lambda db: self._act(db, name, attempt, **values), urgent=False)
 
     def _act(self, db: sqlite3.Connection, name: str, attempt: Attempt, **values: Any) -> None:
         sql.act(db, "events", name, number=attempt.number, key=attempt.key, now=self._now(), **values)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Event = Callable[[sqlite3.Connection], T]
 
+LINGER = 0.02
+"""Seconds for which an event that nobody pays for waits for one that somebody does."""
+
 
 class _Connection(aiosqlite.Connection):
     async def hop(self, call: Callable[[sqlite3.Connection], T]) -> T:
@@ -36,22 +39,28 @@ class Writer:
         self._begin = begin
         self._waiting: list[tuple[Event[Any], asyncio.Future[Any]]] = []
         self._wake = anyio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self.close_group: Event[None] = _nothing
         """Runs once at the end of each group's transaction."""
         self.undone: Event[None] = _nothing
         """Runs after a group that could not be committed, outside of a transaction."""
 
-    async def commit(self, event: Event[T]) -> T:
+    async def commit(self, event: Event[T], *, urgent: bool = True) -> T:
         """Return what *event* returned once it is on disk.
 
-        An event that raises is undone alone. Raises LedgerFailed when the group could not be written.
+        One that is not *urgent* lets a group gather first: each costs a flush of the disk. An event that
+        raises is undone alone. Raises LedgerFailed when the group could not be written.
         """
         if self._closing:
             raise LedgerFailed("the ledger is closed already")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
         self._waiting.append((event, future))
-        self._wake.set()
+        if urgent:
+            self._begin_now()
+        elif self._timer is None:
+            self._timer = loop.call_later(LINGER, self._begin_now)
         return await future
 
     async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
@@ -64,11 +73,12 @@ class Writer:
     async def serve(self) -> None:
         """Commit what waits, until closed."""
         while self._waiting or not self._closing:
-            if not self._waiting:
+            if not self._closing:
                 await self._wake.wait()
-                self._wake = anyio.Event()
-                continue
+            self._wake = anyio.Event()
             group, self._waiting = self._waiting, []
+            if not group:
+                continue
             try:
                 await self._commit_group(group)
             except BaseException:
@@ -80,6 +90,12 @@ class Writer:
     def close(self) -> None:
         """Let `serve` end once nothing waits."""
         self._closing = True
+        self._begin_now()
+
+    def _begin_now(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._wake.set()
 
     async def _commit_group(self, group: list[tuple[Event[Any], asyncio.Future[Any]]]) -> None:

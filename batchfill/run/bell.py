@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import anyio
+import asyncio
 
 
 class Bell:
@@ -11,18 +11,22 @@ class Bell:
     def __init__(self) -> None:
         self.rung = 0
         """How often it rang; note it before looking, and give it to `wait`."""
-        self._event = anyio.Event()
+        self._event = asyncio.Event()
 
     def ring(self) -> None:
         """Wake everybody."""
         self.rung += 1
         self._event.set()
-        self._event = anyio.Event()
+        self._event = asyncio.Event()
 
     async def wait(self, seen: int, seconds: float | None = None) -> None:
         """Return once it has rung since *seen*, or after *seconds*."""
         if self.rung != seen:
             return
         event = self._event
-        with anyio.move_on_after(seconds):
-            await event.wait()
+        try:
+            # Bells are waited for everywhere and all the time: asyncio's own way costs a third of anyio's.
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ class Looks:
         if listed:
             self._listing = True
             self._list_from = now + self._gap(now)
-        asked = [one for one in self._alone(ripe) if self._ask_at(one) <= now]
+        asked = [one for at, one in self._alone(ripe) if at <= now]
         if self._timing.expected is None:
-            asked = sorted(asked, key=self._ask_at)[: self._scouts(now)]
+            asked = asked[: self._scouts(now)]
         for one in asked:
             one.busy = True
         return Look(tuple(listed), tuple(asked))
@@ -99,7 +100,7 @@ class Looks:
     def wait(self, now: float) -> float | None:
         """Return how long until there is something to ask; None until something else happens."""
         ripe = self._ripe(now)
-        times = [self._ask_at(one) for one in self._alone(ripe)]
+        times = [at for at, _ in self._alone(ripe)]
         if self._timing.expected is None and times:
             times = [max(min(times), self._scout_from)] if self._busy() < SCOUTS else []
         overdue = self._overdue()
@@ -151,13 +152,14 @@ class Looks:
         overdue = self._overdue()
         return [one for one in self._watched.values() if one.listable and now < one.began + overdue]
 
-    def _alone(self, ripe: Sequence[Watched]) -> list[Watched]:
-        """Return those that no list shows, *ripe* being in one, and that nobody is asking for."""
-        numbers = {one.attempt.number for one in ripe}
-        return [one for n, one in self._watched.items() if n not in numbers and not one.busy]
+    def _alone(self, ripe: Sequence[Watched]) -> list[tuple[float, Watched]]:
+        """Return those that no list shows, *ripe* being in one, and when to ask for each, the next one first.
 
-    def _ask_at(self, watched: Watched) -> float:
-        return max(watched.not_before, watched.began + self._timing.first_look())
+        Without those that somebody is asking for.
+        """
+        numbers, first_look = {one.attempt.number for one in ripe}, self._timing.first_look()
+        free = (one for n, one in self._watched.items() if n not in numbers and not one.busy)
+        return sorted(((max(w.not_before, w.began + first_look), w) for w in free), key=itemgetter(0))
 
     def _overdue(self) -> float:
         return 2 * self._timing.slow + OVERDUE

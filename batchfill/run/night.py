@@ -13,6 +13,7 @@ from batchfill.errors import BatchfillError
 from batchfill.run import inbox
 from batchfill.run.alike import Alike
 from batchfill.run.collect import Collecting
+from batchfill.run.expense import Lost
 from batchfill.run.follow import Following
 from batchfill.run.measure import Measure
 from batchfill.run.placing import Placing
@@ -54,6 +55,10 @@ class Ended:
     submitted: int
     finished: int
     elapsed: float
+    throttled: float
+    """Seconds for which the service made creates wait."""
+    held: float
+    """Seconds for which fetching kept submits waiting."""
 
 
 class Night:
@@ -89,6 +94,7 @@ class Night:
         self._until = Until(tools.settings.until, tools.clock.now())
         self._space = Space(tools.shelf.folder, tools.telling)
         self._measure = Measure(tools.ledger.counts, tools.clock.now())
+        self._held = Lost()
         self._stages = anyio.create_task_group()
 
     async def run(self) -> Ended:
@@ -104,7 +110,13 @@ class Night:
             stages.cancel_scope.cancel()
         self._report()
         counts, now = self._tools.ledger.counts, self._tools.clock.now()
-        return Ended(self._submitting.submitted, self._measure.finished(counts), now - self._measure.began)
+        return Ended(
+            self._submitting.submitted,
+            self._measure.finished(counts),
+            now - self._measure.began,
+            throttled=self._tools.creates.throttled_for,
+            held=self._held.total(anyio.current_time()),
+        )
 
     async def _load(self) -> None:
         """Take up what earlier runs left: the ledger is the queue."""
@@ -165,7 +177,9 @@ class Night:
             if self._space.out_of_patience:
                 self._stopping.submits(lack)
             return lack, ASK_EVERY
-        return self._fetch_first()
+        first = self._fetch_first()
+        self._held.note(waits=first is not None, now=anyio.current_time())
+        return first
 
     def _in_flight(self) -> int:
         return sum(map(self._tools.ledger.in_state, OPEN))

@@ -71,7 +71,7 @@ class Submitting:
         self._claimed: set[str] = set()
         self._unready: dict[str, int] = {}
         self._waiting_rows: list[Due] = []
-        self._taking = anyio.Lock()
+        self._taking = anyio.Lock(fast_acquire=True)
         self.open: dict[int, Attempt] = {}
         """Attempts whose POST is not answered yet, by number."""
         self.gate = Gate(tools, hold, unanswered=lambda: len(self.open), run_time=run_time)

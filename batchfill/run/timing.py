@@ -59,7 +59,7 @@ class Timing:
         """Return the time between two lists while so many predictions run, the *oldest* for so long."""
         expected = self.expected
         if expected is None:
-            return min(max(FIRST_LOOK, LONGEST_SHARE * oldest), LONGEST_GAP)
+            return min(max(SHORTEST_ROUND, LONGEST_SHARE * oldest), LONGEST_GAP)
         share = min(max(1 / (LISTS_A_ROW * max(running, 1)), SHORTEST_SHARE), LONGEST_SHARE)
         return min(max(SHORTEST_ROUND, share * expected), LONGEST_GAP)
 

@@ -7,6 +7,9 @@ from math import ceil
 CREATES_AT_ONCE = 8
 """Open at once at most, and so in doubt after one crash; enough for 600 a minute at 0.8 s each."""
 
+SLACK = 2
+"""Times as many as an even flow needs: predictions end, and are noticed, in bunches."""
+
 _WEIGHT = 0.2
 """Of the newest answer in the time that is learned."""
 
@@ -29,4 +32,4 @@ class Width:
         if self._takes is None:
             return 1
         # A clock that was set back in the meantime makes a time negative.
-        return 1 + min(CREATES_AT_ONCE - 1, max(0, ceil(per_second * self._takes)))
+        return 1 + min(CREATES_AT_ONCE - 1, max(0, ceil(SLACK * per_second * self._takes)))

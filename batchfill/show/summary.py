@@ -29,6 +29,7 @@ def summary_lines(summary: Summary, *, command: str) -> list[str]:
         *expired_lines(counts.get(RowState.EXPIRED, 0)),
         *doubt_lines(summary.doubts, doubtful, currency=summary.cost.currency, command=command),
         *_this_run(summary),
+        *_expense(summary),
         cost_line(summary.cost),
         *next_steps(counts, command),
         f"pictures: {safe(summary.folder)}/outputs",
@@ -56,3 +57,16 @@ def _this_run(summary: Summary) -> Iterator[str]:
     if summary.submitted_now or summary.finished_now:
         took = f"in {duration(summary.elapsed)}, {count(summary.requests, 'request')}"
         yield f"this run: {summary.submitted_now:,} submitted, {summary.finished_now:,} finished {took}"
+
+
+def _expense(summary: Summary) -> Iterator[str]:
+    """Say what the run cost besides money, in a line that two runs can be compared by."""
+    if not summary.submitted_now:
+        return
+    parts = [f"{summary.requests / summary.submitted_now:.1f} requests a row"]
+    parts.append(f"throttled for {duration(summary.throttled)}" if summary.throttled else "never throttled")
+    waited = f"{duration(summary.held)} lost" if summary.held else "no time lost"
+    parts.append(f"{waited} to waiting for downloads")
+    if summary.peak_memory is not None:
+        parts.append(f"{summary.peak_memory / 2**20:,.0f} MB of memory at most")
+    yield f"it took: {', '.join(parts)}"

@@ -159,5 +159,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Replace anyio's time."""
     made = Clock()
     monkeypatch.setattr(anyio, "current_time", lambda: made.now)
+    for module in ("downloads", "line"):
+        monkeypatch.setattr(f"batchfill.api.{module}.loop_time", lambda: made.now)
     monkeypatch.setattr(anyio, "sleep", made.sleep)
     return made

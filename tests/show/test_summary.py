@@ -17,9 +17,18 @@ def test_a_run_that_did_everything_says_so_and_where_the_pictures_are(
     assert summary_lines(summary(), command=RUN) == [
         "done: all 15 rows",
         "this run: 15 submitted, 15 finished in 40 s, 72 requests",
+        "it took: 4.8 requests a row, never throttled, no time lost to waiting for downloads",
         "$0.72 paid",
         "pictures: night.batch/outputs",
     ]
+
+
+def test_a_run_says_what_it_cost_besides_money(summary: Callable[..., Summary]) -> None:
+    lines = summary_lines(summary(throttled=75.0, held=5.0, peak_memory=64 << 20), command=RUN)
+    assert lines[2] == (
+        "it took: 4.8 requests a row, throttled for 1 min 15 s, 5 s lost to waiting for downloads, "
+        "64 MB of memory at most"
+    )
 
 
 def test_a_second_run_says_that_nothing_was_submitted(summary: Callable[..., Summary]) -> None:
