@@ -37,4 +37,4 @@ def test_slower_answers_are_learned_and_forgotten_again() -> None:
     assert width.needed(per_second=10) == CREATES_AT_ONCE
     for _ in range(20):
         width.answered(0.1)
-    assert width.needed(per_second=10) == 3
+    assert width.needed(per_second=10) == 4
