@@ -27,6 +27,8 @@ def fold(id_: str) -> str:
 
 def check_id(id_: str) -> str:
     """Return *id_* in normal form (NFC). Raises ValueError with a message that names the trouble."""
+    if _is_plain(id_):
+        return id_  # most are, and there may be a million of them
     id_ = unicodedata.normalize("NFC", id_)
     if len(id_) > MAX_ID or len(id_.encode()) > 2 * MAX_ID:
         raise ValueError(f"id is {len(id_)} characters long; at most {MAX_ID} are allowed")
@@ -43,8 +45,8 @@ def check_id(id_: str) -> str:
 def stem_of(image: str) -> str:
     """Return a safe beginning for a made id from an image's path or URL; `row` when nothing is left."""
     plain = image.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    if _PLAIN.fullmatch(plain) and plain.split(".", 1)[0].lower() not in _RESERVED:
-        return plain  # most are, and there may be a million of them
+    if _is_plain(plain):
+        return plain
     path = unquote(urlsplit(image).path) if "://" in image else image.replace("\\", "/")
     stem = unicodedata.normalize("NFC", PurePosixPath(path).stem)
     safe = "".join(c if _allowed(c) else "-" for c in stem).strip("-.")[:60]
@@ -69,6 +71,11 @@ def output_name(id_: str, n: int, asked: int, suffix: str, *, many: bool) -> str
     """Return the file name of output *n* (from 1) below `outputs/`: `ID.webp`, `ID@2.webp`, `a7/ID.webp`."""
     name = f"{id_}@{n}{suffix}" if asked > 1 else f"{id_}{suffix}"
     return f"{sha256(fold(id_).encode()).hexdigest()[:2]}/{name}" if many else name
+
+
+def _is_plain(name: str) -> bool:
+    """Whether *name* is beyond doubt safe everywhere, by itself and before a suffix."""
+    return _PLAIN.fullmatch(name) is not None and name.lower() not in _RESERVED
 
 
 def _allowed(c: str) -> bool:

@@ -56,7 +56,7 @@ class Model:
     def reader(self, name: str) -> Callable[[str], Input]:
         """Return what types the cells of the input *name*. Raises ValueError for an unknown input."""
         if name in self.fields:
-            return self.fields[name].read
+            return self.fields[name].reader
         if self.checked:
             raise ValueError(f"unknown input {name}{hint(name, self.fields)}")
         return guess

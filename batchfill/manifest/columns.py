@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from batchfill.catalog import FieldType, hint
+from batchfill.catalog import hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,13 +114,10 @@ class Layout:
 
     def _reader(self, name: str) -> Reader:
         if name not in self._readers:
-            field = self._model.fields.get(name)
             read = self._model.reader(name)
-            if field is None or (field.type is FieldType.STRING and not field.choices):
-                self._readers[name] = read
-            else:
-                # A column of numbers or choices has few different cells.
-                self._readers[name] = lru_cache(maxsize=_REMEMBERED)(read)
+            # A column of numbers or choices has few different cells.
+            few = name in self._model.fields and read is not str
+            self._readers[name] = lru_cache(maxsize=_REMEMBERED)(read) if few else read
         return self._readers[name]
 
     def _wrong(self, unknown: list[tuple[int, str]], places: Mapping[str, int]) -> list[str]:

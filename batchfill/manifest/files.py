@@ -53,9 +53,10 @@ class Files:
 
         Raises ValueError with what is wrong: no such file, outside, a folder, empty, another scheme.
         """
-        if scheme := _SCHEME.match(address):
-            _check_url(address, scheme[1] or scheme[2])
+        if _URL.fullmatch(address) and address.isprintable():
             return None
+        if scheme := _SCHEME.match(address):
+            raise _refused(address, scheme[1] or scheme[2])
         return self._remembered(address)
 
     def _find(self, address: str) -> LocalFile:
@@ -113,14 +114,12 @@ class Files:
         return f"; did you mean {near[0]}?" if near else ""
 
 
-def _check_url(address: str, scheme: str) -> None:
-    if _URL.fullmatch(address) and address.isprintable():
-        return
+def _refused(address: str, scheme: str) -> ValueError:
     if scheme.lower() == "data":
-        raise ValueError("data: addresses are not taken: save the picture as a file and name that")
+        return ValueError("data: addresses are not taken: save the picture as a file and name that")
     if scheme.lower() not in ("http", "https"):
-        raise ValueError(f"{scheme}: addresses are not taken: give a file, or an http or https address")
-    raise ValueError(f"{_shortened(address)} is not a whole address")
+        return ValueError(f"{scheme}: addresses are not taken: give a file, or an http or https address")
+    return ValueError(f"{_shortened(address)} is not a whole address")
 
 
 def _shortened(address: str) -> str:

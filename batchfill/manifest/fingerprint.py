@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
+from json import JSONEncoder
+from json.encoder import encode_basestring as in_quotes
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from batchfill.values import Input, LocalFile
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_encode = JSONEncoder(ensure_ascii=False).encode
 
 
 def fingerprint(model: str, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> str:
@@ -20,7 +21,15 @@ def fingerprint(model: str, inputs: Mapping[str, Input], files: Mapping[str, Loc
     Whatever is not in *inputs* (the model's own defaults, a chosen seed, prepared bytes) is no part of it.
     Raises UnicodeEncodeError when a text holds half a surrogate pair.
     """
-    asked: dict[str, Input | dict[str, str]] = {**inputs}
-    for name, file in files.items():
-        asked[name] = {"sha256": file.sha256}
-    return sha256(_encode({"inputs": asked, "model": model}).encode()).hexdigest()
+    # By hand, once a row: the encoder's own way through nested dictionaries takes twice as long.
+    pairs = []
+    for name in sorted({*inputs, *files} if files else inputs):
+        value = f'{{"sha256":{in_quotes(files[name].sha256)}}}' if name in files else _json(inputs[name])
+        pairs.append(f"{in_quotes(name)}:{value}")
+    return sha256(f'{{"inputs":{{{",".join(pairs)}}},"model":{in_quotes(model)}}}'.encode()).hexdigest()
+
+
+def _json(value: Input) -> str:
+    if type(value) is str:
+        return in_quotes(value)
+    return str(value) if type(value) is int else _encode(value)

@@ -39,7 +39,7 @@ class Lines:
     """The lines of *text*, which counts the lines and bounds what one row may take."""
 
     def __init__(self, text: TextIO) -> None:
-        self._readline = text.readline
+        self._lines = self._read(text)
         self.number = 0
         """Of the line read last, 1-based."""
         self.held: list[str] = []
@@ -52,21 +52,24 @@ class Lines:
         self.held.clear()
         self.size = 0
 
-    def __iter__(self) -> Lines:
-        return self
+    def __iter__(self) -> Iterator[str]:
+        # A generator is asked for its next line in half the time that a method takes.
+        return self._lines
 
     def __next__(self) -> str:
-        line = self._readline(RECORD_LIMIT)
-        if not line:
-            raise StopIteration
-        self.number += 1
-        self.size += len(line)
-        self.held.append(line)
-        if self.size >= RECORD_LIMIT:
-            raise Broken(self.number, f"a row of more than {RECORD_LIMIT:,} characters")
-        if "\0" in line:
-            raise Broken(self.number, "holds a NUL character: the file is damaged, or not a text file")
-        return line if self.number > 1 else line.removeprefix("\ufeff")
+        return next(self._lines)
+
+    def _read(self, text: TextIO) -> Iterator[str]:
+        readline, held = text.readline, self.held
+        while line := readline(RECORD_LIMIT):
+            self.number += 1
+            self.size += len(line)
+            held.append(line)
+            if self.size >= RECORD_LIMIT:
+                raise Broken(self.number, f"a row of more than {RECORD_LIMIT:,} characters")
+            if "\0" in line:
+                raise Broken(self.number, "holds a NUL character: the file is damaged, or not a text file")
+            yield line if self.number > 1 else line.removeprefix("\ufeff")
 
 
 class Chunks:

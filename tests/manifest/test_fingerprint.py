@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batchfill.manifest import fingerprint
 from batchfill.values import LocalFile
@@ -66,6 +69,22 @@ def test_a_fingerprint_is_the_sha256_of_canonical_json() -> None:
         fingerprint(DEV, {"seed": 7, "prompt": "飞船", "image": "x.png"}, {"image": FILE})
         == sha256(canonical.encode()).hexdigest()
     )
+
+
+TEXTS = st.text()
+VALUES = TEXTS | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(TEXTS, st.dictionaries(TEXTS, VALUES), st.sets(TEXTS, max_size=3))
+def test_a_fingerprint_is_that_of_sorted_compact_json_whatever_is_asked_for(
+    model: str, inputs: dict[str, Input], files: set[str]
+) -> None:
+    asked = {**inputs, **{name: {"sha256": CONTENT} for name in files}}
+    text = json.dumps(
+        {"model": model, "inputs": asked}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+
+    assert fingerprint(model, inputs, dict.fromkeys(files, FILE)) == sha256(text.encode()).hexdigest()
 
 
 def test_a_local_file_counts_by_its_content_not_by_its_name(
