@@ -1,31 +1,49 @@
 -- name: begin
 DROP TABLE IF EXISTS temp.incoming;
 CREATE TEMP TABLE incoming (
-    position INTEGER PRIMARY KEY, line INTEGER, id TEXT, stem TEXT, fingerprint TEXT,
-    image TEXT, mask TEXT, prompt TEXT, inputs TEXT, files TEXT, extra TEXT,
-    outputs_asked INTEGER, price INTEGER, key TEXT, folded_id TEXT
+    position      INTEGER PRIMARY KEY,
+    line          INTEGER,
+    id            TEXT,
+    folded_id     TEXT,
+    stem          TEXT,                      -- what the id was made with; NULL: it was given
+    key           TEXT,
+    fingerprint   TEXT,
+    image         TEXT,
+    mask          TEXT,
+    outputs_asked INTEGER,
+    price         INTEGER,
+    prompt        TEXT,                      -- from here on NULL where nothing is to be merged
+    inputs        TEXT,
+    files         TEXT,
+    extra         TEXT
 );
 
 -- name: add
-INSERT INTO incoming (position, line, id, stem, fingerprint, image, mask, prompt, inputs, files, extra,
-    outputs_asked, price)
-VALUES (:position, :line, :id, :stem, :fingerprint, :image, :mask, :prompt, :inputs, :files, :extra,
-    :outputs_asked, :price);
+-- Every row as if no other were equal to it.
+INSERT INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: identify
-UPDATE incoming SET key = key_of(incoming.fingerprint, counted.nth)
+-- name: index_keys
+-- Fails where rows are equal.
+CREATE UNIQUE INDEX temp.incoming_keys ON incoming (key);
+
+-- name: number_equal
+UPDATE incoming SET key = equal.key,
+    id = iif(stem IS NULL, id, made_id(stem, equal.key)),
+    folded_id = iif(stem IS NULL, folded_id, fold(made_id(stem, equal.key)))
 FROM (
-    SELECT position, row_number() OVER (PARTITION BY fingerprint ORDER BY position) AS nth FROM incoming
-) AS counted
-WHERE counted.position = incoming.position;
-UPDATE incoming SET id = coalesce(id, made_id(stem, key)), folded_id = fold(coalesce(id, made_id(stem, key)));
+    SELECT position, key_of(fingerprint, row_number() OVER (PARTITION BY key ORDER BY position)) AS key
+    FROM incoming WHERE key IN (SELECT key FROM incoming GROUP BY key HAVING count(*) > 1)
+) AS equal
+WHERE equal.position = incoming.position;
+
+-- name: index_ids
 CREATE INDEX temp.incoming_ids ON incoming (folded_id);
 -- Eight digits of two keys may be the same by chance: the later row's id takes sixteen.
 UPDATE incoming SET id = stem || '-' || substr(key, 1, 16), folded_id = fold(stem || '-' || substr(key, 1, 16))
-WHERE id = made_id(stem, key) AND EXISTS (
-    SELECT 1 FROM incoming AS f WHERE f.folded_id = incoming.folded_id AND f.position < incoming.position
-);
-CREATE UNIQUE INDEX temp.incoming_keys ON incoming (key);
+WHERE stem IS NOT NULL
+    AND folded_id IN (SELECT folded_id FROM incoming GROUP BY folded_id HAVING count(*) > 1) AND EXISTS (
+        SELECT 1 FROM incoming AS f WHERE f.folded_id = incoming.folded_id AND f.position < incoming.position
+    );
 
 -- name: duplicates
 SELECT i.line, i.id, f.line AS first_line, f.id AS first_id
@@ -35,7 +53,8 @@ FROM incoming AS i JOIN (
 WHERE i.position > f.position ORDER BY i.position LIMIT :limit;
 
 -- name: drop_duplicates
-DELETE FROM incoming WHERE EXISTS (
+DELETE FROM incoming
+WHERE folded_id IN (SELECT folded_id FROM incoming GROUP BY folded_id HAVING count(*) > 1) AND EXISTS (
     SELECT 1 FROM incoming AS f WHERE f.folded_id = incoming.folded_id AND f.position < incoming.position
 );
 
@@ -53,7 +72,7 @@ CREATE INDEX temp.leaving_pictures ON leaving (image, mask);
 SELECT count(*) AS rows, sum(price) AS price FROM incoming AS i
 WHERE NOT EXISTS (SELECT 1 FROM rows WHERE rows.key = i.key) AND (
     EXISTS (SELECT 1 FROM leaving AS l WHERE l.folded_id = i.folded_id)
-    OR i.id = made_id(i.stem, i.key)
+    OR i.stem IS NOT NULL
     AND EXISTS (SELECT 1 FROM leaving AS l WHERE l.image = i.image AND l.mask = i.mask)
 );
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from batchfill.ledger import records, sql
 from batchfill.values import RowState
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping, Sequence
 
     from batchfill.ledger.writer import Writer
@@ -50,10 +50,15 @@ class Comparison:
 
 
 class Intake:
-    """One import: `add` every row, look at `duplicates` and `compare`, then `merge`."""
+    """One import: `add` every row, look at `duplicates` and `compare`, then `merge`.
 
-    def __init__(self, writer: Writer) -> None:
+    Until the merge nothing is written but temporary tables, which no flush waits for.
+    """
+
+    def __init__(self, writer: Writer, *, whole: bool = True) -> None:
+        """Not *whole*: only to be looked at, so that what a merge alone needs is left out."""
         self._writer = writer
+        self._whole = whole
 
     async def begin(self) -> None:
         """Make room for the incoming rows, beside the ledger's own."""
@@ -61,13 +66,13 @@ class Intake:
 
     async def add(self, rows: Sequence[Row]) -> None:
         """Take a batch of rows."""
-        values = [records.to_record(row) for row in rows]
         (statement,) = sql.load("import")["add"]
-        await self._writer.commit(lambda db: db.executemany(statement, values))
+        values = (records.to_record(row, whole=self._whole) for row in rows)
+        await self._writer.aside(lambda db: db.executemany(statement, values))
 
     async def identify(self) -> None:
         """Give every incoming row its key and, where it has none, its id."""
-        await self._writer.commit(lambda db: sql.act(db, "import", "identify"))
+        await self._writer.aside(_identify)
 
     async def duplicates(self, limit: int) -> list[Duplicate]:
         """Return at most *limit* rows whose ids are taken."""
@@ -77,11 +82,11 @@ class Intake:
 
     async def drop_duplicates(self) -> None:
         """Leave out every incoming row whose id an earlier one has."""
-        await self._writer.commit(lambda db: sql.act(db, "import", "drop_duplicates"))
+        await self._writer.aside(lambda db: sql.act(db, "import", "drop_duplicates"))
 
     async def compare(self) -> Comparison:
         """Say what the incoming rows mean, before anything is changed."""
-        return await self._writer.commit(_compare)
+        return await self._writer.aside(_compare)
 
     async def merge(self, now: float) -> None:
         """Make the incoming rows the ledger's: known keys keep all that happened, others become pending."""
@@ -89,7 +94,7 @@ class Intake:
 
     async def end(self) -> None:
         """Forget the incoming rows."""
-        await self._writer.commit(lambda db: sql.act(db, "import", "end"))
+        await self._writer.aside(lambda db: sql.act(db, "import", "end"))
 
 
 def _begin(db: sqlite3.Connection) -> None:
@@ -97,6 +102,16 @@ def _begin(db: sqlite3.Connection) -> None:
     db.create_function("made_id", 2, names.made_id, deterministic=True)
     db.create_function("fold", 1, names.fold, deterministic=True)
     sql.act(db, "import", "begin")
+
+
+def _identify(db: sqlite3.Connection) -> None:
+    try:
+        # Most manifests hold no row twice: that is found out by the index that the comparison needs anyway.
+        sql.act(db, "import", "index_keys")
+    except sqlite3.IntegrityError:
+        sql.act(db, "import", "number_equal")
+        sql.act(db, "import", "index_keys")
+    sql.act(db, "import", "index_ids")
 
 
 def _compare(db: sqlite3.Connection) -> Comparison:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batchfill import names
 from batchfill.values import (
     Attempt,
     Cost,
@@ -24,31 +25,42 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_NO_CONTENTS = (None, None, None, None)
 
-def to_record(row: Row) -> dict[str, Any]:
-    """Return *row* as the values of its record."""
-    return {
-        "position": row.position,
-        "line": row.line,
-        "id": row.id,
-        "stem": row.stem,
-        "fingerprint": row.fingerprint,
-        "image": str(row.inputs.get("image", "")),
-        "mask": str(row.inputs.get("mask", "")),
-        "prompt": str(row.inputs.get("prompt", "")),
-        "inputs": to_json(row.inputs),
-        "files": to_json(
-            {name: [str(f.path), f.size, f.mtime_ns, f.sha256] for name, f in row.files.items()}
-        ),
-        "extra": to_json(row.extra),
-        "outputs_asked": row.outputs_asked,
-        "price": row.price,
-    }
+
+def to_record(row: Row, *, whole: bool) -> tuple[Any, ...]:
+    """Return *row* as the values of its incoming record; not *whole*: without what only a merge needs.
+
+    Its key and id are those of a row that has no equal before it.
+    """
+    key = names.key_of(row.fingerprint, 1)
+    id_ = row.id or names.made_id(row.stem, key)
+    inputs = row.inputs
+    return (
+        row.position,
+        row.line,
+        id_,
+        names.fold(id_),
+        None if row.id else row.stem,
+        key,
+        row.fingerprint,
+        str(inputs.get("image", "")),
+        str(inputs.get("mask", "")),
+        row.outputs_asked,
+        row.price,
+        *(_contents(row) if whole else _NO_CONTENTS),
+    )
+
+
+def _contents(row: Row) -> tuple[str, str, str, str]:
+    files = {name: [str(f.path), f.size, f.mtime_ns, f.sha256] for name, f in row.files.items()}
+    return str(row.inputs.get("prompt", "")), to_json(row.inputs), to_json(files), to_json(row.extra)
 
 
 def to_json(value: Mapping[str, Any]) -> str:
     """Return *value* as compact JSON that a person can read in the ledger."""
-    return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
+    return _encode(dict(value)) if value else "{}"
 
 
 def to_due(record: sqlite3.Row) -> Due:

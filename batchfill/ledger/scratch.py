@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def open_scratch(ledger: Path) -> AsyncIterator[Intake]:
     """Open an import that changes nothing: its rows go to a temporary file."""
     async with open_writer(lambda: _connect(ledger), begin="BEGIN") as writer:
-        intake = Intake(writer)
+        intake = Intake(writer, whole=False)
         await intake.begin()
         yield intake
 

@@ -70,6 +70,16 @@ class Writer:
         except sqlite3.Error as error:
             raise LedgerFailed(f"the ledger could not be read: {error}") from error
 
+    async def aside(self, event: Event[T]) -> T:
+        """Return what *event* returned, which writes temporary tables alone; the ledger is not touched.
+
+        An event that raises is undone. Raises LedgerFailed when the tables could not be written.
+        """
+        try:
+            return await self._connection.hop(lambda db: _apply_alone(db, event))
+        except sqlite3.Error as error:
+            raise LedgerFailed(f"the ledger could not be written: {_in_words(error)}") from error
+
     async def serve(self) -> None:
         """Commit what waits, until closed."""
         while self._waiting or not self._closing:
@@ -124,6 +134,19 @@ class Writer:
             self.undone(db)
             raise
         return outcomes
+
+
+def _apply_alone(db: sqlite3.Connection, event: Event[T]) -> T:
+    # Not IMMEDIATE: that would take the ledger's lock.
+    db.execute("BEGIN")
+    try:
+        result = event(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return result
 
 
 def _apply_one(db: sqlite3.Connection, event: Event[T]) -> tuple[T | None, Exception | None]:

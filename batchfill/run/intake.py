@@ -92,8 +92,8 @@ async def take_in(
         good = [item for item in chunk if isinstance(item, Row)]
         reading.rows += len(good)
         await intake.add(good)
-        if remember is not None:
-            await remember(digests.take_new())
+        if remember is not None and (new := digests.take_new()):
+            await remember(new)
         if also is not None:
             await also(good)
     await intake.identify()

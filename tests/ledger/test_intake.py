@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +123,34 @@ async def test_a_given_id_that_a_made_one_has_is_a_duplicate(ledger: Ledger, row
 async def test_a_thousand_equal_rows_are_no_duplicates(ledger: Ledger, row: Callable[..., Row]) -> None:
     found, left = await duplicates(ledger, *(row(None, asks="same") for _ in range(1000)))
     assert (found, left) == ([], 1000)
+
+
+async def test_equal_rows_with_ids_of_their_own_keep_them(
+    take_in: Callable[..., Awaitable[Any]], row: Callable[..., Row], ask: Ask
+) -> None:
+    equal = row("a", asks="same").fingerprint
+    await take_in(row("a", asks="same"), row("b", asks="same"), row(None, asks="same"))
+    third = names.key_of(equal, 3)
+    assert ask("SELECT id, key FROM rows ORDER BY position") == [
+        ("a", names.key_of(equal, 1)),
+        ("b", names.key_of(equal, 2)),
+        (f"hero-{third[:8]}", third),
+    ]
+
+
+async def test_until_the_merge_an_import_leaves_the_ledger_and_its_lock_alone(
+    ledger: Ledger, take_in: Callable[..., Awaitable[Any]], row: Callable[..., Row], ask: Ask, path: Path
+) -> None:
+    await take_in(row("a"))
+    log = path.with_name(path.name + "-wal")
+    before = log.read_bytes()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await duplicates(ledger, row("b", asks="1"), row("b", asks="2")) == (
+            [Duplicate(3, "b", 2, "b")],
+            1,
+        )
+    assert log.read_bytes() == before
 
 
 async def test_an_import_that_is_not_merged_changes_nothing(

@@ -73,6 +73,19 @@ async def test_an_event_is_on_disk_when_its_commit_returns(
     assert noted(ask) == ["a"]
 
 
+async def test_what_is_done_aside_is_undone_when_it_raises(writer: Writer) -> None:
+    await writer.aside(lambda db: db.execute("CREATE TEMP TABLE beside (name TEXT)"))
+
+    def event(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO beside VALUES ('a')")
+        raise BudgetReached("no")
+
+    with pytest.raises(BudgetReached):
+        await writer.aside(event)
+    assert await writer.read(lambda db: db.execute("SELECT * FROM beside").fetchall()) == []
+    await writer.commit(note("a"))
+
+
 async def test_events_that_wait_share_one_transaction(
     writer: Writer, ask: Callable[[str], list[tuple[Any, ...]]]
 ) -> None:
