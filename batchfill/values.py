@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +74,17 @@ class LocalFile:
     mtime_ns: int
     sha256: str
     """64 hex digits of the content."""
+
+
+class NamedFile(NamedTuple):
+    """A local file as a row names it, and as it was when the manifest was read."""
+
+    address: str
+    """As it stands in the manifest, whose folder it is relative to."""
+    path: str
+    """Absolute, links followed."""
+    size: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class Digests:
         self._now_ns = now_ns
         self._at_hand: dict[Path, LocalFile] = {}
         self._new: list[LocalFile] = []
+        self.settled = True
+        """Whether every file so far will show by its time when it is changed again."""
 
     def __call__(self, path: Path) -> LocalFile:
         """Return the file at *path* as it is now. Raises OSError when it cannot be read."""
@@ -60,6 +62,8 @@ class Digests:
         file = self._digest(path)
         if self._now_ns() - file.mtime_ns > SETTLED:
             self._new.append(file)
+        else:
+            self.settled = False
         return file
 
 

@@ -61,16 +61,17 @@ WHERE folded_id IN (SELECT folded_id FROM incoming GROUP BY folded_id HAVING cou
 -- name: find_leaving
 DROP TABLE IF EXISTS temp.leaving;
 CREATE TEMP TABLE leaving AS
-SELECT key, folded_id, image, mask FROM rows
-WHERE position IS NOT NULL AND state IN ('done', 'collecting', 'running', 'submitting', 'in_doubt')
-    AND key NOT IN (SELECT key FROM incoming);
+-- In the order of the keys, which both tables are indexed by: in any other, each look is at another page.
+SELECT key, folded_id, image, mask FROM rows INDEXED BY sqlite_autoindex_rows_1
+WHERE key NOT IN (SELECT key FROM incoming)
+    AND position IS NOT NULL AND state IN ('done', 'collecting', 'running', 'submitting', 'in_doubt');
 CREATE INDEX temp.leaving_ids ON leaving (folded_id);
 CREATE INDEX temp.leaving_pictures ON leaving (image, mask);
 
 -- name: changed
 -- A given id says which row was changed; a made one changes with it, so there the pictures say it.
 SELECT count(*) AS rows, sum(price) AS price FROM incoming AS i
-WHERE NOT EXISTS (SELECT 1 FROM rows WHERE rows.key = i.key) AND (
+WHERE EXISTS (SELECT 1 FROM leaving) AND NOT EXISTS (SELECT 1 FROM rows WHERE rows.key = i.key) AND (
     EXISTS (SELECT 1 FROM leaving AS l WHERE l.folded_id = i.folded_id)
     OR i.stem IS NOT NULL
     AND EXISTS (SELECT 1 FROM leaving AS l WHERE l.image = i.image AND l.mask = i.mask)
@@ -83,8 +84,8 @@ SELECT coalesce(rows.state, 'pending') AS state, count(*) AS rows, sum(i.price) 
 FROM incoming AS i LEFT JOIN rows USING (key) GROUP BY 1;
 
 -- name: merge
-UPDATE rows SET position = NULL, line = NULL
-WHERE position IS NOT NULL AND key NOT IN (SELECT key FROM incoming);
+UPDATE rows INDEXED BY sqlite_autoindex_rows_1 SET position = NULL, line = NULL
+WHERE key NOT IN (SELECT key FROM incoming) AND position IS NOT NULL;
 INSERT INTO rows (key, fingerprint, id, folded_id, position, line, image, mask, prompt, inputs, files, extra,
     outputs_asked, price, since)
 SELECT key, fingerprint, id, folded_id, position, line, image, mask, prompt, inputs, files, extra,
@@ -92,10 +93,13 @@ SELECT key, fingerprint, id, folded_id, position, line, image, mask, prompt, inp
 FROM incoming WHERE true
 ON CONFLICT (key) DO UPDATE SET id = excluded.id, folded_id = excluded.folded_id,
     position = excluded.position, line = excluded.line, image = excluded.image, mask = excluded.mask,
-    inputs = excluded.inputs, files = excluded.files, extra = excluded.extra, price = excluded.price
+    inputs = excluded.inputs, files = excluded.files, extra = excluded.extra, price = excluded.price,
+    outputs_asked = excluded.outputs_asked
 WHERE rows.position IS NOT excluded.position OR rows.line IS NOT excluded.line OR rows.id <> excluded.id
     OR rows.inputs <> excluded.inputs OR rows.files <> excluded.files OR rows.extra <> excluded.extra
-    OR rows.price IS NOT excluded.price OR rows.image <> excluded.image OR rows.mask <> excluded.mask;
+    OR rows.price IS NOT excluded.price OR rows.image <> excluded.image OR rows.mask <> excluded.mask
+    OR rows.outputs_asked <> excluded.outputs_asked;
+INSERT INTO facts VALUES ('basis', :basis) ON CONFLICT DO UPDATE SET value = excluded.value;
 
 -- name: end
 DROP TABLE IF EXISTS temp.incoming;

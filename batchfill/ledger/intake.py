@@ -11,7 +11,7 @@ from batchfill.ledger import records, sql
 from batchfill.values import RowState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from batchfill.ledger.writer import Writer
     from batchfill.values import Row
@@ -88,9 +88,13 @@ class Intake:
         """Say what the incoming rows mean, before anything is changed."""
         return await self._writer.aside(_compare)
 
-    async def merge(self, now: float) -> None:
-        """Make the incoming rows the ledger's: known keys keep all that happened, others become pending."""
-        await self._writer.commit(lambda db: sql.act(db, "import", "merge", now=now))
+    async def merge(self, now: float, *, basis: str | None = None) -> None:
+        """Make the incoming rows the ledger's: known keys keep all that happened, others become pending.
+
+        *basis* is remembered with them, and nothing of an earlier one: what they rest on, so that the same
+        rows need not be read again; None when they must be.
+        """
+        await self._writer.commit(lambda db: sql.act(db, "import", "merge", now=now, basis=basis))
 
     async def end(self) -> None:
         """Forget the incoming rows."""
@@ -122,6 +126,17 @@ def _compare(db: sqlite3.Connection) -> Comparison:
     changed = db.execute(statements["changed"][0]).fetchone()
     priced = groups[RowState.PENDING].price is not None
     return Comparison(groups, changed["rows"], (changed["price"] or 0) if priced else None)
+
+
+def standing(db: sqlite3.Connection, states: Iterable[RowState]) -> Comparison:
+    """Say what an import of the rows that are there would mean; pictures are counted in *states* only."""
+    tally = {RowState(record["state"]): record for record in sql.ask(db, "tally") if not record["gone"]}
+    asked = {state: sql.ask_one(db, "asked_for", state=state.value) for state in states}
+    groups = {state: Group() for state in RowState}
+    for state, record in tally.items():
+        price = None if record["unpriced"] else record["price"]
+        groups[state] = Group(record["rows"], asked.get(state, 0), price)
+    return Comparison(groups, 0, None if groups[RowState.PENDING].price is None else 0)
 
 
 def _group(record: sqlite3.Row) -> Group:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
 from batchfill.ledger import records, sql, storage
-from batchfill.ledger.intake import Intake
+from batchfill.ledger.intake import Intake, standing
 from batchfill.ledger.place import Place
 from batchfill.ledger.writer import open_writer
 from batchfill.values import (
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from batchfill.ledger.intake import Comparison
     from batchfill.ledger.writer import Writer
 
 CURRENCY = "USD"
@@ -112,6 +113,10 @@ class Ledger:
         finally:
             await intake.end()
             await self._writer.read(self.count)
+
+    async def standing(self, states: Iterable[RowState]) -> Comparison:
+        """Say what an import of the rows that are there would mean; pictures are counted in *states*."""
+        return await self._writer.read(lambda db: standing(db, states))
 
     async def retry(self, states: Iterable[RowState]) -> None:
         """Make rows of the manifest in these states pending, with all their attempts before them."""

@@ -109,5 +109,12 @@ SELECT r.id, r.line, a.number, r.price, o.file, o.size, o.sha256
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USING (prediction_id)
 WHERE r.position IS NOT NULL AND r.state = 'done' AND o.file IS NOT NULL ORDER BY r.position, o.n;
 
+-- name: local_files
+SELECT inputs, files FROM rows WHERE position IS NOT NULL AND files <> '{}';
+
+-- name: asked_for
+-- How many pictures rows in a state ask for; served by the state's own index, where it has one.
+SELECT coalesce(sum(outputs_asked), 0) FROM rows WHERE state = :state AND position IS NOT NULL;
+
 -- name: extra_columns
 SELECT DISTINCT json_each.key FROM rows, json_each(rows.extra) WHERE rows.position IS NOT NULL ORDER BY 1;

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from batchfill.values import Cost
+    from batchfill.values import Cost, NamedFile
 
 
 class Reader:
@@ -49,6 +49,12 @@ class Reader:
         (statement,) = sql.load("questions")["results"]
         for record in self._db.execute(statement):
             yield records.to_result(record)
+
+    def local_files(self) -> Iterator[NamedFile]:
+        """Yield the local files of every row of the manifest, one as often as rows name it."""
+        (statement,) = sql.load("questions")["local_files"]
+        for record in self._db.execute(statement):
+            yield from records.to_named_files(record)
 
     def extra_columns(self) -> list[str]:
         """Return the names of the columns that rows of the manifest only carry along."""

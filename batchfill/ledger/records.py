@@ -14,6 +14,7 @@ from batchfill.values import (
     Due,
     Input,
     LocalFile,
+    NamedFile,
     Outcome,
     Output,
     Result,
@@ -23,7 +24,7 @@ from batchfill.values import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NO_CONTENTS = (None, None, None, None)
@@ -77,6 +78,13 @@ def to_due(record: sqlite3.Row) -> Due:
         price=record["price"],
         tries=record["tries"],
     )
+
+
+def to_named_files(record: sqlite3.Row) -> Iterator[NamedFile]:
+    """Yield the local files that a row names."""
+    inputs = json.loads(record["inputs"])
+    for name, (path, size, mtime_ns, _) in json.loads(record["files"]).items():
+        yield NamedFile(inputs[name], path, size, mtime_ns)
 
 
 def to_attempt(record: sqlite3.Row) -> Attempt:

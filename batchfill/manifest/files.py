@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from batchfill.manifest.reach import is_hidden, reach_of
-from batchfill.values import LocalFile
+from batchfill.values import LocalFile, NamedFile
 
 Digest = Callable[[Path], LocalFile]
 """Says what a local file is; it raises OSError when it cannot be read."""
@@ -68,10 +68,7 @@ class Files:
             raise ValueError(f"{address} cannot be read: {error.strerror}") from error
 
     def _place(self, address: str) -> Path:
-        path = Path(os.path.realpath(self._folder / address))
-        # A manifest written on Windows: a backslash is an ordinary letter elsewhere.
-        if "\\" in address and os.sep == "/" and not os.path.lexists(path):
-            path = Path(os.path.realpath(self._folder / address.replace("\\", "/")))
+        path = Path(_place(self._folder, address))
         if not self._allow_outside:
             self._refuse_outside(address, path)
         return path
@@ -112,6 +109,47 @@ class Files:
             return f" (there is no folder {path.parent.name})"
         near = get_close_matches(path.name, names, 1)
         return f"; did you mean {near[0]}?" if near else ""
+
+
+class Places:
+    """Where the addresses of one manifest lead."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._real = lru_cache(maxsize=1024)(lambda head: os.path.realpath(self._folder / head))
+
+    def hold(self, file: NamedFile) -> bool:
+        """Whether the file's address leads where it led, to a file of the same size and time of change."""
+        head, name = os.path.split(file.address)
+        place = os.path.join(self._real(head), name)  # noqa: PTH118 - a million times, and no Path is needed
+        facts = _facts(place)
+        if facts is None or not stat.S_ISREG(facts.st_mode):
+            place = _place(self._folder, file.address)
+            facts = _facts(place)
+        return (
+            facts is not None
+            and place == file.path
+            and facts.st_size == file.size
+            and facts.st_mtime_ns == file.mtime_ns
+            and os.access(place, os.R_OK)
+        )
+
+
+def _facts(place: str) -> os.stat_result | None:
+    """Return what is known of *place* itself, should it be a link; None where there is nothing."""
+    try:
+        return os.lstat(place)
+    except (OSError, ValueError):
+        return None
+
+
+def _place(folder: Path, address: str) -> str:
+    """Return where *address* leads, links followed, whether or not something is there."""
+    place = os.path.realpath(folder / address)
+    # A manifest written on Windows: a backslash is an ordinary letter elsewhere.
+    if "\\" in address and os.sep == "/" and not os.path.lexists(place):
+        return os.path.realpath(folder / address.replace("\\", "/"))
+    return place
 
 
 def _refused(address: str, scheme: str) -> ValueError:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
 from batchfill.api.connect import connect
 from batchfill.api.pace import Pace
@@ -18,6 +19,7 @@ from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.reader import open_reader
 from batchfill.manifest.files import digest_file
 from batchfill.run import identity, inbox, planning
+from batchfill.run.basis import basis_of, files_stand
 from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.ending import LEFT
 from batchfill.run.intake import take_in
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from batchfill.api.client import Service
     from batchfill.catalog import Model
+    from batchfill.ledger.intake import Comparison
     from batchfill.ledger.ledger import Ledger
     from batchfill.manifest import Manifest
     from batchfill.run.clock import Chance, Clock
@@ -52,6 +55,8 @@ LONGEST_ACCOUNT_WAIT = 60.0
 
 LEDGER = "ledger.sqlite"
 LOG = "run.log"
+BASIS = "basis"
+"""The fact that says what the rows in the ledger rest on."""
 READS = 5
 """Times the pace of creates: the pace of all other calls, as the service's own limits stand to each other."""
 
@@ -151,39 +156,70 @@ class Session:
 
     async def _take_in(self, tools: Tools, manifest: Manifest, confirm: Callable[[Plan], bool]) -> Plan:
         settings, ledger = self.settings, tools.ledger
-        path = settings.folder / LEDGER
+        basis = await to_thread.run_sync(basis_of, manifest, self.model, settings)
+        if await self._is_read(tools, manifest, basis):
+            tools.telling.log("the manifest and its files are as they were: not read again")
+            await self._check_account(tools)
+            comparison = await ledger.standing({RowState.PENDING, *settings.retry})
+            plan, missing = await self._agree(tools, comparison, confirm)
+        else:
+            plan, missing = await self._read(tools, manifest, basis, confirm)
+        # Rows in doubt are looked up once more before they are submitted anew.
+        await ledger.retry(settings.retry - {RowState.IN_DOUBT})
+        await ledger.fetch_again(missing.attempts)
+        return plan
+
+    async def _is_read(self, tools: Tools, manifest: Manifest, basis: str | None) -> bool:
+        """Whether the rows in the ledger are those that reading the manifest would give."""
+        if basis is None or basis != tools.ledger.facts.get(BASIS):
+            return False
+        return await tools.workers.do(
+            partial(files_stand, self.settings.folder / LEDGER), manifest.path.parent
+        )
+
+    async def _read(
+        self, tools: Tools, manifest: Manifest, basis: str | None, confirm: Callable[[Plan], bool]
+    ) -> tuple[Plan, Missing]:
+        settings, ledger = self.settings, tools.ledger
         async with ledger.intake() as intake:
-            with open_digests(path, digest_file, time.time_ns) as digests:
+            with open_digests(settings.folder / LEDGER, digest_file, time.time_ns) as digests:
                 reading = await take_in(
                     intake, manifest, self.model, settings, digests, remember=ledger.record_digests
                 )
+            # What was edited while it was read, or could be once more without a new time, is read again.
+            sound = not reading.bad and digests.settled
+            rests_on = await to_thread.run_sync(basis_of, manifest, self.model, settings) if sound else None
             self.skipped = reading.bad_rows
             reading.refuse_mistakes(skip_bad=settings.skip_bad)
             # After the manifest's mistakes, which can be told without network.
             await self._check_account(tools)
             await intake.drop_duplicates()
-            comparison = await intake.compare()
-            missing = await self._find_missing(tools)
-            plan = planning.make_plan(
-                comparison,
-                settings,
-                replace(ledger.cost, cap=settings.max_cost),
-                skipped=self.skipped,
-                run_time=Timing(await ledger.run_times(LEARNED_FROM)).expected,
-                warnings=self._warnings(ledger.facts),
-                missing=missing,
-            )
-            if not confirm(plan):
-                raise UsageError("nothing was started, and nothing was paid")
-            self.on_start()
-            await _remember_cap(ledger, settings)
+            agreed = await self._agree(tools, await intake.compare(), confirm)
             for mistake in reading.mistakes:
                 tools.telling.say(f"left out: {mistake}", Weight.WARNING)
-            await intake.merge(self.clock.now())
-        # Rows in doubt are looked up once more before they are submitted anew.
-        await ledger.retry(settings.retry - {RowState.IN_DOUBT})
-        await ledger.fetch_again(missing.attempts)
-        return plan
+            await intake.merge(self.clock.now(), basis=basis if basis == rests_on else None)
+        return agreed
+
+    async def _agree(
+        self, tools: Tools, comparison: Comparison, confirm: Callable[[Plan], bool]
+    ) -> tuple[Plan, Missing]:
+        """Have the plan confirmed. Raises UsageError when it is not."""
+        settings, ledger = self.settings, tools.ledger
+        missing = await self._find_missing(tools)
+        plan = planning.make_plan(
+            comparison,
+            settings,
+            replace(ledger.cost, cap=settings.max_cost),
+            skipped=self.skipped,
+            run_time=Timing(await ledger.run_times(LEARNED_FROM)).expected,
+            warnings=self._warnings(ledger.facts),
+            missing=missing,
+        )
+        if not confirm(plan):
+            raise UsageError("nothing was started, and nothing was paid")
+        self.on_start()
+        await _remember_cap(ledger, settings)
+        return plan, missing
 
     async def _find_missing(self, tools: Tools) -> Missing:
         """Compare the files of finished rows with the ledger, where --retry names those that are missing."""

@@ -105,6 +105,19 @@ async def test_a_file_changed_just_now_is_not_remembered(
     assert reading.read == ["a.png"]
 
 
+async def test_it_is_told_when_a_file_could_change_once_more_without_a_new_time(
+    path: Path, reading: Reading, picture: Callable[..., Path], remember: Any
+) -> None:
+    old, new = picture("old.png"), picture("new.png", changed=NOW)
+    await remember(old)
+    with open_digests(path, reading, lambda: NOW) as digests:
+        digests(old)
+        assert digests.settled
+        digests(new)
+        digests(old)
+        assert not digests.settled
+
+
 async def test_what_was_read_is_given_out_once(reading: Reading, picture: Callable[..., Path]) -> None:
     one = picture("a.png")
     digests = Digests(None, reading, lambda: NOW)

@@ -348,6 +348,62 @@ async def test_a_price_that_is_not_known_makes_the_sums_unknown(
     assert ledger.cost.to_go == 40_000
 
 
+# Again
+
+
+async def test_what_stands_is_what_the_same_import_would_mean(
+    ledger: Ledger,
+    take_in: Callable[..., Awaitable[Comparison]],
+    row: Callable[..., Row],
+    finish: Callable[[str], Awaitable[Attempt]],
+    accept: Callable[..., Awaitable[Attempt]],
+) -> None:
+    rows = [row(id_, price=40_000 * n, outputs_asked=n) for n, id_ in enumerate("abcde", 1)]
+    await take_in(*rows, row("gone", price=7))
+    await finish("a")
+    await accept("b")
+    await ledger.record_failed(await accept("c"), "failed", "no", outcome=Outcome.FAILED, retry_at=None)
+    await finish("gone")
+    again = await take_in(*rows)
+    assert again == await take_in(*rows)
+    assert await ledger.standing(RowState) == again
+    assert {state for state, group in again.groups.items() if group.rows} == {
+        RowState.DONE,
+        RowState.RUNNING,
+        RowState.FAILED,
+        RowState.PENDING,
+    }
+
+
+async def test_what_stands_has_no_price_where_an_import_would_have_none(
+    ledger: Ledger, take_in: Callable[..., Awaitable[Comparison]], row: Callable[..., Row]
+) -> None:
+    rows = [row("a"), row("b", price=None)]
+    await take_in(*rows)
+    assert await ledger.standing(RowState) == await take_in(*rows)
+
+
+async def test_a_row_asks_for_as_many_pictures_as_its_model_says_now(
+    ledger: Ledger, take_in: Callable[..., Awaitable[Comparison]], row: Callable[..., Row]
+) -> None:
+    await take_in(row("a", outputs_asked=2))
+    await take_in(row("a", outputs_asked=1))
+    (due,) = await ledger.due(10)
+    assert due.outputs_asked == 1
+
+
+async def test_what_rows_rest_on_is_remembered_with_them_and_forgotten_with_them(
+    ledger: Ledger, row: Callable[..., Row], clock: Any, ask: Ask
+) -> None:
+    for basis in ("ab" * 32, "cd" * 32, None):
+        async with ledger.intake() as intake:
+            await intake.add([row("a")])
+            await intake.identify()
+            await intake.merge(clock(), basis=basis)
+        await ledger.load()
+        assert ledger.facts.get("basis") == basis
+
+
 IMPORT = """
 import resource, sys
 import anyio

@@ -11,7 +11,7 @@ import pytest
 from batchfill.ledger import sql, storage
 from batchfill.values import RowState
 
-WHOLE = {"results", "collected", "extra_columns"}
+WHOLE = {"results", "collected", "extra_columns", "local_files"}
 """Questions about every row; no run asks them while it works."""
 NAMES = ("now", "after", "limit", "number", "key", "prediction_id", "folded_id", "seed", "sha256", "origin")
 VALUES = dict.fromkeys((*NAMES, "good_until", "path", "size", "mtime_ns"), 1) | {"ids": "[]", "without": "[]"}

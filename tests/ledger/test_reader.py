@@ -7,7 +7,7 @@ import pytest
 
 from batchfill.errors import LedgerError
 from batchfill.ledger.reader import open_reader
-from batchfill.values import Cost, Doubt, Outcome, Result, RowState
+from batchfill.values import Cost, Doubt, LocalFile, NamedFile, Outcome, Result, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,3 +163,18 @@ def test_a_reader_of_a_file_that_is_damaged_says_where(path: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + bytes(4096))
     with pytest.raises(LedgerError, match=str(path.name)), open_reader(path) as reader:
         reader.facts()
+
+
+async def test_local_files_are_told_as_rows_of_the_manifest_name_them(
+    path: Path, take_in: Import, row: Callable[..., Row], tmp_path: Path
+) -> None:
+    picture, mask = (LocalFile(tmp_path / name, n, 10**18 + n, "ab" * 32) for n, name in enumerate("pm", 1))
+    named = {"image": "../p", "mask": "m", "prompt": "a boat"}
+    gone = row("gone", files={"image": mask})
+    await take_in(row("a", inputs=named, files={"image": picture, "mask": mask}), row("b"), gone)
+    await take_in(row("a", inputs=named, files={"image": picture, "mask": mask}), row("b"))
+    with open_reader(path) as reader:
+        assert list(reader.local_files()) == [
+            NamedFile("../p", str(tmp_path / "p"), 1, 10**18 + 1),
+            NamedFile("m", str(tmp_path / "m"), 2, 10**18 + 2),
+        ]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.manifest import digest_file
-from batchfill.manifest.files import Files
+from batchfill.manifest.files import Files, Places
+from batchfill.values import NamedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,3 +150,83 @@ def test_only_the_first_mistakes_look_for_near_names(mistakes: Callable[..., lis
 
     assert sum("did you mean hero.png?" in mistake for mistake in found) == 20
     assert len(found) == 30
+
+
+# As they were
+
+
+@pytest.fixture
+def named(folder: Path, files: Files) -> Callable[[str], NamedFile]:
+    """Return the file at an address as a row names it."""
+
+    def named(address: str) -> NamedFile:
+        found = files.find(address)
+        assert found is not None
+        return NamedFile(address, str(found.path), found.size, found.mtime_ns)
+
+    return named
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["images/hero.png", "images\\hero.png", "./images//hero.png", "images/../images/hero.png", "link.png"],
+)
+def test_a_file_that_was_left_alone_holds_however_it_is_named(
+    folder: Path, named: Callable[[str], NamedFile], address: str
+) -> None:
+    (folder / "link.png").symlink_to("images/hero.png")
+
+    assert Places(folder).hold(named(address))
+
+
+def test_a_file_of_another_size_or_time_or_none_at_all_does_not_hold(
+    folder: Path, named: Callable[[str], NamedFile]
+) -> None:
+    path, file = folder / "images" / "hero.png", named("images/hero.png")
+    path.write_bytes(b"HERO.PNG")
+    os.utime(path, ns=(file.mtime_ns, file.mtime_ns + 1))
+    later = Places(folder).hold(file)
+    path.write_bytes(b"longer.png")
+    os.utime(path, ns=(file.mtime_ns, file.mtime_ns))
+    longer = Places(folder).hold(file)
+    path.unlink()
+
+    assert (later, longer, Places(folder).hold(file)) == (False, False, False)
+
+
+@pytest.mark.parametrize("link", ["images/link.png", "folder"])
+def test_an_address_that_leads_elsewhere_now_does_not_hold(
+    folder: Path, named: Callable[[str], NamedFile], link: str
+) -> None:
+    twin = folder / "twins" / "hero.png"
+    twin.parent.mkdir()
+    twin.write_bytes(b"HERO.PNG")
+    path = folder / link
+    path.symlink_to(folder / "images" / ("hero.png" if "." in link else ""))
+    file = named(link if "." in link else f"{link}/hero.png")
+    os.utime(twin, ns=(file.mtime_ns, file.mtime_ns))
+    assert Places(folder).hold(file)
+    path.unlink()
+    path.symlink_to(twin if "." in link else twin.parent)
+
+    assert not Places(folder).hold(file)
+
+
+def test_a_folder_in_the_place_of_a_file_does_not_hold(
+    folder: Path, named: Callable[[str], NamedFile]
+) -> None:
+    file = named("images/hero.png")
+    (folder / "images" / "hero.png").unlink()
+    (folder / "images" / "hero.png").mkdir()
+
+    assert not Places(folder).hold(file)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_any_more_does_not_hold(
+    folder: Path, named: Callable[[str], NamedFile]
+) -> None:
+    file = named("images/hero.png")
+    (folder / "images" / "hero.png").chmod(0)
+
+    assert not Places(folder).hold(file)
