@@ -135,18 +135,21 @@ class Disk:
 
     def _flushing(self, effects: Effects, fsync: Callable[[int], None]) -> Callable[[int], None]:
         def flushing(descriptor: int) -> None:
-            found = os.fstat(descriptor)
-            ours = [place for place in self._places() if os.path.samestat(place.stat(), found)]
-            with effects.around("Disk.fsync", *map(str, ours)):
-                fsync(descriptor)
-                for place in ours:
-                    self._flush(place)
+            # Alone: a list of names made before another thread's flush would take back what that one kept,
+            # and what is renamed meanwhile cannot be looked at.
+            with effects.lock:
+                found = os.fstat(descriptor)
+                ours = [place for place in self._places() if os.path.samestat(place.stat(), found)]
+                with effects.around("Disk.fsync", *map(str, ours)):
+                    fsync(descriptor)
+                    for place in ours:
+                        self._flush(place)
 
         return flushing
 
     def _calling(self, effects: Effects, name: str, call: Callable[..., None]) -> Callable[..., None]:
         def calling(*given: Any, **named: Any) -> None:
-            with effects.around(f"Disk.{name}", *map(str, given)):
+            with effects.lock, effects.around(f"Disk.{name}", *map(str, given)):
                 call(*given, **named)
 
         return calling
@@ -157,7 +160,7 @@ class Disk:
         """Of a file that loses its name; after a power failure it may bear it again."""
 
         def taking(*given: Any, **named: Any) -> None:
-            with effects.around(f"Disk.{name}", *map(str, given)):
+            with effects.lock, effects.around(f"Disk.{name}", *map(str, given)):
                 target = Path(given[taken])
                 if target.exists() and not (taken and target.samefile(given[0])):
                     self._numbers.pop(target.stat().st_ino, None)

@@ -112,7 +112,7 @@ class Effects:
         self._edge = edge
         self._begun: Counter[str] = Counter()
         self.lock = threading.RLock()
-        """Kept by whoever dies, so that no other thread goes on meanwhile."""
+        """Kept by whoever dies, and by a disk that changes, so that no other thread goes on meanwhile."""
 
     def watch(self) -> None:
         """Wrap every public method of the owners, for as long as this process lives."""
