@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anyio
+
 from batchfill.run.bell import Bell
 from batchfill.run.care import Care
 from batchfill.run.width import Width
@@ -38,6 +40,7 @@ class Gate:
         self._unanswered = unanswered
         self._run_time = run_time
         self._width = Width()
+        self._line = anyio.Lock(fast_acquire=True)
         self._inside = 0
         self._submitted = 0
         self.care = Care()
@@ -47,19 +50,20 @@ class Gate:
         """Why rows are waiting, for the person who watches."""
 
     async def enter(self) -> None:
-        """Wait until one more prediction may be made, and take its place."""
-        while True:
-            await self._wait_for_room()
-            self._inside += 1
-            try:
-                await self._tools.creates.turn()
-            except BaseException:
+        """Wait until one more prediction may be made, in the order of those who come, and take its place."""
+        async with self._line:
+            while True:
+                await self._wait_for_room()
+                self._inside += 1
+                try:
+                    await self._tools.creates.turn()
+                except BaseException:
+                    self._inside -= 1
+                    raise
+                # Whatever came up while this row waited for the pace counts too.
+                if self._blocked(self._inside - 1) is None:
+                    return
                 self._inside -= 1
-                raise
-            # Whatever came up while this row waited for the pace counts too.
-            if self._blocked(self._inside - 1) is None:
-                return
-            self._inside -= 1
 
     def leave(self) -> None:
         """Give the place back: the ledger counts the prediction now, or there is none."""
