@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_STATES = {state.value: state for state in RowState}
 _NO_CONTENTS = (None, None, None, None)
 
 
@@ -108,11 +109,22 @@ def to_doubt(record: sqlite3.Row) -> Doubt:
 
 def to_result(record: sqlite3.Row) -> Result:
     """Return one line of `results`."""
-    fields = dict(record)
-    fields["state"] = RowState(fields["state"])
-    fields["outputs"] = tuple(filter(None, (fields["outputs"] or "").split(";")))
-    fields["extra"] = json.loads(fields["extra"])
-    return Result(**fields)
+    id_, line, state, image, mask, prompt, outputs, seed, prediction_id, attempts, cost, error, extra = record
+    return Result(
+        id_,
+        line,
+        _STATES[state],
+        image,
+        mask,
+        prompt,
+        tuple(outputs.split(";")) if outputs else (),
+        seed,
+        prediction_id,
+        attempts,
+        cost,
+        error,
+        {} if extra == "{}" else json.loads(extra),
+    )
 
 
 def to_counts(tally: Iterable[sqlite3.Row], *, gone: bool) -> dict[RowState, int]:

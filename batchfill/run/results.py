@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from batchfill.readers import MILLION
@@ -55,7 +56,6 @@ def write_jsonl(results: Iterable[Result], stream: TextIO) -> None:
 
 def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
     """Return the cells of COLUMNS and *extra*; outputs joined by `;`, cost in units of the currency."""
-    cost = "" if result.cost is None else f"{Decimal(result.cost) / MILLION:f}"
     return [
         result.id,
         _text(result.line),
@@ -67,7 +67,7 @@ def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
         _text(result.seed),
         _inert(result.prediction_id or ""),
         str(result.attempts),
-        cost,
+        "" if result.cost is None else _in_units(result.cost),
         _inert(result.error or ""),
         *(result.extra.get(name, "") for name in extra),
     ]
@@ -90,6 +90,11 @@ def result_object(result: Result) -> dict[str, Any]:
         "error": result.error,
         **{_column(name): value for name, value in result.extra.items()},
     }
+
+
+@lru_cache(maxsize=1024)
+def _in_units(cost: int) -> str:
+    return f"{Decimal(cost) / MILLION:f}"
 
 
 def _column(name: str) -> str:

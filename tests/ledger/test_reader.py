@@ -178,3 +178,44 @@ async def test_local_files_are_told_as_rows_of_the_manifest_name_them(
             NamedFile("../p", str(tmp_path / "p"), 1, 10**18 + 1),
             NamedFile("m", str(tmp_path / "m"), 2, 10**18 + 2),
         ]
+
+
+async def test_results_are_those_of_the_view_that_people_may_ask(
+    ledger: Ledger, path: Path, take_in: Import, row: Any, accept: Any, intend: Any, prediction: Any, ask: Any
+) -> None:
+    """Rows never tried, tried once or several times, at prices known and not, with several files."""
+    prices = {"never": 1, "failed": 2, "rejected": 3, "several": 4, "unknown": None, "files": 5, "refused": 6}
+    manifest = [row(id_, price=price) for id_, price in prices.items()]
+    await take_in(*manifest, row("mixed", price=None))
+    for id_ in ("failed", "several", "several", "unknown", "mixed"):
+        failed = Outcome.FAILED if id_ == "failed" else Outcome.CANCELED
+        await ledger.record_failed(await accept(id_), "x", "E", outcome=failed, retry_at=1.0)
+    await take_in(*manifest, row("mixed", price=6))
+    await ledger.record_rejected(await intend("rejected"), "=no")
+    await ledger.record_refused(await intend("refused"), "too many", due_at=1.0)
+    for id_ in ("several", "files", "mixed"):
+        attempt = await accept(id_)
+        urls = ("https://x/1.webp", "https://x/2.webp", "https://x/3.webp")
+        await ledger.record_succeeded(attempt, prediction(attempt.prediction_id, outputs=urls))
+        files = [
+            replace(output, file=f"{id_}@{output.n}.webp")
+            for output in (await ledger.outputs_of(attempt.prediction_id))[:2]
+        ]
+        await ledger.record_collected(attempt, [(file, 64, 48) for file in files], None)
+    with open_reader(path) as reader:
+        found = {result.id: result for result in reader.results()}
+    viewed = ask("SELECT id, outputs, seed, prediction_id, attempts, cost, error FROM results")
+    assert [
+        (r.id, ";".join(r.outputs) or None, r.seed, r.prediction_id, r.attempts, r.cost, r.error)
+        for r in found.values()
+    ] == [(*seen[:5], None if seen[5] is None else round(seen[5] * 1_000_000), seen[6]) for seen in viewed]
+    assert {id_: (result.attempts, result.cost) for id_, result in found.items()} == {
+        "never": (0, 0),
+        "failed": (1, 0),
+        "rejected": (1, 0),
+        "several": (3, 12),
+        "unknown": (1, None),
+        "files": (1, 5),
+        "refused": (0, 0),
+        "mixed": (2, None),
+    }
