@@ -23,6 +23,9 @@ PATIENCE = 5.0
 LONG_PATIENCE = 30.0
 """The same while a batch runs, when the answer to a submission may be waiting to be recorded."""
 
+LOG_KEPT = 16 * 1024 * 1024
+"""Bytes of the log that stay when it is begun anew; a large import makes it as large as the ledger."""
+
 NETWORK_SYSTEMS = re.compile(
     r"^(nfs\d?|cifs|smb\d?|smbfs|ncpfs|afs|ceph|lustre|gfs2?|glusterfs|9p|davfs|fuse\.(sshfs|glusterfs|s3fs|rclone"
     r"|gcsfuse|davfs2?|smbnetfs|ceph.*))$"
@@ -131,6 +134,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         # FULL: an intent survives a power cut, which NORMAL does not promise in WAL mode.
         db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
         _migrate(db)
         # Whether another program writes it is found out now, when nothing is lost by giving up.
         db.execute("BEGIN IMMEDIATE")

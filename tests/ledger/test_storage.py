@@ -353,3 +353,15 @@ def test_an_archive_is_readable_when_somebody_looked_into_it_before(archive: Pat
     read = [sys.executable, "-c", READ_AS_A_STRANGER, str(path)]
     answer = subprocess.run(read, capture_output=True, text=True, check=False, timeout=60)
     assert (answer.stdout, answer.stderr) == ("night.csv\n", "")
+
+
+def test_the_log_of_a_large_import_does_not_stay(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "LOG_KEPT", 65_536)
+    with closing(storage.open_to_write(path)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany("INSERT INTO facts VALUES (?, ?)", ((f"fact {n}", "x" * 3000) for n in range(2000)))
+        db.execute("COMMIT")
+        log = path.with_name(f"{path.name}-wal")
+        assert log.stat().st_size > 6_000_000
+        db.execute("INSERT INTO facts VALUES ('a', 'b')")
+        assert log.stat().st_size <= 65_536
