@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from batchfill.run.timing import Timing
     from batchfill.values import Attempt
 
-FEW = 4
+FEW = 3
 """Predictions that may have ended, from which one list is less than asking for each."""
+
+MANY = 30
+"""Predictions that run, from which a few end between one list and the next: worth waiting for them."""
 
 SCOUTS = 3
 """Predictions asked for at once while nobody knows how long a run takes."""
@@ -90,7 +93,7 @@ class Looks:
         if listed:
             self._listing = True
             self._list_from = now + self._gap(now)
-        asked = [one for at, one in self._alone(ripe) if at <= now]
+        asked = [one for at, one in self._alone(ripe, now) if at <= now]
         if self._timing.expected is None:
             asked = asked[: self._scouts(now)]
         for one in asked:
@@ -100,7 +103,7 @@ class Looks:
     def wait(self, now: float) -> float | None:
         """Return how long until there is something to ask; None until something else happens."""
         ripe = self._ripe(now)
-        times = [at for at, _ in self._alone(ripe)]
+        times = [at for at, _ in self._alone(ripe, now)]
         if self._timing.expected is None and times:
             times = [max(min(times), self._scout_from)] if self._busy() < SCOUTS else []
         overdue = self._overdue()
@@ -152,14 +155,23 @@ class Looks:
         overdue = self._overdue()
         return [one for one in self._watched.values() if one.listable and now < one.began + overdue]
 
-    def _alone(self, ripe: Sequence[Watched]) -> list[tuple[float, Watched]]:
+    def _alone(self, ripe: Sequence[Watched], now: float) -> list[tuple[float, Watched]]:
         """Return those that no list shows, *ripe* being in one, and when to ask for each, the next one first.
 
         Without those that somebody is asking for.
         """
-        numbers, first_look = {one.attempt.number for one in ripe}, self._timing.first_look()
-        free = (one for n, one in self._watched.items() if n not in numbers and not one.busy)
-        return sorted(((max(w.not_before, w.began + first_look), w) for w in free), key=itemgetter(0))
+        numbers, first_look, grace = (
+            {w.attempt.number for w in ripe},
+            self._timing.first_look(),
+            self._grace(now),
+        )
+        free = (w for n, w in self._watched.items() if n not in numbers and not w.busy)
+        due = ((max(w.not_before, w.began + first_look + (grace if w.listable else 0)), w) for w in free)
+        return sorted(due, key=itemgetter(0))
+
+    def _grace(self, now: float) -> float:
+        """Return how long to wait for others to end, that they may be looked up in one list."""
+        return self._gap(now) if len(self._watched) >= MANY and now >= self._rest_until else 0.0
 
     def _overdue(self) -> float:
         return 2 * self._timing.slow + OVERDUE
