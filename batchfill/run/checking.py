@@ -52,7 +52,7 @@ class _Pixels:
         if len(self._seen) > PAIRS_KEPT:
             self._seen.clear()
         async with anyio.create_task_group() as judging:
-            for row in rows:
+            for row in (row for row in rows if row.files):
                 picture, mask = (row.files.get(name) for name in self._fields)
                 task = JudgeTask(picture.path if picture else None, mask.path if mask else None)
                 if (picture or mask) and task not in self._seen:
