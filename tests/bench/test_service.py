@@ -72,7 +72,7 @@ async def test_batchfill_does_every_row_once_and_without_complaint(tmp_path: Pat
 @pytest.mark.parametrize("client", [OURS, *PEERS])
 def test_every_client_does_the_work_and_is_measured(client: str) -> None:
     figures = run(client, Setting(offer=Offer(run_time=0.1), rows=3))
-    assert figures.requests >= 2
+    assert figures.requests > 1
     assert figures.cpu > figures.decoding >= 0
     assert figures.peak_mb > 10
 
