@@ -44,6 +44,16 @@ SHORTENED = {
 """Waits below batchfill.run that a service far away needs, and one in this process does not."""
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """Let the programs that tests start hear Ctrl-C.
+
+    What a script starts in the background is born deaf to it, pytest too, and hands that on.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the waits short that only a service far away needs."""
