@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Serve = Callable[..., Awaitable[Provider]]
 
 KILLS = 20
-QUICK = ("--recover-wait", "0", "--answer-timeout", "1", "--rate", "100000")
+QUICK = ("--recover-wait", "0", "--answer-timeout", "5", "--rate", "100000")
 """Waits that suit a provider on this machine."""
 
 SLOW = Fault("create", "delay", options={"seconds": 0.3})
