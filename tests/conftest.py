@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession, web
+from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
 from batchfill.batch import Batch
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from batchfill.values import Plan, Result
+
+settings.register_profile(
+    "tests",
+    # A machine that is busy with something else for a moment is no failure.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # The same examples each time; other ones are looked for on purpose.
+    derandomize=not os.environ.get("BATCHFILL_FUZZ"),
+    database=None,
+)
+settings.load_profile("tests")
 
 TOKEN = "r8_for_tests_only"
 

@@ -99,7 +99,7 @@ def test_rows_are_written_as_they_come(result: Callable[..., Result]) -> None:
     assert written == [0, 1, 2]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0")))
 def test_any_prompt_survives_csv(result: Callable[..., Result], text: str) -> None:
     stream = io.StringIO(newline="")

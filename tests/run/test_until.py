@@ -113,7 +113,7 @@ def test_it_is_called_as_it_was_given() -> None:
     assert str(Until(None, 1.0)) == "never"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     begun=st.integers(int(at("2025-01-01T00:00")), int(at("2027-01-01T00:00"))),
     until=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
