@@ -2,14 +2,18 @@
 
 from batchfill.catalog.field import Field, FieldType, either, guess, hint, shown
 from batchfill.catalog.model import Model
+from batchfill.catalog.pixels import FINISHING, PIXEL_READERS, Pixels, model_inputs
 from batchfill.catalog.schema import from_schema
 from batchfill.catalog.shipped import find, shipped, unchecked
 from batchfill.catalog.size import Size, SizeRule
 
 __all__ = [
+    "FINISHING",
+    "PIXEL_READERS",
     "Field",
     "FieldType",
     "Model",
+    "Pixels",
     "Size",
     "SizeRule",
     "either",
@@ -17,6 +21,7 @@ __all__ = [
     "from_schema",
     "guess",
     "hint",
+    "model_inputs",
     "shipped",
     "shown",
     "unchecked",
