@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from batchfill.errors import Mistake
 
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom of a part of an upright picture, in pixels; right and bottom are outside of it."""
+
 Input = str | int | float | bool
 """One typed input of a model. Files are strings: a path as written, a URL, or a data URL."""
 
@@ -181,6 +184,9 @@ class Output:
     """Relative to the batch folder, with forward slashes; None until it is in place."""
     size: int | None = None
     sha256: str | None = None
+    raw: str | None = None
+    """Where the output is kept as the service sent it, when the file was made of it; as *file*."""
+    raw_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +248,8 @@ class Attempt:
     """`time-out` or `user`."""
     tries: int = 1
     """Attempts of the row that counted, this one included, since the last consent."""
+    area: Box | None = None
+    """What was sent of the picture; None: all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +400,8 @@ class Result:
     cost: int | None
     """Millionths of the currency; None where no price is known."""
     error: str | None
+    flags: tuple[str, ...]
+    """What looks wrong with its pictures, each word once; none too where nothing was judged."""
     extra: Mapping[str, str]
 
 

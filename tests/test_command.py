@@ -35,7 +35,7 @@ C = ctypes.CDLL(None)
 CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """Characters that command a terminal."""
 
-COLUMNS = "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error"
+COLUMNS = "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags"
 
 
 @pytest.fixture

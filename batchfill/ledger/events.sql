@@ -20,8 +20,9 @@ WHERE file IS NOT NULL AND prediction_id = (
 );
 
 -- name: record_intent
-INSERT INTO attempts (key, seed, own_seed, origin, sent, outputs_asked, price, anchor, service_time, intended_at)
-VALUES (:key, :seed, :own_seed, :origin, :sent, :outputs_asked, :price, :anchor, :service_time, :now);
+INSERT INTO attempts (key, seed, own_seed, origin, sent, outputs_asked, price, anchor, service_time, area,
+    intended_at)
+VALUES (:key, :seed, :own_seed, :origin, :sent, :outputs_asked, :price, :anchor, :service_time, :area, :now);
 UPDATE rows SET state = 'submitting', since = :now, attempt = last_insert_rowid(), error = NULL
 WHERE key = :key;
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from batchfill.ledger.intake import Comparison
     from batchfill.ledger.writer import Writer
+    from batchfill.values import Box
 
 CURRENCY = "USD"
 
@@ -195,12 +196,13 @@ class Ledger:
         origin: str,
         sent: Callable[[int | None], Mapping[str, Any]],
         service_time: float | None,
+        area: Box | None = None,
     ) -> Attempt | None:
         """Write the intention to pay for *due* and return it; None, with nothing written, if not pending.
 
         *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
-        *sent* gives the input to note for a seed. Raises BudgetReached when the price would pass the cap,
-        LedgerFailed when the ledger's file was taken away.
+        *sent* gives the input to note for a seed, *area* is what is sent of the picture. Raises
+        BudgetReached when the price would pass the cap, LedgerFailed when the ledger's file was taken away.
         """
 
         def event(db: sqlite3.Connection) -> Attempt | None:
@@ -221,6 +223,7 @@ class Ledger:
                 "price": due.price,
                 "anchor": self._anchor,
                 "service_time": service_time,
+                "area": None if area is None else json.dumps(area),
                 "now": self._now(),
             }
             sql.act(db, "events", "record_intent", **values)

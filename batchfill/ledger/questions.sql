@@ -2,7 +2,7 @@
 -- The fields of an Attempt.
 a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
     a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.created_at, a.accepted_at, a.ended_at,
-    a.absent_at, a.cancel_asked, a.lost_at, r.tries,
+    a.absent_at, a.cancel_asked, a.lost_at, r.tries, a.area,
     (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
 
 -- name: facts
@@ -51,12 +51,12 @@ SELECT min(due_at) FROM rows WHERE state = 'collecting' AND due_at > :after;
 SELECT min(since) FROM rows WHERE state = 'collecting' AND attempt NOT IN (SELECT value FROM json_each(:without));
 
 -- name: outputs_of
-SELECT prediction_id, n, url, planned, file, size, sha256 FROM outputs
+SELECT prediction_id, n, url, planned, file, size, sha256, raw, raw_sha256 FROM outputs
 WHERE prediction_id = :prediction_id ORDER BY n;
 
 -- name: outputs_in_the_way
 -- Files that stand under an id which another attempt's files are about to take.
-SELECT o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256
+SELECT o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_sha256
 FROM rows AS r JOIN attempts AS a ON a.key = r.key JOIN outputs AS o ON o.prediction_id = a.prediction_id
 WHERE r.folded_id = :folded_id AND a.number <> :number AND o.file IS NOT NULL
     AND o.file NOT LIKE 'outputs/earlier/%';
@@ -114,7 +114,9 @@ SELECT r.id, r.line, r.state, r.image, r.mask, r.prompt,
         WHEN r.key NOT IN several THEN iif(a.outcome IN ('succeeded', 'canceled'), a.price, 0)
         ELSE (SELECT CASE WHEN count(*) = count(price) THEN coalesce(sum(price), 0) END FROM attempts
             WHERE key = r.key AND outcome IN ('succeeded', 'canceled')) END,
-    r.error, r.extra
+    r.error,
+    (SELECT group_concat(flags, ' ') FROM outputs WHERE prediction_id = a.prediction_id AND flags <> ''),
+    r.extra
 FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
 WHERE r.position IS NOT NULL
 ORDER BY r.position;

@@ -69,8 +69,15 @@ class Reader:
 
 @contextmanager
 def open_reader(path: Path) -> Iterator[Reader]:
-    """Open the ledger at *path* to read it. Raises LedgerError when there is none or it is damaged."""
+    """Open the ledger at *path* to read it; one of an older batchfill is brought up to date first.
+
+    Raises LedgerError when there is none or it is damaged.
+    """
     db = storage.open_to_read(path)
+    if storage.is_older(db):
+        db.close()
+        storage.open_to_write(path).close()
+        db = storage.open_to_read(path)
     try:
         yield Reader(db)
     except sqlite3.DatabaseError as error:

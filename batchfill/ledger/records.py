@@ -94,6 +94,7 @@ def to_attempt(record: sqlite3.Row) -> Attempt:
     fields["state"] = RowState(fields["state"])
     fields["own_seed"] = bool(fields["own_seed"])
     fields["sent"] = json.loads(fields["sent"])
+    fields["area"] = tuple(json.loads(fields["area"])) if fields["area"] else None
     return Attempt(**fields)
 
 
@@ -109,7 +110,22 @@ def to_doubt(record: sqlite3.Row) -> Doubt:
 
 def to_result(record: sqlite3.Row) -> Result:
     """Return one line of `results`."""
-    id_, line, state, image, mask, prompt, outputs, seed, prediction_id, attempts, cost, error, extra = record
+    (
+        id_,
+        line,
+        state,
+        image,
+        mask,
+        prompt,
+        outputs,
+        seed,
+        prediction_id,
+        attempts,
+        cost,
+        error,
+        flags,
+        extra,
+    ) = record
     return Result(
         id_,
         line,
@@ -123,6 +139,7 @@ def to_result(record: sqlite3.Row) -> Result:
         attempts,
         cost,
         error,
+        tuple(dict.fromkeys(flags.split())) if flags else (),
         {} if extra == "{}" else json.loads(extra),
     )
 

@@ -97,6 +97,12 @@ def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
     return db
 
 
+def is_older(db: sqlite3.Connection) -> bool:
+    """Whether an older batchfill wrote the ledger, so that parts of it are not there yet."""
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version < migrations()[-1][0]
+
+
 def refuse_network(path: Path) -> None:
     """Raise LedgerError when *path* lies on a network file system, where locks cannot be trusted."""
     kind = _file_system(path.parent)

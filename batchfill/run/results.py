@@ -28,6 +28,7 @@ COLUMNS = (
     "attempts",
     "cost",
     "error",
+    "flags",
 )
 _BOM = "\ufeff"
 
@@ -69,6 +70,7 @@ def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
         str(result.attempts),
         "" if result.cost is None else _in_units(result.cost),
         _inert(result.error or ""),
+        ";".join(result.flags),
         *(result.extra.get(name, "") for name in extra),
     ]
 
@@ -88,6 +90,7 @@ def result_object(result: Result) -> dict[str, Any]:
         "attempts": result.attempts,
         "cost": None if result.cost is None else result.cost / MILLION,
         "error": result.error,
+        "flags": list(result.flags),
         **{_column(name): value for name, value in result.extra.items()},
     }
 

@@ -35,7 +35,11 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
     placed = replace(output, file="outputs/b.webp", size=10, sha256="ab" * 32)
     await ledger.record_collected(attempt, [(placed, 64, 48)], "3 of 4 pictures")
     await take_in(manifest[2], manifest[0])
-    pictures = {"image": "images/hero.png", "mask": "masks/hero.png", "prompt": "a spaceship"}
+    pictures: dict[str, Any] = {
+        "image": "images/hero.png",
+        "mask": "masks/hero.png",
+        "prompt": "a spaceship",
+    }
     with open_reader(path) as reader:
         assert list(reader.results()) == [
             Result(
@@ -49,6 +53,7 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
                 attempts=0,
                 cost=0,
                 error=None,
+                flags=(),
                 extra={},
             ),
             Result(
@@ -62,6 +67,7 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
                 attempts=1,
                 cost=40_000,
                 error="3 of 4 pictures",
+                flags=(),
                 extra={"x_for": "menu"},
             ),
         ]

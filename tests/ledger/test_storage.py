@@ -252,6 +252,7 @@ from batchfill.ledger.reader import open_reader
 from batchfill.ledger import sql
 for name in ("questions", "events"): sql.load(name)
 from batchfill.ledger import storage
+from batchfill.ledger.reader import open_reader
 storage.migrations()
 if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
@@ -284,6 +285,7 @@ def test_a_folder_may_have_a_name_that_means_something_in_an_address(tmp_path: P
     assert (folder / "ledger.sqlite").stat().st_size
 
 
+NEXT = storage.migrations()[-1][0] + 1
 STEP = "CREATE TABLE pages (n INTEGER); INSERT INTO pages VALUES (1);"
 
 
@@ -291,22 +293,33 @@ def test_an_older_ledger_is_migrated_and_keeps_what_it_holds(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = storage.migrations()
-    monkeypatch.setattr(storage, "migrations", lambda: [*steps, (2, STEP), (3, "DELETE FROM pages;")])
+    monkeypatch.setattr(
+        storage, "migrations", lambda: [*steps, (NEXT, STEP), (NEXT + 1, "DELETE FROM pages;")]
+    )
     for _ in range(2):
         with closing(storage.open_to_write(made)) as db:
-            assert db.execute("PRAGMA user_version").fetchone()[0] == 3
+            assert db.execute("PRAGMA user_version").fetchone()[0] == NEXT + 1
             assert db.execute("SELECT count(*) FROM facts").fetchone()[0] == 200
             assert db.execute("SELECT count(*) FROM pages").fetchone()[0] == 0
+
+
+def test_an_older_ledger_can_be_read_at_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = storage.migrations()
+    monkeypatch.setattr(storage, "migrations", lambda: [*steps, (NEXT, STEP)])
+    with open_reader(made) as reader:
+        assert len(reader.facts()) == 200
+    with closing(storage.open_to_read(made)) as db:
+        assert db.execute("SELECT n FROM pages").fetchone()[0] == 1
 
 
 def test_a_migration_that_fails_changes_nothing(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = storage.migrations()
     broken = f"{STEP} INSERT INTO nowhere VALUES (1);"
-    monkeypatch.setattr(storage, "migrations", lambda: [*steps, (2, broken)])
+    monkeypatch.setattr(storage, "migrations", lambda: [*steps, (NEXT, broken)])
     with pytest.raises(LedgerError, match="nowhere"):
         storage.open_to_write(made)
     with closing(sqlite3.connect(made)) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert db.execute("PRAGMA user_version").fetchone()[0] == NEXT - 1
         assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'pages'").fetchone()[0] == 0
 
 
@@ -314,6 +327,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from batchfill.ledger import storage
+from batchfill.ledger.reader import open_reader
 db = storage.open_to_write(Path(sys.argv[1]))
 db.execute("INSERT INTO facts VALUES ('manifest', 'night.csv')")
 db.execute("BEGIN")

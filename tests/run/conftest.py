@@ -81,6 +81,7 @@ def result() -> Callable[..., Result]:
         "attempts": 1,
         "cost": 80_000,
         "error": None,
+        "flags": (),
         "extra": {},
     }
     return lambda **changes: Result(**{**usual, **changes})
