@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchfill.values import RowState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 FLUX_FILL_DEV = "black-forest-labs/flux-fill-dev"
 MILLION = 1_000_000
@@ -115,11 +115,11 @@ def read_setting(name: str, text: str) -> Any:
         raise ValueError(f"{name} {error}") from None
 
 
-def explain_unknown(name: str) -> str:
-    """Return what to tell somebody whose manifest holds the setting *name*, which it may not."""
+def explain_unknown(name: str, also: Iterable[str] = ()) -> str:
+    """Return what to tell somebody whose manifest holds the setting *name*; *also* names those of rows."""
     if name in FORBIDDEN:
         return f"{name} cannot be set in a manifest: give it on the command line"
-    known = sorted(IN_MANIFEST | {"defaults", "column", "rows"})
+    known = sorted({*IN_MANIFEST, *also, "defaults", "column", "rows"})
     near = get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
     return f"unknown setting {name}{hint}"

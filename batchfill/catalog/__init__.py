@@ -2,7 +2,7 @@
 
 from batchfill.catalog.field import Field, FieldType, either, guess, hint, shown
 from batchfill.catalog.model import Model
-from batchfill.catalog.pixels import FINISHING, PIXEL_READERS, Pixels, model_inputs
+from batchfill.catalog.pixels import FINISHING, PIXEL_READERS, Pixels
 from batchfill.catalog.schema import from_schema
 from batchfill.catalog.shipped import find, shipped, unchecked
 from batchfill.catalog.size import Size, SizeRule
@@ -21,7 +21,6 @@ __all__ = [
     "from_schema",
     "guess",
     "hint",
-    "model_inputs",
     "shipped",
     "shown",
     "unchecked",

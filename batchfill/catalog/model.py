@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import Field, FieldType, guess, hint
+from batchfill.catalog.pixels import PIXEL_READERS, Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +50,22 @@ class Model:
         return tuple(field.name for field in self.fields.values() if field.required or field.name == mask)
 
     @property
+    def pixel_settings(self) -> frozenset[str]:
+        """The settings that rows may hold beside inputs: none where an input may have the same name."""
+        if self.checked and self.image_field and self.mask_field:
+            return frozenset(PIXEL_READERS.keys() - self.fields.keys())
+        return frozenset()
+
+    def pixels(self, inputs: Mapping[str, Input]) -> Pixels:
+        """Return the pixel settings among a row's *inputs*."""
+        return Pixels.of({name: inputs[name] for name in self.pixel_settings & inputs.keys()})
+
+    def sent(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
+        """Return a row's *inputs* without its pixel settings: what goes to the service."""
+        settings = self.pixel_settings
+        return {name: value for name, value in inputs.items() if name not in settings}
+
+    @property
     def file_fields(self) -> tuple[str, ...]:
         """The inputs that are files."""
         return tuple(field.name for field in self.fields.values() if field.type is FieldType.FILE)
@@ -57,6 +74,8 @@ class Model:
         """Return what types the cells of the input *name*. Raises ValueError for an unknown input."""
         if name in self.fields:
             return self.fields[name].reader
+        if name in self.pixel_settings:
+            return PIXEL_READERS[name]
         if self.checked:
             raise ValueError(f"unknown input {name}{hint(name, self.fields)}")
         return guess

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from batchfill.catalog.field import Field, FieldType, shown
@@ -44,6 +44,12 @@ class Pixels:
         return cls(**{name: value for name, value in inputs.items() if name in PIXEL_READERS})
 
     @property
+    def shape_what_is_sent(self) -> bool:
+        """Whether they change the files that go to the service."""
+        plain = Pixels(mask_feather=self.mask_feather, finish=self.finish, metadata=self.metadata)
+        return replace(self, padding=plain.padding) != plain
+
+    @property
     def around(self) -> tuple[int, float]:
         """The padding as pixels and as a share of the mask box's longer side; one of the two is zero."""
         if isinstance(self.padding, int):
@@ -53,11 +59,6 @@ class Pixels:
 
 FINISHING = frozenset({"mask_feather", "finish", "metadata"})
 """Settings that change nothing that is sent, so that a row is the same row with others."""
-
-
-def model_inputs(inputs: Mapping[str, Input]) -> dict[str, Input]:
-    """Return *inputs* without the pixel settings: what the model is sent."""
-    return {name: value for name, value in inputs.items() if name not in PIXEL_READERS}
 
 
 def _read_padding(text: str) -> Input:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from PIL import ImageOps
 from PIL.Image import Resampling
 
+from batchfill.catalog import Pixels
 from batchfill.errors import BadPicture
-from batchfill.images.colours import FOREIGN, grey, has_alpha, without_alpha
-from batchfill.images.masks import judge_pixels, misfit
+from batchfill.images.area import cut
+from batchfill.images.colours import FOREIGN, has_alpha, without_alpha
+from batchfill.images.hole import read_hole, scaled
 from batchfill.images.opening import MIMES, is_turned, opened, refuse_animation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from PIL.Image import Image
 
-Size = tuple[int, int]
+    from batchfill.catalog import Size, SizeRule
+    from batchfill.values import Box, Input
 
 _QUALITIES = (95, 90, 85, 80, 70, 60, 50)
 """JPEG qualities, tried in turn until one fits."""
@@ -31,14 +34,21 @@ class FitTask:
 
     picture: bytes | None
     mask: bytes | None
-    size: Size | None = None
-    """Width and height to scale down to, after EXIF rotation; None keeps the size."""
+    pixels: Pixels = field(default_factory=Pixels)
+    rule: SizeRule | None = None
+    """What the model does to sizes; None keeps them."""
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    """The model's inputs, for the rule."""
     picture_limit: int | None = None
     """Bytes that the provider takes for the picture; None for no limit."""
     mask_limit: int | None = None
     picture_name: str = "picture"
     """What messages call the picture."""
     mask_name: str = "mask"
+
+    def size_for(self, own: Size) -> Size:
+        """Return the width and height to send what is of the *own* size at: never larger."""
+        return self.rule.fitting(*own, self.inputs) if self.rule else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,83 +69,85 @@ class Fitted:
 
     picture: FittedFile | None
     mask: FittedFile | None
+    area: Box | None = None
+    """What was cut out of the picture; None: all of it is sent."""
 
 
 def fit(task: FitTask) -> Fitted:
     """Return the files of *task* as `send: fitted` sends them.
 
-    The picture is turned as its EXIF says, scaled down (never up), without transparency, and its own bytes
-    where nothing had to change. The mask becomes grey and as large as the picture. Each is lossless where
-    that fits its limit, else the best JPEG that fits. Raises BadPicture when a file is no picture, cannot be
-    made small enough, or when the mask does not suit the picture.
+    The picture is turned as its EXIF says, cut to its area, scaled down (never up), without transparency,
+    and its own bytes where nothing had to change. The mask becomes grey, white where to fill, and as large as
+    the picture. Each is lossless where that fits its limit, else the best JPEG that fits. Raises BadPicture
+    when a file is no picture, cannot be made small enough, or when the mask does not suit the picture.
     """
-    picture, upright = _fit_picture(task) if task.picture is not None else (None, None)
+    own = _upright_size(task)
+    hole = _read_mask(task, own)
+    area = None if hole is None or task.picture is None else _cut(task, own, hole)
+    size = task.size_for(own if area is None else (area[2] - area[0], area[3] - area[1]))
+    return Fitted(_fit_picture(task, area, size), _fit_mask(task, hole, area, size), area)
+
+
+def _upright_size(task: FitTask) -> Size:
+    """Return the size of the picture, or of the mask where the picture is remote, as its EXIF turns it."""
+    content, name = (task.mask, task.mask_name) if task.picture is None else (task.picture, task.picture_name)
+    assert content is not None
+    with opened(io.BytesIO(content), name) as image:
+        refuse_animation(image, name)
+        if image.format == "PNG":
+            image.load()  # its EXIF may stand behind its pixels
+        return image.size[::-1] if is_turned(image) else image.size
+
+
+def _read_mask(task: FitTask, own: Size) -> Image | None:
     if task.mask is None:
-        return Fitted(picture, None)
-    return Fitted(picture, _fit_mask(task, picture, upright))
+        return None
+    return read_hole(io.BytesIO(task.mask), task.pixels, task.mask_name, own)
 
 
-def _fit_picture(task: FitTask) -> tuple[FittedFile, Size]:
-    """Return the picture as it is to be sent, and its own size when upright."""
+def _cut(task: FitTask, own: Size, hole: Image) -> Box | None:
+    return cut(own, hole, task.pixels, task.rule, task.inputs)
+
+
+def _fit_picture(task: FitTask, area: Box | None, size: Size) -> FittedFile | None:
     content, name = task.picture, task.picture_name
-    assert content is not None
+    if content is None:
+        return None
     with opened(io.BytesIO(content), name) as image:
-        refuse_animation(image, name)
-        _hurry(image, task.size)
+        if area is None:
+            _hurry(image, size)
         turned = ImageOps.exif_transpose(image)
-        size = _smaller(turned.size, task.size)
-        if _is_plain(image, turned, size) and _fits(content, task.picture_limit):
-            return FittedFile(content, MIMES[image.format or ""], size, "unchanged"), turned.size
-        plain = without_alpha(turned, name)
+        if area is None and _is_plain(image, turned, size) and _fits(content, task.picture_limit):
+            return FittedFile(content, MIMES[image.format or ""], size, "unchanged")
+        plain = without_alpha(turned if area is None else turned.crop(area), name)
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
-        scaled = plain if size == plain.size else plain.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
-        return _encode(scaled, profile, task.picture_limit, name), turned.size
+        fitting = plain if size == plain.size else plain.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
+        return _encode(fitting, profile, task.picture_limit, name)
 
 
-def _hurry(image: Image, target: Size | None) -> None:
+def _hurry(image: Image, target: Size) -> None:
     """Have a large JPEG decoded at a half, a quarter or an eighth, still twice as large as the target."""
-    if target is not None:
-        width, height = reversed(target) if is_turned(image) else target
-        # Decoding in full takes most of the time for a photograph; of its detail nothing would be left.
-        image.draft(None, (2 * width, 2 * height))
+    width, height = reversed(target) if is_turned(image) else target
+    # Decoding in full takes most of the time for a photograph; of its detail nothing would be left.
+    image.draft(None, (2 * width, 2 * height))
 
 
-def _fit_mask(task: FitTask, picture: FittedFile | None, upright: Size | None) -> FittedFile:
-    content, name = task.mask, task.mask_name
-    assert content is not None
-    with opened(io.BytesIO(content), name) as image:
-        refuse_animation(image, name)
-        mask = ImageOps.exif_transpose(image)
-        _check_mask(mask, name, upright)
-        size = picture.size if picture else _smaller(mask.size, task.size)
-        as_it_is = image.format == "PNG" and image.mode == "L" and _is_plain(image, mask, size)
-        if as_it_is and _fits(content, task.mask_limit):
-            return FittedFile(content, "image/png", size, "unchanged")
-        plain = grey(mask, name)
-        return _encode(_scale_mask(plain, size), None, task.mask_limit, name)
-
-
-def _check_mask(mask: Image, name: str, upright: Size | None) -> None:
-    errors = judge_pixels(mask, name).errors
-    # Against the picture's own size: the one it is scaled to may be of a slightly other shape.
-    error = errors[0] if errors else upright and misfit(upright, mask.size, name)
-    if error:
-        raise BadPicture(error)
-
-
-def _scale_mask(mask: Image, size: Size) -> Image:
-    # BOX counts covered pixels when scaling down; scaling up by it would only make stairs.
-    shrinks = size[0] <= mask.width and size[1] <= mask.height
-    return (
-        mask if size == mask.size else mask.resize(size, Resampling.BOX if shrinks else Resampling.BILINEAR)
+def _fit_mask(task: FitTask, hole: Image | None, area: Box | None, size: Size) -> FittedFile | None:
+    content = task.mask
+    if content is None or hole is None:
+        return None
+    if hole.size == size and _fits(content, task.mask_limit) and _is_clean(content, hole, task.mask_name):
+        return FittedFile(content, "image/png", size, "unchanged")
+    return _encode(
+        scaled(hole if area is None else hole.crop(area), size), None, task.mask_limit, task.mask_name
     )
 
 
-def _smaller(own: Size, target: Size | None) -> Size:
-    """Return the target, or the own size where reaching the target would mean scaling up."""
-    if target is None or target[0] > own[0] or target[1] > own[1]:
-        return own
-    return target
+def _is_clean(content: bytes, hole: Image, name: str) -> bool:
+    """Whether the stored mask already is what would be sent."""
+    with opened(io.BytesIO(content), name) as image:
+        right = image.format == "PNG" and image.mode == "L" and _is_plain(image, image, hole.size)
+        return right and image.tobytes() == hole.tobytes()
 
 
 def _is_plain(image: Image, turned: Image, size: Size) -> bool:

@@ -49,7 +49,7 @@ class Layout:
     ) -> None:
         """*column*: input name → name in the manifest. *given*: the inputs that have a default."""
         self._model = model
-        self._known = (*model.fields, ID)
+        self._known = (*model.fields, ID, *sorted(model.pixel_settings))
         unknown = column.keys() - self._known if model.checked else frozenset[str]()
         self._column = {name: own for name, own in column.items() if own and name not in unknown}
         self.unknown_mappings = tuple(sorted(unknown))
@@ -116,7 +116,7 @@ class Layout:
         if name not in self._readers:
             read = self._model.reader(name)
             # A column of numbers or choices has few different cells.
-            few = name in self._model.fields and read is not str
+            few = name in self._known and read is not str
             self._readers[name] = lru_cache(maxsize=_REMEMBERED)(read) if few else read
         return self._readers[name]
 

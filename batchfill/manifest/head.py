@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from batchfill.catalog import PIXEL_READERS
 from batchfill.manifest.records import Broken, Trouble
 from batchfill.manifest.yaml_events import Events, objection, text_of
 from batchfill.readers import IN_MANIFEST, explain_unknown, read_setting
@@ -88,8 +89,10 @@ def _read_pair(name: str, value: yaml.Event, events: Events, head: Head) -> None
     elif name in _MAPPINGS:
         if text != "":
             head.note(line, f"{name} must be names and values, such as {name}: {_EXAMPLES[name]}")
+    elif name in PIXEL_READERS:
+        _read_pixels(name, text, line, head)
     elif name not in IN_MANIFEST:
-        head.note(line, explain_unknown(name))
+        head.note(line, explain_unknown(name, PIXEL_READERS))
     elif text is None:
         head.note(line, f"{name} must be a single value")
     elif text:
@@ -101,6 +104,17 @@ def _read_rows(text: str | None, line: int, head: Head) -> None:
         head.rows = text
     else:
         head.note(line, "no rows: a list is expected below `rows:`, or the name of a file")
+
+
+def _read_pixels(name: str, text: str | None, line: int, head: Head) -> None:
+    """Read a setting that rows may hold too: at the top of a manifest it is their default."""
+    if text is None:
+        head.note(line, f"{name} must be a single value")
+    elif name in head.defaults:
+        head.note(line, f"{name} is given twice: here and in defaults")
+    elif text:
+        head.defaults[name] = text
+        head.lines[f"defaults.{name}"] = line
 
 
 def _read_scalar(name: str, text: str, line: int, head: Head) -> None:

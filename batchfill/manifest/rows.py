@@ -7,6 +7,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from batchfill.catalog import FINISHING
 from batchfill.manifest.columns import Layout
 from batchfill.manifest.csv_records import read_csv
 from batchfill.manifest.files import Files
@@ -41,13 +42,15 @@ def read_rows(
     extra_columns: bool = False,
     allow_outside: bool = False,
     price: int | None = None,
+    fitted: bool = True,
     digest: Digest,
 ) -> Iterator[Row | Mistake]:
     """Yield the rows of *manifest* and, in line with them, every mistake in it; never the whole file at once.
 
     *defaults* (input → text) and *column* (input → its name in the manifest) are taken as they are: the
-    caller has laid the flags over the manifest's. *price* of one output goes before the catalog's. A row may
-    have several mistakes. After a mistake that concerns every row (a wrong header, a wrong default) rows are
+    caller has laid the flags over the manifest's. *price* of one output goes before the catalog's. Not
+    *fitted*: files are sent as they are, so that pixel settings cannot change them. A row may have several
+    mistakes. After a mistake that concerns every row (a wrong header, a wrong default) rows are
     still checked but none is yielded; after one that makes going on pointless (bytes in another encoding, a
     quote that is never closed) reading ends. Whether ids or rows repeat is not looked at.
     """
@@ -59,20 +62,30 @@ def read_rows(
         extra_columns=extra_columns,
         has_header=manifest.rows_kind == "csv",
     )
-    reader = _RowReader(manifest, model, layout, files, price)
+    reader = _RowReader(manifest, model, layout, files, price, fitted=fitted)
     reader.take_defaults(defaults)
     return reader.read()
 
 
 class _RowReader:
     def __init__(
-        self, manifest: Manifest, model: Model, layout: Layout, files: Files, price: int | None
+        self,
+        manifest: Manifest,
+        model: Model,
+        layout: Layout,
+        files: Files,
+        price: int | None,
+        *,
+        fitted: bool,
     ) -> None:
         self._manifest = manifest
         self._model = model
         self._layout = layout
         self._files = files
         self._price = price
+        self._fitted = fitted
+        self._settings = model.pixel_settings
+        self._finishing = FINISHING & self._settings
         self._defaults: dict[str, Input] = {}
         self._default_files: dict[str, LocalFile] = {}
         self._mistakes = [
@@ -142,10 +155,22 @@ class _RowReader:
         inputs, files = self._take_cells(cells, columns, wrong)
         own_id = "" if columns.id is None else _id(cells[columns.id].strip(), wrong)
         wrong += [f"{name} is empty" for name in columns.needed if name not in inputs]
+        if not wrong and not self._settings.isdisjoint(inputs):
+            wrong += self._unsuited(inputs, files)
         if wrong:
             return wrong
         extra = {name: cells[place] for place, name in columns.extras}
         return self._made(position, record.line, own_id, inputs, files, extra)
+
+    def _unsuited(self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> list[str]:
+        """Return why the pixel settings cannot be met."""
+        pixels = self._model.pixels(inputs)
+        if pixels.shape_what_is_sent and not self._fitted:
+            return ["pixel settings change what is sent, and send: original sends files as they are"]
+        remote = [n for n in (self._model.image_field, self._model.mask_field) if n and n not in files]
+        if remote and (pixels.shape_what_is_sent or pixels.finish == "exact"):
+            return [f"pixel settings need local files, and {' and '.join(remote)} is at an address"]
+        return []
 
     def _made(
         self,
@@ -156,7 +181,10 @@ class _RowReader:
         files: dict[str, LocalFile],
         extra: dict[str, str],
     ) -> Row:
-        model = self._model
+        model, asked = self._model, inputs
+        if not self._finishing.isdisjoint(inputs):
+            # Finished otherwise, it is the same row: it need not be paid for again.
+            asked = {name: value for name, value in inputs.items() if name not in self._finishing}
         return Row(
             position=position,
             line=line,
@@ -166,7 +194,7 @@ class _RowReader:
             inputs=inputs,
             files=files,
             extra=extra,
-            fingerprint=fingerprint(model.name, inputs, files),
+            fingerprint=fingerprint(model.name, asked, files),
             outputs_asked=model.outputs_asked(inputs),
             price=model.price_of(inputs, self._price),
         )

@@ -116,6 +116,7 @@ def _checked_rows(
         extra_columns=settings.extra_columns,
         allow_outside=settings.allow_outside,
         price=settings.price,
+        fitted=settings.send == "fitted",
         digest=digests,
     )
     for row in rows:
@@ -135,7 +136,7 @@ def _trouble(row: Row, model: Model, headers: _Headers) -> str | None:
                 found[name] = headers.of(row.files[name].path)
             except BadPicture as error:
                 return f"{name} {error}"
-    if len(found) < 2:
+    if len(found) < 2 or model.pixels(row.inputs).mask_fit == "resize":
         return None
     picture, mask = found.values()
     return misfit(

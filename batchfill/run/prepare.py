@@ -15,13 +15,13 @@ from anyio import to_thread
 
 from batchfill.errors import BadPicture, NotOffered, RowRejected
 from batchfill.images.fit import FitTask, fit
-from batchfill.images.look import look
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from batchfill.images.fit import Fitted
     from batchfill.run.tools import Tools
-    from batchfill.values import Due, LocalFile
+    from batchfill.values import Box, Due, LocalFile
 
 SMALL = 256_000
 """Characters of a data URL that the service's reference allows in a request."""
@@ -45,6 +45,8 @@ class Prepared:
     inputs: Mapping[str, Any]
     noted: Mapping[str, Any]
     """The same for the ledger: data URLs replaced by `sha256:DIGEST:LENGTH`."""
+    area: Box | None = None
+    """What is sent of the picture; None: all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,42 +76,45 @@ class Preparing:
     async def _prepare(self, due: Due) -> Prepared:
         # One answer for the whole row: what was made for an upload may be too large to go inline.
         offered = self._offers_files
-        inputs, noted = dict(due.inputs), dict(due.inputs)
-        for name, file in (await self._files(due, offered=offered)).items():
+        inputs: dict[str, Any] = self._tools.model.sent(due.inputs)
+        noted = dict(inputs)
+        files, area = await self._files(due, offered=offered)
+        for name, file in files.items():
             inputs[name], noted[name] = await self._address(file, offered=offered)
-        return Prepared(inputs, noted)
+        return Prepared(inputs, noted, area)
 
-    async def _files(self, due: Due, *, offered: bool) -> dict[str, _File]:
+    async def _files(self, due: Due, *, offered: bool) -> tuple[dict[str, _File], Box | None]:
         files = {name: await to_thread.run_sync(_read, name, file) for name, file in due.files.items()}
         model = self._tools.model
         if (
             self._tools.settings.send == "original"
             or not {model.image_field, model.mask_field} & files.keys()
         ):
-            return files
+            return files, None
         try:
-            return {**files, **await self._fitted(due, files, offered=offered)}
+            fitted = await self._fitted(due, files, offered=offered)
         except (BadPicture, OSError) as error:
             raise RowRejected(str(error)) from error
+        made = {model.image_field: fitted.picture, model.mask_field: fitted.mask}
+        ready = {n: replace(files[n], content=f.content, mime=f.mime) for n, f in made.items() if n and f}
+        return {**files, **ready}, fitted.area
 
-    async def _fitted(self, due: Due, files: Mapping[str, _File], *, offered: bool) -> dict[str, _File]:
+    async def _fitted(self, due: Due, files: Mapping[str, _File], *, offered: bool) -> Fitted:
         model = self._tools.model
         picture, mask = files.get(model.image_field or ""), files.get(model.mask_field or "")
-        leader = due.files[(model.image_field if picture else model.mask_field) or ""]
-        header = await self._tools.workers.do(look, leader.path)
         limit = None if offered else MOST * 3 // 4 - 100
         task = FitTask(
             picture=picture.content if picture else None,
             mask=mask.content if mask else None,
-            size=model.fitting_size(header.width, header.height, due.inputs),
+            pixels=model.pixels(due.inputs),
+            rule=model.size_rule,
+            inputs=model.sent(due.inputs),
             picture_limit=limit,
             mask_limit=limit,
             picture_name=picture.name if picture else "picture",
             mask_name=mask.name if mask else "mask",
         )
-        fitted = await self._tools.workers.do(fit, task)
-        made = {model.image_field: fitted.picture, model.mask_field: fitted.mask}
-        return {n: replace(files[n], content=f.content, mime=f.mime) for n, f in made.items() if n and f}
+        return await self._tools.workers.do(fit, task)
 
     async def _address(self, file: _File, *, offered: bool) -> tuple[str, str]:
         """Return what stands for the file in the request, and in the ledger's note of it."""

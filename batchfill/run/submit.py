@@ -193,6 +193,7 @@ class Submitting:
             origin=tools.settings.base,
             sent=lambda seed: self._seeded(prepared.noted, seed),
             service_time=None if offset is None else tools.clock.now() + offset,
+            area=prepared.area,
         )
 
     def _seeded(self, inputs: Any, seed: int | None) -> dict[str, Any]:

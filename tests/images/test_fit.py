@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
+from batchfill.catalog import Pixels, SizeRule
 from batchfill.errors import BadPicture
 from batchfill.images import FitTask, FittedFile, fit
 
@@ -26,8 +27,14 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     return np.array_equal(np.asarray(one), np.asarray(other))
 
 
-def fit_picture(content: bytes, size: tuple[int, int] | None = None, limit: int | None = None) -> FittedFile:
-    fitted = fit(FitTask(content, None, size, picture_limit=limit)).picture
+def down_to(side: int) -> SizeRule:
+    """Return the rule of a model that works at a longer side of at most *side* pixels."""
+    return SizeRule(field="fit", default="it", megapixel=1, fits={"it": side}, multiple=1)
+
+
+def fit_picture(content: bytes, side: int | None = None, limit: int | None = None) -> FittedFile:
+    rule = None if side is None else down_to(side)
+    fitted = fit(FitTask(content, None, rule=rule, picture_limit=limit)).picture
     assert fitted is not None
     return fitted
 
@@ -39,17 +46,17 @@ def test_a_picture_that_is_right_is_sent_as_it_is(
     photo: Image.Image, kind: str, mime: str, encode: Encode
 ) -> None:
     content = encode(photo, kind)
-    assert fit_picture(content, (96, 64)) == FittedFile(content, mime, (96, 64), "unchanged")
+    assert fit_picture(content, 96) == FittedFile(content, mime, (96, 64), "unchanged")
 
 
 def test_a_picture_is_scaled_down_and_stays_lossless(photo: Image.Image, encode: Encode) -> None:
-    fitted = fit_picture(encode(photo, "JPEG"), (48, 32))
+    fitted = fit_picture(encode(photo, "JPEG"), 48)
     assert (fitted.how, fitted.mime, fitted.size) == ("PNG", "image/png", (48, 32))
     assert decode(fitted).size == (48, 32)
 
 
 def test_a_picture_is_never_scaled_up(photo: Image.Image, encode: Encode) -> None:
-    assert fit_picture(encode(photo), (192, 128)).how == "unchanged"
+    assert fit_picture(encode(photo), 192).how == "unchanged"
 
 
 def test_rotation_is_applied_and_its_mark_removed(
@@ -66,7 +73,7 @@ def test_a_large_jpeg_is_scaled_as_if_decoded_in_full(
     photo: Image.Image, turned: Image.Exif, encode: Encode
 ) -> None:
     large = photo.resize((960, 640), Image.Resampling.BICUBIC)
-    fitted = decode(fit_picture(encode(large, "JPEG", quality=95, exif=turned), (64, 96)))
+    fitted = decode(fit_picture(encode(large, "JPEG", quality=95, exif=turned), 96))
     slowly = large.transpose(Image.Transpose.ROTATE_270).resize((64, 96), Image.Resampling.LANCZOS)
     assert np.abs(np.asarray(fitted).astype(int) - np.asarray(slowly)).mean() < 2
 
@@ -112,7 +119,7 @@ def test_the_colour_profile_is_kept(photo: Image.Image, encode: Encode) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     content = encode(photo, "PNG", icc_profile=profile)
     for limit in (None, 6000):
-        assert decode(fit_picture(content, (48, 32), limit)).info["icc_profile"] == profile
+        assert decode(fit_picture(content, 48, limit)).info["icc_profile"] == profile
 
 
 def test_what_does_not_fit_losslessly_becomes_a_jpeg_and_says_which(
@@ -137,7 +144,7 @@ def test_a_mask_becomes_grey_and_as_large_as_its_picture(
     photo: Image.Image, mask: Image.Image, encode: Encode
 ) -> None:
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        fitted = fit(FitTask(encode(photo), encode(mask.convert(mode)), (48, 32)))
+        fitted = fit(FitTask(encode(photo), encode(mask.convert(mode)), rule=down_to(48)))
         small = decode(fitted.mask)
         assert (small.format, small.mode, small.size) == ("PNG", "L", (48, 32))
         assert small.getpixel((24, 16)) == 255
@@ -165,7 +172,7 @@ def test_a_mask_is_turned_as_its_own_exif_says(
 
 
 def test_a_mask_of_a_remote_picture_is_scaled_by_itself(mask: Image.Image, encode: Encode) -> None:
-    fitted = fit(FitTask(None, encode(mask), (48, 32)))
+    fitted = fit(FitTask(None, encode(mask), rule=down_to(48)))
     assert fitted.picture is None
     assert decode(fitted.mask).size == (48, 32)
 
@@ -185,7 +192,7 @@ def test_a_damaged_picture_is_refused_by_its_name(photo: Image.Image, encode: En
 def test_tasks_and_answers_travel_between_processes(
     photo: Image.Image, mask: Image.Image, encode: Encode
 ) -> None:
-    task = FitTask(encode(photo), encode(mask), (48, 32))
+    task = FitTask(encode(photo), encode(mask), rule=down_to(48))
     assert pickle.loads(pickle.dumps(task)) == task
     fitted = fit(task)
     assert pickle.loads(pickle.dumps(fitted)) == fitted
@@ -196,5 +203,34 @@ def test_a_mask_fits_a_picture_whose_sent_size_is_of_a_slightly_other_shape(enco
     picture = Image.new("RGB", (640, 427), "teal")
     hole = Image.new("L", (640, 427), 0)
     hole.paste(255, (100, 100, 300, 300))
-    fitted = fit(FitTask(encode(picture, "PNG"), encode(hole, "PNG"), (608, 416)))
+    rule = SizeRule(field="megapixels", default="0.25", megapixel=1024**2, fits={}, multiple=32)
+    fitted = fit(FitTask(encode(picture, "PNG"), encode(hole, "PNG"), rule=rule))
     assert decode(fitted.mask).size == decode(fitted.picture).size == (608, 416)
+
+
+def test_the_area_around_the_mask_is_cut_out_and_said(encode: Encode) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (600, 800, 3), np.uint8)
+    hole = Image.new("L", (800, 600), 0)
+    hole.paste(255, (300, 200, 360, 240))
+    pixels = Pixels(area="mask", padding=40)
+    fitted = fit(FitTask(encode(Image.fromarray(noise)), encode(hole), pixels, down_to(160)))
+    assert fitted.area == (260, 160, 400, 280)
+    assert np.array_equal(np.asarray(decode(fitted.picture)), noise[160:280, 260:400])
+    assert decode(fitted.mask).getbbox() == (40, 40, 100, 80)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_area_is_that_of_the_upright_picture(mask: Image.Image, orientation: int, encode: Encode) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encode(mask.convert("RGB"), exif=exif)
+    hole = encode(mask, exif=exif)
+    fitted = fit(FitTask(content, hole, Pixels(area="mask", padding=3)))
+    assert same(decode(fitted.picture).convert("L"), decode(fitted.mask))
+
+
+def test_what_is_black_in_the_mask_may_be_filled(
+    photo: Image.Image, mask: Image.Image, encode: Encode
+) -> None:
+    fitted = fit(FitTask(encode(photo), encode(ImageOps.invert(mask)), Pixels(mask_from="black")))
+    assert same(decode(fitted.mask), mask)
