@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 REPLICATE = "https://api.replicate.com/v1"
 NO_CAP, BY_FLAG = "none", "flag"
+TOKEN, REPLICATE_TOKEN = "BATCHFILL_TOKEN", "REPLICATE_API_TOKEN"
+SECRETS = frozenset({TOKEN, REPLICATE_TOKEN})
+"""Variables of the environment that no other program is to see."""
+
 LOCAL = "local"
 """What stands for the base when the embedded provider serves the run: its port changes, it does not."""
 
@@ -141,9 +145,9 @@ def find_token(environ: Mapping[str, str], base: str, *, base_named: bool) -> To
     REPLICATE_API_TOKEN belongs to Replicate: it goes elsewhere only to loopback, or to a base that the
     user named by flag or environment (*base_named*), never to one that was only remembered.
     """
-    secret = environ.get("BATCHFILL_TOKEN", "").strip()
+    secret = environ.get(TOKEN, "").strip()
     if not secret and (base_named or base == REPLICATE or is_loopback(urlsplit(base).hostname or "")):
-        secret = environ.get("REPLICATE_API_TOKEN", "").strip()
+        secret = environ.get(REPLICATE_TOKEN, "").strip()
     if any(not c.isprintable() or c.isspace() or ord(c) > 126 for c in secret):
         raise UsageError("the token holds spaces or characters that no token has: copy it again")
     return Token(secret) if secret else None

@@ -114,7 +114,7 @@ class Preparing:
             picture_name=picture.name if picture else "picture",
             mask_name=mask.name if mask else "mask",
         )
-        return await self._tools.workers.do(fit, task)
+        return await self._tools.pixels.do(fit, task)
 
     async def _address(self, file: _File, *, offered: bool) -> tuple[str, str]:
         """Return what stands for the file in the request, and in the ledger's note of it."""

@@ -31,7 +31,7 @@ from batchfill.run.stopping import Stopping
 from batchfill.run.telling import telling
 from batchfill.run.timing import Timing
 from batchfill.run.tools import Tools
-from batchfill.run.workers import Threads
+from batchfill.run.workers import Processes, Threads
 from batchfill.settings import BY_FLAG, NO_CAP
 from batchfill.values import RowState, Weight
 
@@ -125,6 +125,7 @@ class Session:
             clock=self.clock.now,
         )
         async with connection as (service, outputs):
+            pixels = Processes()
 
             def tools_for(ledger: Ledger) -> Tools:
                 return Tools(
@@ -135,6 +136,7 @@ class Session:
                     outputs=outputs,
                     shelf=Shelf(settings.folder),
                     workers=Threads(),
+                    pixels=pixels,
                     clock=self.clock,
                     chance=self.chance,
                     telling=say,
@@ -145,6 +147,7 @@ class Session:
                 yield tools_for
             finally:
                 self.requests = service.requests
+                pixels.close()
 
     async def _check_account(self, tools: Tools) -> None:
         """Find out early, and free of charge, whether the token is good and the account the same."""

@@ -29,6 +29,9 @@ class Tools:
     outputs: Outputs
     shelf: Shelf
     workers: Workers
+    """For short work."""
+    pixels: Workers
+    """For work on pictures that takes its time."""
     clock: Clock
     chance: Chance
     telling: Telling

@@ -19,7 +19,7 @@ from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.follow import Following
 from batchfill.run.shelf import Shelf
 from batchfill.run.telling import Telling
-from batchfill.run.workers import Threads
+from batchfill.run.workers import Processes, Threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,6 +32,7 @@ OWNERS = (
     Download,
     Shelf,
     Threads,
+    Processes,
     SystemClock,
     SystemChance,
     Telling,
@@ -66,6 +67,8 @@ QUESTIONS = frozenset(
         "Shelf.find",
         "Shelf.earlier_name",
         "Threads.do",
+        "Processes.do",
+        "Processes.close",
         "SystemClock.now",
         "SystemChance.seed",
         "SystemChance.between",

@@ -1,0 +1,57 @@
+"""A process that works on pictures for another: tasks come in by stdin, answers go out by stdout."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from typing import IO, Any
+
+LENGTH = 8
+"""Bytes in front of each message that say how long it is."""
+
+NICE = 5
+"""How much the process that talks to the service goes before this one."""
+
+
+def send(stream: IO[bytes], message: Any) -> None:
+    """Write *message*, pickled. Raises BrokenPipeError when nobody reads any more."""
+    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    stream.write(len(content).to_bytes(LENGTH))
+    stream.write(content)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> Any:
+    """Return the next message. Raises EOFError when whoever writes has ended."""
+    head = stream.read(LENGTH)
+    content = stream.read(int.from_bytes(head))
+    if len(head) < LENGTH or len(content) < int.from_bytes(head):
+        raise EOFError("the other process has ended")
+    return pickle.loads(content)  # noqa: S301  (from a process that this one started, or that started it)
+
+
+def main() -> None:
+    """Do one task after the other until the other process has ended, however it ended."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not get among the answers
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    while True:
+        try:
+            work, task = receive(sys.stdin.buffer)
+            send(answers, _done(work, task))
+        except (EOFError, BrokenPipeError):
+            os._exit(0)  # nothing is left to flush, and nobody to read a complaint
+
+
+def _done(work: Any, task: Any) -> tuple[bool, Any]:
+    """Return whether it was done, and the answer or the error."""
+    try:
+        return True, work(task)
+    except Exception as error:  # whatever it is, it belongs to the one who asked
+        return False, error
+
+
+if __name__ == "__main__":
+    main()
