@@ -9,11 +9,11 @@ from batchfill.errors import BadPicture
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 FOREIGN = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
 """Modes whose colour profile says nothing about the RGB that they become."""
 
-_GREY = frozenset({"1", "L", "LA", "La"})
+GREY = frozenset({"1", "L", "LA", "La"})
 
 
 def has_alpha(image: Image) -> bool:
@@ -28,12 +28,12 @@ def without_alpha(image: Image, name: str) -> Image:
     """
     if image.mode in ("L", "RGB"):
         return _without_key(image)
-    if image.mode in _DEEP:
+    if image.mode in DEEP:
         # Pillow's own conversion clips 16 bits to white instead of scaling them.
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if image.mode == "F":
         raise BadPicture(f"{name} holds floating-point values: save it with 8 bits a channel")
-    return image.convert("L" if image.mode in _GREY else "RGB")
+    return image.convert("L" if image.mode in GREY else "RGB")
 
 
 def _without_key(image: Image) -> Image:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 FINE = 32
 """Pixels up to which a reach is exact; a longer one is found among cells, 32 of them to its length."""
 
+STRIP = 256
+"""Rows that are looked at together."""
+
 FULL = 128
 """The grey from which a pixel counts as filled."""
 
@@ -85,6 +88,16 @@ def _cells(core: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
 
 def _within(core: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     """Return where a pixel of *core* is at most *reach* away, as the crow flies."""
+    near = np.empty_like(core)
+    # Strip by strip: a mask may be as large as a picture, and distances take more room than it.
+    for top in range(0, core.shape[0], STRIP):
+        first = max(top - reach, 0)
+        strip = _within_strip(core[first : top + STRIP + reach], reach)
+        near[top : top + STRIP] = strip[top - first : top - first + STRIP]
+    return near
+
+
+def _within_strip(core: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     width = core.shape[1]
     away = _rows_away(core)
     near = np.zeros_like(core)
