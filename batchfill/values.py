@@ -187,6 +187,18 @@ class Output:
     raw: str | None = None
     """Where the output is kept as the service sent it, when the file was made of it; as *file*."""
     raw_sha256: str | None = None
+    finished_with: str | None = None
+    """JSON of the settings that the file was finished with."""
+    flags: tuple[str, ...] | None = None
+    """What looks wrong with it; None: not judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a row asks for."""
+
+    inputs: Mapping[str, Input]
+    files: Mapping[str, LocalFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +271,7 @@ class Collectable:
     attempt: Attempt
     outputs: tuple[Output, ...]
     """In order; none where the service named none."""
+    asked: Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +284,8 @@ class ToCollect:
     """Since when the oldest row waits, due or put off; seconds since the epoch."""
     next_at: float | None
     """When the next one that was put off comes due."""
+    kept: int
+    """Rows beside these that are fetched, and wait to be finished."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ UPDATE rows SET state = 'running', since = :now, error = NULL WHERE key = :key A
 UPDATE attempts SET outcome = 'succeeded', status = :status, ended_at = :now, run_time = :run_time,
     seed = coalesce(seed, :seed)
 WHERE number = :number;
-UPDATE rows SET state = 'collecting', since = :now, due_at = 0, error = NULL
+UPDATE rows SET state = 'collecting', since = :now, due_at = 0, kept = 0, error = NULL
 WHERE key = :key AND attempt = :number AND state = 'running';
 
 -- name: record_output
@@ -102,8 +102,17 @@ WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_placed
 UPDATE outputs SET file = :file, size = :size, sha256 = :sha256, width = :width, height = :height,
-    collected_at = :now
+    raw = :raw, raw_sha256 = :raw_sha256, finished_with = :finished_with, flags = :flags, collected_at = :now
 WHERE prediction_id = :prediction_id AND n = :n;
+
+-- name: record_kept
+UPDATE outputs SET raw = :raw, raw_sha256 = :raw_sha256 WHERE prediction_id = :prediction_id AND n = :n;
+
+-- name: record_all_kept
+UPDATE rows SET kept = :kept WHERE key = :key AND attempt = :number;
+
+-- name: record_judged
+UPDATE outputs SET flags = :flags WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_collected
 UPDATE rows SET state = 'done', since = :now, placed_id = :placed_id, error = :error

@@ -168,6 +168,7 @@ class Ledger:
                 tuple(_collectable(db, records.to_attempt(record)) for record in due),
                 oldest=oldest,
                 next_at=sql.ask_one(db, "next_collect_at", after=now),
+                kept=sql.ask_one(db, "kept"),
             )
 
         return await self._writer.read(question)
@@ -363,10 +364,54 @@ class Ledger:
 
         def event(db: sqlite3.Connection) -> None:
             for output in outputs:
-                place = {"prediction_id": output.prediction_id, "n": output.n, "planned": output.planned}
-                sql.act(db, "events", "record_planned", size=output.size, sha256=output.sha256, **place)
+                values = {"planned": output.planned, "size": output.size, "sha256": output.sha256}
+                sql.act(db, "events", "record_planned", **_of(output), **values)
 
         await self._writer.commit(event, urgent=False)
+
+    async def record_kept(self, attempt: Attempt, outputs: Sequence[Output]) -> None:
+        """Every output is, as the service sent it, where its *raw* says, for a file to be made of it.
+
+        Where none says so any more, they are to be fetched again.
+        """
+        kept = all(output.raw for output in outputs)
+
+        def event(db: sqlite3.Connection) -> None:
+            for output in outputs:
+                values = {"raw": output.raw, "raw_sha256": output.raw_sha256}
+                sql.act(db, "events", "record_kept", **_of(output), **values)
+            self._act(db, "record_all_kept", attempt, kept=kept)
+
+        await self._writer.commit(event, urgent=False)
+
+    async def to_finish(self, limit: int, *, without: Iterable[int] = ()) -> list[Collectable]:
+        """Return at most *limit* rows whose outputs are kept, and of which files are to be made."""
+        left = json.dumps(list(without))
+        return await self._collectables("to_finish", limit=limit, without=left)
+
+    async def record_judged(self, outputs: Sequence[Output]) -> None:
+        """The flags of *outputs* are known."""
+
+        def event(db: sqlite3.Connection) -> None:
+            for output in outputs:
+                sql.act(db, "events", "record_judged", **_of(output), flags=" ".join(output.flags or ()))
+
+        await self._writer.commit(event, urgent=False)
+
+    async def unjudged(self, limit: int, *, without: Iterable[int] = ()) -> list[Collectable]:
+        """Return at most *limit* finished rows, with local pictures, whose outputs nobody has judged."""
+        left = json.dumps(list(without))
+        return await self._collectables("unjudged", limit=limit, without=left)
+
+    async def finished(self, limit: int, *, after: int = 0) -> list[Collectable]:
+        """Return at most *limit* finished rows with local pictures, behind attempt number *after*."""
+        return await self._collectables("finished", limit=limit, after=after)
+
+    async def _collectables(self, name: str, **values: Any) -> list[Collectable]:
+        def question(db: sqlite3.Connection) -> list[Collectable]:
+            return [_collectable(db, records.to_attempt(record)) for record in sql.ask(db, name, **values)]
+
+        return await self._writer.read(question)
 
     async def record_collected(
         self,
@@ -385,9 +430,8 @@ class Ledger:
 
         def event(db: sqlite3.Connection) -> None:
             for output, width, height in placed:
-                sizes = {"size": output.size, "sha256": output.sha256, "width": width, "height": height}
-                place = {"prediction_id": output.prediction_id, "n": output.n, "file": output.file}
-                sql.act(db, "events", "record_placed", now=self._now(), **place, **sizes)
+                values = records.to_placed(output) | {"width": width, "height": height}
+                sql.act(db, "events", "record_placed", now=self._now(), **values)
             self._act(db, "record_collected", attempt, placed_id=placed_id, error=error)
 
         await self._writer.commit(event, urgent=False)
@@ -417,8 +461,7 @@ class Ledger:
 
     async def record_moved(self, output: Output, file: str) -> None:
         """A file was renamed, to *file* relative to the batch folder; its row may have to be named again."""
-        values = {"prediction_id": output.prediction_id, "n": output.n, "file": file}
-        await self._writer.commit(lambda db: sql.act(db, "events", "record_moved", **values))
+        await self._writer.commit(lambda db: sql.act(db, "events", "record_moved", **_of(output), file=file))
 
     async def misnamed(self) -> list[Attempt]:
         """Return the attempts of done rows whose files do not bear their row's id."""
@@ -503,7 +546,12 @@ async def open_ledger(path: Path, now: Callable[[], float]) -> AsyncIterator[Led
 
 def _collectable(db: sqlite3.Connection, attempt: Attempt) -> Collectable:
     outputs = sql.ask(db, "outputs_of", prediction_id=attempt.prediction_id)
-    return Collectable(attempt, tuple(map(records.to_output, outputs)))
+    (row,) = sql.ask(db, "asked", key=attempt.key)
+    return Collectable(attempt, tuple(map(records.to_output, outputs)), records.to_asked(row))
+
+
+def _of(output: Output) -> dict[str, Any]:
+    return {"prediction_id": output.prediction_id, "n": output.n}
 
 
 def _facts(db: sqlite3.Connection) -> dict[str, str]:

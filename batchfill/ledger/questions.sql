@@ -5,6 +5,10 @@ a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed,
     a.absent_at, a.cancel_asked, a.lost_at, r.tries, a.area,
     (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
 
+-- fragment: output
+-- The fields of an Output.
+o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_sha256, o.finished_with, o.flags
+
 -- name: facts
 SELECT name, value FROM facts;
 
@@ -40,23 +44,50 @@ FROM rows AS r JOIN attempts AS a ON a.key = r.key WHERE a.number = :number;
 -- Oldest first; served by rows_collecting.
 SELECT {attempt}
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
-WHERE r.state = 'collecting' AND r.due_at <= :now
+WHERE r.state = 'collecting' AND NOT r.kept AND r.due_at <= :now
     AND a.number NOT IN (SELECT value FROM json_each(:without))
 ORDER BY r.since LIMIT :limit;
 
 -- name: next_collect_at
-SELECT min(due_at) FROM rows WHERE state = 'collecting' AND due_at > :after;
+SELECT min(due_at) FROM rows WHERE state = 'collecting' AND NOT kept AND due_at > :after;
 
 -- name: oldest_collecting
-SELECT min(since) FROM rows WHERE state = 'collecting' AND attempt NOT IN (SELECT value FROM json_each(:without));
+SELECT min(since) FROM rows
+WHERE state = 'collecting' AND NOT kept AND attempt NOT IN (SELECT value FROM json_each(:without));
+
+-- name: to_finish
+-- Oldest first; served by rows_kept.
+SELECT {attempt}
+FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
+WHERE r.state = 'collecting' AND r.kept AND a.number NOT IN (SELECT value FROM json_each(:without))
+ORDER BY r.since LIMIT :limit;
+
+-- name: kept
+SELECT count(*) FROM rows WHERE state = 'collecting' AND kept;
 
 -- name: outputs_of
-SELECT prediction_id, n, url, planned, file, size, sha256, raw, raw_sha256 FROM outputs
-WHERE prediction_id = :prediction_id ORDER BY n;
+SELECT {output} FROM outputs AS o WHERE o.prediction_id = :prediction_id ORDER BY o.n;
+
+-- name: asked
+SELECT inputs, files FROM rows WHERE key = :key;
+
+-- name: unjudged
+-- Pictures whose originals are at hand; served by outputs_unjudged.
+SELECT DISTINCT {attempt}
+FROM outputs AS o INDEXED BY outputs_unjudged JOIN attempts AS a USING (prediction_id) JOIN rows AS r ON r.key = a.key
+WHERE o.flags IS NULL AND o.file IS NOT NULL AND r.state = 'done' AND r.attempt = a.number
+    AND a.number NOT IN (SELECT value FROM json_each(:without)) LIMIT :limit;
+
+-- name: finished
+-- Finished rows with local files, in the order of their attempts.
+SELECT {attempt}
+FROM attempts AS a JOIN rows AS r ON r.key = a.key
+WHERE a.number > :after AND r.attempt = a.number AND r.position IS NOT NULL AND r.state = 'done' AND r.files <> '{}'
+ORDER BY a.number LIMIT :limit;
 
 -- name: outputs_in_the_way
 -- Files that stand under an id which another attempt's files are about to take.
-SELECT o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_sha256
+SELECT {output}
 FROM rows AS r JOIN attempts AS a ON a.key = r.key JOIN outputs AS o ON o.prediction_id = a.prediction_id
 WHERE r.folded_id = :folded_id AND a.number <> :number AND o.file IS NOT NULL
     AND o.file NOT LIKE 'outputs/earlier/%';

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill import names
 from batchfill.values import (
+    Asked,
     Attempt,
     Cost,
     Doubt,
     Due,
-    Input,
     LocalFile,
     NamedFile,
     Outcome,
@@ -65,16 +65,23 @@ def to_json(value: Mapping[str, Any]) -> str:
     return _encode(dict(value)) if value else "{}"
 
 
+def to_asked(record: sqlite3.Row) -> Asked:
+    """Return what a row asks for."""
+    files = {
+        name: LocalFile(Path(path), *rest) for name, (path, *rest) in json.loads(record["files"]).items()
+    }
+    return Asked(json.loads(record["inputs"]), files)
+
+
 def to_due(record: sqlite3.Row) -> Due:
     """Return a row whose turn it is."""
-    files = json.loads(record["files"])
-    inputs: dict[str, Input] = json.loads(record["inputs"])
+    asked = to_asked(record)
     return Due(
         key=record["key"],
         id=record["id"],
         line=record["line"],
-        inputs=inputs,
-        files={name: LocalFile(Path(path), *rest) for name, (path, *rest) in files.items()},
+        inputs=asked.inputs,
+        files=asked.files,
         outputs_asked=record["outputs_asked"],
         price=record["price"],
         tries=record["tries"],
@@ -100,7 +107,18 @@ def to_attempt(record: sqlite3.Row) -> Attempt:
 
 def to_output(record: sqlite3.Row) -> Output:
     """Return one file of a prediction."""
-    return Output(**dict(record))
+    fields = dict(record)
+    flags = fields["flags"]
+    return Output(**fields | {"flags": None if flags is None else tuple(flags.split())})
+
+
+def to_placed(output: Output) -> dict[str, Any]:
+    """Return *output* as the values of its record, its size in pixels left out."""
+    fields = {name: getattr(output, name) for name in _PLACED}
+    return fields | {"flags": None if output.flags is None else " ".join(output.flags)}
+
+
+_PLACED = ("prediction_id", "n", "file", "size", "sha256", "raw", "raw_sha256", "finished_with")
 
 
 def to_doubt(record: sqlite3.Row) -> Doubt:

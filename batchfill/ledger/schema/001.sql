@@ -93,7 +93,6 @@ CREATE INDEX rows_due ON rows (due_at, position) WHERE state = 'pending' AND pos
 CREATE INDEX rows_submitting ON rows (since) WHERE state = 'submitting';
 CREATE INDEX rows_running ON rows (since) WHERE state = 'running';
 CREATE INDEX rows_in_doubt ON rows (since) WHERE state = 'in_doubt';
--- collecting, next_collect_at, oldest_collecting
 CREATE INDEX rows_collecting ON rows (since) WHERE state = 'collecting';
 -- reasons
 CREATE INDEX rows_failed ON rows (error) WHERE state = 'failed' AND position IS NOT NULL;
