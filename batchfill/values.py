@@ -168,6 +168,8 @@ class Picture:
     height: int
     mode: str
     """Pillow's mode of the stored picture."""
+    plain: bool = False
+    """Whether it was decoded, and every pixel is the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 from batchfill.errors import BadPicture
@@ -48,9 +49,17 @@ def whole(path: Path) -> Picture:
     with opened(io.BytesIO(content), path.name) as image:
         found = _picture(image, turned=False)
         _decode(image, path.name, scans=content.count(_JPEG_SCAN) if found.format in _JPEGS else 0)
+        plain = is_plain(image)
     if not _has_end(found.format, content):
         raise BadPicture(f"{path.name} is cut short: its last bytes are missing")
-    return found
+    return replace(found, plain=plain)
+
+
+def is_plain(image: Image) -> bool:
+    """Whether every pixel of *image* is of one colour, and there is more than one."""
+    extrema = image.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else [extrema]
+    return image.width * image.height > 1 and all(low == high for low, high in bands)
 
 
 def stored_size(content: bytes, name: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from batchfill.errors import BadPicture, FolderFailed, NotFound, OutputRefused, 
 from batchfill.images.look import whole
 from batchfill.run.asking import ask
 from batchfill.run.bell import Bell
+from batchfill.run.finish import finish_of
 from batchfill.run.follow import HOUR
 from batchfill.run.placing import Fetched
 from batchfill.run.timing import Timing
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from batchfill.api.downloads import Download
     from batchfill.errors import BatchfillError
+    from batchfill.run.finish import Finishing
     from batchfill.run.placing import Placing
     from batchfill.run.shelf import Written
     from batchfill.run.stopping import Stopping
@@ -42,16 +44,24 @@ class Collecting:
     """The stage that fetches."""
 
     def __init__(
-        self, tools: Tools, stopping: Stopping, placing: Placing, *, collected: Callable[[], None]
+        self,
+        tools: Tools,
+        stopping: Stopping,
+        placing: Placing,
+        finishing: Finishing,
+        *,
+        collected: Callable[[], None],
     ) -> None:
         """*collected* is called when something has come of a row."""
         self._tools = tools
         self._stopping = stopping
         self._placing = placing
+        self._finishing = finishing
         self._collected = collected
         self._busy: set[int] = set()
         self._failed: dict[int, int] = {}
         self._left: set[int] = set()
+        self._kept = 0
         self.times = Timing([0.0])
         """Of fetching all files of a row, in seconds."""
         self.bell = Bell()
@@ -65,8 +75,8 @@ class Collecting:
 
     @property
     def waiting(self) -> int:
-        """How many rows are to be collected in this run."""
-        return self._tools.ledger.in_state(RowState.COLLECTING) - len(self._left)
+        """How many rows are to be fetched in this run."""
+        return self._tools.ledger.in_state(RowState.COLLECTING) - len(self._left) - self._kept
 
     @property
     def fresh(self) -> int:
@@ -79,7 +89,7 @@ class Collecting:
             while True:
                 seen = self.bell.rung
                 found = await self._tools.ledger.to_collect(FETCHED_AT_ONCE, without=self._left)
-                self.oldest = found.oldest
+                self.oldest, self._kept = found.oldest, found.kept
                 for one in self._free(found.due):
                     self._busy.add(one.attempt.number)
                     fetching.start_soon(self._collect, one)
@@ -96,7 +106,7 @@ class Collecting:
     async def _collect(self, one: Collectable) -> None:
         attempt = one.attempt
         try:
-            await self._fetch_all(attempt, one.outputs)
+            await self._fetch_all(one)
         except NotFound as error:
             await self._confirm_gone(attempt, error)
         except OutputRefused as error:
@@ -106,13 +116,26 @@ class Collecting:
         finally:
             self._busy.discard(attempt.number)
             self.bell.ring()
+            if one.asked.files:
+                self._finishing.bell.ring()
             self._collected()
 
-    async def _fetch_all(self, attempt: Attempt, outputs: Sequence[Output]) -> None:
+    async def _found(self, one: Collectable) -> bool:
+        """Whether every file of the row is where a run that died had put it."""
+        if self._is_finished(one) and await self._placing.keep_found(one.attempt, one.outputs):
+            return True
+        return await self._placing.find(one.attempt, one.outputs)
+
+    def _is_finished(self, one: Collectable) -> bool:
+        """Whether other files are made of the outputs."""
+        return finish_of(self._tools.model, one.asked) is not None
+
+    async def _fetch_all(self, one: Collectable) -> None:
+        attempt, outputs = one.attempt, one.outputs
         if not outputs:
             await self._ask_for_outputs(attempt)
             return
-        if await self._placing.find(attempt, outputs):
+        if await self._found(one):
             return
         began = anyio.current_time()
         fetched: list[Fetched] = []
@@ -121,11 +144,11 @@ class Collecting:
                 # One by one: what was fetched before a failure has to be discarded.
                 fetched.append(await self._fetch(output))  # noqa: PERF401
         except BaseException:
-            for one in fetched:
-                self._tools.shelf.discard(one.written)
+            for whole_one in fetched:
+                self._tools.shelf.discard(whole_one.written)
             raise
         with anyio.CancelScope(shield=True):
-            await self._placing.place(attempt, fetched)
+            await (self._placing.keep if self._is_finished(one) else self._placing.place)(attempt, fetched)
         self.refused = None
         self._failed.pop(attempt.number, None)
         self.times.ended(anyio.current_time() - began)
@@ -246,7 +269,8 @@ class Collecting:
         assert attempt.prediction_id is not None
         outputs = await self._tools.ledger.outputs_of(attempt.prediction_id)
         # A run that died between the rename and its record may have saved what the service no longer has.
-        if not await self._placing.salvage(attempt, outputs):
+        saved = await self._placing.keep_salvaged(attempt, outputs)
+        if not saved and not await self._placing.salvage(attempt, outputs):
             reason = LOST if any(output.planned for output in outputs) else REMOVED
             await self._tools.ledger.record_expired(attempt, reason)
             self._tools.telling.failed(attempt.id, reason)

@@ -14,6 +14,7 @@ from batchfill.run import inbox
 from batchfill.run.alike import Alike
 from batchfill.run.collect import Collecting
 from batchfill.run.expense import Lost
+from batchfill.run.finish import Finishing
 from batchfill.run.follow import Following
 from batchfill.run.measure import Measure
 from batchfill.run.placing import Placing
@@ -72,7 +73,10 @@ class Night:
         alike = Alike()
         many = sum(tools.ledger.counts.values()) > names.MANY_ROWS
         self._placing = Placing(tools, many=many)
-        self._collecting = Collecting(tools, stopping, self._placing, collected=self._something_ended)
+        self._finishing = Finishing(tools, self._placing, finished=self._something_ended)
+        self._collecting = Collecting(
+            tools, stopping, self._placing, self._finishing, collected=self._something_ended
+        )
         settling = Settling(tools, stopping, alike, timing)
         self._following = Following(tools, stopping, settling, timing, ended=self._prediction_ended)
         self._recovering = Recovering(
@@ -102,9 +106,11 @@ class Night:
         await self._load()
         async with self._stages as stages:
             await self._guarded(self._placing.rename_all)
-            for serve in (self._collecting.serve, self._following.serve, self._recovering.serve):
+            for serve in (self._collecting.serve, self._finishing.serve, self._following.serve):
                 stages.start_soon(self._guarded, serve)
-            for serve in (self._submitting.serve, self._read_inbox, self._watch_time):
+            for serve in (self._recovering.serve, self._submitting.serve):
+                stages.start_soon(self._guarded, serve)
+            for serve in (self._read_inbox, self._watch_time):
                 stages.start_soon(self._guarded, serve)
             await self._until_over()
             stages.cancel_scope.cancel()
@@ -154,7 +160,9 @@ class Night:
         # Nor need they wait for what could not be fetched at the first try.
         collects = self._collecting.fresh if stopping.by_user else self._collecting.waiting
         runs = ledger.in_state(RowState.RUNNING) + collects
-        return not (submits or recovers or runs or self._submitting.busy)
+        # What is fetched can be finished and judged by any later start.
+        works = not stopping.by_user and not self._finishing.idle
+        return not (submits or recovers or runs or works or self._submitting.busy)
 
     def _has_prediction(self, attempt: Attempt, prediction: Prediction) -> None:
         """A prediction is ours, newly made or found again."""
@@ -172,7 +180,8 @@ class Night:
 
     def _hold(self) -> tuple[str, float | None] | None:
         """Return why nothing may be submitted now, and how long to wait at most."""
-        lack = self._space.lack(self._in_flight(), self._collecting.largest, self._collecting.refused)
+        largest = max(self._collecting.largest, self._finishing.largest)
+        lack = self._space.lack(self._in_flight(), largest, self._collecting.refused)
         if lack is not None:
             if self._space.out_of_patience:
                 self._stopping.submits(lack)

@@ -10,19 +10,24 @@ import anyio
 
 from batchfill import names
 from batchfill.images.look import whole
-from batchfill.run.shelf import OUTPUTS
+from batchfill.run.shelf import OUTPUTS, RAW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchfill.run.shelf import Written
-    from batchfill.run.tools import Tools
+    from batchfill.run.tools import Bench
     from batchfill.values import Attempt, Output, Picture
+
+
+LEFT_OUT = "the service left the others out"
+REMOVED = "the service has removed the others"
+"""What became of pictures that were asked for and are not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An output that was fetched, flushed to disk and decoded; not in its place yet."""
+    """A file that was fetched or made, flushed to disk and decoded; not in its place yet."""
 
     output: Output
     written: Written
@@ -32,17 +37,48 @@ class Fetched:
 class Placing:
     """Puts files where the manifest's ids say."""
 
-    def __init__(self, tools: Tools, *, many: bool) -> None:
+    def __init__(self, tools: Bench, *, many: bool) -> None:
         """*many*: outputs go to sub-folders."""
         self._tools = tools
         self._many = many
 
+    async def keep(self, attempt: Attempt, fetched: Sequence[Fetched]) -> None:
+        """Put every output of *attempt* where raw ones are kept, for files to be made of them."""
+        tools = self._tools
+        planned = [self._plan_raw(one) for one in fetched]
+        await tools.ledger.record_planned(planned)
+        kept = []
+        for output, one in zip(planned, fetched, strict=True):
+            assert output.planned is not None
+            await tools.shelf.place(one.written, output.planned)
+            kept.append(replace(output, raw=output.planned, raw_sha256=output.sha256))
+        await tools.ledger.record_kept(attempt, kept)
+
+    async def kept(self, outputs: Sequence[Output]) -> list[Written] | None:
+        """Return the files in which all *outputs* are kept; None when one is not there as it was."""
+        found = [written for output in outputs if (written := await self._tools.shelf.kept(output))]
+        return found if outputs and len(found) == len(outputs) else None
+
+    async def keep_found(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
+        """Keep what a run that died had fetched to be kept, when that is every output; else False."""
+        return await self._keep_found(attempt, outputs, least=len(outputs))
+
+    async def keep_salvaged(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
+        """Keep whatever a run that died had fetched, when there will be nothing else; False: nothing."""
+        return await self._keep_found(attempt, outputs, least=1)
+
     async def place(
-        self, attempt: Attempt, fetched: Sequence[Fetched], *, others: str = "the service left the others out"
+        self,
+        attempt: Attempt,
+        fetched: Sequence[Fetched],
+        *,
+        others: str = LEFT_OUT,
+        error: str | None = None,
     ) -> None:
         """Put every file of *attempt* in its place, and record the row as done.
 
-        *others*: what became of those that were asked for and are not there.
+        *others*: what became of those that were asked for and are not there; *error*: what else is to be
+        said of the row.
         """
         tools = self._tools
         # A row that was edited away must not take the place of the one that has its id now.
@@ -54,7 +90,9 @@ class Placing:
             assert output.planned is not None
             await tools.shelf.place(one.written, output.planned)
             placed.append((replace(output, file=output.planned), one.picture.width, one.picture.height))
-        await self._record(attempt, placed, others, in_place=not displaced)
+        fewer = f"{len(placed)} of {attempt.outputs_asked} pictures: {others}"
+        said = [error or "", fewer if len(placed) < attempt.outputs_asked else ""]
+        await self._record(attempt, placed, "; ".join(filter(None, said)) or None, in_place=not displaced)
 
     async def find(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
         """Place what a run that died had fetched, when that is every file; else False."""
@@ -68,7 +106,7 @@ class Placing:
         """Place whatever a run that died had fetched, when there will be nothing else; False: nothing."""
         found = await self._found(attempt, outputs)
         if found:
-            await self.place(attempt, found, others="the service has removed the others")
+            await self.place(attempt, found, others=REMOVED)
         return bool(found)
 
     async def rename_all(self) -> None:
@@ -85,6 +123,24 @@ class Placing:
                 suffix = PurePosixPath(output.file or "").suffix
                 await self._move(output, self._name(attempt, output, suffix, len(outputs)))
             await self._tools.ledger.record_renamed(attempt)
+
+    def _plan_raw(self, one: Fetched) -> Output:
+        place = self._tools.shelf.raw_name(one.output, one.picture.suffix)
+        return replace(one.output, planned=place, size=one.written.size, sha256=one.written.sha256)
+
+    async def _keep_found(self, attempt: Attempt, outputs: Sequence[Output], *, least: int) -> bool:
+        found = []
+        for output in outputs:
+            written = None
+            if (output.planned or "").startswith(RAW):
+                written = await self._tools.shelf.find(output)
+            if written is not None:
+                picture = await self._tools.workers.do(whole, written.path)
+                found.append(Fetched(output, written, picture))
+        if len(found) < max(least, 1):
+            return False
+        await self.keep(attempt, found)
+        return True
 
     def _plan(self, attempt: Attempt, one: Fetched, made: int, *, displaced: bool) -> Output:
         planned = self._name(attempt, one.output, one.picture.suffix, made)
@@ -118,12 +174,10 @@ class Placing:
         self,
         attempt: Attempt,
         placed: Sequence[tuple[Output, int, int]],
-        others: str,
+        error: str | None,
         *,
         in_place: bool,
     ) -> None:
-        fewer = f"{len(placed)} of {attempt.outputs_asked} pictures: {others}"
-        error = fewer if len(placed) < attempt.outputs_asked else None
         await self._tools.ledger.record_collected(attempt, placed, error, in_place=in_place)
         files = ", ".join(output.file or "" for output, _, _ in placed)
         self._tools.telling.log(f"{attempt.id}: done, {files}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from anyio import to_thread
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 HELD = 1 << 20
 """Bytes of a file on its way that are kept before they are written."""
 
-OUTPUTS, TMP, SUSPECT, EARLIER = "outputs", "tmp", "suspect", "outputs/earlier"
+OUTPUTS, TMP, SUSPECT = "outputs", "tmp", "suspect"
+EARLIER, RAW = "outputs/earlier", "outputs/raw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,23 @@ class Shelf:
             if path.is_file() and await to_thread.run_sync(digest_of, path) == output.sha256:
                 return Written(path, path.stat().st_size, output.sha256)
         return None
+
+    def spare(self) -> Path:
+        """Return a new name for a temporary file, which whoever works for a run that died cannot have too."""
+        return self.folder / TMP / uuid4().hex
+
+    def raw_name(self, output: Output, suffix: str) -> str:
+        """Return where *output* is kept as the service sent it, for a file to be made of it."""
+        return f"{RAW}/{_safe(output.prediction_id)}-{output.n}{suffix}"
+
+    async def kept(self, output: Output) -> Written | None:
+        """Return the file that *output* is kept in, if it is there and as it was."""
+        if output.raw is None or output.raw_sha256 is None:
+            return None
+        path = self.folder / output.raw
+        if not path.is_file() or await to_thread.run_sync(digest_of, path) != output.raw_sha256:
+            return None
+        return Written(path, path.stat().st_size, output.raw_sha256)
 
     def earlier_name(self, output: Output) -> str:
         """Return where *output* goes when another takes its place."""

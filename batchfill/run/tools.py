@@ -19,20 +19,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """Every effect of a stage goes through one of these."""
+class Bench:
+    """What work on files takes, without the network."""
 
-    settings: Settings
     model: Model
     ledger: Ledger
-    service: Service
-    outputs: Outputs
     shelf: Shelf
     workers: Workers
     """For short work."""
     pixels: Workers
     """For work on pictures that takes its time."""
+    telling: Telling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools(Bench):
+    """Every effect of a stage goes through one of these."""
+
+    settings: Settings
+    service: Service
+    outputs: Outputs
     clock: Clock
     chance: Chance
-    telling: Telling
     creates: Pace

@@ -1,0 +1,236 @@
+"""Outputs that are kept become finished pictures, and every picture is judged. Needs no network."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill import __version__
+from batchfill.errors import BadPicture, FolderFailed
+from batchfill.images.finish import FinishTask, finish
+from batchfill.images.flags import FlagTask, flag
+from batchfill.images.look import whole
+from batchfill.run.bell import Bell
+from batchfill.run.placing import LEFT_OUT, REMOVED, Fetched
+from batchfill.run.shelf import Written
+from batchfill.values import Weight
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from batchfill.catalog import Model, Pixels
+    from batchfill.run.placing import Placing
+    from batchfill.run.tools import Bench
+    from batchfill.values import Asked, Collectable, LocalFile, Output
+
+AT_ONCE = 2 * (os.cpu_count() or 2)
+"""Rows that are worked on or wait for a worker; more would wait in memory instead of in the ledger."""
+
+WAITS = (2.0, 5.0, 15.0, 30.0)
+"""Seconds between two tries while the batch folder takes no file."""
+
+VERSION = 1
+"""Of what a finished file is for its settings; another one has all of them finished again when asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How one row is finished."""
+
+    pixels: Pixels
+    format: str | None
+    """`jpg` or `webp` where the row asks for it."""
+
+    @property
+    def settings(self) -> str:
+        """All that decides what the file will be, beside what it is made of: JSON."""
+        found = {"feather": self.pixels.mask_feather, "metadata": self.pixels.metadata}
+        return json.dumps({"version": VERSION, "format": self.format, **found})
+
+
+def finish_of(model: Model, asked: Asked) -> Finish | None:
+    """Return how a row that asks for this is finished; None: its outputs stay as the service sends them."""
+    pixels = model.pixels(asked.inputs)
+    if pixels.finish != "exact" or not {model.image_field, model.mask_field} <= asked.files.keys():
+        return None
+    form = asked.inputs.get("output_format")
+    return Finish(pixels, form if isinstance(form, str) else None)
+
+
+class Finishing:
+    """The stage that works on what was fetched."""
+
+    def __init__(self, tools: Bench, placing: Placing, *, finished: Callable[[], None]) -> None:
+        """*finished* is called when something has come of a row."""
+        self._tools = tools
+        self._placing = placing
+        self._finished = finished
+        self._busy: set[int] = set()
+        self._left: set[int] = set()
+        self._looked = -1
+        self.bell = Bell()
+        """Rings when there may be something to finish or to judge."""
+        self.largest = 0
+        """Bytes of the largest picture that this run finished."""
+
+    @property
+    def left(self) -> int:
+        """How many rows are left for another start."""
+        return len(self._left)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being done, and nothing has come up since it was looked for."""
+        return not self._busy and self._looked == self.bell.rung
+
+    async def serve(self) -> None:
+        """Finish what is kept, oldest first, and judge what is done, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                seen = self.bell.rung
+                for one in await self._take(self._tools.ledger.to_finish):
+                    tasks.start_soon(self._carry_out, one, self._finish)
+                for one in await self._take(self._tools.ledger.unjudged):
+                    tasks.start_soon(self._carry_out, one, self._judge)
+                self._looked = seen
+                await self.bell.wait(seen)
+
+    async def _take(self, ask: Callable[..., Awaitable[list[Collectable]]]) -> list[Collectable]:
+        room = AT_ONCE - len(self._busy)
+        found = await ask(room, without=self._busy | self._left) if room else []
+        self._busy.update(one.attempt.number for one in found)
+        return found
+
+    async def _carry_out(self, one: Collectable, work: Callable[[Collectable], Awaitable[None]]) -> None:
+        number = one.attempt.number
+        try:
+            await self._until_taken(one, work)
+        finally:
+            self._busy.discard(number)
+            self.bell.ring()
+            self._finished()
+
+    async def _until_taken(self, one: Collectable, work: Callable[[Collectable], Awaitable[None]]) -> None:
+        """Try again while the disk takes nothing; in the end leave the row for another start."""
+        for wait in WAITS:
+            try:
+                await work(one)
+            except (FolderFailed, OSError) as error:
+                self._tools.telling.say(f"{one.attempt.id}: {error}; again in {wait:.0f} s", Weight.WARNING)
+                await anyio.sleep(wait)
+            else:
+                return
+        self._left.add(one.attempt.number)
+        self._tools.telling.say(f"{one.attempt.id}: left for the next run", Weight.WARNING)
+
+    async def _finish(self, one: Collectable) -> None:
+        how = finish_of(self._tools.model, one.asked)
+        others = LEFT_OUT if all(output.raw for output in one.outputs) else REMOVED
+        one = replace(one, outputs=tuple(output for output in one.outputs if output.raw))
+        kept = await self._placing.kept(one.outputs)
+        if kept is None:
+            # Somebody took them away: they are fetched once more, if the service still has them.
+            gone = [replace(output, raw=None, raw_sha256=None) for output in one.outputs]
+            await self._tools.ledger.record_kept(one.attempt, gone)
+            return
+        try:
+            flags = await self._flags(one, [written.path for written in kept])
+            made = None if how is None else await self.make(one, how)
+        except BadPicture as error:
+            await self._deliver_raw(one, kept, others, f"not finished: {error}")
+            return
+        if made is None:
+            await self._deliver_raw(one, kept, others, None)
+            return
+        judged = [replace(m, output=replace(m.output, flags=f)) for m, f in zip(made, flags, strict=True)]
+        with anyio.CancelScope(shield=True):
+            await self._placing.place(one.attempt, judged, others=others)
+
+    async def make(self, one: Collectable, how: Finish) -> list[Fetched]:
+        """Return the finished files of a row whose outputs are kept, not in their places yet.
+
+        Raises BadPicture when one cannot be made of what is there, OSError when the disk does not take it.
+        """
+        return [await self._make(one, output, how) for output in one.outputs]
+
+    async def _make(self, one: Collectable, output: Output, how: Finish) -> Fetched:
+        model, shelf = self._tools.model, self._tools.shelf
+        assert output.raw is not None
+        target = shelf.spare()
+        task = FinishTask(
+            raw=shelf.folder / output.raw,
+            picture=one.asked.files[model.image_field or ""],
+            mask=one.asked.files[model.mask_field or ""],
+            pixels=how.pixels,
+            area=one.attempt.area,
+            target=target,
+            format=how.format,
+            note=note_of(model, one, output) if how.pixels.metadata else {},
+        )
+        try:
+            made = await self._tools.pixels.do(finish, task)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        self.largest = max(self.largest, made.size)
+        finished = replace(output, finished_with=how.settings)
+        return Fetched(finished, Written(target, made.size, made.sha256), made.picture)
+
+    async def _deliver_raw(
+        self, one: Collectable, kept: Sequence[Written], others: str, error: str | None
+    ) -> None:
+        """Put the outputs themselves in the places of the files that were to be made of them."""
+        if error is not None:
+            self._tools.telling.say(f"{one.attempt.id}: {error}", Weight.WARNING)
+        fetched = []
+        for output, written in zip(one.outputs, kept, strict=True):
+            picture = await self._tools.workers.do(whole, written.path)
+            fetched.append(Fetched(replace(output, raw=None, raw_sha256=None), written, picture))
+        with anyio.CancelScope(shield=True):
+            await self._placing.place(one.attempt, fetched, others=others, error=error)
+
+    async def _judge(self, one: Collectable) -> None:
+        folder = self._tools.shelf.folder
+        paths = [folder / (output.raw or output.file or "") for output in one.outputs]
+        try:
+            found = await self._flags(one, paths)
+        except BadPicture as error:
+            self._tools.telling.log(f"{one.attempt.id}: not judged: {error}")
+            found = tuple(() for _ in paths)
+        judged = [replace(output, flags=words) for output, words in zip(one.outputs, found, strict=True)]
+        await self._tools.ledger.record_judged(judged)
+
+    async def _flags(self, one: Collectable, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
+        model, files = self._tools.model, one.asked.files
+        task = FlagTask(
+            outputs=tuple(paths),
+            picture=_path(files, model.image_field),
+            mask=_path(files, model.mask_field),
+            pixels=model.pixels(one.asked.inputs),
+            area=one.attempt.area,
+            rule=model.size_rule,
+            inputs=tuple(model.sent(one.asked.inputs).items()),
+        )
+        return await self._tools.pixels.do(flag, task)
+
+
+def note_of(model: Model, one: Collectable, output: Output) -> dict[str, str]:
+    """Return what a finished file tells of itself."""
+    return {
+        "prompt": str(one.asked.inputs.get(model.prompt_field or "", "")),
+        "seed": "" if one.attempt.seed is None else str(one.attempt.seed),
+        "model": model.name,
+        "prediction": f"{output.prediction_id}, output {output.n}",
+        "row": one.attempt.id,
+        "software": f"batchfill {__version__}",
+    }
+
+
+def _path(files: Mapping[str, LocalFile], name: str | None) -> Path | None:
+    file = files.get(name or "")
+    return None if file is None else file.path
