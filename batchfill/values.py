@@ -286,8 +286,6 @@ class ToCollect:
     """Since when the oldest row waits, due or put off; seconds since the epoch."""
     next_at: float | None
     """When the next one that was put off comes due."""
-    kept: int
-    """Rows beside these that are fetched, and wait to be finished."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ class Ledger:
         self.cost = Cost(0, 0, 0, None, CURRENCY)
         self.cap: int | None = None
         """--max-cost in millionths."""
+        self.kept = 0
+        """Rows that are collecting and have only to be finished, as last committed."""
 
     async def load(self) -> None:
         """Read what earlier runs left."""
@@ -168,7 +170,6 @@ class Ledger:
                 tuple(_collectable(db, records.to_attempt(record)) for record in due),
                 oldest=oldest,
                 next_at=sql.ask_one(db, "next_collect_at", after=now),
-                kept=sql.ask_one(db, "kept"),
             )
 
         return await self._writer.read(question)
@@ -520,6 +521,7 @@ class Ledger:
         self.counts = records.to_counts(tally, gone=False)
         self.gone = records.to_counts(tally, gone=True)
         self.cost = records.to_cost(tally, sql.ask(db, "money"), self.cap, CURRENCY)
+        self.kept = sql.ask_one(db, "kept")
 
     def _refuse_over_budget(self, db: sqlite3.Connection, due: Due) -> None:
         if self.cap is None:

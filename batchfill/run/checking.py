@@ -16,7 +16,7 @@ from batchfill.manifest.files import digest_file
 from batchfill.run import planning
 from batchfill.run.intake import Reading, take_in
 from batchfill.run.missing import LOST, Fate, fate_of
-from batchfill.run.shelf import EARLIER, OUTPUTS
+from batchfill.run.shelf import EARLIER, OUTPUTS, RAW
 from batchfill.run.workers import Threads
 from batchfill.values import CheckReport, RowState
 
@@ -163,5 +163,5 @@ def compare_outputs(folder: Path, collected: Iterable[Placed]) -> list[str]:
 def _files(folder: Path) -> Iterator[str]:
     for path in (folder / OUTPUTS).rglob("*"):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and not name.startswith(EARLIER + "/"):
+        if path.is_file() and not name.startswith((EARLIER + "/", RAW + "/")):
             yield name

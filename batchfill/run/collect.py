@@ -61,7 +61,6 @@ class Collecting:
         self._busy: set[int] = set()
         self._failed: dict[int, int] = {}
         self._left: set[int] = set()
-        self._kept = 0
         self.times = Timing([0.0])
         """Of fetching all files of a row, in seconds."""
         self.bell = Bell()
@@ -76,7 +75,8 @@ class Collecting:
     @property
     def waiting(self) -> int:
         """How many rows are to be fetched in this run."""
-        return self._tools.ledger.in_state(RowState.COLLECTING) - len(self._left) - self._kept
+        ledger = self._tools.ledger
+        return ledger.in_state(RowState.COLLECTING) - ledger.kept - len(self._left)
 
     @property
     def fresh(self) -> int:
@@ -89,7 +89,7 @@ class Collecting:
             while True:
                 seen = self.bell.rung
                 found = await self._tools.ledger.to_collect(FETCHED_AT_ONCE, without=self._left)
-                self.oldest, self._kept = found.oldest, found.kept
+                self.oldest = found.oldest
                 for one in self._free(found.due):
                     self._busy.add(one.attempt.number)
                     fetching.start_soon(self._collect, one)

@@ -79,9 +79,9 @@ class Finishing:
         """Bytes of the largest picture that this run finished."""
 
     @property
-    def left(self) -> int:
-        """How many rows are left for another start."""
-        return len(self._left)
+    def waiting(self) -> int:
+        """How many rows are to be finished in this run."""
+        return max(0, self._tools.ledger.kept - len(self._left))
 
     @property
     def idle(self) -> bool:
