@@ -84,6 +84,8 @@ def opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
 
 def is_turned(picture: Image.Image) -> bool:
     """Whether EXIF rotation swaps width and height. Decodes nothing, so a PNG's late EXIF is not seen."""
+    if picture.format == "TIFF":
+        return False  # Pillow turns these by itself, and says the upright size from the start
     # PngImageFile.getexif would decode the whole picture when it finds no EXIF in front.
     return Image.Image.getexif(picture).get(Tag.Orientation) in _TURNED
 

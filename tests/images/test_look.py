@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from batchfill.errors import BadPicture
-from batchfill.images import look, stored_size, whole
+from batchfill.images import FitTask, fit, look, stored_size, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from PIL import Image
 
     Encode = Callable[..., bytes]
     Save = Callable[..., Path]
@@ -159,3 +158,16 @@ def test_damage_raises_bad_picture_and_nothing_else(
             read(path)
         except BadPicture:
             continue
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_tiff_is_turned_once(photo: Image.Image, orientation: int, save: Save) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(photo, "a.tiff", exif=exif)
+    upright = (96, 64) if orientation < 5 else (64, 96)
+    seen = look(path)
+    assert (seen.width, seen.height) == upright
+    sent = fit(FitTask(path.read_bytes(), None)).picture
+    assert sent is not None
+    assert stored_size(sent.content, "sent") == sent.size == upright
