@@ -62,10 +62,11 @@ class Batch:
         """The batch folder: `night.batch` beside `night.csv`, unless `out` names another."""
         return folder_of(self.manifest, self.flags)
 
-    async def check(self, *, online: bool = False, outputs: bool = False) -> CheckReport:
-        """Find out everything that can be known before paying; without *online*, without network.
+    async def check(self, *, online: bool = False, outputs: bool = False, fetch: bool = False) -> CheckReport:
+        """Find out everything that can be known before paying; without *online* and *fetch*, without network.
 
-        *outputs* compares the files with the ledger. Raises UsageError, ServiceRefused.
+        *outputs* compares the files with the ledger; *fetch* looks at pictures and masks at addresses too.
+        Raises UsageError, ServiceRefused.
         """
         from batchfill.run import checking
 
@@ -81,7 +82,7 @@ class Batch:
         model = _model(settings)
         ledger = self.folder / LEDGER
         return await checking.check(
-            manifest, model, settings, ledger, warnings=_model_warnings(model), notes=notes
+            manifest, model, settings, ledger, fetch=fetch, warnings=_model_warnings(model), notes=notes
         )
 
     async def run(

@@ -157,17 +157,22 @@ def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
 @READING
 @click.option("--online", is_flag=True, help="Ask the provider too: token, model, what it offers.")
 @click.option("--outputs", is_flag=True, help="Compare the files with the ledger.")
-def check(manifest: Path, online: bool, outputs: bool, **flags: Any) -> None:
-    """Find out everything that can be known before paying: rows, files, masks, cost, time.
+@click.option("--fetch", is_flag=True, help="Look at pictures and masks at addresses too; no token is sent.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: bool, **flags: Any) -> None:
+    """Find out everything that can be known before paying: rows, pictures, masks, sizes, cost, time.
 
     Example: batchfill check night.csv
     """
-    from batchfill.show import check_lines
+    from batchfill.show import check_json, check_lines
 
     batch = _open(manifest, flags)
-    report = anyio.run(lambda: batch.check(online=online, outputs=outputs))
-    for line in check_lines(report):
-        click.echo(line)
+    report = anyio.run(lambda: batch.check(online=online, outputs=outputs, fetch=fetch))
+    if as_json:
+        click.echo(json.dumps(check_json(report), ensure_ascii=False))
+    else:
+        for line in check_lines(report):
+            click.echo(line)
     if report.mistakes:
         sys.exit(NOTHING_DONE)
 

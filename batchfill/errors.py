@@ -33,6 +33,8 @@ class Mistake:
     message: str
     ends: bool = False
     """Nothing behind it could be read."""
+    kind: str | None = None
+    """For what is wrong with a picture or a mask: the word of its finding."""
 
     def __str__(self) -> str:
         where = f"{self.file.name}:{self.line}" if self.line else self.file.name
@@ -122,6 +124,11 @@ class OutputRefused(BatchfillError):
 
 class BadPicture(BatchfillError):
     """Bytes that are not a whole picture, or a picture that cannot be used; says which and why."""
+
+    def __init__(self, message: str, *, kind: str = "unreadable") -> None:
+        """*kind*: in a word, what is wrong, as `check` sums it up."""
+        super().__init__(message)
+        self.kind = kind
 
 
 @contextmanager

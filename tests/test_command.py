@@ -168,7 +168,7 @@ async def test_check_tells_rows_cost_and_time_and_changes_nothing(batchfill: Any
     before = sorted(night.parent.iterdir())
     checked = await batchfill("check", "night.csv")
     assert checked.code == 0
-    assert checked.out.splitlines()[0] == "3 rows, no mistakes"
+    assert checked.out.splitlines()[-2] == "3 rows, no mistakes"
     assert "3 pictures to make with black-forest-labs/flux-fill-dev: about $0.12, about " in checked.out
     assert checked.err == ""
     assert sorted(night.parent.iterdir()) == before

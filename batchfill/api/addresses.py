@@ -66,7 +66,7 @@ def _public_only(host: str, found: Iterable[ResolveResult]) -> list[ResolveResul
 
 
 def _refused(host: str) -> OutputRefused:
-    return OutputRefused(f"{host[:100]} is an address of a private network, where no output is fetched from")
+    return OutputRefused(f"{host[:100]} is an address of a private network, from which nothing is fetched")
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

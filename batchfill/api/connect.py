@@ -15,7 +15,7 @@ from batchfill.api.outputs import Outputs
 from batchfill.api.pace import Pace
 from batchfill.api.proxies import Proxies
 from batchfill.api.transport import Transport
-from batchfill.settings import is_loopback
+from batchfill.settings import LOCAL, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -53,6 +53,19 @@ async def connect(
             base, token, transport=calls, reads=reads, answer_timeout=answer_timeout, clock=clock
         )
         yield service, Outputs(fetches, allow_private=near, allow_http=loopback)
+
+
+@asynccontextmanager
+async def fetching(base: str) -> AsyncIterator[Outputs]:
+    """Open the way to pictures at http and https addresses, without a token; close it at the end.
+
+    Private addresses are refused unless *base* itself is near, or is that of the embedded provider.
+    """
+    near = base == LOCAL or await _is_near(base, resolve=Proxies().proxy_for(base) is None)
+    async with AsyncExitStack() as stack:
+        yield Outputs(
+            _opened(stack, public_only=not near), allow_private=near, allow_http=True, any_host=True
+        )
 
 
 def _opened(stack: AsyncExitStack, *, public_only: bool) -> Transport:

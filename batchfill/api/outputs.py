@@ -35,12 +35,17 @@ class Outputs:
         *,
         allow_private: bool,
         allow_http: bool,
+        any_host: bool = False,
         largest: int = LARGEST,
     ) -> None:
-        """*allow_private*: the base has a private address itself; *allow_http*: it is on loopback."""
+        """*allow_private*: the base has a private address itself; *allow_http*: it is on loopback.
+
+        *any_host*: http is allowed from everywhere, not from loopback only.
+        """
         self._transport = transport
         self._allow_private = allow_private
         self._allow_http = allow_http
+        self._any_host = any_host
         self._largest = largest
 
     @asynccontextmanager
@@ -75,8 +80,8 @@ class Outputs:
 
     def _checked(self, url: str) -> httpx.URL:
         place = parse_url(url)
-        near = self._allow_http and place.scheme == "http" and is_loopback(place.host)
-        if place.scheme != "https" and not near:
+        plain = self._allow_http and place.scheme == "http" and (self._any_host or is_loopback(place.host))
+        if place.scheme != "https" and not plain:
             raise OutputRefused(f"{shown(url)}: outputs are fetched from https addresses only")
         if not self._allow_private:
             refuse_private(place.host)

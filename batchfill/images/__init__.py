@@ -2,7 +2,7 @@
 
 from batchfill.images.fit import FitTask, Fitted, FittedFile, fit
 from batchfill.images.look import look, stored_size, whole
-from batchfill.images.masks import Judgement, JudgeTask, judge
+from batchfill.images.pair import Judgement, JudgeTask, Source, judge
 
 __all__ = [
     "FitTask",
@@ -10,6 +10,7 @@ __all__ = [
     "FittedFile",
     "JudgeTask",
     "Judgement",
+    "Source",
     "fit",
     "judge",
     "look",

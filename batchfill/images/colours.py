@@ -32,7 +32,7 @@ def without_alpha(image: Image, name: str) -> Image:
         # Pillow's own conversion clips 16 bits to white instead of scaling them.
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if image.mode == "F":
-        raise BadPicture(f"{name} holds floating-point values: save it with 8 bits a channel")
+        raise BadPicture(f"{name} holds floating-point values: save it with 8 bits a channel", kind="mode")
     return image.convert("L" if image.mode in GREY else "RGB")
 
 

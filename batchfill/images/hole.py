@@ -47,9 +47,11 @@ def filled(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
     counts = chosen.histogram()
     if sum(counts[:128]) and sum(counts[128:]):
         return chosen
-    if pixels.mask_from in ("white", "black") and max(counts) == sum(counts) and _alpha_varies(mask):
-        raise BadPicture(_ALPHA_ONLY.format(name=name))
-    raise BadPicture(_one_sided(name, pixels, everything=not sum(counts[:128])))
+    if pixels.mask_from in ("white", "black") and max(counts) == sum(counts) and alpha_varies(mask):
+        raise BadPicture(_ALPHA_ONLY.format(name=name), kind="alpha")
+    everything = not sum(counts[:128])
+    kind = "full" if everything else "empty"
+    raise BadPicture(_one_sided(name, pixels, everything=everything), kind=kind)
 
 
 def scaled(mask: Image.Image, size: Size) -> Image.Image:
@@ -72,7 +74,8 @@ def refuse_misfit(picture: Size, mask: Size, pixels: Pixels, name: str) -> None:
     if pixels.mask_fit != "resize" and not same_shape(picture, mask):
         raise BadPicture(
             f"{name} is {_words(mask)} but its picture is {_words(picture)}: make both the same size, "
-            "or set mask_fit: resize to stretch the mask"
+            "or set mask_fit: resize to stretch the mask",
+            kind="shape",
         )
 
 
@@ -91,7 +94,7 @@ def _chosen(mask: Image.Image, source: str, name: str) -> Image.Image:
 def _likeliest(mask: Image.Image, name: str) -> Image.Image:
     """Return what is most likely meant: strokes on an empty layer, a hole in a picture, or the rarer grey."""
     drawn = grey(mask, name)
-    if _alpha_varies(mask):
+    if alpha_varies(mask):
         alpha = _alpha(mask, name)
         return alpha if _one_grey(drawn, alpha) else ImageOps.invert(alpha)
     counts = drawn.histogram()
@@ -107,7 +110,8 @@ def _one_grey(drawn: Image.Image, alpha: Image.Image) -> bool:
 
 def _alpha(mask: Image.Image, name: str) -> Image.Image:
     if not has_alpha(mask):
-        raise BadPicture(f"{name} has no transparency, which mask_from: alpha takes: set mask_from: white")
+        message = f"{name} has no transparency, which mask_from: alpha takes: set mask_from: white"
+        raise BadPicture(message, kind="alpha")
     return mask.convert("RGBA").getchannel("A")
 
 
@@ -125,7 +129,8 @@ def _one_sided(name: str, pixels: Pixels, *, everything: bool) -> str:
     return f"{name} is {kept} all over: nothing would be filled"
 
 
-def _alpha_varies(mask: Image.Image) -> bool:
+def alpha_varies(mask: Image.Image) -> bool:
+    """Whether *mask* is more transparent in some places than in others."""
     return has_alpha(mask) and max(_alpha(mask, "").histogram()) < mask.width * mask.height
 
 

@@ -93,7 +93,8 @@ def is_turned(picture: Image.Image) -> bool:
 def refuse_animation(picture: Image.Image, name: str) -> None:
     """Raise BadPicture when *picture* has several frames (the extra pictures of a phone's JPEG are fine)."""
     if picture.format != "MPO" and getattr(picture, "is_animated", False):
-        raise BadPicture(f"{name} is animated or has several pages: save one of its pictures by itself")
+        message = f"{name} is animated or has several pages: save one of its pictures by itself"
+        raise BadPicture(message, kind="animated")
 
 
 def refuse_large(picture: Image.Image, name: str) -> None:

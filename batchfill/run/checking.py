@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-import anyio
-
 from batchfill.api.connect import connect
-from batchfill.errors import Mistake, NotOffered, TryAgain, UsageError
-from batchfill.images.masks import JudgeTask, judge
+from batchfill.errors import NotOffered, TryAgain, UsageError
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.scratch import open_scratch
 from batchfill.manifest.files import digest_file
 from batchfill.run import planning
+from batchfill.run.fetching import remote_files
 from batchfill.run.intake import Reading, take_in
+from batchfill.run.looking import Looking
 from batchfill.run.missing import LOST, Fate, fate_of
 from batchfill.run.shelf import EARLIER, OUTPUTS, RAW
-from batchfill.run.workers import Threads
+from batchfill.run.workers import Processes
 from batchfill.values import CheckReport, RowState
 
 if TYPE_CHECKING:
@@ -26,50 +26,12 @@ if TYPE_CHECKING:
 
     from batchfill.api.client import Service
     from batchfill.catalog import Model
+    from batchfill.errors import Mistake
     from batchfill.manifest import Manifest
-    from batchfill.run.workers import Workers
     from batchfill.settings import Settings
-    from batchfill.values import Placed, Row
+    from batchfill.values import Placed
 
-WARNINGS_KEPT = 100
-PAIRS_KEPT = 10_000
-
-
-class _Pixels:
-    """Looks at every local picture and mask, pairs that rows share only once."""
-
-    def __init__(self, model: Model, rows_file: Path, workers: Workers) -> None:
-        self._fields = (model.image_field or "", model.mask_field or "")
-        self._rows_file = rows_file
-        self._workers = workers
-        self._seen: set[JudgeTask] = set()
-        self.mistakes: list[Mistake] = []
-        self._warnings: list[tuple[int, str]] = []
-        self._more_warnings = 0
-
-    async def look(self, rows: Sequence[Row]) -> None:
-        """Judge the pixels of *rows*."""
-        if len(self._seen) > PAIRS_KEPT:
-            self._seen.clear()
-        async with anyio.create_task_group() as judging:
-            for row in (row for row in rows if row.files):
-                picture, mask = (row.files.get(name) for name in self._fields)
-                task = JudgeTask(picture.path if picture else None, mask.path if mask else None)
-                if (picture or mask) and task not in self._seen:
-                    self._seen.add(task)
-                    judging.start_soon(self._judge, row.line, task)
-
-    def warnings(self) -> list[str]:
-        """Return the warnings in the order of their rows, and how many there are beyond those kept."""
-        lines = [f"{self._rows_file.name}:{line}: {warning}" for line, warning in sorted(self._warnings)]
-        return [*lines, f"… and {self._more_warnings} more warnings"] if self._more_warnings else lines
-
-    async def _judge(self, line: int, task: JudgeTask) -> None:
-        found = await self._workers.do(judge, task)
-        self.mistakes.extend(Mistake(self._rows_file, line, error) for error in found.errors)
-        room = WARNINGS_KEPT - len(self._warnings)
-        self._warnings.extend((line, warning) for warning in found.warnings[:room])
-        self._more_warnings += len(found.warnings[room:])
+MISTAKES_KEPT = 100
 
 
 async def check(
@@ -78,16 +40,21 @@ async def check(
     settings: Settings,
     ledger: Path,
     *,
+    fetch: bool,
     warnings: Sequence[str],
     notes: Sequence[str],
 ) -> CheckReport:
-    """Read and judge every row, without network and without a change to the batch."""
-    pixels = _Pixels(model, manifest.rows, Threads())
-    async with open_scratch(ledger) as intake:
+    """Read and judge every row, without a change to the batch.
+
+    Without network, unless *fetch* asks for a look at pictures and masks at addresses; no token is sent.
+    """
+    async with open_scratch(ledger) as intake, AsyncExitStack() as stack:
+        remote = await stack.enter_async_context(remote_files(settings.base)) if fetch else None
+        workers, fitted = Processes(), settings.send == "fitted"
+        stack.callback(workers.close)
+        looking = Looking(model, manifest.rows, workers, fitted=fitted, remote=remote)
         with open_digests(ledger, digest_file, time.time_ns) as digests:
-            reading = await take_in(intake, manifest, model, settings, digests, also=pixels.look)
-        for mistake in pixels.mistakes:
-            reading.add(mistake)
+            reading = await take_in(intake, manifest, model, settings, digests, look_at=looking.look)
         await intake.drop_duplicates()
         comparison = await intake.compare()
     to_go = planning.groups_to_go(comparison, settings)
@@ -98,18 +65,20 @@ async def check(
         finished=comparison.groups[RowState.DONE].rows,
         mistakes=kept,
         more_mistakes=reading.bad - len(kept),
-        warnings=(*warnings, *pixels.warnings()),
+        warnings=tuple(warnings),
         price_to_go=planning.total_price(to_go),
         currency=model.currency,
         seconds=planning.seconds_for(rows, settings, None),
         model=model.name,
         outputs_to_go=sum(group.outputs for group in to_go),
         notes=tuple(notes),
+        file=manifest.rows.name,
+        pictures=looking.report(),
     )
 
 
 def _first_mistakes(reading: Reading) -> tuple[Mistake, ...]:
-    return tuple(sorted(reading.mistakes, key=lambda mistake: mistake.line)[:20])
+    return tuple(sorted(reading.mistakes, key=lambda mistake: mistake.line)[:MISTAKES_KEPT])
 
 
 async def ask_provider(base: str, settings: Settings) -> list[str]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from batchfill.errors import BadPicture, ManifestError, Mistake
+from batchfill.images.hole import refuse_misfit
 from batchfill.images.look import look
-from batchfill.images.masks import misfit
 from batchfill.manifest import read_rows
 from batchfill.values import LocalFile, Picture, Row
 
@@ -77,25 +77,30 @@ async def take_in(
     digests: Digests,
     *,
     remember: Callable[[list[LocalFile]], Awaitable[None]] | None = None,
-    also: Callable[[list[Row]], Awaitable[None]] | None = None,
+    look_at: Callable[[list[Row]], Awaitable[tuple[list[Row], list[Mistake]]]] | None = None,
 ) -> Reading:
     """Read every row into *intake*, identified; mistakes are in the answer, duplicates among them.
 
     Headers of local pictures are looked at here; pixels at the row's turn. *remember* is given the files
-    that had to be read, *also* the rows without a mistake.
+    that had to be read. *look_at* is given the rows without a mistake and returns those whose pictures have
+    none either, and the mistakes of the others; where it does, headers are left to it.
     """
     reading = Reading()
-    rows = _checked_rows(manifest, model, settings, digests)
+    rows = _rows(manifest, model, settings, digests)
+    if look_at is None:
+        rows = _checked(rows, manifest, model)
     while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
         for mistake in (item for item in chunk if isinstance(item, Mistake)):
             reading.add(mistake)
         good = [item for item in chunk if isinstance(item, Row)]
+        if look_at is not None:
+            good, wrong = await look_at(good)
+            for mistake in wrong:
+                reading.add(mistake)
         reading.rows += len(good)
         await intake.add(good)
         if remember is not None and (new := digests.take_new()):
             await remember(new)
-        if also is not None:
-            await also(good)
     await intake.identify()
     for double in await intake.duplicates(KEPT):
         case = "" if double.id == double.first_id else f" (as {double.first_id}: only the case differs)"
@@ -104,11 +109,8 @@ async def take_in(
     return reading
 
 
-def _checked_rows(
-    manifest: Manifest, model: Model, settings: Settings, digests: Digests
-) -> Iterator[Row | Mistake]:
-    headers = _Headers()
-    rows = read_rows(
+def _rows(manifest: Manifest, model: Model, settings: Settings, digests: Digests) -> Iterator[Row | Mistake]:
+    return read_rows(
         manifest,
         model,
         defaults=settings.defaults,
@@ -119,6 +121,10 @@ def _checked_rows(
         fitted=settings.send == "fitted",
         digest=digests,
     )
+
+
+def _checked(rows: Iterator[Row | Mistake], manifest: Manifest, model: Model) -> Iterator[Row | Mistake]:
+    headers = _Headers()
     for row in rows:
         message = None if isinstance(row, Mistake) else _trouble(row, model, headers)
         if isinstance(row, Row) and message is not None:
@@ -136,12 +142,15 @@ def _trouble(row: Row, model: Model, headers: _Headers) -> str | None:
                 found[name] = headers.of(row.files[name].path)
             except BadPicture as error:
                 return f"{name} {error}"
-    if len(found) < 2 or model.pixels(row.inputs).mask_fit == "resize":
+    if len(found) < 2:
         return None
     picture, mask = found.values()
-    return misfit(
-        (picture.width, picture.height), (mask.width, mask.height), row.files[list(found)[1]].path.name
-    )
+    sizes = (picture.width, picture.height), (mask.width, mask.height)
+    try:
+        refuse_misfit(*sizes, model.pixels(row.inputs), row.files[list(found)[1]].path.name)
+    except BadPicture as error:
+        return str(error)
+    return None
 
 
 class _Headers:

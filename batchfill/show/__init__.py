@@ -1,6 +1,6 @@
 """All that is printed. `batchfill.show.live` is imported by itself: it alone loads rich."""
 
-from batchfill.show.check import check_lines
+from batchfill.show.check import check_json, check_lines
 from batchfill.show.plain import Plain
 from batchfill.show.plan import plan_lines, question
 from batchfill.show.status import status_json, status_lines
@@ -9,6 +9,7 @@ from batchfill.show.words import count, duration, money, safe
 
 __all__ = [
     "Plain",
+    "check_json",
     "check_lines",
     "count",
     "duration",
