@@ -47,7 +47,7 @@ def filled(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
     counts = chosen.histogram()
     if sum(counts[:128]) and sum(counts[128:]):
         return chosen
-    if pixels.mask_from in ("white", "black") and max(counts) == sum(counts) and alpha_varies(mask):
+    if pixels.mask_from in ("white", "black") and alpha_varies(mask):
         raise BadPicture(_ALPHA_ONLY.format(name=name), kind="alpha")
     everything = not sum(counts[:128])
     kind = "full" if everything else "empty"

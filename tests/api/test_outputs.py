@@ -72,6 +72,18 @@ async def test_addresses_of_other_kinds_are_refused(outputs: Outputs, url: str) 
         await fetched(outputs, url)
 
 
+async def test_inputs_may_be_anywhere_without_tls_but_on_private_addresses(
+    router: respx.Router, transport: httpx.MockTransport
+) -> None:
+    inputs = Outputs(transport, allow_private=False, allow_http=True, any_host=True)
+    router.get("http://outputs.test/x").respond(content=b"png")
+    router.get("http://outputs.test/in").respond(302, headers={"Location": "http://10.0.0.1/x"})
+    assert await fetched(inputs, "http://outputs.test/x") == b"png"
+    for url in ("http://outputs.test/in", "http://127.0.0.1/x", "ftp://outputs.test/x"):
+        with pytest.raises(OutputRefused):
+            await fetched(inputs, url)
+
+
 async def test_near_addresses_are_fetched_from_when_the_base_is_near(
     router: respx.Router, transport: httpx.MockTransport
 ) -> None:

@@ -128,6 +128,19 @@ def test_a_shape_held_by_transparency_alone_is_a_mistake_until_that_is_what_is_a
         assert look(picture, path, mask_from="alpha").findings == ()
 
 
+@pytest.mark.parametrize("colour", [(0, 0, 0), (250, 30, 200)])
+def test_dark_strokes_on_an_empty_layer_are_a_mistake_that_names_the_way_out(
+    mask: Image.Image, colour: tuple[int, int, int], save: Save
+) -> None:
+    layer = Image.new("RGBA", mask.size)
+    layer.paste((*colour, 255), mask=mask)
+    path = save(layer, "m.png")
+    found = look(None, path)
+    assert told(found) == [("mistake", "alpha")]
+    assert text(found).endswith("or auto")
+    assert look(None, path, mask_from="auto").findings == ()
+
+
 def test_specks_of_which_nothing_is_left_for_the_model_are_suspicious(save: Save) -> None:
     picture = save(Image.new("RGB", (3000, 2000), 90), "a.png")
     dust = Image.new("L", (3000, 2000))
