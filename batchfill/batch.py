@@ -20,7 +20,7 @@ from batchfill.settings import LOCAL, REPLICATE, Settings, folder_of, resolve
 from batchfill.values import RowState, Status, Summary, Token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from batchfill.catalog import Model
     from batchfill.manifest import Manifest, Pairing
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from batchfill.values import CheckReport, Plan, Result, Watcher
 
 LEDGER = "ledger.sqlite"
+LOG = "run.log"
 RESULTS = "results.csv"
 PROVIDER = "provider"
 """Folder of the embedded provider's own memory, so that an interrupted rehearsal resumes too."""
@@ -100,9 +101,13 @@ class Batch:
         """
         manifest, settings = self._resolved()
         _refuse_cap_without_price(settings, _model(settings))
-        async with self._session(settings, watch, obey_signals=obey_signals) as session:
-            await session.run(manifest, confirm)
-            return self._summary(session)
+
+        async def run(watch: Watcher | None) -> Summary:
+            async with self._session(settings, watch, obey_signals=obey_signals) as session:
+                await session.run(manifest, confirm)
+                return self._summary(session)
+
+        return await _notifying(run, settings, watch)
 
     async def cancel(self, *, watch: Watcher | None = None, obey_signals: bool = False) -> Summary:
         """Recover lost answers, cancel what runs at the service, collect what succeeded all the same.
@@ -277,6 +282,26 @@ class Batch:
             peak_memory=peak_memory(),
             skipped=session.skipped,
         )
+
+
+async def _notifying(
+    run: Callable[[Watcher | None], Awaitable[Summary]], settings: Settings, watch: Watcher | None
+) -> Summary:
+    """Return what *run* returns, having told of it where --notify asks for that."""
+    if settings.notify is None:
+        return await run(watch)
+    from batchfill.api.receiver import Receiver
+    from batchfill.run.clock import SystemClock
+    from batchfill.run.notifying import Notifier
+
+    notifier = Notifier(
+        receiver=Receiver(settings.notify),
+        manifest=settings.manifest.name,
+        log=settings.folder / LOG,
+        watcher=watch,
+        clock=SystemClock(),
+    )
+    return await notifier.told(run)
 
 
 def _make_folder(folder: Path) -> None:

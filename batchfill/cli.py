@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 NOTHING_DONE, STOPPED, REFUSED = 2, 3, 4
 
-ONCE = {"limit", "retry", "until", "max_cost", "same_account", "yes", "quiet", "as_json", "watch"}
+ONCE = frozenset(
+    {"limit", "retry", "until", "max_cost", "same_account", "yes", "quiet", "as_json", "watch", "notify"}
+)
 """Flags that are for one call, or that the batch remembers: the command that goes on does without them."""
 
 LONGEST_LINE = 2000
@@ -114,6 +116,11 @@ class _InOrder(click.Group):
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="batchfill")
+    click.option(
+        "--notify",
+        metavar="URL",
+        help="Tell of the end, a stop or a stall: JSON; text for ntfy.* hosts and ntfy+https://…",
+    ),
 def cli() -> None:
     """Inpaint pictures in bulk: never pay twice, never lose a paid image, never leak the token."""
 

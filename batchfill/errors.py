@@ -122,6 +122,10 @@ class OutputRefused(BatchfillError):
     """An output's address is one that batchfill does not fetch from (scheme, private address)."""
 
 
+class NotTold(BatchfillError):
+    """A notification did not reach its receiver. The run goes on, or ends, as it would have."""
+
+
 class BadPicture(BatchfillError):
     """Bytes that are not a whole picture, or a picture that cannot be used; says which and why."""
 

@@ -102,7 +102,7 @@ IN_MANIFEST = frozenset(
 
 FORBIDDEN = frozenset(
     {"base_url", "base", "out", "retry", "local", "allow_outside", "model_schema", "token", "same_account"}
-    | {"limit", "skip_bad", "recover_wait", "answer_timeout", "yes", "quiet", "latency"}
+    | {"limit", "skip_bad", "recover_wait", "answer_timeout", "yes", "quiet", "latency", "notify"}
 )
 """Settings that exist but that a manifest, which may come from a stranger, must not hold."""
 

@@ -25,7 +25,8 @@ NO_CAP, BY_FLAG = "none", "flag"
 TOKEN, REPLICATE_TOKEN = "BATCHFILL_TOKEN", "REPLICATE_API_TOKEN"
 SECRETS = frozenset({TOKEN, REPLICATE_TOKEN})
 """Variables of the environment that no other program is to see."""
-
+NTFY = "ntfy+"
+"""Before an address: it speaks the ntfy protocol, whatever it is called."""
 LOCAL = "local"
 """What stands for the base when the embedded provider serves the run: its port changes, it does not."""
 
@@ -75,6 +76,8 @@ class Settings:
     """`fitted` or `original`."""
     latency: float | None = None
     """The embedded provider's pretended run time in seconds."""
+    notify: str | None = field(default=None, repr=False)
+    """Where notifications go, as `read_notify` returns it; who knows a webhook's address can use it."""
 
     @property
     def local(self) -> bool:
@@ -83,7 +86,7 @@ class Settings:
 
 
 def _read_flag(name: str, value: Any) -> Any:
-    read = read_retry if name == "retry" else READERS.get(name)
+    read = {"retry": read_retry, "notify": read_notify}.get(name) or READERS.get(name)
     if read is None or isinstance(value, bool):
         return value
     try:
@@ -127,6 +130,29 @@ def read_base(text: str) -> str:
     path = re.sub(r"/(models|deployments|predictions|files|account)(/.*)?$", "", url.path.rstrip("/"))
     netloc = f"[{host}]" if ":" in host else host
     return f"{url.scheme}://{netloc}{f':{url.port}' if url.port else ''}{path}"
+
+
+def read_notify(text: str) -> str:
+    """Return *text*, the address that notifications are posted to. Raises ValueError.
+
+    It begins with https:// or ntfy+https://; plain http is for this machine only, since whoever sees a
+    webhook's or a topic's address on its way can use it.
+    """
+    text = text.strip()
+    url = urlsplit(text.removeprefix(NTFY))
+    if url.scheme not in ("http", "https") or not url.hostname or not _is_plain(text):
+        raise ValueError("must be an address such as https://example.com/hook or https://ntfy.sh/TOPIC")
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not hold a user or password")
+    if url.scheme == "http" and not is_loopback(url.hostname):
+        raise ValueError("would send the address in the clear: use https")
+    if url.port == 0:  # others that cannot be are refused by asking
+        raise ValueError("names port 0, where nobody listens")
+    return text
+
+
+def _is_plain(text: str) -> bool:
+    return all(c.isprintable() and not c.isspace() for c in text)
 
 
 def is_loopback(host: str) -> bool:

@@ -336,6 +336,8 @@ class Progress:
     waiting_for: str | None = None
     """Why nothing is being submitted right now, in words for a person."""
     last_failure: str | None = None
+    run_time: float | None = None
+    """Seconds that a prediction is expected to take; None while unknown."""
 
     @property
     def total(self) -> int:
@@ -610,6 +612,33 @@ class Summary:
     peak_memory: int | None = None
     """Bytes that the process took at most; None where the system does not say."""
     skipped: int = 0
+
+
+class Event(StrEnum):
+    """What `--notify` tells of."""
+
+    ENDED = "ended"
+    """Nothing is left to do."""
+    STOPPED = "stopped"
+    """Work is left, and nothing goes on with it."""
+    STALLED = "stalled"
+    """The run goes on, but nothing has moved for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a notification tells."""
+
+    event: Event
+    manifest: str
+    """The name of its file."""
+    counts: Mapping[RowState, int]
+    """Rows of the manifest by state; every state is there."""
+    cost: Cost
+    elapsed: float
+    """Seconds since the run began."""
+    reason: str | None = None
+    """Why it stopped, or what it waits for, where that is known."""
 
 
 class Watcher(Protocol):

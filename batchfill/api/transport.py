@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
-    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
 CONNECTIONS = 100
 PIECE = 64 * 1024
@@ -48,10 +48,20 @@ class Transport(httpx.AsyncBaseTransport):
     only and raises OutputRefused for others; behind a proxy the names are the proxy's to resolve.
     """
 
-    def __init__(self, *, public_only: bool = False, tls: ssl.SSLContext | None = None) -> None:
-        """*tls*: whom to trust; by default the system's and certifi's authorities."""
+    def __init__(
+        self,
+        *,
+        public_only: bool = False,
+        tls: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        """*tls*: whom to trust; by default the system's and certifi's authorities.
+
+        *resolver*: who looks up names; by default the event loop's threads. Not for *public_only*.
+        """
         self._public_only = public_only
         self._tls = tls
+        self._resolver = resolver
         self._proxies = Proxies()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
@@ -104,7 +114,7 @@ class Transport(httpx.AsyncBaseTransport):
         connector = aiohttp.TCPConnector(
             limit=CONNECTIONS,
             keepalive_timeout=IDLE,
-            resolver=PublicResolver() if public_only else None,
+            resolver=PublicResolver() if public_only else self._resolver,
             ssl=self._tls or _trust(),
         )
         return aiohttp.ClientSession(

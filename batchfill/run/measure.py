@@ -41,6 +41,7 @@ class Measure:
         now: float,
         waiting_for: str | None,
         last_failure: str | None,
+        run_time: float | None = None,
     ) -> Progress:
         """Return the present state."""
         rate = self._rate(_ended(counts), now)
@@ -55,6 +56,7 @@ class Measure:
             rate=None if rate is None else rate * 60,
             waiting_for=waiting_for,
             last_failure=last_failure,
+            run_time=run_time,
         )
 
     def _rate(self, ended: int, now: float) -> float | None:

@@ -238,6 +238,7 @@ class Night:
             now=tools.clock.now(),
             waiting_for=waiting_for,
             last_failure=tools.telling.last_failure,
+            run_time=self._timing.expected,
         )
 
 
