@@ -194,7 +194,7 @@ def run(manifest: Path, **flags: Any) -> None:
     Example: batchfill run night.csv --max-cost 25
     """
     batch = _open(manifest, flags)
-    with _watching(quiet=bool(flags["quiet"])) as watch:
+    with _watching(quiet=bool(flags["quiet"]), name=manifest.name) as watch:
         confirm = _confirm(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
         summary = anyio.run(lambda: batch.run(watch=watch, confirm=confirm, obey_signals=True))
     _end(summary, manifest, flags)
@@ -318,12 +318,12 @@ def _open(manifest: Path, flags: dict[str, Any]) -> Batch:
     return Batch.open(manifest, **flags)
 
 
-def _watching(*, quiet: bool) -> AbstractContextManager[Live | Plain]:
-    """Return who watches: a live view in a terminal, else few plain lines."""
+def _watching(*, quiet: bool, name: str = "") -> AbstractContextManager[Live | Plain]:
+    """Return who watches: a live view in a terminal, with *name* in its title, else few plain lines."""
     if sys.stderr.isatty() and not quiet:
         from batchfill.show.live import Live
 
-        return Live()
+        return Live(name=name)
     from batchfill.show import Plain
 
     return nullcontext(Plain(quiet=quiet))

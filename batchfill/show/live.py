@@ -13,6 +13,7 @@ from rich.text import Text
 
 from batchfill.show.cost import paid
 from batchfill.show.progress import TROUBLE, ended, notice_line, pace_facts, percent
+from batchfill.show.title import Title
 from batchfill.show.words import duration, money, safe, word
 from batchfill.values import RowState, Weight
 
@@ -35,13 +36,15 @@ class Live:
     A terminal that is gone is no reason to stop fetching: what cannot be shown any more is left to run.log.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        """*console*: standard error when None."""
+    def __init__(self, console: Console | None = None, *, name: str = "") -> None:
+        """*console*: standard error when None; *name*: what the terminal's title tells the progress of."""
         self._console = console or Console(stderr=True)
+        self._title = Title(self._console, name)
         self._progress: Progress | None = None
         self._region = self._new_region()
 
     def __enter__(self) -> Self:
+        self._title.keep()
         self._region.start()
         return self
 
@@ -50,6 +53,7 @@ class Live:
     ) -> None:
         with suppress(OSError):
             self._region.stop()
+        self._title.give_back()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -69,6 +73,7 @@ class Live:
     def progress(self, progress: Progress) -> None:
         """Remember the state for the next drawing."""
         self._progress = progress
+        self._title.tell(f"{percent(progress)} %")
 
     def _new_region(self) -> Region:
         return Region(
