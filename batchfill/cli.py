@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from click.shell_completion import CompletionItem
+
     from batchfill.batch import Batch
     from batchfill.show import Plain
     from batchfill.show.live import Live
@@ -35,6 +37,9 @@ ONCE = frozenset(
 """Flags that are for one call, or that the batch remembers: the command that goes on does without them."""
 
 LONGEST_LINE = 2000
+COMPLETE = "_BATCHFILL_COMPLETE"
+"""The variable in which a shell's script asks what may stand at the cursor."""
+
 EVERY = 2.0
 """Seconds between two prints of `status --watch`."""
 
@@ -62,9 +67,18 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+def _folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
 MANIFEST = click.argument("manifest", type=click.Path(path_type=Path))
 OUT = click.option(
-    "--out", metavar="DIR", help="The batch folder, instead of NAME.batch beside the manifest."
+    "--out",
+    metavar="DIR",
+    help="The batch folder, instead of NAME.batch beside the manifest.",
+    shell_complete=_folders,
 )
 LOCAL = click.option("--local", is_flag=True, default=None, help="The batch of the embedded provider.")
 
@@ -102,6 +116,11 @@ RUNNING = _options(
     ),
     click.option("--same-account", is_flag=True, default=None, help="This new token is the same account's."),
     click.option("--latency", metavar="SECONDS", help="With --local: a pretended run time."),
+    click.option(
+        "--notify",
+        metavar="URL",
+        help="Tell of the end, a stop or a stall: JSON; text for ntfy.* hosts and ntfy+https://…",
+    ),
     click.option("--yes", is_flag=True, default=None, help="Do not ask before the first payment."),
     click.option("--quiet", is_flag=True, default=None, help="Say only what needs attention."),
 )
@@ -116,13 +135,11 @@ class _InOrder(click.Group):
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="batchfill")
-    click.option(
-        "--notify",
-        metavar="URL",
-        help="Tell of the end, a stop or a stall: JSON; text for ntfy.* hosts and ntfy+https://…",
-    ),
 def cli() -> None:
-    """Inpaint pictures in bulk: never pay twice, never lose a paid image, never leak the token."""
+    """Inpaint pictures in bulk: never pay twice, never lose a paid image, never leak the token.
+
+    Example: batchfill run night.csv --local
+    """
 
 
 @cli.command()
@@ -309,6 +326,29 @@ def serve(host: str, port: int, folder: Path, **options: Any) -> None:
         anyio.run(lambda: serve_provider(folder, on_ready=say, on_end=_say, **options))
 
 
+@cli.command(short_help="Make your shell complete commands, flags and files.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script by which a shell completes commands, flags and files.
+
+    \b
+    Example: batchfill completion bash
+    To have it in every new shell:
+    bash  echo 'eval "$(batchfill completion bash)"' >> ~/.bashrc
+    zsh   echo 'eval "$(batchfill completion zsh)"' >> ~/.zshrc
+          (below the line with compinit)
+    fish  batchfill completion fish > ~/.config/fish/completions/batchfill.fish
+    """
+    _complete(f"{shell}_source")
+
+
+def _complete(instruction: str) -> None:
+    """Print a shell's script, or answer the question that this script asks: what may stand here?"""
+    from click.shell_completion import shell_complete
+
+    sys.exit(shell_complete(cli, {}, "batchfill", COMPLETE, instruction))
+
+
 def _open(manifest: Path, flags: dict[str, Any]) -> Batch:
     from batchfill.batch import Batch
 
@@ -429,6 +469,8 @@ def _fail(message: str, code: int = NOTHING_DONE) -> NoReturn:
 def main() -> None:
     """Run the command line; every error is a sentence, never a traceback."""
     try:
+        if asked := os.environ.get(COMPLETE):
+            _complete(asked)
         with cli.make_context("batchfill", sys.argv[1:]) as context:
             cli.invoke(context)
     except click.exceptions.Exit as end:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.batch import Batch
+from batchfill.cli import cli
 from batchfill.local import Fault, Faults, Manner
 from batchfill.values import RowState
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     Serve = Callable[..., Awaitable[Provider]]
 
 TOKEN = "r8_for_tests_only"
-COMMANDS = ("init", "pair", "check", "run", "stop", "cancel", "status", "results", "serve")
+COMMANDS = (
+    *("init", "pair", "check", "run", "stop", "cancel", "status", "results", "serve"),
+    "completion",
+)
 C = ctypes.CDLL(None)
 CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """Characters that command a terminal."""
@@ -77,6 +81,22 @@ async def test_the_help_of_every_command_fits_a_terminal_and_gives_an_example(ba
         assert ran.out.startswith(f"Usage: batchfill {command} ")
         assert f"Example: batchfill {command}" in ran.out
         assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def examples() -> dict[str, str]:
+    """Return the example in each command's help, and in that of batchfill itself; empty where it has none."""
+    helps = {name: command.help or "" for name, command in cli.commands.items()} | {"": cli.help or ""}
+    found = {
+        name: re.search(r"^ *Example: (batchfill .+)$", text, re.MULTILINE) for name, text in helps.items()
+    }
+    return {name: match[1] if match else "" for name, match in found.items()}
+
+
+@pytest.mark.parametrize(("name", "example"), examples().items())
+def test_every_help_has_an_example_that_the_command_takes(name: str, example: str) -> None:
+    program, command, *arguments = shlex.split(example)
+    assert (program, command) == ("batchfill", name or "run")
+    cli.commands[command].make_context(command, arguments)
 
 
 async def test_the_version_is_told(batchfill: Any) -> None:
