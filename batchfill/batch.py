@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import anyio
 
 from batchfill.errors import LedgerError, UsageError, alone
+from batchfill.ledger.place import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.ledger.storage import is_there
 from batchfill.readers import FLUX_FILL_DEV
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     from batchfill.catalog import Model
     from batchfill.manifest import Manifest, Pairing
     from batchfill.run.session import Session
-    from batchfill.values import CheckReport, Plan, Result, Watcher
+    from batchfill.values import CheckReport, FinishReport, Plan, Result, Watcher
 
-LEDGER = "ledger.sqlite"
 LOG = "run.log"
 RESULTS = "results.csv"
 PROVIDER = "provider"
@@ -121,6 +121,22 @@ class Batch:
         async with self._session(settings, watch, obey_signals=obey_signals) as session:
             await session.cancel()
             return self._summary(session)
+
+    async def finish(self, *, watch: Watcher | None = None) -> FinishReport:
+        """Finish pictures that are done anew, as the manifest now asks for, without network and cost.
+
+        *watch* is told of those that cannot be. Raises UsageError, also while another process runs the batch.
+        """
+        from batchfill.run.session import Session
+
+        if not is_there(self.folder / LEDGER):
+            raise LedgerError(f"{self.folder}: no ledger here yet, so nothing is there to be finished")
+        manifest, settings = self._resolved()
+        with alone(), lock.held(settings.folder):
+            session = Session(settings=settings, model=_model(settings), base=settings.base, watcher=watch)
+            report = await session.finish(manifest)
+        self._keep_results()
+        return report
 
     def stop(self) -> bool:
         """Ask a running batch to stop as the first Ctrl-C does; False when none runs."""

@@ -217,6 +217,27 @@ def run(manifest: Path, **flags: Any) -> None:
     _end(summary, manifest, flags)
 
 
+@cli.command(short_help="Finish pictures anew after settings changed; costs nothing.")
+@MANIFEST
+@READING
+def finish(manifest: Path, **flags: Any) -> None:
+    """Finish pictures that are done anew, as the manifest now asks for (finish, mask_feather, metadata).
+
+    \b
+    Made of the outputs that are kept in outputs/raw: nothing is paid, and no network needed.
+    Example: batchfill finish night.csv
+    """
+    from batchfill.show import finish_lines
+
+    batch = _open(manifest, flags)
+    with _watching(quiet=True) as watch:
+        report = anyio.run(lambda: batch.finish(watch=watch))
+    for line in finish_lines(report):
+        click.echo(line)
+    if report.failed:
+        sys.exit(1)
+
+
 @cli.command()
 @MANIFEST
 @_options(OUT, LOCAL)

@@ -556,6 +556,17 @@ class CheckReport:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishReport:
+    """What `finish` did to rows that are done and ask for finished pictures."""
+
+    finished: int
+    unchanged: int
+    """Finished before, and just so."""
+    failed: int
+    """Left as they were; why was told."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run is about to do, known before the first payment."""
 

@@ -155,7 +155,7 @@ async def test_a_run_that_did_not_begin_is_nobodys_news(
 async def test_a_stall_is_told_once_and_then_the_stop(
     service: Serve, batch: Open, hook: Hook, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stillness, "PATIENCE", 0.1)
+    monkeypatch.setattr(stillness, "PATIENCE", 1.0)
     monkeypatch.setattr(stillness, "RUNS", 0.0)
     provider = await service(faults=Faults([Fault("create", "stuck")]))
     made = batch(provider, 2, notify=address)

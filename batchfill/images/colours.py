@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from batchfill.errors import BadPicture
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+_MOST_DEEP = 2**16 - 1
+
 FOREIGN = frozenset({"CMYK", "LAB", "YCbCr", "HSV"})
 """Modes whose colour profile says nothing about the RGB that they become."""
 
@@ -24,16 +26,32 @@ def has_alpha(image: Image) -> bool:
 def without_alpha(image: Image, name: str) -> Image:
     """Return *image* as 8-bit L or RGB; transparency is dropped, not composited, as the service does.
 
-    Raises BadPicture for floating-point pictures and colour spaces that cannot be converted.
+    Raises BadPicture for values that are no greys of 8 or 16 bits.
     """
     if image.mode in ("L", "RGB"):
         return _without_key(image)
     if image.mode in DEEP:
         # Pillow's own conversion clips 16 bits to white instead of scaling them.
-        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+        return deep(image, name).convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    refuse_floats(image, name)
+    return image.convert("L" if image.mode in GREY else "RGB")
+
+
+def deep(image: Image, name: str) -> Image:
+    """Return *image*, of a DEEP mode, as I;16. Raises BadPicture when its values need more than 16 bits."""
+    if image.mode == "I;16":
+        return image
+    wide = image.convert("I")
+    least, most = cast("tuple[int, int]", wide.getextrema())
+    if not 0 <= least <= most <= _MOST_DEEP:
+        raise BadPicture(f"{name} holds values of 32 bits: save it with 8 or 16 bits a channel", kind="mode")
+    return wide.convert("I;16")
+
+
+def refuse_floats(image: Image, name: str) -> None:
+    """Raise BadPicture when the values of *image* are no whole numbers."""
     if image.mode == "F":
         raise BadPicture(f"{name} holds floating-point values: save it with 8 bits a channel", kind="mode")
-    return image.convert("L" if image.mode in GREY else "RGB")
 
 
 def _without_key(image: Image) -> Image:

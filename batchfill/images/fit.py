@@ -6,7 +6,6 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from PIL import ImageOps
 from PIL.Image import Resampling
 
 from batchfill.catalog import Pixels
@@ -14,7 +13,7 @@ from batchfill.errors import BadPicture
 from batchfill.images.area import cut
 from batchfill.images.colours import FOREIGN, has_alpha, without_alpha
 from batchfill.images.hole import read_hole, scaled
-from batchfill.images.opening import MIMES, is_turned, opened, refuse_animation
+from batchfill.images.opening import MIMES, is_turned, opened, refuse_animation, upright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,7 +115,7 @@ def _fit_picture(task: FitTask, area: Box | None, size: Size) -> FittedFile | No
     with opened(io.BytesIO(content), name) as image:
         if area is None:
             _hurry(image, size)
-        turned = ImageOps.exif_transpose(image)
+        turned = upright(image)
         if area is None and _is_plain(image, turned, size) and _fits(content, task.picture_limit):
             return FittedFile(content, MIMES[image.format or ""], size, "unchanged")
         plain = without_alpha(turned if area is None else turned.crop(area), name)
@@ -146,15 +145,14 @@ def _fit_mask(task: FitTask, hole: Image | None, area: Box | None, size: Size) -
 def _is_clean(content: bytes, hole: Image, name: str) -> bool:
     """Whether the stored mask already is what would be sent."""
     with opened(io.BytesIO(content), name) as image:
-        right = image.format == "PNG" and image.mode == "L" and _is_plain(image, image, hole.size)
+        right = image.format == "PNG" and image.mode == "L" and _is_plain(image, upright(image), hole.size)
         return right and image.tobytes() == hole.tobytes()
 
 
 def _is_plain(image: Image, turned: Image, size: Size) -> bool:
     """Whether the stored picture already is what would be sent."""
-    orientation = image.getexif().get(0x0112, 1)
     right = turned.size == size and image.format in MIMES and image.mode in ("L", "RGB")
-    return right and orientation == 1 and not has_alpha(image)
+    return right and turned is image and not has_alpha(image)
 
 
 def _fits(content: bytes, limit: int | None) -> bool:

@@ -9,7 +9,7 @@ from PIL.Image import Resampling
 
 from batchfill.errors import BadPicture
 from batchfill.images.colours import grey, has_alpha
-from batchfill.images.opening import opened, refuse_animation
+from batchfill.images.opening import opened, refuse_animation, upright
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +30,7 @@ def read_hole(source: Path | IO[bytes], pixels: Pixels, name: str, size: Size) -
     """
     with opened(source, name) as image:
         refuse_animation(image, name)
-        mask = ImageOps.exif_transpose(image)
-        drawn = filled(mask, pixels, name)
+        drawn = filled(upright(image), pixels, name)
     refuse_misfit(size, drawn.size, pixels, name)
     hole = scaled(drawn, size)
     if pixels.mask_grow:

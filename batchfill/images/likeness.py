@@ -7,12 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import ImageOps
 from PIL.Image import Resampling
 
 from batchfill.images.colours import without_alpha
 from batchfill.images.hole import read_hole, scaled
-from batchfill.images.opening import opened
+from batchfill.images.opening import opened, upright
 from batchfill.images.spread import grown
 
 if TYPE_CHECKING:
@@ -73,10 +72,10 @@ class Sent:
         assert task.picture is not None
         assert task.mask is not None
         with opened(task.picture, task.picture.name) as image:
-            upright = ImageOps.exif_transpose(image)
-            hole = read_hole(task.mask, task.pixels, task.mask.name, upright.size)
-            area = task.area or (0, 0, *upright.size)
-            picture = without_alpha(upright.crop(area), task.picture.name).convert("RGB")
+            picture = upright(image)
+            hole = read_hole(task.mask, task.pixels, task.mask.name, picture.size)
+            area = task.area or (0, 0, *picture.size)
+            picture = without_alpha(picture.crop(area), task.picture.name).convert("RGB")
         made = None
         if task.rule is not None:
             inputs = dict(task.inputs)

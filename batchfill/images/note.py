@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -18,23 +19,28 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 </rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>"""
 
+_UNTOLD = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML holds, and no text of a PNG: control characters, halves of surrogate pairs."""
+
 
 def written_in(kind: str, note: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options with which Pillow saves *note* in a file of *kind*.
+    """Return the options with which Pillow saves *note* in a file of *kind*; its names are words.
 
     PNG has a text for each name; JPEG and WebP have an XMP packet, the prompt in it also as `dc:description`.
+    Control characters are left out.
     """
-    if not note:
+    told = {name: _UNTOLD.sub("", text) for name, text in note.items()}
+    if not told:
         return {}
     if kind == "PNG":
         info = PngInfo()
-        for name, text in note.items():
+        for name, text in told.items():
             info.add_itxt(name, text)
         return {"pnginfo": info}
-    fields = "\n".join(f"<batchfill:{name}>{_xml(text)}</batchfill:{name}>" for name, text in note.items())
-    return {"xmp": _PACKET.format(prompt=_xml(note.get("prompt", "")), fields=fields).encode()}
+    fields = "\n".join(f"<batchfill:{name}>{_xml(text)}</batchfill:{name}>" for name, text in told.items())
+    return {"xmp": _PACKET.format(prompt=_xml(told.get("prompt", "")), fields=fields).encode()}
 
 
 def _xml(text: str) -> str:
-    """Return *text* as XML takes it: no control characters."""
-    return escape("".join(c for c in text if c.isprintable() or c in "\n\t"))
+    # Readers of XML take a bare carriage return for a new line.
+    return escape(text, {"\r": "&#13;"})

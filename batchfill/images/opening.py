@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base as Tag
+from PIL.Image import Transpose
 
 from batchfill.errors import BadPicture
 
@@ -42,7 +43,7 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 # What Pillow's decoders let through on damaged bytes, found by feeding them damaged bytes.
-_BROKEN = (
+BROKEN = (
     OSError,
     SyntaxError,
     ValueError,
@@ -50,6 +51,7 @@ _BROKEN = (
     IndexError,
     KeyError,
     TypeError,
+    AttributeError,
     OverflowError,
     NotImplementedError,
     MemoryError,
@@ -58,8 +60,16 @@ _BROKEN = (
     zlib.error,
 )
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-_TURNED = frozenset({5, 6, 7, 8})
-"""EXIF orientations that swap width and height."""
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation; from 5 on, width and height are swapped."""
 
 
 @contextmanager
@@ -76,18 +86,36 @@ def opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
         raise BadPicture(_too_large(name)) from error
     except UnidentifiedImageError as error:
         raise BadPicture(f"{name} {_what_else(source)}") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise BadPicture(f"{name} cannot be read: {error.strerror}") from error
         raise BadPicture(f"{name} is damaged or cut short: {error}") from error
 
 
+def upright(picture: Image.Image) -> Image.Image:
+    """Return *picture* decoded and turned as its EXIF says: itself, where there is nothing to turn.
+
+    Its EXIF still says so afterwards. Where that is broken, the picture is as it is.
+    """
+    picture.load()
+    turn = _TURNS.get(_orientation(picture))
+    return picture if turn is None else picture.transpose(turn)
+
+
 def is_turned(picture: Image.Image) -> bool:
     """Whether EXIF rotation swaps width and height. Decodes nothing, so a PNG's late EXIF is not seen."""
+    return _orientation(picture) in range(5, 9)
+
+
+def _orientation(picture: Image.Image) -> int:
     if picture.format == "TIFF":
-        return False  # Pillow turns these by itself, and says the upright size from the start
-    # PngImageFile.getexif would decode the whole picture when it finds no EXIF in front.
-    return Image.Image.getexif(picture).get(Tag.Orientation) in _TURNED
+        return 1  # Pillow turns these by itself, and says the upright size from the start
+    try:
+        # PngImageFile.getexif would decode the whole picture when it finds no EXIF in front.
+        found = Image.Image.getexif(picture).get(Tag.Orientation)
+    except BROKEN:
+        return 1
+    return found if isinstance(found, int) else 1
 
 
 def refuse_animation(picture: Image.Image, name: str) -> None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import ImageOps
 from PIL.ExifTags import Base as Tag
 
 from batchfill.catalog import Pixels
@@ -16,7 +15,7 @@ from batchfill.images.colours import grey, without_alpha
 from batchfill.images.hole import filled, refuse_misfit, same_shape, scaled
 from batchfill.images.masks import Strokes, specks, suspicions
 from batchfill.images.modes import mask_modes, oddity, picture_modes
-from batchfill.images.opening import is_turned, opened, refuse_animation
+from batchfill.images.opening import is_turned, opened, refuse_animation, upright
 from batchfill.values import Finding, FindingKind, Gravity, Scale
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ class _Look:
             refuse_animation(image, source.name)
             odd = oddity(image)
             image.load()
-            mask = image.copy() if source.remote else ImageOps.exif_transpose(image)
+            mask = image.copy() if source.remote else upright(image)
             grey(mask.crop((0, 0, 1, 1)), source.name)
             self._found += _turned(image, source)
         self._mask = _Mask(mask, odd, source)

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+LEDGER = "ledger.sqlite"
+"""Its name in the batch folder."""
+
 SAVED = "ledger.saved.sqlite"
 """What a run knew whose folder was taken away, and made anew by another run, meanwhile."""
 

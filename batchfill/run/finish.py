@@ -152,7 +152,7 @@ class Finishing:
             await self._placing.place(one.attempt, judged, others=others)
 
     async def make(self, one: Collectable, how: Finish) -> list[Fetched]:
-        """Return the finished files of a row whose outputs are kept, not in their places yet.
+        """Return the files finished of a row's raw outputs, kept or in their places; not yet in theirs.
 
         Raises BadPicture when one cannot be made of what is there, OSError when the disk does not take it.
         """
@@ -160,10 +160,11 @@ class Finishing:
 
     async def _make(self, one: Collectable, output: Output, how: Finish) -> Fetched:
         model, shelf = self._tools.model, self._tools.shelf
-        assert output.raw is not None
+        raw = output.raw or output.file
+        assert raw is not None
         target = shelf.spare()
         task = FinishTask(
-            raw=shelf.folder / output.raw,
+            raw=shelf.folder / raw,
             picture=one.asked.files[model.image_field or ""],
             mask=one.asked.files[model.mask_field or ""],
             pixels=how.pixels,

@@ -73,12 +73,12 @@ class Night:
         alike = Alike()
         many = sum(tools.ledger.counts.values()) > names.MANY_ROWS
         self._placing = Placing(tools, many=many)
-        self._finishing = Finishing(tools, self._placing, finished=self._something_ended)
+        self._finishing = Finishing(tools, self._placing, finished=self._something_to_fetch)
         self._collecting = Collecting(
             tools, stopping, self._placing, self._finishing, collected=self._something_ended
         )
         settling = Settling(tools, stopping, alike, timing)
-        self._following = Following(tools, stopping, settling, timing, ended=self._prediction_ended)
+        self._following = Following(tools, stopping, settling, timing, ended=self._something_to_fetch)
         self._recovering = Recovering(
             tools,
             stopping,
@@ -170,7 +170,7 @@ class Night:
         if prediction.ended:
             self._stages.start_soon(self._guarded, partial(self._following.settle, attempt, prediction))
 
-    def _prediction_ended(self) -> None:
+    def _something_to_fetch(self) -> None:
         self._collecting.bell.ring()
         self._something_ended()
 

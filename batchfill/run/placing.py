@@ -42,8 +42,8 @@ class Placing:
         self._tools = tools
         self._many = many
 
-    async def keep(self, attempt: Attempt, fetched: Sequence[Fetched]) -> None:
-        """Put every output of *attempt* where raw ones are kept, for files to be made of them."""
+    async def keep(self, attempt: Attempt, fetched: Sequence[Fetched]) -> list[Output]:
+        """Put every output of *attempt* where raw ones are kept, for files to be made of them; return it."""
         tools = self._tools
         planned = [self._plan_raw(one) for one in fetched]
         await tools.ledger.record_planned(planned)
@@ -53,6 +53,7 @@ class Placing:
             await tools.shelf.place(one.written, output.planned)
             kept.append(replace(output, raw=output.planned, raw_sha256=output.sha256))
         await tools.ledger.record_kept(attempt, kept)
+        return kept
 
     async def kept(self, outputs: Sequence[Output]) -> list[Written] | None:
         """Return the files in which all *outputs* are kept; None when one is not there as it was."""
@@ -74,8 +75,8 @@ class Placing:
         *,
         others: str = LEFT_OUT,
         error: str | None = None,
-    ) -> None:
-        """Put every file of *attempt* in its place, and record the row as done.
+    ) -> list[Output]:
+        """Put every file of *attempt* in its place, record the row as done, and return them.
 
         *others*: what became of those that were asked for and are not there; *error*: what else is to be
         said of the row.
@@ -88,11 +89,13 @@ class Placing:
         placed = []
         for output, one in zip(planned, fetched, strict=True):
             assert output.planned is not None
-            await tools.shelf.place(one.written, output.planned)
+            over = one.output.sha256 if one.output.file == output.planned else None
+            await tools.shelf.place(one.written, output.planned, over=over)
             placed.append((replace(output, file=output.planned), one.picture.width, one.picture.height))
         fewer = f"{len(placed)} of {attempt.outputs_asked} pictures: {others}"
         said = [error or "", fewer if len(placed) < attempt.outputs_asked else ""]
         await self._record(attempt, placed, "; ".join(filter(None, said)) or None, in_place=not displaced)
+        return [output for output, _, _ in placed]
 
     async def find(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
         """Place what a run that died had fetched, when that is every file; else False."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from batchfill.api.pace import Pace
 from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TryAgain, UsageError
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.ledger import open_ledger
+from batchfill.ledger.place import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.manifest.files import digest_file
 from batchfill.run import identity, inbox, planning
@@ -25,12 +26,13 @@ from batchfill.run.ending import LEFT
 from batchfill.run.intake import take_in
 from batchfill.run.missing import NONE_MISSING, find_missing
 from batchfill.run.night import LEARNED_FROM, Ended, Night
+from batchfill.run.refinish import finish_anew
 from batchfill.run.rescue import watched
 from batchfill.run.shelf import Shelf
 from batchfill.run.stopping import Stopping
 from batchfill.run.telling import telling
 from batchfill.run.timing import Timing
-from batchfill.run.tools import Tools
+from batchfill.run.tools import Bench, Tools
 from batchfill.run.workers import Processes, Threads
 from batchfill.settings import BY_FLAG, NO_CAP
 from batchfill.values import RowState, Weight
@@ -47,13 +49,12 @@ if TYPE_CHECKING:
     from batchfill.run.missing import Missing
     from batchfill.run.telling import Telling
     from batchfill.settings import Settings
-    from batchfill.values import Plan, Watcher
+    from batchfill.values import FinishReport, Plan, Watcher
 
 ACCOUNT_WAITS = (1.0, 3.0, 10.0)
 """Seconds between questions for the account that the service cannot answer just now."""
 LONGEST_ACCOUNT_WAIT = 60.0
 
-LEDGER = "ledger.sqlite"
 LOG = "run.log"
 BASIS = "basis"
 """The fact that says what the rows in the ledger rest on."""
@@ -101,6 +102,24 @@ class Session:
             self.on_start()
             self.stopping.cancel_all()
             await self._carry_out(tools)
+
+    async def finish(self, manifest: Manifest) -> FinishReport:
+        """Finish pictures anew, as the rows of *manifest* now ask for, without network and cost.
+
+        Raises UsageError, ManifestError.
+        """
+        async with self._opened() as (ledger, say):
+            self.on_start()
+            with closing(Processes()) as pixels:
+                bench = Bench(
+                    model=self.model,
+                    ledger=ledger,
+                    shelf=Shelf(self.settings.folder),
+                    workers=Threads(),
+                    pixels=pixels,
+                    telling=say,
+                )
+                return await finish_anew(bench, manifest, self.settings, self.clock.now())
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Ledger, Telling]]:

@@ -114,11 +114,14 @@ class Shelf:
                 growing.discard()
                 raise
 
-    async def place(self, written: Written, file: str) -> None:
-        """Move a whole file to *file*, relative to the batch folder; what stands there is set aside."""
+    async def place(self, written: Written, file: str, *, over: str | None = None) -> None:
+        """Move a whole file to *file*, relative to the batch folder.
+
+        What stands there is set aside, unless its digest is *over*.
+        """
         target = self.folder / file
         with _writing():
-            await to_thread.run_sync(self._place, written, target)
+            await to_thread.run_sync(self._place, written, target, over)
 
     async def move(self, file: str, to: str) -> None:
         """Move a file that is in place, if it still is, to *to*; both relative to the batch folder."""
@@ -155,10 +158,24 @@ class Shelf:
         """Return the file that *output* is kept in, if it is there and as it was."""
         if output.raw is None or output.raw_sha256 is None:
             return None
-        path = self.folder / output.raw
-        if not path.is_file() or await to_thread.run_sync(digest_of, path) != output.raw_sha256:
+        return await self._as_it_was(output.raw, output.raw_sha256)
+
+    async def in_place(self, output: Output) -> Written | None:
+        """Return the file of *output*, if it is there and as it was."""
+        if output.file is None or output.sha256 is None:
             return None
-        return Written(path, path.stat().st_size, output.raw_sha256)
+        return await self._as_it_was(output.file, output.sha256)
+
+    async def remove(self, output: Output) -> None:
+        """Remove the file of *output*, which another was made for, unless somebody has changed it."""
+        if (written := await self.in_place(output)) is not None:
+            written.path.unlink()
+
+    async def _as_it_was(self, file: str, sha256: str) -> Written | None:
+        path = self.folder / file
+        if not path.is_file() or await to_thread.run_sync(digest_of, path) != sha256:
+            return None
+        return Written(path, path.stat().st_size, sha256)
 
     def earlier_name(self, output: Output) -> str:
         """Return where *output* goes when another takes its place."""
@@ -180,8 +197,8 @@ class Shelf:
     def _temporary(self, prediction_id: str, n: int) -> Path:
         return self.folder / TMP / f"{_safe(prediction_id)}-{n}"
 
-    def _place(self, written: Written, target: Path) -> None:
-        if target.exists() and digest_of(target) != written.sha256:
+    def _place(self, written: Written, target: Path, over: str | None) -> None:
+        if target.exists() and digest_of(target) not in (written.sha256, over):
             self._set_aside(target)
         self._move(written.path, target)
 

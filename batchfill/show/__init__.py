@@ -1,6 +1,7 @@
 """All that is printed. `batchfill.show.live` is imported by itself: it alone loads rich."""
 
 from batchfill.show.check import check_json, check_lines
+from batchfill.show.finish import finish_lines
 from batchfill.show.plain import Plain
 from batchfill.show.plan import plan_lines, question
 from batchfill.show.status import status_json, status_lines
@@ -13,6 +14,7 @@ __all__ = [
     "check_lines",
     "count",
     "duration",
+    "finish_lines",
     "money",
     "plan_lines",
     "question",

@@ -234,3 +234,17 @@ def test_what_is_black_in_the_mask_may_be_filled(
 ) -> None:
     fitted = fit(FitTask(encode(photo), encode(ImageOps.invert(mask)), Pixels(mask_from="black")))
     assert same(decode(fitted.mask), mask)
+
+
+def test_broken_exif_turns_nothing_and_refuses_nothing(
+    photo: Image.Image, mask: Image.Image, encode: Encode
+) -> None:
+    broken = b"Exif\0\0MM\0\x3enonsense"
+    fitted = fit(FitTask(encode(photo, exif=broken), encode(mask, exif=broken), rule=down_to(48)))
+    assert decode(fitted.picture).size == decode(fitted.mask).size == (48, 32)
+
+
+def test_values_of_32_bits_are_refused_before_they_are_paid_for(encode: Encode) -> None:
+    content = encode(Image.new("I", (9, 9), 70_000), "TIFF")
+    with pytest.raises(BadPicture, match=r"^picture holds values of 32 bits: save it with 8 or 16 bits"):
+        fit(FitTask(content, None))
