@@ -15,7 +15,9 @@ from PIL import Image
 
 import batchfill.batch
 from batchfill.api import transport
+from batchfill.run import session
 from batchfill.run.clock import SystemClock
+from batchfill.run.workers import Threads
 from tests.conftest import SHORTENED, TOKEN
 from tests.crashes.disk import Disk, Lost
 from tests.crashes.effects import Edge, Effects
@@ -24,7 +26,13 @@ from tests.crashes.forks import serve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LATE = ("anyio._backends._asyncio", "batchfill.run.session", "batchfill.run.signals", "gzip")
+LATE = (
+    "anyio._backends._asyncio",
+    "batchfill.images.likeness",
+    "batchfill.run.session",
+    "batchfill.run.signals",
+    "gzip",
+)
 """What is imported only when it is needed."""
 
 COMMAND: Mapping[str, Any] = {"rate": 60_000, "concurrency": 4}
@@ -75,11 +83,19 @@ def _speak_to(file: Path) -> None:
         os.dup2(said, descriptor)
 
 
+class _Here(Threads):
+    """Who does heavy work in this process: what another one writes, the disk here would not know of."""
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
 def _hurry() -> None:
     """Import all that a run will, and cut the waits short that only a service far away needs."""
     for name in LATE:
         import_module(name)
     Image.init()
+    setattr(session, "Processes", _Here)  # noqa: B010  (types would not have it)
     for name, seconds in SHORTENED.items():
         module, _, constant = name.partition(".")
         setattr(import_module(f"batchfill.run.{module}"), constant, seconds)

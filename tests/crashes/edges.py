@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.crashes import judge
 from tests.crashes.disk import Lost
-from tests.crashes.effects import DIED, QUESTIONS, Edge, Step
+from tests.crashes.effects import BY_CHANCE, DIED, QUESTIONS, Edge, Step
 from tests.crashes.forks import open_forks
 from tests.crashes.night import ALL, GATEWAY, open_night
 from tests.soak import ledgers
@@ -124,7 +124,7 @@ async def trace(
 
 def edges(steps: Iterable[Step], *owners: str) -> list[Edge]:
     """Return the edges of *steps* that can make a difference, only those of *owners* where there are any."""
-    found = (step for step in steps if step.effect not in QUESTIONS)
+    found = (step for step in steps if step.effect not in QUESTIONS | BY_CHANCE)
     return [
         Edge(step.effect, step.nth, step.after)
         for step in found

@@ -19,7 +19,7 @@ from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.follow import Following
 from batchfill.run.shelf import Shelf
 from batchfill.run.telling import Telling
-from batchfill.run.workers import Processes, Threads
+from batchfill.run.workers import Threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,7 +32,6 @@ OWNERS = (
     Download,
     Shelf,
     Threads,
-    Processes,
     SystemClock,
     SystemChance,
     Telling,
@@ -52,6 +51,8 @@ QUESTIONS = frozenset(
         "Ledger.open_attempts",
         "Ledger.to_collect",
         "Ledger.outputs_of",
+        "Ledger.to_finish",
+        "Ledger.unjudged",
         "Ledger.claimed",
         "Ledger.run_times",
         "Ledger.upload_of",
@@ -65,16 +66,20 @@ QUESTIONS = frozenset(
         "Following.serve",
         "Following.settle",
         "Shelf.find",
+        "Shelf.kept",
+        "Shelf.spare",
+        "Shelf.raw_name",
         "Shelf.earlier_name",
         "Threads.do",
-        "Processes.do",
-        "Processes.close",
         "SystemClock.now",
         "SystemChance.seed",
         "SystemChance.between",
     }
 )
 """What changes nothing outside the process: to die there is to die between two effects."""
+
+BY_CHANCE = frozenset({"Ledger.record_digests", "Service.list"})
+"""What happens or not with the speed of the machine: digests of files that are not brand-new, lists that pay."""
 
 DIED = 9
 """How a process ends that dies at an edge."""

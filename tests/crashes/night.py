@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tests.crashes.forks import Forks
 
 ROWS = 4
+FINISHED = 2
+"""Files that are made of outputs, which are kept beside them."""
+
 FAILED = 1
 """Predictions that fail, and are made again, at no cost."""
 
@@ -128,6 +131,7 @@ def _write(desk: Desk) -> None:
     rows[0]["num_outputs"] = "2"
     rows[1]["image"] = f"images/{_large(desk, 'large.png')}"
     rows[1]["mask"] = "masks/large.png"
+    rows[0]["finish"] = "exact"
     desk.write(rows)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.crashes.disk import LEDGER, Lost
 from tests.crashes.edges import Case, Edited
 from tests.crashes.effects import Edge
-from tests.crashes.night import ROWS
+from tests.crashes.night import FINISHED, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -108,11 +108,14 @@ async def test_a_file_is_flushed_then_named_then_its_folder_flushed_then_its_row
         )
 
     renamed = [step for step in steps if step.effect == "Disk.replace" and "/outputs/" in step.about[1]]
-    assert len(renamed) // 2 == ROWS + 1
-    for step in renamed[::2]:
-        source, target = step.about
-        prediction = Path(source).name.rpartition("-")[0]
+    assert len(renamed) // 2 == ROWS + 1 + FINISHED
+    moved = [step.about for step in renamed[::2]]
+    for source, target in moved:
         flushed = place("Disk.fsync", source)
         named = place("Disk.replace", target)
-        folder = place("Disk.fsync", "/outputs", after=named)
-        assert flushed < named < folder < place("Ledger.record_collected", prediction)
+        folder = place("Disk.fsync", str(Path(target).parent), after=named)
+        recorded = "Ledger.record_kept" if "/raw/" in target else "Ledger.record_collected"
+        # A file that was made has a name of its own; the outputs that it was made of tell the prediction.
+        made_of = next((t for _, t in moved if "/raw/" in t), "") if "@" in target else source
+        prediction = Path(made_of).stem.rpartition("-")[0]
+        assert flushed < named < folder < place(recorded, prediction, after=folder)

@@ -29,7 +29,10 @@ SELECT count(*) FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
 WHERE r.state = 'submitting' AND a.lost_at IS NULL
 """
 
-FILES = "SELECT prediction_id, file, sha256 FROM outputs WHERE file IS NOT NULL"
+FILES = """
+SELECT prediction_id, file, sha256 FROM outputs WHERE file IS NOT NULL
+UNION ALL SELECT prediction_id, raw, raw_sha256 FROM outputs WHERE raw IS NOT NULL
+"""
 
 
 class Asked(NamedTuple):
