@@ -79,7 +79,7 @@ QUESTIONS = frozenset(
 """What changes nothing outside the process: to die there is to die between two effects."""
 
 BY_CHANCE = frozenset({"Ledger.record_digests", "Service.list"})
-"""What happens or not with the speed of the machine: digests of files that are not brand-new, lists that pay."""
+"""What happens or not with the speed of the machine: digests of files not brand-new, lists that pay."""
 
 DIED = 9
 """How a process ends that dies at an edge."""
