@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import anyio
+from anyio import to_thread
 
-from batchfill.errors import LedgerError, UsageError, alone
+from batchfill.errors import LedgerError, LedgerFailed, UsageError, alone
 from batchfill.ledger.place import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.ledger.storage import is_there
@@ -21,12 +23,12 @@ from batchfill.settings import LOCAL, REPLICATE, Settings, folder_of, resolve
 from batchfill.values import RowState, Status, Summary, Token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from batchfill.catalog import Model
     from batchfill.manifest import Manifest, Pairing
     from batchfill.run.session import Session
-    from batchfill.values import CheckReport, FinishReport, Plan, Result, Watcher
+    from batchfill.values import CheckReport, FinishReport, Plan, Result, Ruling, Watcher
 
 LOG = "run.log"
 RESULTS = "results.csv"
@@ -138,6 +140,23 @@ class Batch:
         self._keep_results()
         return report
 
+    async def decide(self, rulings: Sequence[Ruling]) -> None:
+        """Note what somebody decided about pictures: it is on disk, all of it, when this returns.
+
+        A run that is going on takes it into its ledger within a second; else that is done now. Later rulings
+        about the same prediction replace earlier ones. Raises UsageError, with nothing noted, for pictures
+        that are not of this batch and where the folder cannot be written; LedgerError without a ledger.
+        """
+        with open_reader(self.folder / LEDGER) as reader:
+            inbox.refuse_unknown(rulings, reader)
+        try:
+            await to_thread.run_sync(inbox.post_rulings, self.folder, rulings)
+        except OSError as error:
+            raise UsageError(
+                f"{self.folder / inbox.NAME} cannot be written: {error.strerror}; the decision was not taken"
+            ) from error
+        await self._take_rulings()
+
     def stop(self) -> bool:
         """Ask a running batch to stop as the first Ctrl-C does; False when none runs."""
         return self._request(inbox.Request.STOP)
@@ -236,6 +255,36 @@ class Batch:
         with open_reader(ledger) as reader:
             return reader.facts()
 
+    async def _take_rulings(self) -> None:
+        """Take decisions that wait, unless another process holds the lock, which then does so itself.
+
+        Whoever lets the lock go has to call this: what was left while it was held waits for nobody else.
+        """
+        met: frozenset[str] = frozenset()
+        # Where that fails they stay in the inbox, for the next who comes by.
+        with suppress(UsageError, LedgerFailed):
+            while is_there(self.folder / LEDGER) and inbox.rulings_waiting(self.folder) - met:
+                with lock.held_for_a_moment(self.folder) as ours:
+                    if not ours:
+                        return
+                    met |= await self._take_rulings_now()
+
+    async def _take_rulings_now(self) -> frozenset[str]:
+        from batchfill.ledger.ledger import open_ledger
+
+        async with open_ledger(self.folder / LEDGER, time.time, checked=False) as ledger:
+            return (await inbox.take_rulings(self.folder, ledger)).met
+
+    @asynccontextmanager
+    async def _locked(self, folder: Path) -> AsyncIterator[None]:
+        await lock.wait_out_moments(folder)
+        try:
+            with lock.held(folder):
+                yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._take_rulings()
+
     @asynccontextmanager
     async def _session(
         self, settings: Settings, watch: Watcher | None, *, obey_signals: bool
@@ -245,9 +294,13 @@ class Batch:
 
         settings = _with_token(settings)
         _make_folder(settings.folder)
-        # Before the embedded provider starts: it keeps its memory in the same folder.
-        with alone(), lock.held(settings.folder):
-            async with self._provider(settings) as (base, settings), anyio.create_task_group() as tasks:
+        with alone():
+            # The lock first: the embedded provider keeps its memory in the same folder.
+            async with (
+                self._locked(settings.folder),
+                self._provider(settings) as (base, settings),
+                anyio.create_task_group() as tasks,
+            ):
                 session = Session(settings=settings, model=_model(settings), base=base, watcher=watch)
                 if obey_signals:
                     # Until then Ctrl-C ends the program: nothing has been done.

@@ -136,3 +136,14 @@ ON CONFLICT DO UPDATE SET url = excluded.url, expires_at = excluded.expires_at;
 -- name: record_digest
 INSERT INTO digests VALUES (:path, :size, :mtime_ns, :sha256)
 ON CONFLICT DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256;
+
+-- name: record_decision
+UPDATE attempts SET decision = :decision, chosen = :chosen, redo_prompt = :prompt, redo_seed = :seed,
+    decided_at = :at
+WHERE prediction_id = :prediction_id;
+
+-- name: record_letter
+INSERT INTO letters VALUES (:name);
+
+-- name: forget_letters
+DELETE FROM letters WHERE name NOT IN (SELECT value FROM json_each(:there));

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from batchfill.ledger.intake import Comparison
     from batchfill.ledger.writer import Writer
-    from batchfill.values import Box
+    from batchfill.values import Box, Letter
 
 CURRENCY = "USD"
 
@@ -472,6 +472,25 @@ class Ledger:
         """Every file of the row bears its present id."""
         await self._record("record_renamed", attempt, placed_id=attempt.id)
 
+    # Decide
+
+    async def record_decisions(self, letters: Sequence[Letter], *, there: Iterable[str]) -> None:
+        """Take what was decided, in its order, from each letter that was not taken before.
+
+        *there*: the names of all letters that may be met again; the others' are forgotten. What is said of
+        predictions that are not ours is left out.
+        """
+
+        def event(db: sqlite3.Connection) -> None:
+            for letter in letters:
+                if sql.ask_one(db, "letter_taken", name=letter.name) is None:
+                    sql.act(db, "events", "record_letter", name=letter.name)
+                    for ruling in letter.rulings:
+                        sql.act(db, "events", "record_decision", **asdict(ruling))
+            sql.act(db, "events", "forget_letters", there=json.dumps(list(there)))
+
+        await self._writer.commit(event)
+
     # Files
 
     async def upload_of(self, sha256: str, origin: str, *, good_until: float) -> str | None:
@@ -534,12 +553,13 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(path: Path, now: Callable[[], float]) -> AsyncIterator[Ledger]:
+async def open_ledger(path: Path, now: Callable[[], float], *, checked: bool = True) -> AsyncIterator[Ledger]:
     """Open the ledger at *path*, made where there is none, as its one writer.
 
+    Not *checked*: it is not searched for damage, which takes as long as reading all of it.
     Raises LedgerError, with nothing changed, for a file that is not a ledger this version can use.
     """
-    async with open_writer(lambda: storage.open_to_write(path)) as writer:
+    async with open_writer(lambda: storage.open_to_write(path, checked=checked)) as writer:
         ledger = Ledger(writer, now, Place(path))
         writer.close_group, writer.undone = ledger.close_group, ledger.count
         await ledger.load()

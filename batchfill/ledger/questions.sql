@@ -134,7 +134,7 @@ WHERE r.state = 'in_doubt' ORDER BY r.since LIMIT 100;
 -- As the view of that name. Nearly every row has one attempt, which is at hand: to look up all attempts of each
 -- row, by a key that stands anywhere in the index, takes as long as all the rest.
 WITH several AS MATERIALIZED (SELECT key FROM attempts GROUP BY key HAVING count(*) > 1)
-SELECT r.id, r.line, r.state, r.image, r.mask, r.prompt,
+SELECT r.id, r.line, r.state, r.image, r.mask, coalesce(a.prompt, r.prompt),
     (SELECT group_concat(file, ';') FROM (
         SELECT file FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
     )),
@@ -147,7 +147,7 @@ SELECT r.id, r.line, r.state, r.image, r.mask, r.prompt,
             WHERE key = r.key AND outcome IN ('succeeded', 'canceled')) END,
     r.error,
     (SELECT group_concat(flags, ' ') FROM outputs WHERE prediction_id = a.prediction_id AND flags <> ''),
-    r.extra
+    a.decision, a.chosen, r.extra
 FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
 WHERE r.position IS NOT NULL
 ORDER BY r.position;
@@ -166,3 +166,11 @@ SELECT coalesce(sum(outputs_asked), 0) FROM rows WHERE state = :state AND positi
 
 -- name: extra_columns
 SELECT DISTINCT json_each.key FROM rows, json_each(rows.extra) WHERE rows.position IS NOT NULL ORDER BY 1;
+
+-- name: outputs_made
+-- How many pictures each of these predictions has; those that are not ours are left out.
+SELECT a.prediction_id, (SELECT count(*) FROM outputs AS o WHERE o.prediction_id = a.prediction_id) AS outputs
+FROM attempts AS a WHERE a.prediction_id IN (SELECT value FROM json_each(:ids));
+
+-- name: letter_taken
+SELECT 1 FROM letters WHERE name = :name;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from batchfill.ledger import records, sql, storage
 from batchfill.values import Doubt, Placed, Result, RowState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from batchfill.values import Cost, NamedFile
@@ -49,6 +50,11 @@ class Reader:
         (statement,) = sql.load("questions")["results"]
         for record in self._db.execute(statement):
             yield records.to_result(record)
+
+    def outputs_made(self, prediction_ids: Iterable[str]) -> dict[str, int]:
+        """Return how many pictures each of these predictions has, as far as they are this batch's."""
+        asked = json.dumps(list(prediction_ids))
+        return {record[0]: record[1] for record in sql.ask(self._db, "outputs_made", ids=asked)}
 
     def local_files(self) -> Iterator[NamedFile]:
         """Yield the local files of every row of the manifest, one as often as rows name it."""

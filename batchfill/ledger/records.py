@@ -11,6 +11,7 @@ from batchfill.values import (
     Asked,
     Attempt,
     Cost,
+    Decision,
     Doubt,
     Due,
     LocalFile,
@@ -142,6 +143,8 @@ def to_result(record: sqlite3.Row) -> Result:
         cost,
         error,
         flags,
+        decision,
+        chosen,
         extra,
     ) = record
     return Result(
@@ -158,6 +161,8 @@ def to_result(record: sqlite3.Row) -> Result:
         cost,
         error,
         tuple(dict.fromkeys(flags.split())) if flags else (),
+        None if decision is None else Decision(decision),
+        chosen,
         {} if extra == "{}" else json.loads(extra),
     )
 

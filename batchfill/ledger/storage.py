@@ -38,15 +38,17 @@ def migrations() -> list[tuple[int, str]]:
     return sorted((int(step.name.removesuffix(".sql")), step.read_text("utf-8")) for step in steps)
 
 
-def open_to_write(path: Path) -> sqlite3.Connection:
+def open_to_write(path: Path, *, checked: bool = True) -> sqlite3.Connection:
     """Open the ledger's one writing connection, made or migrated as needed.
 
-    Raises LedgerError, with nothing changed, for a newer, foreign, damaged or remote file.
+    Raises LedgerError, with nothing changed, for a newer, foreign, damaged or remote file; not *checked*:
+    damage is found only where it is met.
     """
     refuse_network(path)
     if is_there(path):
         with closing(open_to_read(path, alone=True)) as db:
-            _refuse_damage(db, path)
+            if checked:
+                _refuse_damage(db, path)
     elif _has_log(path):
         # SQLite would play it into the new ledger.
         raise LedgerError(

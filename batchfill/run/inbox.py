@@ -1,16 +1,29 @@
-"""Requests to a running batch from other processes: files, read by whoever holds the lock."""
+"""What other processes want of a batch: files in its inbox, read by whoever holds the lock."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from batchfill.errors import UsageError
+from batchfill.run.shelf import flush_folder
+from batchfill.values import Decision, Letter, Ruling
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from batchfill.ledger.ledger import Ledger
+    from batchfill.ledger.reader import Reader
+
 NAME = "inbox"
+REQUEST, RULINGS, UNFINISHED, DAMAGED = ".request", ".rulings", ".tmp", ".damaged"
 
 
 class Request(StrEnum):
@@ -20,22 +33,128 @@ class Request(StrEnum):
     CANCEL = "cancel"
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was found among the decisions that waited."""
+
+    met: frozenset[str] = frozenset()
+    """The names of all files that were there."""
+    rulings: int = 0
+    damaged: tuple[str, ...] = ()
+    """The names of files that could not be read as decisions; they are kept beside the others."""
+
+
 def post(folder: Path, request: Request) -> None:
     """Leave *request* for the run that holds the batch folder's lock."""
-    inbox = folder / NAME
-    inbox.mkdir(exist_ok=True)
-    name = f"{time.time_ns()}-{os.getpid()}"
-    unfinished = inbox / f"{name}.tmp"
-    unfinished.write_text(request.value, "utf-8")
-    unfinished.rename(inbox / f"{name}.request")
+    _post(folder, request.value, REQUEST)
+
+
+def post_rulings(folder: Path, rulings: Sequence[Ruling]) -> None:
+    """Leave *rulings* for whoever holds the lock next; they are on disk, all of them, when this returns."""
+    _post(folder, json.dumps([asdict(ruling) for ruling in rulings], ensure_ascii=False), RULINGS)
 
 
 def drain(folder: Path) -> list[Request]:
     """Take every request, oldest first; unknown ones (of a newer version) are left out."""
     found = []
-    for path in sorted((folder / NAME).glob("*.request")):
+    for path in _waiting(folder, REQUEST):
         text = path.read_text("utf-8", "replace").strip()
         path.unlink(missing_ok=True)
         if text in list(Request):
             found.append(Request(text))
     return found
+
+
+def rulings_waiting(folder: Path) -> frozenset[str]:
+    """Return the names of the files in which decisions wait."""
+    return frozenset(path.name for path in _waiting(folder, RULINGS))
+
+
+def refuse_unknown(rulings: Sequence[Ruling], reader: Reader) -> None:
+    """Raise UsageError when one is about pictures that the batch of *reader* does not have."""
+    made = reader.outputs_made({ruling.prediction_id for ruling in rulings})
+    for ruling in rulings:
+        if ruling.prediction_id not in made:
+            raise UsageError(f"{ruling.prediction_id} is no prediction of this batch: nothing was decided")
+        if (ruling.chosen or 0) > (there := made[ruling.prediction_id]):
+            raise UsageError(
+                f"{ruling.prediction_id} has {there} pictures, so number {ruling.chosen} cannot be chosen: "
+                "nothing was decided"
+            )
+
+
+async def take_rulings(folder: Path, ledger: Ledger) -> Taken:
+    """Record the decisions that wait, oldest first, and clear their files away; only for who holds the lock.
+
+    Whoever dies here loses none, and takes none twice.
+    """
+    waiting = rulings_waiting(folder)
+    letters, damaged = _letters(folder, waiting)
+    if not letters:
+        return Taken(waiting, damaged=damaged)
+    await ledger.record_decisions(letters, there=waiting)
+    _clear(folder, letters)
+    return Taken(waiting, sum(len(letter.rulings) for letter in letters), damaged)
+
+
+def _post(folder: Path, text: str, suffix: str) -> None:
+    """Write a file that is whole or not there, and on disk."""
+    inbox = folder / NAME
+    if not inbox.is_dir():
+        inbox.mkdir(exist_ok=True)
+        flush_folder(folder)
+    name = f"{_next(inbox)}-{uuid4().hex[:8]}"
+    unfinished = inbox / f"{name}{UNFINISHED}"
+    try:
+        with unfinished.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(inbox / f"{name}{suffix}")
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    flush_folder(inbox)
+
+
+def _next(inbox: Path) -> int:
+    """Return a number above those of all that waits: somebody may have put the clock back."""
+    numbers = (path.name.partition("-")[0] for path in inbox.iterdir())
+    return max([time.time_ns(), *(int(n) + 1 for n in numbers if n.isdecimal())])
+
+
+def _waiting(folder: Path, suffix: str) -> list[Path]:
+    return sorted((folder / NAME).glob(f"*{suffix}"))
+
+
+def _letters(folder: Path, names: Iterable[str]) -> tuple[list[Letter], tuple[str, ...]]:
+    letters, damaged = [], []
+    for path in (folder / NAME / name for name in sorted(names)):
+        try:
+            letters.append(Letter(path.name, _read(path.read_bytes())))
+        except OSError:
+            continue  # it may be read the next time
+        except (ValueError, KeyError, TypeError, RecursionError):
+            with suppress(OSError):
+                path.rename(path.with_suffix(DAMAGED))
+            damaged.append(path.name)
+    return letters, tuple(damaged)
+
+
+def _read(content: bytes) -> tuple[Ruling, ...]:
+    """Read what post_rulings wrote. Raises ValueError, KeyError or TypeError for anything else."""
+    return tuple(map(_ruling, json.loads(content)))
+
+
+def _ruling(fields: dict[str, Any]) -> Ruling:
+    decision = fields["decision"]
+    return Ruling(**{**fields, "decision": None if decision is None else Decision(decision)})
+
+
+def _clear(folder: Path, letters: Iterable[Letter]) -> None:
+    for letter in letters:
+        # One that cannot be removed now is known by its name the next time.
+        with suppress(OSError):
+            (folder / NAME / letter.name).unlink(missing_ok=True)
+    with suppress(OSError):
+        flush_folder(folder / NAME)

@@ -8,16 +8,24 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
+import anyio
+
 from batchfill.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 NAME = "lock"
 LOOKS = 20
 BETWEEN_LOOKS = 0.01
 """Seconds."""
+
+MOMENT = ", for a moment"
+"""Behind the holder's name: the lock is held to note something, and nobody works on the batch."""
+
+LONGEST_MOMENT = 10.0
+"""Seconds that a run waits for such a holder to be done."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -45,11 +53,43 @@ def held(folder: Path) -> Iterator[None]:
                 f"another batchfill works on this batch ({_holder(path)}): wait for it, "
                 "or stop it with `batchfill stop`"
             )
-        # On a full disk it is held all the same.
-        with suppress(OSError):
-            os.ftruncate(file.fileno(), 0)
-            os.write(file.fileno(), f"{_us()}\n".encode())
+        _sign(file, _us())
         yield
+
+
+@contextmanager
+def held_for_a_moment(folder: Path) -> Iterator[bool]:
+    """Hold the batch folder's lock to note something; False: somebody has it, and looks for it in the end.
+
+    Meanwhile nobody counts as working on the batch, and a run that starts waits.
+    """
+    path = folder / NAME
+    with _opened(path) as file:
+        if not _taken(file, unless=lambda: _is_locked(path)):
+            yield False
+            return
+        _sign(file, f"{_us()}{MOMENT}")
+        try:
+            yield True
+        finally:
+            # Nobody else must be taken for one who holds it for a moment.
+            with suppress(OSError):
+                os.ftruncate(file.fileno(), 0)
+
+
+async def wait_out_moments(folder: Path) -> None:
+    """Return once nobody holds the lock for a moment only; a program that hangs is not waited for."""
+    with anyio.move_on_after(LONGEST_MOMENT):
+        # A lock tells nobody when it is let go.
+        while _is_momentary(folder / NAME) and _is_locked(folder / NAME):  # noqa: ASYNC110
+            await anyio.sleep(BETWEEN_LOOKS)
+
+
+def _sign(file: IO[str], who: str) -> None:
+    # On a full disk it is held all the same.
+    with suppress(OSError):
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), f"{who}\n".encode())
 
 
 def is_ours(folder: Path) -> bool:
@@ -73,8 +113,13 @@ def _opened(path: Path) -> IO[str]:
 
 def is_held(folder: Path) -> bool:
     """Whether some process works on the batch."""
+    path = folder / NAME
+    return _is_locked(path) and not _is_momentary(path)
+
+
+def _is_locked(path: Path) -> bool:
     try:
-        file = (folder / NAME).open("r+" if sys.platform == "win32" else "r", encoding="utf-8")
+        file = path.open("r+" if sys.platform == "win32" else "r", encoding="utf-8")
     except OSError:
         return False  # none yet, or an archive in which nobody can write
     with file:
@@ -85,12 +130,19 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def _taken(file: IO[str]) -> bool:
+def _is_momentary(path: Path) -> bool:
+    return _holder(path).endswith(MOMENT)
+
+
+def _taken(file: IO[str], *, unless: Callable[[], bool] = lambda: False) -> bool:
+    """Take the lock within a few looks; False: somebody else holds it, or *unless* says so before."""
     # Whoever asks whether it is held takes it for a moment, which must not turn a run away.
     for _ in range(LOOKS):
         try:
             _take(file)
         except OSError:
+            if unless():
+                return False
             time.sleep(BETWEEN_LOOKS)
         else:
             return True

@@ -23,6 +23,7 @@ from batchfill.run.recover import Recovering
 from batchfill.run.settling import Settling
 from batchfill.run.space import ASK_EVERY, Space
 from batchfill.run.submit import Submitting
+from batchfill.run.telling import tell_taken
 from batchfill.run.until import Until, fetched_within
 from batchfill.values import RowState
 
@@ -205,7 +206,9 @@ class Night:
     async def _read_inbox(self) -> None:
         # No event crosses processes on every system; a look at an empty folder costs microseconds.
         while True:
-            for request in inbox.drain(self._tools.shelf.folder):
+            folder = self._tools.shelf.folder
+            tell_taken(self._tools.telling, await inbox.take_rulings(folder, self._tools.ledger))
+            for request in inbox.drain(folder):
                 self._tools.telling.say(f"asked to {request.value} by another batchfill")
                 if request is inbox.Request.CANCEL:
                     self._stopping.cancel_all()

@@ -29,6 +29,8 @@ COLUMNS = (
     "cost",
     "error",
     "flags",
+    "decision",
+    "chosen",
 )
 _BOM = "\ufeff"
 
@@ -71,6 +73,8 @@ def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
         "" if result.cost is None else _in_units(result.cost),
         _inert(result.error or ""),
         ";".join(result.flags),
+        "" if result.decision is None else result.decision.value,
+        _text(result.chosen),
         *(result.extra.get(name, "") for name in extra),
     ]
 
@@ -91,6 +95,8 @@ def result_object(result: Result) -> dict[str, Any]:
         "cost": None if result.cost is None else result.cost / MILLION,
         "error": result.error,
         "flags": list(result.flags),
+        "decision": None if result.decision is None else result.decision.value,
+        "chosen": result.chosen,
         **{_column(name): value for name, value in result.extra.items()},
     }
 

@@ -30,7 +30,7 @@ from batchfill.run.refinish import finish_anew
 from batchfill.run.rescue import watched
 from batchfill.run.shelf import Shelf
 from batchfill.run.stopping import Stopping
-from batchfill.run.telling import telling
+from batchfill.run.telling import tell_taken, telling
 from batchfill.run.timing import Timing
 from batchfill.run.tools import Bench, Tools
 from batchfill.run.workers import Processes, Threads
@@ -130,6 +130,7 @@ class Session:
             inbox.drain(folder)  # requests to a run that has ended already
             async with open_ledger(folder / LEDGER, self.clock.now) as ledger:
                 identity.refuse_other_batch(ledger.facts, self.settings)
+                tell_taken(say, await inbox.take_rulings(folder, ledger))
                 yield ledger, say
 
     @asynccontextmanager

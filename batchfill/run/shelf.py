@@ -132,7 +132,7 @@ class Shelf:
                     self._set_aside(target)
                 await to_thread.run_sync(self._move, source, target)
             elif target.exists():
-                await to_thread.run_sync(_flush_folder, target.parent)
+                await to_thread.run_sync(flush_folder, target.parent)
 
     async def find(self, output: Output) -> Written | None:
         """Return what a run that died had written whole of *output*, in its planned place or before it."""
@@ -209,13 +209,13 @@ class Shelf:
     def _move(self, source: Path, target: Path) -> None:
         self._make(target.parent)
         source.replace(target)
-        _flush_folder(target.parent)
+        flush_folder(target.parent)
 
     def _make(self, folder: Path) -> None:
         # The whole batch folder may be moved away while a run goes on.
         if folder not in self._flushed or not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            _flush_folder(folder.parent)
+            flush_folder(folder.parent)
             self._flushed.add(folder)
 
 
@@ -246,10 +246,10 @@ def _flush_above(folder: Path) -> None:
     for around in folder.absolute().parents:
         # Some of those far above are not ours to open, nor were they made for us.
         with suppress(OSError):
-            _flush_folder(around)
+            flush_folder(around)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     # What is new in a folder is on disk only when the folder is, and whoever put it there may have died
     # before that. Windows neither allows nor needs it.
     if os.name == "posix":

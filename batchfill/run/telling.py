@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.run.clock import Clock
+    from batchfill.run.inbox import Taken
     from batchfill.values import Watcher
 
 
@@ -44,6 +45,14 @@ class Telling:
         """A row failed."""
         self.last_failure = f"{id_}: {reason}"
         self.say(self.last_failure, Weight.WARNING)
+
+
+def tell_taken(say: Telling, taken: Taken) -> None:
+    """Say what came of the decisions that waited in the inbox."""
+    if taken.rulings:
+        say.log(f"{taken.rulings} decisions taken from the inbox")
+    for name in taken.damaged:
+        say.say(f"inbox/{name} holds no decisions that can be read: set aside as .damaged", Weight.WARNING)
 
 
 @contextmanager

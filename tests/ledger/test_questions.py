@@ -13,7 +13,19 @@ from batchfill.values import RowState
 
 WHOLE = {"results", "collected", "extra_columns", "local_files"}
 """Questions about every row; no run asks them while it works."""
-NAMES = ("now", "after", "limit", "number", "key", "prediction_id", "folded_id", "seed", "sha256", "origin")
+NAMES = (
+    "now",
+    "after",
+    "limit",
+    "number",
+    "key",
+    "prediction_id",
+    "folded_id",
+    "seed",
+    "sha256",
+    "origin",
+    "name",
+)
 VALUES = dict.fromkeys((*NAMES, "good_until", "path", "size", "mtime_ns"), 1) | {"ids": "[]", "without": "[]"}
 
 

@@ -54,6 +54,8 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
                 cost=0,
                 error=None,
                 flags=(),
+                decision=None,
+                chosen=None,
                 extra={},
             ),
             Result(
@@ -68,6 +70,8 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
                 cost=40_000,
                 error="3 of 4 pictures",
                 flags=(),
+                decision=None,
+                chosen=None,
                 extra={"x_for": "menu"},
             ),
         ]

@@ -82,6 +82,8 @@ def result() -> Callable[..., Result]:
         "cost": 80_000,
         "error": None,
         "flags": (),
+        "decision": None,
+        "chosen": None,
         "extra": {},
     }
     return lambda **changes: Result(**{**usual, **changes})

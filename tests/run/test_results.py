@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchfill.run.results import COLUMNS, write_csv, write_jsonl
-from batchfill.values import Result, RowState
+from batchfill.values import Decision, Result, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 def test_csv_has_the_documented_columns_and_then_the_carried_ones(result: Callable[..., Result]) -> None:
     stream = io.StringIO()
     write_csv(
-        [result(extra={"x_for": "menu"}, flags=("drift", "seam")), result(id="b")], stream, extra=["x_for"]
+        [
+            result(extra={"x_for": "menu"}, flags=("drift", "seam"), decision=Decision.APPROVED, chosen=2),
+            result(id="b"),
+        ],
+        stream,
+        extra=["x_for"],
     )
     assert stream.getvalue().split("\r\n") == [
-        "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags,x_for",
+        "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags,decision,chosen,x_for",
         "hero,2,done,images/hero.png,masks/hero.png,a spaceship,outputs/hero@1.webp;outputs/hero@2.webp,"
-        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,drift;seam,menu",
+        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,drift;seam,approved,2,menu",
         "b,2,done,images/hero.png,masks/hero.png,a spaceship,outputs/hero@1.webp;outputs/hero@2.webp,"
-        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,,",
+        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,,,,",
         "",
     ]
 
@@ -38,7 +43,7 @@ def test_what_is_not_known_is_an_empty_cell(result: Callable[..., Result]) -> No
     stream = io.StringIO()
     write_csv([pending], stream)
     assert stream.getvalue().splitlines()[1] == (
-        "hero,,pending,images/hero.png,masks/hero.png,a spaceship,,,,0,,,"
+        "hero,,pending,images/hero.png,masks/hero.png,a spaceship,,,,0,,,,,"
     )
 
 
@@ -71,7 +76,7 @@ def test_a_carried_column_never_hides_one_of_ours(result: Callable[..., Result])
     stream, lines = io.StringIO(), io.StringIO()
     write_csv([carried], stream, extra=["cost"])
     write_jsonl([carried], lines)
-    assert stream.getvalue().splitlines()[0].endswith(",cost,error,flags,x_cost")
+    assert stream.getvalue().splitlines()[0].endswith(",cost,error,flags,decision,chosen,x_cost")
     value = json.loads(lines.getvalue())
     assert (value["cost"], value["x_cost"]) == (0.08, "9")
 
@@ -85,6 +90,7 @@ def test_jsonl_has_the_same_keys_with_outputs_as_a_list_and_unknown_as_null(
     assert list(value) == [*COLUMNS, "x_for"]
     assert value["outputs"] == ["outputs/hero@1.webp", "outputs/hero@2.webp"]
     assert (value["prompt"], value["cost"], value["error"]) == ("a cat 猫\nat night", None, None)
+    assert (value["decision"], value["chosen"]) == (None, None)
     assert stream.getvalue().count("\n") == 1
 
 
