@@ -14,10 +14,17 @@ MAX_ID = 100
 MANY_ROWS = 50_000
 """Above this many rows the outputs go to 256 sub-folders."""
 
+MAX_PART = 240
+"""Bytes of UTF-8 of a folder's or a file's name: below what every file system takes."""
+
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,59}")
 _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))]
 )
+_DEVICES = _RESERVED | {"conin$", "conout$"} | {f"{port}{n}" for port in ("com", "lpt") for n in "¹²³"}
+"""The others can be no id anyway."""
+
+_NOT_IN_FILES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 
 
 def fold(id_: str) -> str:
@@ -71,6 +78,27 @@ def output_name(id_: str, n: int, asked: int, suffix: str, *, many: bool) -> str
     """Return the file name of output *n* (from 1) below `outputs/`: `ID.webp`, `ID@2.webp`, `a7/ID.webp`."""
     name = f"{id_}@{n}{suffix}" if asked > 1 else f"{id_}{suffix}"
     return f"{sha256(fold(id_).encode()).hexdigest()[:2]}/{name}" if many else name
+
+
+def plain(text: str) -> str:
+    """Return *text* in normal form (NFC) with only what an id may hold.
+
+    Each run of anything else becomes one `-`, and nothing at the ends; the text of an id stays as it is.
+    """
+    if _is_plain(text):
+        return text
+    words = "".join(c if _allowed(c) else " " for c in unicodedata.normalize("NFC", text)).split()
+    return "-".join(words)
+
+
+def unfit(text: str) -> str | None:
+    """Return the first character of *text* that Windows allows in no file name, or that nobody sees."""
+    return next((c for c in text if _NOT_IN_FILES.match(c) or unicodedata.category(c)[0] == "C"), None)
+
+
+def is_reserved(part: str) -> bool:
+    """Whether Windows takes the name *part*, whatever its suffix, for a device."""
+    return part.split(".", 1)[0].rstrip(" ").casefold() in _DEVICES
 
 
 def _is_plain(name: str) -> bool:

@@ -272,6 +272,8 @@ class Placed:
     """Relative to the batch folder, with forward slashes."""
     size: int
     sha256: str
+    n: int
+    """1-based, among the outputs of its attempt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ WHERE r.position IS NOT NULL
 ORDER BY r.position;
 
 -- name: collected
-SELECT r.id, r.line, a.number, r.price, o.file, o.size, o.sha256
+SELECT r.id, r.line, a.number, r.price, o.file, o.size, o.sha256, o.n
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USING (prediction_id)
 WHERE r.position IS NOT NULL AND r.state = 'done' AND o.file IS NOT NULL ORDER BY r.position, o.n;
 
