@@ -20,7 +20,7 @@ from batchfill.ledger.storage import is_there
 from batchfill.readers import FLUX_FILL_DEV
 from batchfill.run import inbox, lock, results
 from batchfill.settings import LOCAL, REPLICATE, Settings, folder_of, resolve
-from batchfill.values import RowState, Status, Summary, Token
+from batchfill.values import RowState, Status, Summary, Token, Which
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from batchfill.catalog import Model
     from batchfill.manifest import Manifest, Pairing
     from batchfill.run.session import Session
-    from batchfill.values import CheckReport, FinishReport, Plan, Result, Ruling, Watcher
+    from batchfill.values import CheckReport, Exported, FinishReport, Plan, Result, Ruling, Watcher
 
 LOG = "run.log"
 RESULTS = "results.csv"
@@ -221,6 +221,36 @@ class Batch:
         with open_reader(self.folder / LEDGER) as reader:
             extra = reader.extra_columns()
         results.write_csv(self.results(), stream, extra=extra, bom=bom)
+
+    def export(
+        self,
+        target: str | Path,
+        *,
+        name: str = "{id}",
+        which: Which | str | None = None,
+        link: bool = False,
+        force: bool = False,
+        changed: bool = False,
+        kind: str = "csv",
+        watch: Callable[[int, int], None] = lambda done, of: None,
+    ) -> Exported:
+        """Copy, or *link*, pictures of finished rows to the folder *target*, each whole or not at all.
+
+        *name*: a template of `{id}`, `{n}`, `{seed}`, `{prompt:40}` and the manifest's `{x_…}`. *which*: by
+        default the approved rows when anything was decided, else all. A picture that is there already is
+        left as it is; *force* replaces other files that have the name of one. *changed*: pictures that were
+        worked on are exported as they are. *kind*: of the table `results.csv` or `results.jsonl`. *watch* is
+        told how many pictures are in their places, and of how many.
+
+        Raises NotExported, with nothing copied, for everything that is in the way; UsageError when there is
+        nothing to export; ExportStopped when it broke off, to be gone on with by the same call.
+        """
+        from batchfill.run.export import Wish, export
+
+        rows = None if which is None else Which(which)
+        wish = Wish(Path(target), name, rows, link=link, force=force, changed=changed, kind=kind)
+        with open_reader(self.folder / LEDGER) as reader:
+            return export(reader, self.folder, wish, watch)
 
     def _keep_results(self) -> None:
         """Write `results.csv` beside the outputs, whole or not at all."""

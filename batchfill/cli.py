@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import time
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +16,7 @@ import anyio
 import click
 
 from batchfill import __version__
-from batchfill.errors import BatchfillError, ServiceRefused
+from batchfill.errors import BatchfillError, ExportStopped, ServiceRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,9 @@ ONCE = frozenset(
     {"limit", "retry", "until", "max_cost", "same_account", "yes", "quiet", "as_json", "watch", "notify"}
 )
 """Flags that are for one call, or that the batch remembers: the command that goes on does without them."""
+
+EXPORTING = ("name", "which", "link", "force", "changed", "kind")
+"""What `export` takes besides the flags of a batch."""
 
 LONGEST_LINE = 2000
 COMPLETE = "_BATCHFILL_COMPLETE"
@@ -302,6 +305,50 @@ def results(manifest: Path, kind: str, **flags: Any) -> None:
     _open(manifest, flags).write_results(sys.stdout, kind=kind)
 
 
+@cli.command(short_help="Copy the pictures to a folder, under names of your own.")
+@MANIFEST
+@click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
+@_options(OUT, LOCAL)
+@click.option("--name", metavar="TEMPLATE", default="{id}", help="The pictures' names ({id}); see above.")
+@click.option(
+    "--approved", "which", flag_value="approved", help="Only approved rows, and of them the choice."
+)
+@click.option("--all", "which", flag_value="all", help="Every row that is done.")
+@click.option("--link", is_flag=True, help="Hard links, where possible: to edit one edits the batch's, too.")
+@click.option("--force", is_flag=True, help="Replace other files that have the name of a picture.")
+@click.option("--changed", is_flag=True, help="Also pictures that were edited in the batch, as they are.")
+@click.option(
+    "--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", help="Of the table (csv)."
+)
+def export(manifest: Path, dest: Path, **flags: Any) -> None:
+    """Copy pictures to the folder DEST, with a table of them, results.csv or results.jsonl.
+
+    \b
+    Example: batchfill export night.csv final --name "{x_client}/{prompt:40}-{n}"
+
+    Which rows: the approved ones once anything was decided, until then every one that is done.
+
+    A template holds {id}, {n} (1, 2 … of a row's pictures), {seed}, {prompt} and columns of the manifest
+    such as {x_client}. {prompt:40} is cut to 40 characters, at a word's end where possible. / makes
+    sub-folders; in a value, whatever is no letter, digit, '.', '_' or '-' becomes '-'. The suffix is added,
+    and @1, @2 … when a row has several pictures and {n} does not tell them apart.
+
+    Before the first copy everything is checked: that names are possible on Windows too and differ (in more
+    than upper and lower case), that each picture is as it was fetched, and that nothing is in its way. If
+    not, nothing is copied.
+
+    A file of DEST with the same content counts as exported, so an export that broke off can be run again;
+    one with another content is in the way, unless --force is given. The table replaces that of an earlier
+    export when every picture of that is exported now, too. Other files in DEST are left alone.
+    """
+    from batchfill.show import export_lines
+
+    wish = {name: flags.pop(name) for name in EXPORTING}
+    with _counting() as watch:
+        exported = _open(manifest, flags).export(dest, watch=watch, **wish)
+    _say(*export_lines(exported))
+
+
 @cli.command(short_help="Run the embedded provider by itself.")
 @click.option("--host", default="127.0.0.1", help="The address to serve on (127.0.0.1).")
 @click.option(
@@ -388,6 +435,21 @@ def _watching(*, quiet: bool, name: str = "") -> AbstractContextManager[Live | P
     from batchfill.show import Plain
 
     return nullcontext(Plain(quiet=quiet))
+
+
+@contextmanager
+def _counting() -> Iterator[Callable[[int, int], None]]:
+    """Give who counts pictures: with a bar in a terminal, else silently."""
+    if not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
+    with click.progressbar(length=1, label="exporting", file=sys.stderr) as bar:
+
+        def count(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
+
+        yield count
 
 
 def _confirm(watch: Live | Plain, *, yes: bool, quiet: bool) -> Callable[[Plan], bool]:
@@ -501,6 +563,8 @@ def main() -> None:
         sys.exit(NOTHING_DONE)
     except ServiceRefused as error:
         _fail(str(error), REFUSED)
+    except ExportStopped as error:
+        _fail(str(error), STOPPED)
     except BatchfillError as error:
         _fail(str(error))
     except BrokenPipeError:

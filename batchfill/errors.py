@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -55,6 +56,24 @@ class ManifestError(UsageError):
         if hidden:
             shown.append(f"… and {hidden} more")
         super().__init__("\n".join(shown))
+
+
+class NotExported(UsageError):
+    """Nothing was exported, for reasons that are all known before the first copy (at least one)."""
+
+    SHOWN = 20
+
+    def __init__(self, troubles: Iterable[str]) -> None:
+        stream = iter(troubles)
+        self.troubles = tuple(islice(stream, self.SHOWN))
+        self.more = sum(1 for _ in stream)
+        """How many there are beyond those in *troubles*."""
+        hidden = [f"… and {self.more:,} more"] if self.more else []
+        super().__init__("\n".join([*self.troubles, *hidden, "nothing was exported"]))
+
+
+class ExportStopped(BatchfillError):
+    """An export broke off: what is there is whole, and the same command goes on with it (exit 3)."""
 
 
 class BatchStopped(BatchfillError):

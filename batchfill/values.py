@@ -720,3 +720,34 @@ class Watcher(Protocol):
 
     def progress(self, progress: Progress) -> None:
         """The present state; called a few times a second, the last call after the end."""
+
+
+class Which(StrEnum):
+    """Whose pictures are exported."""
+
+    APPROVED = "approved"
+    """Rows that were approved; of their outputs only the chosen one, where one was chosen."""
+    ALL = "all"
+    """Every row that is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export has brought about."""
+
+    folder: str
+    which: Which
+    rows: int
+    copied: int
+    """Pictures, as the three that follow."""
+    linked: int
+    there: int
+    """They were in their places already, with the same content."""
+    changed: int
+    """Of those three, worked on since they were fetched, and exported as they are now."""
+    size: int
+    """Bytes copied."""
+    table: str
+    """The name of the table, in the folder."""
+    no_links: str | None
+    """Why pictures were copied that were to be linked."""

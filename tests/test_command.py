@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 TOKEN = "r8_for_tests_only"
 COMMANDS = (
-    *("init", "pair", "check", "run", "stop", "cancel", "status", "results", "serve"),
+    *("init", "pair", "check", "run", "finish", "stop", "cancel", "status", "results", "export"),
+    "serve",
     "completion",
 )
 C = ctypes.CDLL(None)
@@ -119,6 +120,8 @@ WRONG = {
     "run night.csv --model flux": "--model must be OWNER/NAME",
     "status night.csv": "no ledger here yet; run the batch first",
     "results night.csv": "no ledger here yet; run the batch first",
+    "export night.csv final": "no ledger here yet; run the batch first",
+    "export night.csv images/a.png": "'images/a.png' is a file",
     "cancel night.csv": "no ledger here yet, so nothing of this batch runs",
     "stop night.csv": "no batchfill works on it, so there is nothing to stop",
     "results night.csv --format xml": "'xml' is not one of 'csv', 'jsonl'",

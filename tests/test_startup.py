@@ -33,7 +33,7 @@ async def loaded(batchfill: Any, *arguments: str) -> set[str]:
 
 
 async def test_help_loads_nothing_that_it_has_no_use_for(batchfill: Any) -> None:
-    for command in ([], ["run"], ["check"], ["serve"]):
+    for command in ([], ["run"], ["check"], ["export"], ["serve"]):
         assert await loaded(batchfill, *command, "--help") & (HEAVY | {"sqlite3"}) == set()
 
 

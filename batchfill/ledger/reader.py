@@ -24,6 +24,15 @@ class Reader:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Answer everything asked meanwhile as of one moment, whatever a run writes."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.rollback()
+
     def facts(self) -> dict[str, str]:
         """Return what the batch remembers of itself."""
         return {name: value for name, value in sql.ask(self._db, "facts") if value is not None}

@@ -46,9 +46,14 @@ def write_csv(
     if bom:
         stream.write(_BOM)
     writer = csv.writer(stream)
-    writer.writerow([*COLUMNS, *map(_column, extra)])
+    writer.writerow(header(extra))
     for result in results:
         writer.writerow(result_cells(result, extra))
+
+
+def header(extra: Sequence[str]) -> list[str]:
+    """Return the names of the columns."""
+    return [*COLUMNS, *map(_column, extra)]
 
 
 def write_jsonl(results: Iterable[Result], stream: TextIO) -> None:

@@ -1,6 +1,7 @@
 """All that is printed. `batchfill.show.live` is imported by itself: it alone loads rich."""
 
 from batchfill.show.check import check_json, check_lines
+from batchfill.show.export import export_lines
 from batchfill.show.finish import finish_lines
 from batchfill.show.plain import Plain
 from batchfill.show.plan import plan_lines, question
@@ -14,6 +15,7 @@ __all__ = [
     "check_lines",
     "count",
     "duration",
+    "export_lines",
     "finish_lines",
     "money",
     "plan_lines",
