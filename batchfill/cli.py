@@ -227,7 +227,8 @@ def finish(manifest: Path, **flags: Any) -> None:
     """Finish pictures that are done anew, as the manifest now asks for (finish, mask_feather, metadata).
 
     \b
-    Made of the outputs that are kept in outputs/raw: nothing is paid, and no network needed.
+    Made of the outputs that are kept in outputs/raw: nothing is paid, and no
+    network needed.
     Example: batchfill finish night.csv
     """
     from batchfill.show import finish_lines
