@@ -47,6 +47,17 @@ model: {model}
 # extra_columns: keep         # carry unknown names to the results instead of refusing them
 # column: {{image: photo_url}}  # your own name for an input
 
+# Pixels of local files; a row may have its own:
+#
+# mask_from: auto             # what is filled: white (the default), black, alpha or auto
+# mask_grow: 8                # pixels by which the mask grows
+# mask_fit: resize            # stretch a mask of another shape than its picture
+# area: mask                  # send what surrounds the mask only, so that large pictures keep their detail
+# padding: 25%                # left around the mask then; or pixels
+# finish: exact               # paste the output into the original: nothing changes outside the mask
+# mask_feather: 4             # pixels outside the mask over which it blends in
+# metadata: false             # do not write prompt and seed into finished files
+
 # Inputs for every row that gives none of its own:
 #
 # defaults:
