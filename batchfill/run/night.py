@@ -233,7 +233,10 @@ class Night:
 
     def _progress(self) -> Progress:
         tools = self._tools
-        waiting_for = self._submitting.gate.waiting_for or self._submitting.allowance.waiting_for
+        submitting = self._submitting
+        waiting_for = submitting.gate.waiting_for or submitting.allowance.waiting_for
+        if waiting_for is None and self._finishing.waiting and not tools.ledger.counts[RowState.PENDING]:
+            waiting_for = "pictures to be finished"
         return self._measure.progress(
             tools.ledger.counts,
             tools.ledger.gone,
