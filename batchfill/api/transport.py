@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -228,6 +229,7 @@ def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=whole, sock_connect=connect, sock_read=given.get("read"))
 
 
+@cache
 def _trust() -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     # A company's own authority is often known to the system only.
