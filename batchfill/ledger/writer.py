@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Event = Callable[[sqlite3.Connection], T]
+_Outcome = tuple[Any, Exception | None]
+"""What an event returned, or why it was undone."""
 
 LINGER = 0.02
 """Seconds for which an event that nobody pays for waits for one that somebody does."""
@@ -50,7 +52,8 @@ class Writer:
         """Return what *event* returned once it is on disk.
 
         One that is not *urgent* lets a group gather first: each costs a flush of the disk. An event that
-        raises is undone alone. Raises LedgerFailed when the group could not be written.
+        raises is undone alone, and the others of its group run once more. Raises LedgerFailed when the group
+        could not be written.
         """
         if self._closing:
             raise LedgerFailed("the ledger is closed already")
@@ -122,10 +125,22 @@ class Writer:
             else:
                 future.set_exception(trouble)
 
-    def _apply(self, db: sqlite3.Connection, events: list[Event[Any]]) -> list[tuple[Any, Exception | None]]:
+    def _apply(self, db: sqlite3.Connection, events: list[Event[Any]]) -> list[_Outcome]:
+        # Hardly any event raises, and a savepoint around each takes as long as the event itself.
+        try:
+            return self._apply_all(db, events, _apply_bare)
+        except (BatchfillError, sqlite3.IntegrityError):
+            return self._apply_all(db, events, _apply_one)
+
+    def _apply_all(
+        self,
+        db: sqlite3.Connection,
+        events: list[Event[Any]],
+        apply: Callable[[sqlite3.Connection, Event[Any]], _Outcome],
+    ) -> list[_Outcome]:
         db.execute(self._begin)
         try:
-            outcomes = [_apply_one(db, event) for event in events]
+            outcomes = [apply(db, event) for event in events]
             self.close_group(db)
             db.execute("COMMIT")
         except BaseException:
@@ -147,6 +162,10 @@ def _apply_alone(db: sqlite3.Connection, event: Event[T]) -> T:
             db.execute("ROLLBACK")
         raise
     return result
+
+
+def _apply_bare(db: sqlite3.Connection, event: Event[Any]) -> _Outcome:
+    return event(db), None
 
 
 def _apply_one(db: sqlite3.Connection, event: Event[T]) -> tuple[T | None, Exception | None]:
