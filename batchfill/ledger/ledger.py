@@ -155,15 +155,17 @@ class Ledger:
         """Return the attempts whose rows are submitting, running or in doubt, longest first."""
         return [records.to_attempt(r) for r in await self._ask("open_attempts", state=state.value)]
 
-    async def to_collect(self, limit: int, *, without: Iterable[int] = ()) -> ToCollect:
+    async def to_collect(
+        self, limit: int, *, without: Iterable[int] = (), busy: Iterable[int] = ()
+    ) -> ToCollect:
         """Return at most *limit* attempts whose outputs are due to be fetched, and what waits behind them.
 
-        *without* these attempts, which nobody waits for.
+        *without* these attempts, which nobody waits for; those that are *busy* wait, and are not returned.
         """
-        now, left = self._now(), json.dumps(list(without))
+        now, left, taken = self._now(), json.dumps([*without]), json.dumps([*without, *busy])
 
         def question(db: sqlite3.Connection) -> ToCollect:
-            due = sql.ask(db, "collecting", now=now, limit=limit, without=left)
+            due = sql.ask(db, "collecting", now=now, limit=limit, without=taken)
             oldest = sql.ask_one(db, "oldest_collecting", without=left)
             # What comes due while this is asked is after *now* for both.
             return ToCollect(

@@ -19,17 +19,17 @@ from batchfill.run.timing import Timing
 from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from batchfill.api.downloads import Download
     from batchfill.errors import BatchfillError
     from batchfill.run.finish import Finishing
     from batchfill.run.placing import Placing
-    from batchfill.run.shelf import Written
     from batchfill.run.stopping import Stopping
     from batchfill.run.tools import Tools
-    from batchfill.values import Attempt, Collectable, Output, Prediction
+    from batchfill.values import Attempt, Collectable, Output, Picture, Prediction
 
 FETCHED_AT_ONCE = 16
 FIRST_WAIT = 2.0
@@ -88,17 +88,13 @@ class Collecting:
         async with anyio.create_task_group() as fetching:
             while True:
                 seen = self.bell.rung
-                found = await self._tools.ledger.to_collect(FETCHED_AT_ONCE, without=self._left)
+                room = FETCHED_AT_ONCE - len(self._busy)
+                found = await self._tools.ledger.to_collect(room, without=self._left, busy=self._busy)
                 self.oldest = found.oldest
-                for one in self._free(found.due):
+                for one in found.due:
                     self._busy.add(one.attempt.number)
                     fetching.start_soon(self._collect, one)
                 await self.bell.wait(seen, self._until(found.next_at))
-
-    def _free(self, due: Sequence[Collectable]) -> list[Collectable]:
-        """Return those of *due* that are fetched from now on; the oldest are being fetched already."""
-        free = [one for one in due if one.attempt.number not in self._busy]
-        return free[: FETCHED_AT_ONCE - len(self._busy)]
 
     def _until(self, at: float | None) -> float | None:
         return None if at is None else max(0.0, at - self._tools.clock.now()) + 0.01
@@ -155,24 +151,23 @@ class Collecting:
 
     async def _fetch(self, output: Output) -> Fetched:
         try:
-            written = await self._download(output, self._tools.outputs.fetch(output.url))
+            return await self._download(output, self._tools.outputs.fetch(output.url))
         except SignatureWanted as unsigned:
             try:
-                written = await self._download(output, self._tools.service.fetch_own(output.url))
+                return await self._download(output, self._tools.service.fetch_own(output.url))
             except OutputRefused:
                 # Not at the base's own address: the token stays away, and the refusal may pass.
                 raise unsigned from None
-        try:
-            return Fetched(output, written, await self._tools.workers.do(whole, written.path))
-        except BadPicture as error:
-            place = self._tools.shelf.keep_suspect(written)
-            raise BadPicture(f"the service sent no whole picture ({error}); kept as {place}") from error
 
-    async def _download(self, output: Output, opening: AbstractAsyncContextManager[Download]) -> Written:
+    async def _download(self, output: Output, opening: AbstractAsyncContextManager[Download]) -> Fetched:
+        shelf = self._tools.shelf
         async with opening as download:
-            written = await self._tools.shelf.write(output.prediction_id, output.n, download.chunks())
+            written, seen = await shelf.write(output.prediction_id, output.n, download.chunks(), _look)
         self.largest = max(self.largest, written.size)
-        return written
+        if isinstance(seen, BadPicture):
+            place = shelf.keep_suspect(written)
+            raise BadPicture(f"the service sent no whole picture ({seen}); kept as {place}") from seen
+        return Fetched(output, written, seen)
 
     async def _look_again(self, attempt: Attempt) -> Prediction | None:
         """Return the prediction as the service has it now; None when it cannot be asked. Raises NotFound."""
@@ -278,3 +273,11 @@ class Collecting:
     def _hour_is_over(self, attempt: Attempt, since: float | None = None) -> bool:
         made = since or attempt.ended_at or attempt.intended_at
         return self._tools.clock.now() > made + HOUR
+
+
+def _look(path: Path) -> Picture | BadPicture:
+    # Returned, since the bytes of a bad one are kept.
+    try:
+        return whole(path)
+    except BadPicture as error:
+        return error

@@ -9,19 +9,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from batchfill.errors import FolderFailed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterator, Sequence
+    from collections.abc import AsyncIterable, Callable, Iterator, Sequence
     from pathlib import Path
     from typing import IO
 
     from batchfill.values import Output
+
+Seen = TypeVar("Seen")
 
 HELD = 1 << 20
 """Bytes of a file on its way that are kept before they are written."""
@@ -80,6 +82,8 @@ class Shelf:
         self.folder = folder
         self._flushed: set[Path] = set()
         """Folders whose names are on disk, as far as this process knows."""
+        # A decoded picture may take most of the memory that there is.
+        self._looking = CapacityLimiter(os.cpu_count() or 2)
 
     def prepare(self) -> None:
         """Make the folders."""
@@ -95,8 +99,13 @@ class Shelf:
             for leftover in (self.folder / TMP).iterdir():
                 leftover.unlink()
 
-    async def write(self, prediction_id: str, n: int, chunks: AsyncIterable[bytes]) -> Written:
-        """Write *chunks* to a temporary file and flush it to disk; nothing stays when they break off."""
+    async def write(
+        self, prediction_id: str, n: int, chunks: AsyncIterable[bytes], look: Callable[[Path], Seen]
+    ) -> tuple[Written, Seen]:
+        """Write *chunks* to a temporary file, flush it to disk, and return it and what *look* sees in it.
+
+        Nothing stays when they break off, or when *look* raises.
+        """
         path = self._temporary(prediction_id, n)
         growing = _Growing(path)
         held: list[bytes] = []
@@ -109,7 +118,7 @@ class Shelf:
                     if sum(map(len, held)) >= HELD:
                         await to_thread.run_sync(growing.add, held)
                         held = []
-                return await to_thread.run_sync(growing.finish, held)
+                return await to_thread.run_sync(_finish, growing, held, look, limiter=self._looking)
             except BaseException:
                 growing.discard()
                 raise
@@ -217,6 +226,11 @@ class Shelf:
             folder.mkdir(parents=True, exist_ok=True)
             flush_folder(folder.parent)
             self._flushed.add(folder)
+
+
+def _finish(growing: _Growing, chunks: Sequence[bytes], look: Callable[[Path], Seen]) -> tuple[Written, Seen]:
+    written = growing.finish(chunks)
+    return written, look(written.path)
 
 
 @contextmanager

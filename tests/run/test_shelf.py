@@ -41,12 +41,13 @@ def files(shelf: Shelf) -> dict[str, bytes]:
 
 
 async def written(shelf: Shelf, content: bytes = b"picture", prediction_id: str = "p1") -> Written:
-    return await shelf.write(prediction_id, 1, chunks(content))
+    found, _ = await shelf.write(prediction_id, 1, chunks(content), Path.stat)
+    return found
 
 
 async def test_a_written_file_is_known_by_size_and_digest(shelf: Shelf) -> None:
-    found = await shelf.write("p1", 2, chunks(b"pic", b"", b"ture"))
-    assert (found.size, found.sha256) == (7, sha256(b"picture").hexdigest())
+    found, seen = await shelf.write("p1", 2, chunks(b"pic", b"", b"ture"), Path.read_bytes)
+    assert (found.size, found.sha256, seen) == (7, sha256(b"picture").hexdigest(), b"picture")
     assert files(shelf) == {"tmp/p1-2": b"picture"}
 
 
@@ -56,7 +57,7 @@ async def test_a_download_that_breaks_off_leaves_nothing(shelf: Shelf) -> None:
         raise TryAgain("cut off")
 
     with pytest.raises(TryAgain):
-        await shelf.write("p1", 1, broken())
+        await shelf.write("p1", 1, broken(), Path.stat)
     assert files(shelf) == {}
 
 
@@ -69,7 +70,7 @@ async def test_a_download_that_is_cancelled_leaves_nothing(shelf: Shelf) -> None
         await anyio.sleep_forever()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(shelf.write, "p1", 1, endless())
+        tasks.start_soon(shelf.write, "p1", 1, endless(), Path.stat)
         await begun.wait()
         tasks.cancel_scope.cancel()
     assert files(shelf) == {}
@@ -163,7 +164,8 @@ async def test_outputs_never_hold_anything_but_whole_files(shelf: Shelf) -> None
             yield part
             seen.append(sorted(path.name for path in (shelf.folder / "outputs").rglob("*")))
 
-    await shelf.place(await shelf.write("p1", 1, looking()), "outputs/hero.webp")
+    found, _ = await shelf.write("p1", 1, looking(), Path.stat)
+    await shelf.place(found, "outputs/hero.webp")
     assert seen == [[], []]
     assert files(shelf) == {"outputs/hero.webp": b"picture"}
 
@@ -233,7 +235,7 @@ async def test_a_folder_that_takes_no_more_files_is_told_in_words(
         monkeypatch.setattr(os, name, full)
     steps: dict[str, Callable[[], Awaitable[object]]] = {
         "prepare": lambda: to_thread.run_sync(Shelf(shelf.folder).prepare),
-        "write": lambda: shelf.write("p3", 1, chunks(b"picture")),
+        "write": lambda: shelf.write("p3", 1, chunks(b"picture"), Path.stat),
         "place": lambda: shelf.place(found, "outputs/hero.webp"),
         "move": lambda: shelf.move("outputs/cat.webp", "outputs/dog.webp"),
     }
