@@ -139,9 +139,9 @@ class World:
     def _mortal(self, name: str) -> Any:
         real = getattr(Shelf, name)
 
-        async def method(*args: Any) -> Any:
+        async def method(*args: Any, **options: Any) -> Any:
             self.effect()
-            result = await real(*args)
+            result = await real(*args, **options)
             self.effect()
             return result
 
