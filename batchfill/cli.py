@@ -32,7 +32,19 @@ if TYPE_CHECKING:
 NOTHING_DONE, STOPPED, REFUSED = 2, 3, 4
 
 ONCE = frozenset(
-    {"limit", "retry", "until", "max_cost", "same_account", "yes", "quiet", "as_json", "watch", "notify"}
+    {
+        "limit",
+        "retry",
+        "id",
+        "until",
+        "max_cost",
+        "same_account",
+        "yes",
+        "quiet",
+        "as_json",
+        "watch",
+        "notify",
+    }
 )
 """Flags that are for one call, or that the batch remembers: the command that goes on does without them."""
 
@@ -108,7 +120,12 @@ READING = _options(
 
 RUNNING = _options(
     click.option("--attempts", metavar="N", help="Attempts a row may have (3)."),
-    click.option("--retry", metavar="STATES", help="Once more: failed, expired, in-doubt, missing."),
+    click.option(
+        "--retry",
+        metavar="WHAT",
+        help="Once more: failed, expired, in-doubt, missing; rejected, redo, flagged:blank, done.",
+    ),
+    click.option("--id", multiple=True, metavar="ID", help="Only this row, even if it is done; repeatable."),
     click.option("--limit", metavar="N", help="Rows that this call may submit."),
     click.option("--until", metavar="HH:MM", help="Stop submitting so that all is done by then."),
     click.option(

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from batchfill.values import RowState
+from batchfill.values import FLAGS, Decision, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +18,10 @@ MILLION = 1_000_000
 RETRYABLE = frozenset({RowState.FAILED, RowState.EXPIRED, RowState.IN_DOUBT, RowState.DONE})
 MISSING = "missing"
 """What --retry takes besides states: rows that are done, and whose files are no longer there."""
+DECIDED = {decision.value: decision for decision in (Decision.REJECTED, Decision.REDO)}
+"""And rows of whose pictures this was decided."""
+FLAGGED = {f"flagged:{flag}": flag for flag in FLAGS}
+"""And rows with a picture that is flagged so."""
 
 
 def _number(low: float, high: float, *, whole: bool) -> Callable[[str], Any]:
@@ -102,7 +106,7 @@ IN_MANIFEST = frozenset(
 
 FORBIDDEN = frozenset(
     {"base_url", "base", "out", "retry", "local", "allow_outside", "model_schema", "token", "same_account"}
-    | {"limit", "skip_bad", "recover_wait", "answer_timeout", "yes", "quiet", "latency", "notify"}
+    | {"id", "limit", "skip_bad", "recover_wait", "answer_timeout", "yes", "quiet", "latency", "notify"}
 )
 """Settings that exist but that a manifest, which may come from a stranger, must not hold."""
 
@@ -127,12 +131,23 @@ def explain_unknown(name: str, also: Iterable[str] = ()) -> str:
 
 def read_retry(text: str) -> frozenset[RowState]:
     """Read the states of `failed,expired,missing`. Raises ValueError for words that --retry does not take."""
-    known = {state.value.replace("_", "-"): state for state in RETRYABLE}
+    states = {state.value.replace("_", "-"): state for state in RETRYABLE}
+    known = [*states, MISSING, *DECIDED, *FLAGGED]
     words = _words(text)
     for word in words:
-        if word not in known.keys() | {MISSING}:
-            raise ValueError(f"takes {', '.join(sorted([*known, MISSING]))}, not {word!r}")
-    return frozenset(known[word] for word in words if word != MISSING)
+        if word not in known:
+            raise ValueError(f"takes {', '.join(sorted(known))}, not {word!r}")
+    return frozenset(states[word] for word in words if word in states)
+
+
+def read_decided(text: str) -> frozenset[Decision]:
+    """Read the decisions of `failed,rejected`."""
+    return frozenset(DECIDED[word] for word in _words(text) if word in DECIDED)
+
+
+def read_flagged(text: str) -> frozenset[str]:
+    """Read the flags of `failed,flagged:blank`."""
+    return frozenset(FLAGGED[word] for word in _words(text) if word in FLAGGED)
 
 
 def read_missing(text: str) -> bool:

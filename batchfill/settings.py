@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from batchfill.errors import UsageError
-from batchfill.readers import FLUX_FILL_DEV, READERS, read_missing, read_retry
-from batchfill.values import Token
+from batchfill.readers import FLUX_FILL_DEV, READERS, read_decided, read_flagged, read_missing, read_retry
+from batchfill.values import Choice, RowState, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import time
 
-    from batchfill.values import RowState
+    from batchfill.values import Decision
 
 REPLICATE = "https://api.replicate.com/v1"
 NO_CAP, BY_FLAG = "none", "flag"
@@ -29,6 +29,9 @@ NTFY = "ntfy+"
 """Before an address: it speaks the ntfy protocol, whatever it is called."""
 LOCAL = "local"
 """What stands for the base when the embedded provider serves the run: its port changes, it does not."""
+
+
+ENDED = frozenset({RowState.DONE, RowState.FAILED, RowState.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,10 @@ class Settings:
     retry: frozenset[RowState] = frozenset()
     fetch_missing: bool = False
     """Fetch files of finished rows again that are no longer there."""
+    retry_decided: frozenset[Decision] = frozenset()
+    retry_flagged: frozenset[str] = frozenset()
+    ids: tuple[str, ...] = ()
+    """The only rows that may be submitted; none named: all."""
     limit: int | None = None
     skip_bad: bool = False
     max_cost: int | None = None
@@ -78,6 +85,16 @@ class Settings:
     """The embedded provider's pretended run time in seconds."""
     notify: str | None = field(default=None, repr=False)
     """Where notifications go, as `read_notify` returns it; who knows a webhook's address can use it."""
+
+    @property
+    def choice(self) -> Choice:
+        """The rows that --retry and --id mean."""
+        states, asked = self.retry, self.retry or self.retry_decided or self.retry_flagged
+        if self.ids:
+            # To name a row is to want it run, whatever has become of it; what may be paid for already is not
+            # meant unless it is said.
+            states |= {RowState.PENDING} if asked or self.fetch_missing else {RowState.PENDING, *ENDED}
+        return Choice(states=states, decisions=self.retry_decided, flags=self.retry_flagged, ids=self.ids)
 
     @property
     def local(self) -> bool:
@@ -198,7 +215,7 @@ def resolve(
     base, base_named = _choose_base(given, facts, environ)
     known: dict[str, Any] = {"model": facts["model"]} if "model" in facts else {}
     chosen = {**known, **_cap(facts, head), **given}
-    for name in ("local", "base_url", "out", "set"):
+    for name in ("local", "base_url", "out", "set", "id"):
         chosen.pop(name, None)
     return Settings(
         **{
@@ -206,13 +223,20 @@ def resolve(
             "manifest": manifest,
             "folder": folder_of(manifest, flags),
             "base": base,
-            "fetch_missing": read_missing(str(flags.get("retry") or "")),
+            "fetch_missing": read_missing(retry := str(flags.get("retry") or "")),
+            "retry_decided": read_decided(retry),
+            "retry_flagged": read_flagged(retry),
+            "ids": _ids(given.get("id", ())),
             "cap_by_flag": "max_cost" in given or facts.get("max_cost_by") == BY_FLAG,
             "token": None if base == LOCAL else find_token(environ, base, base_named=base_named),
             "defaults": {**defaults, **given.get("set", {})},
             "column": {**column, **given.get("column", {})},
         }
     )
+
+
+def _ids(given: str | Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((given,) if isinstance(given, str) else given))
 
 
 def _cap(facts: Mapping[str, str], head: Mapping[str, Any]) -> dict[str, Any]:

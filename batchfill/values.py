@@ -92,6 +92,35 @@ class Ruling:
             raise ValueError(f"a prompt must not be empty, nor longer than {LONGEST_PROMPT:,} characters")
 
 
+FLAGS = ("blank", "unchanged", "drift", "seam", "duplicate", "size")
+"""The words for what may look wrong with a picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which rows a run is to submit beside those that are pending, or instead of them."""
+
+    states: frozenset[RowState] = frozenset()
+    decisions: frozenset[Decision] = frozenset()
+    flags: frozenset[str] = frozenset()
+    """Rows with a picture that is flagged with one of these words, and that nobody has approved."""
+    ids: tuple[str, ...] = ()
+    """Where any is named, no other row is submitted."""
+
+    def __bool__(self) -> bool:
+        return bool(self.states or self.decisions or self.flags or self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Redo:
+    """How a row that was done before is made anew."""
+
+    prompt: str | None
+    """In place of the row's own; None: the row's own."""
+    seed: int | None
+    """None: one of our own choosing, also where the row fixes one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """Decisions that were left for whoever may write the ledger."""
@@ -258,6 +287,23 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier prediction of a row has left, of which the row has a newer one."""
+
+    id: str
+    """The row's id."""
+    prediction_id: str
+    prompt: str
+    seed: int | None
+    outputs: tuple[str, ...]
+    """Relative to the batch folder; one at least."""
+    flags: tuple[str, ...]
+    """As in a result."""
+    decision: Decision | None
+    chosen: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """A file of a finished row, as it was put in its place."""
 
@@ -357,6 +403,8 @@ class Due:
     price: int | None
     tries: int
     """Attempts that counted so far, since the last consent."""
+    redo: Redo | None = None
+    """How it is made anew; None: as the row says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -638,6 +686,7 @@ class Plan:
     """Rows that would be submitted."""
     outputs_to_go: int
     finished: int
+    """Rows that are done and stay as they are."""
     open: int
     """Rows that an earlier run left submitting, running or collecting."""
     in_doubt: int
@@ -656,6 +705,10 @@ class Plan:
     """Finished rows without their files, which are fetched again where the service still has them."""
     price_missing: int | None = 0
     """What making those again would cost; no part of *price_to_go*."""
+    again: int = 0
+    """Rows that are done and are made anew (a part of *to_go*)."""
+    edited: int = 0
+    """Rows that are made with another prompt than the manifest's (a part of *to_go*)."""
 
 
 @dataclass(frozen=True, slots=True)

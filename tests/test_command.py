@@ -40,7 +40,9 @@ C = ctypes.CDLL(None)
 CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """Characters that command a terminal."""
 
-COLUMNS = "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags"
+COLUMNS = (
+    "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags,decision,chosen"
+)
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ WRONG = {
     "check nigth.csv": "nigth.csv: no such file; did you mean night.csv?",
     "check images": "images is a folder",
     "run night.csv --concurrency -3": "--concurrency must be between 1 and 1000, not -3",
-    "run night.csv --retry all": "--retry takes done, expired, failed, in-doubt, missing, not 'all'",
+    "run night.csv --retry all": "in-doubt, missing, redo, rejected, not 'all'",
     "run night.csv --set guidance": "'guidance' must be NAME=VALUE",
     "run night.csv --max-cost much": "--max-cost must be an amount of money",
     "run night.csv --until 25:00": "--until must be a time of day such as 07:30",

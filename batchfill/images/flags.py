@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchfill.images.opening import opened
+from batchfill.values import FLAGS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog import Pixels, SizeRule
     from batchfill.values import Box, Input
-
-FLAGS = ("blank", "unchanged", "drift", "seam", "duplicate", "size")
 
 
 @dataclass(frozen=True, slots=True)

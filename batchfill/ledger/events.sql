@@ -5,8 +5,10 @@ INSERT INTO facts VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = exclu
 INSERT INTO facts VALUES ('updated_at', :now) ON CONFLICT DO UPDATE SET value = excluded.value;
 
 -- name: retry
-UPDATE rows SET state = 'pending', since = :now, due_at = 0, tries = 0, error = NULL
-WHERE state = :state AND position IS NOT NULL;
+UPDATE rows SET state = 'pending', since = :now, due_at = 0, tries = 0, error = NULL,
+    anew = rows.anew OR c.anew, new_prompt = coalesce(c.prompt, new_prompt), new_seed = iif(c.anew, c.seed, new_seed)
+FROM temp.chosen AS c
+WHERE rows.key = c.key AND position IS NOT NULL AND state IN ('done', 'failed', 'expired');
 
 -- name: fetch_again
 -- Where the files were is kept in planned: those of them that still stand there need no second fetch.
@@ -21,8 +23,9 @@ WHERE file IS NOT NULL AND prediction_id = (
 
 -- name: record_intent
 INSERT INTO attempts (key, seed, own_seed, origin, sent, outputs_asked, price, anchor, service_time, area,
-    intended_at)
-VALUES (:key, :seed, :own_seed, :origin, :sent, :outputs_asked, :price, :anchor, :service_time, :area, :now);
+    prompt, intended_at)
+VALUES (:key, :seed, :own_seed, :origin, :sent, :outputs_asked, :price, :anchor, :service_time, :area,
+    :prompt, :now);
 UPDATE rows SET state = 'submitting', since = :now, attempt = last_insert_rowid(), error = NULL
 WHERE key = :key;
 

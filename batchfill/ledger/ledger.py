@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
 from batchfill.ledger import records, sql, storage
+from batchfill.ledger.choosing import choose
 from batchfill.ledger.intake import Intake, standing
 from batchfill.ledger.place import Place
 from batchfill.ledger.writer import open_writer
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from batchfill.ledger.choosing import Chosen
     from batchfill.ledger.intake import Comparison
     from batchfill.ledger.writer import Writer
-    from batchfill.values import Box, Letter
+    from batchfill.values import Box, Choice, Letter
 
 CURRENCY = "USD"
 
@@ -55,6 +57,10 @@ class Ledger:
         """--max-cost in millionths."""
         self.kept = 0
         """Rows that are collecting and have only to be finished, as last committed."""
+        self.to_submit = 0
+        """Rows that are pending and may be submitted, now or later, as last committed."""
+        self._only: str | None = None
+        """JSON of the keys beside which nothing is due; None: everything may be."""
 
     async def load(self) -> None:
         """Read what earlier runs left."""
@@ -121,14 +127,24 @@ class Ledger:
         """Say what an import of the rows that are there would mean; pictures are counted in *states*."""
         return await self._writer.read(lambda db: standing(db, states))
 
-    async def retry(self, states: Iterable[RowState]) -> None:
-        """Make rows of the manifest in these states pending, with all their attempts before them."""
+    async def choose(self, choice: Choice, *, incoming: bool) -> Chosen:
+        """Find the rows that *choice* means, and say what they come to; nothing is changed.
 
-        def event(db: sqlite3.Connection) -> None:
-            for state in states:
-                sql.act(db, "events", "retry", state=state.value, now=self._now())
+        *incoming*: among those of the import that is open; else among those that are there.
+        """
+        return await self._writer.aside(lambda db: choose(db, choice, incoming=incoming))
 
-        await self._writer.commit(event)
+    async def retry(self) -> None:
+        """Make the rows chosen last that have ended pending, with all their attempts before them.
+
+        Those that were done are made anew, with another seed.
+        """
+        await self._writer.commit(lambda db: sql.act(db, "events", "retry", now=self._now()))
+
+    async def narrow(self, keys: Iterable[str]) -> None:
+        """Let no other rows than these be due, until the ledger is opened anew."""
+        self._only = json.dumps(list(keys))
+        await self._writer.read(self.count)
 
     async def fetch_again(self, attempts: Iterable[int]) -> None:
         """Make finished rows of the manifest, given by their attempts' numbers, collecting again."""
@@ -143,12 +159,20 @@ class Ledger:
 
     async def due(self, limit: int) -> list[Due]:
         """Return rows whose turn it is to be submitted, at most *limit*."""
-        found = await self._ask("due", now=self._now(), limit=limit)
+        values = {"now": self._now(), "limit": limit}
+        if self._only is None:
+            found = await self._ask("due", **values)
+        else:
+            found = await self._ask("due_among", keys=self._only, **values)
         return [records.to_due(record) for record in found]
 
     async def next_due_at(self, after: float) -> float | None:
         """Return when the first retry comes due after that time, that of a look; None when none does."""
-        at: float | None = await self._ask_one("next_due_at", after=after)
+        at: float | None
+        if self._only is None:
+            at = await self._ask_one("next_due_at", after=after)
+        else:
+            at = await self._ask_one("next_due_among", keys=self._only, after=after)
         return at
 
     async def open_attempts(self, state: RowState) -> list[Attempt]:
@@ -228,6 +252,7 @@ class Ledger:
                 "anchor": self._anchor,
                 "service_time": service_time,
                 "area": None if area is None else json.dumps(area),
+                "prompt": due.redo and due.redo.prompt,
                 "now": self._now(),
             }
             sql.act(db, "events", "record_intent", **values)
@@ -543,6 +568,9 @@ class Ledger:
         self.gone = records.to_counts(tally, gone=True)
         self.cost = records.to_cost(tally, sql.ask(db, "money"), self.cap, CURRENCY)
         self.kept = sql.ask_one(db, "kept")
+        self.to_submit = self.counts[RowState.PENDING]
+        if self._only is not None:
+            self.to_submit = sql.ask_one(db, "pending_among", keys=self._only)
 
     def _refuse_over_budget(self, db: sqlite3.Connection, due: Due) -> None:
         if self.cap is None:

@@ -5,6 +5,10 @@ a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed,
     a.absent_at, a.cancel_asked, a.lost_at, r.tries, a.area,
     (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
 
+-- fragment: due
+-- The fields of a Due.
+key, id, line, inputs, files, outputs_asked, price, tries, anew, new_prompt, new_seed
+
 -- fragment: output
 -- The fields of an Output.
 o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_sha256, o.finished_with, o.flags
@@ -20,12 +24,26 @@ SELECT outcome, attempts, price, unpriced FROM money WHERE attempts > 0;
 
 -- name: due
 -- Never tried first, then the retry that is due longest; served by rows_due.
-SELECT key, id, line, inputs, files, outputs_asked, price, tries FROM rows
+SELECT {due} FROM rows
 WHERE state = 'pending' AND position IS NOT NULL AND due_at <= :now
 ORDER BY due_at, position LIMIT :limit;
 
 -- name: next_due_at
 SELECT min(due_at) FROM rows WHERE state = 'pending' AND position IS NOT NULL AND due_at > :after;
+
+-- name: due_among
+-- The same where only these rows are to run.
+SELECT {due} FROM rows
+WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND position IS NOT NULL AND due_at <= :now
+ORDER BY due_at, position LIMIT :limit;
+
+-- name: next_due_among
+SELECT min(due_at) FROM rows
+WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND position IS NOT NULL AND due_at > :after;
+
+-- name: pending_among
+SELECT count(*) FROM rows
+WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND position IS NOT NULL;
 
 -- name: state_of
 SELECT state FROM rows WHERE key = :key;
@@ -166,6 +184,21 @@ SELECT coalesce(sum(outputs_asked), 0) FROM rows WHERE state = :state AND positi
 
 -- name: extra_columns
 SELECT DISTINCT json_each.key FROM rows, json_each(rows.extra) WHERE rows.position IS NOT NULL ORDER BY 1;
+
+-- name: earlier
+-- What attempts before the one that counts have left; nearly every row has one attempt.
+WITH several AS MATERIALIZED (SELECT key FROM attempts GROUP BY key HAVING count(*) > 1)
+SELECT r.id, a.prediction_id, coalesce(a.prompt, r.prompt) AS prompt, a.seed,
+    (SELECT group_concat(file, ';') FROM (
+        SELECT file FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
+    )) AS outputs,
+    (SELECT group_concat(flags, ' ') FROM outputs WHERE prediction_id = a.prediction_id AND flags <> '') AS flags,
+    a.decision, a.chosen
+FROM several JOIN rows AS r USING (key) JOIN attempts AS a USING (key)
+WHERE r.position IS NOT NULL AND a.number <> r.attempt AND EXISTS (
+    SELECT 1 FROM outputs AS o WHERE o.prediction_id = a.prediction_id AND o.file IS NOT NULL
+)
+ORDER BY r.position, a.number;
 
 -- name: outputs_made
 -- How many pictures each of these predictions has; those that are not ours are left out.

@@ -14,10 +14,12 @@ from batchfill.values import (
     Decision,
     Doubt,
     Due,
+    Earlier,
     LocalFile,
     NamedFile,
     Outcome,
     Output,
+    Redo,
     Result,
     Row,
     RowState,
@@ -86,6 +88,7 @@ def to_due(record: sqlite3.Row) -> Due:
         outputs_asked=record["outputs_asked"],
         price=record["price"],
         tries=record["tries"],
+        redo=Redo(record["new_prompt"], record["new_seed"]) if record["anew"] else None,
     )
 
 
@@ -154,17 +157,36 @@ def to_result(record: sqlite3.Row) -> Result:
         image,
         mask,
         prompt,
-        tuple(outputs.split(";")) if outputs else (),
+        _files(outputs),
         seed,
         prediction_id,
         attempts,
         cost,
         error,
-        tuple(dict.fromkeys(flags.split())) if flags else (),
-        None if decision is None else Decision(decision),
+        _flags(flags),
+        _decision(decision),
         chosen,
         {} if extra == "{}" else json.loads(extra),
     )
+
+
+def to_earlier(record: sqlite3.Row) -> Earlier:
+    """Return what an earlier prediction of a row has left."""
+    fields = dict(record)
+    made = {"outputs": _files(fields["outputs"]), "flags": _flags(fields["flags"])}
+    return Earlier(**fields | made | {"decision": _decision(fields["decision"])})
+
+
+def _files(joined: str | None) -> tuple[str, ...]:
+    return tuple(joined.split(";")) if joined else ()
+
+
+def _flags(joined: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(joined.split())) if joined else ()
+
+
+def _decision(word: str | None) -> Decision | None:
+    return None if word is None else Decision(word)
 
 
 def to_counts(tally: Iterable[sqlite3.Row], *, gone: bool) -> dict[RowState, int]:

@@ -57,7 +57,7 @@ async def check(
             reading = await take_in(intake, manifest, model, settings, digests, look_at=looking.look)
         await intake.drop_duplicates()
         comparison = await intake.compare()
-    to_go = planning.groups_to_go(comparison, settings)
+    to_go = planning.groups_to_go(comparison, None)
     rows = sum(group.rows for group in to_go)
     kept = _first_mistakes(reading)
     return CheckReport(

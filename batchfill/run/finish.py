@@ -223,7 +223,8 @@ class Finishing:
 def note_of(model: Model, one: Collectable, output: Output) -> dict[str, str]:
     """Return what a finished file tells of itself."""
     return {
-        "prompt": str(one.asked.inputs.get(model.prompt_field or "", "")),
+        # As it was sent: a redo has another prompt than its row.
+        "prompt": str(one.attempt.sent.get(model.prompt_field or "", "")),
         "seed": "" if one.attempt.seed is None else str(one.attempt.seed),
         "model": model.name,
         "prediction": f"{output.prediction_id}, output {output.n}",

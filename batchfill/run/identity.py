@@ -16,11 +16,13 @@ from batchfill.run.submit import ACCEPTED
 from batchfill.settings import LOCAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from batchfill.settings import Settings
     from batchfill.values import Token
+
+SHOWN_IDS = 20
 
 
 def refuse_other_batch(facts: Mapping[str, str], settings: Settings) -> None:
@@ -119,3 +121,13 @@ def _exists(settings: Settings, manifest: str) -> bool:
 
 def _hash(token: Token, salt: str) -> str:
     return hashlib.scrypt(token.reveal().encode(), salt=salt.encode(), n=2**12, r=8, p=1).hex()[:64]
+
+
+def refuse_unknown_ids(manifest: Path, unknown: Sequence[str]) -> None:
+    """Raise UsageError that names the ids of which *manifest* has no row."""
+    if unknown:
+        more = f" and {len(unknown) - SHOWN_IDS} more" if len(unknown) > SHOWN_IDS else ""
+        raise UsageError(
+            f"--id: {manifest.name} has no row {', '.join(map(repr, unknown[:SHOWN_IDS]))}{more}; "
+            "`batchfill results` lists the ids"
+        )

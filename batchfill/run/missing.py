@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from batchfill import names
 from batchfill.errors import BadPicture
 from batchfill.images.look import whole
 from batchfill.run.shelf import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from batchfill.values import Placed
@@ -56,6 +57,12 @@ def fate_of(folder: Path, placed: Placed) -> Fate:
     except (BadPicture, OSError):
         return Fate.DAMAGED
     return Fate.CHANGED
+
+
+def of_rows(collected: Iterable[Placed], ids: Collection[str]) -> Iterator[Placed]:
+    """Yield what was collected of the rows with these ids; of all, where none is named."""
+    folded = frozenset(map(names.fold, ids))
+    return (placed for placed in collected if not folded or names.fold(placed.id) in folded)
 
 
 def find_missing(folder: Path, collected: Iterable[Placed]) -> Missing:

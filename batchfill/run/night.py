@@ -28,7 +28,7 @@ from batchfill.run.until import Until, fetched_within
 from batchfill.values import RowState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from batchfill.run.stopping import Stopping
     from batchfill.run.timing import Timing
@@ -114,6 +114,7 @@ class Night:
             for serve in (self._read_inbox, self._watch_time):
                 stages.start_soon(self._guarded, serve)
             await self._until_over()
+            self._say_what_waits()
             stages.cancel_scope.cancel()
         self._report()
         counts, now = self._tools.ledger.counts, self._tools.clock.now()
@@ -130,11 +131,18 @@ class Night:
         ledger = self._tools.ledger
         self._recovering.add_all(await ledger.open_attempts(RowState.SUBMITTING))
         doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
-        if RowState.IN_DOUBT in self._tools.settings.retry:
-            self._recovering.add_consented(doubtful)
-        else:
-            self._recovering.add_all(doubtful)
+        consented = self._consented(doubtful)
+        self._recovering.add_consented(consented)
+        self._recovering.add_all([attempt for attempt in doubtful if attempt not in consented])
         self._following.add_all(await ledger.open_attempts(RowState.RUNNING))
+
+    def _consented(self, doubtful: Sequence[Attempt]) -> list[Attempt]:
+        """Return those in doubt whose rows --retry wants submitted anew, should they not be found."""
+        settings = self._tools.settings
+        if RowState.IN_DOUBT not in settings.retry:
+            return []
+        ids = frozenset(map(names.fold, settings.ids))
+        return [attempt for attempt in doubtful if not ids or names.fold(attempt.id) in ids]
 
     async def _guarded(self, serve: Callable[[], Awaitable[object]]) -> None:
         """Run one stage; what it cannot carry on after ends the night, not the program."""
@@ -151,11 +159,16 @@ class Night:
         while self._submitting.open:
             await self._stopping.bell.wait(self._stopping.bell.rung, REFRESH)
 
+    def _say_what_waits(self) -> None:
+        ledger = self._tools.ledger
+        if self._stopping.because is None and ledger.counts[RowState.PENDING] > ledger.to_submit:
+            self._stopping.submits("only the rows named by --id were to run")
+
     def _is_over(self) -> bool:
         stopping, ledger = self._stopping, self._tools.ledger
         if stopping.at_once:
             return True
-        submits = stopping.because is None and ledger.counts[RowState.PENDING] > 0
+        submits = stopping.because is None and ledger.to_submit > 0
         # The next start recovers as well as this one: only a cancel has to know what runs now.
         recovers = self._recovering.waiting and (stopping.cancel or not stopping.by_user)
         # Nor need they wait for what could not be fetched at the first try.

@@ -11,6 +11,7 @@ from batchfill.values import Plan, RowState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from batchfill.ledger.choosing import Chosen
     from batchfill.ledger.intake import Comparison, Group
     from batchfill.run.missing import Missing
     from batchfill.settings import Settings
@@ -22,9 +23,12 @@ LOCAL_RUN = 0.5
 OPEN = (RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
 
 
-def groups_to_go(comparison: Comparison, settings: Settings) -> list[Group]:
-    """Return the rows that would be submitted: what is pending, and what --retry names."""
-    return [comparison.groups[state] for state in (RowState.PENDING, *sorted(settings.retry))]
+def groups_to_go(comparison: Comparison, chosen: Chosen | None) -> list[Group]:
+    """Return the rows that would be submitted: those pending and those that --retry means, or --id names."""
+    pending = comparison.groups[RowState.PENDING]
+    if chosen is None:
+        return [pending]
+    return [chosen.group] if chosen.only is not None else [pending, chosen.group]
 
 
 def seconds_for(rows: int, settings: Settings, run_time: float | None) -> float:
@@ -55,10 +59,12 @@ def make_plan(
     run_time: float | None,
     warnings: Sequence[str],
     missing: Missing = NONE_MISSING,
+    chosen: Chosen | None = None,
 ) -> Plan:
     """Return the plan of a run."""
     groups = comparison.groups
-    to_go = groups_to_go(comparison, settings)
+    to_go = groups_to_go(comparison, chosen)
+    again = 0 if chosen is None else chosen.done
     rows = sum(group.rows for group in to_go)
     return Plan(
         model=settings.model,
@@ -66,7 +72,7 @@ def make_plan(
         rows=sum(group.rows for group in groups.values()),
         to_go=rows,
         outputs_to_go=sum(group.outputs for group in to_go),
-        finished=groups[RowState.DONE].rows - len(missing.attempts),
+        finished=groups[RowState.DONE].rows - len(missing.attempts) - again,
         open=sum(groups[state].rows for state in OPEN),
         in_doubt=groups[RowState.IN_DOUBT].rows,
         skipped=skipped,
@@ -78,4 +84,6 @@ def make_plan(
         warnings=tuple(warnings),
         missing=len(missing.attempts),
         price_missing=missing.price,
+        again=again,
+        edited=0 if chosen is None else chosen.edited,
     )

@@ -24,7 +24,7 @@ from batchfill.run.basis import basis_of, files_stand
 from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.ending import LEFT
 from batchfill.run.intake import take_in
-from batchfill.run.missing import NONE_MISSING, find_missing
+from batchfill.run.missing import NONE_MISSING, find_missing, of_rows
 from batchfill.run.night import LEARNED_FROM, Ended, Night
 from batchfill.run.refinish import finish_anew
 from batchfill.run.rescue import watched
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from batchfill.api.client import Service
     from batchfill.catalog import Model
+    from batchfill.ledger.choosing import Chosen
     from batchfill.ledger.intake import Comparison
     from batchfill.ledger.ledger import Ledger
     from batchfill.manifest import Manifest
@@ -60,6 +61,14 @@ BASIS = "basis"
 """The fact that says what the rows in the ledger rest on."""
 READS = 5
 """Times the pace of creates: the pace of all other calls, as the service's own limits stand to each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    plan: Plan
+    missing: Missing
+    chosen: Chosen | None
+    """What --retry and --id come to; None: neither was given."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -183,14 +192,17 @@ class Session:
         if await self._is_read(tools, manifest, basis):
             tools.telling.log("the manifest and its files are as they were: not read again")
             await self._check_account(tools)
-            comparison = await ledger.standing({RowState.PENDING, *settings.retry})
-            plan, missing = await self._agree(tools, comparison, confirm)
+            comparison = await ledger.standing({RowState.PENDING})
+            agreed = await self._agree(tools, comparison, confirm, incoming=False)
         else:
-            plan, missing = await self._read(tools, manifest, basis, confirm)
-        # Rows in doubt are looked up once more before they are submitted anew.
-        await ledger.retry(settings.retry - {RowState.IN_DOUBT})
-        await ledger.fetch_again(missing.attempts)
-        return plan
+            agreed = await self._read(tools, manifest, basis, confirm)
+        if agreed.chosen is not None:
+            # Rows in doubt are left out: they are looked up once more before they are submitted anew.
+            await ledger.retry()
+            if agreed.chosen.only is not None:
+                await ledger.narrow(agreed.chosen.only)
+        await ledger.fetch_again(agreed.missing.attempts)
+        return agreed.plan
 
     async def _is_read(self, tools: Tools, manifest: Manifest, basis: str | None) -> bool:
         """Whether the rows in the ledger are those that reading the manifest would give."""
@@ -202,7 +214,7 @@ class Session:
 
     async def _read(
         self, tools: Tools, manifest: Manifest, basis: str | None, confirm: Callable[[Plan], bool]
-    ) -> tuple[Plan, Missing]:
+    ) -> _Agreed:
         settings, ledger = self.settings, tools.ledger
         async with ledger.intake() as intake:
             with open_digests(settings.folder / LEDGER, digest_file, time.time_ns) as digests:
@@ -217,17 +229,20 @@ class Session:
             # After the manifest's mistakes, which can be told without network.
             await self._check_account(tools)
             await intake.drop_duplicates()
-            agreed = await self._agree(tools, await intake.compare(), confirm)
+            agreed = await self._agree(tools, await intake.compare(), confirm, incoming=True)
             for mistake in reading.mistakes:
                 tools.telling.say(f"left out: {mistake}", Weight.WARNING)
             await intake.merge(self.clock.now(), basis=basis if basis == rests_on else None)
         return agreed
 
     async def _agree(
-        self, tools: Tools, comparison: Comparison, confirm: Callable[[Plan], bool]
-    ) -> tuple[Plan, Missing]:
-        """Have the plan confirmed. Raises UsageError when it is not."""
+        self, tools: Tools, comparison: Comparison, confirm: Callable[[Plan], bool], *, incoming: bool
+    ) -> _Agreed:
+        """Have the plan confirmed. Raises UsageError when it is not, or an id is no row's."""
         settings, ledger = self.settings, tools.ledger
+        chosen = await ledger.choose(settings.choice, incoming=incoming) if settings.choice else None
+        if chosen is not None:
+            identity.refuse_unknown_ids(settings.manifest, chosen.unknown)
         missing = await self._find_missing(tools)
         plan = planning.make_plan(
             comparison,
@@ -237,19 +252,21 @@ class Session:
             run_time=Timing(await ledger.run_times(LEARNED_FROM)).expected,
             warnings=self._warnings(ledger.facts),
             missing=missing,
+            chosen=chosen,
         )
         if not confirm(plan):
             raise UsageError("nothing was started, and nothing was paid")
         self.on_start()
         await _remember_cap(ledger, settings)
-        return plan, missing
+        return _Agreed(plan, missing, chosen)
 
     async def _find_missing(self, tools: Tools) -> Missing:
         """Compare the files of finished rows with the ledger, where --retry names those that are missing."""
         if not self.settings.fetch_missing:
             return NONE_MISSING
         with open_reader(self.settings.folder / LEDGER) as reader:
-            return await tools.workers.do(partial(find_missing, self.settings.folder), reader.collected())
+            collected = of_rows(reader.collected(), self.settings.ids)
+            return await tools.workers.do(partial(find_missing, self.settings.folder), collected)
 
     def _warnings(self, facts: Mapping[str, str]) -> list[str]:
         orphan = identity.orphan_beside(facts, self.settings)

@@ -20,6 +20,7 @@ from batchfill.errors import (
 from batchfill.run.allowance import Allowance
 from batchfill.run.gate import Gate
 from batchfill.run.prepare import Prepared, Preparing
+from batchfill.run.redo import as_asked_now
 from batchfill.values import Weight
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Submitting:
 
     async def _lane(self) -> None:
         while True:
-            due = await self._take()
+            due = as_asked_now(await self._take(), self._tools.model)
             try:
                 await self._carry(due)
             finally:

@@ -17,7 +17,8 @@ SHOWN = 20
 
 def plan_lines(plan: Plan) -> list[str]:
     """Return what a person wants to know before the first payment: rows, changes, cost, time, warnings."""
-    return [*_rows(plan), *_changes(plan), *_missing(plan), *_price(plan), *warning_lines(plan.warnings)]
+    about_rows = (*_rows(plan), *_changes(plan), *_again(plan), *_missing(plan))
+    return [*about_rows, *_price(plan), *warning_lines(plan.warnings)]
 
 
 def question(plan: Plan) -> str:
@@ -51,6 +52,14 @@ def _changes(plan: Plan) -> Iterator[str]:
     if plan.changed:
         rows = count(plan.changed, "finished row")
         yield f"run again because of a changed line: {rows}, {_money(plan.price_changed, plan)} of the cost"
+
+
+def _again(plan: Plan) -> Iterator[str]:
+    if plan.again:
+        rows = count(plan.again, "finished row")
+        yield f"made anew: {rows}, with new seeds even where the manifest fixes one; what is there is kept"
+    if plan.edited:
+        yield f"with an edited prompt: {count(plan.edited, 'row')}; the manifest stays as it is"
 
 
 def _missing(plan: Plan) -> Iterator[str]:

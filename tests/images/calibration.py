@@ -21,7 +21,8 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from batchfill.catalog import Pixels, find
 from batchfill.images.fill import fill
-from batchfill.images.flags import FLAGS, FlagTask, flag
+from batchfill.images.flags import FlagTask, flag
+from batchfill.values import FLAGS
 
 JOBS = Path(__file__).parents[2] / "jobs"
 ENCODINGS = (("WEBP", 80), ("WEBP", 60), ("JPEG", 90), ("JPEG", 70), ("PNG", 0))

@@ -14,13 +14,14 @@ import pytest
 
 from batchfill.ledger.ledger import Ledger, open_ledger
 from batchfill.ledger.writer import Writer, open_writer
-from batchfill.values import Attempt, Prediction, Row
+from batchfill.values import Attempt, Choice, Prediction, Row, RowState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from batchfill.ledger.choosing import Chosen
     from batchfill.ledger.intake import Comparison
 
 BASE = "https://api.example.com/v1"
@@ -180,6 +181,18 @@ def accept(
         return await ledger.record_accepted(attempt, made)
 
     return accept
+
+
+@pytest.fixture
+def retry(ledger: Ledger) -> Callable[..., Awaitable[Chosen]]:
+    """Consent to another attempt of rows: in these states, or as the words of a Choice say."""
+
+    async def retry(*states: RowState, **choice: Any) -> Chosen:
+        chosen = await ledger.choose(Choice(states=frozenset(states), **choice), incoming=False)
+        await ledger.retry()
+        return chosen
+
+    return retry
 
 
 @pytest.fixture

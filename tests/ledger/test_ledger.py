@@ -223,38 +223,53 @@ async def test_a_row_in_doubt_that_is_gone_is_not_given_up(
         ("canceled", S.FAILED, SPENT_AND_TO_GO),
         ("expired", S.EXPIRED, SPENT_AND_TO_GO),
         ("collected", S.DONE, SPENT_AND_TO_GO),
-        ("in_doubt", S.IN_DOUBT, (0, 1, 1)),
     ],
 )
 async def test_consent_to_a_retry_gives_a_row_all_its_attempts_again(
     ledger: Ledger,
     bring: Any,
+    retry: Any,
     prediction: Callable[..., Prediction],
     event: str,
     state: RowState,
     cost: tuple[int, int, int],
 ) -> None:
-    before = {"collected": S.COLLECTING, "expired": S.COLLECTING, "in_doubt": S.SUBMITTING}
+    before = {"collected": S.COLLECTING, "expired": S.COLLECTING}
     await cause(ledger, event, await bring(before.get(event, S.RUNNING)), prediction)
-    await ledger.retry(set(RowState) - {state})
+    await retry(*set(RowState) - {state})
     assert await ledger.due(1) == []
-    await ledger.retry([state])
+    await retry(state)
     (due,) = await ledger.due(1)
     assert (due.id, due.tries) == ("hero", 0)
     spent, reserved, to_go = (PRICE * times for times in cost)
     assert ledger.cost == Cost(spent, reserved, to_go, None)
 
 
+async def test_consent_to_pay_for_a_row_in_doubt_again_keeps_its_price_reserved(
+    ledger: Ledger, bring: Any, prediction: Callable[..., Prediction], retry: Any
+) -> None:
+    attempt = await bring(S.SUBMITTING)
+    await cause(ledger, "in_doubt", attempt, prediction)
+    chosen = await retry(S.IN_DOUBT)
+    assert chosen.group.rows == 1
+    assert await ledger.due(1) == []  # it is looked for once more first
+    await ledger.record_given_up(attempt)
+    (due,) = await ledger.due(1)
+    assert (due.id, due.tries) == ("hero", 0)
+    assert ledger.cost == Cost(0, PRICE, PRICE, None)
+
+
 async def test_a_row_gone_from_the_manifest_is_not_retried(
     ledger: Ledger,
     bring: Any,
+    retry: Any,
     prediction: Callable[..., Prediction],
     take_in: Import,
     row: Callable[..., Row],
 ) -> None:
     await cause(ledger, "failed", await bring(S.RUNNING), prediction)
     await take_in(row("cat"))
-    await ledger.retry([RowState.FAILED])
+    await retry(RowState.FAILED)
     assert ledger.gone == {RowState.FAILED: 1}
 
 
@@ -485,7 +500,7 @@ async def test_an_earlier_attempt_no_longer_moves_its_row(
     await take_in(row("a"))
     first = await intend("a")
     await ledger.record_in_doubt(first, "lost")
-    await ledger.retry([RowState.IN_DOUBT])
+    await ledger.record_given_up(first)
     await accept("a", "p2")
     await ledger.record_accepted(first, prediction("p1"))
     await ledger.record_failed(first, "failed", "E", outcome=Outcome.FAILED, retry_at=None)
@@ -547,10 +562,10 @@ async def test_run_times_are_those_of_the_last_predictions_oldest_first(
 
 
 async def test_files_under_an_id_that_another_attempt_takes_are_in_the_way(
-    ledger: Ledger, bring: Any, prediction: Any, accept: Any
+    ledger: Ledger, bring: Any, prediction: Any, accept: Any, retry: Any
 ) -> None:
     await cause(ledger, "collected", await bring(S.COLLECTING), prediction)
-    await ledger.retry([RowState.DONE])
+    await retry(RowState.DONE)
     second = await accept("hero", "p2")
     in_the_way = await ledger.outputs_in_the_way(second, "hero")
     assert in_the_way is not None

@@ -11,7 +11,7 @@ import pytest
 from batchfill.ledger import sql, storage
 from batchfill.values import RowState
 
-WHOLE = {"results", "collected", "extra_columns", "local_files"}
+WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files"}
 """Questions about every row; no run asks them while it works."""
 NAMES = (
     "now",
@@ -26,7 +26,11 @@ NAMES = (
     "origin",
     "name",
 )
-VALUES = dict.fromkeys((*NAMES, "good_until", "path", "size", "mtime_ns"), 1) | {"ids": "[]", "without": "[]"}
+VALUES = dict.fromkeys((*NAMES, "good_until", "path", "size", "mtime_ns"), 1) | {
+    "ids": "[]",
+    "keys": "[]",
+    "without": "[]",
+}
 
 
 @pytest.mark.parametrize("name", sorted(sql.load("questions").keys() - WHOLE))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from batchfill.errors import BudgetReached
 from batchfill.ledger.ledger import Ledger, open_ledger
-from batchfill.values import Outcome, Prediction, Row, RowState
+from batchfill.values import Choice, Outcome, Prediction, Row, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,9 @@ class Story:
                 for due in (await self.ledger.due(10))[: n % 2]:
                     await self.ledger.record_unusable(due, "cannot be read")
             case "retry":
-                await self.ledger.retry([list(RowState)[4 + n % 4]])
+                state = list(RowState)[4 + n % 4]
+                await self.ledger.choose(Choice(states=frozenset({state})), incoming=False)
+                await self.ledger.retry()
             case "cap":
                 await self.ledger.remember(max_cost=None if n < 64 else str(n % 12 * PRICE))
             case "reopen":

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchfill.ledger.choosing import Chosen
 from batchfill.ledger.intake import Comparison, Group
 from batchfill.run import planning
 from batchfill.settings import LOCAL
@@ -29,9 +30,15 @@ def compared(*, price: int | None = PRICE, changed: int = 0, **rows: int) -> Com
 
 @pytest.fixture
 def plan(settings: Callable[..., Settings]) -> Callable[..., Plan]:
-    def plan(comparison: Comparison, *, retry: frozenset[RowState] = frozenset()) -> Plan:
+    def plan(comparison: Comparison, *, chosen: Chosen | None = None) -> Plan:
         return planning.make_plan(
-            comparison, settings(retry=retry), COST, skipped=1, run_time=10.0, warnings=["careful"]
+            comparison,
+            settings(),
+            COST,
+            skipped=1,
+            run_time=10.0,
+            warnings=["careful"],
+            chosen=chosen,
         )
 
     return plan
@@ -54,10 +61,16 @@ def test_every_row_of_the_manifest_is_in_one_place_of_the_plan(plan: Callable[..
     assert (made.skipped, made.cost, made.warnings) == (1, COST, ("careful",))
 
 
-def test_rows_that_retry_names_are_to_go_too(plan: Callable[..., Plan]) -> None:
+def test_rows_that_retry_means_are_to_go_too(plan: Callable[..., Plan]) -> None:
     comparison = compared(pending=7, failed=5, expired=3, done=4)
-    made = plan(comparison, retry=frozenset({RowState.FAILED, RowState.EXPIRED}))
-    assert (made.to_go, made.price_to_go) == (15, 15 * PRICE)
+    made = plan(comparison, chosen=Chosen(Group(8, 16, 8 * PRICE), done=3, edited=1))
+    assert (made.to_go, made.outputs_to_go, made.price_to_go) == (15, 30, 15 * PRICE)
+    assert (made.finished, made.again, made.edited) == (1, 3, 1)
+
+
+def test_beside_rows_that_are_named_nothing_is_to_go(plan: Callable[..., Plan]) -> None:
+    made = plan(compared(pending=7, done=4), chosen=Chosen(Group(1, 2, PRICE), done=1, only=frozenset("k")))
+    assert (made.to_go, made.price_to_go, made.finished) == (1, PRICE, 3)
 
 
 def test_an_unknown_price_is_not_a_price_of_nothing(plan: Callable[..., Plan]) -> None:
