@@ -639,6 +639,39 @@ class PictureReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Exhibit:
+    """A row of the manifest with its pictures, as the review shows it."""
+
+    result: Result
+    files: Mapping[str, LocalFile]
+    """The local files among its inputs, by input name."""
+    outputs: tuple[Output, ...]
+    """Those in place, of the attempt that counts."""
+    earlier: tuple[Output, ...]
+    """Those in place of other attempts, newest first."""
+    ended_at: float | None
+    """When we learned that the attempt that counts had ended."""
+    run_time: float | None
+    """Seconds that it took, by the service's clock."""
+    redo_prompt: str | None = None
+    """What a redo is to ask for instead; None: the same."""
+    redo_seed: int | None = None
+
+
+class Ended(NamedTuple):
+    """An attempt that came to an end."""
+
+    begun_at: float
+    """The intent; seconds since the epoch by our clock, as *at*."""
+    at: float
+    outcome: Outcome
+    price: int | None
+    """In millionths; None where no price is known."""
+    run_time: float | None
+    """Seconds, by the service's clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckReport:
     """What `check` found without paying."""
 

@@ -3,6 +3,7 @@
 from batchfill.images.fit import FitTask, Fitted, FittedFile, fit
 from batchfill.images.look import look, stored_size, whole
 from batchfill.images.pair import Judgement, JudgeTask, Source, judge
+from batchfill.images.thumb import ThumbTask, thumb
 
 __all__ = [
     "FitTask",
@@ -11,9 +12,11 @@ __all__ = [
     "JudgeTask",
     "Judgement",
     "Source",
+    "ThumbTask",
     "fit",
     "judge",
     "look",
     "stored_size",
+    "thumb",
     "whole",
 ]

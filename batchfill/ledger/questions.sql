@@ -13,6 +13,11 @@ key, id, line, inputs, files, outputs_asked, price, tries, anew, new_prompt, new
 -- The fields of an Output.
 o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_sha256, o.finished_with, o.flags
 
+-- fragment: picture
+-- What the review knows of an output, as pairs of a JSON object.
+'prediction_id', o.prediction_id, 'n', o.n, 'url', o.url, 'file', o.file, 'size', o.size, 'sha256', o.sha256,
+        'flags', o.flags
+
 -- name: facts
 SELECT name, value FROM facts;
 
@@ -169,6 +174,28 @@ SELECT r.id, r.line, r.state, r.image, r.mask, coalesce(a.prompt, r.prompt),
 FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
 WHERE r.position IS NOT NULL
 ORDER BY r.position;
+
+-- name: pictures
+-- What the review shows of each row beside its result.
+WITH several AS MATERIALIZED (SELECT key FROM attempts GROUP BY key HAVING count(*) > 1)
+SELECT r.id, r.files, a.ended_at, a.run_time, a.redo_prompt, a.redo_seed,
+    (SELECT json_group_array(json_object({picture})) FROM (
+        SELECT * FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
+    ) AS o) AS outputs,
+    CASE WHEN r.key IN several THEN (SELECT json_group_array(json_object({picture})) FROM (
+        SELECT outputs.* FROM attempts AS b JOIN outputs USING (prediction_id)
+        WHERE b.key = r.key AND b.number <> a.number AND outputs.file IS NOT NULL ORDER BY b.number DESC, outputs.n
+    ) AS o) ELSE '[]' END AS earlier
+FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
+WHERE r.position IS NOT NULL
+ORDER BY r.position;
+
+-- name: history
+SELECT intended_at, ended_at, outcome, price, run_time FROM attempts WHERE ended_at IS NOT NULL ORDER BY ended_at;
+
+-- name: version
+-- Another number after another connection has changed the ledger.
+PRAGMA data_version;
 
 -- name: collected
 SELECT r.id, r.line, a.number, r.price, o.file, o.size, o.sha256, o.n

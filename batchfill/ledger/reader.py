@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from batchfill.values import Cost, Earlier, NamedFile
+    from batchfill.values import Cost, Earlier, Ended, Exhibit, NamedFile
 
 
 class Reader:
@@ -70,6 +70,25 @@ class Reader:
         """Return how many pictures each of these predictions has, as far as they are this batch's."""
         asked = json.dumps(list(prediction_ids))
         return {record[0]: record[1] for record in sql.ask(self._db, "outputs_made", ids=asked)}
+
+    def exhibits(self) -> Iterator[Exhibit]:
+        """Yield every row of the manifest with its pictures, in its order."""
+        pictures = {record["id"]: record for record in sql.ask(self._db, "pictures")}
+        for result in self.results():
+            # A row that came in between the two questions is there the next time.
+            if (record := pictures.pop(result.id, None)) is not None:
+                yield records.to_exhibit(result, record)
+
+    def history(self) -> Iterator[Ended]:
+        """Yield every attempt that came to an end, in the order of the ends."""
+        (statement,) = sql.load("questions")["history"]
+        for record in self._db.execute(statement):
+            yield records.to_ended(record)
+
+    def version(self) -> int:
+        """Return a number that is another one after somebody has changed the ledger."""
+        version: int = sql.ask_one(self._db, "version")
+        return version
 
     def local_files(self) -> Iterator[NamedFile]:
         """Yield the local files of every row of the manifest, one as often as rows name it."""

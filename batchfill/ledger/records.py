@@ -15,6 +15,8 @@ from batchfill.values import (
     Doubt,
     Due,
     Earlier,
+    Ended,
+    Exhibit,
     LocalFile,
     NamedFile,
     Outcome,
@@ -109,7 +111,7 @@ def to_attempt(record: sqlite3.Row) -> Attempt:
     return Attempt(**fields)
 
 
-def to_output(record: sqlite3.Row) -> Output:
+def to_output(record: Mapping[str, Any] | sqlite3.Row) -> Output:
     """Return one file of a prediction."""
     fields = dict(record)
     flags = fields["flags"]
@@ -187,6 +189,31 @@ def _flags(joined: str | None) -> tuple[str, ...]:
 
 def _decision(word: str | None) -> Decision | None:
     return None if word is None else Decision(word)
+
+
+def to_exhibit(result: Result, record: sqlite3.Row) -> Exhibit:
+    """Return a row with its pictures, which *record* tells of."""
+    files = json.loads(record["files"])
+    return Exhibit(
+        result,
+        {name: LocalFile(Path(path), *rest) for name, (path, *rest) in files.items()},
+        _to_pictures(record["outputs"]),
+        _to_pictures(record["earlier"]),
+        record["ended_at"],
+        record["run_time"],
+        record["redo_prompt"],
+        record["redo_seed"],
+    )
+
+
+def _to_pictures(text: str) -> tuple[Output, ...]:
+    return tuple(to_output(fields) for fields in json.loads(text)) if text != "[]" else ()
+
+
+def to_ended(record: sqlite3.Row) -> Ended:
+    """Return an attempt that came to an end."""
+    begun_at, at, outcome, price, run_time = record
+    return Ended(begun_at, at, Outcome(outcome), price, run_time)
 
 
 def to_counts(tally: Iterable[sqlite3.Row], *, gone: bool) -> dict[RowState, int]:

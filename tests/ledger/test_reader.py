@@ -229,3 +229,52 @@ async def test_results_are_those_of_the_view_that_people_may_ask(
         "refused": (0, 0),
         "mixed": (2, None),
     }
+
+
+async def test_an_exhibit_is_a_row_with_its_files_its_pictures_and_those_before_them(
+    ledger: Ledger,
+    path: Path,
+    take_in: Import,
+    row: Any,
+    accept: Any,
+    prediction: Any,
+    retry: Any,
+    tmp_path: Path,
+) -> None:
+    picture = LocalFile(tmp_path / "p.png", 9, 10**18, "cd" * 32)
+    await take_in(row("a", files={"image": picture}, outputs_asked=2), row("b"))
+    made = {}
+    for id_ in ("p1", "p2"):
+        attempt = await accept("a", id_)
+        urls = tuple(f"https://files.example.com/{id_}/{n}.webp" for n in (1, 2))
+        await ledger.record_succeeded(attempt, prediction(id_, outputs=urls))
+        outputs = await ledger.outputs_of(id_)
+        made[id_] = [
+            replace(o, file=f"outputs/{id_}-{o.n}.webp", size=10, sha256="ab" * 32, flags=("blank",))
+            for o in outputs
+        ]
+        await ledger.record_collected(attempt, [(o, 64, 48) for o in made[id_]], None)
+        await retry(RowState.DONE)
+    with open_reader(path) as reader:
+        first, second = reader.exhibits()
+        history = list(reader.history())
+    assert (first.result.id, second.result.id) == ("a", "b")
+    assert first.files == {"image": picture}
+    assert [output.file for output in first.outputs] == ["outputs/p2-1.webp", "outputs/p2-2.webp"]
+    assert [output.file for output in first.earlier] == ["outputs/p1-1.webp", "outputs/p1-2.webp"]
+    assert {output.flags for output in first.outputs} == {("blank",)}
+    assert (first.run_time, second.outputs, second.earlier, second.ended_at) == (10.5, (), (), None)
+    assert [(one.outcome, one.price, one.run_time) for one in history] == [
+        (Outcome.SUCCEEDED, 40_000, 10.5)
+    ] * 2
+
+
+async def test_the_version_is_another_one_after_a_change(
+    ledger: Ledger, path: Path, take_in: Import, row: Any
+) -> None:
+    await take_in(row("a"))
+    with open_reader(path) as reader:
+        before = reader.version()
+        assert reader.version() == before
+        await take_in(row("a"), row("b"))
+        assert reader.version() != before
