@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -26,9 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from batchfill.catalog import Model
+    from batchfill.ledger.reader import Reader
     from batchfill.manifest import Manifest, Pairing
     from batchfill.run.session import Session
-    from batchfill.values import CheckReport, Exported, FinishReport, Plan, Result, Ruling, Watcher
+    from batchfill.run.workers import Processes
+    from batchfill.values import (
+        CheckReport,
+        Ended,
+        Exhibit,
+        Exported,
+        FinishReport,
+        Plan,
+        Result,
+        Ruling,
+        Watcher,
+    )
 
 LOG = "run.log"
 RESULTS = "results.csv"
@@ -191,22 +203,39 @@ class Batch:
     def status(self) -> Status:
         """Return where the batch stands, running or not. Raises LedgerError without a ledger."""
         with open_reader(self.folder / LEDGER) as reader:
-            facts = reader.facts()
-            cost = reader.cost(CURRENCY)
-            return Status(
-                manifest=facts.get("manifest", self.manifest.name),
-                model=facts.get("model", ""),
-                base=facts.get("base", ""),
-                running=self.is_running(),
-                counts=reader.counts(),
-                gone=reader.counts(gone=True),
-                cost=replace(cost, rehearsal=facts.get("base") == LOCAL),
-                started_at=_time(facts.get("started_at")),
-                updated_at=_time(facts.get("updated_at")),
-                stopped_because=facts.get("stopped_because"),
-                reasons=reader.reasons(),
-                doubts=reader.doubts(),
-            )
+            return self._status(reader)
+
+    async def review(
+        self,
+        *,
+        port: int = 0,
+        on_ready: Callable[[str], None],
+        browse: Callable[[str], object] | None = None,
+    ) -> None:
+        """Serve the review page on 127.0.0.1 until cancelled, whether the batch runs or not; port 0: any.
+
+        *on_ready* is told an address that lets one browser in, once; *browse*, in a thread, one to start a
+        browser with. Raises LedgerError without a ledger, UsageError when the port cannot be had.
+        """
+        from batchfill.gallery import serve
+
+        with self._exhibition() as (source, workers), alone():
+            await serve(source, workers, port=port, on_ready=on_ready, browse=browse)
+
+    async def report(
+        self, target: Path | None = None, *, watch: Callable[[int, int], None] = lambda done, of: None
+    ) -> Path:
+        """Write the review page as a folder that works offline, and return the file to open.
+
+        *target* is `night.report` beside `night.csv` unless given; *watch* is told after each picture how
+        many are made, and of how many. Raises LedgerError without a ledger, UsageError when *target* holds
+        other files.
+        """
+        from batchfill.gallery import write_report
+
+        target = target or self.manifest.with_name(f"{self.manifest.stem}.report")
+        with self._exhibition() as (source, workers), alone():
+            return await write_report(source, workers, target, watch=watch)
 
     def results(self) -> Iterator[Result]:
         """Yield one result a row of the manifest, in its order. Raises LedgerError without a ledger."""
@@ -251,6 +280,36 @@ class Batch:
         wish = Wish(Path(target), name, rows, link=link, force=force, changed=changed, kind=kind)
         with open_reader(self.folder / LEDGER) as reader:
             return export(reader, self.folder, wish, watch)
+
+    def _status(self, reader: Reader) -> Status:
+        facts = reader.facts()
+        cost = reader.cost(CURRENCY)
+        return Status(
+            manifest=facts.get("manifest", self.manifest.name),
+            model=facts.get("model", ""),
+            base=facts.get("base", ""),
+            running=self.is_running(),
+            counts=reader.counts(),
+            gone=reader.counts(gone=True),
+            cost=replace(cost, rehearsal=facts.get("base") == LOCAL),
+            started_at=_time(facts.get("started_at")),
+            updated_at=_time(facts.get("updated_at")),
+            stopped_because=facts.get("stopped_because"),
+            reasons=reader.reasons(),
+            doubts=reader.doubts(),
+        )
+
+    @contextmanager
+    def _exhibition(self) -> Iterator[tuple[_Source, Processes]]:
+        """Give what the gallery reads, and who makes pictures small for it."""
+        from batchfill.run.workers import Processes
+
+        workers = Processes()
+        try:
+            with open_reader(self.folder / LEDGER) as reader:
+                yield _Source(self, reader), workers
+        finally:
+            workers.close()
 
     def _keep_results(self) -> None:
         """Write `results.csv` beside the outputs, whole or not at all."""
@@ -401,6 +460,39 @@ async def _notifying(
         clock=SystemClock(),
     )
     return await notifier.told(run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What the gallery asks of a batch."""
+
+    batch: Batch
+    reader: Reader
+
+    @property
+    def folder(self) -> Path:
+        """The batch folder."""
+        return self.batch.folder
+
+    def mark(self) -> object:
+        """Return something that stays equal as long as nothing of the batch changes."""
+        return self.reader.version(), self.batch.is_running()
+
+    def status(self) -> Status:
+        """Return where the batch stands."""
+        return self.batch._status(self.reader)
+
+    def exhibits(self) -> Iterator[Exhibit]:
+        """Yield every row of the manifest, in its order."""
+        return self.reader.exhibits()
+
+    def history(self) -> Iterator[Ended]:
+        """Yield every attempt that came to an end, in the order of the ends."""
+        return self.reader.history()
+
+    async def decide(self, rulings: Sequence[Ruling]) -> None:
+        """Return once *rulings* are on disk, all of them. Raises UsageError, with nothing noted."""
+        await self.batch.decide(rulings)
 
 
 def _make_folder(folder: Path) -> None:

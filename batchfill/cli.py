@@ -323,6 +323,45 @@ def results(manifest: Path, kind: str, **flags: Any) -> None:
     _open(manifest, flags).write_results(sys.stdout, kind=kind)
 
 
+@cli.command(short_help="Look through the pictures in a browser.")
+@MANIFEST
+@_options(OUT, LOCAL)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port; any free one.")
+@click.option("--no-open", is_flag=True, help="Only print the page's address.")
+def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
+    """Look through the pictures of a batch in a browser, while it runs or afterwards.
+
+    The page is served on this machine only. Ctrl-C ends it.
+
+    Example: batchfill review night.csv
+    """
+    batch = _open(manifest, flags)
+    browse = None if no_open or not _has_display() else _browse
+
+    def welcome(address: str) -> None:
+        click.echo(address)
+        sys.stdout.flush()
+        _say("the address lets one browser in, once; Ctrl-C ends the page")
+
+    with suppress(KeyboardInterrupt):
+        anyio.run(lambda: batch.review(port=port, on_ready=welcome, browse=browse))
+
+
+@cli.command(short_help="Write that page as a folder to keep or to send.")
+@MANIFEST
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
+@_options(OUT, LOCAL)
+def report(manifest: Path, folder: Path | None, **flags: Any) -> None:
+    """Write the page of `review` as a folder (NAME.report) that works offline and can be sent to somebody.
+
+    Example: batchfill report night.csv
+    """
+    batch = _open(manifest, flags)
+    with _counting("making pictures small") as watch:
+        page = anyio.run(lambda: batch.report(folder, watch=watch))
+    click.echo(page)
+
+
 @cli.command(short_help="Copy the pictures to a folder, under names of your own.")
 @MANIFEST
 @click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
@@ -362,7 +401,7 @@ def export(manifest: Path, dest: Path, **flags: Any) -> None:
     from batchfill.show import export_lines
 
     wish = {name: flags.pop(name) for name in EXPORTING}
-    with _counting() as watch:
+    with _counting("exporting") as watch:
         exported = _open(manifest, flags).export(dest, watch=watch, **wish)
     _say(*export_lines(exported))
 
@@ -435,6 +474,19 @@ def _complete(instruction: str) -> None:
     sys.exit(shell_complete(cli, {}, "batchfill", COMPLETE, instruction))
 
 
+def _has_display() -> bool:
+    """Whether a browser would have a window to open in; elsewhere one may take over the terminal."""
+    return sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+
+
+def _browse(address: str) -> None:
+    """Open *address* in the user's browser, if there is one: the page's own address is on the screen."""
+    import webbrowser
+
+    with suppress(webbrowser.Error):
+        webbrowser.open(address)
+
+
 def _open(manifest: Path, flags: dict[str, Any]) -> Batch:
     from batchfill.batch import Batch
 
@@ -456,12 +508,12 @@ def _watching(*, quiet: bool, name: str = "") -> AbstractContextManager[Live | P
 
 
 @contextmanager
-def _counting() -> Iterator[Callable[[int, int], None]]:
+def _counting(label: str) -> Iterator[Callable[[int, int], None]]:
     """Give who counts pictures: with a bar in a terminal, else silently."""
     if not sys.stderr.isatty():
         yield lambda done, of: None
         return
-    with click.progressbar(length=1, label="exporting", file=sys.stderr) as bar:
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
 
         def count(done: int, of: int) -> None:
             bar.length = of

@@ -27,7 +27,7 @@ ALLOWED = {
     "catalog": BASE,
     **dict.fromkeys(SUBJECTS, BASE | {"catalog"}),
     "run": BASE | {"catalog"} | SUBJECTS,
-    "gallery": {"values", "names", "images"},
+    "gallery": {"errors", "values", "names", "images"},
     "local": BASE | {"catalog", "images"},
     "show": {"errors", "values"},
     "batch": BASE | {"catalog", "run", "gallery", "local"} | SUBJECTS,

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 TOKEN = "r8_for_tests_only"
 COMMANDS = (
-    *("init", "pair", "check", "run", "finish", "stop", "cancel", "status", "results", "export"),
-    "serve",
+    *("init", "pair", "check", "run", "finish", "stop", "cancel", "status", "results", "review"),
+    *("report", "export", "serve"),
     "completion",
 )
 C = ctypes.CDLL(None)

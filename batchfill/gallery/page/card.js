@@ -1,0 +1,49 @@
+// One row on the wall.
+
+import { chosenOutput } from "./batch.js";
+import { compare, draggable } from "./compare.js";
+import { el } from "./dom.js";
+import { thumb } from "./picture.js";
+import { DECISIONS, STATES } from "./words.js";
+
+export function card(row, { open, choose }) {
+  const output = chosenOutput(row);
+  const stage = output
+    ? compare({ before: row.image, after: output, mask: row.mask }, thumb)
+    : el("div", { class: "compare waiting" }, el("div", { class: "after" }, thumb(row.image, "before")));
+  if (output) draggable(stage, open);
+  else stage.addEventListener("click", open);
+  if (!output) stage.append(el("span", { class: "word" }, STATES[row.state]));
+  if (row.outputs.length > 1) stage.append(choices(row, output, choose));
+  stage.append(el("div", { class: "marks" }, ...flagChips(row), badge(row)));
+  return el("article", {
+    class: `card ${row.state} ${row.decision ?? ""} ${row.unsaved ? "unsaved" : ""}`,
+    tabindex: -1, "data-id": row.id, "aria-label": described(row),
+  }, stage, el("div", { class: "caption" },
+    el("div", { class: "sources" }, thumb(row.image, "before"), thumb(row.mask, "mask")),
+    el("div", { class: "words" },
+      el("b", { title: row.id }, row.id),
+      el("p", { title: row.error ?? row.prompt }, row.error && row.state !== "done" ? row.error : row.prompt ?? ""))));
+}
+
+export function badge(row) {
+  if (!row.decision) return "";
+  return el("span", { class: `badge ${row.decision}` }, DECISIONS[row.decision]);
+}
+
+export function flagChips(row) {
+  return row.flags.map((flag) => el("span", { class: "flag" }, flag.replaceAll("_", " ")));
+}
+
+function choices(row, output, choose) {
+  return el("div", { class: "choices", onpointerdown: (event) => event.stopPropagation() },
+    ...row.outputs.map(({ n }) => el("button", {
+      type: "button", tabindex: -1, "aria-label": `output ${n}`, "aria-pressed": String(n === output.n),
+      onpointerup: (event) => event.stopPropagation(), onclick: () => choose(n),
+    }, String(n))));
+}
+
+function described(row) {
+  const parts = [row.id, STATES[row.state], row.decision && DECISIONS[row.decision], ...row.flags, row.prompt];
+  return parts.filter(Boolean).join(", ");
+}

@@ -1,0 +1,151 @@
+// One row in a window of its own.
+
+import { chosenOutput } from "./batch.js";
+import { badge, flagChips } from "./card.js";
+import { compare, setSplit, toggleSplit } from "./compare.js";
+import { byId, el } from "./dom.js";
+import { load, thumb, view } from "./picture.js";
+import { STATES, day, duration, money } from "./words.js";
+
+export class Detail {
+  constructor({ canDecide, act, closed }) {
+    this.element = byId("detail");
+    this.canDecide = canDecide;
+    this.act = act;
+    this.row = null;
+    this.before = null;
+    this.element.addEventListener("close", () => {
+      const { id } = this.row;
+      this.row = null;
+      closed(id);
+    });
+  }
+
+  get isOpen() {
+    return this.element.open;
+  }
+
+  show(row, { place, of, currency }) {
+    const same = this.row?.id === row.id;
+    if (same && this.row === row && this.place === place && this.of === of) return;
+    if (!same) this.before = null;
+    const split = same ? Number(this.stage?.dataset.split ?? 0) : 0;
+    [this.row, this.place, this.of, this.currency] = [row, place, of, currency];
+    this.draw(split);
+  }
+
+  draw(split) {
+    const focused = document.activeElement?.dataset?.name;
+    this.element.replaceChildren(this.stageOf(this.row), this.side());
+    if (this.stage) setSplit(this.stage, split);
+    if (!this.isOpen) this.element.showModal();
+    const again = [...this.element.querySelectorAll("[data-name]")].find((one) => one.dataset.name === focused);
+    (again ?? this.element).focus();
+  }
+
+  close() {
+    this.element.close();
+  }
+
+  compare() {
+    if (this.stage) toggleSplit(this.stage);
+  }
+
+  mask() {
+    this.stage?.classList.toggle("masked");
+  }
+
+  // Have the next rows' pictures at hand.
+  expect(rows) {
+    for (const row of rows) {
+      for (const picture of [row.image, chosenOutput(row)]) {
+        if (picture?.key) load(picture).catch(() => {});
+      }
+    }
+  }
+
+  stageOf(row) {
+    const output = chosenOutput(row);
+    this.stage = output && compare(
+      { before: this.before ?? row.image, after: output, mask: row.mask }, view, { slider: true });
+    const stage = this.stage ?? el("div", { class: "compare waiting" },
+      el("div", { class: "after" }, view(row.image, "before")), el("span", { class: "word" }, STATES[row.state]));
+    return el("div", { class: "stage" }, stage);
+  }
+
+  side() {
+    const { row } = this;
+    return el("div", { class: "side-panel" },
+      el("div", { class: "line" },
+        el("h2", { id: "detail-name" }, row.id),
+        el("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.close() }, "✕")),
+      el("p", { class: "chips" }, el("span", { class: `pill ${row.state}` }, STATES[row.state]), badge(row), ...flagChips(row)),
+      row.error && el("p", { class: "error" }, row.error),
+      row.prompt && el("p", { class: "prompt" }, row.prompt),
+      this.sources(row),
+      row.outputs.length > 1 && this.strip("Outputs", row.outputs, (output) => this.outputButton(output)),
+      row.earlier.length > 0 && this.strip("Earlier, to compare with", row.earlier, (output) => this.beforeButton(output)),
+      this.facts(row),
+      this.canDecide && this.actions(row));
+  }
+
+  sources(row) {
+    return el("div", { class: "strip" },
+      el("h3", {}, "Before and mask"),
+      this.sideButton(row.image, "before", () => this.showBefore(null), this.before === null),
+      row.mask && this.sideButton(row.mask, "mask", () => this.mask()));
+  }
+
+  strip(title, pictures, button) {
+    return el("div", { class: "strip" }, el("h3", {}, title), ...pictures.map(button));
+  }
+
+  outputButton(output) {
+    const pressed = output.n === chosenOutput(this.row).n;
+    return this.sideButton(output, String(output.n), () => this.act("choose", output.n), pressed);
+  }
+
+  beforeButton(output) {
+    return this.sideButton(output, "earlier", () => this.showBefore(output), this.before === output);
+  }
+
+  sideButton(picture, word, onclick, pressed = null) {
+    return el("button", {
+      type: "button", class: "source", onclick, "data-name": `${word} ${picture?.key}`,
+      "aria-pressed": pressed === null ? null : String(pressed),
+    }, thumb(picture, ""), el("span", {}, word));
+  }
+
+  showBefore(picture) {
+    this.before = picture;
+    this.draw(50);
+  }
+
+  facts(row) {
+    const output = chosenOutput(row);
+    const file = output && this.canDecide
+      ? el("a", { href: `files/${output.key}`, target: "_blank", rel: "noopener" }, output.file) : output?.file;
+    const facts = [
+      ["Place", `${this.place + 1} of ${this.of}, line ${row.line}`],
+      ["Seed", row.seed], ["File", file], ["Run time", row.run_time !== undefined && duration(row.run_time)],
+      ["Cost", row.cost ? money(row.cost, this.currency) : null], ["Attempts", row.attempts > 1 && row.attempts],
+      ["Ended", row.ended_at && day(row.ended_at)], ["Prediction", row.prediction_id],
+    ];
+    const known = facts.filter(([, value]) => value !== undefined && value !== null && value !== false);
+    return el("dl", { class: "facts" }, ...known.flatMap(([term, value]) => [
+      el("dt", {}, term), el("dd", {}, value instanceof Node ? value : String(value))]));
+  }
+
+  actions(row) {
+    const button = (name, key, word) => el("button", {
+      type: "button", class: `${name} ${row.decision === RESULT[name] ? "pressed" : ""}`, "data-name": name,
+      "aria-keyshortcuts": key, "aria-pressed": name === "undo" ? null : String(row.decision === RESULT[name]),
+      onclick: () => this.act(name),
+    }, word, " ", el("kbd", {}, key));
+    return el("p", { class: "actions" },
+      button("approve", "A", "Approve"), button("reject", "X", "Reject"),
+      button("redo", "R", "Redo"), button("undo", "Z", "Undo"));
+  }
+}
+
+const RESULT = { approve: "approved", reject: "rejected", redo: "redo" };

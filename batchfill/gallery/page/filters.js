@@ -1,0 +1,86 @@
+// The bar that says which rows are shown.
+
+import { byId, el } from "./dom.js";
+import { ANY_FLAG, EVERYTHING, SORTS, UNDECIDED } from "./search.js";
+import { DECISIONS, STATES, figure } from "./words.js";
+
+export class Filters {
+  constructor(changed) {
+    this.asked = { ...EVERYTHING };
+    this.changed = changed;
+    this.words = el("input", {
+      type: "search", id: "search", placeholder: "Search prompts and ids", "aria-label": "Search prompts and ids",
+      "aria-keyshortcuts": "/", autocomplete: "off", spellcheck: "false",
+      oninput: () => this.ask({ words: this.words.value }),
+    });
+    this.choices = {
+      state: this.choice("state", "State"),
+      flag: this.choice("flag", "Flag"),
+      decision: this.choice("decision", "Decision"),
+      sort: this.choice("sort", "Order"),
+    };
+    this.shown = el("output", { id: "shown", for: "search" });
+    this.form = byId("filters");
+    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.form.append(this.words, ...Object.values(this.choices), this.shown);
+    offer(this.choices.sort, Object.entries(SORTS).map(([name, [label]]) => [name, label]));
+  }
+
+  choice(name, label) {
+    return el("select", {
+      "aria-label": label, name, onchange: (event) => this.ask({ [name]: event.target.value }),
+    });
+  }
+
+  ask(part) {
+    Object.assign(this.asked, part);
+    for (const [name, select] of Object.entries(this.choices)) {
+      select.classList.toggle("active", name !== "sort" && Boolean(this.asked[name]));
+    }
+    this.changed();
+  }
+
+  // Offer what there is, with how many rows have it.
+  offerWhatIs(batch, found) {
+    const states = tallied(batch.rows.map((row) => row.state));
+    const flags = tallied(batch.rows.flatMap((row) => row.flags));
+    const decisions = tallied(batch.rows.map((row) => batch.row(row.id).decision ?? UNDECIDED));
+    const flagged = batch.rows.filter((row) => row.flags.length).length;
+    this.offerCounted("state", "All states", STATES, states);
+    this.offerCounted("flag", "All flags", { [ANY_FLAG]: "any flag", ...named(flags) },
+      new Map([[ANY_FLAG, flagged], ...flags]));
+    this.offerCounted("decision", "All decisions", { [UNDECIDED]: "undecided", ...DECISIONS }, decisions);
+    const all = batch.rows.length;
+    this.shown.value = found === all ? `${figure(all)} rows` : `${figure(found)} of ${figure(all)} rows`;
+  }
+
+  offerCounted(name, all, words, tally) {
+    const having = Object.entries(words).filter(([value]) => tally.get(value) || this.asked[name] === value);
+    offer(this.choices[name], [["", all],
+      ...having.map(([value, word]) => [value, `${word} (${figure(tally.get(value) ?? 0)})`])]);
+    this.choices[name].value = this.asked[name];
+  }
+
+  focus() {
+    this.words.focus();
+    this.words.select();
+  }
+}
+
+function offer(select, options) {
+  const offered = JSON.stringify(options);
+  // An open list must not be taken away from under the hand.
+  if (select.dataset.offered === offered) return;
+  select.dataset.offered = offered;
+  select.replaceChildren(...options.map(([value, label]) => el("option", { value }, label)));
+}
+
+function tallied(values) {
+  const tally = new Map();
+  for (const value of values) tally.set(value, (tally.get(value) ?? 0) + 1);
+  return tally;
+}
+
+function named(tally) {
+  return Object.fromEntries([...tally.keys()].sort().map((flag) => [flag, flag.replaceAll("_", " ")]));
+}

@@ -1,0 +1,56 @@
+// Which key does what.
+
+import { byId, el } from "./dom.js";
+
+export const KEYS = [
+  ["ArrowLeft", "left", "← → ↑ ↓", "move"],
+  ["ArrowRight", "right"],
+  ["ArrowUp", "up"],
+  ["ArrowDown", "down"],
+  ["Home", "first", "Home End", "the first, the last"],
+  ["End", "last"],
+  ["Enter", "open", "Enter", "a window for the picture; Esc closes it"],
+  [" ", "compare", "Space", "before and after by turns"],
+  ["m", "mask", "M", "the mask over the picture (in its window)"],
+  ["a", "approve", "A", "approve"],
+  ["x", "reject", "X", "reject"],
+  ["r", "redo", "R", "redo, with another prompt or seed"],
+  ["1", "choose", "1 – 4", "choose among outputs"],
+  ["2", "choose"],
+  ["3", "choose"],
+  ["4", "choose"],
+  ["z", "undo", "Z", "undo the last decision"],
+  ["/", "search", "/", "search"],
+  ["?", "help", "?", "these keys"],
+];
+
+const DECIDING = new Set(["approve", "reject", "redo", "undo"]);
+const MOVING = new Set(["left", "right", "up", "down", "first", "last"]);
+
+export function listen(act, canDecide) {
+  const actions = new Map(KEYS.filter(([, name]) => canDecide || !DECIDING.has(name)).map(([key, name]) => [key, name]));
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (isTyped(event)) return;
+    const name = actions.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
+    if (!name || belongsToElement(name, event.target)) return;
+    event.preventDefault();
+    act(name, name === "choose" ? Number(event.key) : undefined);
+  });
+  byId("keys").replaceChildren(...KEYS.filter(([, name, shown]) => shown && (canDecide || !DECIDING.has(name)))
+    .flatMap(([, , shown, word]) => [el("dt", {}, el("kbd", {}, shown)), el("dd", {}, word)]));
+}
+
+function isTyped({ target, key }) {
+  if (document.querySelector("dialog.small[open]")) return true;
+  const field = target.closest?.("input:not([type=range]), textarea, select");
+  // Escape gives the keyboard back to the wall.
+  if (field && key === "Escape" && field.value === "") field.blur();
+  return Boolean(field);
+}
+
+// Space and Enter press a button, and arrows move a slider, as everywhere.
+function belongsToElement(name, target) {
+  if (target.matches("input[type=range]")) return MOVING.has(name);
+  return (name === "compare" || name === "open") && Boolean(target.closest("button, a, summary"));
+}

@@ -1,0 +1,176 @@
+// The page: one batch, the wall, a window for one row, and the keyboard.
+
+import { Batch, chosenOutput } from "./batch.js";
+import { Desk } from "./desk.js";
+import { Detail } from "./detail.js";
+import { byId } from "./dom.js";
+import { Filters } from "./filters.js";
+import { listen } from "./keys.js";
+import { openLink } from "./link.js";
+import { RedoDialog } from "./redo.js";
+import { matching } from "./search.js";
+import { offerThemes } from "./theme.js";
+import { showTotals } from "./totals.js";
+import { DECISIONS } from "./words.js";
+import { Wall } from "./wall.js";
+
+const batch = new Batch();
+const link = openLink();
+const desk = new Desk(batch, link, say);
+const redo = new RedoDialog();
+const filters = new Filters(() => showRows());
+const wall = new Wall({ open: openRow, choose: (id, n) => choose(batch.row(id), n) });
+const detail = new Detail({ canDecide: link.canDecide, act, closed: leaveRow });
+
+const ACTIONS = {
+  left: () => move(-1, 0),
+  right: () => move(1, 0),
+  up: () => move(0, -1),
+  down: () => move(0, 1),
+  first: () => go(0),
+  last: () => go(wall.rows.length - 1),
+  open: () => wall.row() && openRow(wall.row().id),
+  compare: () => (detail.isOpen ? detail : wall).compare(),
+  mask: () => detail.mask(),
+  approve: () => decide("approved"),
+  reject: () => decide("rejected"),
+  redo: askForRedo,
+  choose: (n) => choose(wall.row(), n),
+  undo,
+  search: () => { detail.close(); filters.focus(); },
+  help: () => byId("help").showModal(),
+};
+
+function act(name, value) {
+  ACTIONS[name](value);
+}
+
+function show() {
+  const decided = batch.rows.filter((row) => batch.row(row.id).decision && row.state === "done").length;
+  showTotals(batch.head, decided);
+  showRows();
+}
+
+function showRows() {
+  const found = matching(batch, filters.asked);
+  filters.offerWhatIs(batch, found.length);
+  wall.show(found);
+  const nothing = byId("nothing");
+  nothing.hidden = found.length > 0;
+  nothing.textContent = batch.rows.length ? "No row is like that." : "No rows yet.";
+  if (detail.isOpen) showDetail();
+}
+
+// The window's row, which may be one that the filters do not show.
+function showDetail() {
+  const row = batch.row(idInAddress()) ?? wall.row();
+  if (!row) return;
+  const place = placeOf(row.id);
+  detail.show(row, { place: Math.max(place, 0), of: wall.rows.length, currency: batch.head.cost.currency });
+}
+
+function openRow(id) {
+  const place = placeOf(id);
+  if (place >= 0) wall.go(place, { focus: false });
+  history.replaceState(null, "", `#row=${encodeURIComponent(id)}`);
+  showDetail();
+  detail.expect(wall.rows.slice(place + 1, place + 3));
+}
+
+// The browser gives the keyboard back to the card from which the window was opened.
+function leaveRow(id) {
+  history.replaceState(null, "", location.pathname + location.search);
+  const place = placeOf(id);
+  wall.go(place >= 0 ? place : wall.current);
+}
+
+function idInAddress() {
+  const found = /^#row=(.+)$/.exec(location.hash);
+  try {
+    return found && decodeURIComponent(found[1]);
+  } catch {
+    return null;
+  }
+}
+
+function openAddressed() {
+  const id = idInAddress();
+  if (id && batch.row(id)) openRow(id);
+  else if (id) say(`there is no row ${id}`);
+}
+
+function move(columns, lines) {
+  if (detail.isOpen) go(wall.current + (columns || lines));
+  else wall.step(columns, lines);
+}
+
+function go(place) {
+  wall.go(place, { focus: !detail.isOpen });
+  if (detail.isOpen && wall.row()) openRow(wall.row().id);
+}
+
+function decide(decision, more = {}) {
+  const row = current();
+  if (!row || !canBeJudged(row)) return;
+  const several = decision === "approved" && row.outputs.length > 1;
+  const chosen = several ? chosenOutput(row).n : row.chosen;
+  const place = placeOf(row.id);
+  desk.rule(row, { decision, chosen, ...more }, `${row.id}: ${DECISIONS[decision]}`);
+  // On to the next row, which under some filters has come to this one's place.
+  if (place >= 0) go(wall.rows[place]?.id === row.id ? place + 1 : place);
+}
+
+async function askForRedo() {
+  const row = current();
+  if (!row || !canBeJudged(row)) return;
+  const asked = await redo.ask(row, `batchfill run ${batch.head.manifest} --retry redo`);
+  if (asked) decide("redo", asked);
+}
+
+function choose(row, n) {
+  if (!row?.outputs.some((output) => output.n === n)) return;
+  const { decision = null, prediction_id } = row;
+  if (link.canDecide) desk.rule(row, { ...row.redo, decision, chosen: n }, `${row.id}: output ${n}`);
+  else batch.expect(row.id, { prediction_id, decision, chosen: n });
+}
+
+function undo() {
+  const id = desk.undo();
+  const place = placeOf(id);
+  if (place >= 0) go(place);
+}
+
+function canBeJudged(row) {
+  if (!row.outputs.length) say(`${row.id} has no picture to judge`);
+  return row.outputs.length > 0;
+}
+
+function placeOf(id) {
+  return wall.rows.findIndex((row) => row.id === id);
+}
+
+// The window's row counts until the window is closed altogether.
+function current() {
+  return detail.row ?? wall.row();
+}
+
+function say(text) {
+  const said = byId("said");
+  said.textContent = text;
+  said.classList.remove("fading");
+  requestAnimationFrame(() => requestAnimationFrame(() => said.classList.add("fading")));
+}
+
+function lost(text) {
+  const element = byId("lost");
+  element.textContent = text;
+  element.hidden = !text;
+}
+
+offerThemes();
+listen(act, link.canDecide);
+byId("help-button").addEventListener("click", () => act("help"));
+byId("night").open = matchMedia("(min-width: 60rem)").matches;
+batch.addEventListener("change", show);
+addEventListener("hashchange", openAddressed);
+link.start(batch, lost).then(openAddressed, (error) => lost(error.message));

@@ -1,0 +1,44 @@
+"""What the gallery asks of a batch, and who makes pictures small for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from batchfill.values import Ended, Exhibit, Ruling, Status
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+
+class Source(Protocol):
+    """A batch, to be asked by one thread at a time."""
+
+    @property
+    def folder(self) -> Path:
+        """The batch folder."""
+
+    def mark(self) -> object:
+        """Return something that stays equal as long as nothing of the batch changes."""
+
+    def status(self) -> Status:
+        """Return where the batch stands."""
+
+    def exhibits(self) -> Iterable[Exhibit]:
+        """Yield every row of the manifest, in its order."""
+
+    def history(self) -> Iterator[Ended]:
+        """Yield every attempt that came to an end, in the order of the ends."""
+
+    async def decide(self, rulings: Sequence[Ruling]) -> None:
+        """Return once *rulings* are on disk, all of them. Raises UsageError, with nothing noted."""
+
+
+class Workers(Protocol):
+    """Who does heavy work. A task is picklable, holds no token and no ledger, and may run twice."""
+
+    async def do(self, work: Callable[[Task], Answer], task: Task) -> Answer:
+        """Return what *work* makes of *task*."""
