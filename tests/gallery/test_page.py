@@ -372,6 +372,8 @@ async def test_a_narrow_window_needs_no_scrolling_aside(visit: Visit, pictures: 
     async with served(pictures) as address:
         await visit.page.set_viewport_size({"width": 390, "height": 844})
         page = await visit.open(address)
+        widths = await page.eval_on_selector_all("select", "all => all.map((one) => one.offsetWidth)")
+        assert min(widths) > 150
         for keys in ((), ("Enter",)):
             await press(page, *keys)
             assert await page.evaluate("document.documentElement.scrollWidth") <= 390
