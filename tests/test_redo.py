@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.batch import LEDGER
 from batchfill.errors import UsageError
 from batchfill.ledger.ledger import Ledger
+from batchfill.ledger.place import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.local import Fault, Faults
 from batchfill.show import plan_lines

@@ -176,6 +176,8 @@ def _over_contrast(change: Floats, pixels: Floats, chosen: Truths) -> float:
 def _blocks(values: Floats, chosen: Truths, side: int = 8) -> Floats:
     """Return the means of the squares of *values* that are wholly *chosen* (blocks, channels)."""
     height, width = (length // side * side for length in chosen.shape)
+    if not (height and width):
+        return np.empty((0, values.shape[-1]), np.float32)
     parts = values[:height, :width].reshape(height // side, side, width // side, side, -1).mean(axis=(1, 3))
     whole = chosen[:height, :width].reshape(height // side, side, width // side, side).all(axis=(1, 3))
     return np.asarray(parts[whole], np.float32)

@@ -16,7 +16,7 @@ from batchfill.run.shelf import flush_folder
 from batchfill.values import Decision, Letter, Ruling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from batchfill.ledger.ledger import Ledger
@@ -46,12 +46,16 @@ class Taken:
 
 def post(folder: Path, request: Request) -> None:
     """Leave *request* for the run that holds the batch folder's lock."""
-    _post(folder, request.value, REQUEST)
+    # A run that a full disk troubles is to be stopped all the same, and no request outlives a power cut.
+    _post(folder, request.value, REQUEST, flush=lambda _: None)
 
 
 def post_rulings(folder: Path, rulings: Sequence[Ruling]) -> None:
     """Leave *rulings* for whoever holds the lock next; they are on disk, all of them, when this returns."""
-    _post(folder, json.dumps([asdict(ruling) for ruling in rulings], ensure_ascii=False), RULINGS)
+    text = json.dumps([asdict(ruling) for ruling in rulings], ensure_ascii=False)
+    _post(folder, text, RULINGS, flush=os.fsync)
+    for flushed in (folder, folder / NAME):
+        flush_folder(flushed)
 
 
 def drain(folder: Path) -> list[Request]:
@@ -97,24 +101,21 @@ async def take_rulings(folder: Path, ledger: Ledger) -> Taken:
     return Taken(waiting, sum(len(letter.rulings) for letter in letters), damaged)
 
 
-def _post(folder: Path, text: str, suffix: str) -> None:
-    """Write a file that is whole or not there, and on disk."""
+def _post(folder: Path, text: str, suffix: str, *, flush: Callable[[int], None]) -> None:
+    """Write a file that is whole or not there; *flush* is given its descriptor."""
     inbox = folder / NAME
-    if not inbox.is_dir():
-        inbox.mkdir(exist_ok=True)
-        flush_folder(folder)
+    inbox.mkdir(exist_ok=True)
     name = f"{_next(inbox)}-{uuid4().hex[:8]}"
     unfinished = inbox / f"{name}{UNFINISHED}"
     try:
         with unfinished.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
         unfinished.rename(inbox / f"{name}{suffix}")
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    flush_folder(inbox)
 
 
 def _next(inbox: Path) -> int:
