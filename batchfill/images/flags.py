@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchfill.images.opening import opened
+from batchfill.images.colours import without_alpha
+from batchfill.images.opening import is_turned, opened
 from batchfill.values import FLAGS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchfill.catalog import Pixels, SizeRule
+    from PIL.Image import Image
+
+    from batchfill.catalog import Pixels, Size, SizeRule
+    from batchfill.images.likeness import Sent, Trace
     from batchfill.values import Box, Input
 
 
@@ -39,20 +43,60 @@ def flag(task: FlagTask) -> tuple[tuple[str, ...], ...]:
     `blank`: one colour all over, or nearly so. `unchanged`: inside the mask it is what was sent. `drift`:
     outside the mask it is not. `seam`: a step along the mask's border that neither side explains.
     `duplicate`: inside the mask as an earlier output of the row. `size`: not the model's size. Without a
-    local picture and mask only `blank` and `duplicate` can be told. Raises BadPicture.
+    local picture and mask only `blank`, `duplicate` (all over) and, with a local picture, `size` are told.
+    Raises BadPicture.
     """
-    from batchfill.images.likeness import Sent, View  # numpy is loaded by the process that works
+    from batchfill.images.likeness import View  # numpy is loaded by the process that works
 
-    sent = Sent.of(task) if task.picture is not None and task.mask is not None else None
+    sent: Sent | None = None
+    earlier: list[Trace] = []
     found: list[tuple[str, ...]] = []
-    earlier: list[View] = []
     for path in task.outputs:
-        with opened(path, path.name) as image:
-            view = View.of(image.convert("RGB"), sent)
-        words = {"blank": view.is_blank, "duplicate": any(view.is_like(other) for other in earlier)}
-        if sent is not None:
-            words |= {"unchanged": view.is_unchanged, "drift": view.drifts, "seam": view.has_seam}
-            words["size"] = sent.made is not None and sent.made != view.size
-        found.append(tuple(word for word in FLAGS if words.get(word)))
-        earlier.append(view)
+        output = _read(path)
+        if sent is None or sent.picture.size != output.size:
+            sent = _sent(task, output.size)
+        made = _made(task, sent)
+        view = View(output, sent)
+        words = {
+            "blank": view.is_blank,
+            "unchanged": view.is_unchanged,
+            "drift": view.drifts,
+            "seam": view.has_seam,
+            "duplicate": any(view.is_like(one) for one in earlier),
+            "size": made is not None and made != output.size,
+        }
+        found.append(tuple(word for word in FLAGS if words[word]))
+        earlier.append(view.trace)
     return tuple(found)
+
+
+def _read(path: Path) -> Image:
+    with opened(path, path.name) as image:
+        return without_alpha(image, path.name).convert("RGB")
+
+
+def _sent(task: FlagTask, size: Size) -> Sent | None:
+    """Return what was sent at *size*; None: not known."""
+    from batchfill.images.likeness import Sent
+
+    if task.picture is None or task.mask is None:
+        return None
+    return Sent.of(task.picture, task.mask, task.pixels, task.area, size)
+
+
+def _made(task: FlagTask, sent: Sent | None) -> Size | None:
+    """Return the size at which the model works; None: not known."""
+    if task.rule is None or task.picture is None:
+        return None
+    own = _cut_size(task.picture, task.area) if sent is None else sent.cut
+    inputs = dict(task.inputs)
+    return task.rule.generated(*task.rule.fitting(*own, inputs), inputs)
+
+
+def _cut_size(picture: Path, area: Box | None) -> Size:
+    if area is not None:
+        return area[2] - area[0], area[3] - area[1]
+    with opened(picture, picture.name) as image:
+        if image.format == "PNG":
+            image.load()  # what turns it may come last
+        return image.size[::-1] if is_turned(image) else image.size

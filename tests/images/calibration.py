@@ -1,198 +1,174 @@
 """How well flags tell spoilt outputs from good ones: `python -m tests.images.calibration` prints a table.
 
-The photographs and masks of `jobs/`, filled at the size at which the model works. Good: the classical fill,
-and other photographs blended in over a few pixels, in every format and quality. Spoilt: what goes wrong with
-services and settings, in several strengths. All of it drawn from one seed.
+The photographs and masks of `jobs/`, at their own size, with the finest detail there is to mistake, and at
+the megapixel at which models work; each output in any format and quality. All of it drawn from one seed.
 """
 
 from __future__ import annotations
 
-import io
-import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageOps
 
 from batchfill.catalog import Pixels, find
-from batchfill.images.fill import fill
 from batchfill.images.flags import FlagTask, flag
+from batchfill.images.hole import read_hole, scaled
 from batchfill.values import FLAGS
+from tests.images.spoiling import GOOD, SPOILT, Scene, any_good, filled, textured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 JOBS = Path(__file__).parents[2] / "jobs"
-ENCODINGS = (("WEBP", 80), ("WEBP", 60), ("JPEG", 90), ("JPEG", 70), ("PNG", 0))
+PHOTOGRAPHS = tuple(sorted((JOBS / "photographs").iterdir()))
+MASKS = tuple(sorted((JOBS / "masks").glob("*.png")))
+LOSSY = (("webp", 60), ("webp", 80), ("webp", 95), ("jpeg", 60), ("jpeg", 75), ("jpeg", 85), ("jpeg", 95))
+ENCODINGS = (*LOSSY, ("png", 0))
+MEGAPIXELS = ("match_input", "1")
 MODEL = find("black-forest-labs/flux-fill-dev")
 assert MODEL is not None
+assert MODEL.size_rule is not None
 RULE = MODEL.size_rule
-assert RULE is not None
+
+
+@dataclass
+class Counts:
+    """What was made, and what was flagged of it."""
+
+    spoilt: Counter[str] = field(default_factory=Counter)
+    caught: Counter[str] = field(default_factory=Counter)
+    good: Counter[str] = field(default_factory=Counter)
+    """Good outputs by kind."""
+    alarms: Counter[str] = field(default_factory=Counter)
+    """Flags on good outputs."""
+    flagged: int = 0
+    """Good outputs with any flag."""
+    missed: list[str] = field(default_factory=list)
+    """What was not as it should be, in words."""
+
+    def add_good(self, name: str, words: Sequence[str], what: str) -> None:
+        self.good[name] += 1
+        self.alarms.update(words)
+        self.flagged += bool(words)
+        if words:
+            self.missed.append(f"good, flagged {', '.join(words)}: {what}")
+
+    def add_spoilt(self, word: str, words: Sequence[str], what: str) -> None:
+        self.spoilt[word] += 1
+        self.caught[word] += word in words
+        if word not in words:
+            self.missed.append(f"{word}, flagged {', '.join(words) or 'not at all'}: {what}")
+
+    @property
+    def table(self) -> str:
+        good = self.good.total()
+        lines = [f"| flag | spoilt | caught | false alarms of {good} |", "| --- | ---: | ---: | ---: |"]
+        lines += [f"| `{w}` | {self.spoilt[w]} | {self.caught[w]} | {self.alarms[w]} |" for w in FLAGS]
+        shares = self.caught.total() / self.spoilt.total(), self.flagged / good
+        lines.append(
+            f"| any | {self.spoilt.total()} | {self.caught.total()} ({shares[0]:.1%}) "
+            f"| {self.flagged} ({shares[1]:.1%}) |"
+        )
+        return "\n".join(lines)
+
+
+def scenes(masks: Sequence[Path] = MASKS, megapixels: Sequence[str] = MEGAPIXELS) -> Iterator[Scene]:
+    """Give every mask with its photograph, whose name it begins with, and another one, at each size."""
+    for n, mask in enumerate(masks):
+        (at,) = (i for i, path in enumerate(PHOTOGRAPHS) if path.stem == mask.stem.partition("-")[0])
+        other = PHOTOGRAPHS[(at + 1 + n % (len(PHOTOGRAPHS) - 1)) % len(PHOTOGRAPHS)]
+        for size in megapixels:
+            yield scene(PHOTOGRAPHS[at], mask, other, size)
+
+
+def scene(picture: Path, mask: Path, other: Path, megapixels: str) -> Scene:
+    inputs = {"megapixels": megapixels}
+    with Image.open(picture) as image, Image.open(other) as second:
+        photograph = image.convert("RGB")
+        size = RULE.generated(*RULE.fitting(*photograph.size, inputs), inputs)
+        before = photograph.resize(size, Image.Resampling.LANCZOS)
+        elsewhere = ImageOps.fit(second.convert("RGB"), size)
+    hole = scaled(read_hole(mask, Pixels(), mask.name, photograph.size), size)
+    return Scene(mask.stem, picture, mask, megapixels, before, hole, elsewhere)
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One photograph with one mask, at the size at which the model works."""
+class Calibration:
+    """One scene, and where its outputs are written."""
 
-    picture: Path
-    mask: Path
-    before: Image.Image
-    hole: Image.Image
+    scene: Scene
+    folder: Path
+    chance: Random
+    counts: Counts
 
+    def all(self) -> None:
+        self.good()
+        self.spoilt()
+        self.duplicates()
 
-def scenes() -> list[Scene]:
-    found = []
-    for mask in sorted((JOBS / "masks").glob("*.png")):
-        (picture,) = (JOBS / "photographs").glob(f"{mask.stem.partition('-')[0]}.*")
-        photo, hole = Image.open(picture).convert("RGB"), Image.open(mask).convert("L")
-        size = RULE.generated(*RULE.fitting(*photo.size, {}), {}) if RULE else photo.size
-        before = photo.resize(size, Image.Resampling.LANCZOS)
-        found.append(Scene(picture, mask, before, hole.resize(size, Image.Resampling.BILINEAR)))
-    return found
+    def good(self) -> None:
+        """One output of each kind; and two of another seed, which may be alike only to a careless eye."""
+        for name, make in GOOD.items():
+            path = self.saved(make(self.scene, self.chance))
+            self.counts.add_good(name, self.judged(path)[0], self.what(name, path))
+        for make in (filled, textured):
+            paths = [self.saved(make(self.scene, self.chance)) for _ in range(2)]
+            name = f"{make.__name__}, another seed"
+            self.counts.add_good(name, self.judged(*paths)[1], self.what(name, *paths))
 
+    def spoilt(self) -> None:
+        for word, makes in SPOILT.items():
+            for make in makes:
+                path = self.saved(make(self.scene, self.chance))
+                self.counts.add_spoilt(word, self.judged(path)[0], self.what(make.__name__, path))
 
-def filled(scene: Scene, seed: int) -> Image.Image:
-    pixels = fill(np.asarray(scene.before), np.asarray(scene.hole), seed)
-    return Image.fromarray(pixels)
+    def duplicates(self) -> None:
+        """One output twice, once with another in between."""
+        for between in (0, 1):
+            once = any_good(self.scene, self.chance)
+            others = [self.saved(any_good(self.scene, self.chance)) for _ in range(between)]
+            paths = [self.saved(once), *others, self.saved(once)]
+            self.counts.add_spoilt("duplicate", self.judged(*paths)[-1], self.what("copied", *paths))
 
+    def saved(self, image: Image.Image) -> Path:
+        kind, quality = self.chance.choice(ENCODINGS)
+        path = self.folder / f"{self.counts.good.total()}-{self.chance.randrange(2**31)}-q{quality}.{kind}"
+        image.save(path, quality=quality, method=2, compress_level=1)
+        return path
 
-def blended(scene: Scene, other: Scene, soft: int) -> Image.Image:
-    """Another photograph in the hole, its border blurred over *soft* pixels, as a model blends it."""
-    patch = ImageOps.fit(other.before, scene.before.size)
-    hard = scene.hole.filter(ImageFilter.MinFilter(2 * (soft // 2) + 1)).filter(ImageFilter.BoxBlur(soft / 2))
-    return Image.composite(patch, scene.before, hard)
+    def judged(self, *outputs: Path) -> tuple[tuple[str, ...], ...]:
+        inputs = (("megapixels", self.scene.megapixels),)
+        try:
+            return flag(FlagTask(outputs, self.scene.picture, self.scene.mask, Pixels(), None, RULE, inputs))
+        finally:
+            for path in outputs:
+                path.unlink()
 
-
-def goods(scene: Scene, others: list[Scene], chance: random.Random) -> Iterator[tuple[str, Image.Image]]:
-    for _ in range(3):
-        yield "filled", filled(scene, chance.randrange(2**31))
-    for other in others[:3]:
-        yield "blended", blended(scene, other, chance.choice((8, 12)))
-
-
-Spoil = Callable[[Scene, Scene, random.Random], Image.Image]
-
-
-def _enhanced(kind: type[ImageEnhance.Brightness | ImageEnhance.Color | ImageEnhance.Contrast]) -> Spoil:
-    def spoil(scene: Scene, _: Scene, chance: random.Random) -> Image.Image:
-        share = 1 + chance.choice((-1, 1)) * chance.choice((0.05, 0.07, 0.1))
-        if kind is ImageEnhance.Color:
-            share = chance.choice((0.4, 0.6, 1.6))
-        return kind(filled(scene, chance.randrange(2**31))).enhance(share)
-
-    return spoil
-
-
-def _moved(scene: Scene, _: Scene, chance: random.Random) -> Image.Image:
-    by = chance.choice((2, 3, 5, 8))
-    whole = filled(scene, chance.randrange(2**31))
-    return whole.transform(
-        whole.size, Image.Transform.AFFINE, (1, 0, by, 0, 1, -by), Image.Resampling.BICUBIC
-    )
+    def what(self, name: str, *paths: Path) -> str:
+        saved = " ".join(path.name.rpartition("-")[2] for path in paths)
+        return f"{self.scene.name} at {self.scene.megapixels}, {name} ({saved})"
 
 
-def _zoomed(scene: Scene, _: Scene, chance: random.Random) -> Image.Image:
-    whole = filled(scene, chance.randrange(2**31))
-    by = chance.choice((0.01, 0.02, 0.03))
-    width, height = whole.size
-    box = (by * width / 2, by * height / 2, width * (1 - by / 2), height * (1 - by / 2))
-    return whole.resize(whole.size, Image.Resampling.BICUBIC, box=box)
-
-
-def _pasted(scene: Scene, other: Scene, chance: random.Random) -> Image.Image:
-    patch = filled(scene, chance.randrange(2**31))
-    by = chance.choice((25, 35, 50)) * chance.choice((-1, 1))
-    off = patch.point([min(max(v + by, 0), 255) for v in range(256)] * 3)
-    return Image.composite(off, scene.before, scene.hole.point([255 * (v > 127) for v in range(256)]))
-
-
-def _plain(scene: Scene, _: Scene, chance: random.Random) -> Image.Image:
-    return Image.new(
-        "RGB", scene.before.size, chance.choice(((0, 0, 0), (128, 128, 128), (255, 255, 255), (7, 9, 8)))
-    )
-
-
-def _smaller(scene: Scene, _: Scene, chance: random.Random) -> Image.Image:
-    width, height = scene.before.size
-    by = chance.choice((32, 64, 160))
-    return filled(scene, chance.randrange(2**31)).resize((width - by, height - by))
-
-
-SPOILS: dict[str, list[Spoil]] = {
-    "blank": [_plain] * 3,
-    "unchanged": [lambda scene, *_: scene.before] * 4,
-    "drift": [
-        _enhanced(ImageEnhance.Brightness),
-        _enhanced(ImageEnhance.Contrast),
-        _enhanced(ImageEnhance.Color),
-        _moved,
-        _zoomed,
-    ],
-    "seam": [_pasted] * 3,
-    "size": [_smaller] * 2,
-}
-
-
-def saved(image: Image.Image, folder: Path, n: int, chance: random.Random) -> Path:
-    kind, quality = chance.choice(ENCODINGS)
-    path = folder / f"{n}.{kind.lower()}"
-    target = io.BytesIO()
-    image.save(target, kind, quality=quality)
-    path.write_bytes(target.getvalue())
-    return path
-
-
-def judged(scene: Scene, *outputs: Path) -> tuple[tuple[str, ...], ...]:
-    return flag(FlagTask(outputs, scene.picture, scene.mask, Pixels(), None, RULE, ()))
-
-
-def calibrate(
-    folder: Path, share: int = 1, *, seed: int = 11
-) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    """Return spoilt outputs by flag, those caught, and flags on good outputs, of every *share*-th scene."""
-    chance = random.Random(seed)
-    found = scenes()[::share]
-    spoilt, caught, alarms = Counter[str](), Counter[str](), Counter[str]()
-    for scene in found:
-        others = [one for one in found if one.picture != scene.picture]
-        chance.shuffle(others)
-        for n, (kind, image) in enumerate(goods(scene, others, chance)):
-            (words,) = judged(scene, saved(image, folder, n, chance))
-            alarms[f"good: {kind}"] += 1
-            alarms.update(words)
-            alarms["flagged"] += bool(words)
-            if words and "-v" in sys.argv:
-                print(f"{scene.mask.stem}: {kind}: {words}")
-        for word, spoils in SPOILS.items():
-            for n, spoil in enumerate(spoils):
-                image = spoil(scene, others[0], chance)
-                (words,) = judged(scene, saved(image, folder, n, chance))
-                spoilt[word] += 1
-                caught[word] += word in words
-                if word not in words and "-v" in sys.argv:
-                    print(f"{scene.mask.stem}: {word} {spoil.__name__} not caught: {words}")
-        image = filled(scene, chance.randrange(2**31))
-        again, other = saved(image, folder, 20, chance), saved(filled(scene, 5), folder, 21, chance)
-        first = saved(image, folder, 22, chance)
-        spoilt["duplicate"] += 1
-        _, copied, new = judged(scene, first, again, other)
-        caught["duplicate"] += "duplicate" in copied
-        alarms["good: another seed"] += 1
-        alarms["duplicate"] += "duplicate" in new
-        alarms["flagged"] += "duplicate" in new
-    return spoilt, caught, alarms
+def calibrate(folder: Path, found: Iterator[Scene], *, seed: int = 11) -> Counts:
+    """Return the counts of all outputs of *found*, which are written to *folder* one by one."""
+    counts, chance = Counts(), Random(seed)
+    for one in found:
+        Calibration(one, folder, chance, counts).all()
+    return counts
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
-        spoilt, caught, alarms = calibrate(Path(name))
-    good = sum(count for kind, count in alarms.items() if kind.startswith("good"))
-    print("| flag | spoilt | caught | false alarms |\n| --- | ---: | ---: | ---: |")
-    for word in FLAGS:
-        print(f"| `{word}` | {spoilt[word]} | {caught[word]} | {alarms[word]} |")
-    print(f"| any | {spoilt.total()} | {caught.total()} | {alarms['flagged']} of {good} |")
+        counts = calibrate(Path(name), scenes())
+    print(counts.table)
+    if "-v" in sys.argv:
+        print("", *counts.missed, sep="\n")
 
 
 if __name__ == "__main__":
