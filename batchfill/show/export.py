@@ -22,9 +22,9 @@ def _pictures(exported: Exported) -> Iterator[str]:
     done = {"copied": exported.copied, "linked": exported.linked, "there already": exported.there}
     parts = ", ".join(f"{number:,} {word}" for word, number in done.items() if number)
     size = f" ({exported.size / 1e6:,.1f} MB)" if exported.copied else ""
-    whose = "approved rows" if exported.which is Which.APPROVED else "finished rows"
+    whose = "approved row" if exported.which is Which.APPROVED else "finished row"
     total = count(exported.copied + exported.linked + exported.there, "picture")
-    yield f"{total} of {exported.rows:,} {whose}: {parts}{size}"
+    yield f"{total} of {count(exported.rows, whose)}: {parts}{size}"
 
 
 def _remarks(exported: Exported) -> Iterator[str]:
