@@ -79,6 +79,11 @@ class Collecting:
         return ledger.in_state(RowState.COLLECTING) - ledger.kept - len(self._left)
 
     @property
+    def busy(self) -> bool:
+        """Whether rows are being fetched or put in their places: what comes of them is still to be told."""
+        return bool(self._busy)
+
+    @property
     def fresh(self) -> int:
         """How many of those are being fetched, or have not been tried yet."""
         return self.waiting - len(self._failed.keys() - self._busy - self._left)

@@ -28,6 +28,9 @@ GIVEN_UP = 5
 REST = 60.0
 """Seconds for which lists rest then, or after one that could not be read."""
 
+UNLEARNED = 30.0
+"""Seconds that a prediction may take before lists without it count as in vain, while no run time is known."""
+
 OVERDUE = 5.0
 """Seconds beyond twice the longest run after which a prediction is asked for, whatever lists show."""
 
@@ -68,6 +71,8 @@ class Looks:
         self._listing = False
         self._list_from = -inf
         self._rest_until = -inf
+        self._until_learned = False
+        """Whether lists rest for want of a first end, after which they may show more."""
         self._scout_from = -inf
         self._in_vain = 0
 
@@ -122,34 +127,40 @@ class Looks:
     def listed(self, listed: Sequence[Watched], now: float, *, ended: int) -> None:
         """A list was read, and showed that so many of those *listed* have *ended*."""
         self._listing = False
-        late = self._timing.expected is not None and any(
-            one.began + self._timing.slow < now for one in listed
-        )
+        unlearned = self._timing.expected is None
+        slow = UNLEARNED if unlearned else self._timing.slow
+        late = any(one.began + slow < now for one in listed)
         self._in_vain = 0 if ended else self._in_vain + late
         if self._in_vain >= GIVEN_UP:
             self._in_vain = 0
-            self._rest_until = now + REST
+            self._rest_until, self._until_learned = now + REST, unlearned
 
     def not_listed(self, now: float, *, never: bool) -> None:
         """A list could not be read; *never*: the provider has none."""
         self._listing = False
-        self._rest_until = inf if never else now + REST
+        self._rest_until, self._until_learned = inf if never else now + REST, False
+
+    @property
+    def _rested(self) -> float:
+        """Until when no list is read."""
+        learned = self._until_learned and self._timing.expected is not None
+        return -inf if learned else self._rest_until
 
     def _ripe(self, now: float) -> list[Watched]:
         """Return those that may have ended and that lists show; none where they are too few for a list."""
-        if now < self._rest_until:
+        if now < self._rested:
             return []
         soonest = self._timing.soonest()
         ripe = [one for one in self._listable(now) if one.began + soonest <= now]
         return ripe if len(ripe) >= FEW else []
 
     def _list_at(self, now: float) -> float | None:
-        if self._listing or self._rest_until == inf:
+        if self._listing or self._rested == inf:
             return None
         ripe = sorted(one.began + self._timing.soonest() for one in self._listable(now))
         if len(ripe) < FEW:
             return None
-        return max(self._list_from, self._rest_until, ripe[FEW - 1])
+        return max(self._list_from, self._rested, ripe[FEW - 1])
 
     def _listable(self, now: float) -> list[Watched]:
         overdue = self._overdue()
@@ -171,7 +182,7 @@ class Looks:
 
     def _grace(self, now: float) -> float:
         """Return how long to wait for others to end, that they may be looked up in one list."""
-        return self._gap(now) if len(self._watched) >= MANY and now >= self._rest_until else 0.0
+        return self._gap(now) if len(self._watched) >= MANY and now >= self._rested else 0.0
 
     def _overdue(self) -> float:
         return 2 * self._timing.slow + OVERDUE

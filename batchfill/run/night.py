@@ -175,7 +175,8 @@ class Night:
         collects = self._collecting.fresh if stopping.by_user else self._collecting.waiting
         runs = ledger.in_state(RowState.RUNNING) + collects
         # What is fetched can be finished and judged by any later start.
-        works = not stopping.by_user and (self._finishing.waiting or not self._finishing.idle)
+        works = self._finishing.waiting or self._collecting.busy or not self._finishing.idle
+        works = works and not stopping.by_user
         return not (submits or recovers or runs or works or self._submitting.busy)
 
     def _has_prediction(self, attempt: Attempt, prediction: Prediction) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.run.looks import FEW, GIVEN_UP, OVERDUE, REST, SCOUTS, Looks, Watched
+from batchfill.run.looks import FEW, GIVEN_UP, OVERDUE, REST, SCOUTS, UNLEARNED, Looks, Watched
 from batchfill.run.timing import Timing
 
 if TYPE_CHECKING:
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 def begin(attempt: Callable[..., Any]) -> Begin:
     """Make looks at *count* predictions that began at 0 s and take 10 s, or *known* run times."""
 
-    def make(count: int, *, known: tuple[float, ...] = (10.0,) * 4, listable: bool = True) -> Looks:
-        looks = Looks(Timing(known))
+    def make(
+        count: int,
+        *,
+        known: tuple[float, ...] = (10.0,) * 4,
+        listable: bool = True,
+        timing: Timing | None = None,
+    ) -> Looks:
+        looks = Looks(timing or Timing(known))
         for number in range(1, count + 1):
             looks.add(Watched(attempt(number=number), began=0.0, listable=listable))
         return looks
@@ -126,3 +132,17 @@ def test_nothing_to_look_at_is_waited_for(begin: Begin) -> None:
     assert looks.forget(1) is not None
     assert looks.forget(1) is None
     assert looks.wait(5.0) is None
+
+
+def test_lists_that_show_nothing_of_a_first_wave_rest_until_its_first_end(begin: Begin) -> None:
+    timing, now = Timing(()), UNLEARNED + 1
+    looks = begin(12, timing=timing)
+    for _ in range(GIVEN_UP):
+        now += 10
+        looks.listed(looks.next(now).listed, now, ended=0)
+    look = looks.next(now)
+    assert (look.listed, len(look.asked)) == ((), SCOUTS)
+    assert looks.next(now + 10).listed == ()
+    looks.forget(look.asked[0].attempt.number)
+    timing.ended(now)
+    assert len(looks.next(now + 20).listed) > FEW
