@@ -6,6 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from batchfill.errors import UsageError
@@ -107,3 +108,38 @@ def test_those_who_only_look_do_not_take_each_other_for_a_run(tmp_path: Path) ->
         pass
     with again_and_again(lambda: lock.is_held(tmp_path), threads=2):
         assert not any(lock.is_held(tmp_path) for _ in range(2000))
+
+
+async def test_who_holds_it_for_a_moment_does_not_count_as_a_run_and_is_waited_for(tmp_path: Path) -> None:
+    waited = anyio.Event()
+
+    async def start_a_run() -> None:
+        await lock.wait_out_moments(tmp_path)
+        waited.set()
+        with lock.held(tmp_path):
+            pass
+
+    async with anyio.create_task_group() as tasks:
+        with lock.held_for_a_moment(tmp_path) as ours:
+            assert ours
+            assert not lock.is_held(tmp_path)
+            tasks.start_soon(start_a_run)
+            await anyio.wait_all_tasks_blocked()
+            assert not waited.is_set()
+
+
+def test_a_moment_is_refused_at_once_while_somebody_holds_it(tmp_path: Path) -> None:
+    with lock.held(tmp_path), lock.held_for_a_moment(tmp_path) as ours:
+        assert not ours
+        assert lock.is_held(tmp_path)
+    with lock.held_for_a_moment(tmp_path) as ours, lock.held_for_a_moment(tmp_path) as second:
+        assert (ours, second) == (True, False)
+
+
+def test_who_only_looks_does_not_keep_anybody_from_a_moment(tmp_path: Path) -> None:
+    with lock.held(tmp_path):
+        pass
+    with again_and_again(lambda: lock.is_held(tmp_path)):
+        for _ in range(300):
+            with lock.held_for_a_moment(tmp_path) as ours:
+                assert ours

@@ -33,6 +33,11 @@ def test_a_plan_tells_rows_cost_and_time_before_the_first_payment(plan: Callable
             {"changed": 2, "price_changed": 160_000},
             "run again because of a changed line: 2 finished rows, $0.16 of the cost",
         ),
+        (
+            {"again": 1},
+            "made anew: 1 finished row, with new seeds even where the manifest fixes one; what is",
+        ),
+        ({"edited": 2}, "with an edited prompt: 2 rows; the manifest stays as it is"),
         ({"price_to_go": None, "seconds": None}, "cost unknown: no price is known here"),
         ({"warnings": ("7 masks are\nmore white than black",)}, "warning: 7 masks are more white than black"),
         (
