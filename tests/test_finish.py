@@ -6,12 +6,15 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import numpy as np
 import pytest
 from PIL import Image
 
 from batchfill.errors import UsageError
+from batchfill.ledger.ledger import Ledger
 from batchfill.local.faults import Fault, Faults
+from batchfill.run.night import Night
 from batchfill.run.placing import Placing
 from batchfill.values import RowState
 
@@ -252,3 +255,27 @@ async def test_what_is_lost_altogether_is_fetched_again(service: Serve, batch: O
 async def test_without_a_ledger_there_is_nothing_to_finish(service: Serve, batch: Open, exact: Exact) -> None:
     with pytest.raises(UsageError, match="nothing is there to be finished"):
         await batch(await service(), exact()).finish()
+
+
+async def test_a_run_does_not_end_between_a_picture_and_its_judgement(
+    service: Serve, batch: Open, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last row is done in the ledger, and whoever judges it has not been told yet."""
+    looked = anyio.Event()
+    record, is_over = Ledger.record_collected, Night._is_over
+
+    async def recording(*arguments: Any, **options: Any) -> None:
+        await record(*arguments, **options)
+        await looked.wait()
+
+    def looking(night: Night) -> bool:
+        if night._tools.ledger.counts[RowState.DONE]:
+            looked.set()
+        return is_over(night)
+
+    monkeypatch.setattr(Ledger, "record_collected", recording)
+    monkeypatch.setattr(Night, "_is_over", looking)
+    night = batch(await service(), 1)
+    assert (await night.run()).exit_code == 0
+    with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db:
+        assert db.execute("SELECT count(*) FROM outputs WHERE flags IS NULL").fetchone() == (0,)
