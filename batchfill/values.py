@@ -287,23 +287,6 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """What an earlier prediction of a row has left, of which the row has a newer one."""
-
-    id: str
-    """The row's id."""
-    prediction_id: str
-    prompt: str
-    seed: int | None
-    outputs: tuple[str, ...]
-    """Relative to the batch folder; one at least."""
-    flags: tuple[str, ...]
-    """As in a result."""
-    decision: Decision | None
-    chosen: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Placed:
     """A file of a finished row, as it was put in its place."""
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from batchfill.errors import UsageError
 from batchfill.ledger.ledger import Ledger
 from batchfill.ledger.place import LEDGER
-from batchfill.ledger.reader import open_reader
 from batchfill.local import Fault, Faults
 from batchfill.show import plan_lines
-from batchfill.values import Decision, Earlier, Ruling
+from batchfill.values import Decision, Ruling
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,9 +46,29 @@ def rows(night: Batch) -> dict[str, Result]:
     return {row.id: row for row in night.results()}
 
 
+class Earlier(NamedTuple):
+    """What an attempt has left that does not count any more."""
+
+    id: str
+    prediction_id: str
+    prompt: str
+    seed: int
+    decision: str | None
+    file: str
+    flags: str
+
+
+EARLIER = """
+SELECT r.id, a.prediction_id, coalesce(a.prompt, r.prompt), a.seed, a.decision, o.file, o.flags
+FROM attempts AS a JOIN rows AS r USING (key) JOIN outputs AS o USING (prediction_id)
+WHERE a.number <> r.attempt AND o.file IS NOT NULL ORDER BY a.number, o.n
+"""
+
+
 def earlier(night: Batch) -> list[Earlier]:
-    with open_reader(night.folder / LEDGER) as reader:
-        return list(reader.earlier())
+    """Return what attempts before those that count have left, a line a picture."""
+    with closing(sqlite3.connect(night.folder / LEDGER)) as db:
+        return [Earlier(*found) for found in db.execute(EARLIER)]
 
 
 def flag(night: Batch, id_: str, words: str) -> None:
@@ -77,8 +96,8 @@ async def test_what_was_rejected_is_made_with_a_new_seed_and_the_old_picture_is_
     (old,) = earlier(night)
     assert (old.id, old.prediction_id, old.seed) == ("r2", before["r2"].prediction_id, before["r2"].seed)
     assert (old.prompt, old.decision) == ("picture 2", Decision.REJECTED)
-    assert old.outputs == (f"outputs/earlier/{old.prediction_id}-1.webp",)
-    assert all((night.folder / file).is_file() for file in (*old.outputs, *after["r2"].outputs))
+    assert old.file == f"outputs/earlier/{old.prediction_id}-1.webp"
+    assert all((night.folder / file).is_file() for file in (old.file, *after["r2"].outputs))
 
 
 async def test_the_plan_says_what_is_made_anew_and_what_it_costs(
@@ -204,7 +223,7 @@ async def test_what_was_flagged_is_made_anew_unless_somebody_approved_it(
     before = rows(night)
     assert (await batch(provider, retry="flagged:blank").run()).submitted_now == 1
     assert {id_ for id_, row in rows(night).items() if row.seed != before[id_].seed} == {"r1"}
-    assert [old.flags for old in earlier(night)] == [("blank", "drift")]
+    assert [old.flags for old in earlier(night)] == ["blank drift"]
     assert (await batch(provider, retry="flagged:drift,flagged:seam").run()).submitted_now == 2
 
 

@@ -212,21 +212,6 @@ SELECT coalesce(sum(outputs_asked), 0) FROM rows WHERE state = :state AND positi
 -- name: extra_columns
 SELECT DISTINCT json_each.key FROM rows, json_each(rows.extra) WHERE rows.position IS NOT NULL ORDER BY 1;
 
--- name: earlier
--- What attempts before the one that counts have left; nearly every row has one attempt.
-WITH several AS MATERIALIZED (SELECT key FROM attempts GROUP BY key HAVING count(*) > 1)
-SELECT r.id, a.prediction_id, coalesce(a.prompt, r.prompt) AS prompt, a.seed,
-    (SELECT group_concat(file, ';') FROM (
-        SELECT file FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
-    )) AS outputs,
-    (SELECT group_concat(flags, ' ') FROM outputs WHERE prediction_id = a.prediction_id AND flags <> '') AS flags,
-    a.decision, a.chosen
-FROM several JOIN rows AS r USING (key) JOIN attempts AS a USING (key)
-WHERE r.position IS NOT NULL AND a.number <> r.attempt AND EXISTS (
-    SELECT 1 FROM outputs AS o WHERE o.prediction_id = a.prediction_id AND o.file IS NOT NULL
-)
-ORDER BY r.position, a.number;
-
 -- name: outputs_made
 -- How many pictures each of these predictions has; those that are not ours are left out.
 SELECT a.prediction_id, (SELECT count(*) FROM outputs AS o WHERE o.prediction_id = a.prediction_id) AS outputs

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from batchfill.values import Cost, Earlier, Ended, Exhibit, NamedFile
+    from batchfill.values import Cost, Ended, Exhibit, NamedFile
 
 
 class Reader:
@@ -59,12 +59,6 @@ class Reader:
         (statement,) = sql.load("questions")["results"]
         for record in self._db.execute(statement):
             yield records.to_result(record)
-
-    def earlier(self) -> Iterator[Earlier]:
-        """Yield what earlier predictions of the manifest's rows have left, in its order, oldest first."""
-        (statement,) = sql.load("questions")["earlier"]
-        for record in self._db.execute(statement):
-            yield records.to_earlier(record)
 
     def outputs_made(self, prediction_ids: Iterable[str]) -> dict[str, int]:
         """Return how many pictures each of these predictions has, as far as they are this batch's."""

@@ -14,7 +14,6 @@ from batchfill.values import (
     Decision,
     Doubt,
     Due,
-    Earlier,
     Ended,
     Exhibit,
     LocalFile,
@@ -170,13 +169,6 @@ def to_result(record: sqlite3.Row) -> Result:
         chosen,
         {} if extra == "{}" else json.loads(extra),
     )
-
-
-def to_earlier(record: sqlite3.Row) -> Earlier:
-    """Return what an earlier prediction of a row has left."""
-    fields = dict(record)
-    made = {"outputs": _files(fields["outputs"]), "flags": _flags(fields["flags"])}
-    return Earlier(**fields | made | {"decision": _decision(fields["decision"])})
 
 
 def _files(joined: str | None) -> tuple[str, ...]:
