@@ -17,12 +17,11 @@ import click
 
 from batchfill import __version__
 from batchfill.errors import BatchfillError, ExportStopped, ServiceRefused
+from batchfill.options import LOCAL, MANIFEST, ONCE, OUT, READING, RUNNING, options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-
-    from click.shell_completion import CompletionItem
 
     from batchfill.batch import Batch
     from batchfill.show import Plain
@@ -30,23 +29,6 @@ if TYPE_CHECKING:
     from batchfill.values import Plan, Summary
 
 NOTHING_DONE, STOPPED, REFUSED = 2, 3, 4
-
-ONCE = frozenset(
-    {
-        "limit",
-        "retry",
-        "id",
-        "until",
-        "max_cost",
-        "same_account",
-        "yes",
-        "quiet",
-        "as_json",
-        "watch",
-        "notify",
-    }
-)
-"""Flags that are for one call, or that the batch remembers: the command that goes on does without them."""
 
 EXPORTING = ("name", "which", "link", "force", "changed", "kind")
 """What `export` takes besides the flags of a batch."""
@@ -57,93 +39,6 @@ COMPLETE = "_BATCHFILL_COMPLETE"
 
 EVERY = 2.0
 """Seconds between two prints of `status --watch`."""
-
-F = Any
-
-
-class _Pairs(click.ParamType[tuple[str, str]]):
-    """`INPUT=VALUE`."""
-
-    name = "name=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        name, equals, text = str(value).partition("=")
-        if not (name and equals):
-            self.fail(f"{value!r} must be NAME=VALUE", param, ctx)
-        return name, text
-
-
-def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
-    def add(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-def _folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem
-
-    return [CompletionItem(incomplete, type="dir")]
-
-
-MANIFEST = click.argument("manifest", type=click.Path(path_type=Path))
-OUT = click.option(
-    "--out",
-    metavar="DIR",
-    help="The batch folder, instead of NAME.batch beside the manifest.",
-    shell_complete=_folders,
-)
-LOCAL = click.option("--local", is_flag=True, default=None, help="The batch of the embedded provider.")
-
-READING = _options(
-    OUT,
-    click.option(
-        "--base-url", metavar="URL", help="The provider: Replicate, or a gateway that speaks its API."
-    ),
-    click.option("--local", is_flag=True, default=None, help="Rehearse offline with the embedded provider."),
-    click.option("--model", metavar="OWNER/NAME", help="The model to run."),
-    click.option("--set", type=_Pairs(), multiple=True, help="An input for every row that gives none."),
-    click.option("--column", type=_Pairs(), multiple=True, help="Where an input is: image=photo_url."),
-    click.option("--concurrency", metavar="N", help="Predictions in flight at most (32)."),
-    click.option("--rate", metavar="PER_MINUTE", help="Submissions a minute at most (600)."),
-    click.option("--skip-bad", is_flag=True, default=None, help="Leave out rows with mistakes."),
-    click.option("--max-cost", metavar="AMOUNT|none", help="Money for the whole batch; remembered."),
-    click.option(
-        "--allow-outside", is_flag=True, default=None, help="Allow files from anywhere on the disk."
-    ),
-    click.option("--model-schema", metavar="FILE", type=click.Path(path_type=Path), help="A model's inputs."),
-    click.option("--encoding", metavar="NAME", help="The manifest's encoding, when it is not UTF-8."),
-    click.option("--answer-timeout", metavar="SECONDS", help="Until an answer counts as lost (60)."),
-)
-
-RUNNING = _options(
-    click.option("--attempts", metavar="N", help="Attempts a row may have (3)."),
-    click.option(
-        "--retry",
-        metavar="WHAT",
-        help="Once more: failed, expired, in-doubt, missing; rejected, redo, flagged:blank, done.",
-    ),
-    click.option("--id", multiple=True, metavar="ID", help="Only this row, even if it is done; repeatable."),
-    click.option("--limit", metavar="N", help="Rows that this call may submit."),
-    click.option("--until", metavar="HH:MM", help="Stop submitting so that all is done by then."),
-    click.option(
-        "--prediction-timeout", metavar="SECONDS", help="Until a running prediction is canceled (1800)."
-    ),
-    click.option(
-        "--recover-wait", metavar="SECONDS", help="Before a lost submission counts as absent (300)."
-    ),
-    click.option("--same-account", is_flag=True, default=None, help="This new token is the same account's."),
-    click.option("--latency", metavar="SECONDS", help="With --local: a pretended run time."),
-    click.option(
-        "--notify",
-        metavar="URL",
-        help="Tell of the end, a stop or a stall: JSON; text for ntfy.* hosts and ntfy+https://…",
-    ),
-    click.option("--yes", is_flag=True, default=None, help="Do not ask before the first payment."),
-    click.option("--quiet", is_flag=True, default=None, help="Say only what needs attention."),
-)
 
 
 class _InOrder(click.Group):
@@ -261,7 +156,7 @@ def finish(manifest: Path, **flags: Any) -> None:
 
 @cli.command()
 @MANIFEST
-@_options(OUT, LOCAL)
+@options(OUT, LOCAL)
 def stop(manifest: Path, **flags: Any) -> None:
     """Ask a running batch to stop, as the first Ctrl-C does.
 
@@ -274,7 +169,7 @@ def stop(manifest: Path, **flags: Any) -> None:
 
 @cli.command(short_help="Cancel what runs at the service.")
 @MANIFEST
-@_options(OUT, LOCAL)
+@options(OUT, LOCAL)
 @click.option("--base-url", metavar="URL", help="The provider, if the token is only for a named one.")
 @click.option("--same-account", is_flag=True, default=None, help="This new token is the same account's.")
 def cancel(manifest: Path, **flags: Any) -> None:
@@ -294,7 +189,7 @@ def cancel(manifest: Path, **flags: Any) -> None:
 
 @cli.command()
 @MANIFEST
-@_options(OUT, LOCAL)
+@options(OUT, LOCAL)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.option("--watch", is_flag=True, help="Again every two seconds, until the run ends.")
 def status(manifest: Path, as_json: bool, watch: bool, **flags: Any) -> None:
@@ -311,7 +206,7 @@ def status(manifest: Path, as_json: bool, watch: bool, **flags: Any) -> None:
 
 @cli.command()
 @MANIFEST
-@_options(OUT, LOCAL)
+@options(OUT, LOCAL)
 @click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", help="csv by default.")
 def results(manifest: Path, kind: str, **flags: Any) -> None:
     """Print one line a row: its state, files, seed, cost.
@@ -325,7 +220,7 @@ def results(manifest: Path, kind: str, **flags: Any) -> None:
 
 @cli.command(short_help="Look through the pictures in a browser.")
 @MANIFEST
-@_options(OUT, LOCAL)
+@options(OUT, LOCAL)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port; any free one.")
 @click.option("--no-open", is_flag=True, help="Only print the page's address.")
 def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
@@ -350,7 +245,7 @@ def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
 @cli.command(short_help="Write that page as a folder to keep or to send.")
 @MANIFEST
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
-@_options(OUT, LOCAL)
+@options(OUT, LOCAL)
 def report(manifest: Path, folder: Path | None, **flags: Any) -> None:
     """Write the page of `review` as a folder (NAME.report) that works offline and can be sent to somebody.
 
@@ -365,7 +260,7 @@ def report(manifest: Path, folder: Path | None, **flags: Any) -> None:
 @cli.command(short_help="Copy the pictures to a folder, under names of your own.")
 @MANIFEST
 @click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
-@_options(OUT, LOCAL)
+@options(OUT, LOCAL)
 @click.option("--name", metavar="TEMPLATE", default="{id}", help="The pictures' names ({id}); see above.")
 @click.option(
     "--approved", "which", flag_value="approved", help="Only approved rows, and of them the choice."
@@ -431,7 +326,7 @@ def export(manifest: Path, dest: Path, **flags: Any) -> None:
     metavar="PLAN.YAML",
     help="What is to go wrong, by call and by chance; see the README.",
 )
-def serve(host: str, port: int, folder: Path, **options: Any) -> None:
+def serve(host: str, port: int, folder: Path, **given: Any) -> None:
     """Run the embedded provider by itself: the same API, a classical fill, no cost.
 
     \b
@@ -440,15 +335,15 @@ def serve(host: str, port: int, folder: Path, **options: Any) -> None:
     """
     from batchfill.batch import serve_provider
 
-    rate = options.pop("per_minute")
+    rate = given.pop("per_minute")
 
     def say(base: str) -> None:
         click.echo(f"serving the prediction API at {base}\nCtrl-C ends it", err=False)
         sys.stdout.flush()
 
-    options |= {"host": host, "port": port, "rate": rate}
+    given |= {"host": host, "port": port, "rate": rate}
     with suppress(KeyboardInterrupt):
-        anyio.run(lambda: serve_provider(folder, on_ready=say, on_end=_say, **options))
+        anyio.run(lambda: serve_provider(folder, on_ready=say, on_end=_say, **given))
 
 
 @cli.command(short_help="Make your shell complete commands, flags and files.")

@@ -31,7 +31,8 @@ ALLOWED = {
     "local": BASE | {"catalog", "images"},
     "show": {"errors", "values"},
     "batch": BASE | {"catalog", "run", "gallery", "local"} | SUBJECTS,
-    "cli": BASE | {"batch", "show"},
+    "options": frozenset[str](),
+    "cli": BASE | {"batch", "show", "options"},
     "__init__": BASE | {"batch"},
     "__main__": {"cli"},
 }
@@ -41,7 +42,7 @@ THIRD_PARTY = {
     "aiohttp": {"api", "local", "gallery"},
     "aiosqlite": {"ledger"},
     "anyio": {"api", "batch", "cli", "gallery", "ledger", "local", "run"},
-    "click": {"cli"},
+    "click": {"cli", "options"},
     "filelock": {"batch", "ledger", "run"},
     "httpx": {"api"},
     "numpy": {"images"},
