@@ -595,7 +595,7 @@ async def test_whatever_is_not_yes_means_no(
 async def test_yes_begins_and_the_live_view_leaves_only_the_account(
     service: Serve, batchfill: Any, terminal: Any, night: Path
 ) -> None:
-    provider = await service(latency=0.3)
+    provider = await service(latency=1.0)
     command = ("run", "night.csv", "--base-url", provider.base)
     running = await batchfill.start(*command, **terminal.options())
     await running.meanwhile(terminal.shows("[y/N]: "))
