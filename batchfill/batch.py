@@ -146,9 +146,11 @@ class Batch:
         if not is_there(self.folder / LEDGER):
             raise LedgerError(f"{self.folder}: no ledger here yet, so nothing is there to be finished")
         manifest, settings = self._resolved()
-        with alone(), lock.held(settings.folder):
-            session = Session(settings=settings, model=_model(settings), base=settings.base, watcher=watch)
-            report = await session.finish(manifest)
+        with alone():
+            async with self._locked(settings.folder):
+                model = _model(settings)
+                session = Session(settings=settings, model=model, base=settings.base, watcher=watch)
+                report = await session.finish(manifest)
         self._keep_results()
         return report
 

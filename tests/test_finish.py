@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchfill.errors import UsageError
+from batchfill.errors import FolderFailed, UsageError
 from batchfill.ledger.ledger import Ledger
 from batchfill.local.faults import Fault, Faults
 from batchfill.run.night import Night
 from batchfill.run.placing import Placing
-from batchfill.values import RowState
+from batchfill.run.session import Session
+from batchfill.run.shelf import Shelf
+from batchfill.values import Decision, RowState, Ruling
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -279,3 +281,95 @@ async def test_a_run_does_not_end_between_a_picture_and_its_judgement(
     assert (await night.run()).exit_code == 0
     with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db:
         assert db.execute("SELECT count(*) FROM outputs WHERE flags IS NULL").fetchone() == (0,)
+
+
+async def test_an_output_that_was_delivered_raw_is_fetched_again_when_it_is_missing(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    monkeypatch.setattr("batchfill.run.finish.finish", _EndOfTheProcess())
+    made = batch(provider, exact())
+    await made.run()
+    (made.folder / "outputs/r1.webp").unlink()
+    monkeypatch.undo()
+    assert (await batch(provider, retry="missing").run()).exit_code == 0
+    assert provider.billed == 1
+    assert "r1.png" in outputs(made)
+
+
+async def test_judging_that_fails_keeps_no_picture_from_being_finished(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchfill.run.finish.flag", _EndOfTheProcess())
+    made = batch(await service(), exact())
+    assert (await made.run()).exit_code == 0
+    (row,) = made.results()
+    assert (row.outputs, row.flags, row.error) == (("outputs/r1.png",), (), None)
+
+
+async def test_rows_without_files_are_judged_as_they_are_fetched(
+    service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    first = batch(provider, 1)
+    await first.run()
+    ((address,),) = in_ledger(first, "SELECT url FROM outputs")
+    rows = [{"id": "r1", "image": address, "mask": address, "prompt": "p"}]
+    made = batch(provider, rows, name="addresses.csv")
+    # Nobody who works later is to be needed for it.
+    monkeypatch.setattr(Ledger, "unjudged", _none_unjudged)
+    assert (await made.run()).exit_code == 0
+    assert in_ledger(made, "SELECT count(*) FROM outputs WHERE flags IS NULL") == [(0,)]
+
+
+async def _none_unjudged(*_: object, **__: object) -> list[object]:
+    return []
+
+
+async def test_finishing_anew_changes_no_row_that_would_have_to_be_paid_for(
+    service: Serve, batch: Open, exact: Exact
+) -> None:
+    provider = await service()
+    await batch(provider, exact()).run()
+    with pytest.raises(UsageError, match="1 finished rows ask for something else now"):
+        await batch(provider, exact(mask_grow="5")).finish()
+    assert (await batch(provider, exact(mask_feather="9")).finish()).finished == 1
+
+
+async def test_a_full_disk_ends_finishing_anew_in_words_and_loses_nothing(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    made = batch(provider, exact(3))
+    await made.run()
+    before = outputs(made)
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise FolderFailed("the batch folder cannot be written: No space left on device. Make room")
+
+    monkeypatch.setattr(Shelf, "place", refuse)
+    again = batch(provider, exact(3, mask_feather="9"))
+    with pytest.raises(UsageError, match=r"r\d: .*Make room; then run `finish` again"):
+        await again.finish()
+    monkeypatch.undo()
+    assert (await again.finish()).finished == 3
+    assert outputs(made).keys() >= before.keys()
+
+
+async def test_a_decision_that_came_while_pictures_were_finished_anew_is_taken(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = batch(await service(), exact())
+    await made.run()
+    (row,) = made.results()
+    assert row.prediction_id is not None
+    ruling = Ruling(prediction_id=row.prediction_id, decision=Decision.APPROVED, at=1.0)
+    original = Session.finish
+
+    async def finish_and_hear(self: Session, manifest: Any) -> Any:
+        await made.decide([ruling])
+        return await original(self, manifest)
+
+    monkeypatch.setattr(Session, "finish", finish_and_hear)
+    await made.finish()
+    assert next(made.results()).decision is Decision.APPROVED

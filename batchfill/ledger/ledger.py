@@ -402,7 +402,7 @@ class Ledger:
 
         Where none says so any more, they are to be fetched again.
         """
-        kept = all(output.raw for output in outputs)
+        kept = bool(outputs) and all(output.raw for output in outputs)
 
         def event(db: sqlite3.Connection) -> None:
             for output in outputs:

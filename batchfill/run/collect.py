@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -145,9 +146,12 @@ class Collecting:
                 # One by one: what was fetched before a failure has to be discarded.
                 fetched.append(await self._fetch(output))  # noqa: PERF401
         except BaseException:
-            for whole_one in fetched:
-                self._tools.shelf.discard(whole_one.written)
+            for done in fetched:
+                self._tools.shelf.discard(done.written)
             raise
+        if not one.asked.files:
+            # Nobody will judge it later: there is nothing at hand to compare it with.
+            fetched = [_judged_alone(done) for done in fetched]
         with anyio.CancelScope(shield=True):
             await (self._placing.keep if self._is_finished(one) else self._placing.place)(attempt, fetched)
         self.refused = None
@@ -278,6 +282,11 @@ class Collecting:
     def _hour_is_over(self, attempt: Attempt, since: float | None = None) -> bool:
         made = since or attempt.ended_at or attempt.intended_at
         return self._tools.clock.now() > made + HOUR
+
+
+def _judged_alone(fetched: Fetched) -> Fetched:
+    flags = ("blank",) if fetched.picture.plain else ()
+    return replace(fetched, output=replace(fetched.output, flags=flags))
 
 
 def _look(path: Path) -> Picture | BadPicture:

@@ -139,7 +139,6 @@ class Finishing:
             await self._tools.ledger.record_kept(one.attempt, gone)
             return
         try:
-            flags = await self._flags(one, [written.path for written in kept])
             made = None if how is None else await self.make(one, how)
         except BadPicture as error:
             await self._deliver_raw(one, kept, others, f"not finished: {error}")
@@ -147,6 +146,7 @@ class Finishing:
         if made is None:
             await self._deliver_raw(one, kept, others, None)
             return
+        flags = await self._flags(one, [written.path for written in kept])
         judged = [replace(m, output=replace(m.output, flags=f)) for m, f in zip(made, flags, strict=True)]
         with anyio.CancelScope(shield=True):
             await self._placing.place(one.attempt, judged, others=others)
@@ -156,7 +156,16 @@ class Finishing:
 
         Raises BadPicture when one cannot be made of what is there, OSError when the disk does not take it.
         """
-        return [await self._make(one, output, how) for output in one.outputs]
+        made: list[Fetched] = []
+        try:
+            for output in one.outputs:
+                # One by one: what was made before a failure has to be discarded.
+                made.append(await self._make(one, output, how))  # noqa: PERF401
+        except BaseException:
+            for done in made:
+                self._tools.shelf.discard(done.written)
+            raise
+        return made
 
     async def _make(self, one: Collectable, output: Output, how: Finish) -> Fetched:
         model, shelf = self._tools.model, self._tools.shelf
@@ -198,15 +207,12 @@ class Finishing:
     async def _judge(self, one: Collectable) -> None:
         folder = self._tools.shelf.folder
         paths = [folder / (output.raw or output.file or "") for output in one.outputs]
-        try:
-            found = await self._flags(one, paths)
-        except BadPicture as error:
-            self._tools.telling.log(f"{one.attempt.id}: not judged: {error}")
-            found = tuple(() for _ in paths)
+        found = await self._flags(one, paths)
         judged = [replace(output, flags=words) for output, words in zip(one.outputs, found, strict=True)]
         await self._tools.ledger.record_judged(judged)
 
     async def _flags(self, one: Collectable, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
+        """Return the flags of a row's outputs; none where they cannot be told."""
         model, files = self._tools.model, one.asked.files
         task = FlagTask(
             outputs=tuple(paths),
@@ -217,7 +223,11 @@ class Finishing:
             rule=model.size_rule,
             inputs=tuple(model.sent(one.asked.inputs).items()),
         )
-        return await self._tools.pixels.do(flag, task)
+        try:
+            return await self._tools.pixels.do(flag, task)
+        except BadPicture as error:
+            self._tools.telling.log(f"{one.attempt.id}: not judged: {error}")
+            return tuple(() for _ in paths)
 
 
 def note_of(model: Model, one: Collectable, output: Output) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill import names
-from batchfill.errors import BadPicture
+from batchfill.errors import BadPicture, FolderFailed, UsageError
 from batchfill.images.look import whole
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.place import LEDGER
@@ -35,6 +35,12 @@ async def finish_anew(bench: Bench, manifest: Manifest, settings: Settings, now:
             reading = await take_in(intake, manifest, bench.model, settings, digests)
         reading.refuse_mistakes(skip_bad=settings.skip_bad)
         await intake.drop_duplicates()
+        if changed := (await intake.compare()).changed:
+            # What they cost is for `run` to say, which could not tell them from new ones afterwards.
+            raise UsageError(
+                f"{changed} finished rows ask for something else now, which has to be paid for: "
+                "take that back, or `run` first"
+            )
         await intake.merge(now)
     placing = Placing(bench, many=sum(ledger.counts.values()) > names.MANY_ROWS)
     finishing = Finishing(bench, placing, finished=lambda: None)
@@ -56,15 +62,18 @@ class Refinishing:
         self._placing = placing
         self._finishing = finishing
         self._tally = _Tally()
+        self._refused: str | None = None
 
     async def all(self) -> FinishReport:
-        """Finish what is not finished as its row asks for."""
+        """Finish what is not finished as its row asks for. Raises UsageError when the disk takes no more."""
         after = 0
         while rows := await self._tools.ledger.finished(AT_ONCE, after=after):
             after = rows[-1].attempt.number
             async with anyio.create_task_group() as tasks:
                 for one in rows:
                     tasks.start_soon(self._look_at, one)
+            if self._refused is not None:
+                raise UsageError(f"{self._refused}; then run `finish` again, which goes on with the rest")
         return FinishReport(self._tally.finished, self._tally.unchanged, self._tally.failed)
 
     async def _look_at(self, one: Collectable) -> None:
@@ -79,6 +88,8 @@ class Refinishing:
         except BadPicture as error:
             self._tally.failed += 1
             self._tools.telling.say(f"{one.attempt.id}: not finished: {error}", Weight.WARNING)
+        except (FolderFailed, OSError) as error:
+            self._refused = f"{one.attempt.id}: {error}"
         else:
             self._tally.finished += 1
 

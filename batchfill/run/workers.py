@@ -79,6 +79,8 @@ class Processes:
             self._idle.append(process)
             if done:
                 return answer  # type: ignore[no-any-return]
+            if isinstance(answer, MemoryError):
+                raise BadPicture("too much for this machine: there is not enough memory") from answer
             raise answer
         raise BadPicture(f"too much for this machine: working on it ended its process ({ended})")
 

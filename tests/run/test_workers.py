@@ -100,3 +100,15 @@ class _Expression:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return eval, (self._text,)
+
+
+class _NoMemory:
+    """Work that there is not enough memory for."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("lambda _: bytearray(1 << 62)",)
+
+
+async def test_too_little_memory_is_an_error_of_the_picture(processes: Processes) -> None:
+    with pytest.raises(BadPicture, match="there is not enough memory"):
+        await processes.do(_NoMemory(), None)  # type: ignore[arg-type]
