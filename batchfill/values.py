@@ -90,6 +90,8 @@ class Ruling:
             raise ValueError(f"a seed is a number from 1 to {MOST_SEED}, not {self.seed}")
         if self.prompt is not None and not (self.prompt.strip() and len(self.prompt) <= LONGEST_PROMPT):
             raise ValueError(f"a prompt must not be empty, nor longer than {LONGEST_PROMPT:,} characters")
+        if self.prompt is not None and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in self.prompt):
+            raise ValueError("a prompt must not hold a NUL character or half of one: a broken emoji?")
 
 
 FLAGS = ("blank", "unchanged", "drift", "seam", "duplicate", "size")

@@ -294,3 +294,9 @@ async def test_many_who_decide_at_once_are_all_heard(done: Batch, result: Find) 
         tasks.start_soon(done.run)
     assert set(decisions(done).values()) == {("approved", None)}
     assert left_in(done) == []
+
+
+@pytest.mark.parametrize("prompt", ["a \ud83d boat", "a \0 boat"])
+def test_a_prompt_that_no_file_and_no_service_could_take_is_refused(prompt: str) -> None:
+    with pytest.raises(ValueError, match="a prompt must not hold"):
+        Ruling(prediction_id="p1", decision=Decision.REDO, prompt=prompt, at=1.0)

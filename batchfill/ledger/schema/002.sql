@@ -19,20 +19,3 @@ CREATE INDEX rows_kept ON rows (since) WHERE state = 'collecting' AND kept;
 UPDATE outputs SET flags = '' WHERE file IS NOT NULL;
 -- unjudged
 CREATE INDEX outputs_unjudged ON outputs (prediction_id) WHERE flags IS NULL AND file IS NOT NULL;
-
-DROP VIEW results;
-CREATE VIEW results AS
-SELECT r.id, r.line, r.state, r.image, r.mask, r.prompt,
-    (SELECT group_concat(file, ';') FROM (
-        SELECT file FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
-    )) AS outputs,
-    a.seed, a.prediction_id,
-    (SELECT count(*) FROM attempts WHERE key = r.key AND counted) AS attempts,
-    (SELECT CASE WHEN count(*) = count(price) THEN coalesce(sum(price), 0) / 1000000.0 END FROM attempts
-        WHERE key = r.key AND outcome IN ('succeeded', 'canceled')) AS cost,
-    r.error,
-    (SELECT group_concat(flags, ' ') FROM outputs WHERE prediction_id = a.prediction_id AND flags <> '') AS flags,
-    r.extra
-FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
-WHERE r.position IS NOT NULL
-ORDER BY r.position;
