@@ -373,3 +373,25 @@ async def test_a_decision_that_came_while_pictures_were_finished_anew_is_taken(
     monkeypatch.setattr(Session, "finish", finish_and_hear)
     await made.finish()
     assert next(made.results()).decision is Decision.APPROVED
+
+
+async def test_one_output_that_was_saved_is_finished_when_the_service_has_removed_the_others(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    made = batch(provider, exact(num_outputs="2"))
+
+    async def die(*_: object) -> None:
+        made.stop()
+        raise FolderFailed("it was not recorded")
+
+    monkeypatch.setattr(Ledger, "record_kept", die)
+    assert (await made.run()).exit_code == 3
+    monkeypatch.undo()
+    lost, _ = sorted((made.folder / "outputs/raw").iterdir())
+    lost.unlink()
+    provider.expire(lost.stem.rpartition("-")[0])
+    await batch(provider).run()
+    (row,) = made.results()
+    assert (row.state, row.outputs) == (RowState.DONE, ("outputs/r1@2.png",))
+    assert row.error == "1 of 2 pictures: the service has removed the others"
