@@ -45,7 +45,6 @@ TOKEN = "r8_for_tests_only"
 SHORTENED = {
     "timing.FIRST_LOOK": 0.02,
     "follow.LONGEST_GAP": 0.02,
-    "looks.UNLEARNED": 0.5,
     "recover.LIST_LAG": 0.05,
     "care.FIRST_PAUSE": 0.05,
     "collect.FIRST_WAIT": 0.02,

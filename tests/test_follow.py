@@ -53,8 +53,9 @@ async def test_without_a_list_each_is_asked_for(service: Serve, batch: Open) -> 
     ids=lambda fault: f"{fault.kind}{fault.options.get('status', '')}",
 )
 async def test_a_list_that_is_wrong_keeps_no_row_from_its_end(
-    service: Serve, batch: Open, states: Any, fault: Fault
+    service: Serve, batch: Open, states: Any, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("batchfill.run.looks.UNLEARNED", 0.5)
     provider = await service(latency=0.1, faults=Faults([fault]))
     night = batch(provider, 12, **WAVE)
     assert (await night.run()).exit_code == 0

@@ -297,9 +297,11 @@ async def test_keys_decide_and_take_back(visit: Visit, pictures: Collection) -> 
             page, "() => !document.querySelector('[data-id=market].rejected, [data-id=station].redo')"
         )
         assert await current(page) == "market"
+        # What the answers say is said when they come.
+        await until(page, "() => !document.querySelector('.unsaved')")
+        await until(page, "() => document.querySelector('#said').innerText === 'market: taken back'")
         await press(page, "ArrowRight", "ArrowRight", "a")
         assert await page.inner_text("#said") == "refused has no picture to judge"
-        await until(page, "() => !document.querySelector('.unsaved')")
     made = [(r.prediction_id[2:], r.decision, r.chosen, r.prompt, r.seed) for r in pictures.rulings]
     assert made == [
         ("harbour", Decision.APPROVED, None, None, None),
