@@ -128,6 +128,15 @@ class NotSent(TryAgain):
 class AnswerLost(BatchfillError):
     """The request may have been taken, and paid for; its answer is not known. Recover, never resend."""
 
+    def __init__(self, message: str, *, acknowledged: bool = False, refused: bool = False) -> None:
+        """*acknowledged*: an answer said that the request was taken, so that no list proves otherwise.
+
+        *refused*: every other row would meet the same (exit 4).
+        """
+        super().__init__(message)
+        self.acknowledged = acknowledged
+        self.refused = refused
+
 
 class NotFound(BatchfillError):
     """The service answered 404 or 410 for a thing whose address is right (a prediction, an output)."""

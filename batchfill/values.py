@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -307,6 +308,15 @@ class Placed:
     """1-based, among the outputs of its attempt."""
 
 
+INLINE = "sha256:"
+"""How the note of a file begins that was sent inside the request."""
+
+
+def inline_note(content: bytes, data_url: str) -> str:
+    """Return what stands for *data_url* in notes: the digest of its *content*, and its own length."""
+    return f"{INLINE}{sha256(content).hexdigest()}:{len(data_url)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One intention to pay, with the row it is for and what has become of it."""
@@ -333,8 +343,6 @@ class Attempt:
     """The service's clock at the intent, where it was known."""
     anchor: str | None
     """The prediction accepted last before the intent."""
-    anchor_created_at: float | None = None
-    """When that was, by the service's clock."""
     prediction_id: str | None = None
     created_at: float | None = None
     """When the prediction was made, by the service's clock."""
@@ -345,12 +353,29 @@ class Attempt:
     """When we learned of the terminal status."""
     absent_at: float | None = None
     """When a look first found it surely absent."""
+    acknowledged: bool = False
+    """An answer said that it was taken, without an id that could be used."""
     cancel_asked: str | None = None
     """`time-out` or `user`."""
     tries: int = 1
     """Attempts of the row that counted, this one included, since the last consent."""
     area: Box | None = None
     """What was sent of the picture; None: all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A prediction of ours, and when it was asked for and made, each by the clock that said so."""
+
+    number: int
+    """Of its attempt."""
+    prediction_id: str
+    created_at: float | None
+    """As the service's records have it."""
+    service_time: float | None
+    """As the service's answers had it at the intent."""
+    intended_at: float
+    """By our clock."""
 
 
 @dataclass(frozen=True, slots=True)

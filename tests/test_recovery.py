@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from random import randbytes
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 from batchfill.api.client import Service
 from batchfill.ledger.ledger import Ledger
-from batchfill.local import Fault, Faults
+from batchfill.local import Fault, Faults, Manner
+from batchfill.local.manner import OFFERS
 from batchfill.run.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -141,15 +144,86 @@ async def test_a_lost_row_is_not_given_a_prediction_of_the_same_seed_that_asks_f
 async def test_one_prediction_that_fits_two_lost_twins_is_given_to_neither(
     service: Serve, batch: Open, desk: Any, states: States
 ) -> None:
-    taken, not_taken = (Fault("create", kind, at=frozenset({n})) for n, kind in enumerate(RESETS, 2))
+    # Both are under way when the first answer is given up.
+    taken = Fault("create", "delay", at=frozenset({2}), options={"seconds": 600})
+    not_taken = Fault("create", "reset_before", at=frozenset({3}))
     provider = await service(faults=Faults([taken, not_taken]))
     row = desk.rows(1, seed="7")[0]
     known = {**row, "id": "known", "prompt": "another"}
     await batch(provider, [known], **SOON).run()
-    night = batch(provider, [known, row, {**row, "id": "twin"}], **SOON)
+    night = batch(provider, [known, row, {**row, "id": "twin"}], answer_timeout=4, recover_wait=0)
     assert (await night.run()).exit_code == 1
     assert states(night) == {"known": "done", "r1": "in_doubt", "twin": "in_doubt"}
     assert (provider.billed, provider.creates_seen) == (2, 3)
+
+
+@pytest.mark.parametrize("side", [48, 500], ids=["inline", "uploaded"])
+async def test_a_lost_row_is_not_given_a_prediction_of_its_seed_and_prompt_from_another_picture(
+    service: Serve, batch: Open, desk: Any, states: States, side: int
+) -> None:
+    provider = await service()
+    mine, theirs = desk.rows(2, seed="7", prompt="a cat")
+    for row in (mine, theirs):
+        row["image"], row["mask"] = f"images/{row['id']}.png", f"masks/{row['id']}.png"
+        desk.picture(f"{row['id']}.png", size=(side, side))
+        Image.frombytes("RGB", (side, side), randbytes(3 * side * side)).save(desk.folder / row["image"])
+    known = {**mine, "id": "known", "prompt": "another"}
+    await batch(provider, [known], **SOON).run()
+    await batch(provider, [theirs], name="theirs.csv", **SOON).run()
+    provider.faults.add(NEVER_TAKEN)
+    night = batch(provider, [known, mine], **SOON)
+    assert (await night.run()).exit_code == 1
+    assert (states(night)[mine["id"]], provider.billed) == ("in_doubt", 2)
+
+
+# An answer that says accepted
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"status": 303, "body": "", "headers": {"Location": "/v1/predictions/p1"}},
+        {"status": 302, "body": "", "headers": {"Location": "/v1/predictions/p1"}},
+        {"status": 201, "body": ""},
+        {"status": 201, "body": {"status": "starting"}},
+        {"status": 200, "body": "<html>welcome</html>"},
+        {"status": 202, "body": {"id": "../p1"}},
+    ],
+    ids=lambda options: f"{options['status']} {options['body']}",
+)
+@pytest.mark.parametrize("listed", [True, False])
+async def test_what_an_answer_said_was_accepted_is_never_sent_again(
+    service: Serve, batch: Open, states: States, options: dict[str, Any], listed: bool
+) -> None:
+    manner = Manner() if listed else Manner(offers=OFFERS - {"list"})
+    provider = await service(manner=manner)
+    await batch(provider, 1, **SOON).run()
+    # The list shows what was made before, and nothing of this one.
+    provider.faults.add(Fault("create", "status", times=1, options=options))
+    night = batch(provider, 2, **SOON)
+    summary = await night.run()
+    assert summary.exit_code == (4 if options["status"] == 302 else 1)
+    assert states(night) == {"r1": "done", "r2": "in_doubt"}
+    await batch(provider, **SOON).run()
+    assert (states(night)["r2"], provider.creates_seen) == ("in_doubt", 2)
+
+
+async def test_a_service_that_gives_every_row_one_id_has_none_sent_again(
+    service: Serve, batch: Open, states: States
+) -> None:
+    provider = await service()
+    night = batch(provider, 1, **SOON)
+    await night.run()
+    (first,) = night.results()
+    same = {"id": first.prediction_id, "status": "starting"}
+    provider.faults.add(
+        Fault("create", "status", times=2, options={"status": 201, "body": same, "late": True})
+    )
+    provider.faults.add(Fault("list", "filtered", options={"count": 2}))
+    night = batch(provider, 3, **IN_TURN)
+    assert (await night.run()).exit_code == 1
+    assert states(night) == {"r1": "done", "r2": "in_doubt", "r3": "in_doubt"}
+    assert (provider.billed, provider.creates_seen) == (3, 3)
 
 
 # Proof of absence

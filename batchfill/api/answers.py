@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import binascii
 import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from batchfill.api.words import parse, tidy, words_of
-from batchfill.values import Prediction, Upload
+from batchfill.values import Prediction, Upload, inline_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +20,9 @@ LONGEST_ID = 200
 LONGEST_ERROR = 1000
 LONGEST_INPUT = 100_000
 """Characters of one input that is kept to be compared: no row holds more."""
+
+LONGEST_NOTE = 1000
+"""Characters that are kept of a data URL whose content cannot be read."""
 
 LONGEST_URL = 10_000
 LATEST = 4_102_444_800.0
@@ -152,11 +157,23 @@ def _error(value: Any) -> str | None:
 
 
 def _input(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what a row's input can be compared with: no values inside values, no pictures as text."""
+    """Return what a row's input can be compared with: no values inside values, inline pictures as notes."""
     given = value.get("input")
     if not isinstance(given, dict) or not given:
         return None
-    return {name: item for name, item in given.items() if _is_comparable(item)}
+    return {name: _noted(item) for name, item in given.items() if _is_comparable(item)}
+
+
+def _noted(item: Any) -> Any:
+    """Return the note of a data URL whose content can be read, everything else as it is."""
+    if not isinstance(item, str) or not item.startswith("data:"):
+        return item
+    head, _, text = item.partition(",")
+    try:
+        content = binascii.a2b_base64(text) if head.endswith(";base64") else unquote_to_bytes(text)
+    except ValueError:
+        return item[:LONGEST_NOTE]
+    return inline_note(content, item)
 
 
 def _is_plain_url(text: str) -> bool:
@@ -165,13 +182,13 @@ def _is_plain_url(text: str) -> bool:
 
 def _is_comparable(item: Any) -> bool:
     if isinstance(item, str):
-        return len(item) <= (1000 if item.startswith("data:") else LONGEST_INPUT)
+        return len(item) <= LONGEST_INPUT or item.startswith("data:")
     return item is None or isinstance(item, int | float)
 
 
 def _seed(value: Mapping[str, Any]) -> int | None:
-    given = _input(value)
-    seed = given.get("seed") if given else None
+    given = value.get("input")
+    seed = given.get("seed") if isinstance(given, dict) else None
     # 0 asks the model to choose one, which it then tells in the logs.
     if isinstance(seed, int) and not isinstance(seed, bool) and 0 < seed < _NO_SEED:
         return seed

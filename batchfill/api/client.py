@@ -12,7 +12,7 @@ import httpx
 
 from batchfill.api.answers import LONGEST_ERROR, read_account, read_input_schema, read_prediction, read_upload
 from batchfill.api.downloads import download_of, opened, shown
-from batchfill.api.line import LONGEST_PAGE, Line
+from batchfill.api.line import LONGEST_PAGE, AnswerBroken, Line
 from batchfill.api.listing import Listing, reaches_past, read_page, since, size_of, window
 from batchfill.api.outputs import parse_url
 from batchfill.api.paths import ACCOUNT, FILES, PREDICTIONS, model_path, origin, prediction_path
@@ -116,6 +116,9 @@ class Service:
             )
         except _UNSENT as error:
             raise NotSent(self._tidy(f"the create call was not sent: {error}")) from error
+        except (AnswerBroken, AnswerRefused) as error:
+            text = f"the create call was accepted, and its answer cannot be read: {error}"
+            raise AnswerLost(self._tidy(text), acknowledged=True) from error
         except httpx.RequestError as error:
             raise AnswerLost(self._tidy(f"the create call has no answer: {error}")) from error
         if not answer.succeeded:
@@ -124,8 +127,21 @@ class Service:
             return self._prediction(answer)
         except ValueError as error:
             raise AnswerLost(
-                f"the service answered {answer.status} to the create call, but {error}"
+                f"the service answered {answer.status} to the create call, but {error}", acknowledged=True
             ) from error
+
+    async def answers(self, prediction_id: str | None) -> bool:
+        """Whether the service answers a free question, about that prediction where there is one.
+
+        Every answer but a 5xx counts: with those a gateway says that the service behind it is down.
+        """
+        await self._reads.turn()
+        path = ACCOUNT if prediction_id is None else prediction_path(prediction_id)
+        try:
+            answer = await self._line.ask("GET", path)
+        except httpx.RequestError:
+            return False
+        return answer.status < 500
 
     async def get(self, prediction_id: str) -> Prediction:
         """Return the prediction as it stands. Raises Throttled, TryAgain, NotFound, ServiceRefused."""
@@ -133,11 +149,11 @@ class Service:
         return self._understood(Call.GET, answer, self._prediction)
 
     async def list(
-        self, *, created_after: float, created_before: float | None = None, pages: int = PAGES
+        self, *, created_after: float | None, created_before: float | None = None, pages: int = PAGES
     ) -> Listing:
         """Return the account's predictions made in a window of time, in seconds by the service's clock.
 
-        Both ends are within it, and at most so many *pages* are read.
+        Both ends are within it, None leaves it open, and at most so many *pages* are read.
         Raises NotOffered, TryAgain, ServiceRefused.
         """
         asked = window(created_after, created_before)

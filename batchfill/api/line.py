@@ -25,6 +25,9 @@ LONGEST_PAGE = 64 * 1024 * 1024
 """Bytes of a page of a listing: a hundred predictions with a picture and a mask inside each still fit."""
 
 CONNECT = 30.0
+_TAKEN = "taken"
+"""Among a request's extensions: the head of its answer was a success."""
+
 SLOWEST_UPLOAD = 50_000
 """Bytes a second below which an upload is given up."""
 
@@ -42,6 +45,10 @@ class Answer:
     def succeeded(self) -> bool:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300
+
+
+class AnswerBroken(httpx.RemoteProtocolError):
+    """The head of an answer said that the request was taken; its body did not come whole."""
 
 
 class Line:
@@ -86,7 +93,8 @@ class Line:
                 return await self._exchange(request, timeout, longest)
         except TimeoutError as error:
             message = f"no whole answer within {_whole(timeout):.0f} s"
-            raise httpx.ReadTimeout(message, request=request) from error
+            kind = AnswerBroken if _TAKEN in request.extensions else httpx.ReadTimeout
+            raise kind(message, request=request) from error
 
     async def open(self, url: str) -> httpx.Response:
         """Ask for *url*, which the caller has found to be of the base's own origin; its body is unread."""
@@ -96,6 +104,8 @@ class Line:
     async def _exchange(self, request: httpx.Request, timeout: httpx.Timeout, longest: int) -> Answer:
         asked = self._moment()
         response = await self._send(request, timeout)
+        if response.is_success:
+            request.extensions[_TAKEN] = True
         try:
             self._clock.learn(response.headers.get("date"), asked=asked, answered=self._moment())
             return Answer(response.status_code, response.headers, await _body(response, longest))
@@ -125,9 +135,13 @@ def _whole(timeout: httpx.Timeout) -> float:
 async def _body(response: httpx.Response, longest: int) -> bytes:
     try:
         return await _bounded(response, longest)
-    except httpx.RequestError:
+    except AnswerRefused:
         if response.is_success:
             raise
+        return b""
+    except httpx.RequestError as error:
+        if response.is_success:
+            raise AnswerBroken(str(error), request=response.request) from error
         # A refusal is one by its status, with or without its words.
         return b""
 

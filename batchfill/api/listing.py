@@ -53,24 +53,28 @@ def read_page(body: bytes) -> Page | None:
     return Page(items, len(items) == len(results), following is not None, _cursor(following))
 
 
-def window(created_after: float, created_before: float | None) -> dict[str, str]:
+def window(created_after: float | None, created_before: float | None) -> dict[str, str]:
     """Return the query that asks for a window of time, widened to whole milliseconds."""
-    asked = {"created_after": _moment(created_after)}
+    asked = {} if created_after is None else {"created_after": _moment(created_after)}
     if created_before is not None:
         asked["created_before"] = _moment(created_before + 0.001)
     return asked
 
 
-def since(items: Sequence[Prediction], created_after: float) -> tuple[Prediction, ...]:
+def since(items: Sequence[Prediction], created_after: float | None) -> tuple[Prediction, ...]:
     """Return *items* without those made before *created_after*, which some services list all the same."""
+    if created_after is None:
+        return tuple(items)
     return tuple(item for item in items if item.created_at is None or item.created_at >= created_after)
 
 
-def reaches_past(items: Sequence[Prediction], created_after: float) -> bool:
+def reaches_past(items: Sequence[Prediction], created_after: float | None) -> bool:
     """Whether *items*, a listing's beginning, must hold everything made since *created_after*.
 
     So it is when they run from new to old, as far as can be seen, and end before that time.
     """
+    if created_after is None:
+        return False
     times = [item.created_at for item in items if item.created_at is not None]
     descending = len(times) == len(items) and all(newer >= older for newer, older in pairwise(times))
     return descending and len(set(times)) > 1 and times[-1] < created_after

@@ -45,6 +45,9 @@ class Call(StrEnum):
 _ACCOUNT_TROUBLE = frozenset({401, 402, 403})
 _NO_SUCH_CALL = frozenset({404, 405, 501})
 _NOTHING_MADE = frozenset({400, 413, 415, 422})
+_SEE_OTHER = frozenset({302, 303})
+_SENT_ELSEWHERE = frozenset({307, 308})
+"""Redirects of the request itself: nothing was made of it here."""
 _NEEDED = frozenset({Call.CREATE, Call.GET, Call.PAGE})
 _GONE = {Call.GET: frozenset({404, 410}), Call.CANCEL: frozenset({404, 410})}
 _WAITS = (
@@ -73,7 +76,7 @@ def refusal(
     if call not in _NEEDED and (status in _NO_SUCH_CALL or 300 <= status < 400):
         return NotOffered(text)
     if 300 <= status < 400:
-        return ServiceRefused(f"{text}: it redirects, and the token follows no redirect", status=status)
+        return _redirected(call, status, text)
     return _of_the_rest(call, status, text, wait_of(headers, body))
 
 
@@ -81,6 +84,14 @@ def wait_of(headers: Mapping[str, str], body: bytes) -> float | None:
     """Return the longest wait in seconds that an answer asks for, None when it asks for none."""
     waits = [*_waits_of_headers(headers), *_waits_of_body(body)]
     return min(max(waits), LONGEST_WAIT) if waits else _reset(headers)
+
+
+def _redirected(call: Call, status: int, text: str) -> BatchfillError:
+    text = f"{text}: it redirects, and the token follows no redirect"
+    if call is Call.CREATE and status not in _SENT_ELSEWHERE:
+        # 303, and 302 before there was a 303, send to what a POST has made.
+        return AnswerLost(text, acknowledged=status in _SEE_OTHER, refused=status != 303)
+    return ServiceRefused(text, status=status)
 
 
 def _of_the_rest(call: Call, status: int, text: str, wait: float | None) -> BatchfillError:

@@ -56,7 +56,7 @@ UPDATE rows SET due_at = :due_at, error = :error WHERE key = :key AND state = 'p
 UPDATE rows SET state = 'failed', since = :now, error = :error WHERE key = :key AND state = 'pending';
 
 -- name: record_answer_lost
-UPDATE attempts SET lost_at = :now, error = :error WHERE number = :number;
+UPDATE attempts SET lost_at = :now, error = :error, acknowledged = :acknowledged WHERE number = :number;
 UPDATE rows SET error = :error WHERE key = :key AND attempt = :number;
 
 -- name: record_absent_once

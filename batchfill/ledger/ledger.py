@@ -15,6 +15,7 @@ from batchfill.ledger.intake import Intake, standing
 from batchfill.ledger.place import Place
 from batchfill.ledger.writer import open_writer
 from batchfill.values import (
+    Accepted,
     Attempt,
     Collectable,
     Cost,
@@ -46,7 +47,8 @@ class Ledger:
         self._writer = writer
         self._now = now
         self._place = place
-        self._anchor: str | None = None
+        self.last_accepted: str | None = None
+        """The id of the prediction accepted last."""
         self.facts: dict[str, str] = {}
         """What the batch remembers of itself, as last committed."""
         self.counts: Mapping[RowState, int] = {}
@@ -66,7 +68,7 @@ class Ledger:
         """Read what earlier runs left."""
         self.facts = await self._writer.read(_facts)
         self.cap = records.to_cap(self.facts.get("max_cost"))
-        self._anchor = await self._writer.read(lambda db: sql.ask_one(db, "last_accepted"))
+        self.last_accepted = await self._writer.read(lambda db: sql.ask_one(db, "last_accepted"))
         await self._writer.read(self.count)
 
     def in_state(self, state: RowState) -> int:
@@ -209,6 +211,23 @@ class Ledger:
         found = await self._ask("claimed", ids=json.dumps(list(prediction_ids)))
         return {record[0] for record in found}
 
+    async def accepted_before(self, attempt: Attempt, *, seconds: float, limit: int) -> list[Accepted]:
+        """Return at most *limit* predictions of ours up to the attempt's anchor, newest first.
+
+        They were asked for within *seconds* before it; none where the attempt has no anchor.
+        """
+        values = {"anchor": attempt.anchor, "seconds": seconds, "limit": limit}
+        return [Accepted(**dict(record)) for record in await self._ask("accepted_before", **values)]
+
+    async def unlisted(self, shown: Iterable[str], *, first: int, accepted_by: float) -> str | None:
+        """Return a prediction of ours that is not among *shown*; None when there is none.
+
+        Asked is about attempts from the number *first* on whose answers had come by *accepted_by*.
+        """
+        values = {"shown": json.dumps([*shown]), "first": first, "accepted_by": accepted_by}
+        prediction_id: str | None = await self._ask_one("unlisted", **values)
+        return prediction_id
+
     async def run_times(self, limit: int) -> list[float]:
         """Return how long the last *limit* predictions took, oldest first, in the service's seconds."""
         return [record[0] for record in reversed(await self._ask("run_times", limit=limit))]
@@ -249,7 +268,7 @@ class Ledger:
                 "sent": records.to_json(sent(chosen)),
                 "outputs_asked": due.outputs_asked,
                 "price": due.price,
-                "anchor": self._anchor,
+                "anchor": self.last_accepted,
                 "service_time": service_time,
                 "area": None if area is None else json.dumps(area),
                 "prompt": due.redo and due.redo.prompt,
@@ -276,8 +295,8 @@ class Ledger:
             await self._record("record_accepted", attempt, **values)
         except sqlite3.IntegrityError as error:
             text = f"the service answered with prediction {prediction.id}, which is another row's"
-            raise AnswerLost(text) from error
-        self._anchor = prediction.id
+            raise AnswerLost(text, acknowledged=True) from error
+        self.last_accepted = prediction.id
         return replace(
             attempt,
             state=RowState.RUNNING,
@@ -306,10 +325,15 @@ class Ledger:
             lambda db: sql.act(db, "events", "record_unusable", key=due.key, error=error, now=self._now())
         )
 
-    async def record_answer_lost(self, attempt: Attempt, error: str) -> Attempt:
-        """The POST may have been taken; recover will find out. Return the attempt as it is now."""
-        await self._record("record_answer_lost", attempt, error=error)
-        return replace(attempt, lost_at=self._now())
+    async def record_answer_lost(
+        self, attempt: Attempt, error: str, *, acknowledged: bool = False
+    ) -> Attempt:
+        """The POST may have been taken; recover will find out. Return the attempt as it is now.
+
+        *acknowledged*: an answer said that it was, so that it is never taken for absent.
+        """
+        await self._record("record_answer_lost", attempt, error=error, acknowledged=acknowledged)
+        return replace(attempt, lost_at=self._now(), acknowledged=acknowledged)
 
     # Recover
 

@@ -2,8 +2,7 @@
 -- The fields of an Attempt.
 a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
     a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.created_at, a.accepted_at, a.ended_at,
-    a.absent_at, a.cancel_asked, a.lost_at, r.tries, a.area,
-    (SELECT b.created_at FROM attempts AS b WHERE b.prediction_id = a.anchor) AS anchor_created_at
+    a.absent_at, a.cancel_asked, a.lost_at, a.acknowledged, r.tries, a.area
 
 -- fragment: due
 -- The fields of a Due.
@@ -127,6 +126,20 @@ WHERE mine.key = :key AND mine.position IS NULL AND other.position IS NOT NULL A
 
 -- name: claimed
 SELECT prediction_id FROM attempts WHERE prediction_id IN (SELECT value FROM json_each(:ids));
+
+-- name: accepted_before
+-- The predictions accepted up to an attempt's anchor and within so many seconds before it, newest first.
+SELECT b.number, b.prediction_id, b.created_at, b.service_time, b.intended_at
+FROM attempts AS a JOIN attempts AS b ON b.number <= a.number
+WHERE a.prediction_id = :anchor AND b.prediction_id IS NOT NULL AND b.intended_at >= a.intended_at - :seconds
+ORDER BY b.number DESC LIMIT :limit;
+
+-- name: unlisted
+-- A prediction of ours that a list should show and does not; from that attempt on, and accepted by then.
+SELECT prediction_id FROM attempts
+WHERE number >= :first AND prediction_id IS NOT NULL AND accepted_at <= :accepted_by
+    AND prediction_id NOT IN (SELECT value FROM json_each(:shown))
+LIMIT 1;
 
 -- name: last_accepted
 SELECT prediction_id FROM attempts WHERE accepted_at IS NOT NULL ORDER BY accepted_at DESC, number DESC LIMIT 1;

@@ -105,6 +105,7 @@ def to_attempt(record: sqlite3.Row) -> Attempt:
     fields = dict(record)
     fields["state"] = RowState(fields["state"])
     fields["own_seed"] = bool(fields["own_seed"])
+    fields["acknowledged"] = bool(fields["acknowledged"])
     fields["sent"] = json.loads(fields["sent"])
     fields["area"] = tuple(json.loads(fields["area"])) if fields["area"] else None
     return Attempt(**fields)

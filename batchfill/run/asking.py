@@ -26,5 +26,5 @@ async def ask(tools: Tools, attempt: Attempt) -> Prediction:
 
 async def _is_anothers(tools: Tools, attempt: Attempt, prediction: Prediction) -> bool:
     # A gateway may have ids of its own, so that another id alone says nothing.
-    asked_for_otherwise = prediction.input is not None and not proof.fits(attempt, prediction)
+    asked_for_otherwise = prediction.input is not None and not proof.may_be(attempt, prediction)
     return asked_for_otherwise or bool(await tools.ledger.claimed([prediction.id]))

@@ -54,6 +54,8 @@ class Gate:
         async with self._line:
             while True:
                 await self._wait_for_room()
+                if self.care.careful and not await self._service_answers():
+                    continue
                 self._inside += 1
                 try:
                     await self._tools.creates.turn()
@@ -79,6 +81,14 @@ class Gate:
         self._width.answered(seconds)
         self.care.accepted()
         self._tools.creates.accepted()
+
+    async def _service_answers(self) -> bool:
+        """Ask what costs nothing, before a create that may be lost like the one before it."""
+        tools = self._tools
+        answers = await tools.service.answers(tools.ledger.last_accepted)
+        if not answers:
+            self.care.trouble(tools.clock.now())
+        return answers
 
     async def _wait_for_room(self) -> None:
         while True:

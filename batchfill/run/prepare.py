@@ -15,6 +15,7 @@ from anyio import to_thread
 
 from batchfill.errors import BadPicture, NotOffered, RowRejected
 from batchfill.images.fit import FitTask, fit
+from batchfill.values import INLINE, inline_note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -28,8 +29,6 @@ SMALL = 256_000
 
 MOST = 1_000_000
 """Characters of a data URL that its guides allow, for a provider that takes no files."""
-
-INLINE = "sha256:"
 
 UPLOAD_LIFE = 24 * 3600.0
 """Seconds that the service keeps a file."""
@@ -118,9 +117,8 @@ class Preparing:
 
     async def _address(self, file: _File, *, offered: bool) -> tuple[str, str]:
         """Return what stands for the file in the request, and in the ledger's note of it."""
-        digest = sha256(file.content).hexdigest()
         if len(file.content) * 4 // 3 + 100 > SMALL and offered:
-            url = await self._upload(file, digest)
+            url = await self._upload(file, sha256(file.content).hexdigest())
             return url, url
         url = f"data:{file.mime};base64,{base64.b64encode(file.content).decode()}"
         if len(url) > MOST:
@@ -128,7 +126,7 @@ class Preparing:
                 f"{file.name} is {len(file.content):,} bytes, and this provider takes no files: inline "
                 f"it may have {MOST * 3 // 4:,}; use `send: fitted`, or put the file at a URL"
             )
-        return url, f"{INLINE}{digest}:{len(url)}"
+        return url, inline_note(file.content, url)
 
     async def _upload(self, file: _File, digest: str) -> str:
         tools = self._tools

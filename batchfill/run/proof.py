@@ -1,16 +1,42 @@
-"""What a list of predictions proves about submissions whose answers were lost. No I/O."""
+"""What a list of predictions proves about submissions whose answers were lost. No I/O.
+
+**Made, and ours**: an unclaimed prediction that fits this attempt and no other is adopted. With a seed that
+we drew, seed and prompt decide. With a seed that the row fixes, all values and pictures must agree.
+
+**Surely never made**, so that the row may be submitted again. All of it must hold twice, the second time when
+the request is long over (see Recovering):
+
+1. No answer said that the request was taken.
+2. The list was read to its end, and it begins before the predictions accepted just before the intent.
+   Only `created_at` says where that is: it is never compared with a clock that tells another time.
+3. The list shows these predictions, and every one of ours that was accepted since. So it is of this account,
+   still keeps what is as old as the attempt, and leaves nothing out.
+4. Every unclaimed prediction in it carries another seed.
+
+Anything less is a doubt.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from math import inf
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+from batchfill.values import INLINE
 
-    from batchfill.values import Attempt, Prediction
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from batchfill.values import Accepted, Attempt, Prediction
+
+AGREED = 120.0
+"""Seconds by which two clocks may differ that tell the same time; a create may wait its turn, too."""
+
+MARGIN = 300.0
+"""Seconds that a window begins before the oldest prediction that it has to show."""
+
+ENOUGH = 8
+"""Predictions whose times must agree before a window is believed: each may come from a host of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +51,32 @@ class Verdict:
     """Neither can be proved, and why."""
 
 
+def window_start(before: Iterable[Sequence[Accepted]]) -> float | None:
+    """Return the `created_at` from which a list holds all that was made since several attempts' intents.
+
+    *before*: for each attempt, the predictions accepted just before its intent. None: no time can be trusted
+    to say that, and the whole list has to be read.
+    """
+    starts = [_start(accepted) for accepted in before]
+    known = [start for start in starts if start is not None]
+    return min(known) if len(known) == len(starts) else None
+
+
+def _start(accepted: Sequence[Accepted]) -> float | None:
+    made = [one.created_at for one in accepted if one.created_at is not None and _agrees_with_answers(one)]
+    return min(made) - MARGIN if len(made) == len(accepted) >= ENOUGH else None
+
+
+def _agrees_with_answers(one: Accepted) -> bool:
+    """Whether `created_at` tells the time of the service's answers; of our clock, where they tell none.
+
+    A window is asked for in that time. A service whose records are in a local time, or by another host's
+    clock, would look for it elsewhere.
+    """
+    asked = one.intended_at if one.service_time is None else one.service_time
+    return one.created_at is not None and abs(one.created_at - asked) <= AGREED
+
+
 def judge(
     lost: Sequence[Attempt],
     items: Sequence[Prediction],
@@ -32,17 +84,16 @@ def judge(
     *,
     complete: bool,
     rivals: Sequence[Attempt] = (),
-    since: Callable[[Attempt], float] = lambda attempt: -inf,
+    unlisted: Mapping[int, str] | None = None,
 ) -> Verdict:
-    """Judge *lost* by a list whose window began before their intents by the service's clock.
+    """Judge *lost* by a list whose window began before their intents.
 
     *claimed*: those ids among *items* that are ours already. *complete*: every page was read. *rivals*: other
-    attempts whose predictions may be among *items* and not known yet. *since*: what was made before that, by
-    the service's clock, cannot be the attempt's.
+    attempts whose predictions may be among *items* and not known yet. *unlisted*: by an attempt's number, a
+    prediction of ours that the list should show beside the attempt's, and does not.
     """
     unclaimed = [item for item in items if item.id not in claimed]
-    free = {a.number: [i for i in unclaimed if _made_since(i, since(a))] for a in (*lost, *rivals)}
-    matches = {a.number: [item for item in free[a.number] if fits(a, item)] for a in (*lost, *rivals)}
+    matches = {a.number: [item for item in unclaimed if fits(a, item)] for a in (*lost, *rivals)}
     wanted = Counter(item.id for found in matches.values() for item in found)
     adopted, absent, doubtful = {}, set(), {}
     for attempt in lost:
@@ -50,7 +101,13 @@ def judge(
         if len(found) == 1 and wanted[found[0].id] == 1:
             adopted[attempt.number] = found[0]
             continue
-        why = _doubt(attempt, free[attempt.number], found, any_claimed=bool(claimed), complete=complete)
+        hidden = (unlisted or {}).get(attempt.number)
+        why = (
+            "more than one prediction at the service fits it"
+            if found
+            else _why_the_list_proves_nothing(attempt, hidden, any_claimed=bool(claimed), complete=complete)
+            or _why_it_may_be_listed(attempt, unclaimed)
+        )
         if why is None:
             absent.add(attempt.number)
         else:
@@ -58,45 +115,44 @@ def judge(
     return Verdict(adopted, frozenset(absent), doubtful)
 
 
-def _made_since(item: Prediction, since: float) -> bool:
-    return item.created_at is None or item.created_at >= since
-
-
-def _doubt(
-    attempt: Attempt,
-    free: Sequence[Prediction],
-    found: Sequence[Prediction],
-    *,
-    any_claimed: bool,
-    complete: bool,
+def _why_the_list_proves_nothing(
+    attempt: Attempt, hidden: str | None, *, any_claimed: bool, complete: bool
 ) -> str | None:
-    """Return why the attempt is not surely absent; None when it is."""
-    if found:
-        return "more than one prediction at the service fits it"
+    if attempt.acknowledged:
+        return "an answer of the service said that it was taken"
     if not complete:
         return "the service's list could not be read to its end"
     if not any_claimed:
         return "the service's list shows no other prediction of this batch, so it proves nothing"
-    if any(item.input is None for item in free):
+    if hidden is not None:
+        return f"the service's list does not show {hidden} either, which it accepted"
+    return None
+
+
+def _why_it_may_be_listed(attempt: Attempt, unclaimed: Sequence[Prediction]) -> str | None:
+    if any(item.input is None for item in unclaimed):
         return "the service lists a prediction without its inputs, which may be this one"
-    if any(_may_be(attempt, item) for item in free):
+    if any(_seed(item) in (None, attempt.seed) for item in unclaimed):
         return "the service lists a prediction with the same seed or without one, which may be this one"
     return None
 
 
 def fits(attempt: Attempt, item: Prediction) -> bool:
-    """Whether *item* is what *attempt* asked for."""
+    """Whether *item* is surely what *attempt* asked for."""
+    if attempt.own_seed or not may_be(attempt, item):
+        return may_be(attempt, item)
+    echoed = item.input or {}
+    return all(_same_file(value, echoed.get(name)) for name, value in attempt.sent.items() if _is_file(value))
+
+
+def may_be(attempt: Attempt, item: Prediction) -> bool:
+    """Whether nothing that *item* says of its input contradicts *attempt*, whatever pictures it names."""
     if item.input is None or _seed(item) != attempt.seed:
         return False
     if attempt.own_seed:
         return _same(attempt.sent.get("prompt"), item.input.get("prompt"))
-    return all(_agrees(value, item.input.get(name)) for name, value in attempt.sent.items())
-
-
-def _may_be(attempt: Attempt, item: Prediction) -> bool:
-    """Whether *item* carries the attempt's seed, or tells none."""
-    seed = _seed(item)
-    return seed is None or seed == attempt.seed
+    given = {name: value for name, value in attempt.sent.items() if not _is_file(value)}
+    return all(_same(value, item.input.get(name)) for name, value in given.items())
 
 
 def _seed(item: Prediction) -> int | None:
@@ -105,11 +161,17 @@ def _seed(item: Prediction) -> int | None:
     return echoed or item.seed
 
 
-def _agrees(sent: Any, echoed: Any) -> bool:
-    """Whether an echoed input can be the one sent; files given inline or uploaded may come back renamed."""
-    if isinstance(sent, str) and (sent.startswith("sha256:") or "/files/" in sent):
-        return True
-    return _same(sent, echoed)
+def _is_file(sent: Any) -> bool:
+    """Whether a value that was sent stands for a local file, which a service may store elsewhere."""
+    return isinstance(sent, str) and (sent.startswith(INLINE) or "/files/" in sent)
+
+
+def _same_file(sent: str, echoed: Any) -> bool:
+    """Whether an echo shows the file that was sent: its upload's address, or the digest of its content."""
+    if not isinstance(echoed, str):
+        return False
+    # An address that names the content may be the service's own copy of it.
+    return sent.split(":")[1] in echoed if sent.startswith(INLINE) else sent == echoed
 
 
 def _same(a: Any, b: Any) -> bool:

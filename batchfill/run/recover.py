@@ -13,17 +13,26 @@ from batchfill.run.bell import Bell
 from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from batchfill.run.stopping import Stopping
     from batchfill.run.tools import Tools
-    from batchfill.values import Attempt, Prediction
+    from batchfill.values import Accepted, Attempt, Prediction
 
 LIST_LAG = 3.0
 """Seconds that a list may lag behind a create."""
 
-MARGIN = 300.0
-"""Seconds before an intent at which a list's window begins: the service's clock is known to about one."""
+NEAR = 3600.0
+"""Seconds before the last accepted row within which others count as accepted just before a lost one."""
+
+WITNESSES = 50
+"""Of those, how many a list has to show."""
+
+PAGES = 50
+"""Pages of a whole list that are read at most, where no window is known."""
+
+WINDOW_PAGES = 200
+"""Pages of a window that are read at most."""
 
 PATIENCE = 5
 """Errors of the list call before it counts as one that cannot be read."""
@@ -97,8 +106,10 @@ class Recovering:
             for attempt in due:
                 if attempt.prediction_id is not None:
                     await self._get(attempt)
-            if unknown := self._still_lost(due):
-                await self._list(unknown)
+            # Old doubts apart: what became of their neighbours says nothing about those lost just now.
+            for old in (False, True):
+                if unknown := [a for a in self._still_lost(due) if (a.state is RowState.IN_DOUBT) is old]:
+                    await self._list(unknown)
         except NotOffered:
             for attempt in self._still_lost(due):
                 await self._doubt(attempt, NO_LIST)
@@ -150,19 +161,25 @@ class Recovering:
         self._found(attempt, prediction)
 
     async def _list(self, lost: list[Attempt]) -> None:
-        if (since := self._window(lost)) is None:
-            for attempt in lost:
-                await self._wait_or_doubt(attempt, "the service's clock at its submission is not known")
-            return
-        listing = await self._tools.service.list(created_after=since)
+        ledger = self._tools.ledger
+        near = [await ledger.accepted_before(a, seconds=NEAR, limit=WITNESSES) for a in lost]
+        since = proof.window_start(near)
+        pages = PAGES if since is None else WINDOW_PAGES
+        listing = await self._tools.service.list(created_after=since, pages=pages)
         # Those given up as doubtful too; asked for before what is claimed, so that none is missed between.
-        doubtful = await self._tools.ledger.open_attempts(RowState.IN_DOUBT)
-        claimed = await self._tools.ledger.claimed([item.id for item in listing.items])
+        doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
+        shown = {item.id for item in listing.items}
+        claimed = await ledger.claimed([*shown])
         mine = {attempt.number for attempt in lost}
         others = (*self._unanswered(), *self._lost.values(), *doubtful)
         rivals = [other for other in others if other.number not in mine and other.prediction_id is None]
         verdict = proof.judge(
-            lost, listing.items, claimed, rivals=rivals, since=_not_before, complete=listing.complete
+            lost,
+            listing.items,
+            claimed,
+            rivals=rivals,
+            complete=listing.complete,
+            unlisted=await self._unlisted(lost, near, shown),
         )
         for attempt in lost:
             if attempt.number in verdict.adopted:
@@ -172,19 +189,22 @@ class Recovering:
             else:
                 await self._wait_or_doubt(attempt, verdict.doubtful[attempt.number])
 
-    def _window(self, lost: list[Attempt]) -> float | None:
-        """Return a time by the service's clock that lies before every intent; None when none is known.
+    async def _unlisted(
+        self, lost: list[Attempt], near: list[list[Accepted]], shown: Collection[str]
+    ) -> dict[int, str]:
+        """Return, by an attempt's number, a prediction that a list should show beside it and does not.
 
-        What was accepted before an intent was made before it: that holds whatever our own clock did since.
+        Those accepted just now may be missing: the last look is as much later than the request.
         """
-        starts = []
-        for attempt in lost:
-            known = (attempt.service_time, attempt.anchor_created_at)
-            times = [time for time in known if time is not None]
-            if not times:
-                return None
-            starts.append(min(times) - MARGIN)
-        return min(starts)
+        accepted_by = self._tools.clock.now() - max(LIST_LAG, self._tools.settings.recover_wait)
+        hidden: dict[int, str] = {}
+        for attempt, before in zip(lost, near, strict=True):
+            missing = [one.prediction_id for one in before if one.prediction_id not in shown]
+            first = max((one.number for one in before), default=0)
+            late = await self._tools.ledger.unlisted(shown, first=first, accepted_by=accepted_by)
+            if (id_ := next(iter(missing), late)) is not None:
+                hidden[attempt.number] = id_
+        return hidden
 
     async def _adopt(self, attempt: Attempt, prediction: Prediction) -> None:
         with anyio.CancelScope(shield=True):
@@ -242,10 +262,3 @@ class Recovering:
         self._lost.pop(attempt.number, None)
         self._look_at.pop(attempt.number, None)
         self._unread.pop(attempt.number, None)
-
-
-def _not_before(attempt: Attempt) -> float:
-    """Return a time by the service's clock before which the attempt's prediction cannot have been made."""
-    if attempt.service_time is not None:
-        return attempt.service_time - MARGIN
-    return 0.0 if attempt.anchor_created_at is None else attempt.anchor_created_at - MARGIN

@@ -232,22 +232,34 @@ class Submitting:
                 tools.telling.log(f"{attempt.id}: {error}")
             case NotSent():
                 await tools.ledger.record_refused(attempt, str(error), due_at=0)
-                self._trouble(f"{error}; nothing was sent, trying again", now)
+                new = not self.gate.care.careful
+                self.gate.care.trouble(now)
+                self._say(f"{error}; nothing was sent, trying again", new=new)
             case RowRejected():
                 await tools.ledger.record_rejected(attempt, str(error))
                 self._fail(attempt.id, str(error))
             case ServiceRefused():
                 await tools.ledger.record_refused(attempt, str(error), due_at=0)
                 self._stopping.submits(str(error), refused=True)
-            case _:
-                lost = await tools.ledger.record_answer_lost(attempt, str(error))
-                self._count()
-                self._trouble(f"{attempt.id}: {error}; it may have been taken, so it is looked up first", now)
-                self._lost(lost)
+            case AnswerLost():
+                await self._record_lost(attempt, error)
 
-    def _trouble(self, text: str, now: float) -> None:
-        new = not self.gate.care.careful
-        self.gate.care.trouble(now)
+    async def _record_lost(self, attempt: Attempt, error: AnswerLost) -> None:
+        tools, now = self._tools, self._tools.clock.now()
+        acknowledged = error.acknowledged
+        lost = await tools.ledger.record_answer_lost(attempt, str(error), acknowledged=acknowledged)
+        self._count()
+        new = acknowledged or not self.gate.care.careful
+        why = self.gate.care.lost(now, intended_at=attempt.intended_at, unread=acknowledged)
+        self._say(f"{attempt.id}: {error}; it may have been taken, so it is looked up first", new=new)
+        if error.refused:
+            self._stopping.submits(str(error), refused=True)
+        elif why is not None:
+            self._stopping.submits(f"{why}, and each may have to be paid for; the last: {error}")
+        self._lost(lost)
+
+    def _say(self, text: str, *, new: bool) -> None:
+        """Tell trouble: that which is *new* to the person who watches, the rest to the log."""
         self._tools.telling.say(text, Weight.WARNING if new else Weight.QUIET)
 
     def _fail(self, id_: str, reason: str) -> None:

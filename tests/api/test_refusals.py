@@ -32,7 +32,16 @@ def kinds(call: Call, *statuses: int) -> set[type[BatchfillError]]:
 
 def test_a_create_that_was_refused_made_nothing_and_says_who_has_to_act() -> None:
     assert kinds(Call.CREATE, 401, 402, 403, 404, 405) == {ServiceRefused}
-    assert kinds(Call.CREATE, 300, 301, 302, 303, 304, 307, 308) == {ServiceRefused}
+    assert kinds(Call.CREATE, 307, 308) == {ServiceRefused}
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 306, 399])
+def test_a_redirect_that_may_lead_to_what_a_create_has_made_is_a_lost_answer(status: int) -> None:
+    error = refusal(Call.CREATE, status, {"location": "/v1/predictions/p1"}, b"")
+    assert isinstance(error, AnswerLost)
+    assert error.acknowledged == (status in (302, 303))
+    assert error.refused == (status != 303)
+    assert "redirect" in str(error)
     assert kinds(Call.CREATE, 400, 413, 415, 422) == {RowRejected}
     assert kinds(Call.CREATE, 429) == {Throttled}
 

@@ -290,11 +290,13 @@ async def test_the_intent_holds_all_that_recovery_will_need(
     )
     (known,) = await ledger.open_attempts(RowState.SUBMITTING)
     assert intent is not None
-    assert replace(known, anchor_created_at=None) == replace(intent, anchor_created_at=None)
+    assert known == intent
     assert (known.id, known.line, known.key) == ("hero", 3, due.key)
     assert (known.seed, known.own_seed, known.sent) == (77, True, {"prompt": "猫", "seed": 77})
     assert (known.intended_at, known.service_time) == (clock(), clock() + 3)
-    assert (known.anchor, known.anchor_created_at) == ("p-cat", 1_763_850_001.0)
+    assert known.anchor == "p-cat"
+    (before,) = await ledger.accepted_before(known, seconds=60, limit=8)
+    assert (before.prediction_id, before.created_at) == ("p-cat", 1_763_850_001.0)
     assert (known.origin, known.outputs_asked, known.prediction_id) == (BASE, 1, None)
 
 

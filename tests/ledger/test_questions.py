@@ -26,11 +26,16 @@ NAMES = (
     "origin",
     "name",
 )
-VALUES = dict.fromkeys((*NAMES, "good_until", "path", "size", "mtime_ns"), 1) | {
-    "ids": "[]",
-    "keys": "[]",
-    "without": "[]",
-}
+VALUES = (
+    dict.fromkeys((*NAMES, "good_until", "path", "size", "mtime_ns"), 1)
+    | {
+        "ids": "[]",
+        "keys": "[]",
+        "without": "[]",
+        "shown": "[]",
+    }
+    | dict.fromkeys(("anchor", "seconds", "first", "accepted_by"), 1)
+)
 
 
 @pytest.mark.parametrize("name", sorted(sql.load("questions").keys() - WHOLE))

@@ -6,6 +6,7 @@ import random
 
 from hypothesis import strategies as st
 
+from tests.nights.relay import CLOCKS, DATES, LISTS, Relay
 from tests.nights.schedule import HOUR, Death, Outage, Schedule, Trouble
 
 TROUBLES: tuple[tuple[str, str, tuple[tuple[str, object], ...]], ...] = (
@@ -91,6 +92,42 @@ def schedules(draw: st.DrawFn, most_rows: int = 40) -> Schedule:
         skew=draw(st.sampled_from((0.0, -240.0, 240.0))),
         max_cost=draw(st.none() | st.integers(1, rows)),
         until=draw(st.none() | st.sampled_from((600.0, 2 * HOUR, 8 * HOUR))),
+    )
+
+
+hours = st.sampled_from((-14, -8, -5, -1, 1, 5, 8, 14)).map(lambda hour: hour * HOUR)
+
+relays = st.builds(
+    Relay,
+    clock=st.sampled_from(CLOCKS),
+    date=st.sampled_from(DATES),
+    # Mostly a list that could prove what the clocks make doubtful.
+    lists=st.just("whole") | st.sampled_from(LISTS),
+    off=hours | st.sampled_from((-240.0, 90.0, 400.0, -40 * 24 * HOUR)),
+    many=st.integers(1, 40),
+)
+
+LOSSES = ("reset_before", "reset_after", "cut", "invalid_json", "no_id")
+"""What becomes of a create whose answer is lost, or cannot be used."""
+
+early = st.builds(
+    Death, st.floats(0, 40, width=32), st.integers(0, 60), st.sampled_from((1.0, 30.0, 2 * HOUR))
+)
+
+
+@st.composite
+def clock_nights(draw: st.DrawFn) -> Schedule:
+    """Draw a night whose answers are lost, and whose relay has clocks and lists of its own."""
+    lost = st.builds(Trouble, st.just("create"), st.sampled_from(LOSSES), st.sampled_from((0.05, 0.3)))
+    return Schedule(
+        seed=draw(st.integers(0, 2**32 - 1)),
+        rows=draw(st.integers(1, 30)),
+        concurrency=draw(st.sampled_from((1, 4, 32))),
+        run_time=draw(st.sampled_from((0.5, 10.0, 60.0))),
+        deaths=tuple(sorted(draw(st.lists(early, min_size=1, max_size=4)), key=lambda death: death.at)),
+        troubles=tuple(draw(st.lists(lost, min_size=1, max_size=2))),
+        skew=draw(st.sampled_from((0.0, -7200.0, 240.0))),
+        relay=draw(relays),
     )
 
 

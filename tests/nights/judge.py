@@ -11,7 +11,7 @@ from batchfill.run.width import CREATES_AT_ONCE
 from tests.nights.schedule import HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import httpx
 
@@ -44,7 +44,8 @@ class Judge:
         self._made: defaultdict[str, list[str]] = defaultdict(list)
         self._open: dict[str, int] = {}
         self._ordered = 0
-        self._may_be_made_again: set[str] = set()
+        self._consents: Counter[str] = Counter()
+        """How often what a row asks for may be made although it may have been paid for."""
         self._db: sqlite3.Connection | None = None
         self.refused = 0
         self._ledger = world.folder / "night.batch" / "ledger.sqlite"
@@ -73,32 +74,31 @@ class Judge:
 
     def _created(self, record: Record) -> None:
         """The provider is about to make a prediction."""
-        provider = self._provider
-        for id_ in self._made[record.digest]:
-            earlier = provider.prediction(id_)
-            may_be = earlier is None or earlier.status in UNPAID or record.digest in self._may_be_made_again
-            if earlier is not None and not may_be:
-                self._break(f"paid twice: {record.input.get('prompt')!r} while {id_} is {earlier.status}")
+        paid = [one for id_ in self._made[record.digest] if (one := self._paid(id_)) is not None]
+        if len(paid) > self._consents[_asked(record.input)]:
+            (*_, last) = paid
+            self._break(f"paid twice: {record.input.get('prompt')!r} while {last.id} is {last.status}")
         self._made[record.digest].append(record.id)
         self._settle()
         self._open[record.id] = pictures = int(record.input.get("num_outputs") or 1)
         self._ordered += pictures
         bound, most = self._schedule.concurrency, self._schedule.max_cost
-        if len(self._open) > bound + self._count("in_doubt") + len(self._may_be_made_again):
+        if len(self._open) > bound + self._count("in_doubt") + self._consents.total():
             self._break(f"{len(self._open)} predictions in flight, {bound} allowed")
         if most is not None and self._ordered > most:
             self._break(f"{self._ordered} pictures ordered, {most} allowed")
 
     def consented(self) -> None:
-        """From here on what is lost, in doubt or failed may be paid for again."""
-        again = (
-            "SELECT prediction_id FROM attempts JOIN rows USING (key) WHERE state IN ('expired', 'in_doubt')"
-        )
-        known = {row[0] for row in self._query(again)}
-        ours = {row[0] for row in self._query("SELECT prediction_id FROM attempts")}
-        self._may_be_made_again = {
-            digest for digest, ids in self._made.items() if known & {*ids} or not ours >= {*ids}
-        }
+        """From here on each row that is lost, in doubt or failed may be paid for once more."""
+        # It is the row that is consented to: what was made of it so far need not be all that will be.
+        doubtful = "SELECT image, prompt FROM rows WHERE state IN ('failed', 'expired', 'in_doubt')"
+        for image, prompt in self._query(doubtful):
+            self._consents[_asked({"image": image, "prompt": prompt})] += 1
+
+    def _paid(self, id_: str) -> Record | None:
+        """Return a prediction that was paid for, or may have to be."""
+        record = self._provider.prediction(id_)
+        return None if record is None or record.status in UNPAID else record
 
     def _settle(self) -> None:
         """Forget what runs no more; what failed is not paid for."""
@@ -154,7 +154,7 @@ class Judge:
                 continue
             state = states.get(known.get(record.id, ""))
             if record.id not in known:
-                if not doubtful and record.digest not in self._may_be_made_again:
+                if not doubtful and not self._consents[_asked(record.input)]:
                     self._break(f"{record.id} was paid for, and nobody knows of it")
             elif state in ("running", "collecting"):
                 continue  # the night ended before it
@@ -211,3 +211,8 @@ class Judge:
 
 def _is_create(request: httpx.Request) -> bool:
     return request.method == "POST" and request.url.path.endswith("/predictions")
+
+
+def _asked(given: Mapping[str, Any]) -> str:
+    """Return what tells a row by its input, before and after anything was made of it."""
+    return f"{given.get('image')} {given.get('prompt')}"

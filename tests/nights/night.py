@@ -48,6 +48,8 @@ class Report:
     hours: float = 0.0
     refused: int = 0
     """Creates answered with 429."""
+    stopped: str | None = None
+    """Why the last run ended early."""
     states: dict[str, int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     """Promises that were broken, in words."""
@@ -77,6 +79,7 @@ class _Night:
             manner=Manner(offers=OFFERS if schedule.offers_list else OFFERS - {"list"}),
         )
         await provider.start()
+        world.network.relay = schedule.relay
         judge = Judge(world, provider, schedule, self.report.broken)
         self._set_timers(provider)
         summary = None
@@ -87,6 +90,8 @@ class _Night:
                     judge.consented()
                     world.spare()
                     summary = await self._run(provider.base, retry="failed,expired,in-doubt") or summary
+        # What the service takes late is made before the night is judged.
+        await asyncio.sleep(PAUSE)
         judge.close(summary, self._batch(provider.base), TOKEN)
         await provider.stop()
         self._sum_up(provider, judge, summary)
@@ -135,6 +140,7 @@ class _Night:
     def _batch(self, base: str, **flags: Any) -> Batch:
         schedule = self.schedule
         flags |= {"concurrency": schedule.concurrency, "rate": schedule.rate}
+        flags |= {"recover_wait": schedule.recover_wait}
         if schedule.max_cost is not None:
             flags["max_cost"] = str(schedule.max_cost * float(PRICE))
         if schedule.until is not None:
@@ -158,6 +164,7 @@ class _Night:
         report.hours = asyncio.get_running_loop().time() / 3600
         report.refused = judge.refused
         if summary is not None:
+            report.stopped = summary.stopped_because
             report.states = {state.value: count for state, count in summary.counts.items() if count}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from tests.nights.relay import Relay
 
 HOUR = 3600.0
 
@@ -57,9 +59,12 @@ class Schedule:
     """When somebody asks the run to stop, in seconds after the start of the night; it is started again."""
     edits: tuple[int, ...] = ()
     """Seeds of what the user does to the manifest before each start after the first."""
+    recover_wait: float = 300.0
     consents: bool = False
     """Whether the last start says --retry failed,expired,in-doubt."""
     offers_list: bool = True
+    relay: Relay = field(default_factory=Relay)
+    """What lies between, with clocks and lists of its own."""
     skew: float = 0.0
     """Seconds that the provider's clock is ahead of ours."""
     max_cost: int | None = None

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from batchfill.local import read_bill
-from tests.nights.drawn import schedules
+from batchfill.run.care import MOST_LOST
+from tests.nights.drawn import clock_nights, schedules
 from tests.nights.night import play
+from tests.nights.relay import Relay
 from tests.nights.schedule import HOUR, Death, Outage, Schedule, Trouble
 from tests.nights.world import memory
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from tests.nights.night import Report
 
 NIGHTS = 20
+CLOCK_NIGHTS = 50
 
 
 @pytest.fixture
@@ -45,6 +48,54 @@ def played(schedule: Schedule) -> Report:
 @given(schedules())
 def test_no_night_breaks_a_promise(schedule: Schedule) -> None:
     assert played(schedule).broken == []
+
+
+@settings(
+    max_examples=CLOCK_NIGHTS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(clock_nights())
+def test_no_clock_and_no_list_has_a_row_paid_twice(schedule: Schedule) -> None:
+    assert played(schedule).broken == []
+
+
+def test_answers_that_are_always_lost_end_the_night_after_a_few() -> None:
+    lost = Trouble("create", "status", 1.0, (("status", 504), ("late", True)))
+    report = played(Schedule(rows=40, run_time=1.0, troubles=(lost,), offers_list=False, starts=1))
+    assert report.broken == []
+    assert (report.billed, report.states) == (MOST_LOST, {"in_doubt": MOST_LOST, "pending": 40 - MOST_LOST})
+    assert report.stopped is not None
+    assert "in a row were lost" in report.stopped
+
+
+def test_an_outage_that_takes_answers_with_it_does_not_end_the_night() -> None:
+    outages = tuple(Outage(20.0 + 100 * n, 40.0) for n in range(8))
+    report = played(Schedule(rows=120, rate=60.0, run_time=5.0, outages=outages, starts=1))
+    assert (report.broken, report.states) == ([], {"done": 120})
+
+
+def test_consent_covers_a_row_in_doubt_whose_first_prediction_is_made_later() -> None:
+    late = Trouble("create", "taken_late", 1.0, (("seconds", 90.0),))
+    report = played(
+        Schedule(rows=1, run_time=1.0, troubles=(late,), offers_list=False, consents=True, recover_wait=0.0)
+    )
+    assert report.broken == []
+    assert report.billed == 2
+
+
+WEST = Relay(clock="local", off=-5 * HOUR)
+"""A relay west of Greenwich that leaves the zone out of its times."""
+
+
+@pytest.mark.parametrize("at", [3, 5, 8])
+def test_a_relay_that_tells_local_time_has_lost_rows_found_by_their_seeds(at: int) -> None:
+    lost = Trouble("create", "reset_after", 0.3)
+    report = played(Schedule(rows=24, troubles=(lost,), deaths=(Death(at, 3),), relay=WEST))
+    assert report.broken == []
+    assert (report.states, report.billed) == ({"done": 24}, 24)
 
 
 HARD = Schedule(

@@ -26,6 +26,7 @@ from batchfill.local import Provider
 from batchfill.local.rate import Rate
 from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.shelf import Shelf
+from tests.nights.relay import Relay
 from tests.nights.wire import Wire
 
 if TYPE_CHECKING:
@@ -162,11 +163,12 @@ class _Here:
 
 
 class Network(Wire):
-    """The way between program and provider."""
+    """The way between program and provider, through a relay."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
+        self.relay = Relay()
         self.outages: list[tuple[float, float]] = []
         """When nothing passes: from and until, in seconds since the epoch."""
         self.delay = (0.02, 0.2)
@@ -186,9 +188,11 @@ class Network(Wire):
             raise httpx.ConnectError("the network is down", request=request)
         if world.dead:
             raise Died
-        response = await super().handle_async_request(request)
+        response = await super().handle_async_request(self.relay.passed_on(request))
         await anyio.sleep(world.chance.uniform(*self.delay))
         world.effect()
+        if self.relay != Relay():
+            response = await self.relay.answered(request, response, world.now())
         self.answered(request, response)
         return response
 

@@ -57,7 +57,7 @@ def prediction() -> Callable[..., Prediction]:
     def prediction(id_: str = "p1", *, seed: Any = 41, **changes: Any) -> Prediction:
         echoed = {
             "prompt": "a spaceship",
-            "image": "https://files.example.com/1",
+            "image": "https://files.example.com/ab",
             "seed": seed,
             "guidance": 30,
         }

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from batchfill.run.care import FIRST_PAUSE, LONGEST_PAUSE, Care
+from batchfill.run.care import FIRST_PAUSE, LONGEST_PAUSE, MOST_LOST, MOST_UNREAD, Care
 
 
 def test_without_trouble_nothing_waits() -> None:
@@ -49,3 +49,42 @@ def test_an_outage_that_lasts_is_asked_less_and_less_often() -> None:
     care.accepted()
     care.trouble(now)
     assert care.wait(now, creates_open=0) == FIRST_PAUSE
+
+
+def lose(care: Care, times: int, *, unread: bool = False) -> list[str | None]:
+    """Lose so many answers one after the other."""
+    return [care.lost(100.0 * n + 1, intended_at=100.0 * n, unread=unread) for n in range(1, times + 1)]
+
+
+def test_the_fifth_answer_lost_in_a_row_ends_submitting() -> None:
+    *before, last = lose(Care(), MOST_LOST)
+    assert before == [None] * (MOST_LOST - 1)
+    assert last is not None
+    assert "in a row were lost" in last
+
+
+def test_the_third_answer_in_a_row_that_cannot_be_read_ends_submitting() -> None:
+    *before, last = lose(Care(), MOST_UNREAD, unread=True)
+    assert before == [None] * (MOST_UNREAD - 1)
+    assert last is not None
+    assert "cannot be read" in last
+
+
+def test_a_row_that_is_accepted_begins_the_count_again() -> None:
+    care = Care()
+    lose(care, MOST_LOST - 1)
+    care.accepted()
+    assert lose(care, MOST_LOST - 1) == [None] * (MOST_LOST - 1)
+
+
+def test_what_one_outage_took_together_counts_once() -> None:
+    care = Care()
+    assert [care.lost(101.0, intended_at=100.0, unread=False) for _ in range(8)] == [None] * 8
+    assert lose(care, MOST_LOST - 2) == [None] * (MOST_LOST - 2)
+
+
+def test_a_service_that_cannot_be_reached_is_waited_for() -> None:
+    care = Care()
+    for n in range(50):
+        care.trouble(100.0 * n)
+    assert lose(care, MOST_LOST - 1) == [None] * (MOST_LOST - 1)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchfill.run import proof
-from batchfill.values import Attempt, Prediction, RowState
+from batchfill.values import Accepted, Attempt, Prediction, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +58,8 @@ def test_our_seed_with_another_prompt_is_a_doubt(attempt: Attempts, prediction: 
         ({}, True),
         ({"guidance": 31.0}, False),
         ({"prompt": "a cat"}, False),
-        ({"image": "sha256:cd:12"}, True),
-        ({"image": "https://api.example.com/v1/files/7"}, True),
+        ({"image": "sha256:cd:12"}, False),
+        ({"image": "https://api.example.com/v1/files/7"}, False),
         ({"image": "https://elsewhere.example.com/7.png"}, False),
         ({"num_outputs": 2}, False),
     ],
@@ -95,24 +95,6 @@ def test_one_that_fits_an_attempt_still_unanswered_is_not_adopted(
     items = [prediction("p1"), ours(prediction)]
     verdict = proof.judge([attempt(1, own=False)], items, {"known"}, complete=True, rivals=[rival])
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
-
-
-def test_what_was_made_before_the_intent_is_not_the_attempts(
-    attempt: Attempts, prediction: Predictions
-) -> None:
-    items = [prediction("p1", created_at=99.0), ours(prediction)]
-    assert proof.judge([attempt(1)], items, {"known"}, complete=True, since=lambda lost: 100.0).absent == {1}
-    assert proof.judge([attempt(1)], items, {"known"}, complete=True, since=lambda lost: 99.0).adopted == {
-        1: items[0]
-    }
-
-
-def test_what_was_made_at_an_unknown_time_may_be_the_attempts(
-    attempt: Attempts, prediction: Predictions
-) -> None:
-    items = [prediction("p1"), ours(prediction)]
-    verdict = proof.judge([attempt(1)], items, {"known"}, complete=True, since=lambda lost: 100.0)
-    assert verdict.adopted == {1: items[0]}
 
 
 def test_the_full_proof_of_absence(attempt: Attempts, prediction: Predictions) -> None:
@@ -161,6 +143,144 @@ def test_a_seed_told_only_in_the_logs_is_another_seed(attempt: Attempts, predict
     assert verdict.absent == {1}
 
 
+# An answer that said accepted
+
+
+def test_what_an_answer_said_was_taken_is_never_absent(attempt: Attempts, prediction: Predictions) -> None:
+    lost = replace(attempt(1), acknowledged=True)
+    verdict = proof.judge([lost], [ours(prediction)], {"known"}, complete=True)
+    assert "said that it was taken" in verdict.doubtful[1]
+    assert proof.judge([lost], [prediction("p1")], set(), complete=True).adopted == {1: prediction("p1")}
+
+
+# A list that leaves something out
+
+
+def test_a_list_that_hides_another_prediction_of_ours_may_hide_this_one(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    lost = [attempt(1, seed=1), attempt(2, seed=2)]
+    verdict = proof.judge(lost, [ours(prediction)], {"known"}, complete=True, unlisted={1: "hidden"})
+    assert "hidden" in verdict.doubtful[1]
+    assert verdict.absent == {2}
+
+
+# Pictures, where the row fixes the seed
+
+UPLOAD = "https://api.example.com/v1/files/7"
+DIGEST = "cd" * 32
+
+
+@pytest.mark.parametrize(
+    ("sent", "echoed", "agrees"),
+    [
+        (f"sha256:{DIGEST}:99", f"sha256:{DIGEST}:99", True),
+        (f"sha256:{DIGEST}:99", f"sha256:{DIGEST}:101", True),
+        (f"sha256:{DIGEST}:99", f"https://copies.example.com/{DIGEST}.png", True),
+        (f"sha256:{DIGEST}:99", f"sha256:{'ab' * 32}:99", False),
+        (f"sha256:{DIGEST}:99", "https://copies.example.com/1.png", False),
+        (f"sha256:{DIGEST}:99", None, False),
+        (UPLOAD, UPLOAD, True),
+        (UPLOAD, "https://api.example.com/v1/files/8", False),
+        (UPLOAD, "https://copies.example.com/1.png", False),
+        (UPLOAD, None, False),
+        ("https://example.com/1.png", "https://example.com/1.png", True),
+        ("https://example.com/1.png", "https://copies.example.com/1.png", False),
+    ],
+)
+def test_a_seed_fixed_by_the_row_needs_a_picture_that_agrees(
+    attempt: Attempts, prediction: Predictions, sent: str, echoed: str | None, agrees: bool
+) -> None:
+    lost, item = attempt(1, own=False), prediction("p1")
+    lost = replace(lost, sent={**lost.sent, "image": sent})
+    item = replace(item, input={**item.input, "image": echoed})
+    verdict = proof.judge([lost], [item, ours(prediction)], {"known"}, complete=True)
+    assert (1 in verdict.adopted) == agrees
+    assert (1 in verdict.doubtful) != agrees
+
+
+def test_a_rehosted_picture_says_nothing_against_a_seed_that_we_drew(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    item = replace(
+        prediction("p1"), input={**prediction("p1").input, "image": "https://copies.example.com/1"}
+    )
+    assert proof.judge([attempt(1)], [item], set(), complete=False).adopted == {1: item}
+
+
+# Whose time is compared with whose
+
+ASKED = 1_763_850_000.0
+ZONE = 5 * 3600.0
+
+
+def accepted(
+    created: list[float | None], *, answers: float | None = 0.0, ours: float = 0.0
+) -> list[Accepted]:
+    """Return predictions asked for ten seconds apart, newest first, each *created* so many seconds off.
+
+    *answers* and *ours*: seconds that the Date of the service's answers and our clock are off; None: no Date.
+    """
+    made = [
+        Accepted(
+            number=n,
+            prediction_id=f"p{n}",
+            created_at=None if off is None else ASKED + 10 * n + off,
+            service_time=None if answers is None else ASKED + 10 * n + answers,
+            intended_at=ASKED + 10 * n + ours,
+        )
+        for n, off in enumerate(created)
+    ]
+    return made[::-1]
+
+
+RIGHT: list[float | None] = [0.5] * proof.ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("near", "trusted"),
+    [
+        pytest.param(accepted(RIGHT), True, id="all clocks right"),
+        pytest.param(accepted([ZONE] * 9, answers=ZONE), True, id="the service ahead"),
+        pytest.param(accepted([-ZONE] * 9, answers=-ZONE), True, id="the service behind"),
+        pytest.param(accepted(RIGHT, ours=ZONE), True, id="ours ahead"),
+        pytest.param(accepted(RIGHT, ours=-86_400.0), True, id="ours behind"),
+        pytest.param(accepted([60.0] * 9), True, id="creates that wait their turn"),
+        pytest.param(accepted([-ZONE] * 9), False, id="local time without a zone, west"),
+        pytest.param(accepted([ZONE] * 9), False, id="local time without a zone, east"),
+        pytest.param(accepted(RIGHT, answers=-ZONE), False, id="answers by another host, behind"),
+        pytest.param(accepted(RIGHT, answers=ZONE), False, id="answers by another host, ahead"),
+        pytest.param(accepted([0.5, -ZONE] * 5), False, id="records of two hosts"),
+        pytest.param(accepted([*RIGHT, -ZONE]), False, id="the last by another host"),
+        pytest.param(accepted([-ZONE, *RIGHT]), False, id="the first by another host"),
+        pytest.param(accepted([None] * 9), False, id="no times"),
+        pytest.param(accepted([*RIGHT, None]), False, id="one without a time"),
+        pytest.param(accepted(RIGHT[1:]), False, id="too few"),
+        pytest.param([], False, id="none"),
+        pytest.param(accepted(RIGHT, answers=None), True, id="answers without a date"),
+        pytest.param(accepted(RIGHT, answers=None, ours=ZONE), False, id="no date, and ours ahead"),
+        pytest.param(accepted([-ZONE] * 9, answers=None), False, id="no date, and a local time"),
+    ],
+)
+def test_a_window_is_believed_only_where_all_clocks_tell_the_same_time(
+    near: list[Accepted], trusted: bool
+) -> None:
+    start = proof.window_start([near])
+    assert (start is not None) == trusted
+    if start is not None:
+        made = [one.created_at for one in near if one.created_at is not None]
+        assert start == min(made) - proof.MARGIN
+
+
+def test_one_lost_row_whose_time_is_not_known_has_the_whole_list_read() -> None:
+    assert proof.window_start([accepted(RIGHT), []]) is None
+
+
+def test_a_window_for_several_lost_rows_begins_with_the_first() -> None:
+    early, late = accepted(RIGHT), accepted([3600.0] * 9, answers=3600.0)
+    assert proof.window_start([late, early]) == proof.window_start([early])
+
+
 def test_for_a_model_without_seeds_all_that_was_sent_decides(
     attempt: Attempts, prediction: Predictions
 ) -> None:
@@ -192,7 +312,6 @@ class World:
             self.claimed,
             complete=self.complete,
             rivals=self.rivals,
-            since=lambda attempt: attempt.intended_at,
         )
 
 
@@ -204,13 +323,13 @@ def worlds(draw: st.DrawFn) -> World:
     for number in numbers:
         own = draw(st.booleans())
         seed = own_seeds[number] if own else draw(st.sampled_from([3, 4]))
-        sent = {"seed": seed, "prompt": draw(st.sampled_from("ab")), "image": f"sha256:{number}:9"}
+        sent = {"seed": seed, "prompt": draw(st.sampled_from("ab")), "image": f"sha256:{number:064x}:9"}
         attempts.append(_attempt(number, seed, sent, own=own))
         if draw(st.booleans()):
             id_ = f"p{number}"
             made[id_] = number
             made_at = draw(st.sampled_from([None, 10.0 * number, 10.0 * number + 100]))
-            echo = _echo(draw, {**sent, "image": "https://x/1"})
+            echo = _echo(draw, {**sent, "image": f"https://x/{number:064x}"})
             items.append(Prediction(id_, "processing", created_at=made_at, input=echo))
     for n in range(draw(st.integers(0, 3))):
         seed = draw(st.sampled_from([3, 4, 50, 101, 102]))
@@ -294,11 +413,11 @@ def test_absence_has_the_full_proof(world: World) -> None:
     unclaimed = [item for item in world.items if item.id not in world.claimed]
     for number in world.judge().absent:
         (lost,) = [a for a in world.lost if a.number == number]
-        free = [i for i in unclaimed if i.created_at is None or i.created_at >= lost.intended_at]
         assert world.complete
         assert world.claimed
-        assert all(item.input is not None for item in free)
-        assert all(str(item.input.get("seed", lost.seed)) != str(lost.seed) for item in free if item.input)
+        assert all(item.input is not None for item in unclaimed)
+        seeds = [str(item.input.get("seed", lost.seed)) for item in unclaimed if item.input]
+        assert str(lost.seed) not in seeds
 
 
 @many
