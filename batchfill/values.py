@@ -511,6 +511,8 @@ class Doubt:
     reason: str
     seed: int | None = None
     """What it is known by among the service's predictions; None where the model takes none."""
+    lost_at: float | None = None
+    """When its answer was given up, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)

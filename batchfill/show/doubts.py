@@ -21,7 +21,8 @@ def doubt_lines(doubts: Sequence[Doubt], total: int, *, currency: str, command: 
     yield f"in doubt: {count(total, 'row')}, sent without an answer: made and paid for, or not"
     lines = [f"  {_doubt(doubt, currency)}" for doubt in doubts]
     yield from first(lines, SHOWN, "more row", unlisted=total - len(doubts))
-    yield from _ways_out(_price_of_all(doubts, total, currency), command)
+    given_up = max((doubt.lost_at or doubt.intended_at for doubt in doubts), default=None)
+    yield from _ways_out(_price_of_all(doubts, total, currency), command, given_up)
 
 
 def _doubt(doubt: Doubt, currency: str) -> str:
@@ -39,11 +40,14 @@ def _price_of_all(doubts: Sequence[Doubt], total: int, currency: str) -> str:
     return sum_ if total <= len(doubts) else f"more than {sum_}"
 
 
-def _ways_out(price: str, command: str) -> Iterator[str]:
+def _ways_out(price: str, command: str, given_up: float | None) -> Iterator[str]:
     yield "  they are not sent again unless you say so; to leave them so costs nothing more:"
     yield "    the provider's page of predictions, by time, seed and prompt"
     yield "      shows whether they were made; costs nothing"
     yield f"    {command}"
     yield "      looks for them at the service once more; costs nothing"
     yield f"    {command} --retry in-doubt"
+    if given_up is not None:
+        lost = f"{moment(given_up)}, when the last was lost"
+        yield f"      not at once: a service may make them minutes after {lost}"
     yield f"      sends them again: costs {price} and pays twice for each that was made after all"

@@ -300,6 +300,45 @@ async def test_the_intent_holds_all_that_recovery_will_need(
     assert (known.origin, known.outputs_asked, known.prediction_id) == (BASE, 1, None)
 
 
+async def test_what_was_accepted_just_before_an_intent_is_known_newest_first(
+    ledger: Ledger, take_in: Import, row: Any, accept: Any, intend: Any, clock: Any
+) -> None:
+    await take_in(*(row(f"r{n}") for n in range(6)))
+    for n in range(4):
+        clock.time += 100
+        await accept(f"r{n}", f"p{n}")
+    lost = await intend("r4")
+    await accept("r5", "later")
+    before = await ledger.accepted_before(lost, seconds=250, limit=9)
+    assert [one.prediction_id for one in before] == ["p3", "p2", "p1"]
+    assert [one.prediction_id for one in await ledger.accepted_before(lost, seconds=250, limit=2)] == [
+        "p3",
+        "p2",
+    ]
+
+
+async def test_a_prediction_of_ours_that_a_list_leaves_out_is_named(
+    ledger: Ledger, take_in: Import, row: Any, accept: Any, clock: Any
+) -> None:
+    await take_in(*(row(f"r{n}") for n in range(3)))
+    numbers = [(await accept(f"r{n}", f"p{n}")).number for n in range(3)]
+    now = clock()
+    assert await ledger.unlisted(["p0", "p1", "p2"], first=0, accepted_by=now) is None
+    assert await ledger.unlisted(["p0", "p2", "other"], first=0, accepted_by=now) == "p1"
+    assert await ledger.unlisted(["p2"], first=numbers[2], accepted_by=now) is None
+    assert await ledger.unlisted([], first=0, accepted_by=now - 1) is None
+
+
+async def test_an_attempt_remembers_that_an_answer_said_it_was_taken(
+    ledger: Ledger, take_in: Import, row: Any, intend: Any
+) -> None:
+    await take_in(row("hero"))
+    lost = await ledger.record_answer_lost(await intend("hero"), "no id", acknowledged=True)
+    (known,) = await ledger.open_attempts(RowState.SUBMITTING)
+    assert known == lost
+    assert known.acknowledged
+
+
 async def test_an_intent_is_on_disk_before_it_is_given_out(
     take_in: Import, row: Any, intend: Any, ask: Ask
 ) -> None:

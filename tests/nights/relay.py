@@ -86,7 +86,9 @@ class Relay:
     def _made(self, value: Any) -> float:
         """Return when the relay believes that a prediction was made."""
         true = datetime.fromisoformat(value["created_at"].replace("Z", "+00:00")).timestamp()
-        other = self.clock == "shifted" or (self.clock == "hosts" and crc32(value["id"].encode()) % 2 == 0)
+        other = self.clock == "shifted" or (
+            self.clock == "hosts" and (crc32(value["id"].encode()) >> 1) % 2 == 0
+        )
         return true + (self.off if other else 0.0)
 
     def _listed(self, value: Any, request: httpx.Request, now: float) -> Any:

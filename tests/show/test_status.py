@@ -41,7 +41,7 @@ def test_a_row_in_doubt_is_explained_with_its_price_and_every_way_out(
         command=RUN,
     )
     sent = moment(1_763_850_000)
-    assert lines[-10:] == [
+    assert lines[-11:] == [
         "in doubt: 2 rows, sent without an answer: made and paid for, or not",
         f"  hero (line 12), sent {sent}, seed 41, $0.08: connection reset",
         f"  b, sent {sent}, $0.08: connection reset",
@@ -51,8 +51,19 @@ def test_a_row_in_doubt_is_explained_with_its_price_and_every_way_out(
         "    batchfill run night.csv",
         "      looks for them at the service once more; costs nothing",
         "    batchfill run night.csv --retry in-doubt",
+        f"      not at once: a service may make them minutes after {sent}, when the last was lost",
         "      sends them again: costs $0.16 and pays twice for each that was made after all",
     ]
+
+
+def test_sending_again_what_may_still_be_made_is_not_offered_without_saying_so(
+    status: Callable[..., Status], by_state: Callable[..., dict[RowState, int]], doubt: Doubt
+) -> None:
+    lost = tuple(replace(doubt, lost_at=1_763_850_060.0 + n) for n in (0, 60, 30))
+    lines = status_lines(status(counts=by_state(in_doubt=3), doubts=lost), command=RUN)
+    (warning,) = [line for line in lines if "not at once" in line]
+    assert moment(1_763_850_120) in warning
+    assert lines.index(warning) == lines.index(f"    {RUN} --retry in-doubt") + 1
 
 
 def test_the_price_of_doubts_that_are_not_listed_is_not_hidden(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.nights.drawn import long_night, schedules
+from tests.nights.drawn import clock_nights, long_night, schedules
 from tests.nights.night import play
 from tests.nights.world import memory
 from tests.soak.table import Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from hypothesis.strategies import SearchStrategy
 
     from tests.nights.night import Report
     from tests.nights.schedule import Schedule
@@ -26,18 +29,27 @@ MOST = 100_000
 
 def drawn_nights(seed_: int, *, minutes: float) -> Line:
     """Play nights that are drawn from *seed_* for so many *minutes*."""
+    return _line("drawn", _drawn(schedules(), seed_, most=MOST, minutes=minutes))
+
+
+def clock_nights_drawn(seed_: int, *, nights: int) -> Line:
+    """Play so many *nights* in which no clock and no list can be relied on."""
+    return _line("clocks", _drawn(clock_nights(), seed_, most=nights, minutes=math.inf))
+
+
+def _drawn(nights: SearchStrategy[Schedule], seed_: int, *, most: int, minutes: float) -> list[Report]:
     until = time.monotonic() + 60 * minutes
     reports: list[Report] = []
 
     @seed(seed_)
     @settings(
-        max_examples=MOST,
+        max_examples=most,
         deadline=None,
         database=None,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
-    @given(schedules())
+    @given(nights)
     def draw(schedule: Schedule) -> None:
         if time.monotonic() > until:
             raise _Over
@@ -47,7 +59,7 @@ def drawn_nights(seed_: int, *, minutes: float) -> Line:
         draw()
     except _Over:
         pass
-    return _line("drawn", reports)
+    return reports
 
 
 def whole_night(seed_: int, *, rows: int = 10_000) -> Line:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tests.crashes.edges import walk_all
 from tests.crashes.lines import lines as deaths
 from tests.soak.kills import ALL, doubts, kill_runs, promises
-from tests.soak.nights import drawn_nights, whole_night
+from tests.soak.nights import clock_nights_drawn, drawn_nights, whole_night
 from tests.soak.settings import DOUBT, SOAK
 from tests.soak.table import table
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tests.soak.settings import Setting
     from tests.soak.table import Line
 
+
+NIGHTS = 500
+"""Nights whose clocks and lists cannot be relied on."""
 
 EDGES = 300
 """Deaths beside an effect, drawn from all there are."""
@@ -65,10 +68,16 @@ def simulated(asked: Asked) -> list[Line]:
     return [drawn_nights(asked.seed, minutes=asked.minutes / 2), whole_night(asked.seed)]
 
 
+def fooled(asked: Asked) -> list[Line]:
+    """Play nights whose clocks and lists cannot be relied on."""
+    return [clock_nights_drawn(asked.seed, nights=NIGHTS)]
+
+
 PARTS: dict[str, Callable[[Asked], list[Line]]] = {
     "killed": killed,
     "crashed": crashed,
     "simulated": simulated,
+    "fooled": fooled,
 }
 """What a soak goes through: each part is a table, by its title."""
 
