@@ -101,7 +101,9 @@ class Relay:
         return value | {"results": results, "next": None, "previous": None}
 
     def _kept(self, items: list[Any], now: float) -> list[Any]:
-        age = lambda item: now - datetime.fromisoformat(item["created_at"]).timestamp()  # noqa: E731
+        def age(item: Any) -> float:
+            return now - datetime.fromisoformat(item["created_at"]).timestamp()
+
         kinds: dict[str, Callable[[], list[Any]]] = {
             "whole": lambda: items,
             "lagging": lambda: [item for item in items if age(item) > 10.0 * self.many],
