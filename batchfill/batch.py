@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import anyio
 from anyio import to_thread
 
-from batchfill.errors import LedgerError, LedgerFailed, UsageError, alone
+from batchfill.errors import LedgerError, LedgerFailed, RunBroken, UsageError, alone, in_words
 from batchfill.ledger.place import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.ledger.storage import is_there
 from batchfill.readers import FLUX_FILL_DEV
 from batchfill.run import inbox, lock, results
 from batchfill.settings import LOCAL, REPLICATE, Settings, folder_of, resolve
+from batchfill.surroundings import refuse_few_files
 from batchfill.values import RowState, Status, Summary, Token, Which
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ LOG = "run.log"
 RESULTS = "results.csv"
 PROVIDER = "provider"
 """Folder of the embedded provider's own memory, so that an interrupted rehearsal resumes too."""
+
+FILES = 64
+"""Files that a run opens at once, beside two for each process that works on pictures."""
 
 CURRENCY = "USD"
 
@@ -111,15 +115,16 @@ class Batch:
 
         *watch* is told what happens; *confirm* is asked before the first payment; with *obey_signals*
         Ctrl-C stops the run in its three stages. Raises UsageError when nothing was done, ServiceRefused when
-        the service refused the token at once.
+        the service refused the token at once, RunBroken when it broke off after something was submitted.
         """
         manifest, settings = self._resolved()
         _refuse_cap_without_price(settings, _model(settings))
 
         async def run(watch: Watcher | None) -> Summary:
             async with self._session(settings, watch, obey_signals=obey_signals) as session:
-                await session.run(manifest, confirm)
-                return self._summary(session)
+                with _breaking_off(session):
+                    await session.run(manifest, confirm)
+                    return self._summary(session)
 
         return await _notifying(run, settings, watch)
 
@@ -384,6 +389,7 @@ class Batch:
         from batchfill.run.signals import obey
 
         settings = _with_token(settings)
+        refuse_few_files(FILES + 2 * (os.cpu_count() or 2), "a run")
         _make_folder(settings.folder)
         with alone():
             # The lock first: the embedded provider keeps its memory in the same folder.
@@ -462,6 +468,17 @@ async def _notifying(
         clock=SystemClock(),
     )
     return await notifier.told(run)
+
+
+@contextmanager
+def _breaking_off(session: Session) -> Iterator[None]:
+    """Raise RunBroken for whatever ends a run that has submitted something, and so was not refused."""
+    try:
+        yield
+    except Exception as error:  # the run's boundary: to Python and to the shell alike, work is left
+        if not session.intents:
+            raise
+        raise RunBroken(f"{in_words(error)}; run again to go on") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -578,5 +595,5 @@ def _refuse_cap_without_price(settings: Settings, model: Model) -> None:
         )
 
 
-def _time(text: str | None) -> float | None:
-    return None if text is None else float(text)
+def _time(fact: str | None) -> float | None:
+    return None if fact is None else float(fact)

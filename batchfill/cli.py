@@ -16,8 +16,10 @@ import anyio
 import click
 
 from batchfill import __version__
-from batchfill.errors import BatchfillError, ExportStopped, ServiceRefused
+from batchfill.errors import ExportStopped, RunBroken, ServiceRefused, in_words
 from batchfill.options import LOCAL, MANIFEST, ONCE, OUT, READING, RUNNING, options
+from batchfill.show.words import safe
+from batchfill.surroundings import finish_printing, finish_telling, open_standard_streams, refuse_few_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +36,9 @@ EXPORTING = ("name", "which", "link", "force", "changed", "kind")
 """What `export` takes besides the flags of a batch."""
 
 LONGEST_LINE = 2000
+FILES = 16
+"""Files that any command opens at once: its event loop, the ledger and what goes with it, a table."""
+
 COMPLETE = "_BATCHFILL_COMPLETE"
 """The variable in which a shell's script asks what may stand at the cursor."""
 
@@ -335,6 +340,7 @@ def serve(host: str, port: int, folder: Path, **given: Any) -> None:
     """
     from batchfill.batch import serve_provider
 
+    refuse_few_files(FILES, "a command")
     rate = given.pop("per_minute")
 
     def say(base: str) -> None:
@@ -385,6 +391,7 @@ def _browse(address: str) -> None:
 def _open(manifest: Path, flags: dict[str, Any]) -> Batch:
     from batchfill.batch import Batch
 
+    refuse_few_files(FILES, "a command")
     for name in ("set", "column"):
         if name in flags:
             flags[name] = dict(flags[name])
@@ -506,44 +513,58 @@ def _say(*lines: str) -> None:
             click.echo(line, err=True)
 
 
-def _fail(message: str, code: int = NOTHING_DONE) -> NoReturn:
-    from batchfill.show import safe
-
-    lines = [safe(line, LONGEST_LINE) for line in message.split("\n")]
-    _say(*lines if len(lines) > 1 else [f"batchfill: {lines[0]}"])
-    sys.exit(code)
+def _fail(message: str) -> NoReturn:
+    _tell(message)
+    sys.exit(NOTHING_DONE)
 
 
 def main() -> None:
     """Run the command line; every error is a sentence, never a traceback."""
+    code = _carry_out()
+    if (lost := finish_printing()) is not None:
+        _tell(lost)
+    finish_telling()
+    # What a command came to counts before what it could not print.
+    sys.exit(code or (NOTHING_DONE if lost else 0))
+
+
+def _carry_out() -> int:
+    """Do what the command line asks for and return the exit code; what went wrong is told."""
     try:
+        open_standard_streams()
         if asked := os.environ.get(COMPLETE):
             _complete(asked)
         with cli.make_context("batchfill", sys.argv[1:]) as context:
             cli.invoke(context)
+    except SystemExit as end:
+        return int(end.code or 0)
     except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        return end.exit_code
     except click.ClickException as error:
-        error.show()
-        sys.exit(NOTHING_DONE)
-    except ServiceRefused as error:
-        _fail(str(error), REFUSED)
-    except ExportStopped as error:
-        _fail(str(error), STOPPED)
-    except BatchfillError as error:
-        _fail(str(error))
-    except BrokenPipeError:
-        pass  # whoever read our output has enough of it
+        with suppress(OSError):
+            error.show()
+        return NOTHING_DONE
     except KeyboardInterrupt:
-        _fail("interrupted", STOPPED)
-    finally:
-        _flush()
+        _tell("interrupted")
+        return STOPPED
+    except Exception as error:  # the outermost boundary: what no other one expected is told in words, too
+        return _failed(error)
+    return 0
 
 
-def _flush() -> None:
-    """Give away what is still to be printed; where nobody reads any more, that changes no exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _failed(error: Exception) -> int:
+    """Tell what *error* says, and return the exit code that belongs to it."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, BrokenPipeError):
+        return 0  # who read our output has enough of it
+    lost = finish_printing() if isinstance(error, OSError) else None
+    _tell(lost or in_words(error))
+    if isinstance(error, ServiceRefused):
+        return REFUSED
+    return STOPPED if isinstance(error, ExportStopped | RunBroken) else NOTHING_DONE
+
+
+def _tell(message: str) -> None:
+    lines = [safe(line, LONGEST_LINE) for line in message.split("\n")]
+    _say(*lines if len(lines) > 1 else [f"batchfill: {lines[0]}"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
 
 class BatchfillError(Exception):
@@ -76,6 +78,10 @@ class ExportStopped(BatchfillError):
     """An export broke off: what is there is whole, and the same command goes on with it (exit 3)."""
 
 
+class RunBroken(BatchfillError):
+    """A run broke off after it had submitted something: work is left, and the next start goes on (exit 3)."""
+
+
 class BatchStopped(BatchfillError):
     """Stop submitting: no row can succeed until a person has done something. Rows stay pending."""
 
@@ -115,6 +121,10 @@ class Throttled(TryAgain):
 
 class NoAnswer(TryAgain):
     """Nobody answered a question that can be asked again: the network, or the whole service, is down."""
+
+
+class MachineFailed(TryAgain):
+    """This machine is short of something (open files, threads, memory), or its file system answers in error."""
 
 
 class FolderFailed(TryAgain):
@@ -161,6 +171,54 @@ class BadPicture(BatchfillError):
         """*kind*: in a word, what is wrong, as `check` sums it up."""
         super().__init__(message)
         self.kind = kind
+
+
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+"""Errors of the system that are about this process or machine, whatever file it was asked for."""
+
+_NO_THREAD = "can't start new thread"
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether *error* says that the machine is short of something, and nothing about what was worked on."""
+    if isinstance(error, OSError):
+        return error.errno in SHORTAGES
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_THREAD in str(error))
+
+
+def in_words(error: BaseException) -> str:
+    """Return *error* for a person, whatever it is; of several at once the first."""
+    if isinstance(error, BaseExceptionGroup):
+        return in_words(error.exceptions[0])
+    if isinstance(error, BatchfillError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if is_shortage(error):
+        return "the system allows no more threads"
+    # A mistake of ours: where it is matters more to who mends it than what it is to who reads it.
+    return f"something unexpected, {type(error).__name__}: {error}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """Return the last line of this package that *error* came by."""
+    ours = Path(__file__).parent
+    frames = [(Path(f.f_code.co_filename), line) for f, line in walk_tb(error.__traceback__)]
+    places = [(path.relative_to(ours), line) for path, line in frames if path.is_relative_to(ours)]
+    return " (batchfill/{}:{})".format(*places[-1]) if places else ""
+
+
+@contextmanager
+def short_of_something() -> Iterator[None]:
+    """Raise what the machine lacks, and errors of the file system, as MachineFailed: another try may work."""
+    try:
+        yield
+    except (OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, OSError) or is_shortage(error):
+            raise MachineFailed(in_words(error)) from error
+        raise
 
 
 @contextmanager

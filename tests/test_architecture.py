@@ -30,9 +30,10 @@ ALLOWED = {
     "gallery": {"errors", "values", "names", "images"},
     "local": BASE | {"catalog", "images"},
     "show": {"errors", "values"},
-    "batch": BASE | {"catalog", "run", "gallery", "local"} | SUBJECTS,
+    "batch": BASE | {"catalog", "run", "gallery", "local", "surroundings"} | SUBJECTS,
     "options": frozenset[str](),
-    "cli": BASE | {"batch", "show", "options"},
+    "surroundings": {"errors"},
+    "cli": BASE | {"batch", "show", "options", "surroundings"},
     "__init__": BASE | {"batch"},
     "__main__": {"cli"},
 }

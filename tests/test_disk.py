@@ -6,17 +6,19 @@ import asyncio
 import errno
 import os
 import shutil
+import signal
+import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.ledger import storage
-from batchfill.run import space
+from batchfill.ledger import storage, writer
+from batchfill.local import Fault, Faults
+from batchfill.run import session, space
 from batchfill.values import RowState
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
@@ -190,27 +192,113 @@ def test_a_ledger_whose_log_was_played_in_half_way_is_whole(tmp_path: Path) -> N
         assert db.execute("SELECT length(value) FROM facts").fetchone()[0] == 100_000
 
 
-async def test_a_ledger_without_room_ends_the_run_in_words_and_nothing_is_paid_twice(
-    service: Serve, batch: Open, ears: Ears, monkeypatch: pytest.MonkeyPatch
+class SmallDisk:
+    """Where the ledger is written, as far as SQLite is told."""
+
+    full = False
+
+    def connect(self, address: str) -> sqlite3.Connection:
+        disk = self
+
+        class Connection(sqlite3.Connection):
+            def execute(self, statement: str, values: Any = (), /) -> sqlite3.Cursor:
+                if disk.full and statement == "COMMIT":
+                    error = sqlite3.OperationalError("database or disk is full")
+                    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                    raise error
+                return super().execute(statement, values)
+
+        return sqlite3.connect(
+            address, uri=True, isolation_level=None, check_same_thread=False, factory=Connection
+        )
+
+
+@pytest.fixture
+def small_disk(monkeypatch: pytest.MonkeyPatch) -> SmallDisk:
+    disk = SmallDisk()
+    monkeypatch.setattr(storage, "_connect", disk.connect)
+    monkeypatch.setattr(writer, "AGAIN_EVERY", 0.02)
+    return disk
+
+
+FULL = "the ledger could not be written: the disk is full; make room"
+
+
+async def test_a_ledger_without_room_waits_for_it_and_holds_creates_meanwhile(
+    service: Serve, batch: Open, ears: Ears, small_disk: SmallDisk
 ) -> None:
     provider = await service(latency=0.05)
     night = batch(provider, 60, concurrency=4)
-    opened, databases = storage._opened, []
-
-    def noting(path: Path) -> sqlite3.Connection:
-        databases.append(opened(path))
-        return databases[0]
-
-    monkeypatch.setattr(storage, "_opened", noting)
     running = asyncio.ensure_future(night.run(watch=ears))
     await provider.until(lambda: provider.billed >= 4)
-    databases[0].execute("PRAGMA max_page_count = 1")  # SQLite takes it for "not a page more"
+    small_disk.full = True
+    await ears.hear(FULL, running)
+    # What was under way has come to its answer; nobody else asks.
+    await provider.until(lambda: all(record.ended for record in provider.predictions()))
+    made, told = provider.billed, len(ears.notices)
+    for _ in range(10):
+        await asyncio.sleep(0.02)
+    assert provider.billed == made < 60
+    assert len(ears.notices) == told, "it is told once"
+    small_disk.full = False
+    assert (await running).exit_code == 0
+    assert (provider.billed, provider.creates_seen, len(pictures(night))) == (60, 60, 60)
+    assert "the ledger can be written again" in ears.notices
+
+
+async def test_an_id_that_comes_while_the_disk_is_full_is_written_when_it_has_room(
+    service: Serve, batch: Open, ears: Ears, small_disk: SmallDisk
+) -> None:
+    provider = await service(faults=Faults([Fault("create", "delay", times=1, options={"seconds": 1.0})]))
+    night = batch(provider, 1)
+    running = asyncio.ensure_future(night.run(watch=ears))
+    await provider.until(lambda: provider.creates_seen == 1)
+    small_disk.full = True
+    await ears.hear(FULL, running)
+    assert night.status().counts[RowState.SUBMITTING] == 1
+    small_disk.full = False
+    assert (await running).exit_code == 0
+    assert provider.billed == 1
+
+
+async def test_ctrl_c_twice_ends_the_wait_for_room_and_names_what_was_accepted(
+    service: Serve, batch: Open, ears: Ears, small_disk: SmallDisk
+) -> None:
+    provider = await service(faults=Faults([Fault("create", "delay", times=1, options={"seconds": 1.0})]))
+    night = batch(provider, 1)
+    running = asyncio.ensure_future(night.run(watch=ears, obey_signals=True))
+    await provider.until(lambda: provider.creates_seen == 1)
+    small_disk.full = True
+    await ears.hear(FULL, running)
+    for said in ("stopping: nothing new", "stopping now"):
+        os.kill(os.getpid(), signal.SIGINT)
+        await ears.hear(said, running)
+    assert (await running).exit_code == 3
+    (record,) = provider.predictions()
+    assert f"r1: accepted as {record.id}, which the ledger could not note" in ears.notices
+    small_disk.full = False
+    assert (await batch(provider, recover_wait=0.5, answer_timeout=1).run()).exit_code == 0
+    assert provider.billed == 1
+
+
+async def test_a_ledger_without_room_for_too_long_ends_the_run_in_words_and_nothing_is_paid_twice(
+    service: Serve,
+    batch: Open,
+    ears: Ears,
+    small_disk: SmallDisk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "PATIENCE", 0.2)
+    provider = await service(latency=0.05)
+    night = batch(provider, 60, concurrency=4)
+    running = asyncio.ensure_future(night.run(watch=ears))
+    await provider.until(lambda: provider.billed >= 4)
+    small_disk.full = True
     summary = await running
     assert summary.exit_code == 3
-    assert summary.stopped_because is not None
-    assert "the ledger could not be written: the disk is full; make room" in summary.stopped_because
+    assert summary.stopped_because == FULL
     made = provider.billed
     assert 0 < made < 60
-    monkeypatch.setattr(storage, "_opened", opened)
+    small_disk.full = False
     assert (await batch(provider, recover_wait=0.5, answer_timeout=1).run()).exit_code == 0
     assert (provider.billed, len(pictures(night))) == (60, 60)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from batchfill.errors import LedgerError
 from batchfill.ledger import sql, storage
 from batchfill.values import LocalFile
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -71,12 +72,17 @@ class Digests:
 def open_digests(
     ledger: Path, digest: Callable[[Path], LocalFile], now_ns: Callable[[], int]
 ) -> Iterator[Digests]:
-    """Open what the ledger at *ledger* remembers; without a ledger every file is read."""
+    """Open what the ledger at *ledger* remembers; without a ledger every file is read.
+
+    Raises LedgerError, from whatever is asked inside, when the ledger cannot be read.
+    """
     if not storage.is_there(ledger):
         yield Digests(None, digest, now_ns)
         return
     db = storage.open_to_read(ledger)
     try:
         yield Digests(db, digest, now_ns)
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"{ledger}: {storage.in_words(error)}") from error
     finally:
         db.close()

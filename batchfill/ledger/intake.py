@@ -121,7 +121,7 @@ def _identify(db: sqlite3.Connection) -> None:
 def _compare(db: sqlite3.Connection) -> Comparison:
     sql.act(db, "import", "find_leaving")
     statements = sql.load("import")
-    found = {RowState(r["state"]): _group(r) for r in db.execute(statements["compare"][0])}
+    found = {records.to_state(r["state"]): _group(r) for r in db.execute(statements["compare"][0])}
     groups = {state: found.get(state, Group()) for state in RowState}
     changed = db.execute(statements["changed"][0]).fetchone()
     priced = groups[RowState.PENDING].price is not None
@@ -130,7 +130,7 @@ def _compare(db: sqlite3.Connection) -> Comparison:
 
 def standing(db: sqlite3.Connection, states: Iterable[RowState]) -> Comparison:
     """Say what an import of the rows that are there would mean; pictures are counted in *states* only."""
-    tally = {RowState(record["state"]): record for record in sql.ask(db, "tally") if not record["gone"]}
+    tally = {records.to_state(record["state"]): record for record in sql.ask(db, "tally") if not record["gone"]}
     asked = {state: sql.ask_one(db, "asked_for", state=state.value) for state in states}
     groups = {state: Group() for state in RowState}
     for state, record in tally.items():

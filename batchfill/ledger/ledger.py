@@ -61,6 +61,8 @@ class Ledger:
         """Rows that are collecting and have only to be finished, as last committed."""
         self.to_submit = 0
         """Rows that are pending and may be submitted, now or later, as last committed."""
+        self.intents = 0
+        """Intentions to pay that were tried to be written since it was opened."""
         self._only: str | None = None
         """JSON of the keys beside which nothing is due; None: everything may be."""
 
@@ -74,6 +76,21 @@ class Ledger:
     def in_state(self, state: RowState) -> int:
         """Return how many rows are in *state*, those gone from the manifest included."""
         return self.counts.get(state, 0) + self.gone.get(state, 0)
+
+    # Whether it can be written
+
+    def wait_for_room(self, seconds: float, on_lack: Callable[[str | None], None]) -> None:
+        """On a full disk wait for room from now on, at most so long; *on_lack* is told why, None at its end."""
+        self._writer.patience, self._writer.on_lack = seconds, on_lack
+
+    @property
+    def lack(self) -> str | None:
+        """Why nothing can be written now; None: it can."""
+        return self._writer.lack
+
+    def give_up_waiting(self) -> None:
+        """Fail at once whatever waits for room, and will."""
+        self._writer.give_up()
 
     # Where it is
 
@@ -249,7 +266,8 @@ class Ledger:
 
         *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
         *sent* gives the input to note for a seed, *area* is what is sent of the picture. Raises
-        BudgetReached when the price would pass the cap, LedgerFailed when the ledger's file was taken away.
+        BudgetReached when the price would pass the cap, LedgerFailed when the ledger's file was taken away,
+        FolderFailed, with nothing written, while the disk is full.
         """
 
         def event(db: sqlite3.Connection) -> Attempt | None:
@@ -277,9 +295,11 @@ class Ledger:
             sql.act(db, "events", "record_intent", **values)
             number = db.execute("SELECT attempt FROM rows WHERE key = ?", (due.key,)).fetchone()[0]
             submitting = sql.ask(db, "attempt", number=number)
+            self.intents += 1
             return records.to_attempt(submitting[0])
 
-        return await self._writer.commit(event)
+        # One that had to wait could come after its user has stopped the run.
+        return await self._writer.commit(event, put_off=False)
 
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
         """The service has it: the id comes before anything else. Return the attempt as it is now.
@@ -631,7 +651,7 @@ def _of(output: Output) -> dict[str, Any]:
 
 
 def _facts(db: sqlite3.Connection) -> dict[str, str]:
-    return {name: value for name, value in sql.ask(db, "facts") if value is not None}
+    return records.to_facts(sql.ask(db, "facts"))
 
 
 def _unique(db: sqlite3.Connection, choose: Callable[[], int]) -> int:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from batchfill.errors import LedgerError
 from batchfill.ledger import records, sql, storage
-from batchfill.values import Doubt, Placed, Result, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from batchfill.values import Cost, Ended, Exhibit, NamedFile
+    from batchfill.values import Cost, Doubt, Ended, Exhibit, NamedFile, Placed, Result, RowState
 
 
 class Reader:
@@ -35,7 +34,7 @@ class Reader:
 
     def facts(self) -> dict[str, str]:
         """Return what the batch remembers of itself."""
-        return {name: value for name, value in sql.ask(self._db, "facts") if value is not None}
+        return records.to_facts(sql.ask(self._db, "facts"))
 
     def counts(self, *, gone: bool = False) -> dict[RowState, int]:
         """Return rows by state, of the manifest or of those gone from it."""
@@ -98,7 +97,7 @@ class Reader:
         """Yield every file of the manifest's finished rows, in their order."""
         (statement,) = sql.load("questions")["collected"]
         for record in self._db.execute(statement):
-            yield Placed(*record)
+            yield records.to_placed_file(record)
 
 
 @contextmanager
@@ -108,13 +107,13 @@ def open_reader(path: Path) -> Iterator[Reader]:
     Raises LedgerError when there is none or it is damaged.
     """
     db = storage.open_to_read(path)
-    if storage.is_older(db):
-        db.close()
-        storage.open_to_write(path).close()
-        db = storage.open_to_read(path)
     try:
+        if storage.is_older(db):
+            db.close()
+            storage.open_to_write(path).close()
+            db = storage.open_to_read(path)
         yield Reader(db)
     except sqlite3.DatabaseError as error:
-        raise LedgerError(f"{path}: cannot be read: {error}") from error
+        raise LedgerError(f"{path}: {storage.in_words(error)}") from error
     finally:
         db.close()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from batchfill import names
+from batchfill.settings import NO_CAP
 from batchfill.values import (
     Asked,
     Attempt,
@@ -20,6 +24,7 @@ from batchfill.values import (
     NamedFile,
     Outcome,
     Output,
+    Placed,
     Redo,
     Result,
     Row,
@@ -27,12 +32,30 @@ from batchfill.values import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _STATES = {state.value: state for state in RowState}
 _NO_CONTENTS = (None, None, None, None)
+
+_UNFIT = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError)
+"""What making a value raises where the ledger holds something that batchfill never writes."""
+
+
+def _from_ledger(make: Callable[P, T]) -> Callable[P, T]:
+    """Have *make* raise sqlite3.DatabaseError, as for any other damage, where a record does not fit it."""
+
+    @wraps(make)
+    def made(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return make(*args, **kwargs)
+        except _UNFIT as error:
+            raise sqlite3.DatabaseError(f"a value in it is none that batchfill writes: {error}") from error
+
+    return made
 
 
 def to_record(row: Row, *, whole: bool) -> tuple[Any, ...]:
@@ -69,6 +92,35 @@ def to_json(value: Mapping[str, Any]) -> str:
     return _encode(dict(value)) if value else "{}"
 
 
+@_from_ledger
+def to_facts(found: Iterable[sqlite3.Row]) -> dict[str, str]:
+    """Return what the batch remembers of itself."""
+    facts = {name: value for name, value in found if value is not None}
+    for name, value in facts.items():
+        _FACTS.get(name, str.isascii)(value)  # whatever is no text raises TypeError
+    return facts
+
+
+def _refuse_no_cap(value: str) -> None:
+    if value != NO_CAP:
+        int(value)
+
+
+_FACTS: Mapping[str, Callable[[str], object]] = {
+    "started_at": float,
+    "updated_at": float,
+    "max_cost": _refuse_no_cap,
+}
+"""How facts that are not just text are read, which raises where they cannot be."""
+
+
+@_from_ledger
+def to_state(word: str) -> RowState:
+    """Return the state that *word* names."""
+    return RowState(word)
+
+
+@_from_ledger
 def to_asked(record: sqlite3.Row) -> Asked:
     """Return what a row asks for."""
     files = {
@@ -77,6 +129,7 @@ def to_asked(record: sqlite3.Row) -> Asked:
     return Asked(json.loads(record["inputs"]), files)
 
 
+@_from_ledger
 def to_due(record: sqlite3.Row) -> Due:
     """Return a row whose turn it is."""
     asked = to_asked(record)
@@ -93,13 +146,17 @@ def to_due(record: sqlite3.Row) -> Due:
     )
 
 
-def to_named_files(record: sqlite3.Row) -> Iterator[NamedFile]:
-    """Yield the local files that a row names."""
+@_from_ledger
+def to_named_files(record: sqlite3.Row) -> list[NamedFile]:
+    """Return the local files that a row names."""
     inputs = json.loads(record["inputs"])
-    for name, (path, size, mtime_ns, _) in json.loads(record["files"]).items():
-        yield NamedFile(inputs[name], path, size, mtime_ns)
+    return [
+        NamedFile(inputs[name], path, size, mtime_ns)
+        for name, (path, size, mtime_ns, _) in json.loads(record["files"]).items()
+    ]
 
 
+@_from_ledger
 def to_attempt(record: sqlite3.Row) -> Attempt:
     """Return an attempt with its row's id, line, state and tries."""
     fields = dict(record)
@@ -111,6 +168,7 @@ def to_attempt(record: sqlite3.Row) -> Attempt:
     return Attempt(**fields)
 
 
+@_from_ledger
 def to_output(record: Mapping[str, Any] | sqlite3.Row) -> Output:
     """Return one file of a prediction."""
     fields = dict(record)
@@ -127,11 +185,13 @@ def to_placed(output: Output) -> dict[str, Any]:
 _PLACED = ("prediction_id", "n", "file", "size", "sha256", "raw", "raw_sha256", "finished_with")
 
 
+@_from_ledger
 def to_doubt(record: sqlite3.Row) -> Doubt:
     """Return a row that may have been paid for."""
     return Doubt(**dict(record))
 
 
+@_from_ledger
 def to_result(record: sqlite3.Row) -> Result:
     """Return one line of `results`."""
     (
@@ -184,6 +244,7 @@ def _decision(word: str | None) -> Decision | None:
     return None if word is None else Decision(word)
 
 
+@_from_ledger
 def to_exhibit(result: Result, record: sqlite3.Row) -> Exhibit:
     """Return a row with its pictures, which *record* tells of."""
     files = json.loads(record["files"])
@@ -203,23 +264,33 @@ def _to_pictures(text: str) -> tuple[Output, ...]:
     return tuple(to_output(fields) for fields in json.loads(text)) if text != "[]" else ()
 
 
+@_from_ledger
 def to_ended(record: sqlite3.Row) -> Ended:
     """Return an attempt that came to an end."""
     begun_at, at, outcome, price, run_time = record
     return Ended(begun_at, at, Outcome(outcome), price, run_time)
 
 
+@_from_ledger
 def to_counts(tally: Iterable[sqlite3.Row], *, gone: bool) -> dict[RowState, int]:
     """Return rows by state: of the manifest every state, of those gone from it only states that have any."""
     found = {RowState(r["state"]): r["rows"] for r in tally if bool(r["gone"]) == gone}
     return found if gone else {state: found.get(state, 0) for state in RowState}
 
 
+@_from_ledger
 def to_cap(fact: str | None) -> int | None:
     """Return the --max-cost that is remembered, in millionths; None for none."""
     return int(fact) if fact is not None and fact.isdigit() else None
 
 
+@_from_ledger
+def to_placed_file(record: sqlite3.Row) -> Placed:
+    """Return one file of a finished row."""
+    return Placed(*record)
+
+
+@_from_ledger
 def to_cost(
     tally: Iterable[sqlite3.Row], money: Iterable[sqlite3.Row], cap: int | None, currency: str
 ) -> Cost:

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from batchfill.errors import LedgerError
+from batchfill.ledger import damage
 
 APPLICATION_ID = 0x62666C6C
 """`bfll`: says whose file it is."""
@@ -61,15 +62,12 @@ def open_to_write(path: Path, *, checked: bool = True) -> sqlite3.Connection:
         _flush_name(path)
         return _opened(path)
     except (sqlite3.Error, OSError) as error:
-        raise LedgerError(f"{path}: {_in_words(error)}") from error
+        raise LedgerError(f"{path}: {in_words(error)}") from error
 
 
 def is_there(path: Path) -> bool:
-    """Whether something stands at *path*; an empty file is nothing."""
-    try:
-        return path.stat().st_size > 0
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    """Whether something stands at *path*; an empty file is nothing. Raises LedgerError when it cannot be told."""
+    return _size(path) > 0
 
 
 def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
@@ -83,7 +81,7 @@ def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
     try:
         db = _connect(_address(path, alone=alone))
     except sqlite3.Error as error:
-        raise LedgerError(f"{path}: {_in_words(error)}") from error
+        raise LedgerError(f"{path}: {in_words(error)}") from error
     try:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA query_only = ON")
@@ -92,7 +90,7 @@ def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
         _refuse_marks(path, *marks)
     except sqlite3.Error as error:
         db.close()
-        raise LedgerError(f"{path}: {_in_words(error)}") from error
+        raise LedgerError(f"{path}: {in_words(error)}") from error
     except LedgerError:
         db.close()
         raise
@@ -184,10 +182,17 @@ def _log(path: Path) -> Path:
 
 def _has_log(path: Path) -> bool:
     """Whether the file alone may not be all of the ledger: a run writes it, or was killed."""
+    return _size(_log(path)) > 0
+
+
+def _size(path: Path) -> int:
     try:
-        return _log(path).stat().st_size > 0
+        return path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return 0
+    except OSError as error:
+        # To take it for missing would be to begin a second ledger, and to pay for everything again.
+        raise LedgerError(f"{path}: {in_words(error)}") from error
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -203,7 +208,7 @@ def _refuse_foreign(path: Path) -> None:
             # A full disk may have ended the playing in of the log half way: the file is whole with it only.
             return
         else:
-            text = _in_words(error)
+            text = in_words(error)
         raise LedgerError(f"{path}: {text}") from error
     if not _has_log(path):
         _refuse_marks(path, *marks)
@@ -220,27 +225,29 @@ def _refuse_marks(path: Path, application: int, version: int) -> None:
 
 def _refuse_damage(db: sqlite3.Connection, path: Path) -> None:
     try:
-        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        found = damage.find(db, migrations()) or damage.find_in_log(_log(path))
     except sqlite3.DatabaseError as error:
         found = str(error)
-    if found != "ok":
+    if found:
         raise LedgerError(
             f"{path}: is damaged ({' '.join(found.split())}); nothing was changed. "
             f"Restore a copy of the folder, or save what it holds with: sqlite3 {path.name} .recover"
         )
 
 
-def _in_words(error: sqlite3.Error | OSError) -> str:
+def in_words(error: sqlite3.Error | OSError) -> str:
+    """Return what *error*, met at a ledger, means to a person, to stand behind the ledger's name."""
     if isinstance(error, OSError):
-        return f"cannot be written ({error.strerror}); give another folder with --out"
+        return f"cannot be used ({error.strerror}); see to that, or give another folder with --out"
     text = str(error)
     if "locked" in text:
         return "is held by another program; close it and try again"
-    if "malformed" in text or "not a database" in text:
-        return f"is damaged ({text}); restore a copy of the folder"
+    # SQLite's own word for damage is of this very class; what else it trips over names its surprise.
+    if type(error) is sqlite3.DatabaseError or any(sign in text for sign in damage.SIGNS):
+        return f"is damaged ({' '.join(text.split())}); restore a copy of the folder"
     if "readonly" in text or "unable to open" in text:
         return f"cannot be written ({text}); check the folder's permissions, or give another with --out"
-    return text
+    return f"cannot be used ({text})"
 
 
 def _file_system(folder: Path) -> str:

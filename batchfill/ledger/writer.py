@@ -6,13 +6,14 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiosqlite
 import anyio
 from anyio import to_thread
 
-from batchfill.errors import BatchfillError, LedgerFailed, alone
+from batchfill.errors import BatchfillError, FolderFailed, LedgerFailed, alone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,6 +22,31 @@ T = TypeVar("T")
 Event = Callable[[sqlite3.Connection], T]
 _Outcome = tuple[Any, Exception | None]
 """What an event returned, or why it was undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An event that somebody waits for."""
+
+    event: Event[Any]
+    future: asyncio.Future[Any]
+    put_off: bool
+    """Whether it waits for room on a full disk; else it fails at once."""
+
+    def end(self, result: Any, trouble: Exception | None) -> None:
+        """Tell who waits, unless they gave up, what came of it."""
+        if self.future.done():
+            return
+        if trouble is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(trouble)
+
+AGAIN_EVERY = 3.0
+"""Seconds between two tries to write to a disk that takes nothing."""
+
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+"""Answers of SQLite that may be others in a while: a full disk may be cleared."""
 
 LINGER = 0.02
 """Seconds for which an event that nobody pays for waits for one that somebody does."""
@@ -39,27 +65,35 @@ class Writer:
     def __init__(self, connection: _Connection, begin: str) -> None:
         self._connection = connection
         self._begin = begin
-        self._waiting: list[tuple[Event[Any], asyncio.Future[Any]]] = []
+        self._waiting: list[_Waiting] = []
         self._wake = anyio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._given_up = anyio.Event()
+        self.patience = 0.0
+        """Seconds for which events wait for room on a full disk."""
+        self.lack: str | None = None
+        """Why nothing can be written now, and is tried again; None: it can."""
+        self.on_lack: Callable[[str | None], None] = _untold
+        """Is told when `lack` changes."""
         self.close_group: Event[None] = _nothing
         """Runs once at the end of each group's transaction."""
         self.undone: Event[None] = _nothing
         """Runs after a group that could not be committed, outside of a transaction."""
 
-    async def commit(self, event: Event[T], *, urgent: bool = True) -> T:
+    async def commit(self, event: Event[T], *, urgent: bool = True, put_off: bool = True) -> T:
         """Return what *event* returned once it is on disk.
 
         One that is not *urgent* lets a group gather first: each costs a flush of the disk. An event that
-        raises is undone alone, and the others of its group run once more. Raises LedgerFailed when the group
-        could not be written.
+        raises is undone alone, and the others of its group run once more. On a full disk it waits for room;
+        one that must not be *put_off* raises FolderFailed at once. Raises LedgerFailed when the group could
+        not be written.
         """
         if self._closing:
             raise LedgerFailed("the ledger is closed already")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._waiting.append((event, future))
+        self._waiting.append(_Waiting(event, future, put_off))
         if urgent:
             self._begin_now()
         elif self._timer is None:
@@ -100,6 +134,10 @@ class Writer:
                 _abandon([*group, *self._waiting])
                 raise
 
+    def give_up(self) -> None:
+        """Wait for no more room on a full disk, neither now nor later."""
+        self._given_up.set()
+
     def close(self) -> None:
         """Let `serve` end once nothing waits."""
         self._closing = True
@@ -111,19 +149,46 @@ class Writer:
             self._timer = None
         self._wake.set()
 
-    async def _commit_group(self, group: list[tuple[Event[Any], asyncio.Future[Any]]]) -> None:
-        try:
-            outcomes = await self._connection.hop(lambda db: self._apply(db, [e for e, _ in group]))
-        except sqlite3.Error as error:
-            failure = LedgerFailed(f"the ledger could not be written: {_in_words(error)}")
-            outcomes = [(None, failure)] * len(group)
-        for (_, future), (result, trouble) in zip(group, outcomes, strict=True):
-            if future.done():
-                continue
-            if trouble is None:
-                future.set_result(result)
-            else:
-                future.set_exception(trouble)
+    async def _commit_group(self, group: list[_Waiting]) -> None:
+        """Write *group*, with those that come meanwhile, however long the disk has no room for it."""
+        since = anyio.current_time()
+        # Without any the disk is tried all the same: nothing else would find out that it has room again.
+        while group or not self._closing:
+            try:
+                outcomes = await self._connection.hop(lambda db, g=group: self._apply(db, [w.event for w in g]))
+            except sqlite3.Error as error:
+                failure = f"the ledger could not be written: {_in_words(error)}"
+                if not self._may_wait(error, since):
+                    outcomes = [(None, LedgerFailed(failure))] * len(group)
+                else:
+                    group = await self._until_next_try(group, failure)
+                    continue
+            self._tell(None)
+            for waiting, (result, trouble) in zip(group, outcomes, strict=True):
+                waiting.end(result, trouble)
+            return
+
+    def _may_wait(self, error: sqlite3.Error, since: float) -> bool:
+        """Whether what could not be written then may be written later, and there is time for that."""
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        over = anyio.current_time() - since >= self.patience
+        return kind in NO_ROOM and not over and not self._given_up.is_set()
+
+    async def _until_next_try(self, group: list[_Waiting], failure: str) -> list[_Waiting]:
+        """Return what to try to write, after a while."""
+        self._tell(failure)
+        for waiting in group:
+            if not waiting.put_off:
+                waiting.end(None, FolderFailed(failure))
+        with anyio.move_on_after(AGAIN_EVERY):
+            await self._given_up.wait()
+        came, self._waiting = self._waiting, []
+        return [*(waiting for waiting in group if waiting.put_off), *came]
+
+    def _tell(self, lack: str | None) -> None:
+        if (lack is None) != (self.lack is None):
+            self.lack = lack
+            self.on_lack(lack)
 
     def _apply(self, db: sqlite3.Connection, events: list[Event[Any]]) -> list[_Outcome]:
         # Hardly any event raises, and a savepoint around each takes as long as the event itself.
@@ -185,14 +250,17 @@ def _in_words(error: sqlite3.Error) -> str:
     if "locked" in text:
         return "another program holds it; close that one, then run again"
     if "full" in text:
-        return "the disk is full; make room, then run again"
+        return "the disk is full; make room"
     return text
 
 
-def _abandon(waiting: list[tuple[Event[Any], asyncio.Future[Any]]]) -> None:
-    for _, future in waiting:
-        if not future.done():
-            future.set_exception(LedgerFailed("the ledger's writer broke down"))
+def _abandon(group: list[_Waiting]) -> None:
+    for waiting in group:
+        waiting.end(None, LedgerFailed("the ledger's writer broke down"))
+
+
+def _untold(lack: str | None) -> None:
+    """What a writer does that nobody listens to."""
 
 
 def _nothing(db: sqlite3.Connection) -> None:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.api.downloads import SignatureWanted
-from batchfill.errors import BadPicture, FolderFailed, NotFound, OutputRefused, ServiceRefused, TryAgain
+from batchfill.errors import (
+    BadPicture,
+    FolderFailed,
+    MachineFailed,
+    NotFound,
+    OutputRefused,
+    ServiceRefused,
+    TryAgain,
+    short_of_something,
+)
 from batchfill.images.look import whole
 from batchfill.run.asking import ask
 from batchfill.run.bell import Bell
@@ -108,7 +117,8 @@ class Collecting:
     async def _collect(self, one: Collectable) -> None:
         attempt = one.attempt
         try:
-            await self._fetch_all(one)
+            with short_of_something():
+                await self._fetch_all(one)
         except NotFound as error:
             await self._confirm_gone(attempt, error)
         except OutputRefused as error:
@@ -223,7 +233,7 @@ class Collecting:
 
     async def _put_off(self, attempt: Attempt, error: BatchfillError) -> None:
         tools = self._tools
-        if isinstance(error, FolderFailed):
+        if isinstance(error, FolderFailed | MachineFailed):
             self.refused = str(error)
         times = self._failed[attempt.number] = self._failed.get(attempt.number, 0) + 1
         if self._hour_is_over(attempt) and await self._is_over(attempt, error):

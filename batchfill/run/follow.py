@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.errors import NotFound, NotOffered, ServiceRefused, TryAgain
+from batchfill.errors import NotFound, NotOffered, ServiceRefused, TryAgain, short_of_something
 from batchfill.run.asking import ask
 from batchfill.run.bell import Bell
 from batchfill.run.looks import Looks, Watched
@@ -126,9 +126,10 @@ class Following:
         made = [watched.attempt.created_at or 0.0 for watched in listed]
         # A page more than they fill by themselves, for what others have made meanwhile.
         pages = len(listed) // 100 + 2
-        listing = await self._tools.service.list(
-            created_after=min(made), created_before=max(made), pages=pages
-        )
+        with short_of_something():
+            listing = await self._tools.service.list(
+                created_after=min(made), created_before=max(made), pages=pages
+            )
         self._refused_since = None
         return [(by_id[item.id], item) for item in listing.items if item.id in by_id]
 
@@ -136,7 +137,8 @@ class Following:
         attempt = watched.attempt
         async with self._at_once:
             try:
-                prediction = await ask(self._tools, attempt)
+                with short_of_something():
+                    prediction = await ask(self._tools, attempt)
             except NotFound:
                 await self._missing(watched)
                 return
@@ -204,7 +206,8 @@ class Following:
         if not await self._note_cancel(watched, by):
             return  # it ended meanwhile
         try:
-            prediction = await self._tools.service.cancel(attempt.prediction_id)
+            with short_of_something():
+                prediction = await self._tools.service.cancel(attempt.prediction_id)
         except TryAgain as error:
             self._tools.telling.log(f"{attempt.id}: cancel: {error}; asked again with the next look")
             await self._note_cancel(watched, None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill import names
-from batchfill.errors import BatchfillError
+from batchfill.errors import BatchfillError, in_words
 from batchfill.run import inbox
 from batchfill.run.alike import Alike
 from batchfill.run.collect import Collecting
@@ -25,7 +25,7 @@ from batchfill.run.space import ASK_EVERY, Space
 from batchfill.run.submit import Submitting
 from batchfill.run.telling import tell_taken
 from batchfill.run.until import Until, fetched_within
-from batchfill.values import RowState
+from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -109,8 +109,9 @@ class Night:
             await self._guarded(self._placing.rename_all)
             for serve in (self._collecting.serve, self._finishing.serve, self._following.serve):
                 stages.start_soon(self._guarded, serve)
-            for serve in (self._recovering.serve, self._submitting.serve):
-                stages.start_soon(self._guarded, serve)
+            stages.start_soon(self._guarded, self._recovering.serve)
+            # What was made is fetched all the same.
+            stages.start_soon(partial(self._guarded, self._submitting.serve, stop=self._stopping.submits))
             for serve in (self._read_inbox, self._watch_time):
                 stages.start_soon(self._guarded, serve)
             await self._until_over()
@@ -144,12 +145,21 @@ class Night:
         ids = frozenset(map(names.fold, settings.ids))
         return [attempt for attempt in doubtful if not ids or names.fold(attempt.id) in ids]
 
-    async def _guarded(self, serve: Callable[[], Awaitable[object]]) -> None:
-        """Run one stage; what it cannot carry on after ends the night, not the program."""
+    async def _guarded(
+        self, serve: Callable[[], Awaitable[object]], *, stop: Callable[[str], None] | None = None
+    ) -> None:
+        """Run one stage; what it cannot carry on after ends the night, not the program.
+
+        *stop* is told of what nobody expected; without it, that ends everything.
+        """
         try:
             await serve()
         except* BatchfillError as group:
-            self._stopping.everything(str(_first(group)))
+            self._stopping.everything(in_words(group))
+        except* Exception as group:  # the stages' boundary: nobody else hears of it while others wait for them
+            words = f"the run cannot go on: {in_words(group)}"
+            self._tools.telling.say(words, Weight.ERROR)
+            (stop or self._stopping.everything)(words)
 
     async def _until_over(self) -> None:
         while not self._is_over():
@@ -195,6 +205,8 @@ class Night:
 
     def _hold(self) -> tuple[str, float | None] | None:
         """Return why nothing may be submitted now, and how long to wait at most."""
+        if (unwritten := self._tools.ledger.lack) is not None:
+            return unwritten, ASK_EVERY
         largest = max(self._collecting.largest, self._finishing.largest)
         lack = self._space.lack(self._in_flight(), largest, self._collecting.refused)
         if lack is not None:
@@ -260,8 +272,3 @@ class Night:
             last_failure=tools.telling.last_failure,
             run_time=self._timing.expected,
         )
-
-
-def _first(group: BaseExceptionGroup[BatchfillError]) -> BatchfillError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio import to_thread
 
-from batchfill.errors import BadPicture, NotOffered, RowRejected
+from batchfill.errors import BadPicture, NotOffered, RowRejected, is_shortage
 from batchfill.images.fit import FitTask, fit
 from batchfill.values import INLINE, inline_note
 
@@ -93,6 +93,8 @@ class Preparing:
         try:
             fitted = await self._fitted(due, files, offered=offered)
         except (BadPicture, OSError) as error:
+            if is_shortage(error):
+                raise
             raise RowRejected(str(error)) from error
         made = {model.image_field: fitted.picture, model.mask_field: fitted.mask}
         ready = {n: replace(files[n], content=f.content, mime=f.mime) for n, f in made.items() if n and f}
@@ -164,6 +166,8 @@ def _read(name: str, file: LocalFile) -> _File:
     try:
         content = file.path.read_bytes()
     except OSError as error:
+        if is_shortage(error):
+            raise
         raise RowRejected(f"{name} {file.path.name} cannot be read: {error.strerror}") from error
     if sha256(content).hexdigest() != file.sha256:
         raise RowRejected(

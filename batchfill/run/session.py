@@ -29,8 +29,9 @@ from batchfill.run.night import LEARNED_FROM, Ended, Night
 from batchfill.run.refinish import finish_anew
 from batchfill.run.rescue import watched
 from batchfill.run.shelf import Shelf
+from batchfill.run.space import PATIENCE
 from batchfill.run.stopping import Stopping
-from batchfill.run.telling import tell_taken, telling
+from batchfill.run.telling import tell_lack, tell_taken, telling
 from batchfill.run.timing import Timing
 from batchfill.run.tools import Bench, Tools
 from batchfill.run.workers import Processes, Threads
@@ -88,6 +89,8 @@ class Session:
     skipped: int = 0
     """Rows left out because of their mistakes."""
     requests: int = 0
+    intents: int = 0
+    """How many rows it was about to pay for; 0: nothing can have been paid for."""
     ended: Ended | None = None
     _account: dict[str, str] = field(default_factory=dict)
 
@@ -139,8 +142,13 @@ class Session:
             inbox.drain(folder)  # requests to a run that has ended already
             async with open_ledger(folder / LEDGER, self.clock.now) as ledger:
                 identity.refuse_other_batch(ledger.facts, self.settings)
+                ledger.wait_for_room(PATIENCE, partial(tell_lack, say))
+                self.stopping.on_hurry = ledger.give_up_waiting
                 tell_taken(say, await inbox.take_rulings(folder, ledger))
-                yield ledger, say
+                try:
+                    yield ledger, say
+                finally:
+                    self.intents = ledger.intents
 
     @asynccontextmanager
     async def _connected(self, say: Telling) -> AsyncIterator[Callable[[Ledger], Tools]]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from batchfill.run.bell import Bell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(slots=True)
@@ -23,6 +27,8 @@ class Stopping:
     """Only open POST answers are waited for."""
     cancel: bool = False
     """The service is asked to cancel what runs."""
+    on_hurry: Callable[[], object] = lambda: None
+    """Called when the user will not wait for what takes long."""
 
     def submits(self, because: str, *, by_user: bool = False, refused: bool = False) -> None:
         """Stop submitting."""
@@ -47,6 +53,7 @@ class Stopping:
             return 3
         if self.by_user:
             self.everything("stopped by the user, without waiting for what runs")
+            self.on_hurry()
             return 2
         self.submits("stopped by the user", by_user=True)
         return 1

@@ -9,13 +9,16 @@ import anyio
 from batchfill.errors import (
     AnswerLost,
     BatchStopped,
+    FolderFailed,
     LedgerFailed,
+    MachineFailed,
     NoAnswer,
     NotSent,
     RowRejected,
     ServiceRefused,
     Throttled,
     TryAgain,
+    short_of_something,
 )
 from batchfill.run.allowance import Allowance
 from batchfill.run.gate import Gate
@@ -131,7 +134,8 @@ class Submitting:
 
     async def _carry(self, due: Due) -> None:
         try:
-            prepared = await self._preparing.prepare(due)
+            with short_of_something():
+                prepared = await self._preparing.prepare(due)
         except RowRejected as error:
             await self._tools.ledger.record_unusable(due, str(error))
             self._fail(due.id, str(error))
@@ -151,8 +155,14 @@ class Submitting:
             self.gate.leave()
 
     async def _put_off(self, due: Due, error: TryAgain) -> None:
-        """A file could not be given to the provider: others go first, and after some tries the row fails."""
+        """A file could not be given to the provider: others go first, and after some tries the row fails.
+
+        Where this machine is at fault, no row is, and submitting ends.
+        """
         times = self._unready.pop(due.key, 0) + (not isinstance(error, NoAnswer | Throttled))
+        if times >= UPLOADS and isinstance(error, MachineFailed):
+            self._stopping.submits(f"rows cannot be made ready: {error}")
+            return
         if times >= UPLOADS:
             await self._tools.ledger.record_unusable(due, f"its files could not be uploaded: {error}")
             self._fail(due.id, f"its files could not be uploaded: {error}")
@@ -169,6 +179,8 @@ class Submitting:
         except BatchStopped as error:
             self._stopping.submits(str(error))
             return
+        except FolderFailed:
+            return  # the row is pending still, and the gate waits for room
         if attempt is None:
             return
         self.open[attempt.number] = attempt

@@ -55,6 +55,14 @@ def tell_taken(say: Telling, taken: Taken) -> None:
         say.say(f"inbox/{name} holds no decisions that can be read: set aside as .damaged", Weight.WARNING)
 
 
+def tell_lack(say: Telling, lack: str | None) -> None:
+    """Say once that the ledger waits for room on the disk, and once that it has it."""
+    if lack is None:
+        say.say("the ledger can be written again")
+    else:
+        say.say(f"{lack}. Nothing more is submitted until then", Weight.WARNING)
+
+
 @contextmanager
 def telling(path: Path, watcher: Watcher | None, clock: Clock) -> Iterator[Telling]:
     """Open run.log, a line written as it is said. Raises UsageError when it cannot be written."""

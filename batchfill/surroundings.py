@@ -1,0 +1,87 @@
+"""What this process was started with: its standard streams, and how many files it may open."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from batchfill.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+STANDARD = {0: ("stdin", "r"), 1: ("stdout", "w"), 2: ("stderr", "w")}
+"""The standard streams by their descriptors."""
+
+GONE = frozenset({errno.EPIPE, errno.ECONNRESET})
+"""How writing fails where a reader has closed its end on purpose, as `head` does."""
+
+
+def open_standard_streams() -> None:
+    """Open what stands in for standard streams that were closed; call it before any other file is opened.
+
+    Else the ledger could become descriptor 2, where libraries complain. What stands in can only be read, so
+    that writing to it fails as it would on a closed stream.
+    """
+    for descriptor, (name, mode) in STANDARD.items():
+        if not _is_open(descriptor):
+            # The lowest free number is given out: those below are open by now.
+            os.open(os.devnull, os.O_RDONLY)
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
+            setattr(sys, name, stream)
+
+
+def finish_printing() -> str | None:
+    """Give away what is still to be printed; return in words why that could not be done, None when it was.
+
+    A reader that has closed its end has enough of it, which is no failure.
+    """
+    failure = _flushed(sys.stdout)
+    if failure is None or failure.errno in GONE:
+        return None
+    return f"standard output cannot be written: {failure.strerror}"
+
+
+def finish_telling() -> None:
+    """Give away what is still to be told on standard error, if anybody listens there."""
+    _flushed(sys.stderr)
+
+
+def refuse_few_files(needed: int, purpose: str) -> None:
+    """Raise UsageError unless *needed* more files can be opened, which *purpose* takes."""
+    opened: list[int] = []
+    try:
+        for _ in range(needed):
+            opened.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - each has to be closed
+    except OSError as error:
+        raise UsageError(
+            f"only {len(opened)} more files can be opened ({error.strerror}), and {purpose} takes {needed}: "
+            "allow more with `ulimit -n 1024`"
+        ) from error
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _flushed(stream: TextIO | None) -> OSError | None:
+    """Flush *stream*, if there is one; where that fails, drop what it still holds and return why."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError as error:
+        # The interpreter flushes once more at its end, and would complain.
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, stream.fileno())
+        os.close(sink)
+        return error
+    return None
