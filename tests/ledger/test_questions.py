@@ -26,7 +26,7 @@ NAMES = (
     "origin",
     "name",
 )
-VALUES = dict.fromkeys((*NAMES, "good_until", "path", "size", "mtime_ns"), 1) | {
+VALUES = dict.fromkeys((*NAMES, "good_until", "path", "stamp"), 1) | {
     "ids": "[]",
     "keys": "[]",
     "without": "[]",
