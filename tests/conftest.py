@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import re
 import signal
 import socket
 import sys
@@ -64,6 +65,24 @@ def _interruptible() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+SETTINGS = re.compile(
+    r"_?BATCHFILL_.*|REPLICATE_.*|(HTTPS?|ALL|NO)_PROXY|NETRC|SSL.*|XDG_.*|(WAYLAND_)?DISPLAY"
+    r"|LANG|LANGUAGE|LC_.*|COLUMNS|LINES|(NO|FORCE)_COLOR|CLICOLOR.*|COLORTERM|TTY_.*"
+    r"|PYTHON(?!PATH$|HOME$|DONTWRITEBYTECODE$).*",
+    re.IGNORECASE,
+)
+"""Variables by which users tell programs how to behave."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _unset(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let no test, and no program that one starts, obey the shell in which the tests were started."""
+    for name in [name for name in os.environ if SETTINGS.fullmatch(name)]:
+        del os.environ[name]
+    for name in ("HOME", "USERPROFILE"):
+        os.environ[name] = str(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture
