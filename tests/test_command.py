@@ -585,14 +585,15 @@ async def test_whatever_is_not_yes_means_no(
 
 
 async def test_yes_begins_and_the_live_view_leaves_only_the_account(
-    service: Serve, batchfill: Any, terminal: Any, night: Path
+    service: Serve, batchfill: Any, terminal: Any, night: Path, let_go: asyncio.Event
 ) -> None:
-    provider = await service(latency=1.0)
+    provider = await service()
     command = ("run", "night.csv", "--base-url", provider.base)
     running = await batchfill.start(*command, **terminal.options())
     await running.meanwhile(terminal.shows("[y/N]: "))
     terminal.types("y\n")
     await running.meanwhile(terminal.shows("3 running"))
+    let_go.set()
     assert (await running.ended()).code == 0
     await running.meanwhile(terminal.shows("pictures: night.batch/outputs"))
     assert provider.billed == 3

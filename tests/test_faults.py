@@ -68,9 +68,9 @@ async def test_a_refusal_costs_no_attempt(service: Serve, batch: Open, result: C
 
 
 async def test_a_token_that_reads_are_refused_with_ends_the_run_at_once_and_leaves_rows_running(
-    service: Serve, batch: Open, states: States
+    service: Serve, batch: Open, states: States, let_go: asyncio.Event
 ) -> None:
-    provider = await service(latency=1.0)
+    provider = await service()
     night = batch(provider, 2)
     running = asyncio.ensure_future(night.run())
     await provider.until(lambda: provider.billed == 2)
@@ -78,18 +78,20 @@ async def test_a_token_that_reads_are_refused_with_ends_the_run_at_once_and_leav
     assert (await running).exit_code == 4
     assert Counter(states(night).values()) == {"running": 2}
     provider.faults.clear()
+    let_go.set()
     assert (await batch(provider).run()).exit_code == 0
     assert provider.billed == 2
 
 
 @pytest.mark.parametrize("status", [402, 403])
 async def test_reads_that_are_refused_for_another_reason_go_on(
-    service: Serve, batch: Open, status: int
+    service: Serve, batch: Open, status: int, let_go: asyncio.Event
 ) -> None:
-    provider = await service(latency=1.0)
+    provider = await service()
     running = asyncio.ensure_future(batch(provider, 2).run())
     await provider.until(lambda: provider.billed == 2)
     provider.faults.add(answered("get", status, times=3))
+    let_go.set()
     summary = await running
     assert (summary.exit_code, summary.counts[RowState.DONE]) == (4, 2)
 
