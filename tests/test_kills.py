@@ -60,7 +60,7 @@ async def kill_once(condition: Callable[[], bool], running: Any) -> None:
     """Kill a run when *condition* holds, which no event tells."""
 
     async def holds() -> None:
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - another process tells no event
             await asyncio.sleep(0.02)
 
     await running.meanwhile(holds())
