@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from pathlib import Path
 
@@ -152,15 +153,33 @@ class Token:
         raise TypeError("a token does not travel")
 
 
+class Stamp(NamedTuple):
+    """What tells that a file is the one that was read, without reading it.
+
+    Size and time survive when another file is copied over it; the time of change and the number do not. They
+    are new after a link, a move or a restore too: then the file is read again, which costs nothing else.
+    """
+
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    ctime_ns: int = 0
+    """0: not known."""
+    inode: int = 0
+
+    @classmethod
+    def of(cls, facts: os.stat_result) -> Stamp:
+        """Return the stamp of the file that *facts* are about."""
+        return cls(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+
+
 @dataclass(frozen=True, slots=True)
 class LocalFile:
     """A local input file as it was when the manifest was read."""
 
     path: Path
     """Absolute."""
-    size: int
-    """Bytes."""
-    mtime_ns: int
+    stamp: Stamp
     sha256: str
     """64 hex digits of the content."""
 
@@ -172,8 +191,7 @@ class NamedFile(NamedTuple):
     """As it stands in the manifest, whose folder it is relative to."""
     path: str
     """Absolute, links followed."""
-    size: int
-    mtime_ns: int
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import re
 import signal
 import socket
 import sys
 import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,10 +24,11 @@ from PIL import Image, ImageDraw
 from batchfill.batch import Batch
 from batchfill.local import Provider
 from batchfill.local.origin import serve_app
+from batchfill.local.predictions import Predictions
 from batchfill.run.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from batchfill.values import Plan, Result
 
@@ -64,6 +67,26 @@ def _interruptible() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+SETTINGS = re.compile(
+    r"_?BATCHFILL_.*|REPLICATE_.*|(HTTPS?|ALL|NO)_PROXY|NETRC|SSL.*|XDG_.*|(WAYLAND_)?DISPLAY"
+    r"|LANG|LANGUAGE|LC_.*|COLUMNS|LINES|(NO|FORCE)_COLOR|CLICOLOR.*|COLORTERM|TTY_.*"
+    r"|PYTHON(?!PATH$|HOME$|DONTWRITEBYTECODE$).*",
+    re.IGNORECASE,
+)
+"""Variables by which users tell programs how to behave."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _unset() -> Iterator[None]:
+    """Let no test, and no program that one starts, obey the shell in which the tests were started."""
+    for name in [name for name in os.environ if SETTINGS.fullmatch(name)]:
+        del os.environ[name]
+    # Not among the folders of tests: manifests that lie near a home reach less far.
+    with TemporaryDirectory(prefix="home-", ignore_cleanup_errors=True) as home:
+        os.environ.update(HOME=home, USERPROFILE=home)
+        yield
 
 
 @pytest.fixture
@@ -107,6 +130,24 @@ async def service(tmp_path: Path) -> AsyncIterator[Providers]:
     providers = Providers(tmp_path)
     yield providers
     await providers.stop()
+
+
+@pytest.fixture
+def let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Event]:
+    """Hold back predictions and delayed answers of providers in this process until the event is set."""
+    event = asyncio.Event()
+
+    async def until(*_: object) -> None:
+        await event.wait()
+
+    async def pause(*_: object) -> bool:
+        await event.wait()
+        return True
+
+    monkeypatch.setattr(Predictions, "_until", until)
+    monkeypatch.setattr(Provider, "_pause", pause)
+    yield event
+    event.set()
 
 
 class Desk:
@@ -325,8 +366,11 @@ def crash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., type[Crash]]:
     return arrange
 
 
-HANGS = 120
+HANGS = 300
 """Seconds after which a process that does not do what a test waits for is taken to hang."""
+
+STRAGGLES = 30
+"""Seconds for which what an ended process did last may still be on its way."""
 
 
 class Ran(NamedTuple):
@@ -369,7 +413,7 @@ class Running:
         happened, ended = asyncio.ensure_future(event), asyncio.ensure_future(self._process.wait())
         await asyncio.wait({happened, ended}, timeout=HANGS, return_when=asyncio.FIRST_COMPLETED)
         # What it did last may still be on its way.
-        await asyncio.wait({happened}, timeout=2)
+        await asyncio.wait({happened}, timeout=STRAGGLES)
         in_time = happened.done()
         for waiting in (happened, ended):
             waiting.cancel()

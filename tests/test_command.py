@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import ctypes
 import io
 import json
 import os
@@ -12,7 +11,6 @@ import re
 import shlex
 import shutil
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ from batchfill.batch import Batch
 from batchfill.cli import cli
 from batchfill.local import Fault, Faults, Manner
 from batchfill.values import RowState
+from tests.modes import bound, obey_modes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,7 +35,6 @@ COMMANDS = (
     *("report", "export", "serve"),
     "completion",
 )
-C = ctypes.CDLL(None)
 CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """Characters that command a terminal."""
 
@@ -58,12 +56,6 @@ def run(batchfill: Any) -> Callable[..., Awaitable[Any]]:
     return lambda provider, *flags, manifest="night.csv", **options: batchfill(
         "run", manifest, "--base-url", provider.base, *flags, **options
     )
-
-
-def obey_modes() -> None:
-    """Give up, in the process that is about to begin, root's right to write where the mode forbids it."""
-    drop_from_bounding_set, override = 24, 1
-    C.prctl(drop_from_bounding_set, override, 0, 0, 0)
 
 
 # Asking for help, and asking wrongly
@@ -512,7 +504,7 @@ async def test_a_folder_with_spaces_and_a_name_beyond_ascii_are_like_any_other(
     assert (await batchfill("status", home / "Nächte 夜.csv")).out.startswith("Nächte 夜.csv: not running\n")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="how root can be made to obey a folder's mode")
+@bound
 async def test_in_a_folder_that_cannot_be_written_run_says_so_and_the_rest_works(
     service: Serve, run: Any, batchfill: Any, night: Path
 ) -> None:
@@ -593,14 +585,15 @@ async def test_whatever_is_not_yes_means_no(
 
 
 async def test_yes_begins_and_the_live_view_leaves_only_the_account(
-    service: Serve, batchfill: Any, terminal: Any, night: Path
+    service: Serve, batchfill: Any, terminal: Any, night: Path, let_go: asyncio.Event
 ) -> None:
-    provider = await service(latency=1.0)
+    provider = await service()
     command = ("run", "night.csv", "--base-url", provider.base)
     running = await batchfill.start(*command, **terminal.options())
     await running.meanwhile(terminal.shows("[y/N]: "))
     terminal.types("y\n")
     await running.meanwhile(terminal.shows("3 running"))
+    let_go.set()
     assert (await running.ended()).code == 0
     await running.meanwhile(terminal.shows("pictures: night.batch/outputs"))
     assert provider.billed == 3

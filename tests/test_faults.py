@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from itertools import dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.errors import ServiceRefused
+from batchfill.api import Service
+from batchfill.errors import AnswerLost, ServiceRefused
 from batchfill.local import Fault, Faults
 from batchfill.values import RowState
 
@@ -68,9 +68,9 @@ async def test_a_refusal_costs_no_attempt(service: Serve, batch: Open, result: C
 
 
 async def test_a_token_that_reads_are_refused_with_ends_the_run_at_once_and_leaves_rows_running(
-    service: Serve, batch: Open, states: States
+    service: Serve, batch: Open, states: States, let_go: asyncio.Event
 ) -> None:
-    provider = await service(latency=1.0)
+    provider = await service()
     night = batch(provider, 2)
     running = asyncio.ensure_future(night.run())
     await provider.until(lambda: provider.billed == 2)
@@ -78,18 +78,20 @@ async def test_a_token_that_reads_are_refused_with_ends_the_run_at_once_and_leav
     assert (await running).exit_code == 4
     assert Counter(states(night).values()) == {"running": 2}
     provider.faults.clear()
+    let_go.set()
     assert (await batch(provider).run()).exit_code == 0
     assert provider.billed == 2
 
 
 @pytest.mark.parametrize("status", [402, 403])
 async def test_reads_that_are_refused_for_another_reason_go_on(
-    service: Serve, batch: Open, status: int
+    service: Serve, batch: Open, status: int, let_go: asyncio.Event
 ) -> None:
-    provider = await service(latency=1.0)
+    provider = await service()
     running = asyncio.ensure_future(batch(provider, 2).run())
     await provider.until(lambda: provider.billed == 2)
     provider.faults.add(answered("get", status, times=3))
+    let_go.set()
     summary = await running
     assert (summary.exit_code, summary.counts[RowState.DONE]) == (4, 2)
 
@@ -198,28 +200,37 @@ async def test_a_submission_that_never_took_effect_is_proved_absent_and_sent_onc
     assert [found.attempts for found in night.results()] == [1] * 4
 
 
-async def test_after_a_lost_answer_creates_go_one_at_a_time(service: Serve, batch: Open) -> None:
+async def test_after_a_lost_answer_creates_go_one_at_a_time(
+    service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, open_, lost = Service.create, Counter[str](), asyncio.Event()
+    beside: list[int] = []
+    """How many others waited for their answers as a create began; from the first lost answer on."""
+
+    async def create(*args: Any, **options: Any) -> Any:
+        if lost.is_set():
+            beside.append(open_["creates"])
+        open_["creates"] += 1
+        try:
+            return await real(*args, **options)
+        except AnswerLost:
+            lost.set()
+            raise
+        finally:
+            open_["creates"] -= 1
+
+    monkeypatch.setattr(Service, "create", create)
     silence = Fault("create", "delay", first=3, options={"seconds": 600})
     provider = await service(latency=60, faults=Faults([silence, answered("list", 502)]))
     run = asyncio.create_task(batch(provider, 30, **SOON).run())
     # Some go together into the silence; then each waits until its predecessor's answer is given up.
-    alone = asyncio.create_task(provider.until(lambda: len(_from_first_pause(provider)) == 3))
+    alone = asyncio.create_task(provider.until(lambda: len(beside) == 3))
     await asyncio.wait({run, alone}, return_when=asyncio.FIRST_COMPLETED)
     assert not run.done()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert all(gap > A_PAUSE for gap in _from_first_pause(provider))
-
-
-A_PAUSE = 0.9
-"""Seconds that no two creates are apart but by a lost answer of SOON."""
-
-
-def _from_first_pause(provider: Provider) -> list[float]:
-    """Return how far creates were apart from the first pause on, in seconds."""
-    made = [record.created_at for record in provider.predictions()]
-    return list(dropwhile(lambda gap: gap <= A_PAUSE, (after - before for before, after in pairwise(made))))
+    assert beside == [0, 0, 0]
 
 
 async def test_a_list_that_fails_is_asked_again(service: Serve, batch: Open) -> None:

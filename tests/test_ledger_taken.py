@@ -247,14 +247,17 @@ async def test_a_program_that_does_not_let_go_of_the_ledger_ends_the_run_and_not
 
 @posix
 async def test_a_ledger_that_cannot_be_put_back_leaves_the_ids_of_what_runs(
-    service: Serve, batchfill: Any, desk: Any
+    service: Serve, batchfill: Any, desk: Any, let_go: asyncio.Event
 ) -> None:
-    provider = await service(latency=0.5)
+    provider = await service()
     desk.write(desk.rows(ROWS))
     running = await batchfill.start("run", "night.csv", "--base-url", provider.base, "--concurrency", 3)
     await running.meanwhile(provider.until(lambda: provider.billed >= 3))
     shutil.rmtree(desk.folder / "night.batch", ignore_errors=True)
     (desk.folder / "night.batch").write_bytes(b"in the way")
+    # The loss is noticed while all three run.
+    await running.says("and cannot be put back")
+    let_go.set()
     ran = await running.ended()
     assert "Traceback" not in ran.err
     assert ran.code == 2

@@ -15,6 +15,7 @@ from batchfill.api import receiver
 from batchfill.errors import UsageError
 from batchfill.local import Fault, Faults
 from batchfill.run import stillness
+from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -155,11 +156,12 @@ async def test_a_run_that_did_not_begin_is_nobodys_news(
 async def test_a_stall_is_told_once_and_then_the_stop(
     service: Serve, batch: Open, hook: Hook, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stillness, "PATIENCE", 1.0)
     monkeypatch.setattr(stillness, "RUNS", 0.0)
     provider = await service(faults=Faults([Fault("create", "stuck")]))
     made = batch(provider, 2, notify=address)
     running = asyncio.ensure_future(made.run())
+    await provider.until(lambda: provider.billed == 2 == made.status().counts[RowState.RUNNING])
+    monkeypatch.setattr(stillness, "PATIENCE", 0.0)
     await hook.news.wait()
     assert (hook.events, hook.told[0]["counts"]["running"]) == (["stalled"], 2)
     assert hook.told[0]["reason"]

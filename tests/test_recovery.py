@@ -327,7 +327,7 @@ async def test_a_lost_prediction_is_found_behind_more_than_a_page_of_others(
     service: Serve, batch: Open
 ) -> None:
     provider = await service(faults=Faults([LOST]))
-    night = batch(provider, 130, answer_timeout=1, recover_wait=0, concurrency=200)
+    night = batch(provider, 130, answer_timeout=60, recover_wait=0, concurrency=200)
     assert (await night.run()).exit_code == 0
     assert (provider.billed, provider.creates_seen) == (130, 130)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import sys
 import time
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ import pytest
 
 from batchfill.local import Fault, Faults
 from batchfill.run import care, clock, collect, night
+from tests.modes import bound, obey_modes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Serve = Callable[..., Awaitable[Provider]]
     States = Callable[[Batch], dict[str, str]]
 
-C = ctypes.CDLL(None)
 """Loaded before any process is forked, which must not load it."""
 
 HOUR = 3600.0
@@ -172,13 +171,7 @@ async def test_an_hour_without_network_is_waited_for_and_no_row_fails(
 # The system
 
 
-def obey_modes() -> None:
-    """Give up, in the process that is about to begin, root's right to write where the mode forbids it."""
-    drop_from_bounding_set, override = 24, 1
-    C.prctl(drop_from_bounding_set, override, 0, 0, 0)
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="root writes everywhere elsewhere")
+@bound
 @pytest.mark.parametrize("name", ["outputs", "tmp"])
 async def test_a_folder_that_takes_no_picture_is_refused_before_anything_is_paid_for(
     service: Serve, batchfill: Any, desk: Any, name: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 NOT_READ = "not read again"
 LONG_AGO = 1_700_000_000 * 10**9
+HOUR = 3600
 
 
 def spared(night: Batch) -> int:
@@ -57,19 +60,20 @@ def forget(night: Batch) -> None:
 
 
 @pytest.fixture
-def settled(desk: Any) -> Callable[[], None]:
-    """Make every picture one that was not changed for long, so that its time can be trusted."""
+def settled(desk: Any, later: Callable[[float], None]) -> Callable[[], None]:
+    """Make every picture one that was not changed for long, so that its stamp can be trusted."""
 
     def settle() -> None:
         for path in desk.folder.rglob("*.png"):
             os.utime(path, ns=(LONG_AGO, LONG_AGO))
+        later(60)
 
     return settle
 
 
 @pytest.fixture
 def rows(desk: Any, settled: Callable[[], None]) -> Callable[..., list[dict[str, str]]]:
-    """Return rows of a picture whose time can be trusted; see Desk.rows."""
+    """Return rows of a picture whose stamp can be trusted; see Desk.rows."""
 
     def rows(count: int, **cells: str) -> list[dict[str, str]]:
         made: list[dict[str, str]] = desk.rows(count, **cells)
@@ -184,21 +188,100 @@ async def test_a_link_that_leads_to_another_picture_of_the_same_size_and_time_is
     assert (await batch(provider).run()).submitted_now == 1
 
 
-async def test_a_picture_that_was_changed_just_now_is_not_trusted(
-    service: Serve, batch: Open, desk: Any, rows: Any
+def in_place(path: Path) -> None:
+    """Let the file that was there have another content."""
+    path.write_bytes(path.read_bytes() + b"\x00")
+
+
+def by_another(path: Path) -> None:
+    """Let another file have the place."""
+    other = path.with_name("other.png")
+    other.write_bytes(path.read_bytes() + b"\x01")
+    other.replace(path)
+
+
+@pytest.mark.parametrize("swap", [in_place, by_another])
+async def test_another_picture_of_the_same_size_and_time_is_noticed(
+    service: Serve, batch: Open, desk: Any, rows: Any, settled: Any, swap: Callable[[Path], None]
 ) -> None:
     provider = await service()
     made = rows(1)
     path = desk.folder / "images/a.png"
-    content = path.read_bytes()
-    path.write_bytes(content)
-    just_now = path.stat()
+    path.write_bytes(path.read_bytes() + b"\x02")
+    settled()
     night = batch(provider, made)
     await night.run()
-    path.write_bytes(content[:-1] + b"\x00")
-    os.utime(path, ns=(just_now.st_atime_ns, just_now.st_mtime_ns))
+    await batch(provider).run()
+    assert spared(night) == 1
+    os.truncate(path, path.stat().st_size - 1)
+    swap(path)
+    settled()
     assert (await batch(provider).run()).submitted_now == 1
+    assert spared(night) == 1
+
+
+def link(path: Path) -> None:
+    """Give the file a second name."""
+    path.with_name("link.png").hardlink_to(path)
+
+
+def restore(path: Path) -> None:
+    """Put a copy in the place of the file, as a backup does."""
+    copy = path.with_name("copy.png")
+    shutil.copy2(path, copy)
+    copy.replace(path)
+
+
+def move(path: Path) -> None:
+    """Take the file away and back."""
+    path.rename(path.with_name("away.png")).rename(path)
+
+
+@pytest.mark.parametrize("touch", [link, restore, move])
+async def test_a_picture_that_is_another_file_with_the_same_content_costs_a_read_and_nothing_else(
+    service: Serve, batch: Open, desk: Any, rows: Any, later: Any, touch: Callable[[Path], None]
+) -> None:
+    provider = await service()
+    night = batch(provider, rows(1))
+    await night.run()
+    touch(desk.folder / "images/a.png")
+    later(60)
+    summaries = [await batch(provider).run() for _ in range(2)]
+    assert [summary.submitted_now for summary in summaries] == [0, 0]
+    assert spared(night) > 0
+
+
+async def test_rows_whose_pictures_were_known_by_less_are_read_again_and_not_paid_again(
+    service: Serve, batch: Open, rows: Any
+) -> None:
+    provider = await service()
+    night = batch(provider, rows(2))
+    await night.run()
+    with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db, db:
+        for key, files in db.execute("SELECT key, files FROM rows").fetchall():
+            known = {name: file[:4] for name, file in json.loads(files).items()}
+            db.execute("UPDATE rows SET files = ? WHERE key = ?", (json.dumps(known), key))
+        db.execute("DELETE FROM digests")
+    assert (await batch(provider).run()).submitted_now == 0
     assert spared(night) == 0
+    assert (await batch(provider).run()).submitted_now == 0
+    assert (spared(night), provider.billed) == (1, 2)
+
+
+async def test_a_picture_that_was_changed_just_now_is_not_trusted(
+    service: Serve, batch: Open, desk: Any, rows: Any, later: Any
+) -> None:
+    """It could change once more without a new stamp to show it."""
+    provider = await service()
+    night = batch(provider, rows(1))
+    # A time that has not passed yet is one that any later change may have too.
+    soon = time.time() + HOUR
+    os.utime(desk.folder / "images/a.png", (soon, soon))
+    for passes, trusted in ((0, 0), (0, 0), (2 * HOUR, 0), (0, 1)):
+        later(passes)
+        assert (await batch(provider).run()).exit_code == 0
+        assert spared(night) == trusted
+    assert provider.billed == 1
 
 
 async def test_a_picture_that_is_gone_is_told_as_ever(

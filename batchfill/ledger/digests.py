@@ -1,4 +1,4 @@
-"""Digests of local files that are known from earlier, good while size and time of change stay the same."""
+"""Digests of local files that are known from earlier, good while a file keeps its stamp."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from batchfill.errors import LedgerError
-from batchfill.ledger import sql, storage
-from batchfill.values import LocalFile
+from batchfill.ledger import records, sql, storage
+from batchfill.values import LocalFile, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 REMEMBERED = 10_000
 """Files kept at hand: rows that share a picture often stand together."""
 
-SETTLED = 2 * 10**9
-"""Nanoseconds since its last change after which a file's time can be trusted to tell the next one."""
+SETTLED = 2.0
+"""Seconds since its last change after which a file's times can be trusted to tell the next one."""
 
 
 class Digests:
     """Answers from the ledger's memory, else by reading the file with *digest*."""
 
     def __init__(
-        self, db: sqlite3.Connection | None, digest: Callable[[Path], LocalFile], now_ns: Callable[[], int]
+        self, db: sqlite3.Connection | None, digest: Callable[[Path], LocalFile], now: Callable[[], float]
     ) -> None:
         self._db = db
         self._digest = digest
-        self._now_ns = now_ns
+        self._now = now
         self._at_hand: dict[Path, LocalFile] = {}
         self._new: list[LocalFile] = []
         self.settled = True
-        """Whether every file so far will show by its time when it is changed again."""
+        """Whether every file so far will show by its stamp when it is changed again."""
 
     def __call__(self, path: Path) -> LocalFile:
         """Return the file at *path* as it is now. Raises OSError when it cannot be read."""
@@ -54,14 +54,14 @@ class Digests:
     def _known(self, path: Path) -> LocalFile | None:
         if self._db is None:
             return None
-        stat = path.stat()
-        values = {"path": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-        sha256 = sql.ask_one(self._db, "digest_of", **values)
-        return None if sha256 is None else LocalFile(path, stat.st_size, stat.st_mtime_ns, sha256)
+        stamp = Stamp.of(path.stat())
+        sha256 = sql.ask_one(self._db, "digest_of", path=str(path), stamp=records.to_text(stamp))
+        return None if sha256 is None else LocalFile(path, stamp, sha256)
 
     def _read(self, path: Path) -> LocalFile:
         file = self._digest(path)
-        if self._now_ns() - file.mtime_ns > SETTLED:
+        changed_ns = max(file.stamp.mtime_ns, file.stamp.ctime_ns)
+        if self._now() - changed_ns / 1e9 > SETTLED:
             self._new.append(file)
         else:
             self.settled = False
@@ -70,18 +70,18 @@ class Digests:
 
 @contextmanager
 def open_digests(
-    ledger: Path, digest: Callable[[Path], LocalFile], now_ns: Callable[[], int]
+    ledger: Path, digest: Callable[[Path], LocalFile], now: Callable[[], float]
 ) -> Iterator[Digests]:
     """Open what the ledger at *ledger* remembers; without a ledger every file is read.
 
     Raises LedgerError, from whatever is asked inside, when the ledger cannot be read.
     """
     if not storage.is_there(ledger):
-        yield Digests(None, digest, now_ns)
+        yield Digests(None, digest, now)
         return
     db = storage.open_to_read(ledger)
     try:
-        yield Digests(db, digest, now_ns)
+        yield Digests(db, digest, now)
     except sqlite3.DatabaseError as error:
         raise LedgerError(f"{ledger}: {storage.in_words(error)}") from error
     finally:

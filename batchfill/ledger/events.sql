@@ -137,8 +137,8 @@ INSERT INTO uploads VALUES (:sha256, :origin, :url, :expires_at)
 ON CONFLICT DO UPDATE SET url = excluded.url, expires_at = excluded.expires_at;
 
 -- name: record_digest
-INSERT INTO digests VALUES (:path, :size, :mtime_ns, :sha256)
-ON CONFLICT DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256;
+INSERT INTO digests VALUES (:path, :stamp, :sha256)
+ON CONFLICT DO UPDATE SET stamp = excluded.stamp, sha256 = excluded.sha256;
 
 -- name: record_decision
 UPDATE attempts SET decision = :decision, chosen = :chosen, redo_prompt = :prompt, redo_seed = :seed,

@@ -576,11 +576,9 @@ class Ledger:
         await self._writer.commit(lambda db: sql.act(db, "events", "record_upload", **values))
 
     async def record_digests(self, files: Iterable[LocalFile]) -> None:
-        """Remember digests while files keep their size and time of change."""
-        known = [(str(f.path), f.size, f.mtime_ns, f.sha256) for f in files]
+        """Remember digests while files keep their stamp."""
         (statement,) = sql.load("events")["record_digest"]
-        names = ("path", "size", "mtime_ns", "sha256")
-        values = [dict(zip(names, one, strict=True)) for one in known]
+        values = [{"path": str(f.path), "stamp": records.to_text(f.stamp), "sha256": f.sha256} for f in files]
         await self._writer.commit(lambda db: db.executemany(statement, values))
 
     # The one way to disk

@@ -154,7 +154,7 @@ SELECT 1 FROM attempts WHERE seed = :seed LIMIT 1;
 SELECT url, expires_at FROM uploads WHERE sha256 = :sha256 AND origin = :origin AND expires_at > :good_until;
 
 -- name: digest_of
-SELECT sha256 FROM digests WHERE path = :path AND size = :size AND mtime_ns = :mtime_ns;
+SELECT sha256 FROM digests WHERE path = :path AND stamp = :stamp;
 
 -- name: reasons
 SELECT coalesce(error, 'no reason given') AS reason, count(*) AS rows

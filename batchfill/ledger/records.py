@@ -29,6 +29,7 @@ from batchfill.values import (
     Result,
     Row,
     RowState,
+    Stamp,
 )
 
 if TYPE_CHECKING:
@@ -83,8 +84,26 @@ def to_record(row: Row, *, whole: bool) -> tuple[Any, ...]:
 
 
 def _contents(row: Row) -> tuple[str, str, str, str]:
-    files = {name: [str(f.path), f.size, f.mtime_ns, f.sha256] for name, f in row.files.items()}
+    files = {name: _from_file(file) for name, file in row.files.items()}
     return str(row.inputs.get("prompt", "")), to_json(row.inputs), to_json(files), to_json(row.extra)
+
+
+def to_text(stamp: Stamp) -> str:
+    """Return *stamp* as the ledger keeps it beside a digest."""
+    return " ".join(map(str, stamp))
+
+
+def _from_file(file: LocalFile) -> list[Any]:
+    size, mtime_ns, *later = file.stamp
+    return [str(file.path), size, mtime_ns, file.sha256, *later]
+
+
+def _to_files(text: str) -> dict[str, LocalFile]:
+    # A row that was read before files had stamps ends with the digest: such a file is read again.
+    return {
+        name: LocalFile(Path(path), Stamp(size, mtime_ns, *later), sha256)
+        for name, (path, size, mtime_ns, sha256, *later) in json.loads(text).items()
+    }
 
 
 def to_json(value: Mapping[str, Any]) -> str:
@@ -123,10 +142,7 @@ def to_state(word: str) -> RowState:
 @_from_ledger
 def to_asked(record: sqlite3.Row) -> Asked:
     """Return what a row asks for."""
-    files = {
-        name: LocalFile(Path(path), *rest) for name, (path, *rest) in json.loads(record["files"]).items()
-    }
-    return Asked(json.loads(record["inputs"]), files)
+    return Asked(json.loads(record["inputs"]), _to_files(record["files"]))
 
 
 @_from_ledger
@@ -151,8 +167,8 @@ def to_named_files(record: sqlite3.Row) -> list[NamedFile]:
     """Return the local files that a row names."""
     inputs = json.loads(record["inputs"])
     return [
-        NamedFile(inputs[name], path, size, mtime_ns)
-        for name, (path, size, mtime_ns, _) in json.loads(record["files"]).items()
+        NamedFile(inputs[name], path, Stamp(size, mtime_ns, *later))
+        for name, (path, size, mtime_ns, _, *later) in json.loads(record["files"]).items()
     ]
 
 
@@ -247,10 +263,9 @@ def _decision(word: str | None) -> Decision | None:
 @_from_ledger
 def to_exhibit(result: Result, record: sqlite3.Row) -> Exhibit:
     """Return a row with its pictures, which *record* tells of."""
-    files = json.loads(record["files"])
     return Exhibit(
         result,
-        {name: LocalFile(Path(path), *rest) for name, (path, *rest) in files.items()},
+        _to_files(record["files"]),
         _to_pictures(record["outputs"]),
         _to_pictures(record["earlier"]),
         record["ended_at"],

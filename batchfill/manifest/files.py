@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from batchfill.manifest.reach import is_hidden, reach_of
-from batchfill.values import LocalFile, NamedFile
+from batchfill.values import LocalFile, NamedFile, Stamp
 
 Digest = Callable[[Path], LocalFile]
 """Says what a local file is; it raises OSError when it cannot be read."""
@@ -29,11 +29,12 @@ _HINTS = 20
 
 
 def digest_file(path: Path) -> LocalFile:
-    """Return *path* with its size, time and SHA-256, read as a stream. Raises OSError."""
+    """Return *path* with its stamp and SHA-256, read as a stream. Raises OSError."""
     with path.open("rb") as file:
-        facts = os.fstat(file.fileno())
+        # Before the content: what is changed while it is read has another stamp afterwards.
+        stamp = Stamp.of(os.fstat(file.fileno()))
         content = file_digest(file, "sha256")
-    return LocalFile(path, facts.st_size, facts.st_mtime_ns, content.hexdigest())
+    return LocalFile(path, stamp, content.hexdigest())
 
 
 class Files:
@@ -119,7 +120,7 @@ class Places:
         self._real = lru_cache(maxsize=1024)(lambda head: os.path.realpath(self._folder / head))
 
     def hold(self, file: NamedFile) -> bool:
-        """Whether the file's address leads where it led, to a file of the same size and time of change."""
+        """Whether the file's address leads where it led, to a file of the same stamp."""
         head, name = os.path.split(file.address)
         place = os.path.join(self._real(head), name)  # noqa: PTH118 - a million times, and no Path is needed
         facts = _facts(place)
@@ -129,8 +130,7 @@ class Places:
         return (
             facts is not None
             and place == file.path
-            and facts.st_size == file.size
-            and facts.st_mtime_ns == file.mtime_ns
+            and Stamp.of(facts) == file.stamp
             and os.access(place, os.R_OK)
         )
 

@@ -56,4 +56,4 @@ def files_stand(ledger: Path, folder: Path) -> bool:
 
 def _facts(path: Path) -> list[str | int]:
     file = digest_file(path)
-    return [file.size, file.mtime_ns, file.sha256]
+    return [file.stamp.size, file.stamp.mtime_ns, file.sha256]

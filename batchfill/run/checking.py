@@ -53,7 +53,7 @@ async def check(
         workers, fitted = Processes(), settings.send == "fitted"
         stack.callback(workers.close)
         looking = Looking(model, manifest.rows, workers, fitted=fitted, remote=remote)
-        with open_digests(ledger, digest_file, time.time_ns) as digests:
+        with open_digests(ledger, digest_file, time.time) as digests:
             reading = await take_in(intake, manifest, model, settings, digests, look_at=looking.look)
         await intake.drop_duplicates()
         comparison = await intake.compare()

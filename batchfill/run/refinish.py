@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ async def finish_anew(bench: Bench, manifest: Manifest, settings: Settings, now:
     """Take in what the rows ask for now, and finish those that are done accordingly. Raises ManifestError."""
     ledger = bench.ledger
     async with ledger.intake() as intake:
-        with open_digests(settings.folder / LEDGER, digest_file, time.time_ns) as digests:
+        with open_digests(settings.folder / LEDGER, digest_file, lambda: now) as digests:
             reading = await take_in(intake, manifest, bench.model, settings, digests)
         reading.refuse_mistakes(skip_bad=settings.skip_bad)
         await intake.drop_duplicates()

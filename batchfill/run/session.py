@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -225,7 +224,7 @@ class Session:
     ) -> _Agreed:
         settings, ledger = self.settings, tools.ledger
         async with ledger.intake() as intake:
-            with open_digests(settings.folder / LEDGER, digest_file, time.time_ns) as digests:
+            with open_digests(settings.folder / LEDGER, digest_file, self.clock.now) as digests:
                 reading = await take_in(
                     intake, manifest, self.model, settings, digests, remember=ledger.record_digests
                 )

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 SECRET = "r8_Secret0123456789abcdefSECRET"
 CERTIFICATE = Path(__file__).with_name("loopback.pem")
 
-PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-
 
 class Peer:
     """A real server on loopback: the other end of the wire, with its say over every byte."""
@@ -129,13 +127,6 @@ def service_over(token: Token) -> Callable[..., Service]:
         )
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in PROXY_NAMES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 class Clock:

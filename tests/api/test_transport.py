@@ -332,7 +332,7 @@ async def test_canceling_requests_at_random_leaves_the_pool_whole(
     async with anyio.create_task_group() as group:
         for _ in range(30):
             group.start_soon(churn)
-    with anyio.fail_after(20):
+    with anyio.fail_after(120):
         for _ in range(20):
             assert (await post(transport, peer.url)).status_code == 200
 

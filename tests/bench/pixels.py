@@ -33,7 +33,7 @@ from batchfill.images.hole import read_hole
 from batchfill.images.paint import PaintTask, paint
 from batchfill.images.spread import faded
 from batchfill.run.workers import Processes
-from batchfill.values import LocalFile
+from batchfill.values import LocalFile, Stamp
 from tests.bench import photograph, results
 from tests.bench.measure import measured
 
@@ -259,7 +259,7 @@ def _opened(path: Path) -> Image.Image:
 
 def _local(path: Path) -> LocalFile:
     content = path.read_bytes()
-    return LocalFile(path, len(content), 0, sha256(content).hexdigest())
+    return LocalFile(path, Stamp(len(content), 0), sha256(content).hexdigest())
 
 
 def _decibel(figure: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageDraw
 
 from batchfill.errors import UsageError
-from batchfill.values import Cost, Ended, Exhibit, LocalFile, Outcome, Output, Result, RowState, Status
+from batchfill.values import Cost, Ended, Exhibit, LocalFile, Outcome, Output, Result, RowState, Stamp, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,8 +90,7 @@ class Collection:
             image = Image.new("RGB", size, (shade, 120, 200 - shade // 2))
             ImageDraw.Draw(image).ellipse((160, 120, 480, 360), fill=(200, shade, 30))
             image.save(path)
-        stat = path.stat()
-        return LocalFile(path, stat.st_size, stat.st_mtime_ns, sha256(path.read_bytes()).hexdigest())
+        return LocalFile(path, Stamp.of(path.stat()), sha256(path.read_bytes()).hexdigest())
 
     def _output(self, name: str, n: int, flags: tuple[str, ...]) -> Output:
         file = self.file(f"outputs/{name}@{n}.png", (len(self.rows) * 37 + n * 50) % 255)
@@ -100,7 +99,7 @@ class Collection:
             n=n,
             url="",
             file=f"outputs/{name}@{n}.png",
-            size=file.size,
+            size=file.stamp.size,
             sha256=file.sha256,
             flags=flags,
         )

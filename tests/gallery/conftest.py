@@ -109,7 +109,7 @@ class Visit:
 async def visit(browser: Browser) -> AsyncIterator[Visit]:
     """A window that has never been used; a test fails when its page complained."""
     window = await browser.new_context(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
-    window.set_default_timeout(20_000)
+    window.set_default_timeout(120_000)
     made = Visit(await window.new_page())
     yield made
     await window.close()

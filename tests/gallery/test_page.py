@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("quick")]
 
-HANGS = 30.0
+HANGS = 120.0
 """Seconds after which what a test waits for is taken never to come."""
 
 # Playwright's own waiting is forbidden by the page's policy, as it should be.

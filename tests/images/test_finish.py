@@ -25,7 +25,7 @@ from batchfill.errors import BadPicture
 from batchfill.images import FitTask, fit
 from batchfill.images.finish import Finished, FinishTask, finish
 from batchfill.images.spread import grown
-from batchfill.values import LocalFile
+from batchfill.values import LocalFile, Stamp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 def local(path: Path) -> LocalFile:
     content = path.read_bytes()
-    return LocalFile(path, len(content), 0, sha256(content).hexdigest())
+    return LocalFile(path, Stamp(len(content), 0), sha256(content).hexdigest())
 
 
 def written(image: Image.Image, path: Path, **options: Any) -> Path:
@@ -561,7 +561,7 @@ from pathlib import Path
 from batchfill.catalog import Pixels
 from batchfill.images import spread
 from batchfill.images.finish import FinishTask, finish
-from batchfill.values import LocalFile
+from batchfill.values import LocalFile, Stamp
 
 def peak():
     told = Path("/proc/self/status").read_text()
@@ -569,7 +569,7 @@ def peak():
 
 def local(name):
     content = Path(name).read_bytes()
-    return LocalFile(Path(name), len(content), 0, sha256(content).hexdigest())
+    return LocalFile(Path(name), Stamp(len(content), 0), sha256(content).hexdigest())
 
 task = FinishTask(
     Path("raw.png"), local("hero.jpg"), local("mask.png"), Pixels(), None, Path("finished"), sys.argv[1], {}

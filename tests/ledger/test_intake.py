@@ -11,7 +11,7 @@ import pytest
 
 from batchfill import names
 from batchfill.ledger.intake import Duplicate
-from batchfill.values import LocalFile, Outcome, RowState
+from batchfill.values import LocalFile, Outcome, RowState, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -80,7 +80,7 @@ async def test_everything_of_a_row_is_kept(
     ledger: Ledger, take_in: Callable[..., Awaitable[Any]], row: Callable[..., Row], tmp_path: Path
 ) -> None:
     inputs = {"image": "images/猫.png", "mask": "https://x.example/m.png", "prompt": "a\n猫", "guidance": 2.5}
-    file = LocalFile(tmp_path / "猫.png", 10, 1_700_000_000_123_456_789, "cd" * 32)
+    file = LocalFile(tmp_path / "猫.png", Stamp(10, 1_700_000_000_123_456_789, 17, 2**64 - 1), "cd" * 32)
     await take_in(row("a", inputs=inputs, files={"image": file}, outputs_asked=4, price=None))
     (due,) = await ledger.due(10)
     assert (due.inputs, due.files, due.outputs_asked) == (inputs, {"image": file}, 4)

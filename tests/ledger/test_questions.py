@@ -26,16 +26,8 @@ NAMES = (
     "origin",
     "name",
 )
-VALUES = (
-    dict.fromkeys((*NAMES, "good_until", "path", "size", "mtime_ns"), 1)
-    | {
-        "ids": "[]",
-        "keys": "[]",
-        "without": "[]",
-        "shown": "[]",
-    }
-    | dict.fromkeys(("anchor", "seconds", "first", "accepted_by"), 1)
-)
+OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted_by")
+VALUES = dict.fromkeys((*NAMES, *OTHERS), 1) | dict.fromkeys(("ids", "keys", "without", "shown"), "[]")
 
 
 @pytest.mark.parametrize("name", sorted(sql.load("questions").keys() - WHOLE))

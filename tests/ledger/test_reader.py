@@ -7,7 +7,7 @@ import pytest
 
 from batchfill.errors import LedgerError
 from batchfill.ledger.reader import open_reader
-from batchfill.values import Cost, Doubt, LocalFile, NamedFile, Outcome, Result, RowState
+from batchfill.values import Cost, Doubt, LocalFile, NamedFile, Outcome, Result, RowState, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,15 +178,16 @@ def test_a_reader_of_a_file_that_is_damaged_says_where(path: Path) -> None:
 async def test_local_files_are_told_as_rows_of_the_manifest_name_them(
     path: Path, take_in: Import, row: Callable[..., Row], tmp_path: Path
 ) -> None:
-    picture, mask = (LocalFile(tmp_path / name, n, 10**18 + n, "ab" * 32) for n, name in enumerate("pm", 1))
+    stamps = Stamp(1, 10**18, 10**18 + 1, 7), Stamp(2, 10**18)
+    picture, mask = (LocalFile(tmp_path / name, s, "ab" * 32) for name, s in zip("pm", stamps, strict=True))
     named = {"image": "../p", "mask": "m", "prompt": "a boat"}
     gone = row("gone", files={"image": mask})
     await take_in(row("a", inputs=named, files={"image": picture, "mask": mask}), row("b"), gone)
     await take_in(row("a", inputs=named, files={"image": picture, "mask": mask}), row("b"))
     with open_reader(path) as reader:
         assert list(reader.local_files()) == [
-            NamedFile("../p", str(tmp_path / "p"), 1, 10**18 + 1),
-            NamedFile("m", str(tmp_path / "m"), 2, 10**18 + 2),
+            NamedFile("../p", str(tmp_path / "p"), stamps[0]),
+            NamedFile("m", str(tmp_path / "m"), stamps[1]),
         ]
 
 
@@ -241,7 +242,7 @@ async def test_an_exhibit_is_a_row_with_its_files_its_pictures_and_those_before_
     retry: Any,
     tmp_path: Path,
 ) -> None:
-    picture = LocalFile(tmp_path / "p.png", 9, 10**18, "cd" * 32)
+    picture = LocalFile(tmp_path / "p.png", Stamp(9, 10**18), "cd" * 32)
     await take_in(row("a", files={"image": picture}, outputs_asked=2), row("b"))
     made = {}
     for id_ in ("p1", "p2"):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TOKEN = "r8_for_tests_only"
 MODEL = "black-forest-labs/flux-fill-dev"
+HANGS = 120.0
+"""Seconds after which an answer does not come any more; a busy machine takes a while."""
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ class Client:
 
     async def fetch(self, url: str) -> httpx.Response:
         """Get an output, without any token."""
-        async with httpx.AsyncClient() as stranger:
+        async with httpx.AsyncClient(timeout=HANGS) as stranger:
             return await stranger.get(url)
 
 
@@ -108,7 +110,9 @@ async def connect() -> AsyncIterator[Callable[[Provider], Client]]:
     opened: list[httpx.AsyncClient] = []
 
     def begin(provider: Provider) -> Client:
-        http = httpx.AsyncClient(base_url=provider.base, headers={"Authorization": f"Bearer {TOKEN}"})
+        http = httpx.AsyncClient(
+            base_url=provider.base, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=HANGS
+        )
         opened.append(http)
         return Client(provider, http)
 

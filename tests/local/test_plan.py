@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,8 +80,8 @@ def test_low_credit_is_a_pace_by_itself(read: Read) -> None:
 
 
 def test_the_plan_that_is_documented_can_be_read(read: Read) -> None:
-    text = str(documented.__doc__)
-    plan = read("\n".join(line for line in text.splitlines() if line.startswith(" " * 8)))
+    text = cleandoc(str(documented.__doc__))
+    plan = read("\n".join(line for line in text.splitlines() if line.startswith(" " * 4)))
     assert (plan.rate, plan.faults.clock_skew) == (600, -120)
     assert struck(plan, "output", 9) == {5: ["cut"], 6: ["cut"]}
 

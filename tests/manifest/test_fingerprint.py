@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.manifest import fingerprint
-from batchfill.values import LocalFile
+from batchfill.values import LocalFile, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DEV = "black-forest-labs/flux-fill-dev"
 CONTENT = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-FILE = LocalFile(Path("/somewhere/hero.png"), 4, 1_700_000_000_000_000_000, CONTENT)
+FILE = LocalFile(Path("/somewhere/hero.png"), Stamp(4, 1_700_000_000_000_000_000), CONTENT)
 URLS: dict[str, Input] = {"image": "http://x/a.png", "mask": "http://x/m.png", "prompt": "a spaceship"}
 
 

@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 MIB = 2**20
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 async def outputs_over(transport: Transport, **options: Any) -> AsyncIterator[Outputs]:
     yield Outputs(transport, **options)
     await transport.aclose()
