@@ -35,20 +35,24 @@ class Pages:
 
     def name(self, known: str) -> str:
         """Return *known* where it names a page of this server, else the name of a new one."""
-        if known in self._pages:
+        if self.knows(known):
             return known
         name = secrets.token_urlsafe(12)
         self._pages[name] = _Page()
         return name
+
+    def knows(self, name: str) -> bool:
+        """Whether it names a page of this server."""
+        return name in self._pages
 
     def noted(self) -> dict[str, int]:
         """Return the number of each page's last decision that is on disk."""
         return {name: page.last for name, page in self._pages.items() if page.last}
 
     async def take(self, message: Message) -> dict[int, str]:
-        """Return once the decisions are on disk, but for those refused: by number, why.
+        """Return once the decisions of a page of ours are on disk, but for those refused: by number, why.
 
-        Raises LookupError for a page of another server, UsageError when the disk takes none.
+        Raises UsageError when the disk takes none.
         """
         page = self._pages[message.page]
         async with self._in_order:

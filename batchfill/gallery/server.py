@@ -114,10 +114,10 @@ class Server:
             message = read_message(json.loads(await request.read()), time.time)
         except (ValueError, RecursionError) as error:
             raise web.HTTPBadRequest(text=str(error)) from error
+        if not self._pages.knows(message.page):
+            raise web.HTTPConflict(text=OF_ANOTHER)
         try:
             refused = await self._pages.take(message)
-        except LookupError as error:
-            raise web.HTTPConflict(text=OF_ANOTHER) from error
         except (BatchfillError, OSError) as error:
             raise web.HTTPServiceUnavailable(text=str(error)) from error
         return web.json_response({"saved": message.last, "refused": refused})

@@ -18,6 +18,7 @@ from batchfill.batch import Batch
 from batchfill.errors import UsageError, alone
 from batchfill.gallery import serve
 from batchfill.run.workers import Threads
+from batchfill.values import Decision, Ruling
 from tests.conftest import Program
 from tests.gallery.collection import Collection
 from tests.gallery.conftest import asking, served
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
     from playwright.async_api import Dialog, Page
 
-    from batchfill.values import Exhibit, Ruling
+    from batchfill.values import Exhibit
     from tests.conftest import Running
     from tests.gallery.conftest import Visit
 
@@ -371,6 +372,59 @@ async def test_what_a_full_disk_does_not_take_is_kept_told_and_sent_again(visit:
         await says(page, "#saving", "all saved")
         assert await page.is_hidden("#lost")
     assert held.words() == [("r1", "approved"), ("r2", "rejected"), ("r3", "approved")]
+
+
+async def test_what_is_not_saved_is_told_in_the_window_of_a_row_too(visit: Visit, held: Held) -> None:
+    on_top = """(id) => {
+      const box = document.querySelector(id).getBoundingClientRect();
+      return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)?.closest(id);
+    }"""
+    async with served(held) as address:
+        page = await visit.open(address)
+        held.full = True
+        await press(page, "Home", "Enter", "a", "ArrowLeft")
+        await page.wait_for_selector("#detail #lost:not([hidden])")
+        await until(page, on_top, "#lost")
+        assert await page.inner_text("#detail .badge") == "approved …"
+        await press(page, "Escape")
+        await page.wait_for_selector("body > #notices #lost:not([hidden])")
+        held.full = False
+        await says(page, "#saving", "all saved")
+
+
+async def test_a_redo_is_about_the_row_that_it_was_asked_for_though_another_has_come_to_its_place(
+    visit: Visit, held: Held
+) -> None:
+    async with served(held) as address:
+        page = await visit.open(address)
+        await page.select_option("select[name=decision]", "none")
+        await page.locator("[data-id=r1]").focus()
+        await press(page, "r")
+        await page.fill("#redo-prompt", "a boat")
+        # Another tab decides about it, and it leaves those that are shown.
+        await held.decide([Ruling(prediction_id="p-r1", decision=Decision.APPROVED, at=1.0)])
+        await page.wait_for_selector("[data-id=r1]", state="detached")
+        await press(page, "Control+Enter")
+        await says(page, "#saving", "all saved")
+    assert held.words() == [("r1", "approved"), ("r1", "redo")]
+
+
+@pytest.mark.parametrize("seed", ["0", "2147483648", "99999999999999999999999"])
+async def test_a_seed_that_would_be_refused_does_not_leave_the_window(
+    visit: Visit, held: Held, seed: str
+) -> None:
+    async with served(held) as address:
+        page = await visit.open(address)
+        await press(page, "Home", "r")
+        await page.fill("#redo-prompt", "a boat")
+        await page.fill("#redo-seed", seed)
+        await press(page, "Control+Enter")
+        assert await page.input_value("#redo-prompt") == "a boat"
+        assert await page.is_visible("#redo[open]")
+        await page.fill("#redo-seed", "2147483647")
+        await press(page, "Control+Enter")
+        await saved(page, "r1", "redo")
+    assert [ruling.seed for ruling in held.rulings] == [2147483647]
 
 
 async def test_a_refused_decision_stays_told_and_the_others_are_saved(visit: Visit, held: Held) -> None:

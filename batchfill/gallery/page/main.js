@@ -7,6 +7,7 @@ import { byId } from "./dom.js";
 import { Filters } from "./filters.js";
 import { listen } from "./keys.js";
 import { openLink } from "./link.js";
+import { say, showAlert, stayOnTop } from "./notices.js";
 import { RedoDialog } from "./redo.js";
 import { matching } from "./search.js";
 import { offerThemes } from "./theme.js";
@@ -111,8 +112,7 @@ function go(place) {
   if (detail.isOpen && wall.row()) openRow(wall.row().id);
 }
 
-function decide(decision, more = {}) {
-  const row = current();
+function decide(decision, more = {}, row = current()) {
   if (!row || !canBeJudged(row)) return;
   const several = decision === "approved" && row.outputs.length > 1;
   const chosen = several ? chosenOutput(row).n : row.chosen;
@@ -126,7 +126,8 @@ async function askForRedo() {
   const row = current();
   if (!row || !canBeJudged(row)) return;
   const asked = await redo.ask(row, `batchfill run ${batch.head.manifest} --retry redo`);
-  if (asked) decide("redo", asked);
+  // About the pictures that were asked about, whatever has come to this place meanwhile.
+  if (asked) decide("redo", asked, row);
 }
 
 function choose(row, n) {
@@ -156,13 +157,6 @@ function current() {
   return detail.row ?? wall.row();
 }
 
-function say(text) {
-  const said = byId("said");
-  said.textContent = text;
-  said.classList.remove("fading");
-  requestAnimationFrame(() => requestAnimationFrame(() => said.classList.add("fading")));
-}
-
 // What is not on disk yet, or never will be, and why.
 function showSaving() {
   const { trouble, failed } = desk;
@@ -182,13 +176,6 @@ function areNotSaved(unsaved) {
   return `${count(unsaved, "decision")} ${unsaved === 1 ? "is" : "are"} not saved`;
 }
 
-function showAlert(id, text) {
-  const element = byId(id);
-  if (element.firstElementChild.textContent === text) return;
-  element.firstElementChild.textContent = text;
-  element.hidden = !text;
-}
-
 // Why the batch cannot be followed; "": it is.
 function lost(why) {
   if (!away) heardAt = Date.now();
@@ -198,6 +185,7 @@ function lost(why) {
 }
 
 offerThemes();
+stayOnTop();
 listen(act, link.canDecide);
 byId("help-button").addEventListener("click", () => act("help"));
 byId("night").open = matchMedia("(min-width: 60rem)").matches;
