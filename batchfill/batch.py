@@ -166,8 +166,16 @@ class Batch:
         about the same prediction replace earlier ones. Raises UsageError, with nothing noted, for pictures
         that are not of this batch and where the folder cannot be written; LedgerError without a ledger.
         """
+        refused = self._refusals(rulings)
+        if refused:
+            raise UsageError(f"{next(iter(refused.values()))}: nothing was decided")
+        await self._note(rulings)
+
+    def _refusals(self, rulings: Sequence[Ruling]) -> dict[int, str]:
         with open_reader(self.folder / LEDGER) as reader:
-            inbox.refuse_unknown(rulings, reader)
+            return inbox.refusals(rulings, reader)
+
+    async def _note(self, rulings: Sequence[Ruling]) -> None:
         try:
             await to_thread.run_sync(inbox.post_rulings, self.folder, rulings)
         except OSError as error:
@@ -495,23 +503,38 @@ class _Source:
 
     def mark(self) -> object:
         """Return something that stays equal as long as nothing of the batch changes."""
-        return self.reader.version(), self.batch.is_running()
+        return self.reader.version(), self.batch.is_running(), inbox.rulings_waiting(self.folder)
 
     def status(self) -> Status:
         """Return where the batch stands."""
         return self.batch._status(self.reader)
 
     def exhibits(self) -> Iterator[Exhibit]:
-        """Yield every row of the manifest, in its order."""
-        return self.reader.exhibits()
+        """Yield every row of the manifest, in its order, with the decisions that a run is yet to take."""
+        # In one moment, so that no decision is put over a later one that the run takes meanwhile.
+        with self.reader.moment():
+            waiting = inbox.waiting_rulings(self.folder, taken=self.reader.letters_taken)
+            last = {ruling.prediction_id: ruling for ruling in waiting}
+            for exhibit in self.reader.exhibits():
+                ruling = last.get(exhibit.result.prediction_id or "")
+                yield exhibit if ruling is None else _decided(exhibit, ruling)
 
     def history(self) -> Iterator[Ended]:
         """Yield every attempt that came to an end, in the order of the ends."""
         return self.reader.history()
 
-    async def decide(self, rulings: Sequence[Ruling]) -> None:
-        """Return once *rulings* are on disk, all of them. Raises UsageError, with nothing noted."""
-        await self.batch.decide(rulings)
+    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+        """Return once *rulings* are on disk, but for those refused: by place, why. Raises UsageError."""
+        refused = await to_thread.run_sync(self.batch._refusals, rulings)
+        accepted = [ruling for place, ruling in enumerate(rulings) if place not in refused]
+        if accepted:
+            await self.batch._note(accepted)
+        return refused
+
+
+def _decided(exhibit: Exhibit, ruling: Ruling) -> Exhibit:
+    result = replace(exhibit.result, decision=ruling.decision, chosen=ruling.chosen)
+    return replace(exhibit, result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
 
 
 def _make_folder(folder: Path) -> None:

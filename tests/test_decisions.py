@@ -21,7 +21,7 @@ from batchfill.values import Decision, Ruling
 from tests.modes import bound, obeying_modes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from batchfill.batch import Batch
     from batchfill.local import Provider
@@ -295,6 +295,106 @@ async def test_many_who_decide_at_once_are_all_heard(done: Batch, result: Find) 
         tasks.start_soon(done.run)
     assert set(decisions(done).values()) == {("approved", None)}
     assert left_in(done) == []
+
+
+# What the review reads while decisions wait
+
+
+@pytest.fixture
+def shown(done: Batch) -> Iterator[Callable[[], dict[str, tuple[str | None, int | None]]]]:
+    """Return what the review would show as decided and chosen, by row."""
+    with done._exhibition() as (source, _):
+        yield lambda: {one.result.id: (one.result.decision, one.result.chosen) for one in source.exhibits()}
+
+
+@pytest.fixture
+def working(done: Batch) -> Iterator[None]:
+    """Another process works on the batch, and takes nothing from its inbox."""
+    with lock.held(done.folder):
+        yield
+
+
+@pytest.mark.usefixtures("working")
+async def test_the_review_shows_what_is_on_disk_before_a_run_takes_it(
+    done: Batch, result: Find, shown: Callable[[], Any]
+) -> None:
+    with done._exhibition() as (source, _):
+        before = source.mark()
+        await source.decide([ruling(result(done, "r1"), chosen=2), ruling(result(done, "r2"))])
+        await source.decide([ruling(result(done, "r2"), Decision.REDO, prompt="a boat", seed=7)])
+        assert source.mark() != before
+        redo = [(one.redo_prompt, one.redo_seed) for one in source.exhibits()]
+    assert redo == [(None, None), ("a boat", 7), (None, None)]
+    assert shown() == {"r1": ("approved", 2), "r2": ("redo", None), "r3": (None, None)}
+    assert decisions(done) == dict.fromkeys(("r1", "r2", "r3"), (None, None))
+
+
+async def test_a_decision_whose_file_stays_is_not_shown_over_a_later_one(
+    done: Batch, result: Find, monkeypatch: pytest.MonkeyPatch, shown: Callable[[], Any]
+) -> None:
+    def refuse(self: Path, **_: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    row = result(done)
+    inbox.post_rulings(done.folder, [ruling(row)])
+    monkeypatch.setattr(Path, "unlink", refuse)
+    await done.decide([ruling(result(done, "r2"))])
+    with closing(sqlite3.connect(done.folder / LEDGER)) as db, db:
+        db.execute("UPDATE attempts SET decision = 'rejected' WHERE decision = 'approved'")
+    assert len(left_in(done)) == 2
+    assert shown() == {"r1": ("rejected", None), "r2": ("rejected", None), "r3": (None, None)}
+
+
+async def test_a_letter_that_is_taken_while_it_is_read_is_not_shown_over_a_later_one(
+    done: Batch, result: Find, monkeypatch: pytest.MonkeyPatch, shown: Callable[[], Any]
+) -> None:
+    row = result(done)
+    inbox.post_rulings(done.folder, [ruling(row)])
+    read = inbox._read
+
+    def read_late(content: bytes) -> tuple[Ruling, ...]:
+        monkeypatch.setattr(inbox, "_read", read)
+        anyio.from_thread.run(done.decide, [ruling(row, Decision.REJECTED)])
+        # This one makes the ledger forget the letter that is being read.
+        anyio.from_thread.run(done.decide, [ruling(result(done, "r2"))])
+        return read(content)
+
+    monkeypatch.setattr(inbox, "_read", read_late)
+    assert (await to_thread.run_sync(shown))["r1"] == ("rejected", None)
+
+
+@pytest.mark.usefixtures("working")
+async def test_what_cannot_be_read_as_decisions_hides_nothing_from_the_review(
+    done: Batch, result: Find, shown: Callable[[], Any]
+) -> None:
+    (done.folder / "inbox").mkdir(exist_ok=True)
+    (done.folder / "inbox" / "1-a.rulings").write_bytes(b'[{"prediction_id": "p')
+    (done.folder / "inbox" / "2-b.rulings").mkdir()
+    await done.decide([ruling(result(done))])
+    assert shown()["r1"] == ("approved", None)
+    assert len(left_in(done)) == 3
+
+
+async def test_where_some_are_refused_the_others_are_taken(done: Batch, result: Find) -> None:
+    unknown = Ruling(prediction_id="p404", decision=Decision.APPROVED, at=AT)
+    known = ruling(result(done))
+    with done._exhibition() as (source, _):
+        refused = await source.decide([unknown, known, ruling(result(done, "r2"), chosen=3)])
+        assert await source.decide([unknown]) == {0: "p404 is no prediction of this batch"}
+    assert refused[0] == "p404 is no prediction of this batch"
+    assert refused.keys() == {0, 2}
+    assert decisions(done) == {"r1": ("approved", None), "r2": (None, None), "r3": (None, None)}
+
+
+async def test_a_disk_that_takes_nothing_says_so_and_takes_it_when_it_can(done: Batch, result: Find) -> None:
+    row = ruling(result(done))
+    (done.folder / "inbox").write_text("in the way")
+    with done._exhibition() as (source, _):
+        with pytest.raises(UsageError, match=r"inbox cannot be written: .*; the decision was not taken"):
+            await source.decide([row])
+        (done.folder / "inbox").unlink()
+        assert await source.decide([row]) == {}
+    assert decisions(done)["r1"] == ("approved", None)
 
 
 @pytest.mark.parametrize("prompt", ["a \ud83d boat", "a \0 boat"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchfill.values import Decision, Ruling
@@ -12,14 +13,50 @@ if TYPE_CHECKING:
 MOST = 1000
 """Rulings that are taken at once."""
 
+MOST_NUMBER = 2**53 - 1
+"""The last number that a browser can count to."""
+
 _KINDS: dict[str, type] = {"prediction_id": str, "decision": str, "chosen": int, "prompt": str, "seed": int}
 
 
-def read_rulings(said: Any, now: Callable[[], float]) -> list[Ruling]:
-    """Return the rulings that *said*, a JSON value, holds; they are made now. Raises ValueError."""
-    if not isinstance(said, list) or not 0 < len(said) <= MOST:
-        raise ValueError(f"decisions are a list of 1 to {MOST}")
-    return [_ruling(fields, now()) for fields in said]
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Decisions of one page in their order, numbered one after the other from `first`."""
+
+    page: str
+    first: int
+    rulings: tuple[Ruling | str, ...]
+    """A text says why something is no decision."""
+
+    @property
+    def last(self) -> int:
+        """The number of the last one."""
+        return self.first + len(self.rulings) - 1
+
+
+def read_message(said: Any, now: Callable[[], float]) -> Message:
+    """Return the decisions that *said*, a JSON value, holds; they are made now. Raises ValueError."""
+    page, first, decisions = _parts(said)
+    if type(page) is not str:
+        raise ValueError("page: the name that batch.json gave")
+    if type(first) is not int or not 1 <= first <= MOST_NUMBER - MOST:
+        raise ValueError("first: the number of the first decision, counted from 1")
+    if not isinstance(decisions, list) or not 0 < len(decisions) <= MOST:
+        raise ValueError(f"decisions: a list of 1 to {MOST}")
+    return Message(page, first, tuple(_ruling_or_reason(fields, now()) for fields in decisions))
+
+
+def _parts(said: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(said, dict) or said.keys() != {"page", "first", "decisions"}:
+        raise ValueError("decisions come as an object of page, first and decisions")
+    return said["page"], said["first"], said["decisions"]
+
+
+def _ruling_or_reason(fields: Any, at: float) -> Ruling | str:
+    try:
+        return _ruling(fields, at)
+    except ValueError as error:
+        return str(error)
 
 
 def _ruling(fields: Any, at: float) -> Ruling:

@@ -12,13 +12,14 @@ import anyio
 from aiohttp import web
 from anyio import to_thread
 
-from batchfill.errors import BadPicture, UsageError
+from batchfill.errors import BadPicture, BatchfillError, UsageError
 from batchfill.gallery import sheets
 from batchfill.gallery.book import Book
 from batchfill.gallery.door import HOST, Door, harden
 from batchfill.gallery.doorstep import doorstep
+from batchfill.gallery.pages import Pages
 from batchfill.gallery.pictures import THUMB, VIEW, Pictures
-from batchfill.gallery.rulings import read_rulings
+from batchfill.gallery.rulings import read_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 QUIET = 15.0
 """Seconds after which a stream that has nothing to say shows that it is alive."""
+
+LAST_ANSWERS = 2.0
+"""Seconds that a server which ends gives to answers on their way."""
 
 TYPES = {
     ".avif": "image/avif",
@@ -40,6 +44,8 @@ TYPES = {
 }
 """What a browser is told to show; it may keep anything else, and shows it to nobody."""
 
+OF_ANOTHER = "this page belongs to a review that has ended: open the address that the present one printed\n"
+
 FOREVER = "private, max-age=31536000, immutable"
 """A picture's address names its content."""
 
@@ -47,14 +53,15 @@ FOREVER = "private, max-age=31536000, immutable"
 class Server:
     """Answers the page."""
 
-    def __init__(self, source: Source, book: Book, pictures: Pictures) -> None:
-        self._source, self._book, self._pictures = source, book, pictures
-        self._in_order = anyio.Lock()
+    def __init__(self, pages: Pages, book: Book, pictures: Pictures) -> None:
+        self._pages, self._book, self._pictures = pages, book, pictures
+        self._streams: set[anyio.CancelScope] = set()
 
     def app(self, door: Door) -> web.Application:
         """Return the application."""
         app = web.Application(middlewares=[door.middleware()])
         app.on_response_prepare.append(harden)
+        app.on_shutdown.append(self.finish)
         app.router.add_get("/", self.page)
         app.router.add_get("/page/{name}", self.sheet)
         app.router.add_get("/batch.json", self.batch)
@@ -78,39 +85,48 @@ class Server:
         return web.Response(text=sheets.read(name), content_type=kind)
 
     async def batch(self, request: web.Request) -> web.Response:
-        """The whole JSON."""
-        return web.Response(text=self._book.text(), content_type="application/json")
+        """The whole JSON; a page that has a name keeps it."""
+        page = self._pages.name(request.query.get("page", ""))
+        return web.Response(text=self._book.text(page), content_type="application/json")
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """What changes after the edition that the page has, as server-sent events."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        page = request.query.get("page", "")
         edition = _number(request.headers.get("Last-Event-ID") or request.query.get("since", ""))
         # The reader may be gone at any moment.
-        with suppress(ConnectionError):
+        with suppress(ConnectionError), self._streaming():
             while True:
                 with anyio.move_on_after(QUIET) as waiting:
                     await self._book.wait_beyond(edition)
                 if waiting.cancelled_caught:
                     await response.write(b":\n\n")
                     continue
-                edition, text = self._book.since(edition)
+                edition, text = self._book.since(edition, page)
                 lines = "".join(f"data: {line}\n" for line in text.splitlines())
                 await response.write(f"id: {edition}\n{lines}\n".encode())
         return response
 
     async def decide(self, request: web.Request) -> web.Response:
-        """Decisions, in the order in which they come; an answer says that they are on disk."""
+        """Decisions in their order; the answer says that they are on disk. Nothing is read again for it."""
         try:
-            rulings = read_rulings(json.loads(await request.text()), time.time)
-            async with self._in_order:
-                await self._source.decide(rulings)
+            message = read_message(json.loads(await request.read()), time.time)
         except (ValueError, RecursionError) as error:
             raise web.HTTPBadRequest(text=str(error)) from error
-        except UsageError as error:
-            raise web.HTTPConflict(text=str(error)) from error
-        await self._book.refresh()
-        return web.Response(status=204)
+        if not self._pages.knows(message.page):
+            raise web.HTTPConflict(text=OF_ANOTHER)
+        try:
+            refused = await self._pages.take(message)
+        except (BatchfillError, OSError) as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from error
+        return web.json_response({"saved": message.last, "refused": refused})
+
+    async def finish(self, app: web.Application) -> None:
+        """End what would go on as long as a page is open; decisions that came in reach the disk."""
+        for stream in self._streams:
+            stream.cancel()
+        await self._pages.finish()
 
     async def thumb(self, request: web.Request) -> web.StreamResponse:
         """A picture for the wall."""
@@ -123,6 +139,15 @@ class Server:
     async def file(self, request: web.Request) -> web.StreamResponse:
         """A picture as it is."""
         return _picture(self._pictures.original(request.match_info["key"]))
+
+    @contextmanager
+    def _streaming(self) -> Iterator[None]:
+        with anyio.CancelScope() as stream:
+            self._streams.add(stream)
+            try:
+                yield
+            finally:
+                self._streams.discard(stream)
 
     async def _small(self, request: web.Request, size: str) -> web.StreamResponse:
         try:
@@ -145,12 +170,13 @@ async def serve(
     one for the browser that it starts. Raises UsageError when the port cannot be had.
     """
     pictures = Pictures(source.folder, workers)
-    book = Book(source, pictures)
+    pages = Pages(source)
+    book = Book(source, pictures, pages)
     await book.refresh()
     with _listening(port) as listening:
         door = Door(listening.getsockname()[1])
         async with (
-            _served(Server(source, book, pictures).app(door), listening),
+            _served(Server(pages, book, pictures).app(door), listening),
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(book.follow)
@@ -192,8 +218,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
 
 @asynccontextmanager
 async def _served(app: web.Application, listening: socket.socket) -> AsyncIterator[None]:
-    # Streams of events go on for as long as the page is open, so nobody waits for their end.
-    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=LAST_ANSWERS)
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()

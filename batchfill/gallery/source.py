@@ -33,8 +33,11 @@ class Source(Protocol):
     def history(self) -> Iterator[Ended]:
         """Yield every attempt that came to an end, in the order of the ends."""
 
-    async def decide(self, rulings: Sequence[Ruling]) -> None:
-        """Return once *rulings* are on disk, all of them. Raises UsageError, with nothing noted."""
+    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+        """Return once *rulings* are on disk, but for those refused: by place, why.
+
+        Whatever is read after that holds them. Raises UsageError when the disk takes none.
+        """
 
 
 class Workers(Protocol):

@@ -232,3 +232,6 @@ FROM attempts AS a WHERE a.prediction_id IN (SELECT value FROM json_each(:ids));
 
 -- name: letter_taken
 SELECT 1 FROM letters WHERE name = :name;
+
+-- name: letters_taken
+SELECT name FROM letters;

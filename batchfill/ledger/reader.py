@@ -64,6 +64,10 @@ class Reader:
         asked = json.dumps(list(prediction_ids))
         return {record[0]: record[1] for record in sql.ask(self._db, "outputs_made", ids=asked)}
 
+    def letters_taken(self) -> frozenset[str]:
+        """Return the names of the inbox's letters that were taken, and that may be there still."""
+        return frozenset(record[0] for record in sql.ask(self._db, "letters_taken"))
+
     def exhibits(self) -> Iterator[Exhibit]:
         """Yield every row of the manifest with its pictures, in its order."""
         pictures = {record["id"]: record for record in sql.ask(self._db, "pictures")}

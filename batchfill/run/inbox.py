@@ -11,12 +11,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from batchfill.errors import UsageError
 from batchfill.run.shelf import flush_folder
 from batchfill.values import Decision, Letter, Ruling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from batchfill.ledger.ledger import Ledger
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 NAME = "inbox"
 REQUEST, RULINGS, UNFINISHED, DAMAGED = ".request", ".rulings", ".tmp", ".damaged"
+
+_UNREADABLE = (ValueError, KeyError, TypeError, RecursionError)
+"""What reading a letter raises that post_rulings did not write."""
 
 
 class Request(StrEnum):
@@ -74,17 +76,32 @@ def rulings_waiting(folder: Path) -> frozenset[str]:
     return frozenset(path.name for path in _waiting(folder, RULINGS))
 
 
-def refuse_unknown(rulings: Sequence[Ruling], reader: Reader) -> None:
-    """Raise UsageError when one is about pictures that the batch of *reader* does not have."""
+def waiting_rulings(folder: Path, *, taken: Callable[[], frozenset[str]]) -> list[Ruling]:
+    """Return the decisions that wait, in their order; *taken* tells which letters the ledger has."""
+    letters = []
+    for name in sorted(rulings_waiting(folder)):
+        # The run may take it at any moment, and sets aside what cannot be read.
+        with suppress(OSError, *_UNREADABLE):
+            letters.append(Letter(name, _read((folder / NAME / name).read_bytes())))
+    # In this order: the ledger forgets that it has a letter only once its file is gone.
+    known = taken()
+    waiting = rulings_waiting(folder) - known
+    return [ruling for letter in letters if letter.name in waiting for ruling in letter.rulings]
+
+
+def refusals(rulings: Sequence[Ruling], reader: Reader) -> dict[int, str]:
+    """Return why some are about pictures that the batch of *reader* does not have, by their place."""
     made = reader.outputs_made({ruling.prediction_id for ruling in rulings})
-    for ruling in rulings:
-        if ruling.prediction_id not in made:
-            raise UsageError(f"{ruling.prediction_id} is no prediction of this batch: nothing was decided")
-        if (ruling.chosen or 0) > (there := made[ruling.prediction_id]):
-            raise UsageError(
-                f"{ruling.prediction_id} has {there} pictures, so number {ruling.chosen} cannot be chosen: "
-                "nothing was decided"
-            )
+    found = ((place, _refusal(ruling, made)) for place, ruling in enumerate(rulings))
+    return {place: why for place, why in found if why is not None}
+
+
+def _refusal(ruling: Ruling, made: Mapping[str, int]) -> str | None:
+    if ruling.prediction_id not in made:
+        return f"{ruling.prediction_id} is no prediction of this batch"
+    if (ruling.chosen or 0) > (there := made[ruling.prediction_id]):
+        return f"{ruling.prediction_id} has {there} pictures, so number {ruling.chosen} cannot be chosen"
+    return None
 
 
 async def take_rulings(folder: Path, ledger: Ledger) -> Taken:
@@ -135,7 +152,7 @@ def _letters(folder: Path, names: Iterable[str]) -> tuple[list[Letter], tuple[st
             letters.append(Letter(path.name, _read(path.read_bytes())))
         except OSError:
             continue  # it may be read the next time
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except _UNREADABLE:
             with suppress(OSError):
                 path.rename(path.with_suffix(DAMAGED))
             damaged.append(path.name)

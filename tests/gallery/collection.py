@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
-from batchfill.errors import UsageError
 from batchfill.values import Cost, Ended, Exhibit, LocalFile, Outcome, Output, Result, RowState, Stamp, Status
 
 if TYPE_CHECKING:
@@ -131,16 +130,24 @@ class Collection:
     def exhibits(self) -> Iterator[Exhibit]:
         yield from list(self.rows.values())
 
-    async def decide(self, rulings: Sequence[Ruling]) -> None:
-        for ruling in rulings:
+    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+        refused = {}
+        for place, ruling in enumerate(rulings):
             id_ = ruling.prediction_id.removeprefix("p-")
             if id_ not in self.rows:
-                raise UsageError(f"{ruling.prediction_id} is not of this batch")
-            old = self.rows[id_]
+                refused[place] = f"{ruling.prediction_id} is not of this batch"
+                continue
+            self.rulings.append(ruling)
+            self._note(id_, ruling)
+            self.change()
+        return refused
+
+    def _note(self, id_: str, ruling: Ruling) -> None:
+        old = self.rows[id_]
+        # What is said of earlier pictures says nothing of the present ones.
+        if old.result.prediction_id == ruling.prediction_id:
             result = replace(old.result, decision=ruling.decision, chosen=ruling.chosen)
             self.rows[id_] = replace(old, result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
-            self.rulings.append(ruling)
-            self.change()
 
     def history(self) -> Iterator[Ended]:
         for exhibit in self.rows.values():

@@ -336,7 +336,9 @@ async def test_what_cannot_be_saved_is_not_shown_as_decided(visit: Visit, pictur
     async with served(pictures) as address:
         page = await visit.open(address)
         await press(page, "Home", "x")
-        await until(page, "() => document.querySelector('#said').textContent.includes('not saved')")
+        await until(
+            page, "() => document.querySelector('#failed').textContent.includes('harbour: not saved')"
+        )
         assert await page.locator("[data-id=harbour].rejected").count() == 0
 
 

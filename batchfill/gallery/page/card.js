@@ -28,7 +28,7 @@ export function card(row, { open, choose }) {
 
 export function badge(row) {
   if (!row.decision) return "";
-  return el("span", { class: `badge ${row.decision}` }, DECISIONS[row.decision]);
+  return el("span", { class: `badge ${row.decision}` }, DECISIONS[row.decision], row.unsaved && " …");
 }
 
 export function flagChips(row) {
@@ -44,6 +44,6 @@ function choices(row, output, choose) {
 }
 
 function described(row) {
-  const parts = [row.id, STATES[row.state], row.decision && DECISIONS[row.decision], ...row.flags, row.prompt];
+  const parts = [row.id, STATES[row.state], row.decision && DECISIONS[row.decision], row.unsaved && "not saved yet", ...row.flags, row.prompt];
   return parts.filter(Boolean).join(", ");
 }

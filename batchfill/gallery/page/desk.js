@@ -1,48 +1,121 @@
 // Decisions: shown at once, counted once they are on disk, and taken back in the order in which they were made.
 
+import { rulingOf } from "./batch.js";
+import { MOST_BYTES, backOff, bytes } from "./link.js";
+
+const MOST_AT_ONCE = 500;
+
 export class Desk {
-  constructor(batch, link, say) {
-    this.batch = batch;
-    this.link = link;
-    this.say = say;
+  constructor(batch, link, { say, changed }) {
+    Object.assign(this, { batch, link, say, changed });
+    this.number = 0;
     this.made = [];
-    this.last = Promise.resolve();
+    this.unsaved = [];
+    this.failed = new Map();
+    this.trouble = "";
+    this.sending = false;
+    this.goOn = () => {};
+    batch.addEventListener("missed", ({ detail }) => this.tell(detail, () => "the picture was made again after it was approved"));
+    addEventListener("beforeunload", (event) => this.ask(event));
+    addEventListener("pagehide", () => this.close());
   }
 
   rule(row, { decision = null, chosen = null, ...redo }, said) {
-    const ruling = { prediction_id: row.prediction_id, decision, chosen, ...redo };
-    const before = {
-      prediction_id: row.prediction_id, decision: row.decision ?? null, chosen: row.chosen ?? null, ...row.redo,
-    };
-    this.made.push([row.id, before]);
-    return this.save(row.id, ruling, said);
+    this.made.push(this.save(row.id, { prediction_id: row.prediction_id, decision, chosen, ...redo }, said));
   }
 
   // Take the last decision back, and return the id of its row.
   undo() {
-    const [id, before] = this.made.pop() ?? [];
+    const { id, before } = this.made.pop() ?? {};
     if (id) this.save(id, before, `${id}: taken back`);
     else this.say("nothing to undo");
     return id;
   }
 
   save(id, ruling, said) {
-    const { prompt, seed, ...shown } = ruling;
-    this.batch.expect(id, { ...shown, redo: { prompt, seed }, unsaved: true });
-    // One after the other: what was decided last must count.
-    this.last = this.last.then(() => this.send(id, ruling, said));
-    return this.last;
+    const row = this.batch.row(id);
+    const decision = { n: ++this.number, id, ruling, said, before: row && rulingOf(row), saved: false };
+    this.unsaved.push(decision);
+    this.batch.add(decision);
+    this.send();
+    return decision;
   }
 
-  async send(id, ruling, said) {
-    try {
-      await this.link.decide([ruling]);
-      this.say(said);
-      const expected = this.batch.expected.get(id);
-      if (expected) this.batch.expect(id, { ...expected, unsaved: false });
-    } catch (error) {
-      this.batch.expect(id, null);
-      this.say(`${id}: not saved: ${error.message}`);
+  // One request at a time, with all that waits: what was decided last must count.
+  async send() {
+    this.changed();
+    if (this.sending) return;
+    this.sending = true;
+    let tries = 0;
+    while (this.unsaved.length) {
+      try {
+        this.settle(await this.post());
+        tries = 0;
+      } catch (error) {
+        this.trouble = error.message;
+        this.changed();
+        await this.pause(backOff(tries++));
+      }
     }
+    this.sending = false;
   }
+
+  pause(milliseconds) {
+    return new Promise((resolve) => {
+      this.goOn = resolve;
+      setTimeout(resolve, milliseconds);
+    });
+  }
+
+  post({ closing = false } = {}) {
+    const decisions = fitting(this.unsaved.slice(0, MOST_AT_ONCE));
+    return this.link.decide(decisions[0].n, decisions.map(({ ruling }) => ruling), { closing });
+  }
+
+  // The answer came: every decision up to a number is on disk, but for those that were refused.
+  settle({ saved, refused }) {
+    const answered = this.unsaved.filter(({ n }) => n <= saved);
+    this.unsaved = this.unsaved.filter(({ n }) => n > saved);
+    this.trouble = "";
+    const kept = answered.filter(({ n }) => !(n in refused));
+    const lost = answered.filter(({ n }) => n in refused);
+    for (const { id, missed } of kept) if (!missed) this.failed.delete(id);
+    this.made = this.made.filter((decision) => !lost.includes(decision));
+    this.batch.settle(kept, new Set(lost.map(({ n }) => n)));
+    if (kept.length) this.say(kept.at(-1).said);
+    this.tell(lost, ({ n }) => `not saved: ${refused[n]}`);
+  }
+
+  // Keep in sight what became of decisions that came to nothing.
+  tell(decisions, why) {
+    for (const decision of decisions) this.failed.set(decision.id, why(decision));
+    this.changed();
+  }
+
+  ask(event) {
+    if (!this.unsaved.length) return;
+    event.preventDefault();
+    // For browsers that do not know the other way.
+    event.returnValue = true;
+  }
+
+  // Send all that is not saved, what is on its way too: a number that comes twice counts once.
+  close() {
+    if (this.unsaved.length) this.post({ closing: true }).catch(() => {});
+  }
+
+  // Another server of the same batch answers, which knows nothing of what this page has sent.
+  moved() {
+    const overtaken = this.batch.forgetOvertaken();
+    this.unsaved = this.unsaved.filter((decision) => !overtaken.includes(decision));
+    for (const decision of this.unsaved) decision.n = ++this.number;
+    this.tell(overtaken, () => "not saved: it was decided otherwise meanwhile");
+  }
+}
+
+// As many of the first as one request may hold, and one at least.
+function fitting(decisions) {
+  let size = 0;
+  const over = decisions.findIndex(({ ruling }) => (size += bytes(JSON.stringify(ruling)).length + 1) > MOST_BYTES);
+  return over < 0 ? decisions : decisions.slice(0, Math.max(over, 1));
 }

@@ -14,6 +14,8 @@ export class Detail {
     this.act = act;
     this.row = null;
     this.before = null;
+    this.panes = el("div", { class: "panes" });
+    this.element.append(this.panes);
     this.element.addEventListener("close", () => {
       const { id } = this.row;
       this.row = null;
@@ -36,7 +38,7 @@ export class Detail {
 
   draw(split) {
     const focused = document.activeElement?.dataset?.name;
-    this.element.replaceChildren(this.stageOf(this.row), this.side());
+    this.panes.replaceChildren(this.stageOf(this.row), this.side());
     if (this.stage) setSplit(this.stage, split);
     if (!this.isOpen) this.element.showModal();
     const again = [...this.element.querySelectorAll("[data-name]")].find((one) => one.dataset.name === focused);

@@ -7,16 +7,19 @@ import { byId } from "./dom.js";
 import { Filters } from "./filters.js";
 import { listen } from "./keys.js";
 import { openLink } from "./link.js";
+import { say, showAlert, stayOnTop } from "./notices.js";
 import { RedoDialog } from "./redo.js";
 import { matching } from "./search.js";
 import { offerThemes } from "./theme.js";
 import { showTotals } from "./totals.js";
-import { DECISIONS } from "./words.js";
+import { DECISIONS, clock, count } from "./words.js";
 import { Wall } from "./wall.js";
 
+let away = "";
+let heardAt = 0;
 const batch = new Batch();
 const link = openLink();
-const desk = new Desk(batch, link, say);
+const desk = new Desk(batch, link, { say, changed: showSaving });
 const redo = new RedoDialog();
 const filters = new Filters(() => showRows());
 const wall = new Wall({ open: openRow, choose: (id, n) => choose(batch.row(id), n) });
@@ -46,7 +49,7 @@ function act(name, value) {
 }
 
 function show() {
-  const decided = batch.rows.filter((row) => batch.row(row.id).decision && row.state === "done").length;
+  const decided = batch.rows.filter((row) => row.state === "done" && batch.savedDecision(row)).length;
   showTotals(batch.head, decided);
   showRows();
 }
@@ -109,8 +112,7 @@ function go(place) {
   if (detail.isOpen && wall.row()) openRow(wall.row().id);
 }
 
-function decide(decision, more = {}) {
-  const row = current();
+function decide(decision, more = {}, row = current()) {
   if (!row || !canBeJudged(row)) return;
   const several = decision === "approved" && row.outputs.length > 1;
   const chosen = several ? chosenOutput(row).n : row.chosen;
@@ -124,14 +126,15 @@ async function askForRedo() {
   const row = current();
   if (!row || !canBeJudged(row)) return;
   const asked = await redo.ask(row, `batchfill run ${batch.head.manifest} --retry redo`);
-  if (asked) decide("redo", asked);
+  // About the pictures that were asked about, whatever has come to this place meanwhile.
+  if (asked) decide("redo", asked, row);
 }
 
 function choose(row, n) {
   if (!row?.outputs.some((output) => output.n === n)) return;
   const { decision = null, prediction_id } = row;
   if (link.canDecide) desk.rule(row, { ...row.redo, decision, chosen: n }, `${row.id}: output ${n}`);
-  else batch.expect(row.id, { prediction_id, decision, chosen: n });
+  else batch.add({ n: Infinity, id: row.id, ruling: { prediction_id, decision, chosen: n }, saved: true });
 }
 
 function undo() {
@@ -154,23 +157,43 @@ function current() {
   return detail.row ?? wall.row();
 }
 
-function say(text) {
-  const said = byId("said");
-  said.textContent = text;
-  said.classList.remove("fading");
-  requestAnimationFrame(() => requestAnimationFrame(() => said.classList.add("fading")));
+// What is not on disk yet, or never will be, and why.
+function showSaving() {
+  const { trouble, failed } = desk;
+  const unsaved = desk.unsaved.length;
+  byId("saving").textContent = unsaved ? `${away || trouble ? "not saved:" : "saving"} ${unsaved}` : desk.number ? "all saved" : "";
+  showAlert("lost", away ? whyAway(unsaved) : trouble && `${areNotSaved(unsaved)}, and tried again: ${trouble}`);
+  showAlert("failed", [...failed].map(([id, why]) => `${id}: ${why}`).join("\n"));
 }
 
-function lost(text) {
-  const element = byId("lost");
-  element.textContent = text;
-  element.hidden = !text;
+function whyAway(unsaved) {
+  const command = `batchfill review ${batch.head.manifest} --port ${location.port}`;
+  return `${away[0].toUpperCase()}${away.slice(1)}. ${unsaved ? areNotSaved(unsaved) : "Every decision shown is saved"}. ` +
+    `To go on here, start \`${command}\` and open its address in this browser. What is shown is of ${clock(heardAt)}.`;
+}
+
+function areNotSaved(unsaved) {
+  return `${count(unsaved, "decision")} ${unsaved === 1 ? "is" : "are"} not saved`;
+}
+
+// Why the batch cannot be followed; "": it is.
+function lost(why) {
+  if (!away) heardAt = Date.now();
+  away = why;
+  if (!away) desk.goOn();
+  showSaving();
 }
 
 offerThemes();
+stayOnTop();
 listen(act, link.canDecide);
 byId("help-button").addEventListener("click", () => act("help"));
 byId("night").open = matchMedia("(min-width: 60rem)").matches;
 batch.addEventListener("change", show);
 addEventListener("hashchange", openAddressed);
-link.start(batch, lost).then(openAddressed, (error) => lost(error.message));
+byId("failed").querySelector("button").addEventListener("click", () => {
+  desk.failed.clear();
+  showSaving();
+});
+link.start(batch, { lost, moved: () => desk.moved() })
+  .then(openAddressed, (error) => showAlert("lost", error.message));

@@ -2,17 +2,27 @@
 
 import { byId } from "./dom.js";
 
+const MOST_SEED = 2 ** 31 - 1;
+
 export class RedoDialog {
   constructor() {
     this.element = byId("redo");
     this.form = this.element.querySelector("form");
     this.prompt = byId("redo-prompt");
     this.seed = byId("redo-seed");
+    this.seed.addEventListener("input", () => this.checkSeed());
     this.form.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         this.form.requestSubmit(this.form.querySelector("button[value=redo]"));
       }
     });
+  }
+
+  // What would be refused is said while it can be mended.
+  checkSeed() {
+    const seed = this.seed.value.trim();
+    const fits = !seed || (Number(seed) >= 1 && Number(seed) <= MOST_SEED);
+    this.seed.setCustomValidity(fits ? "" : `A seed is a number from 1 to ${MOST_SEED}.`);
   }
 
   // Return what was asked for, or null when it was called off.
@@ -21,6 +31,7 @@ export class RedoDialog {
     byId("redo-command").textContent = command;
     this.prompt.value = row.redo?.prompt ?? row.prompt ?? "";
     this.seed.value = row.redo?.seed ?? "";
+    this.checkSeed();
     this.element.returnValue = "";
     this.element.showModal();
     this.prompt.focus();

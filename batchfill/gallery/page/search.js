@@ -16,9 +16,7 @@ export const UNDECIDED = "none";
 
 export function matching(batch, asked) {
   const words = asked.words.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = batch.rows
-    .map((row) => (batch.expected.has(row.id) ? batch.row(row.id) : row))
-    .filter((row) => isAskedFor(row, asked, words));
+  const found = batch.rows.map((row) => batch.row(row.id)).filter((row) => isAskedFor(row, asked, words));
   return asked.sort === "line" ? found : found.sort(SORTS[asked.sort][1]);
 }
 
