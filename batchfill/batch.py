@@ -97,7 +97,7 @@ class Batch:
             notes += await checking.ask_provider(settings.base, _with_token(settings))
         if outputs:
             with open_reader(self.folder / LEDGER) as reader:
-                notes += checking.compare_outputs(self.folder, reader.collected())
+                notes += checking.compare_outputs(self.folder, reader.collected(arriving=True))
         model = _model(settings)
         ledger = self.folder / LEDGER
         return await checking.check(

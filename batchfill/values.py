@@ -297,6 +297,8 @@ class Output:
     """JSON of the settings that the file was finished with."""
     flags: tuple[str, ...] | None = None
     """What looks wrong with it; None: not judged."""
+    lost: str | None = None
+    """Why it will not come; None: it is there, or may still come."""
 
 
 @dataclass(frozen=True, slots=True)

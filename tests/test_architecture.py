@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "batchfill"
 
-BASE = frozenset({"errors", "values", "readers", "settings", "names"})
+BASE = frozenset({"errors", "values", "readers", "settings", "names", "regular"})
 """What nearly every part is written with."""
 SUBJECTS = frozenset({"manifest", "ledger", "api", "images"})
 """They never see each other: only `run` brings them together."""
@@ -24,6 +24,7 @@ ALLOWED = {
     "readers": {"errors", "values"},
     "settings": {"errors", "values", "readers"},
     "names": {"errors", "values"},
+    "regular": frozenset[str](),
     "catalog": BASE,
     **dict.fromkeys(SUBJECTS, BASE | {"catalog"}),
     "run": BASE | {"catalog"} | SUBJECTS,

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from batchfill.local import Fault, Faults, Manner
 from batchfill.local.model import TINY
+from batchfill.run.unfetched import ENOUGH
 from batchfill.values import RowState
 
 if TYPE_CHECKING:
@@ -82,20 +83,6 @@ async def test_bytes_that_are_no_whole_picture_are_kept_aside_and_fetched_again(
     (suspect,) = kept(night, "suspect")
     assert suspect != TINY
     assert provider.requests["output"] == 2
-
-
-async def test_outputs_hold_nothing_while_only_some_of_a_rows_files_are_fetched(
-    service: Serve, batch: Open, desk: Any
-) -> None:
-    # Each round fetches the first of the two files before the second is refused.
-    provider = await service(faults=Faults([Fault("output", "garbage", at=frozenset({2, 4}))]))
-    night = batch(provider, desk.rows(1, num_outputs="2"))
-    run = asyncio.create_task(night.run())
-    for requests in (2, 4):
-        await provider.until(lambda: provider.requests["output"] >= requests)  # noqa: B023
-        assert kept(night, "outputs") == []
-    assert (await run).exit_code == 0
-    assert len(kept(night, "outputs")) == 2
 
 
 async def test_a_slow_download_is_waited_for(service: Serve, batch: Open) -> None:
@@ -204,7 +191,7 @@ async def test_an_output_host_that_cannot_be_reached_is_tried_until_it_can(
     "address",
     ["http://10.0.0.9/out-0.webp", "ftp://127.0.0.1/out-0.webp", "file:///etc/hostname", "nonsense"],
 )
-async def test_an_address_that_is_not_fetched_from_fails_its_row_loudly(
+async def test_an_address_that_is_not_fetched_from_fails_its_row_loudly_after_some_fresh_looks(
     service: Serve, batch: Open, gateway: Gateway, result: Callable[..., Result], address: str
 ) -> None:
     provider = await service()
@@ -215,8 +202,10 @@ async def test_an_address_that_is_not_fetched_from_fails_its_row_loudly(
         return text
 
     night = batch(await gateway(provider, change), 1)
+    looked = provider.requests["get"]
     summary = await night.run()
     assert (summary.exit_code, summary.counts[RowState.FAILED], provider.billed) == (1, 1, 1)
+    assert ENOUGH < provider.requests["get"] - looked < 4 * ENOUGH
     error = result(night).error or ""
     assert "It was paid for, and the service removes it about" in error
     assert "fetch it yourself" in error

@@ -186,6 +186,31 @@ async def test_large_pictures_are_uploaded_once_where_files_are_taken(
     assert len({record.input["image"] for record in provider.predictions()}) == 1
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        Fault("create", "fail", times=1, options={"error": "input file not found"}),
+        Fault(
+            "create",
+            "status",
+            times=1,
+            options={"status": 422, "body": {"detail": "image: the file has expired"}},
+        ),
+    ],
+    ids=["prediction", "create"],
+)
+async def test_an_upload_that_the_service_has_lost_is_made_afresh_by_a_retry(
+    service: Serve, batch: Open, desk: Any, lost: Fault
+) -> None:
+    provider = await service(faults=Faults([lost]))
+    row = {**desk.rows(1)[0], **large(desk, "big.png", grain=256)}
+    assert (await batch(provider, [row]).run()).exit_code == 1
+    assert (await batch(provider, retry="failed").run()).exit_code == 0
+    assert provider.requests["files"] == 2
+    addresses = [record.input["image"] for record in provider.predictions()]
+    assert len(set(addresses)) == len(addresses)
+
+
 def large(desk: Any, name: str, grain: int) -> dict[str, str]:
     """Save a picture of a megapixel with so much grain, and its mask; return the cells that name them."""
     desk.picture(name, size=(1024, 1024))

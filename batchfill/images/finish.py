@@ -17,6 +17,7 @@ from batchfill.images.colours import DEEP, FOREIGN, GREY, deep, has_alpha, refus
 from batchfill.images.hole import read_hole
 from batchfill.images.note import written_in
 from batchfill.images.opening import SUFFIXES, opened, refuse_animation, upright
+from batchfill.regular import open_regular
 from batchfill.values import Picture
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def finish(task: FinishTask) -> Finished:
 def _unchanged(file: LocalFile) -> Iterator[IO[bytes]]:
     """Give *file*, at its beginning. Raises BadPicture when it is gone or not what it was."""
     try:
-        content = file.path.open("rb")
+        content = open_regular(file.path)
     except OSError as error:
         raise BadPicture(f"{file.path.name} cannot be read: {error.strerror}") from error
     with content:

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from batchfill.errors import BadPicture
 from batchfill.images.opening import MAX_PIXELS, SUFFIXES, is_turned, opened, refuse_animation, refuse_large
+from batchfill.regular import open_regular
 from batchfill.values import Picture
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def whole(path: Path) -> Picture:
     are seen by no decoder.
     """
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
     except OSError as error:
         raise BadPicture(f"{path.name} cannot be read: {error.strerror}") from error
     with opened(io.BytesIO(content), path.name) as image:
@@ -97,7 +99,7 @@ def _late_turn(image: Image, path: Path) -> bool:
     """Whether a PNG holds a rotation behind its pixels, which only decoding brings to light."""
     if image.format != "PNG" or "exif" in image.info:
         return False
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not any(kind == b"eXIf" for kind, _ in _png_chunks(file)):
             return False
     image.load()

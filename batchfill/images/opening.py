@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -15,9 +15,11 @@ from PIL.ExifTags import Base as Tag
 from PIL.Image import Transpose
 
 from batchfill.errors import BadPicture
+from batchfill.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 MAX_PIXELS = 200_000_000
 """Larger pictures are refused before anything is decoded."""
@@ -79,7 +81,7 @@ def opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     What goes wrong, here or in the body (decoding), is raised as BadPicture beginning with *name*.
     """
     try:
-        with Image.open(source, formats=FORMATS) as picture:
+        with _readable(source) as file, Image.open(file, formats=FORMATS) as picture:
             refuse_large(picture, name)
             yield picture
     except _TOO_LARGE as error:
@@ -90,6 +92,10 @@ def opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
         if isinstance(error, OSError) and error.errno is not None:
             raise BadPicture(f"{name} cannot be read: {error.strerror}") from error
         raise BadPicture(f"{name} is damaged or cut short: {error}") from error
+
+
+def _readable(source: Path | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    return open_regular(source) if isinstance(source, Path) else nullcontext(source)
 
 
 def upright(picture: Image.Image) -> Image.Image:
@@ -156,7 +162,7 @@ def _what_else(source: Path | IO[bytes]) -> str:
 
 def _head(source: Path | IO[bytes]) -> bytes:
     if isinstance(source, Path):
-        with source.open("rb") as file:
+        with open_regular(source) as file:
             return file.read(512)
     source.seek(0)
     return source.read(512)

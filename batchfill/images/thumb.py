@@ -13,6 +13,7 @@ from PIL.Image import Resampling
 from batchfill.errors import BadPicture
 from batchfill.images.colours import FOREIGN, without_alpha
 from batchfill.images.opening import opened
+from batchfill.regular import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,8 @@ def thumb(task: ThumbTask) -> bytes:
 
 def _content(task: ThumbTask) -> bytes:
     try:
-        content = task.file.read_bytes()
+        with open_regular(task.file) as file:
+            content = file.read()
     except OSError as error:
         raise BadPicture(f"{task.file.name} cannot be read: {error.strerror}") from error
     if sha256(content).hexdigest() != task.sha256:

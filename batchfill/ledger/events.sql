@@ -11,12 +11,17 @@ FROM temp.chosen AS c
 WHERE rows.key = c.key AND position IS NOT NULL AND state IN ('done', 'failed', 'expired');
 
 -- name: fetch_again
--- Where the files were is kept in planned: those of them that still stand there need no second fetch.
-UPDATE rows SET state = 'collecting', since = :now, due_at = 0, error = NULL
+-- Where the files were is kept in planned: those of them that still stand there need no second fetch. What was
+-- given up may have come within reach.
+UPDATE rows SET state = 'collecting', since = :now, due_at = 0, error = NULL,
+    kept = kept AND NOT EXISTS (
+        SELECT 1 FROM attempts AS a JOIN outputs AS o USING (prediction_id)
+        WHERE a.number = :number AND o.raw IS NULL
+    )
 WHERE key = (SELECT key FROM attempts WHERE number = :number) AND attempt = :number
     AND state = 'done' AND position IS NOT NULL;
-UPDATE outputs SET planned = file, file = NULL
-WHERE file IS NOT NULL AND prediction_id = (
+UPDATE outputs SET planned = coalesce(file, planned), file = NULL, lost = NULL
+WHERE prediction_id = (
     SELECT a.prediction_id FROM attempts AS a JOIN rows AS r ON r.key = a.key
     WHERE a.number = :number AND r.attempt = a.number AND r.state = 'collecting'
 );
@@ -112,7 +117,16 @@ WHERE prediction_id = :prediction_id AND n = :n;
 UPDATE outputs SET raw = :raw, raw_sha256 = :raw_sha256 WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_all_kept
-UPDATE rows SET kept = :kept WHERE key = :key AND attempt = :number;
+-- Beside those that are lost; a file that was finished before needs no output any more.
+UPDATE rows SET kept = NOT EXISTS (
+    SELECT 1 FROM attempts AS a JOIN outputs AS o USING (prediction_id)
+    WHERE a.number = :number AND o.raw IS NULL AND o.lost IS NULL
+        AND (o.file IS NULL OR o.finished_with IS NULL)
+)
+WHERE key = :key AND attempt = :number;
+
+-- name: record_lost
+UPDATE outputs SET lost = :lost WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_judged
 UPDATE outputs SET flags = :flags WHERE prediction_id = :prediction_id AND n = :n;
@@ -120,6 +134,15 @@ UPDATE outputs SET flags = :flags WHERE prediction_id = :prediction_id AND n = :
 -- name: record_collected
 UPDATE rows SET state = 'done', since = :now, placed_id = :placed_id, error = :error
 WHERE key = :key AND attempt = :number;
+
+-- name: record_saved
+-- The row is done with the last of its files, beside those that are lost.
+UPDATE rows SET placed_id = :placed_id WHERE key = :key AND attempt = :number;
+UPDATE rows SET state = 'done', since = :now, error = :error
+WHERE key = :key AND attempt = :number AND NOT EXISTS (
+    SELECT 1 FROM attempts AS a JOIN outputs AS o USING (prediction_id)
+    WHERE a.number = :number AND o.file IS NULL AND o.lost IS NULL
+);
 
 -- name: record_uncollected
 UPDATE rows SET state = :state, since = :now, error = :error WHERE key = :key AND attempt = :number;
@@ -135,6 +158,9 @@ UPDATE rows SET placed_id = :placed_id WHERE key = :key AND attempt = :number;
 -- name: record_upload
 INSERT INTO uploads VALUES (:sha256, :origin, :url, :expires_at)
 ON CONFLICT DO UPDATE SET url = excluded.url, expires_at = excluded.expires_at;
+
+-- name: forget_uploads
+DELETE FROM uploads WHERE origin = :origin AND url IN (SELECT value FROM json_each(:urls));
 
 -- name: record_digest
 INSERT INTO digests VALUES (:path, :stamp, :sha256)

@@ -130,7 +130,9 @@ def _compare(db: sqlite3.Connection) -> Comparison:
 
 def standing(db: sqlite3.Connection, states: Iterable[RowState]) -> Comparison:
     """Say what an import of the rows that are there would mean; pictures are counted in *states* only."""
-    tally = {records.to_state(record["state"]): record for record in sql.ask(db, "tally") if not record["gone"]}
+    tally = {
+        records.to_state(record["state"]): record for record in sql.ask(db, "tally") if not record["gone"]
+    }
     asked = {state: sql.ask_one(db, "asked_for", state=state.value) for state in states}
     groups = {state: Group() for state in RowState}
     for state, record in tally.items():

@@ -442,19 +442,28 @@ class Ledger:
         await self._writer.commit(event, urgent=False)
 
     async def record_kept(self, attempt: Attempt, outputs: Sequence[Output]) -> None:
-        """Every output is, as the service sent it, where its *raw* says, for a file to be made of it.
+        """Outputs are, as the service sent them, where their *raw* says, for files to be made of them.
 
-        Where none says so any more, they are to be fetched again.
+        Those that say nothing any more are to be fetched again. When none is left to be fetched, beside what
+        is lost, the row is to be finished.
         """
-        kept = bool(outputs) and all(output.raw for output in outputs)
 
         def event(db: sqlite3.Connection) -> None:
             for output in outputs:
                 values = {"raw": output.raw, "raw_sha256": output.raw_sha256}
                 sql.act(db, "events", "record_kept", **_of(output), **values)
-            self._act(db, "record_all_kept", attempt, kept=kept)
+            self._act(db, "record_all_kept", attempt)
 
         await self._writer.commit(event, urgent=False)
+
+    async def record_lost(self, attempt: Attempt, lost: Mapping[int, str]) -> None:
+        """Outputs, by their numbers, will not come, and why."""
+
+        def event(db: sqlite3.Connection) -> None:
+            for n, why in lost.items():
+                sql.act(db, "events", "record_lost", prediction_id=attempt.prediction_id, n=n, lost=why)
+
+        await self._writer.commit(event)
 
     async def to_finish(self, limit: int, *, without: Iterable[int] = ()) -> list[Collectable]:
         """Return at most *limit* rows whose outputs are kept, and of which files are to be made."""
@@ -492,10 +501,12 @@ class Ledger:
         error: str | None,
         *,
         in_place: bool = True,
+        more: bool = False,
     ) -> None:
-        """Every file is whole and in place; *placed* holds each output, its width and its height.
+        """Files are whole and in place, and the row is done; *placed* holds each output, width and height.
 
-        Not *in_place*: the files are set aside, since another row of the manifest has the row's id.
+        *more*: as long as other outputs may come it is not. Not *in_place*: the files are set aside, since
+        another row of the manifest has the row's id.
         """
 
         placed_id = attempt.id if in_place else ""
@@ -504,7 +515,8 @@ class Ledger:
             for output, width, height in placed:
                 values = records.to_placed(output) | {"width": width, "height": height}
                 sql.act(db, "events", "record_placed", now=self._now(), **values)
-            self._act(db, "record_collected", attempt, placed_id=placed_id, error=error)
+            name = "record_saved" if more else "record_collected"
+            self._act(db, name, attempt, placed_id=placed_id, error=error)
 
         await self._writer.commit(event, urgent=False)
 
@@ -536,7 +548,7 @@ class Ledger:
         await self._writer.commit(lambda db: sql.act(db, "events", "record_moved", **_of(output), file=file))
 
     async def misnamed(self) -> list[Attempt]:
-        """Return the attempts of done rows whose files do not bear their row's id."""
+        """Return the attempts of rows whose files do not bear their row's id."""
         return [records.to_attempt(record) for record in await self._ask("misnamed")]
 
     async def record_renamed(self, attempt: Attempt) -> None:
@@ -574,6 +586,11 @@ class Ledger:
         """The provider has this content until *expires_at*."""
         values = {"sha256": sha256, "origin": origin, "url": url, "expires_at": expires_at}
         await self._writer.commit(lambda db: sql.act(db, "events", "record_upload", **values))
+
+    async def forget_uploads(self, origin: str, urls: Sequence[str]) -> None:
+        """The service no longer has what was given to it at these addresses."""
+        values = {"origin": origin, "urls": json.dumps(list(urls))}
+        await self._writer.commit(lambda db: sql.act(db, "events", "forget_uploads", **values))
 
     async def record_digests(self, files: Iterable[LocalFile]) -> None:
         """Remember digests while files keep their stamp."""

@@ -10,7 +10,8 @@ key, id, line, inputs, files, outputs_asked, price, tries, anew, new_prompt, new
 
 -- fragment: output
 -- The fields of an Output.
-o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_sha256, o.finished_with, o.flags
+o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_sha256, o.finished_with, o.flags,
+    o.lost
 
 -- fragment: picture
 -- What the review knows of an output, as pairs of a JSON object.
@@ -115,10 +116,12 @@ WHERE r.folded_id = :folded_id AND a.number <> :number AND o.file IS NOT NULL
     AND o.file NOT LIKE 'outputs/earlier/%';
 
 -- name: misnamed
--- Served by rows_misnamed.
+-- Some files of a row that is collecting may be in place already. Served by rows_misnamed.
 SELECT {attempt}
 FROM rows AS r INDEXED BY rows_misnamed JOIN attempts AS a ON a.number = r.attempt
-WHERE r.placed_id <> r.id AND r.state = 'done' AND r.position IS NOT NULL;
+WHERE r.placed_id <> r.id AND r.position IS NOT NULL AND (r.state = 'done' OR (r.state = 'collecting' AND EXISTS (
+    SELECT 1 FROM outputs AS o WHERE o.prediction_id = a.prediction_id AND o.file IS NOT NULL
+)));
 
 -- name: named_by_another
 SELECT 1 FROM rows AS mine JOIN rows AS other ON other.folded_id = :folded_id
@@ -213,7 +216,8 @@ PRAGMA data_version;
 -- name: collected
 SELECT r.id, r.line, a.number, r.price, o.file, o.size, o.sha256, o.n
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USING (prediction_id)
-WHERE r.position IS NOT NULL AND r.state = 'done' AND o.file IS NOT NULL ORDER BY r.position, o.n;
+WHERE r.position IS NOT NULL AND (r.state = 'done' OR (:arriving AND r.state = 'collecting')) AND o.file IS NOT NULL
+ORDER BY r.position, o.n;
 
 -- name: local_files
 SELECT inputs, files FROM rows WHERE position IS NOT NULL AND files <> '{}';

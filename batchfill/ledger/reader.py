@@ -97,10 +97,13 @@ class Reader:
         """Return the names of the columns that rows of the manifest only carry along."""
         return [record[0] for record in sql.ask(self._db, "extra_columns")]
 
-    def collected(self) -> Iterator[Placed]:
-        """Yield every file of the manifest's finished rows, in their order."""
+    def collected(self, *, arriving: bool = False) -> Iterator[Placed]:
+        """Yield every file of the manifest's finished rows, in their order.
+
+        *arriving*: and of rows that are collecting, some of whose files are there already.
+        """
         (statement,) = sql.load("questions")["collected"]
-        for record in self._db.execute(statement):
+        for record in self._db.execute(statement, {"arriving": arriving}):
             yield records.to_placed_file(record)
 
 

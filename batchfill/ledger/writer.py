@@ -42,6 +42,7 @@ class _Waiting:
         else:
             self.future.set_exception(trouble)
 
+
 AGAIN_EVERY = 3.0
 """Seconds between two tries to write to a disk that takes nothing."""
 
@@ -155,7 +156,9 @@ class Writer:
         # Without any the disk is tried all the same: nothing else would find out that it has room again.
         while group or not self._closing:
             try:
-                outcomes = await self._connection.hop(lambda db, g=group: self._apply(db, [w.event for w in g]))
+                outcomes = await self._connection.hop(
+                    lambda db, g=group: self._apply(db, [w.event for w in g])
+                )
             except sqlite3.Error as error:
                 failure = f"the ledger could not be written: {_in_words(error)}"
                 if not self._may_wait(error, since):

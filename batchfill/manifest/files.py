@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from batchfill.manifest.reach import is_hidden, reach_of
+from batchfill.regular import open_regular
 from batchfill.values import LocalFile, NamedFile, Stamp
 
 Digest = Callable[[Path], LocalFile]
@@ -30,7 +31,7 @@ _HINTS = 20
 
 def digest_file(path: Path) -> LocalFile:
     """Return *path* with its stamp and SHA-256, read as a stream. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         # Before the content: what is changed while it is read has another stamp afterwards.
         stamp = Stamp.of(os.fstat(file.fileno()))
         content = file_digest(file, "sha256")
@@ -64,9 +65,13 @@ class Files:
         path = self._place(address)
         self._check(address, path)
         try:
-            return self._digest(path)
+            found = self._digest(path)
         except OSError as error:
             raise ValueError(f"{address} cannot be read: {error.strerror}") from error
+        # Only these bytes are ever sent: had a link been put in their way meanwhile, they would be others'.
+        if self._place(address) != path:
+            raise ValueError(f"{address} was changed while it was read: check again")
+        return found
 
     def _place(self, address: str) -> Path:
         path = Path(_place(self._folder, address))
@@ -76,8 +81,8 @@ class Files:
 
     def _refuse_outside(self, address: str, path: Path) -> None:
         way_out = "copy it there, or give --allow-outside"
-        if not self._reach.holds(path):
-            raise ValueError(f"{address} is outside {self._reach.name}: {way_out}")
+        if objection := self._reach.objection(address, path):
+            raise ValueError(f"{address} {objection}: {way_out}")
         if is_hidden(address, self._folder):
             way_out = "copy it to another name, or give --allow-outside"
             raise ValueError(f"{address} is hidden by a dot, as files with keys are: {way_out}")

@@ -166,8 +166,8 @@ def _kind_of_rows(rows: Path, path: Path, head: Head, encoding: str | None) -> s
     kind = _KINDS.get(rows.suffix.lower(), "")
     if kind not in ("csv", "jsonl"):
         head.note(line, f"rows: {head.rows} must be a CSV (.csv) or JSONL (.jsonl) file")
-    elif not (reach := reach_of(path.resolve().parent)).holds(rows.resolve()):
-        head.note(line, f"rows: {head.rows} is outside {reach.name}: move it there")
+    elif objection := reach_of(path.parent).objection(head.rows or "", rows.resolve()):
+        head.note(line, f"rows: {head.rows} {objection}: move it there")
     else:
         _try_rows(rows, line, head, encoding)
     return kind

@@ -6,16 +6,28 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+OWN = "the manifest's folder"
+
 
 class Reach(NamedTuple):
     """The folder whose files a manifest may name, and what messages call it."""
 
     folder: Path
     name: str
+    own: Path
+    """The manifest's own folder, as *folder* with links followed."""
 
-    def holds(self, path: Path) -> bool:
-        """Whether *path*, links followed, is below the folder."""
-        return path.is_relative_to(self.folder)
+    def objection(self, address: str, path: Path) -> str | None:
+        """Return what is wrong with *address*, which leads to *path*, links followed; None when nothing is.
+
+        A link leads no further than the address says: one without `..` stays in the manifest's own folder.
+        """
+        if not path.is_relative_to(self.folder):
+            return f"is outside {self.name}"
+        written = Path(os.path.normpath(self.own / address.replace("\\", "/")))
+        if written.is_relative_to(self.own) and not path.is_relative_to(self.own):
+            return f"is outside {OWN}, by way of a link"
+        return None
 
 
 def reach_of(folder: Path) -> Reach:
@@ -27,8 +39,8 @@ def reach_of(folder: Path) -> Reach:
     folder = folder.resolve()
     above = folder.parent
     if above == above.parent or _home().is_relative_to(above):
-        return Reach(folder, "the manifest's folder")
-    return Reach(above, "the folder above the manifest's")
+        return Reach(folder, OWN, folder)
+    return Reach(above, "the folder above the manifest's", folder)
 
 
 def is_hidden(address: str, folder: Path) -> bool:

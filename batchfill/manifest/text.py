@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from batchfill.manifest import encodings
 from batchfill.manifest.records import RECORD_LIMIT, Broken
+from batchfill.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +29,7 @@ def open_text(path: Path, encoding: str | None) -> Iterator[TextIO]:
     Raises Broken, from whatever is read inside, when the file cannot be read or is not in that encoding.
     """
     try:
-        with path.open(encoding=encoding or "utf-8-sig", newline="") as text:
+        with TextIOWrapper(open_regular(path), encoding=encoding or "utf-8-sig", newline="") as text:
             yield text
     except UnicodeError:
         raise explain_undecodable(path, encoding) from None
@@ -99,7 +101,7 @@ class Chunks:
 
 def read_start(path: Path) -> bytes:
     """Return the first HEAD bytes of *path*. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(HEAD)
 
 
@@ -119,7 +121,7 @@ def name_encoding(wanted: str, likely: str) -> str:
 def _find_undecodable(path: Path, encoding: str) -> tuple[int, bytes]:
     """Return the first line that is not in *encoding*, and bytes from there on."""
     # Only here are lines split as bytes, so an encoding whose line ends have several bytes has no number.
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(RECORD_LIMIT), b""), 1):
             if encodings.decodes(line, encoding, whole=True) is None:
                 return (number if _splits_by_byte(encoding) else 0), line + file.read(HEAD)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
 
 from batchfill.errors import ExportStopped
+from batchfill.regular import open_regular
 from batchfill.run.shelf import flush_folder
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Delivery:
         return True
 
     def _copy(self, source: Path, target: Path, digest: str | None) -> None:
-        with source.open("rb") as file, target.open("wb") as copy:
+        with open_regular(source) as file, target.open("wb") as copy:
             found = self._pour(file, copy)
             _flush(copy)
         if digest not in (None, found):

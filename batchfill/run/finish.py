@@ -15,7 +15,7 @@ from batchfill.images.finish import FinishTask, finish
 from batchfill.images.flags import FlagTask, flag
 from batchfill.images.look import whole
 from batchfill.run.bell import Bell
-from batchfill.run.placing import LEFT_OUT, REMOVED, Fetched
+from batchfill.run.placing import Fetched
 from batchfill.run.shelf import Written
 from batchfill.values import Weight
 
@@ -130,26 +130,28 @@ class Finishing:
 
     async def _finish(self, one: Collectable) -> None:
         how = finish_of(self._tools.model, one.asked)
-        others = LEFT_OUT if all(output.raw for output in one.outputs) else REMOVED
-        one = replace(one, outputs=tuple(output for output in one.outputs if output.raw))
-        kept = await self._placing.kept(one.outputs)
-        if kept is None:
-            # Somebody took them away: they are fetched once more, if the service still has them.
-            gone = [replace(output, raw=None, raw_sha256=None) for output in one.outputs]
+        outputs = one.outputs
+        one = replace(one, outputs=tuple(output for output in outputs if output.raw))
+        kept = [await self._tools.shelf.kept(output) for output in one.outputs]
+        if not all(kept):
+            # Somebody took some away: they are fetched once more, if the service still has them.
+            away = [output for output, written in zip(one.outputs, kept, strict=True) if written is None]
+            gone = [replace(output, raw=None, raw_sha256=None) for output in away]
             await self._tools.ledger.record_kept(one.attempt, gone)
             return
+        there = [written for written in kept if written is not None]
         try:
             made = None if how is None else await self.make(one, how)
         except BadPicture as error:
-            await self._deliver_raw(one, kept, others, f"not finished: {error}")
+            await self._deliver_raw(one, there, outputs, f"not finished: {error}")
             return
         if made is None:
-            await self._deliver_raw(one, kept, others, None)
+            await self._deliver_raw(one, there, outputs, None)
             return
-        flags = await self._flags(one, [written.path for written in kept])
+        flags = await self._flags(one, [written.path for written in there])
         judged = [replace(m, output=replace(m.output, flags=f)) for m, f in zip(made, flags, strict=True)]
         with anyio.CancelScope(shield=True):
-            await self._placing.place(one.attempt, judged, others=others)
+            await self._placing.place(one.attempt, judged, outputs)
 
     async def make(self, one: Collectable, how: Finish) -> list[Fetched]:
         """Return the files finished of a row's raw outputs, kept or in their places; not yet in theirs.
@@ -192,9 +194,12 @@ class Finishing:
         return Fetched(finished, Written(target, made.size, made.sha256), made.picture)
 
     async def _deliver_raw(
-        self, one: Collectable, kept: Sequence[Written], others: str, error: str | None
+        self, one: Collectable, kept: Sequence[Written], outputs: Sequence[Output], error: str | None
     ) -> None:
-        """Put the outputs themselves in the places of the files that were to be made of them."""
+        """Put the outputs themselves in the places of the files that were to be made of them.
+
+        *outputs*: all that the service named.
+        """
         if error is not None:
             self._tools.telling.say(f"{one.attempt.id}: {error}", Weight.WARNING)
         fetched = []
@@ -202,13 +207,13 @@ class Finishing:
             picture = await self._tools.workers.do(whole, written.path)
             fetched.append(Fetched(replace(output, raw=None, raw_sha256=None), written, picture))
         with anyio.CancelScope(shield=True):
-            await self._placing.place(one.attempt, fetched, others=others, error=error)
+            await self._placing.place(one.attempt, fetched, outputs, error=error)
 
     async def _judge(self, one: Collectable) -> None:
         folder = self._tools.shelf.folder
-        paths = [folder / (output.raw or output.file or "") for output in one.outputs]
-        found = await self._flags(one, paths)
-        judged = [replace(output, flags=words) for output, words in zip(one.outputs, found, strict=True)]
+        placed = [(output, output.file) for output in one.outputs if output.file is not None]
+        found = await self._flags(one, [folder / (output.raw or file) for output, file in placed])
+        judged = [replace(output, flags=words) for (output, _), words in zip(placed, found, strict=True)]
         await self._tools.ledger.record_judged(judged)
 
     async def _flags(self, one: Collectable, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:

@@ -156,7 +156,9 @@ class Night:
             await serve()
         except* BatchfillError as group:
             self._stopping.everything(in_words(group))
-        except* Exception as group:  # the stages' boundary: nobody else hears of it while others wait for them
+        except* (
+            Exception
+        ) as group:  # the stages' boundary: nobody else hears of it while others wait for them
             words = f"the run cannot go on: {in_words(group)}"
             self._tools.telling.say(words, Weight.ERROR)
             (stop or self._stopping.everything)(words)

@@ -1,8 +1,9 @@
-"""Whole files get their names below `outputs/`, and `outputs/earlier/` takes what they replace."""
+"""Whole files get their names below `outputs/` as they come; `outputs/earlier/` takes what they replace."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from batchfill.images.look import whole
 from batchfill.run.shelf import OUTPUTS, RAW
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from batchfill.run.shelf import Written
     from batchfill.run.tools import Bench
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 LEFT_OUT = "the service left the others out"
 REMOVED = "the service has removed the others"
 """What became of pictures that were asked for and are not there."""
+
+GONE = "the service has removed it"
+"""The same of one of them, as the ledger keeps it."""
+
+TOLD = 4
+"""Outputs whose reasons are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +49,25 @@ class Placing:
         self._tools = tools
         self._many = many
 
+    async def find(self, attempt: Attempt, output: Output, named: int) -> Fetched | None:
+        """Return what an earlier run, or an earlier try, had of *output*, if it is there and as it was.
+
+        It was kept raw, or written to be kept or placed; or it is the finished file in its place, as its
+        *finished_with* then says. *named*: how many outputs the service named.
+        """
+        shelf, finished = self._tools.shelf, False
+        written = await shelf.kept(output)
+        if written is None:
+            written = await shelf.find(self._ours(attempt, output, named))
+            finished = written is not None and written.path == shelf.folder / (output.planned or "")
+        if written is None:
+            return None
+        made = output.finished_with if finished else None
+        picture = await self._tools.workers.do(whole, written.path)
+        return Fetched(replace(output, finished_with=made), written, picture)
+
     async def keep(self, attempt: Attempt, fetched: Sequence[Fetched]) -> list[Output]:
-        """Put every output of *attempt* where raw ones are kept, for files to be made of them; return it."""
+        """Put outputs of *attempt* where raw ones are kept, for files to be made of them; return them."""
         tools = self._tools
         planned = [self._plan_raw(one) for one in fetched]
         await tools.ledger.record_planned(planned)
@@ -55,36 +79,24 @@ class Placing:
         await tools.ledger.record_kept(attempt, kept)
         return kept
 
-    async def kept(self, outputs: Sequence[Output]) -> list[Written] | None:
-        """Return the files in which all *outputs* are kept; None when one is not there as it was."""
-        found = [written for output in outputs if (written := await self._tools.shelf.kept(output))]
-        return found if outputs and len(found) == len(outputs) else None
-
-    async def keep_found(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
-        """Keep what a run that died had fetched to be kept, when that is every output; else False."""
-        return await self._keep_found(attempt, outputs, least=len(outputs))
-
-    async def keep_salvaged(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
-        """Keep whatever a run that died had fetched, when there will be nothing else; False: nothing."""
-        return await self._keep_found(attempt, outputs, least=1)
-
     async def place(
         self,
         attempt: Attempt,
         fetched: Sequence[Fetched],
+        outputs: Sequence[Output],
         *,
-        others: str = LEFT_OUT,
+        more: bool = False,
         error: str | None = None,
     ) -> list[Output]:
-        """Put every file of *attempt* in its place, record the row as done, and return them.
+        """Put files of *attempt* in their places, record the row as done, and return them.
 
-        *others*: what became of those that were asked for and are not there; *error*: what else is to be
-        said of the row.
+        *outputs*: all that the service named, as the ledger has them. *more*: the row is done only once none
+        of them is still to come. *error*: what is to be said of the row beside what it is without.
         """
         tools = self._tools
         # A row that was edited away must not take the place of the one that has its id now.
         displaced = not await self._clear_way(attempt)
-        planned = [self._plan(attempt, one, len(fetched), displaced=displaced) for one in fetched]
+        planned = [self._plan(attempt, one, len(outputs), displaced=displaced) for one in fetched]
         await tools.ledger.record_planned(planned)
         placed = []
         for output, one in zip(planned, fetched, strict=True):
@@ -92,25 +104,11 @@ class Placing:
             over = one.output.sha256 if one.output.file == output.planned else None
             await tools.shelf.place(one.written, output.planned, over=over)
             placed.append((replace(output, file=output.planned), one.picture.width, one.picture.height))
-        fewer = f"{len(placed)} of {attempt.outputs_asked} pictures: {others}"
-        said = [error or "", fewer if len(placed) < attempt.outputs_asked else ""]
-        await self._record(attempt, placed, "; ".join(filter(None, said)) or None, in_place=not displaced)
+        said = "; ".join(filter(None, (error, told_lost(attempt, outputs)))) or None
+        await tools.ledger.record_collected(attempt, placed, said, in_place=not displaced, more=more)
+        files = ", ".join(output.file or "" for output, _, _ in placed)
+        tools.telling.log(f"{attempt.id}: {'in place' if more else 'done'}, {files}")
         return [output for output, _, _ in placed]
-
-    async def find(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
-        """Place what a run that died had fetched, when that is every file; else False."""
-        found = await self._found(attempt, outputs)
-        if not found or len(found) < len(outputs):
-            return False
-        await self.place(attempt, found)
-        return True
-
-    async def salvage(self, attempt: Attempt, outputs: Sequence[Output]) -> bool:
-        """Place whatever a run that died had fetched, when there will be nothing else; False: nothing."""
-        found = await self._found(attempt, outputs)
-        if found:
-            await self.place(attempt, found, others=REMOVED)
-        return bool(found)
 
     async def rename_all(self) -> None:
         """Give files the present ids of their rows, after ids were changed in the manifest."""
@@ -131,59 +129,27 @@ class Placing:
         place = self._tools.shelf.raw_name(one.output, one.picture.suffix)
         return replace(one.output, planned=place, size=one.written.size, sha256=one.written.sha256)
 
-    async def _keep_found(self, attempt: Attempt, outputs: Sequence[Output], *, least: int) -> bool:
-        found = []
-        for output in outputs:
-            written = None
-            if (output.planned or "").startswith(RAW):
-                written = await self._tools.shelf.find(output)
-            if written is not None:
-                picture = await self._tools.workers.do(whole, written.path)
-                found.append(Fetched(output, written, picture))
-        if len(found) < max(least, 1):
-            return False
-        await self.keep(attempt, found)
-        return True
-
     def _plan(self, attempt: Attempt, one: Fetched, made: int, *, displaced: bool) -> Output:
         planned = self._name(attempt, one.output, one.picture.suffix, made)
         if displaced:
             planned = self._tools.shelf.earlier_name(replace(one.output, file=planned))
         return replace(one.output, planned=planned, size=one.written.size, sha256=one.written.sha256)
 
-    def _places(self, attempt: Attempt, output: Output, made: int) -> tuple[str, str]:
-        """Return where the output belongs by the row's present id, and where it goes when that is taken."""
-        place = self._name(attempt, output, PurePosixPath(output.planned or "").suffix, made)
-        return place, self._tools.shelf.earlier_name(replace(output, file=place))
+    def _ours(self, attempt: Attempt, output: Output, named: int) -> Output:
+        """Return *output*, without its planned place where that is another row's since an edit.
+
+        That row may be about to clear it.
+        """
+        planned = output.planned or ""
+        place = self._name(attempt, output, PurePosixPath(planned).suffix, named)
+        aside = self._tools.shelf.earlier_name(replace(output, file=place))
+        ours = planned.startswith(f"{RAW}/") or planned in (place, aside)
+        return output if ours else replace(output, planned=None)
 
     def _name(self, attempt: Attempt, output: Output, suffix: str, made: int) -> str:
         # A service may make more than was asked for: each needs a name of its own.
         asked = max(attempt.outputs_asked, made)
         return f"{OUTPUTS}/{names.output_name(attempt.id, output.n, asked, suffix, many=self._many)}"
-
-    async def _found(self, attempt: Attempt, outputs: Sequence[Output]) -> list[Fetched]:
-        # Placed once more, even where they stand: the dead run may not have flushed the name.
-        found = []
-        for output in outputs:
-            # After an edit its place is another row's, which may be about to clear it.
-            kept = output.planned in self._places(attempt, output, len(outputs))
-            written = await self._tools.shelf.find(output if kept else replace(output, planned=None))
-            if written is not None:
-                picture = await self._tools.workers.do(whole, written.path)
-                found.append(Fetched(output, written, picture))
-        return found
-
-    async def _record(
-        self,
-        attempt: Attempt,
-        placed: Sequence[tuple[Output, int, int]],
-        error: str | None,
-        *,
-        in_place: bool,
-    ) -> None:
-        await self._tools.ledger.record_collected(attempt, placed, error, in_place=in_place)
-        files = ", ".join(output.file or "" for output, _, _ in placed)
-        self._tools.telling.log(f"{attempt.id}: done, {files}")
 
     async def _clear_way(self, attempt: Attempt) -> bool:
         """Move files that stand under the attempt's id, but are not its, to `outputs/earlier/`.
@@ -204,3 +170,23 @@ class Placing:
             with anyio.CancelScope(shield=True):
                 await self._tools.shelf.move(output.file, file)
                 await self._tools.ledger.record_moved(output, file)
+
+
+def told_lost(attempt: Attempt, outputs: Sequence[Output]) -> str | None:
+    """Return how many pictures a row is without, and why; None when it has all that it asked for."""
+    lost = {output.n: output.lost for output in outputs if output.lost is not None}
+    there, asked = len(outputs) - len(lost), max(attempt.outputs_asked, len(outputs))
+    return None if there == asked else f"{there} of {asked} pictures: {_reason(lost)}"
+
+
+def _reason(lost: Mapping[int, str]) -> str:
+    if not lost:
+        return LEFT_OUT
+    return REMOVED if set(lost.values()) == {GONE} else of_each(lost)
+
+
+def of_each(reasons: Mapping[int, str]) -> str:
+    """Return the *reasons* of outputs, by their numbers, in one line: the first of them."""
+    told = [f"output {n}: {why}" for n, why in islice(sorted(reasons.items()), TOLD)]
+    more = [f"and {len(reasons) - TOLD} more"] if len(reasons) > TOLD else []
+    return "; ".join(told + more)

@@ -15,6 +15,7 @@ from anyio import to_thread
 
 from batchfill.errors import BadPicture, NotOffered, RowRejected, is_shortage
 from batchfill.images.fit import FitTask, fit
+from batchfill.regular import open_regular
 from batchfill.values import INLINE, inline_note
 
 if TYPE_CHECKING:
@@ -164,7 +165,8 @@ def inline_bytes(sent: Mapping[str, Any]) -> int:
 def _read(name: str, file: LocalFile) -> _File:
     """Return the bytes that were fingerprinted. Raises RowRejected when they cannot be had any more."""
     try:
-        content = file.path.read_bytes()
+        with open_regular(file.path) as opened:
+            content = opened.read()
     except OSError as error:
         if is_shortage(error):
             raise

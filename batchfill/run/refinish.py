@@ -19,6 +19,8 @@ from batchfill.run.placing import Fetched, Placing
 from batchfill.values import FinishReport, Weight
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batchfill.manifest import Manifest
     from batchfill.run.finish import Finish
     from batchfill.run.tools import Bench
@@ -79,11 +81,13 @@ class Refinishing:
         how = finish_of(self._tools.model, one.asked)
         if how is None:
             return
+        named = one.outputs
+        one = replace(one, outputs=tuple(output for output in named if output.file is not None))
         if all(output.finished_with == how.settings for output in one.outputs):
             self._tally.unchanged += 1
             return
         try:
-            await self._finish(one, how)
+            await self._finish(one, how, named)
         except BadPicture as error:
             self._tally.failed += 1
             self._tools.telling.say(f"{one.attempt.id}: not finished: {error}", Weight.WARNING)
@@ -92,18 +96,19 @@ class Refinishing:
         else:
             self._tally.finished += 1
 
-    async def _finish(self, one: Collectable, how: Finish) -> None:
+    async def _finish(self, one: Collectable, how: Finish, named: Sequence[Output]) -> None:
+        """Finish the outputs of *one* that are there; *named*: all that the service named."""
         found = None
         if not all(output.raw for output in one.outputs):
             found = [await self._found(output) for output in one.outputs]
-        elif await self._placing.kept(one.outputs) is None:
+        elif not all([await self._tools.shelf.kept(output) for output in one.outputs]):
             raise BadPicture("the output that the service sent is gone from outputs/raw")
         made = await self._finishing.make(one, how)
         with anyio.CancelScope(shield=True):
             if found is not None:
                 kept = await self._placing.keep(one.attempt, found)
                 made = [_made_of(m, output) for m, output in zip(made, kept, strict=True)]
-            placed = await self._placing.place(one.attempt, made)
+            placed = await self._placing.place(one.attempt, made, named)
             for before, now in zip(one.outputs, placed, strict=True):
                 if before.file != now.file:
                     await self._tools.shelf.remove(before)

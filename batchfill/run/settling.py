@@ -8,6 +8,7 @@ import anyio
 
 from batchfill.run import retry
 from batchfill.run.prepare import inline_bytes
+from batchfill.run.uploads import forget_named
 from batchfill.values import Outcome
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Settling:
         # A gateway may call canceled failed; what was asked to stop may be charged, so it keeps counting.
         stopped = prediction.status == "canceled" or (asker and prediction.status == "failed")
         retry_at = None if again is None else tools.clock.now() + again.wait
+        await forget_named(tools, attempt, error)
         await tools.ledger.record_failed(
             attempt,
             prediction.status,

@@ -15,6 +15,7 @@ from uuid import uuid4
 from anyio import CapacityLimiter, to_thread
 
 from batchfill.errors import FolderFailed
+from batchfill.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterator, Sequence
@@ -52,7 +53,9 @@ class _Growing:
     def add(self, chunks: Sequence[bytes]) -> None:
         """Write *chunks* behind what is there."""
         if self._file is None:
-            self._file = self._path.open("wb")
+            # Whatever stands there, a pipe perhaps, is not written to.
+            self._path.unlink(missing_ok=True)
+            self._file = self._path.open("xb")
         for chunk in chunks:
             self._file.write(chunk)
             self._digest.update(chunk)
@@ -97,7 +100,8 @@ class Shelf:
         """Clear away what runs that died left behind, once nobody will `find` it any more."""
         with suppress(OSError):
             for leftover in (self.folder / TMP).iterdir():
-                leftover.unlink()
+                with suppress(OSError):
+                    leftover.unlink()
 
     async def write(
         self, prediction_id: str, n: int, chunks: AsyncIterable[bytes], look: Callable[[Path], Seen]
@@ -136,11 +140,11 @@ class Shelf:
         """Move a file that is in place, if it still is, to *to*; both relative to the batch folder."""
         source, target = self.folder / file, self.folder / to
         with _writing():
-            if source.exists():
-                if target.exists():
-                    self._set_aside(target)
+            if os.path.lexists(source):
+                if os.path.lexists(target):
+                    await to_thread.run_sync(self._set_aside, target)
                 await to_thread.run_sync(self._move, source, target)
-            elif target.exists():
+            elif os.path.lexists(target):
                 await to_thread.run_sync(flush_folder, target.parent)
 
     async def find(self, output: Output) -> Written | None:
@@ -151,7 +155,7 @@ class Shelf:
         if output.planned is not None:
             places.append(self.folder / output.planned)
         for path in places:
-            if path.is_file() and await to_thread.run_sync(digest_of, path) == output.sha256:
+            if await to_thread.run_sync(_content, path) == output.sha256:
                 return Written(path, path.stat().st_size, output.sha256)
         return None
 
@@ -182,7 +186,7 @@ class Shelf:
 
     async def _as_it_was(self, file: str, sha256: str) -> Written | None:
         path = self.folder / file
-        if not path.is_file() or await to_thread.run_sync(digest_of, path) != sha256:
+        if await to_thread.run_sync(_content, path) != sha256:
             return None
         return Written(path, path.stat().st_size, sha256)
 
@@ -196,6 +200,8 @@ class Shelf:
         target = self.folder / SUSPECT / written.path.name
         with _writing():
             target.parent.mkdir(exist_ok=True)
+            if target.is_dir():
+                self._set_aside(target)
             written.path.replace(target)
         return f"{SUSPECT}/{target.name}"
 
@@ -207,13 +213,18 @@ class Shelf:
         return self.folder / TMP / f"{_safe(prediction_id)}-{n}"
 
     def _place(self, written: Written, target: Path, over: str | None) -> None:
-        if target.exists() and digest_of(target) not in (written.sha256, over):
+        content = _content(target)
+        if os.path.lexists(target) and (content is None or content not in (written.sha256, over)):
             self._set_aside(target)
         self._move(written.path, target)
 
     def _set_aside(self, target: Path) -> None:
-        """Keep a file that the ledger does not know: the user's own, or left between rename and record."""
-        self._move(target, self.folder / EARLIER / f"{target.stem}-{digest_of(target)[:12]}{target.suffix}")
+        """Keep what the ledger does not know: the user's own, or left between rename and record.
+
+        A folder, a pipe or a link in the place of a picture moves as it is.
+        """
+        mark = (_content(target) or uuid4().hex)[:12]
+        self._move(target, self.folder / EARLIER / f"{target.stem}-{mark}{target.suffix}")
 
     def _move(self, source: Path, target: Path) -> None:
         self._make(target.parent)
@@ -274,9 +285,17 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _content(path: Path) -> str | None:
+    """Return the SHA-256 of the file at *path*; None when there is none that can be read."""
+    try:
+        return digest_of(path)
+    except OSError:
+        return None
+
+
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a regular file. Raises OSError."""
+    with open_regular(path) as file:
         digest = sha256()
         while chunk := file.read(1 << 20):
             digest.update(chunk)

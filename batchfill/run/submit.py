@@ -24,6 +24,7 @@ from batchfill.run.allowance import Allowance
 from batchfill.run.gate import Gate
 from batchfill.run.prepare import Prepared, Preparing
 from batchfill.run.redo import as_asked_now
+from batchfill.run.uploads import forget_named
 from batchfill.values import Weight
 
 if TYPE_CHECKING:
@@ -237,6 +238,8 @@ class Submitting:
 
     async def _record_trouble(self, attempt: Attempt, error: Exception) -> None:
         tools, now = self._tools, self._tools.clock.now()
+        if isinstance(error, RowRejected | ServiceRefused):
+            await forget_named(tools, attempt, str(error))
         match error:
             case Throttled():
                 await tools.ledger.record_refused(attempt, str(error), due_at=0)

@@ -100,6 +100,84 @@ def test_a_file_outside_is_refused_even_through_a_link(files: Files, folder: Pat
         files.find(address)
 
 
+def linked(folder: Path, way: str) -> str:
+    """Put links to a neighbour of *folder* below it, and return the address that goes by them."""
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "a.png").write_bytes(b"a neighbour's")
+    match way:
+        case "link":
+            (folder / "a.png").symlink_to(outside / "a.png")
+            return "a.png"
+        case "relative link":
+            (folder / "images/a.png").symlink_to("../../outside/a.png")
+            return "images/a.png"
+        case "chain":
+            (folder / "a.png").symlink_to("b.png")
+            (folder / "b.png").symlink_to("images/c.png")
+            (folder / "images/c.png").symlink_to(outside / "a.png")
+            return "a.png"
+        case "folder":
+            (folder / "sub").symlink_to(outside)
+            return "sub/a.png"
+        case "folder above":
+            (folder / "sub").symlink_to("..")
+            return "sub/outside/a.png"
+        case _:
+            (folder / "sub").symlink_to(outside)
+            (folder / "images/deep").symlink_to("../sub")
+            return "images\\deep\\a.png"
+
+
+WAYS = ["link", "relative link", "chain", "folder", "folder above", "folders of Windows"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_link_leads_no_further_than_the_address_says(files: Files, folder: Path, way: str) -> None:
+    address = linked(folder, way)
+
+    with pytest.raises(ValueError, match="is outside the manifest's folder, by way of a link: copy it there"):
+        files.find(address)
+    assert files.find("../outside/a.png") is not None
+    allowed = Files(folder, allow_outside=True, digest=digest_file).find(address)
+    assert allowed is not None
+    assert allowed.path == folder.parent / "outside/a.png"
+
+
+@pytest.mark.parametrize("way", ["link", "chain", "folder", "back again"])
+def test_a_link_that_stays_inside_is_followed(files: Files, folder: Path, way: str) -> None:
+    (folder / "chain.png").symlink_to("link.png")
+    (folder / "link.png").symlink_to("images/hero.png")
+    (folder / "pictures").symlink_to("images")
+    (folder / "up").symlink_to("..")
+    address = {
+        "link": "link.png",
+        "chain": "chain.png",
+        "folder": "pictures/hero.png",
+        "back again": f"up/{folder.name}/images/hero.png",
+    }[way]
+
+    found = files.find(address)
+
+    assert found is not None
+    assert found.path == folder / "images/hero.png"
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_link_that_is_put_in_place_while_a_file_is_read_is_noticed(folder: Path, outside: bool) -> None:
+    (folder.parent / "secret.png").write_bytes(b"secret")
+
+    def digest(path: Path) -> LocalFile:
+        path.unlink()
+        path.symlink_to(folder.parent / "secret.png" if outside else folder / "images/street.png")
+        return digest_file(path)
+
+    files = Files(folder, allow_outside=False, digest=digest)
+
+    with pytest.raises(ValueError, match="is outside the" if outside else "was changed while it was read"):
+        files.find("images/hero.png")
+
+
 def test_a_file_beside_the_manifest_s_folder_is_inside(files: Files, folder: Path) -> None:
     (folder.parent / "common.png").write_bytes(b"shared")
 

@@ -283,3 +283,41 @@ def test_a_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(b"x" * (3 << 20))
     assert module.digest_of(path) == sha256(b"x" * (3 << 20)).hexdigest()
+
+
+@posix
+@pytest.mark.parametrize("put", ["folder", "pipe", "link", "link to nothing"])
+async def test_whatever_is_no_file_is_set_aside_as_a_file_would_be(shelf: Shelf, put: str) -> None:
+    places = [shelf.folder / "outputs/hero.webp", shelf.folder / "outputs/cat.webp"]
+    for place in places:
+        match put:
+            case "folder":
+                place.mkdir()
+            case "pipe":
+                os.mkfifo(place)
+            case _:
+                target = shelf.folder / "other"
+                target.write_bytes(b"mine") if put == "link" else None
+                place.symlink_to(target)
+    await shelf.place(await written(shelf), "outputs/hero.webp")
+    await shelf.move("outputs/hero.webp", "outputs/cat.webp")
+    assert [place.is_file() for place in places] == [False, True]
+    assert places[1].read_bytes() == b"picture"
+    assert sorted(path.name.partition("-")[0] for path in (shelf.folder / "outputs/earlier").iterdir()) == [
+        "cat",
+        "hero",
+    ]
+
+
+@posix
+async def test_a_pipe_or_a_folder_in_the_place_of_a_temporary_file_holds_nothing_up(shelf: Shelf) -> None:
+    (shelf.folder / "tmp").mkdir(exist_ok=True)
+    os.mkfifo(shelf.folder / "tmp/p1-1")
+    assert (await written(shelf, prediction_id="p1")).path.read_bytes() == b"picture"
+    (shelf.folder / "suspect").mkdir()
+    (shelf.folder / "suspect/p1-1").mkdir()
+    assert shelf.keep_suspect(await written(shelf, prediction_id="p1")) == "suspect/p1-1"
+    (shelf.folder / "tmp/folder").mkdir()
+    (shelf.folder / "tmp/rest").write_bytes(b"x")
+    shelf.sweep()
+    assert [path.name for path in (shelf.folder / "tmp").iterdir()] == ["folder"]

@@ -129,6 +129,16 @@ def test_rows_are_not_read_from_outside(home: Path, rows: str) -> None:
     assert "is outside the manifest's folder: move it there" in found.message
 
 
+def test_rows_are_read_from_where_their_name_says(home: Path) -> None:
+    folder = home / "Downloads" / "night"
+    (home / "Downloads" / "other.csv").write_text("image,prompt\ny.png,p\n")
+    (folder / "link.csv").symlink_to("../other.csv")
+    (found,) = read(folder, "rows: link.csv\n", "night.yaml")
+    assert isinstance(found, Mistake)
+    assert "rows: link.csv is outside the manifest's folder, by way of a link: move it there" in found.message
+    assert not any(isinstance(row, Mistake) for row in read(folder, "rows: ../other.csv\n", "night.yaml"))
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
 def test_rows_are_not_waited_for_at_a_pipe(home: Path) -> None:
     os.mkfifo(home / "Downloads" / "pipe.csv")
