@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -19,7 +19,7 @@ from batchfill.ledger.reader import open_reader
 from batchfill.ledger.storage import is_there
 from batchfill.readers import FLUX_FILL_DEV
 from batchfill.run import inbox, lock, results
-from batchfill.settings import LOCAL, REPLICATE, Settings, folder_of, resolve
+from batchfill.settings import LOCAL, REPLICATE, Environment, Settings, folder_of, resolve
 from batchfill.values import RowState, Status, Summary, Token, Which
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ class Batch:
     """A manifest and its folder. Open one with `Batch.open`."""
 
     manifest: Path
-    flags: Mapping[str, Any]
-    environ: Mapping[str, str]
+    flags: Mapping[str, Any] = field(repr=False)
+    """Not shown, as --notify is among them."""
+    environ: Environment = field(repr=False)
 
     @classmethod
     def open(cls, manifest: str | Path, *, environ: Mapping[str, str] | None = None, **flags: Any) -> Batch:
@@ -70,7 +71,9 @@ class Batch:
         Nothing is read or written yet. `set` and `column` are mappings; `retry` is text (`"failed,expired"`);
         *environ* replaces the environment, where the token and the base are looked for.
         """
-        return cls(Path(manifest), flags, dict(os.environ) if environ is None else environ)
+        if not isinstance(environ, Environment):
+            environ = Environment(os.environ if environ is None else environ)
+        return cls(Path(manifest), flags, environ)
 
     @property
     def folder(self) -> Path:
