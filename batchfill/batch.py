@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from batchfill.catalog import Model
     from batchfill.ledger.reader import Reader
     from batchfill.manifest import Manifest, Pairing
+    from batchfill.run.results import Stream
     from batchfill.run.session import Session
     from batchfill.run.workers import Processes
     from batchfill.values import (
@@ -247,14 +248,20 @@ class Batch:
         with open_reader(self.folder / LEDGER) as reader:
             yield from reader.results()
 
-    def write_results(self, stream: TextIO, *, kind: str = "csv", bom: bool = False) -> None:
-        """Write `results` to *stream* as `csv` or `jsonl`. *bom*: the mark by which Excel knows UTF-8."""
+    def write_results(
+        self, stream: Stream, *, kind: str = "csv", bom: bool = False, raw: bool = False
+    ) -> bool:
+        """Write `results` to *stream* as `csv` or `jsonl`. *bom*: the mark by which Excel knows UTF-8.
+
+        In CSV a quote is put before cells that a spreadsheet would take for formulas, unless *raw*. Return
+        whether there was one.
+        """
         if kind == "jsonl":
             results.write_jsonl(self.results(), stream)
-            return
+            return False
         with open_reader(self.folder / LEDGER) as reader:
             extra = reader.extra_columns()
-        results.write_csv(self.results(), stream, extra=extra, bom=bom)
+        return results.write_csv(self.results(), stream, extra=extra, bom=bom, raw=raw)
 
     def export(
         self,

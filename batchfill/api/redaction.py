@@ -73,7 +73,7 @@ class Redaction:
             return body
         try:
             return json.dumps(self._value(parse(body))).encode()
-        except ValueError:
+        except (ValueError, RecursionError):
             return self._mark(body.decode("latin-1")).encode("latin-1") if holds else body
 
     def given(self, address: str) -> str | None:

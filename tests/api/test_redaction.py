@@ -113,6 +113,12 @@ def test_nothing_is_marked_where_there_is_no_token() -> None:
     assert Redaction().text("Bearer r8_something") == "Bearer r8_something"
 
 
+@pytest.mark.parametrize("depth", [10, 400, 600, 950, 200_000])
+def test_json_of_any_depth_is_marked(depth: int) -> None:
+    body = b'{"a":' * depth + json.dumps(SECRET).encode() + b"}" * depth
+    assert json.dumps(SECRET)[1:-1].encode() not in Redaction(Token(SECRET)).body(body)
+
+
 def test_names_and_values_of_headers_are_marked() -> None:
     headers = Redaction(Token(SECRET)).headers([("X-Echo", f"Bearer {SECRET}"), (SECRET, "1"), ("Age", "3")])
     assert headers == [("X-Echo", "Bearer ***"), (MARK, "1"), ("Age", "3")]
