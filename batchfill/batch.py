@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -19,7 +19,7 @@ from batchfill.ledger.reader import open_reader
 from batchfill.ledger.storage import is_there
 from batchfill.readers import FLUX_FILL_DEV
 from batchfill.run import inbox, lock, results
-from batchfill.settings import LOCAL, REPLICATE, Settings, folder_of, resolve
+from batchfill.settings import LOCAL, REPLICATE, Environment, Settings, folder_of, resolve
 from batchfill.surroundings import refuse_few_files
 from batchfill.values import RowState, Status, Summary, Token, Which
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from batchfill.catalog import Model
     from batchfill.ledger.reader import Reader
     from batchfill.manifest import Manifest, Pairing
+    from batchfill.run.results import Stream
     from batchfill.run.session import Session
     from batchfill.run.workers import Processes
     from batchfill.values import (
@@ -64,8 +65,9 @@ class Batch:
     """A manifest and its folder. Open one with `Batch.open`."""
 
     manifest: Path
-    flags: Mapping[str, Any]
-    environ: Mapping[str, str]
+    flags: Mapping[str, Any] = field(repr=False)
+    """Not shown, as --notify is among them."""
+    environ: Environment = field(repr=False)
 
     @classmethod
     def open(cls, manifest: str | Path, *, environ: Mapping[str, str] | None = None, **flags: Any) -> Batch:
@@ -74,7 +76,9 @@ class Batch:
         Nothing is read or written yet. `set` and `column` are mappings; `retry` is text (`"failed,expired"`);
         *environ* replaces the environment, where the token and the base are looked for.
         """
-        return cls(Path(manifest), flags, dict(os.environ) if environ is None else environ)
+        if not isinstance(environ, Environment):
+            environ = Environment(os.environ if environ is None else environ)
+        return cls(Path(manifest), flags, environ)
 
     @property
     def folder(self) -> Path:
@@ -257,14 +261,20 @@ class Batch:
         with open_reader(self.folder / LEDGER) as reader:
             yield from reader.results()
 
-    def write_results(self, stream: TextIO, *, kind: str = "csv", bom: bool = False) -> None:
-        """Write `results` to *stream* as `csv` or `jsonl`. *bom*: the mark by which Excel knows UTF-8."""
+    def write_results(
+        self, stream: Stream, *, kind: str = "csv", bom: bool = False, raw: bool = False
+    ) -> bool:
+        """Write `results` to *stream* as `csv` or `jsonl`. *bom*: the mark by which Excel knows UTF-8.
+
+        In CSV a quote is put before cells that a spreadsheet would take for formulas, unless *raw*. Return
+        whether there was one.
+        """
         if kind == "jsonl":
             results.write_jsonl(self.results(), stream)
-            return
+            return False
         with open_reader(self.folder / LEDGER) as reader:
             extra = reader.extra_columns()
-        results.write_csv(self.results(), stream, extra=extra, bom=bom)
+        return results.write_csv(self.results(), stream, extra=extra, bom=bom, raw=raw)
 
     def export(
         self,

@@ -42,6 +42,9 @@ FILES = 16
 COMPLETE = "_BATCHFILL_COMPLETE"
 """The variable in which a shell's script asks what may stand at the cursor."""
 
+QUOTED = "cells that a spreadsheet would take for formulas have a ' before them; --raw leaves it out"
+"""Said once, beside a table with such cells."""
+
 EVERY = 2.0
 """Seconds between two prints of `status --watch`."""
 
@@ -213,14 +216,19 @@ def status(manifest: Path, as_json: bool, watch: bool, **flags: Any) -> None:
 @MANIFEST
 @options(OUT, LOCAL)
 @click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", help="csv by default.")
-def results(manifest: Path, kind: str, **flags: Any) -> None:
+@click.option("--raw", is_flag=True, help="For programs: cells of a CSV as they are, formulas or not.")
+def results(manifest: Path, kind: str, *, raw: bool, **flags: Any) -> None:
     """Print one line a row: its state, files, seed, cost.
 
     Example: batchfill results night.csv --format jsonl
     """
+    from batchfill.show import Visible
+
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
-    _open(manifest, flags).write_results(sys.stdout, kind=kind)
+    stream = Visible(sys.stdout) if sys.stdout.isatty() else sys.stdout
+    if _open(manifest, flags).write_results(stream, kind=kind, raw=raw):
+        _say(QUOTED)
 
 
 @cli.command(short_help="Look through the pictures in a browser.")

@@ -1,4 +1,4 @@
-"""Ids and file names that are safe on every system."""
+"""Ids, file names and cells of tables that are safe on every system."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ _RESERVED = frozenset(
 _DEVICES = _RESERVED | {"conin$", "conout$"} | {f"{port}{n}" for port in ("com", "lpt") for n in "¹²³"}
 """The others can be no id anyway."""
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a cell begins with that a spreadsheet takes for a formula; some also where it is of full width."""
+
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NOT_IN_FILES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 
 
@@ -99,6 +103,23 @@ def unfit(text: str) -> str | None:
 def is_reserved(part: str) -> bool:
     """Whether Windows takes the name *part*, whatever its suffix, for a device."""
     return part.split(".", 1)[0].rstrip(" ").casefold() in _DEVICES
+
+
+def as_cell(text: str, *, numbers: bool = True) -> str:
+    """Return *text* as a table's cell that no spreadsheet takes for a formula: a quote before it, if need be.
+
+    *numbers*: a plain number such as -5 stays one. Of texts with a quote in that place `from_cell` makes the
+    text again.
+    """
+    if not text.startswith(("'", *FORMULA)) or not text.lstrip("'").startswith(FORMULA):
+        return text
+    return text if numbers and _NUMBER.fullmatch(text) else f"'{text}"
+
+
+def from_cell(cell: str) -> str:
+    """Return the text that `as_cell` made *cell* of."""
+    quoted = cell.startswith("'") and cell.lstrip("'").startswith(FORMULA)
+    return cell[1:] if quoted else cell
 
 
 def _is_plain(name: str) -> bool:

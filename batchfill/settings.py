@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,10 +13,10 @@ from urllib.parse import urlsplit
 
 from batchfill.errors import UsageError
 from batchfill.readers import FLUX_FILL_DEV, READERS, read_decided, read_flagged, read_missing, read_retry
-from batchfill.values import Choice, RowState, Token
+from batchfill.values import SHORTEST_SECRET, Choice, RowState, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator
     from datetime import time
 
     from batchfill.values import Decision
@@ -32,6 +33,52 @@ LOCAL = "local"
 
 
 ENDED = frozenset({RowState.DONE, RowState.FAILED, RowState.EXPIRED})
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return *environ* without the variables that hold a secret, under whatever name."""
+    secrets = [text for name in SECRETS if len(text := environ.get(name, "").strip()) >= SHORTEST_SECRET]
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in SECRETS and not any(secret in value for secret in secrets)
+    }
+
+
+class Environment(Mapping[str, str]):
+    """The variables of an environment without its secrets, which only `secret` gives.
+
+    It shows none of its values, and a pickled one arrives without the secrets.
+    """
+
+    __slots__ = ("_plain", "_secrets")
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._plain = without_secrets(environ)
+        self._secrets = {name: Token(environ[name].strip()) for name in SECRETS & environ.keys()}
+
+    def secret(self, name: str) -> Token | None:
+        """Return the secret that the variable *name* holds, None when it is missing or blank."""
+        found = self._secrets.get(name)
+        return found if found is not None and found.reveal() else None
+
+    def __getitem__(self, name: str) -> str:
+        return self._plain[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plain)
+
+    def __len__(self) -> int:
+        return len(self._plain)
+
+    def __repr__(self) -> str:
+        return f"Environment({len(self)} variables)"
+
+    def __deepcopy__(self, memo: object) -> Environment:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Environment, (self._plain,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,18 +229,22 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def find_token(environ: Mapping[str, str], base: str, *, base_named: bool) -> Token | None:
+def find_token(environ: Environment, base: str, *, base_named: bool) -> Token | None:
     """Return the token meant for *base*.
 
     REPLICATE_API_TOKEN belongs to Replicate: it goes elsewhere only to loopback, or to a base that the
     user named by flag or environment (*base_named*), never to one that was only remembered.
     """
-    secret = environ.get(TOKEN, "").strip()
-    if not secret and (base_named or base == REPLICATE or is_loopback(urlsplit(base).hostname or "")):
-        secret = environ.get(REPLICATE_TOKEN, "").strip()
-    if any(not c.isprintable() or c.isspace() or ord(c) > 126 for c in secret):
+    token = environ.secret(TOKEN)
+    if token is None and (base_named or base == REPLICATE or is_loopback(urlsplit(base).hostname or "")):
+        token = environ.secret(REPLICATE_TOKEN)
+    if token is not None and not _is_usable(token):
         raise UsageError("the token holds spaces or characters that no token has: copy it again")
-    return Token(secret) if secret else None
+    return token
+
+
+def _is_usable(token: Token) -> bool:
+    return not any(not c.isprintable() or c.isspace() or ord(c) > 126 for c in token.reveal())
 
 
 def resolve(
@@ -204,7 +255,7 @@ def resolve(
     defaults: Mapping[str, str],
     column: Mapping[str, str],
     facts: Mapping[str, str],
-    environ: Mapping[str, str],
+    environ: Environment,
 ) -> Settings:
     """Decide every setting: a flag goes before the manifest's *head*, that before what the ledger remembers.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from batchfill.errors import Mistake
@@ -134,20 +134,30 @@ class Letter:
     rulings: tuple[Ruling, ...]
 
 
-class Token:
-    """A secret that shows nowhere: not in repr, str, format, pickle or an error."""
+SHORTEST_SECRET = 8
+"""Characters of a secret that is looked for in texts: they hold a shorter one by chance."""
 
-    __slots__ = ("_secret",)
+
+class Token:
+    """A secret that shows nowhere: not in repr, str, format, pickle, an attribute or an error."""
+
+    __slots__ = ("reveal",)
+
+    reveal: Callable[[], str]
+    """Returns the secret itself; only for the Authorization header of a request to the user's base."""
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret
-
-    def reveal(self) -> str:
-        """The secret itself; only for the Authorization header of a request to the user's base."""
-        return self._secret
+        # In a function, since whatever shows an object shows its attributes.
+        self.reveal = lambda: secret
 
     def __repr__(self) -> str:
         return "Token(…)"
+
+    def __copy__(self) -> Token:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Token:
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a token does not travel")

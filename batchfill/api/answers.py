@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
+from batchfill.api.redaction import MARK
 from batchfill.api.words import parse, tidy, words_of
 from batchfill.values import Prediction, Upload, inline_note
 
@@ -68,6 +69,8 @@ def check_prediction_id(id_: Any) -> str:
     if not isinstance(id_, str) or not id_:
         raise ValueError("the answer holds no prediction id")
     bad = _UNSAFE.search(id_) is not None or not id_.isprintable()
+    # An id that holds the token cannot be written down, so nobody could ask for it after a restart.
+    bad = bad or MARK in id_
     if bad or ".." in id_ or id_ == "." or len(id_) > LONGEST_ID:
         raise ValueError(f"the answer holds a prediction id that cannot be used: {tidy(id_, longest=60)!r}")
     return id_

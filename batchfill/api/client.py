@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import time
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from batchfill.api.answers import LONGEST_ERROR, read_account, read_input_schema, read_prediction, read_upload
-from batchfill.api.downloads import download_of, opened, shown
+from batchfill.api.answers import read_account, read_input_schema, read_prediction, read_upload
+from batchfill.api.downloads import begin, opened, shown
 from batchfill.api.line import LONGEST_PAGE, AnswerBroken, Line
 from batchfill.api.listing import Listing, reaches_past, read_page, since, size_of, window
 from batchfill.api.outputs import parse_url
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from batchfill.api.line import Answer
     from batchfill.api.listing import Page
     from batchfill.api.pace import Pace
+    from batchfill.api.redaction import Redaction
     from batchfill.errors import BatchfillError
     from batchfill.values import Prediction, Token, Upload
 
@@ -82,13 +82,17 @@ class Service:
         """
         self._line = Line(base, token, transport=transport, answer_timeout=answer_timeout, clock=clock)
         self._reads = reads
-        self._token = token
         self._not_offered: dict[Call, str] = {}
 
     @property
     def base(self) -> str:
         """The base URL, without a trailing slash."""
         return self._line.base
+
+    @property
+    def redaction(self) -> Redaction:
+        """What marks the token in answers, and knows the addresses that held it."""
+        return self._line.redaction
 
     @property
     def requests(self) -> int:
@@ -108,23 +112,23 @@ class Service:
         *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h.
         Raises NotSent, Throttled, RowRejected, ServiceRefused, or AnswerLost when it may have been accepted.
         """
-        content = _encoded(inputs)
+        content = _encoded(self._as_given(inputs))
         headers = {"Content-Type": "application/json", **_cancel_after(cancel_after)}
         try:
             answer = await self._line.ask(
                 "POST", f"{model_path(model)}/predictions", content=content, headers=headers
             )
         except _UNSENT as error:
-            raise NotSent(self._tidy(f"the create call was not sent: {error}")) from error
+            raise NotSent(tidy(f"the create call was not sent: {error}")) from error
         except (AnswerBroken, AnswerRefused) as error:
             text = f"the create call was accepted, and its answer cannot be read: {error}"
-            raise AnswerLost(self._tidy(text), acknowledged=True) from error
+            raise AnswerLost(tidy(text), acknowledged=True) from error
         except httpx.RequestError as error:
-            raise AnswerLost(self._tidy(f"the create call has no answer: {error}")) from error
+            raise AnswerLost(tidy(f"the create call has no answer: {error}")) from error
         if not answer.succeeded:
             raise self._refusal(Call.CREATE, answer)
         try:
-            return self._prediction(answer)
+            return read_prediction(answer.body)
         except ValueError as error:
             raise AnswerLost(
                 f"the service answered {answer.status} to the create call, but {error}", acknowledged=True
@@ -146,7 +150,7 @@ class Service:
     async def get(self, prediction_id: str) -> Prediction:
         """Return the prediction as it stands. Raises Throttled, TryAgain, NotFound, ServiceRefused."""
         answer = await self._read(Call.GET, "GET", prediction_path(prediction_id))
-        return self._understood(Call.GET, answer, self._prediction)
+        return self._understood(Call.GET, answer, lambda answer: read_prediction(answer.body))
 
     async def list(
         self, *, created_after: float | None, created_before: float | None = None, pages: int = PAGES
@@ -178,7 +182,7 @@ class Service:
         """
         answer = await self._read(Call.CANCEL, "POST", f"{prediction_path(prediction_id)}/cancel")
         try:
-            prediction = self._prediction(answer)
+            prediction = read_prediction(answer.body)
         except ValueError:
             return None
         return prediction if prediction.id == prediction_id else None
@@ -219,6 +223,14 @@ class Service:
 
         Raises OutputRefused, NotFound, TryAgain, and SignatureWanted when the token is not enough.
         """
+        begun = begin(self._open_own(self.redaction.given(url) or url))
+        response, download = await self.redaction.in_errors(begun)
+        try:
+            yield download
+        finally:
+            await response.aclose()
+
+    async def _open_own(self, url: str) -> httpx.Response:
         place = parse_url(url)
         if origin(place) != origin(httpx.URL(self.base)):
             raise OutputRefused(
@@ -226,12 +238,10 @@ class Service:
             )
         await self._reads.turn()
         response = await opened(self._line.open(str(place)), str(place))
-        try:
-            if response.is_redirect:
-                raise OutputRefused(f"{shown(url)} redirects, and the token follows no redirect")
-            yield download_of(response)
-        finally:
+        if response.is_redirect:
             await response.aclose()
+            raise OutputRefused(f"{shown(url)} redirects, and the token follows no redirect")
+        return response
 
     async def _page(self, asked: Mapping[str, str], cursors: Sequence[str]) -> Page:
         """Ask for the page behind the last of *cursors*, the first page when there are none."""
@@ -243,7 +253,7 @@ class Service:
             raise self._without(call, "something else than predictions")
         if page is None:
             raise TryAgain(f"the {call} holds no predictions")
-        return replace(page, items=tuple(map(self._told, page.items)))
+        return page
 
     async def _read(self, call: Call, method: str, path: str, **given: Any) -> Answer:
         """Ask at the reading pace for what costs nothing. Raises what the answer means."""
@@ -254,9 +264,9 @@ class Service:
             answer = await self._line.ask(method, path, **given)
         except AnswerRefused as error:
             # Somebody is there, and says what will be no other the next time.
-            raise TryAgain(self._tidy(f"the {call} call: {error}")) from error
+            raise TryAgain(tidy(f"the {call} call: {error}")) from error
         except httpx.RequestError as error:
-            raise NoAnswer(self._tidy(f"the {call} call has no answer: {error}")) from error
+            raise NoAnswer(tidy(f"the {call} call has no answer: {error}")) from error
         if not answer.succeeded:
             raise self._refusal(call, answer)
         if call in _OPTIONAL and is_html(answer.body):
@@ -266,7 +276,7 @@ class Service:
         return answer
 
     def _refusal(self, call: Call, answer: Answer) -> BatchfillError:
-        error = refusal(call, answer.status, answer.headers, answer.body, self._token)
+        error = refusal(call, answer.status, answer.headers, answer.body)
         # A model that is not there says nothing about other models.
         if isinstance(error, NotOffered) and call is not Call.MODEL:
             self._not_offered[call] = str(error)
@@ -285,17 +295,10 @@ class Service:
         self._not_offered[call] = f"the service answered {answered} to the {call} call"
         return NotOffered(self._not_offered[call])
 
-    def _prediction(self, answer: Answer) -> Prediction:
-        return self._told(read_prediction(answer.body))
-
-    def _told(self, prediction: Prediction) -> Prediction:
-        """Return *prediction* without the token, which a service may repeat in its errors."""
-        if prediction.error is None:
-            return prediction
-        return replace(prediction, error=tidy(prediction.error, self._token, longest=LONGEST_ERROR))
-
-    def _tidy(self, text: str) -> str:
-        return tidy(text, self._token)
+    def _as_given(self, inputs: Mapping[str, object]) -> dict[str, object]:
+        """Return *inputs* with the addresses of uploads as the service gave them: back to it they may go."""
+        texts = {name: value for name, value in inputs.items() if isinstance(value, str)}
+        return {**inputs, **{name: self.redaction.given(text) or text for name, text in texts.items()}}
 
 
 def _encoded(inputs: Mapping[str, object]) -> bytes:

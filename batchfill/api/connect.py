@@ -9,18 +9,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
+
 from batchfill.api.addresses import is_public
 from batchfill.api.client import Service
 from batchfill.api.outputs import Outputs
 from batchfill.api.pace import Pace
+from batchfill.api.paths import origin
 from batchfill.api.proxies import Proxies
 from batchfill.api.transport import Transport
 from batchfill.settings import LOCAL, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-
-    import httpx
 
     from batchfill.values import Token
 
@@ -52,7 +53,13 @@ async def connect(
         service = Service(
             base, token, transport=calls, reads=reads, answer_timeout=answer_timeout, clock=clock
         )
-        yield service, Outputs(fetches, allow_private=near, allow_http=loopback)
+        own = httpx.URL(service.base)
+        yield (
+            service,
+            Outputs(
+                fetches, allow_private=near, allow_http=loopback, redaction=service.redaction, own=origin(own)
+            ),
+        )
 
 
 @asynccontextmanager

@@ -65,7 +65,9 @@ class Download:
         except TimeoutError:
             raise self._too_long(size) from None
         except httpx.RequestError as error:
-            raise TryAgain(tidy(f"the output broke off after {size} bytes: {error}")) from error
+            failure = TryAgain(tidy(f"the output broke off after {size} bytes: {error}"))
+        # Out here the cause is forgotten on purpose: it knows the address, which may hold the token.
+        raise failure
 
     def _check_bounds(self, size: int) -> None:
         if size > self._largest:
@@ -88,6 +90,18 @@ async def opened(answer: Awaitable[httpx.Response], url: str) -> httpx.Response:
         raise OutputRefused(tidy(f"{shown(url)} is no address that can be fetched: {error}")) from error
     except httpx.RequestError as error:
         raise TryAgain(tidy(f"{shown(url)} cannot be fetched: {error}")) from error
+
+
+async def begin(
+    answer: Awaitable[httpx.Response], *, largest: int = LARGEST
+) -> tuple[httpx.Response, Download]:
+    """Return the awaited *answer*, to be closed, and its body. Raises as `download_of`, the answer closed."""
+    response = await answer
+    try:
+        return response, download_of(response, largest=largest)
+    except BatchfillError:
+        await response.aclose()
+        raise
 
 
 def download_of(response: httpx.Response, *, largest: int = LARGEST) -> Download:

@@ -1,4 +1,4 @@
-"""The line to the user's base: the only place that knows the token's header."""
+"""The line to the user's base: the only place that knows the token's header, and all answers pass it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from batchfill.api.clock import Moment, ServiceClock, loop_time
+from batchfill.api.redaction import Redaction
 from batchfill.api.sending import request_for, send
 from batchfill.api.transport import AnswerRefused
 
@@ -34,12 +35,11 @@ SLOWEST_UPLOAD = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One whole answer."""
+    """One whole answer, each token in it marked."""
 
     status: int
     headers: httpx.Headers
     body: bytes = field(repr=False)
-    """Not shown: a service may send back what it was sent, the token's header included."""
 
     @property
     def succeeded(self) -> bool:
@@ -65,7 +65,8 @@ class Line:
     ) -> None:
         """*answer_timeout*: seconds of silence after a request; *clock*: ours, in seconds since the epoch."""
         self.base = base.rstrip("/")
-        self.token = token
+        self.redaction = Redaction(token)
+        self._token = token
         self._clock = ServiceClock()
         self.requests = 0
         self._transport = transport
@@ -91,10 +92,14 @@ class Line:
         try:
             async with asyncio.timeout(_whole(timeout)):
                 return await self._exchange(request, timeout, longest)
-        except TimeoutError as error:
+        except TimeoutError:
             message = f"no whole answer within {_whole(timeout):.0f} s"
             kind = AnswerBroken if _TAKEN in request.extensions else httpx.ReadTimeout
-            raise kind(message, request=request) from error
+            failure: httpx.RequestError = kind(message, request=request)
+        except httpx.RequestError as error:
+            failure = type(error)(self.redaction.text(str(error)), request=request)
+        # Out here neither cause nor traceback comes along: they hold what the service sent, as it sent it.
+        raise failure
 
     async def open(self, url: str) -> httpx.Response:
         """Ask for *url*, which the caller has found to be of the base's own origin; its body is unread."""
@@ -108,15 +113,25 @@ class Line:
             request.extensions[_TAKEN] = True
         try:
             self._clock.learn(response.headers.get("date"), asked=asked, answered=self._moment())
-            return Answer(response.status_code, response.headers, await _body(response, longest))
+            headers = httpx.Headers(self.redaction.headers(response.headers.multi_items()))
+            body = await _body(response, longest)
+            return Answer(response.status_code, headers, self.redaction.body(body))
         finally:
             await response.aclose()
 
     async def _send(self, request: httpx.Request, timeout: httpx.Timeout) -> httpx.Response:
         self.requests += 1
-        # At the last moment, and here only.
-        request.headers["Authorization"] = f"Bearer {self.token.reveal()}"
-        return await send(self._transport, request, timeout)
+        response = await send(self._transport, self._signed(request), timeout)
+        response.request = request
+        return response
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        """Return *request* with the token: at the last moment, and here only.
+
+        A copy: errors and answers keep the request that they belong to, and must not keep the token.
+        """
+        headers = [*request.headers.raw, (b"Authorization", f"Bearer {self._token.reveal()}".encode())]
+        return httpx.Request(request.method, request.url, headers=headers, stream=request.stream)
 
 
 def timeout_for(size: int, answer_timeout: float) -> httpx.Timeout:

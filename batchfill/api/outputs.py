@@ -1,4 +1,4 @@
-"""Where outputs may be fetched from. Knows no token."""
+"""Where outputs may be fetched from. Sends no token, but what an address of the base's own holds already."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from urllib.parse import unquote_to_bytes
 import httpx
 
 from batchfill.api.addresses import refuse_private
-from batchfill.api.downloads import LARGEST, Download, download_of, opened, shown
+from batchfill.api.downloads import LARGEST, Download, begin, opened, shown
+from batchfill.api.paths import origin
+from batchfill.api.redaction import Redaction
 from batchfill.api.sending import request_for, send
 from batchfill.api.words import tidy
 from batchfill.errors import OutputRefused
@@ -19,6 +21,8 @@ from batchfill.settings import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from batchfill.api.paths import Origin
 
 REDIRECTS = 5
 
@@ -37,29 +41,37 @@ class Outputs:
         allow_http: bool,
         any_host: bool = False,
         largest: int = LARGEST,
+        redaction: Redaction | None = None,
+        own: Origin | None = None,
     ) -> None:
         """*allow_private*: the base has a private address itself; *allow_http*: it is on loopback.
 
-        *any_host*: http is allowed from everywhere, not from loopback only.
+        *any_host*: http is allowed from everywhere, not from loopback only. *redaction*: what knows the
+        token; *own*: the base's origin, the only one that may be asked for an address that holds it.
         """
         self._transport = transport
         self._allow_private = allow_private
         self._allow_http = allow_http
         self._any_host = any_host
         self._largest = largest
+        self._redaction = redaction or Redaction()
+        self._own = own
 
     @asynccontextmanager
     async def fetch(self, url: str) -> AsyncIterator[Download]:
         """Open the output at *url*, an https or data URL, following at most five redirects by the same rules.
 
+        Where another origin than the base's is to be asked for an address that holds the token, it is asked
+        for the address with the mark in it.
         Raises OutputRefused, NotFound (404, 410), SignatureWanted (401, 403), TryAgain.
         """
         if url[:5].lower() == "data:":
             yield _inline(url, self._largest)
             return
-        response = await self._follow(url)
+        begun = begin(self._follow(self._redaction.given(url) or url), largest=self._largest)
+        response, download = await self._redaction.in_errors(begun)
         try:
-            yield download_of(response, largest=self._largest)
+            yield download
         finally:
             await response.aclose()
 
@@ -80,6 +92,8 @@ class Outputs:
 
     def _checked(self, url: str) -> httpx.URL:
         place = parse_url(url)
+        if origin(place) != self._own and (marked := self._redaction.text(url)) != url:
+            place = parse_url(marked)
         plain = self._allow_http and place.scheme == "http" and (self._any_host or is_loopback(place.host))
         if place.scheme != "https" and not plain:
             raise OutputRefused(f"{shown(url)}: outputs are fetched from https addresses only")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 from batchfill.api.answers import check_prediction_id
@@ -11,6 +11,7 @@ from batchfill.errors import NotFound
 if TYPE_CHECKING:
     import httpx
 
+Origin: TypeAlias = "tuple[str, str, int | None]"
 ACCOUNT = "/account"
 FILES = "/files"
 PREDICTIONS = "/predictions"
@@ -29,6 +30,6 @@ def prediction_path(prediction_id: str) -> str:
         raise NotFound(f"{prediction_id[:60]!r} is no prediction id") from error
 
 
-def origin(place: httpx.URL) -> tuple[str, str, int | None]:
+def origin(place: httpx.URL) -> Origin:
     """Return what has to be equal for two addresses to belong to one service."""
     return place.scheme, place.host, place.port

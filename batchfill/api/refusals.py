@@ -23,8 +23,6 @@ from batchfill.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from batchfill.values import Token
-
 LONGEST_WAIT = 3600.0
 """Seconds: a service that asks for more is asked again after this."""
 
@@ -57,14 +55,9 @@ _WAITS = (
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def refusal(
-    call: Call, status: int, headers: Mapping[str, str], body: bytes, token: Token | None = None
-) -> BatchfillError:
-    """Return the error that an answer with *status* (not 2xx) means for *call*; *headers* in lower case.
-
-    Its text says what the service said, and never holds *token*.
-    """
-    said = words_of_body(body, token)
+def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> BatchfillError:
+    """Return the error that an answer with *status* (not 2xx) means for *call*; *headers* in lower case."""
+    said = words_of_body(body)
     text = f"the service answered {status} to the {call} call" + (f": {said}" if said else "")
     if status == 429:
         return Throttled(text, wait=wait_of(headers, body))

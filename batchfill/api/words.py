@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from batchfill.values import Token
-
 LONGEST = 300
 """Characters of a body's text that are shown."""
 
@@ -45,13 +43,13 @@ def is_html(body: bytes) -> bool:
     return body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
-def words_of_body(body: bytes, token: Token | None = None) -> str:
-    """Return what *body* says in at most LONGEST characters, without *token*; empty when it says nothing."""
+def words_of_body(body: bytes) -> str:
+    """Return what *body* says in at most LONGEST characters; empty when it says nothing."""
     try:
         said = words_of(parse(body))
     except ValueError:
         said = _text_of(body[:_READ].decode("utf-8", "replace"))
-    return tidy(said, token)
+    return tidy(said)
 
 
 def words_of(value: Any) -> str:
@@ -64,10 +62,8 @@ def words_of(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def tidy(text: str, token: Token | None = None, *, longest: int = LONGEST) -> str:
-    """Return *text* on one line, printable, without *token*, at most *longest* characters."""
-    if token is not None and token.reveal():
-        text = text.replace(token.reveal(), "…")
+def tidy(text: str, *, longest: int = LONGEST) -> str:
+    """Return *text* on one line, printable, at most *longest* characters."""
     text = text[:_READ]
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)

@@ -62,7 +62,9 @@ def problem(status: int, /, **more: Any) -> web.Response:
         page = _HTML.format(_GATEWAY_PAGES[status])
         return web.Response(status=status, text=page, content_type="text/html")
     body = {**_BODIES.get(status, {"detail": f"Error {status}"}), **more, "status": status}
-    return web.json_response(body, status=status, content_type=PROBLEM)
+    # A method that is not allowed is answered with those that are, here none.
+    headers = {"Allow": ""} if status == 405 else None
+    return web.json_response(body, status=status, content_type=PROBLEM, headers=headers)
 
 
 def throttled(seconds: float, form: str = "retry_after", *, now: float = 0.0) -> web.Response:

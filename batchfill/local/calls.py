@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from batchfill.local import creation, listing
+from batchfill.local import creation, guard, listing
 from batchfill.local.answers import Refused, problem, throttled
 from batchfill.local.misbehaviour import HITS
 from batchfill.local.schema import version_of
@@ -78,7 +78,11 @@ class Calls:
         self, request: web.Request, model: Model, deployment: str | None = None
     ) -> web.Response:
         desk = self._desk
+        if desk.token is None:
+            guard.refuse_other_types(request)
         body = creation.read_body(await request.read())
+        if desk.token is None:
+            guard.refuse_errands(request, model, body["input"])
         limits = self._take_turn()
         record = creation.new_record(
             model,

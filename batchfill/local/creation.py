@@ -30,7 +30,7 @@ def read_body(content: bytes) -> dict[str, Any]:
     """Return the body of a create, whose `input` is an object. Raises Refused."""
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused(
             problem(400, title="Bad request", detail="The request body is not valid JSON")
         ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchfill.local import answers
@@ -33,7 +33,7 @@ class Desk:
     outputs: Outputs
     models: Mapping[str, Model]
     manner: Manner
-    token: str | None
+    token: str | None = field(repr=False)
     account: str
     rate: Rate | None
     now: Callable[[], float]

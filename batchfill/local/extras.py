@@ -26,7 +26,8 @@ class Extras:
     async def account(self, request: web.Request) -> web.Response:
         """GET /account."""
         name = self._desk.account
-        return web.json_response({"type": "user", "username": name, "name": name, "github_url": None})
+        url = f"https://github.com/{name}"
+        return web.json_response({"type": "user", "username": name, "name": name, "github_url": url})
 
     async def model(self, request: web.Request) -> web.Response:
         """GET /models/{owner}/{name}."""
@@ -99,7 +100,7 @@ async def _read_content(part: BodyPartReader) -> dict[str, Any]:
 def _read_metadata(text: bytes | bytearray) -> dict[str, Any]:
     try:
         metadata = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise Refused(problem(400, detail="metadata must be a JSON object"))

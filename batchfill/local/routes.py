@@ -10,6 +10,7 @@ from aiohttp import web
 from batchfill.local.answers import Refused, problem
 from batchfill.local.calls import Calls
 from batchfill.local.extras import Extras
+from batchfill.local.guard import refuse_strangers
 from batchfill.local.manner import OFFERS
 
 if TYPE_CHECKING:
@@ -67,19 +68,28 @@ def _polite(desk: Desk) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not _may_call(request, desk.token):
             return problem(401)
-        call = call_of(request)
-        if call in OFFERS - desk.manner.offers:
-            return problem(desk.manner.not_offered)
         try:
+            if desk.token is None:
+                refuse_strangers(request)
+            if call_of(request) in OFFERS - desk.manner.offers:
+                return problem(desk.manner.not_offered)
             return await handler(request)
         except Refused as refused:
             return refused.response
         except web.HTTPException as error:
-            return problem(
-                error.status, **({"detail": error.reason} if error.status not in (404, 405) else {})
-            )
+            return _told(error)
+        except RecursionError:
+            # Wherever it is met: reading JSON, checking it, or writing it down.
+            return problem(400, title="Bad request", detail="The request body is nested too deeply")
 
     return middleware
+
+
+def _told(error: web.HTTPException) -> web.Response:
+    response = problem(error.status, **({"detail": error.reason} if error.status not in (404, 405) else {}))
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
 
 
 def _may_call(request: web.Request, token: str | None) -> bool:

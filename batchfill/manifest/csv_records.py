@@ -7,11 +7,15 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from batchfill.manifest.records import RECORD_LIMIT, Broken, Header, Record, Trouble
+from batchfill.names import from_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from batchfill.manifest.text import Lines
+
+RESULTS = frozenset({"state", "prediction_id", "attempts"})
+"""Columns that only a table of results has, whose cells were kept from being formulas."""
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
@@ -27,9 +31,13 @@ def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
         delimiter, first = first[4:5], next(lines, "")
     # The limit is the module's, for the whole process: cells are bounded by us, with a message.
     csv.field_size_limit(RECORD_LIMIT)
-    reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+    reader: Iterator[list[str]] = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     header_line = lines.number
     names = _names(_cells(reader, lines) or [])
+    if RESULTS.issubset(names):
+        names = tuple(map(from_cell, names))
+        # A generator would end at the first line that is no CSV.
+        reader = map(_as_given, reader)
     yield Header(header_line, names)
     yield from _rows(reader, lines, names, _DELIMITERS[delimiter])
 
@@ -57,6 +65,10 @@ def _record(line: int, names: tuple[str, ...], cells: list[str], delimiter: str)
         return Trouble(line, f"{len(cells)} cells, but the header has {width}: {advice}")
     # Spreadsheets leave out empty cells at the end of a line, or add some.
     return Record(line, names, [*cells, *[""] * (width - len(cells))][:width])
+
+
+def _as_given(cells: list[str]) -> list[str]:
+    return list(map(from_cell, cells))
 
 
 def _names(cells: list[str] | Trouble) -> tuple[str, ...]:

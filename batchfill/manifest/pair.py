@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from batchfill.errors import UsageError
-from batchfill.names import fold, stem_of
+from batchfill.names import FORMULA, fold, stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +89,9 @@ def _write(pairing: Pairing, file: TextIO, prompt: str, folder: Path) -> None:
 
 def _path(path: Path, folder: Path) -> str:
     try:
-        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+        relative = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+        # A spreadsheet is to take no file's name for a formula, and the path is to stay one.
+        return f"./{relative}" if relative.startswith(FORMULA) else relative
     except ValueError:
         # On another drive there is no relative path.
         return path.resolve().as_posix()

@@ -151,6 +151,10 @@ class Collecting:
             # A run died before it could say so.
             await self._end(one)
             return
+        if any(self._tools.service.redaction.given(output.url) is None for output in outputs):
+            # An address that held the token was not written down, and an earlier run knew it.
+            await self._ask_for_outputs(attempt)
+            return
         began = anyio.current_time()
         failed: dict[int, BatchfillError] = {}
         in_turn = anyio.Lock()
@@ -213,7 +217,8 @@ class Collecting:
             written, seen = await shelf.write(output.prediction_id, output.n, download.chunks(), _look)
         self.largest = max(self.largest, written.size)
         if isinstance(seen, BadPicture):
-            place = shelf.keep_suspect(written)
+            # Such bytes are mostly words, and a service may repeat in them what it was sent.
+            place = shelf.keep_suspect(written, self._tools.service.redaction.body)
             raise BadPicture(f"the service sent no whole picture ({seen}); kept as {place}") from seen
         return Fetched(replace(output, finished_with=None), written, seen)
 

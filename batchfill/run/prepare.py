@@ -137,7 +137,7 @@ class Preparing:
             now = tools.clock.now() + (tools.service.clock_offset or 0.0)
             origin = tools.settings.base
             known = await tools.ledger.upload_of(digest, origin, good_until=now + UPLOAD_SPARE)
-            if known is not None:
+            if known is not None and tools.service.redaction.given(known) is not None:
                 return known
             upload = await tools.service.upload(file.content, name=file.name, mime=file.mime)
             expires = now + UPLOAD_LIFE if upload.expires_at is None else upload.expires_at

@@ -6,8 +6,9 @@ import csv
 import json
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol
 
+from batchfill.names import as_cell
 from batchfill.readers import MILLION
 
 if TYPE_CHECKING:
@@ -32,31 +33,50 @@ COLUMNS = (
     "decision",
     "chosen",
 )
+_OF_SERVICE = frozenset({"prediction_id", "error"})
 _BOM = "\ufeff"
 
 
+class Stream(Protocol):
+    """What a table can be written to."""
+
+    def write(self, text: str, /) -> object:
+        """Write *text*."""
+
+
 def write_csv(
-    results: Iterable[Result], stream: TextIO, *, extra: Sequence[str] = (), bom: bool = False
-) -> None:
+    results: Iterable[Result],
+    stream: Stream,
+    *,
+    extra: Sequence[str] = (),
+    bom: bool = False,
+    raw: bool = False,
+) -> bool:
     """Write a header and a line a row; *extra* names the columns that are only carried along.
 
     Lines end with `\\r\\n`, so the stream must not translate line ends (`newline=""`). *bom*: begin with the
-    mark without which Excel takes UTF-8 for an old code page.
+    mark without which Excel takes UTF-8 for an old code page. *raw*: cells as they are, formulas or not.
+    Return whether a cell was kept from being a formula.
     """
     if bom:
         stream.write(_BOM)
-    writer = csv.writer(stream)
-    writer.writerow(header(extra))
+    writer, marked = csv.writer(stream), False
+    names = [*COLUMNS, *map(_column, extra)]
+    writer.writerow(names if raw else map(as_cell, names))
     for result in results:
-        writer.writerow(result_cells(result, extra))
+        given = result_cells(result, extra)
+        cells = given if raw else [_inert(*cell) for cell in zip(names, given, strict=True)]
+        marked = marked or cells != given
+        writer.writerow(cells)
+    return marked
 
 
 def header(extra: Sequence[str]) -> list[str]:
-    """Return the names of the columns."""
-    return [*COLUMNS, *map(_column, extra)]
+    """Return the names of the columns as they are written."""
+    return [as_cell(name) for name in (*COLUMNS, *map(_column, extra))]
 
 
-def write_jsonl(results: Iterable[Result], stream: TextIO) -> None:
+def write_jsonl(results: Iterable[Result], stream: Stream) -> None:
     """Write one JSON object a line, in UTF-8's own letters."""
     for result in results:
         stream.write(json.dumps(result_object(result), ensure_ascii=False) + "\n")
@@ -73,10 +93,10 @@ def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
         result.prompt,
         ";".join(result.outputs),
         _text(result.seed),
-        _inert(result.prediction_id or ""),
+        result.prediction_id or "",
         str(result.attempts),
         "" if result.cost is None else _in_units(result.cost),
-        _inert(result.error or ""),
+        result.error or "",
         ";".join(result.flags),
         "" if result.decision is None else result.decision.value,
         _text(result.chosen),
@@ -120,6 +140,6 @@ def _text(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _inert(text: str) -> str:
-    # The service wrote this, and Excel would carry it out as a formula.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+def _inert(name: str, text: str) -> str:
+    # What the service wrote is text, whatever it looks like.
+    return as_cell(text, numbers=name not in _OF_SERVICE)

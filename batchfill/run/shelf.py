@@ -195,10 +195,14 @@ class Shelf:
         suffix = PurePosixPath(output.file or "").suffix
         return f"{EARLIER}/{_safe(output.prediction_id)}-{output.n}{suffix}"
 
-    def keep_suspect(self, written: Written) -> str:
-        """Keep bytes that are not a whole picture, for a person to look at. Return their place."""
+    def keep_suspect(self, written: Written, mark: Callable[[bytes], bytes] = bytes) -> str:
+        """Keep bytes that are not a whole picture, for a person to look at. Return their place.
+
+        *mark* is given the bytes and returns those to be kept.
+        """
         target = self.folder / SUSPECT / written.path.name
         with _writing():
+            written.path.write_bytes(mark(written.path.read_bytes()))
             target.parent.mkdir(exist_ok=True)
             if target.is_dir():
                 self._set_aside(target)

@@ -6,6 +6,7 @@ import csv
 import json
 from typing import TYPE_CHECKING
 
+from batchfill.names import from_cell
 from batchfill.run.results import COLUMNS, header
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def table_trouble(table: Path, extra: Sequence[str], taken: Taken, *, force: boo
     listed = _listed_in_csv if table.suffix == ".csv" else _listed_in_jsonl
     try:
         stray = next((name for name in listed(table, extra) if name not in taken), None)
-    except (OSError, ValueError, TypeError, IndexError, csv.Error):
+    except (OSError, ValueError, TypeError, IndexError, RecursionError, csv.Error):
         yield f"{table} is there and is no table of this batch: move it away, or --force replaces it"
         return
     if stray is not None:
@@ -43,7 +44,7 @@ def _listed_in_csv(table: Path, extra: Sequence[str]) -> Iterator[str]:
         if next(lines, None) != header(extra):
             raise ValueError(NO_TABLE)
         for cells in lines:
-            yield from filter(None, cells[COLUMNS.index("outputs")].split(";"))
+            yield from filter(None, from_cell(cells[COLUMNS.index("outputs")]).split(";"))
 
 
 def _listed_in_jsonl(table: Path, _extra: Sequence[str]) -> Iterator[str]:

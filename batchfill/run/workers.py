@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from batchfill.errors import BadPicture
 from batchfill.run import worker
-from batchfill.settings import SECRETS
+from batchfill.settings import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class _Process:
             [sys.executable, "-P", "-c", _START, str(Path(worker.__file__).parents[2])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
+            env=without_secrets(os.environ),
             start_new_session=True,
         )
 
@@ -115,7 +115,3 @@ class _Process:
         self._process.communicate()
         code = self._process.returncode
         return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in SECRETS}

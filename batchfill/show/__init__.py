@@ -7,10 +7,11 @@ from batchfill.show.plain import Plain
 from batchfill.show.plan import plan_lines, question
 from batchfill.show.status import status_json, status_lines
 from batchfill.show.summary import summary_lines
-from batchfill.show.words import count, duration, money, safe
+from batchfill.show.words import Visible, count, duration, money, safe
 
 __all__ = [
     "Plain",
+    "Visible",
     "check_json",
     "check_lines",
     "count",

@@ -11,6 +11,7 @@ from batchfill.values import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import TextIO
 
 MILLION = 1_000_000
 LONGEST = 500
@@ -72,6 +73,22 @@ def safe(text: str, longest: int = LONGEST) -> str:
     """
     line = _COMMANDS.sub(" ", text[: 2 * longest]).strip()
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+class Visible:
+    """A stream to a terminal on which what could command the terminal is shown as `\\x1b`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write *text*, which is whole lines."""
+        return self._stream.write(_COMMANDS.sub(_as_codes, text.replace("\r\n", "\n")))
+
+
+def _as_codes(found: re.Match[str]) -> str:
+    codes = (f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in found[0])
+    return "".join(c if c in "\n\t" else code for c, code in zip(found[0], codes, strict=True))
 
 
 def states(counts: Mapping[RowState, int]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batchfill.names import FORMULA, as_cell, from_cell
 from batchfill.run.results import COLUMNS, write_csv, write_jsonl
 from batchfill.values import Decision, Result, RowState
 
@@ -113,4 +114,57 @@ def test_any_prompt_survives_csv(result: Callable[..., Result], text: str) -> No
     stream = io.StringIO(newline="")
     write_csv([result(prompt=text)], stream)
     back = list(csv.reader(io.StringIO(stream.getvalue(), newline="")))
-    assert back[1][COLUMNS.index("prompt")] == text
+    assert from_cell(back[1][COLUMNS.index("prompt")]) == text
+
+
+FORMULAS = [
+    "=1+1",
+    "+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1",
+    "'=1",
+    "-",
+    "--x",
+    "+49 30 1",
+]
+INERT = ["", "a = b", "-5", "+3", "-1.5", "-1,5", "1e5", "-1e-5", "'tis", "''", "x@y", " =1", "猫"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_the_users_own_cells_are_no_formulas_in_a_spreadsheet(
+    result: Callable[..., Result], text: str
+) -> None:
+    stream, raw, lines = (io.StringIO(newline="") for _ in range(3))
+    made = result(prompt=text, image=text, mask=text, extra={"x_a": text, text: "1"})
+    assert write_csv([made], stream, extra=["x_a", text])
+    head, cells = csv.reader(io.StringIO(stream.getvalue(), newline=""))
+    found = dict(zip(head, cells, strict=True))
+    assert {found[name] for name in ("prompt", "image", "mask", "x_a")} == {f"'{text}"}
+    assert head[-1] == f"'{text}"
+    # Programs get them as they are.
+    assert not write_csv([made], raw, extra=["x_a", text], raw=True)
+    head, cells = csv.reader(io.StringIO(raw.getvalue(), newline=""))
+    assert (cells[COLUMNS.index("prompt")], head[-1]) == (text, text)
+    write_jsonl([made], lines)
+    assert json.loads(lines.getvalue())["prompt"] == text
+
+
+@pytest.mark.parametrize("text", INERT)
+def test_a_text_or_a_number_that_is_no_formula_stays_as_it_is(
+    result: Callable[..., Result], text: str
+) -> None:
+    stream = io.StringIO(newline="")
+    assert not write_csv([result(prompt=text, extra={"x_a": text})], stream, extra=["x_a"])
+    found = next(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))
+    assert (found["prompt"], found["x_a"]) == (text, text)
+
+
+@given(text=st.text(st.sampled_from("'=+-@\t\r\n＝5,.eE ax"), max_size=8), numbers=st.booleans())
+def test_a_cell_is_never_a_formula_and_gives_its_text_again(text: str, numbers: bool) -> None:
+    cell = as_cell(text, numbers=numbers)
+    assert from_cell(cell) == text
+    assert not cell.startswith(FORMULA) or (numbers and float(cell.replace(",", ".")) is not None)

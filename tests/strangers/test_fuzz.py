@@ -18,6 +18,7 @@ from PIL import Image
 from batchfill.api import Call, read_prediction, refusal
 from batchfill.api.answers import LATEST
 from batchfill.api.listing import read_page
+from batchfill.api.redaction import Redaction
 from batchfill.api.refusals import LONGEST_WAIT, read_http_date
 from batchfill.api.words import LONGEST, tidy
 from batchfill.catalog import find
@@ -160,14 +161,14 @@ def test_an_answer_is_predictions_within_bounds_or_none(body: bytes) -> None:
 def test_what_is_said_is_a_short_harmless_line_and_a_bounded_wait(
     call: Call, status: int, headers: dict[str, str], body: bytes, text: str
 ) -> None:
-    error = refusal(call, status, headers, body, Token(SECRET))
+    error = refusal(call, status, headers, Redaction(Token(SECRET)).body(body))
     assert isinstance(error, BatchfillError)
     assert str(error).isprintable()
     assert len(str(error)) <= LONGEST + 200
     assert SECRET not in str(error)
     wait = getattr(error, "wait", None)
     assert wait is None or 0 <= wait <= LONGEST_WAIT
-    assert tidy(text, Token(SECRET)).isprintable()
+    assert tidy(text).isprintable()
     assert len(tidy(text)) <= LONGEST
     shown = safe(text)
     assert len(shown) <= 500
