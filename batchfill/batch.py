@@ -14,6 +14,7 @@ import anyio
 from anyio import to_thread
 
 from batchfill.errors import LedgerError, LedgerFailed, RunBroken, UsageError, alone, in_words
+from batchfill.ledger.payment_record import PAID, read_heading
 from batchfill.ledger.place import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.ledger.storage import is_there
@@ -137,7 +138,7 @@ class Batch:
 
         Raises UsageError while another process runs the batch; `request` reaches that one.
         """
-        if not is_there(self.folder / LEDGER):
+        if not is_there(self.folder / LEDGER) and read_heading(self.folder / PAID) is None:
             raise LedgerError(f"{self.folder}: no ledger here yet, so nothing of this batch runs")
         # Without the manifest, which may be gone: what runs is in the ledger.
         settings = self._settled(head={}, defaults={}, column={})
@@ -365,7 +366,8 @@ class Batch:
     def _facts(self) -> dict[str, str]:
         ledger = self.folder / LEDGER
         if not is_there(ledger):
-            return {}
+            heading = read_heading(self.folder / PAID)
+            return {} if heading is None else {"model": heading.model}
         with open_reader(ledger) as reader:
             return reader.facts()
 

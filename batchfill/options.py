@@ -20,6 +20,7 @@ ONCE = frozenset(
         "until",
         "max_cost",
         "same_account",
+        "accept_loss",
         "yes",
         "quiet",
         "as_json",
@@ -108,6 +109,9 @@ RUNNING = options(
         "--recover-wait", metavar="SECONDS", help="Before a lost submission counts as absent (300)."
     ),
     click.option("--same-account", is_flag=True, default=None, help="This new token is the same account's."),
+    click.option(
+        "--accept-loss", metavar="N", help="Submit again the N rows that a start named as lost to the ledger."
+    ),
     click.option("--latency", metavar="SECONDS", help="With --local: a pretended run time."),
     click.option(
         "--notify",

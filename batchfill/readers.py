@@ -85,6 +85,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "rate": _number(0.1, 100_000, whole=False),
     "attempts": _number(1, 100, whole=True),
     "limit": _number(1, 10**9, whole=True),
+    "accept_loss": _number(1, 10**9, whole=True),
     "max_cost": _read_cap,
     "until": _read_time,
     "prediction_timeout": _number(5, 86_400, whole=False),
@@ -106,7 +107,18 @@ IN_MANIFEST = frozenset(
 
 FORBIDDEN = frozenset(
     {"base_url", "base", "out", "retry", "local", "allow_outside", "model_schema", "token", "same_account"}
-    | {"id", "limit", "skip_bad", "recover_wait", "answer_timeout", "yes", "quiet", "latency", "notify"}
+    | {
+        "accept_loss",
+        "id",
+        "limit",
+        "skip_bad",
+        "recover_wait",
+        "answer_timeout",
+        "yes",
+        "quiet",
+        "latency",
+        "notify",
+    }
 )
 """Settings that exist but that a manifest, which may come from a stranger, must not hold."""
 

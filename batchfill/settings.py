@@ -118,6 +118,8 @@ class Settings:
     answer_timeout: float = 60.0
     allow_outside: bool = False
     same_account: bool = False
+    accept_loss: int | None = None
+    """Rows that this call may submit again though they may have been paid for, when it is just so many."""
     model_schema: Path | None = None
     encoding: str | None = None
     yes: bool = False

@@ -28,33 +28,6 @@ BARE = Manner(offers=frozenset({"list"}))
 # The manifest
 
 
-async def test_a_manifest_with_a_new_name_is_told_of_the_folder_that_it_left(
-    service: Serve, batch: Open, desk: Any, plans: Any
-) -> None:
-    provider = await service()
-    night = batch(provider, 2)
-    await night.run()
-    (desk.folder / "night.csv").unlink()
-    for _ in ("told", "told again"):
-        with pytest.raises(UsageError, match="nothing was paid"):
-            await batch(provider, 2, name="evening.csv").run(confirm=plans.decline)
-    for plan in plans:
-        assert any(f"go on with --out {night.folder}" in warning for warning in plan.warnings)
-    summary = await batch(provider, out=night.folder).run()
-    assert (summary.exit_code, summary.submitted_now, provider.billed) == (0, 0, 2)
-
-
-async def test_a_manifest_that_was_begun_is_not_told_of_folders_that_others_left(
-    service: Serve, batch: Open, desk: Any, plans: Any
-) -> None:
-    provider = await service()
-    await batch(provider, 1).run()
-    await batch(provider, 1, name="evening.csv").run()
-    (desk.folder / "night.csv").unlink()
-    await batch(provider).run(confirm=plans.accept)
-    assert plans[0].warnings == ()
-
-
 async def test_a_manifest_goes_on_under_a_new_name_once_its_folder_has_it_too(
     service: Serve, batch: Open, desk: Any
 ) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
-from batchfill.ledger import records, sql, storage
+from batchfill.ledger import adoption, payments, records, sql, storage
 from batchfill.ledger.choosing import choose
 from batchfill.ledger.intake import Intake, standing
+from batchfill.ledger.payment_record import PAID, PaymentRecord, read_record, write_record
 from batchfill.ledger.place import Place
 from batchfill.ledger.writer import open_writer
 from batchfill.values import (
@@ -32,12 +35,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from batchfill.ledger.adoption import Found, Pictured
     from batchfill.ledger.choosing import Chosen
     from batchfill.ledger.intake import Comparison
+    from batchfill.ledger.payments import Heading, Judgement, Payment, Reading
     from batchfill.ledger.writer import Writer
     from batchfill.values import Box, Choice, Letter
 
 CURRENCY = "USD"
+BATCH = "batch"
+"""The fact that the ledger shares with its record alone."""
+RECORDED = "recorded"
+"""The fact that says how far the record was flushed at the last commit."""
 
 
 class Ledger:
@@ -47,6 +56,11 @@ class Ledger:
         self._writer = writer
         self._now = now
         self._place = place
+        self._record_of_payments = PaymentRecord()
+        self._marked = ""
+        """What the ledger says of how far the record is flushed."""
+        self._unrecorded: dict[int, str] = {}
+        """Why intents could not be flushed to the record, by their attempts' numbers."""
         self.last_accepted: str | None = None
         """The id of the prediction accepted last."""
         self.facts: dict[str, str] = {}
@@ -113,6 +127,87 @@ class Ledger:
             return await self._writer.read(lambda db: self._place.put_back(db, beside=beside))
         except OSError as error:
             raise LedgerFailed(f"{error.filename}: {error.strerror}") from error
+
+    # The record of payments beside it
+
+    @property
+    def record_trouble(self) -> str | None:
+        """Why the record could not take the last lines; None: it did."""
+        return self._record_of_payments.trouble
+
+    async def read_record(self) -> Reading | None:
+        """Return what stands in the record that the ledger does not surely know. Raises LedgerError."""
+        path, mark = self._place.path.with_name(PAID), self.facts.get(RECORDED)
+        return await self._writer.read(lambda db: read_record(path, mark))
+
+    async def judge(self, found: Sequence[Payment]) -> Judgement:
+        """Say what the ledger has to learn of payments."""
+        return await self._writer.read(lambda db: payments.judge(found, adoption.known_attempts(db, found)))
+
+    async def incoming_among(self, keys: Sequence[str]) -> set[str]:
+        """Return those of *keys* that rows of the import that is open have."""
+        return await self._writer.read(lambda db: adoption.incoming_among(db, keys))
+
+    async def known_files(self) -> set[str]:
+        """Return every file that the ledger knows of, relative to the batch folder."""
+        return await self._writer.read(adoption.known_files)
+
+    async def pictured(self, ids: Sequence[str], *, incoming: bool) -> list[Pictured]:
+        """Return the rows with these ids that were never submitted as far as the ledger knows."""
+        return await self._writer.read(lambda db: adoption.pictured(db, ids, incoming=incoming))
+
+    async def learn(self, judgement: Judgement, found: Sequence[Payment]) -> None:
+        """Take the predictions and the files that *judgement* has of attempts which the ledger knows.
+
+        *found*: the payments that were judged.
+        """
+
+        def event(db: sqlite3.Connection) -> None:
+            for attempt in adoption.known_attempts(db, found):
+                adoption.learn(db, attempt, judgement, self._now())
+
+        await self._writer.commit(event)
+
+    async def adopt(self, found: Sequence[Found], *, origin: str, last: int, incoming: bool) -> None:
+        """Make payments that the ledger did not know attempts of their rows; see adoption.adopt."""
+        options: dict[str, Any] = {"origin": origin, "last": last, "incoming": incoming}
+        await self._writer.commit(lambda db: adoption.adopt(db, found, **options, now=self._now()))
+
+    async def give_up(self, lost: Sequence[Payment], *, origin: str, last: int) -> None:
+        """Keep in mind payments that are lost: their prices stay reserved."""
+        await self._writer.commit(lambda db: adoption.give_up(db, lost, origin=origin, last=last))
+
+    async def begin_record(self, heading: Heading, reading: Reading | None) -> None:
+        """Append every intent and every id to the record from now on; the ledger knows all that is in it.
+
+        *reading*: what was read of the file with this *heading*; where that leaves a doubt, the file is made
+        again from the ledger. Raises LedgerFailed.
+        """
+        path, record = self._place.path.with_name(PAID), self._record_of_payments
+        goes_on = reading is not None and not reading.whole and not reading.damaged
+        known = int(self.facts[RECORDED].split()[-1]) if goes_on else 0
+
+        def begin(db: sqlite3.Connection) -> None:
+            last = sql.ask_one(db, "last_number")
+            if reading is None or not goes_on:
+                size = write_record(path, heading, adoption.record_lines(db))
+                record.attach(path, heading, size=size, last=last)
+                return
+            record.attach(path, heading, size=reading.size, last=last)
+            # What a run did not come to that died between the two.
+            read = {payment.number for payment in reading.payments}
+            record.complete(adoption.record_lines(db, after=known, without=read))
+
+        try:
+            await self._writer.read(begin)
+        except OSError as error:
+            raise LedgerFailed(f"{path}: cannot be written: {error.strerror}") from error
+        await self.remember(batch=heading.batch)
+
+    async def end_record(self) -> None:
+        """Append no more to the record."""
+        with anyio.CancelScope(shield=True), suppress(LedgerFailed):
+            await self._writer.read(lambda db: self._record_of_payments.close())
 
     # What the batch is
 
@@ -265,9 +360,10 @@ class Ledger:
         """Write the intention to pay for *due* and return it; None, with nothing written, if not pending.
 
         *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
-        *sent* gives the input to note for a seed, *area* is what is sent of the picture. Raises
-        BudgetReached when the price would pass the cap, LedgerFailed when the ledger's file was taken away,
-        FolderFailed, with nothing written, while the disk is full.
+        *sent* gives the input to note for a seed, *area* is what is sent of the picture.
+        Raises BudgetReached when the price would pass the cap, FolderFailed, with nothing written, while the
+        disk is full. Raises LedgerFailed, and nothing may be sent, when the ledger's file was taken away or
+        the record of payments cannot be written.
         """
 
         def event(db: sqlite3.Connection) -> Attempt | None:
@@ -294,12 +390,17 @@ class Ledger:
             }
             sql.act(db, "events", "record_intent", **values)
             number = db.execute("SELECT attempt FROM rows WHERE key = ?", (due.key,)).fetchone()[0]
+            told = {"key": due.key, "row": due.id, "at": values["now"], "seed": chosen, "price": due.price}
+            self._record_of_payments.intend(number, **told, area=area)
             submitting = sql.ask(db, "attempt", number=number)
             self.intents += 1
             return records.to_attempt(submitting[0])
 
         # One that had to wait could come after its user has stopped the run.
-        return await self._writer.commit(event, put_off=False)
+        attempt = await self._writer.commit(event, put_off=False)
+        if attempt is not None and (why := self._unrecorded.pop(attempt.number, None)) is not None:
+            raise LedgerFailed(why)
+        return attempt
 
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
         """The service has it: the id comes before anything else. Return the attempt as it is now.
@@ -311,8 +412,13 @@ class Ledger:
             "status": prediction.status,
             "created_at": prediction.created_at,
         }
+
+        def event(db: sqlite3.Connection) -> None:
+            self._act(db, "record_accepted", attempt, **values)
+            self._record_of_payments.accept(attempt.number, prediction.id)
+
         try:
-            await self._record("record_accepted", attempt, **values)
+            await self._writer.commit(event)
         except sqlite3.IntegrityError as error:
             text = f"the service answered with prediction {prediction.id}, which is another row's"
             raise AnswerLost(text, acknowledged=True) from error
@@ -328,11 +434,11 @@ class Ledger:
 
     async def record_refused(self, attempt: Attempt, error: str, *, due_at: float) -> None:
         """Nothing was made and the row may be submitted again from *due_at*; costs no attempt."""
-        await self._record("record_refused", attempt, error=error, due_at=due_at)
+        await self._record_free("record_refused", attempt, error=error, due_at=due_at)
 
     async def record_rejected(self, attempt: Attempt, error: str) -> None:
         """Nothing was made and never will be of this row as it is."""
-        await self._record("record_rejected", attempt, error=error)
+        await self._record_free("record_rejected", attempt, error=error)
 
     async def record_unready(self, due: Due, error: str, *, due_at: float) -> None:
         """A row could not be made ready, before any intent; again at *due_at*."""
@@ -403,7 +509,8 @@ class Ledger:
     ) -> None:
         """The service said no. The row is pending again from *retry_at*; None: failed for good."""
         state = RowState.FAILED if retry_at is None else RowState.PENDING
-        await self._record(
+        record = self._record_free if outcome is Outcome.FAILED else self._record
+        await record(
             "record_failed",
             attempt,
             status=status,
@@ -517,6 +624,8 @@ class Ledger:
                 sql.act(db, "events", "record_placed", now=self._now(), **values)
             name = "record_saved" if more else "record_collected"
             self._act(db, name, attempt, placed_id=placed_id, error=error)
+            if sql.ask_one(db, "state_of", key=attempt.key) == RowState.DONE:
+                self._record_files(db, attempt)
 
         await self._writer.commit(event, urgent=False)
 
@@ -553,7 +662,12 @@ class Ledger:
 
     async def record_renamed(self, attempt: Attempt) -> None:
         """Every file of the row bears its present id."""
-        await self._record("record_renamed", attempt, placed_id=attempt.id)
+
+        def event(db: sqlite3.Connection) -> None:
+            self._act(db, "record_renamed", attempt, placed_id=attempt.id)
+            self._record_files(db, attempt)
+
+        await self._writer.commit(event)
 
     # Decide
 
@@ -603,6 +717,18 @@ class Ledger:
     async def _record(self, name: str, attempt: Attempt, **values: Any) -> None:
         await self._writer.commit(lambda db: self._act(db, name, attempt, **values))
 
+    async def _record_free(self, name: str, attempt: Attempt, **values: Any) -> None:
+        """Record the end of an attempt that cost nothing."""
+
+        def event(db: sqlite3.Connection) -> None:
+            self._act(db, name, attempt, **values)
+            self._record_of_payments.free(attempt.number)
+
+        await self._writer.commit(event)
+
+    def _record_files(self, db: sqlite3.Connection, attempt: Attempt) -> None:
+        self._record_of_payments.keep(attempt.number, adoption.files_of(db, attempt.prediction_id))
+
     async def _record_soon(self, name: str, attempt: Attempt, **values: Any) -> None:
         await self._writer.commit(lambda db: self._act(db, name, attempt, **values), urgent=False)
 
@@ -616,8 +742,30 @@ class Ledger:
         return await self._writer.read(lambda db: sql.ask_one(db, name, **values))
 
     def close_group(self, db: sqlite3.Connection) -> None:
-        """Count once for all events of a group, in their transaction."""
+        """Count once for all events of a group, in their transaction, once its ids are in the record."""
         sql.act(db, "events", "touch", now=self._now())
+        record = self._record_of_payments
+        record.flush_ids()
+        if record.attached and record.mark != self._marked:
+            sql.act(db, "events", "remember", name=RECORDED, value=record.mark)
+            self._marked = record.mark
+        self.count(db)
+
+    def committed(self, db: sqlite3.Connection) -> None:
+        """Flush the intents of a committed group. One that cannot be flushed is taken back."""
+        numbers = self._record_of_payments.flush_intents()
+        if not numbers:
+            return
+        self._unrecorded |= dict.fromkeys(numbers, f"nothing more is submitted: {self.record_trouble}")
+        # Should that fail too, the next start looks it up as any other.
+        with suppress(sqlite3.Error):
+            adoption.take_back(db, numbers, self._now())
+            self.count(db)
+
+    def undone(self, db: sqlite3.Connection) -> None:
+        """A group was undone, and nothing of it is to be recorded."""
+        self._record_of_payments.forget()
+        self._marked = ""
         self.count(db)
 
     def count(self, db: sqlite3.Connection) -> None:
@@ -650,9 +798,16 @@ async def open_ledger(path: Path, now: Callable[[], float], *, checked: bool = T
     """
     async with open_writer(lambda: storage.open_to_write(path, checked=checked)) as writer:
         ledger = Ledger(writer, now, Place(path))
-        writer.close_group, writer.undone = ledger.close_group, ledger.count
+        writer.close_group, writer.committed, writer.undone = (
+            ledger.close_group,
+            ledger.committed,
+            ledger.undone,
+        )
         await ledger.load()
-        yield ledger
+        try:
+            yield ledger
+        finally:
+            await ledger.end_record()
 
 
 def _collectable(db: sqlite3.Connection, attempt: Attempt) -> Collectable:

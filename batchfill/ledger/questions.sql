@@ -147,6 +147,10 @@ LIMIT 1;
 -- name: last_accepted
 SELECT prediction_id FROM attempts WHERE accepted_at IS NOT NULL ORDER BY accepted_at DESC, number DESC LIMIT 1;
 
+-- name: last_number
+-- Of all attempts there ever were.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'attempts'), 0);
+
 -- name: run_times
 SELECT run_time FROM attempts WHERE run_time IS NOT NULL ORDER BY number DESC LIMIT :limit;
 

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from batchfill.errors import LedgerError
-from batchfill.ledger import records, sql, storage
+from batchfill.ledger import adoption, records, sql, storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from batchfill.ledger.payments import Payment
     from batchfill.values import Cost, Doubt, Ended, Exhibit, NamedFile, Placed, Result, RowState
 
 
@@ -96,6 +97,10 @@ class Reader:
     def extra_columns(self) -> list[str]:
         """Return the names of the columns that rows of the manifest only carry along."""
         return [record[0] for record in sql.ask(self._db, "extra_columns")]
+
+    def payments(self) -> Iterator[Payment]:
+        """Yield every attempt as a record of payments tells it, in the order of the intents."""
+        return adoption.payments_of(self._db)
 
     def collected(self, *, arriving: bool = False) -> Iterator[Placed]:
         """Yield every file of the manifest's finished rows, in their order.

@@ -59,7 +59,7 @@ def open_to_write(path: Path, *, checked: bool = True) -> sqlite3.Connection:
     try:
         if not is_there(path):
             _create(path)
-        _flush_name(path)
+        flush_name(path)
         return _opened(path)
     except (sqlite3.Error, OSError) as error:
         raise LedgerError(f"{path}: {in_words(error)}") from error
@@ -122,7 +122,7 @@ def _create(path: Path) -> None:
     unfinished.replace(path)
 
 
-def _flush_name(path: Path) -> None:
+def flush_name(path: Path) -> None:
     # A ledger that has lost its name in a power failure has forgotten all, whatever its commits flushed; and
     # whoever gave it the name may have died at once. Windows neither allows nor needs it.
     if os.name == "posix":

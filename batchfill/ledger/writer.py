@@ -79,6 +79,8 @@ class Writer:
         """Is told when `lack` changes."""
         self.close_group: Event[None] = _nothing
         """Runs once at the end of each group's transaction."""
+        self.committed: Event[None] = _nothing
+        """Runs after each group that was committed, outside of its transaction, before anybody is told."""
         self.undone: Event[None] = _nothing
         """Runs after a group that could not be committed, outside of a transaction."""
 
@@ -196,9 +198,11 @@ class Writer:
     def _apply(self, db: sqlite3.Connection, events: list[Event[Any]]) -> list[_Outcome]:
         # Hardly any event raises, and a savepoint around each takes as long as the event itself.
         try:
-            return self._apply_all(db, events, _apply_bare)
+            outcomes = self._apply_all(db, events, _apply_bare)
         except (BatchfillError, sqlite3.IntegrityError):
-            return self._apply_all(db, events, _apply_one)
+            outcomes = self._apply_all(db, events, _apply_one)
+        self.committed(db)
+        return outcomes
 
     def _apply_all(
         self,

@@ -6,13 +6,17 @@ import glob
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchfill.errors import LedgerError, UsageError
-from batchfill.ledger.place import SAVED
+from batchfill.ledger.ledger import BATCH
+from batchfill.ledger.payment_record import PAID, read_record
+from batchfill.ledger.payments import Heading, digest_of_base
+from batchfill.ledger.place import LEDGER, SAVED
 from batchfill.ledger.reader import open_reader
 from batchfill.ledger.storage import is_there
-from batchfill.run.submit import ACCEPTED
 from batchfill.settings import LOCAL
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from batchfill.values import Token
 
 SHOWN_IDS = 20
+BATCHES, LOCAL_BATCH = ".batch", ".local.batch"
+"""How the names of batch folders end."""
 
 
 def refuse_other_batch(facts: Mapping[str, str], settings: Settings) -> None:
@@ -43,46 +49,80 @@ def refuse_other_batch(facts: Mapping[str, str], settings: Settings) -> None:
         )
 
 
-def refuse_lost_ledger(ledger: Path, log: Path) -> None:
-    """Raise UsageError when something was paid for that *ledger*, where it stands now, does not know."""
+def refuse_saved_ledger(ledger: Path) -> None:
+    """Raise UsageError when another ledger was saved next to *ledger*: one of them is the right one."""
     saved = ledger.with_name(SAVED)
     if saved.exists():
         raise UsageError(
             f"{saved}: is what a run knew when its folder was taken away and another run began: put it "
             f"in the place of {ledger.name}, or move it away if {ledger.name} is the right one"
         )
-    if is_there(ledger) or not log.is_file():
+
+
+def refuse_other_record(facts: Mapping[str, str], heading: Heading | None, settings: Settings) -> None:
+    """Raise UsageError when the record of payments is another batch's than the ledger and the command."""
+    if heading is None:
         return
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        made = sum(ACCEPTED in line for line in lines)
-    if made:
+    if BATCH in facts and facts[BATCH] != heading.batch:
         raise UsageError(
-            f"{ledger}: is gone, and {log.name} tells of predictions that were paid for ({made:,}): put the "
-            f"ledger back; or, to pay for its rows again, move {log.name} away"
+            f"{settings.folder.name}/{PAID} belongs to another batch than the {LEDGER} next to it: put the "
+            f"right one in its place, or move {PAID} away if {LEDGER} is the right one"
+        )
+    refuse_other_batch({"manifest": heading.manifest, "model": heading.model, **facts}, settings)
+    if "base" not in facts and heading.base != digest_of_base(heading.batch, settings.base):
+        raise UsageError(
+            f"{settings.folder.name} was begun at another provider than {settings.base}: "
+            "name that one with --base-url"
         )
 
 
-def orphan_beside(facts: Mapping[str, str], settings: Settings) -> Path | None:
-    """Return a batch folder here whose manifest is gone: perhaps this one, not begun yet, was renamed."""
-    if "manifest" in facts:
-        return None
-    suffix = ".local.batch" if settings.base == LOCAL else ".batch"
-    for folder in sorted(settings.manifest.parent.glob(f"*{suffix}")):
-        manifests = settings.manifest.parent.glob(_manifest_of(folder, suffix))
-        ours = suffix == ".local.batch" or not folder.name.endswith(".local.batch")
-        ours = ours and folder.resolve() != settings.folder.resolve()
-        if ours and (folder / "ledger.sqlite").exists() and not any(m.is_file() for m in manifests):
-            return folder
+def heading_for(facts: Mapping[str, str], before: Heading | None, settings: Settings) -> Heading:
+    """Return the heading of a batch's record: the one *before* where that says the same."""
+    batch = facts.get(BATCH) or (before.batch if before else secrets.token_hex(16))
+    base = digest_of_base(batch, settings.base)
+    file = before.file if before else ""
+    heading = Heading(batch, file, settings.manifest.name, settings.model, base)
+    return heading if heading == before else replace(heading, file=secrets.token_hex(8))
+
+
+def forsaken_folders(settings: Settings) -> list[Path]:
+    """Return the other batch folders here that this manifest, or one that is gone, was run in.
+
+    Those inside of the batch folder too: whoever renames a folder back moves it into one that is there.
+    """
+    suffix = LOCAL_BATCH if settings.base == LOCAL else BATCHES
+    own = settings.folder.resolve()
+    found = [*settings.manifest.parent.glob(f"*{suffix}"), *settings.folder.glob(f"*{suffix}")]
+    return [
+        folder
+        for folder in sorted(found)
+        if folder.name.endswith(LOCAL_BATCH) == (suffix == LOCAL_BATCH)
+        and folder.resolve() != own
+        and _is_forsaken(folder, settings, suffix)
+    ]
+
+
+def _is_forsaken(folder: Path, settings: Settings, suffix: str) -> bool:
+    known = _manifest_of(folder)
+    if known == settings.manifest.name:
+        return True
+    pattern = f"{glob.escape(folder.name.removesuffix(suffix))}.*" if known is None else glob.escape(known)
+    here = (settings.manifest.parent, folder.parent)
+    return not any(path.is_file() for parent in here for path in parent.glob(pattern))
+
+
+def _manifest_of(folder: Path) -> str | None:
+    """Return the name of a folder's manifest as its ledger, else its record, has it; None: neither tells."""
+    with suppress(LedgerError):
+        if is_there(folder / LEDGER):
+            with open_reader(folder / LEDGER) as reader:
+                if (name := reader.facts().get("manifest")) is not None:
+                    return name
+    with suppress(LedgerError):
+        reading = read_record(folder / PAID)
+        if reading is not None and reading.heading is not None:
+            return reading.heading.manifest
     return None
-
-
-def _manifest_of(folder: Path, suffix: str) -> str:
-    """Return a pattern for the manifest's name: what the ledger says, else what the folder is named for."""
-    try:
-        with open_reader(folder / "ledger.sqlite") as reader:
-            return glob.escape(reader.facts()["manifest"])
-    except (LedgerError, KeyError):
-        return f"{glob.escape(folder.name.removesuffix(suffix))}.*"
 
 
 def account_facts(facts: Mapping[str, str], token: Token, account: str | None) -> dict[str, str]:

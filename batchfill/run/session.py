@@ -18,7 +18,7 @@ from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.place import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.manifest.files import digest_file
-from batchfill.run import identity, inbox, planning
+from batchfill.run import identity, inbox, past, planning
 from batchfill.run.basis import basis_of, files_stand
 from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.ending import LEFT
@@ -38,7 +38,7 @@ from batchfill.settings import BY_FLAG, NO_CAP
 from batchfill.values import RowState, Weight
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
     from batchfill.api.client import Service
     from batchfill.catalog import Model
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from batchfill.manifest import Manifest
     from batchfill.run.clock import Chance, Clock
     from batchfill.run.missing import Missing
+    from batchfill.run.past import Past
     from batchfill.run.telling import Telling
     from batchfill.settings import Settings
     from batchfill.values import FinishReport, Plan, Watcher
@@ -92,6 +93,7 @@ class Session:
     """How many rows it was about to pay for; 0: nothing can have been paid for."""
     ended: Ended | None = None
     _account: dict[str, str] = field(default_factory=dict)
+    _past: Past = field(default_factory=past.Past)
 
     async def run(self, manifest: Manifest, confirm: Callable[[Plan], bool]) -> None:
         """Run the batch, or go on with it.
@@ -110,6 +112,7 @@ class Session:
         async with self._opened() as (ledger, say), self._connected(say) as tools_for:
             tools = tools_for(ledger)
             await self._check_account(tools)
+            await past.close(tools, await past.recall(tools, incoming=False, asks=False))
             self.on_start()
             self.stopping.cancel_all()
             await self._carry_out(tools)
@@ -136,7 +139,7 @@ class Session:
     async def _opened(self) -> AsyncIterator[tuple[Ledger, Telling]]:
         folder = self.settings.folder
         with telling(folder / LOG, self.watcher, self.clock) as say:
-            identity.refuse_lost_ledger(folder / LEDGER, folder / LOG)
+            identity.refuse_saved_ledger(folder / LEDGER)
             Shelf(folder).prepare()
             inbox.drain(folder)  # requests to a run that has ended already
             async with open_ledger(folder / LEDGER, self.clock.now) as ledger:
@@ -199,6 +202,7 @@ class Session:
         if await self._is_read(tools, manifest, basis):
             tools.telling.log("the manifest and its files are as they were: not read again")
             await self._check_account(tools)
+            self._past = await past.recall(tools, incoming=False)
             comparison = await ledger.standing({RowState.PENDING})
             agreed = await self._agree(tools, comparison, confirm, incoming=False)
         else:
@@ -236,6 +240,7 @@ class Session:
             # After the manifest's mistakes, which can be told without network.
             await self._check_account(tools)
             await intake.drop_duplicates()
+            self._past = await past.recall(tools, incoming=True)
             agreed = await self._agree(tools, await intake.compare(), confirm, incoming=True)
             for mistake in reading.mistakes:
                 tools.telling.say(f"left out: {mistake}", Weight.WARNING)
@@ -257,7 +262,7 @@ class Session:
             replace(ledger.cost, cap=settings.max_cost),
             skipped=self.skipped,
             run_time=Timing(await ledger.run_times(LEARNED_FROM)).expected,
-            warnings=self._warnings(ledger.facts),
+            warnings=self._warnings(),
             missing=missing,
             chosen=chosen,
         )
@@ -275,17 +280,10 @@ class Session:
             collected = of_rows(reader.collected(), self.settings.ids)
             return await tools.workers.do(partial(find_missing, self.settings.folder), collected)
 
-    def _warnings(self, facts: Mapping[str, str]) -> list[str]:
-        orphan = identity.orphan_beside(facts, self.settings)
-        warnings = []
-        if orphan is not None:
-            warnings.append(
-                f"{orphan.name} belongs to a manifest that is gone; if this is its new name, go on with "
-                f"--out {orphan}, else its rows are paid for again"
-            )
-        if not self.model.checked:
-            warnings.append(f"{self.model.name} is not in the catalog: its inputs are not checked")
-        return warnings
+    def _warnings(self) -> list[str]:
+        if self.model.checked:
+            return []
+        return [f"{self.model.name} is not in the catalog: its inputs are not checked"]
 
     async def _begin(self, tools: Tools, plan: Plan) -> None:
         settings, now = self.settings, self.clock.now()
@@ -298,6 +296,8 @@ class Session:
         }
         if "started_at" not in tools.ledger.facts:
             facts["started_at"] = str(now)
+        await past.close(tools, self._past)
+        self._past = past.Past()  # it may be large
         await tools.ledger.remember(**facts)
         tools.telling.log(f"begun: {plan.to_go} rows to go, {plan.open} open, {plan.finished} done before")
 

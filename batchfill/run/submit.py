@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 LANES = 16
 """Rows that are prepared or submitted at once."""
 
-ACCEPTED = "accepted as"
-"""Before a prediction's id in run.log: the next start looks for it where the ledger is gone."""
-
 UPLOADS = 6
 """Errors of the files call until a row fails."""
 
@@ -220,13 +217,16 @@ class Submitting:
         try:
             attempt = await tools.ledger.record_accepted(attempt, prediction)
         except LedgerFailed:
-            told = f"{attempt.id}: {ACCEPTED} {prediction.id}, which the ledger could not note"
+            told = f"{attempt.id}: accepted as {prediction.id}, which the ledger could not note"
             tools.telling.say(told, Weight.ERROR)
             raise
+        if (trouble := tools.ledger.record_trouble) is not None:
+            told = f"{attempt.id}: accepted as {prediction.id}, which only the ledger could note: {trouble}"
+            tools.telling.say(told, Weight.WARNING)
         self.gate.accepted(tools.clock.now() - attempt.intended_at)
         self.allowance.look()
         self._count()
-        tools.telling.log(f"{attempt.id}: {ACCEPTED} {prediction.id} (attempt {attempt.number})")
+        tools.telling.log(f"{attempt.id}: accepted as {prediction.id} (attempt {attempt.number})")
         self._accepted(attempt, prediction)
 
     def _count(self) -> None:

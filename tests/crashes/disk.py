@@ -73,7 +73,7 @@ class Disk:
             (os, "unlink", self._taking(effects, "unlink", os.unlink, 0)),
             (os, "replace", self._taking(effects, "replace", os.replace, 1)),
             (os, "fsync", self._flushing(effects, os.fsync)),
-            (Writer, "_apply", self._committing(effects, Writer._apply)),
+            (Writer, "_apply_all", self._committing(effects, Writer._apply_all)),
         )
         for owner, name, call in changed:
             setattr(owner, name, call)
@@ -169,8 +169,8 @@ class Disk:
         return taking
 
     def _committing(self, effects: Effects, apply: Callable[..., Any]) -> Callable[..., Any]:
-        def committing(writer: Writer, db: sqlite3.Connection, events: Any) -> Any:
-            answers = apply(writer, db, events)
+        def committing(writer: Writer, db: sqlite3.Connection, *events: Any) -> Any:
+            answers = apply(writer, db, *events)
             settings = tuple(
                 str(db.execute(f"PRAGMA {p}").fetchone()[0]) for p in ("journal_mode", "synchronous")
             )

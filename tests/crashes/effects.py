@@ -15,6 +15,7 @@ from batchfill.api.downloads import Download
 from batchfill.api.outputs import Outputs
 from batchfill.ledger.intake import Intake
 from batchfill.ledger.ledger import Ledger
+from batchfill.ledger.payment_record import PaymentRecord
 from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.follow import Following
 from batchfill.run.shelf import Shelf
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 OWNERS = (
     Ledger,
     Intake,
+    PaymentRecord,
     Service,
     Outputs,
     Download,
@@ -46,6 +48,16 @@ QUESTIONS = frozenset(
     {
         "Ledger.load",
         "Ledger.in_state",
+        "Ledger.judge",
+        "Ledger.incoming_among",
+        "Ledger.known_files",
+        "Ledger.pictured",
+        "Ledger.read_record",
+        "PaymentRecord.accept",
+        "PaymentRecord.forget",
+        "PaymentRecord.free",
+        "PaymentRecord.intend",
+        "PaymentRecord.keep",
         "Ledger.due",
         "Ledger.next_due_at",
         "Ledger.open_attempts",

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from batchfill.errors import UsageError
+from batchfill.ledger.payments import heading_line
 from batchfill.run import identity
 from batchfill.settings import LOCAL
 from batchfill.values import Token
@@ -101,32 +103,69 @@ def leave(folder: Path) -> Path:
     return folder
 
 
-def test_a_batch_folder_whose_manifest_is_gone_is_pointed_out(
+def test_a_batch_folder_whose_manifest_is_gone_may_be_this_ones(
     settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    assert identity.orphan_beside({}, settings()) is None
+    assert identity.forsaken_folders(settings()) == []
     orphan = leave(tmp_path / "evening.batch")
-    assert identity.orphan_beside({}, settings()) == orphan
+    assert identity.forsaken_folders(settings()) == [orphan]
     (tmp_path / "evening.jsonl").touch()
-    assert identity.orphan_beside({}, settings()) is None
+    assert identity.forsaken_folders(settings()) == []
 
 
-def test_a_batch_that_was_begun_has_lost_no_folder(settings: Callable[..., Settings], tmp_path: Path) -> None:
-    leave(tmp_path / "evening.batch")
-    assert identity.orphan_beside({"manifest": "night.csv"}, settings()) is None
+def test_a_folder_that_says_it_is_this_manifests_may_be_this_ones(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    other = tmp_path / "evening.batch"
+    other.mkdir()
+    (tmp_path / "evening.csv").touch()
+    heading = identity.heading_for({}, None, settings())
+    (other / "paid.jsonl").write_text(heading_line(heading), "utf-8")
+    assert identity.forsaken_folders(settings()) == [other]
 
 
 def test_a_batchs_own_folder_is_no_other_manifests(settings: Callable[..., Settings], tmp_path: Path) -> None:
     leave(tmp_path / "night.batch")
-    assert identity.orphan_beside({}, settings()) is None
+    assert identity.forsaken_folders(settings()) == []
+    moved_into_it = leave(tmp_path / "night.batch/kept.batch")
+    assert identity.forsaken_folders(settings()) == [moved_into_it]
 
 
 def test_rehearsals_and_paid_batches_are_not_taken_for_each_other(
     settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     rehearsal = leave(tmp_path / "evening.local.batch")
-    assert identity.orphan_beside({}, settings()) is None
+    assert identity.forsaken_folders(settings()) == []
     local = settings(base=LOCAL, folder=tmp_path / "night.local.batch")
-    assert identity.orphan_beside({}, local) == rehearsal
+    assert identity.forsaken_folders(local) == [rehearsal]
     rehearsal.rename(tmp_path / "evening.batch")
-    assert identity.orphan_beside({}, local) is None
+    assert identity.forsaken_folders(local) == []
+
+
+def test_a_record_is_this_batchs_by_the_id_that_it_shares_with_the_ledger(
+    settings: Callable[..., Settings],
+) -> None:
+    here = settings()
+    heading = identity.heading_for({}, None, here)
+    identity.refuse_other_record({}, None, here)
+    identity.refuse_other_record({"batch": heading.batch}, heading, here)
+    assert identity.heading_for({"batch": heading.batch}, heading, here) == heading
+    with pytest.raises(UsageError, match=r"paid\.jsonl belongs to another batch than the ledger\.sqlite"):
+        identity.refuse_other_record({"batch": "another"}, heading, here)
+
+
+def test_a_record_whose_heading_changes_is_another_file(settings: Callable[..., Settings]) -> None:
+    before = identity.heading_for({}, None, settings())
+    after = identity.heading_for({}, replace(before, manifest="evening.csv"), settings())
+    assert after.file != before.file
+    assert replace(after, file=before.file) == before
+
+
+def test_a_record_without_its_ledger_is_no_other_providers_or_models(
+    settings: Callable[..., Settings],
+) -> None:
+    heading = identity.heading_for({}, None, settings())
+    with pytest.raises(UsageError, match=r"begun at another provider than https://else\.example\.com"):
+        identity.refuse_other_record({}, heading, settings(base="https://else.example.com"))
+    with pytest.raises(UsageError, match="begun with model"):
+        identity.refuse_other_record({}, heading, settings(model="owner/other"))

@@ -1,0 +1,209 @@
+"""`paid.jsonl`: read, written anew from a ledger, and appended to together with the ledger's commits."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from batchfill.errors import LedgerError
+from batchfill.ledger import payments
+from batchfill.ledger.storage import flush_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from batchfill.ledger.payments import Heading, Reading
+
+PAID = "paid.jsonl"
+"""Its name in the batch folder."""
+
+
+def read_record(path: Path, mark: str | None = None) -> Reading | None:
+    """Return what stands in the record at *path*; None where there is nothing that can be read.
+
+    *mark*: the PaymentRecord's when the ledger was last committed. Where it fits, only what is behind it is
+    read: all that is before, the ledger knows. Raises LedgerError.
+    """
+    try:
+        with path.open("rb") as file:
+            heading = payments.read_lines(file.readlines(1)).heading
+            start = _start(file, heading, mark)
+            file.seek(start)
+            found = payments.read_lines(file, whole=not start, at=start)
+            before = _lines_before(file, start) if found.damaged else 0
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LedgerError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
+    if found.newer:
+        raise LedgerError(f"{path}: was written by a newer batchfill: update it")
+    if start:
+        return replace(found, heading=heading, damaged=tuple(before + line for line in found.damaged))
+    return found if found.size else None
+
+
+def read_heading(path: Path) -> Heading | None:
+    """Return whose record stands at *path*; None where that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return payments.read_lines(file.readlines(1)).heading
+    except OSError:
+        return None
+
+
+def _start(file: BinaryIO, heading: Heading | None, mark: str | None) -> int:
+    """Return the byte from which on *file* holds what is not known yet."""
+    if heading is None or mark is None:
+        return 0
+    name, size, _ = mark.split()
+    file.seek(int(size) - 1)
+    return int(size) if name == heading.file and file.read(1) == b"\n" else 0
+
+
+def _lines_before(file: BinaryIO, start: int) -> int:
+    file.seek(0)
+    return file.read(start).count(b"\n")
+
+
+def write_record(path: Path, heading: Heading, lines: Iterable[str]) -> int:
+    """Write a record of *lines* to *path*, whole or not at all, and return its size. Raises OSError."""
+    unfinished = path.with_name(f"{path.name}.new")
+    with unfinished.open("w", encoding="ascii", newline="") as file:
+        file.writelines(chain([payments.heading_line(heading)], lines))
+        file.flush()
+        os.fsync(file.fileno())
+        size = file.tell()
+    unfinished.replace(path)
+    flush_name(path)
+    return size
+
+
+class PaymentRecord:
+    """The record as a run appends to it, on the thread of the ledger's writer alone.
+
+    What belongs to the ledger's open group is gathered. Ids are flushed before the group is committed: one
+    that the ledger cannot take is not lost. Intents are flushed behind it, before their POSTs: an intent that
+    stands here was in the ledger, so that a ledger without it is an older one.
+    """
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._descriptor = -1
+        self._size = 0
+        self._file, self._flushed = "", 0
+        self.last = 0
+        """The largest number of an intent that is flushed."""
+        self._ids: list[str] = []
+        self._intents: dict[int, str] = {}
+        self._ends: list[str] = []
+        self._owed: list[str] = []
+        """Lines that could not be written: tried again with the next ones."""
+        self.trouble: str | None = None
+        """Why the last lines could not be written."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether lines are written anywhere."""
+        return self._path is not None
+
+    @property
+    def mark(self) -> str:
+        """How far it is flushed: its file, its size, and the number of the last intent in it."""
+        return f"{self._file} {self._flushed} {self.last}"
+
+    def attach(self, path: Path, heading: Heading, *, size: int, last: int) -> None:
+        """Append to the record at *path*, of which *size* bytes are sound. Raises OSError.
+
+        *last*: the largest number of an attempt that is in it, or is about to be.
+        """
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        os.ftruncate(self._descriptor, size)
+        os.fsync(self._descriptor)
+        self._path, self._file = path, heading.file
+        self._size = self._flushed = size
+        self.last = last
+
+    def complete(self, lines: Iterable[str]) -> None:
+        """Append *lines* of attempts that the ledger knows alone. Raises OSError."""
+        self._append(list(lines), flush=True)
+
+    def close(self) -> None:
+        """Write what is owed, if that can be done, and append no more."""
+        if self.attached:
+            with suppress(OSError):
+                self._append(self._owed, flush=True)
+            os.close(self._descriptor)
+            self._path = None
+
+    def intend(self, number: int, **fields: Any) -> None:
+        """Note an intent; *fields* are those of its line."""
+        self._intents[number] = payments.intent_line(number, **fields)
+
+    def accept(self, number: int, prediction_id: str) -> None:
+        """Note the prediction of an attempt."""
+        self._ids.append(payments.accepted_line(number, prediction_id))
+
+    def free(self, number: int) -> None:
+        """Note that an attempt cost nothing."""
+        self._ends.append(payments.free_line(number))
+
+    def keep(self, number: int, files: Iterable[Mapping[str, Any]]) -> None:
+        """Note which files an attempt's row has."""
+        self._ends.append(payments.kept_line(number, files))
+
+    def forget(self) -> None:
+        """Drop what was gathered: the group was undone."""
+        self._ids, self._intents, self._ends = [], {}, []
+
+    def flush_ids(self) -> None:
+        """Flush the ids of the group; where that fails, `trouble` says why, and the ledger has them alone."""
+        lines, self._ids = [*self._owed, *self._ids], []
+        if lines:
+            self._write(lines, flush=True)
+
+    def flush_intents(self) -> list[int]:
+        """Flush the intents of the group, write its ends; return the intents that could not be flushed."""
+        intents, ends = self._intents, self._ends
+        self.forget()
+        lines = [*self._owed, *intents.values(), *ends]
+        if not lines or self._write(lines, flush=bool(intents or self._owed)):
+            self.last = max([self.last, *intents])
+            return []
+        self._owed = [line for line in lines if line not in intents.values()]
+        return list(intents)
+
+    def _write(self, lines: list[str], *, flush: bool) -> bool:
+        if not self.attached:
+            return True
+        try:
+            self._append(lines, flush=flush)
+        except OSError as error:
+            self._owed = lines
+            self.trouble = f"{PAID} could not be written: {error.strerror}"
+            return False
+        self._owed, self.trouble = [], None
+        return True
+
+    def _append(self, lines: list[str], *, flush: bool) -> None:
+        assert self._path is not None
+        if not os.path.samestat(self._path.stat(), os.fstat(self._descriptor)):
+            raise FileNotFoundError(0, "it was taken away while the run went on")
+        content = memoryview("".join(lines).encode("ascii"))
+        try:
+            written = 0
+            while written < len(content):
+                written += os.write(self._descriptor, content[written:])
+            if flush:
+                os.fsync(self._descriptor)
+        except OSError:
+            # No line may be torn with others behind it.
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, self._size)
+            raise
+        self._size += written
+        if flush:
+            self._flushed = self._size
