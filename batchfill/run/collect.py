@@ -151,10 +151,6 @@ class Collecting:
             # A run died before it could say so.
             await self._end(one)
             return
-        if any(self._tools.service.redaction.given(output.url) is None for output in outputs):
-            # An address that held the token was not written down, and an earlier run knew it.
-            await self._ask_for_outputs(attempt)
-            return
         began = anyio.current_time()
         failed: dict[int, BatchfillError] = {}
         in_turn = anyio.Lock()
@@ -202,6 +198,9 @@ class Collecting:
         await self._placing.place(one.attempt, [fetched], one.outputs, more=True)
 
     async def _fetch(self, output: Output) -> Fetched:
+        if self._tools.service.redaction.given(output.url) is None:
+            # An earlier run knew it; a fresh look at the prediction tells it again.
+            raise TryAgain("its address held the token, and was not written down")
         try:
             return await self._download(output, self._tools.outputs.fetch(output.url))
         except SignatureWanted as unsigned:
