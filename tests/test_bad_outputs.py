@@ -9,9 +9,8 @@ import sqlite3
 from contextlib import closing
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import numpy as np
 import pytest
 from aiohttp import web
@@ -21,9 +20,10 @@ from batchfill.local import Fault, Faults
 from batchfill.local.model import TINY
 from batchfill.run.placing import Placing
 from batchfill.values import Decision, RowState, Ruling
+from tests.soak.outputs import ASKED, BAD, HOUR, NEVER, hostile, is_told, spoiling
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from batchfill.batch import Batch
     from batchfill.local import Provider
@@ -35,72 +35,6 @@ if TYPE_CHECKING:
     Gateway = Callable[[Provider, Callable[[str], str]], Awaitable[str]]
     Origin = Callable[..., Awaitable[str]]
     Later = Callable[[float], None]
-
-HOUR = 3600.0
-ASKED = 4
-
-
-class Bad(NamedTuple):
-    """What is wrong with an output."""
-
-    address: str
-    """`{host}` is the hostile host, which answers as the path says; `{sibling}` another output."""
-    reason: str | None
-    """What is said of it in the end; None: nothing, for it can be had all the same."""
-
-
-BAD = {
-    "ftp": Bad("ftp://127.0.0.1/a.webp", "fetched from https addresses only. It was paid for"),
-    "http off loopback": Bad("http://10.0.0.9/a.webp", "fetched from https addresses only"),
-    "no address": Bad("nonsense", "is not an address"),
-    "a file": Bad("file:///etc/hostname", "It was paid for, and the service removes it about"),
-    "401": Bad("{host}/401", "answered 401"),
-    "403": Bad("{host}/403", "answered 403"),
-    "404": Bad("{host}/404", "the service has removed"),
-    "410": Bad("{host}/410", "the service has removed"),
-    "500": Bad("{host}/500", "answered 500"),
-    "cut short": Bad("{host}/cut", "no whole picture"),
-    "html": Bad("{host}/html", "is a web page"),
-    "garbage": Bad("{host}/garbage", "no whole picture"),
-    "empty": Bad("{host}/empty", "is empty"),
-    "never answers": Bad("{host}/never", "cannot be fetched"),
-    "redirect": Bad("{host}/redirect", "fetched from https addresses only"),
-    "redirect in a circle": Bad("{host}/circle", "redirects more than 5 times"),
-    "data": Bad("data:image/webp;base64,@@@@", "not base64"),
-    "data cut": Bad("data:image/webp", "without data"),
-    "data of another kind": Bad("data:text/plain,hello", "is text, not a picture"),
-    "a sibling's address": Bad("{sibling}", None),
-}
-
-
-async def hostile(request: web.Request) -> web.StreamResponse:
-    """Answer as the path says."""
-    kind = request.path.strip("/")
-    if kind.isdecimal():
-        return web.Response(status=int(kind))
-    if kind == "never":
-        await asyncio.Event().wait()
-    if kind in ("redirect", "circle"):
-        place = "http://10.0.0.9/a.webp" if kind == "redirect" else "/circle"
-        return web.Response(status=302, headers={"Location": place})
-    bodies = {"cut": TINY[:-20], "html": b"<html>expired</html>", "garbage": b"\x81" * 99, "empty": b""}
-    return web.Response(body=bodies[kind], content_type="image/webp")
-
-
-def addresses(provider: Provider, bad: Mapping[str, tuple[str, int]], host: str) -> Callable[[str], str]:
-    """Return what makes one output of each prediction bad: *bad* has kind and number by prompt."""
-
-    def change(text: str) -> str:
-        for record in provider.predictions():
-            if record.id in text and record.input.get("prompt") in bad:
-                kind, n = bad[record.input["prompt"]]
-                mine, sibling = (
-                    f"{provider.outputs_base}/outputs/{record.id}/out-{at}.webp" for at in (n - 1, n % ASKED)
-                )
-                text = text.replace(mine, BAD[kind].address.format(host=host, sibling=sibling))
-        return text
-
-    return change
 
 
 class Until:
@@ -136,7 +70,7 @@ def pictures(night: Batch, folder: str = "outputs") -> list[str]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for an output that never comes."""
-    monkeypatch.setattr("batchfill.api.outputs._TIMEOUT", httpx.Timeout(20.0, read=0.2))
+    monkeypatch.setattr("batchfill.api.outputs._TIMEOUT", NEVER)
 
 
 def every_case() -> list[tuple[str, int]]:
@@ -145,14 +79,12 @@ def every_case() -> list[tuple[str, int]]:
 
 def judge(rows: Sequence[Result], cases: Sequence[tuple[str, int]]) -> None:
     for row, (kind, n) in zip(rows, cases, strict=True):
-        reason = BAD[kind].reason
+        spoilt = BAD[kind].reason is not None
         assert row.state == "done", (kind, n, row)
-        assert len(row.outputs) == ASKED - (reason is not None), (kind, n, row)
-        if reason is None:
-            assert row.error is None
-        else:
-            assert (row.error or "").startswith("3 of 4 pictures: "), (kind, n, row.error)
-            assert reason in (row.error or ""), (kind, n, row.error)
+        assert len(row.outputs) == ASKED - spoilt, (kind, n, row)
+        assert (row.error or "").startswith("3 of 4 pictures: " if spoilt else ""), (kind, n, row.error)
+        assert (row.error is not None) == spoilt, (kind, n, row.error)
+        assert is_told(BAD[kind], row.error), (kind, n, row.error)
 
 
 async def test_one_output_of_four_that_is_bad_takes_no_other_along(
@@ -166,8 +98,8 @@ async def test_one_output_of_four_that_is_bad_takes_no_other_along(
 ) -> None:
     provider, cases = await service(), every_case()
     rows = desk.rows(len(cases), num_outputs=str(ASKED))
-    bad = {row["prompt"]: case for row, case in zip(rows, cases, strict=True)}
-    base = await gateway(provider, addresses(provider, bad, await origin(hostile)))
+    bad = {row["prompt"]: {n: kind} for row, (kind, n) in zip(rows, cases, strict=True)}
+    base = await gateway(provider, spoiling(provider, bad, await origin(hostile)))
     night = batch(base, rows, concurrency=len(rows))
     whole = sum(ASKED - (BAD[kind].reason is not None) for kind, _ in cases)
     watch = Until(lambda: in_ledger(night, "SELECT count(file) FROM outputs") == [(whole,)])
@@ -225,8 +157,8 @@ async def test_what_there_is_of_a_row_is_finished(
     provider = await service()
     cases = [(kind, 1 + place % ASKED) for place, kind in enumerate(BAD)]
     rows = exact(len(cases))
-    bad = {row["prompt"]: case for row, case in zip(rows, cases, strict=True)}
-    base = await gateway(provider, addresses(provider, bad, await origin(hostile)))
+    bad = {row["prompt"]: {n: kind} for row, (kind, n) in zip(rows, cases, strict=True)}
+    base = await gateway(provider, spoiling(provider, bad, await origin(hostile)))
     night = batch(base, rows, concurrency=len(rows))
     whole = sum(ASKED - (BAD[kind].reason is not None) for kind, _ in cases)
     watch = Until(lambda: in_ledger(night, "SELECT count(raw) FROM outputs") == [(whole,)])
@@ -353,12 +285,12 @@ async def test_a_redo_keeps_what_it_has_and_what_there_was_before(
     service: Serve, batch: Open, desk: Desk, gateway: Gateway, origin: Origin
 ) -> None:
     provider, rows = await service(), desk.rows(1, num_outputs=str(ASKED))
-    bad: dict[str, tuple[str, int]] = {}
-    base = await gateway(provider, addresses(provider, bad, await origin(hostile)))
+    bad: dict[str, dict[int, str]] = {}
+    base = await gateway(provider, spoiling(provider, bad, await origin(hostile)))
     night = batch(base, rows)
     assert (await night.run()).exit_code == 0
     first = [(night.folder / name).read_bytes() for name in next(night.results()).outputs]
-    bad[rows[0]["prompt"]] = ("ftp", 2)
+    bad[rows[0]["prompt"]] = {2: "ftp"}
     (row,) = night.results()
     assert row.prediction_id is not None
     await night.decide([Ruling(prediction_id=row.prediction_id, decision=Decision.REDO, at=1.0)])
@@ -399,8 +331,8 @@ async def test_a_row_that_hangs_keeps_no_other_row_from_being_fetched(
 ) -> None:
     """Far more rows hang, each of them again and again, than are fetched at once."""
     provider, rows = await service(), desk.rows(60, num_outputs=str(ASKED))
-    bad = {row["prompt"]: ("never answers", 1) for row in rows[:50]}
-    base = await gateway(provider, addresses(provider, bad, await origin(hostile)))
+    bad = {row["prompt"]: {1: "never answers"} for row in rows[:50]}
+    base = await gateway(provider, spoiling(provider, bad, await origin(hostile)))
     night = batch(base, rows, concurrency=60)
     watch = Until(lambda: in_ledger(night, "SELECT count(file) FROM outputs") == [(50 * 3 + 10 * 4,)])
     run = asyncio.create_task(night.run(watch=watch))

@@ -136,7 +136,7 @@ def test_rows_are_read_from_where_their_name_says(home: Path) -> None:
     (found,) = read(folder, "rows: link.csv\n", "night.yaml")
     assert isinstance(found, Mistake)
     assert "rows: link.csv is outside the manifest's folder, by way of a link: move it there" in found.message
-    assert not any(isinstance(row, Mistake) for row in read(folder, "rows: ../other.csv\n", "night.yaml"))
+    assert not any("is outside" in str(row) for row in read(folder, "rows: ../other.csv\n", "night.yaml"))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
