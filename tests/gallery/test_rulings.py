@@ -21,6 +21,7 @@ WRONG: dict[str, Any] = {
     "half of one": [{"prediction_id": "p", "decision": "redo", "prompt": "a \ud83d boat"}],
 }
 GOOD = {"prediction_id": "p", "decision": "approved"}
+NO_LISTS: list[Any] = [{}, "x", None, [], [GOOD] * 1001]
 NO_MESSAGES: dict[str, Any] = {
     "an object of page, first and decisions": [
         [GOOD],
@@ -32,9 +33,7 @@ NO_MESSAGES: dict[str, Any] = {
     ],
     "page: ": [{"page": None, "first": 1, "decisions": [GOOD]}],
     "first: ": [{"page": "a", "first": n, "decisions": [GOOD]} for n in (0, -1, True, "1", 1.0, 2**53)],
-    "a list of 1 to 1000": [
-        {"page": "a", "first": 1, "decisions": d} for d in ({}, "x", None, [], [GOOD] * 1001)
-    ],
+    "a list of 1 to 1000": [{"page": "a", "first": 1, "decisions": decisions} for decisions in NO_LISTS],
 }
 
 
