@@ -22,7 +22,7 @@ from batchfill.regular import open_regular
 from batchfill.run.missing import Fate, fate_of
 from batchfill.run.prepare import _read
 from batchfill.run.shelf import digest_of
-from batchfill.values import LocalFile, Placed
+from batchfill.values import LocalFile, Placed, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ PUT: dict[str, Callable[[Path], object]] = {
 
 
 def _finish(path: Path) -> object:
-    picture = LocalFile(path, 1, 1, "ab" * 32)
+    picture = LocalFile(path, Stamp(1, 1), "ab" * 32)
     task = FinishTask(path, picture, picture, Pixels(), None, path.with_name("target"), None, {})
     return finish(task)
 
@@ -68,7 +68,7 @@ OPENING: dict[str, Callable[[Path], object]] = {
     "whole": whole,
     "thumb": lambda path: thumb(ThumbTask(path, "ab" * 32, 100)),
     "finish": _finish,
-    "prepare": lambda path: _read("image", LocalFile(path, 1, 1, "ab" * 32)),
+    "prepare": lambda path: _read("image", LocalFile(path, Stamp(1, 1), "ab" * 32)),
 }
 
 
