@@ -355,14 +355,17 @@ async def test_an_original_in_whose_place_something_else_is_leaves_the_outputs_a
     put: str,
 ) -> None:
     keep = Placing.keep
+    replacing: dict[str, Callable[[Path], object]] = {
+        "pipe": os.mkfifo,
+        "folder": Path.mkdir,
+        "device": lambda path: path.symlink_to("/dev/zero"),
+    }
 
     async def keep_and_replace(*args: Any) -> Any:
         path = desk.folder / name
         if path.is_file():
             path.unlink()
-            {"pipe": os.mkfifo, "folder": Path.mkdir, "device": lambda at: at.symlink_to("/dev/zero")}[put](
-                path
-            )
+            replacing[put](path)
         return await keep(*args)
 
     monkeypatch.setattr(Placing, "keep", keep_and_replace)

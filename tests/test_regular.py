@@ -41,9 +41,14 @@ def _socket(path: Path) -> None:
         os.chdir(before)
 
 
+def _link_to_a_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+
+
 PUT: dict[str, Callable[[Path], object]] = {
     "pipe": os.mkfifo,
-    "link to a pipe": lambda path: (os.mkfifo(path.with_name("pipe")), path.symlink_to("pipe")),
+    "link to a pipe": _link_to_a_pipe,
     "socket": _socket,
     "device": lambda path: path.symlink_to("/dev/zero"),
     "folder": Path.mkdir,

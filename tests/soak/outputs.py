@@ -71,6 +71,8 @@ BAD = {
     "a sibling's address": Bad("{sibling}", None),
 }
 
+SILENT = frozenset({"500", "never answers"})
+
 HANGS = 600
 """Seconds after which a run is taken to hang."""
 
@@ -289,13 +291,21 @@ def _judge(
         there = [batch.folder / output for output in row.outputs]
         if len(there) != _whole(case) or not all(map(_decodes, there)):
             yield f"lost: {len(there)} of {_whole(case)} whole outputs are in place: {case}, {row}"
-        if row.state not in (("done",) if _whole(case) else ("failed", "expired")):
+        if row.state not in _states(case):
             yield f"{row.state} where {_whole(case)} outputs were whole: {case}, {row.error}"
         yield from (
             f"no word of {bad.reason!r}: {case}, {row.error}"
             for bad in {BAD[kind] for kind in case.values()}
             if bad.reason is not None and len(case) == 1 and not is_told(bad, row.error)
         )
+
+
+def _states(case: Spoilt) -> tuple[str, ...]:
+    """Return the states in which a row may end."""
+    if _whole(case):
+        return ("done",)
+    # What never answers may come yet, and the row has nothing else to show.
+    return ("collecting",) if SILENT & set(case.values()) else ("failed", "expired")
 
 
 def is_told(bad: Bad, error: str | None) -> bool:
