@@ -513,6 +513,40 @@ async def test_a_rehearsal_that_lost_its_ledger_finds_its_predictions_again(
     assert set(states(rehearsal).values()) == {"done"}
 
 
+async def test_without_a_terminal_as_with_one_it_is_exit_2_before_anything_is_paid(
+    service: Serve, batch: Open, batchfill: Any, forget: Forget
+) -> None:
+    provider = await service()
+    night = batch(provider, 2)
+    await night.run()
+    night.folder.rename(night.folder.with_name("kept.batch"))
+    provider = await forget(provider)
+    ran = await batchfill("run", "night.csv", "--base-url", provider.base)
+    assert (ran.code, provider.billed) == (2, 2)
+    assert "add --accept-loss 2" in ran.err
+    provider = await forget(provider, 2)
+    ran = await batchfill("run", "night.csv", "--base-url", provider.base, "--accept-loss", "2")
+    assert (ran.code, provider.billed) == (0, 4)
+
+
+@pytest.mark.parametrize("where", ["manifest", "environment"])
+async def test_only_a_flag_accepts_a_loss(
+    service: Serve, batch: Open, desk: Any, batchfill: Any, where: str
+) -> None:
+    provider = await service()
+    night = batch(provider, 2)
+    await night.run()
+    lose_ledger(night)
+    (night.folder / "paid.jsonl").unlink()
+    name = "night.csv"
+    if where == "manifest":
+        name = desk.write(desk.rows(2), accept_loss=2).name
+    else:
+        batchfill.environ["BATCHFILL_ACCEPT_LOSS"] = "2"
+    ran = await batchfill("run", name, "--base-url", provider.base)
+    assert (ran.code, provider.billed) == (2, 2)
+
+
 # Another record
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.errors import LedgerError, LedgerFailed
-from batchfill.ledger import payment_record
 from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.payment_record import PAID, PaymentRecord, read_record, write_record
 from batchfill.ledger.payments import Heading
@@ -67,7 +66,7 @@ class FullDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.full = False
         self._write = os.write
-        monkeypatch.setattr(payment_record.os, "write", self._take)
+        monkeypatch.setattr(os, "write", self._take)
 
     def _take(self, descriptor: int, content: Any) -> int:
         if self.full and len(content) > 9:
@@ -179,11 +178,17 @@ def test_a_record_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 async def test_events_of_one_moment_share_a_flush(
     path: Path, clock: Any, row: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flushes, fsync = [], os.fsync
+    flushes: list[int] = []
+    fsync = os.fsync
+
+    def counting(descriptor: int) -> None:
+        flushes.append(descriptor)
+        fsync(descriptor)
+
     async with recorded(path, clock) as ledger:
         await put(ledger, [row(f"r{number}") for number in range(8)])
         due = await ledger.due(8)
-        monkeypatch.setattr(payment_record.os, "fsync", lambda fd: (flushes.append(fd), fsync(fd)))
+        monkeypatch.setattr(os, "fsync", counting)
         await asyncio.gather(*(submit(ledger, one) for one in due))
         assert len(flushes) <= 2
     assert sum("intent" in line for line in lines(path)) == 8

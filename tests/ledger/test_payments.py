@@ -175,7 +175,7 @@ def test_what_a_ledger_has_to_learn(
 def test_an_older_ledger_never_misses_a_row_that_was_paid_for_behind_it(
     attempts: list[tuple[int, bool, bool]], copied: int
 ) -> None:
-    """*attempts*: the row, whether its id is known, whether it was free; the ledger has the first *copied*."""
+    """*attempts*: the row, whether its id is known, whether it was free; the ledger has *copied* of them."""
     record = [
         paid(number, f"k{row}", prediction_id=f"p{number}" if accepted else None, free=free and not accepted)
         for number, (row, accepted, free) in enumerate(attempts, 1)
