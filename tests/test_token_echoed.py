@@ -155,7 +155,7 @@ async def test_an_address_that_holds_the_token_is_fetched_and_not_written_down(
 
 
 async def test_such_an_address_is_asked_for_again_after_a_death(
-    service: Serve, echo: Any, batch: Open, crash: Any, result: Any
+    service: Serve, echo: Any, batch: Open, crash: Any, result: Any, later: Any
 ) -> None:
     provider = await service()
     gateway = await echo(provider)
@@ -163,9 +163,12 @@ async def test_such_an_address_is_asked_for_again_after_a_death(
     with pytest.raises(BaseExceptionGroup):
         await batch(gateway.base, 1).run()
     provider.requests.clear()
+    # Past the hour too, for the service still has it.
+    later(2 * 3600)
     night = batch(gateway.base)
     assert (await night.run()).exit_code == 0
     assert result(night).outputs
+    assert [path for path in gateway.fetched if "***" in path] == []
     assert (provider.requests["get"], provider.billed) == (1, 1)
     assert leaking_files(night.folder) == []
 

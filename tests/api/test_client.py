@@ -13,8 +13,11 @@ import pytest
 import respx
 
 from batchfill.api import Service, SignatureWanted, Transport
+from batchfill.api.outputs import Outputs
+from batchfill.api.paths import origin
 from batchfill.errors import (
     AnswerLost,
+    BatchfillError,
     NotFound,
     NotOffered,
     NotSent,
@@ -456,3 +459,49 @@ async def test_the_token_shows_in_no_error_no_log_and_no_repr(
     assert prediction.error is not None
     assert SECRET not in f"{prediction!r} {service!r} {vars(service)!r}"
     assert SECRET not in caplog.text
+
+
+async def test_an_answer_that_breaks_off_behind_the_token_leaves_nothing_of_itself_in_the_error(
+    transport: Transport, listen: Listen, service_over: Make
+) -> None:
+    async def break_off(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.request(reader)
+        writer.write(f"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\nkey {SECRET}".encode())
+        await writer.drain()
+        writer.close()
+
+    peer = await listen(break_off)
+    with pytest.raises(AnswerLost) as caught:
+        await create_at(peer, transport, service_over)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert SECRET not in "".join(shown.format())
+    cause = caught.value.__cause__
+    assert isinstance(cause, httpx.RequestError)
+    assert "authorization" not in cause.request.headers
+    assert cause.__cause__ is cause.__context__ is None
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["signed", "unsigned"])
+@pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "503 Busy", "302 Found", "200 OK"])
+async def test_an_error_about_an_address_that_holds_the_token_does_not_show_it(
+    transport: Transport, listen: Listen, service_over: Make, status: str, own: bool
+) -> None:
+    async def refuse(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.request(reader)
+        head = f"Location: ftp://{SECRET}.test/{SECRET}\r\nContent-Length: {'9' * 10}\r\n"
+        writer.write(f"HTTP/1.1 {status}\r\n{head}\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    peer = await listen(refuse)
+    service = service_over(transport, base=f"{peer.url}/v1")
+    here = httpx.URL(peer.url)
+    outputs = Outputs(
+        transport, allow_private=True, allow_http=True, redaction=service.redaction, own=origin(here)
+    )
+    fetch = service.fetch_own if own else outputs.fetch
+    with pytest.raises(BatchfillError) as caught:
+        async with fetch(f"{peer.url}/{SECRET}/a.webp"):
+            pass
+    assert SECRET.lower() not in f"{caught.value} {caught.value!r}".lower()
+    assert caught.value.__cause__ is caught.value.__context__ is None
