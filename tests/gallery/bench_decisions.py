@@ -20,7 +20,7 @@ from tests.gallery.browsing import launched
 from tests.gallery.large import large
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Dialog, Page
+    from playwright.async_api import Dialog, Page
 
     from batchfill.batch import Batch
 
@@ -52,19 +52,19 @@ async def bench(folder: Path, rows: int) -> None:
     desk = Desk(folder)
     night = await large(desk, folder, rows)
     program = Program(desk.folder)
-    review = await program.start("review", "night.csv", "--no-open", "--port", "0")
+    review = await program.start("review", "night.csv", "--no-open")
+    address = (await review.prints()).strip()
     async with async_playwright() as playwright:
         browser = await launched(playwright)
-        took = await press_to_saved(browser, (await review.prints()).strip())
+        window = await browser.new_context(viewport={"width": 1280, "height": 860})
+        took = await press_to_saved(await window.new_page(), address)
         print(f"{rows:,} rows, {DECISIONS} decisions at {A_SECOND} a second")
         print(f"  saved                       {len(took)}")
         if took:
             print(f"  press to saved, median      {statistics.median(took):.0f} ms")
             print(f"  press to saved, 19 of 20    {sorted(took)[int(0.95 * len(took))]:.0f} ms")
             print(f"  press to saved, longest     {max(took):.0f} ms")
-        await program.stop()
-        review = await program.start("review", "night.csv", "--no-open")
-        asked = await closed_at_once(browser, (await review.prints()).strip())
+        asked = await closed_at_once(await window.new_page(), address.partition("?")[0])
         await asyncio.sleep(SETTLED)
         print("the tab closed right after the last")
         print(f"  it asked before it closed   {'yes' if asked else 'no'}")
@@ -73,9 +73,8 @@ async def bench(folder: Path, rows: int) -> None:
     await program.stop()
 
 
-async def press_to_saved(browser: Browser, address: str) -> list[float]:
+async def press_to_saved(page: Page, address: str) -> list[float]:
     """Approve rows; return how long each took, in ms."""
-    page = await browser.new_page(viewport={"width": 1280, "height": 860})
     await page.add_init_script(WATCH)
     await opened(page, address)
     await decide(page, "a")
@@ -85,9 +84,8 @@ async def press_to_saved(browser: Browser, address: str) -> list[float]:
     return took
 
 
-async def closed_at_once(browser: Browser, address: str) -> bool:
+async def closed_at_once(page: Page, address: str) -> bool:
     """Reject rows and close the tab; return whether it asked."""
-    page = await browser.new_page(viewport={"width": 1280, "height": 860})
     asked: list[str] = []
 
     async def leave(dialog: Dialog) -> None:

@@ -166,6 +166,34 @@ async def test_many_decisions_are_few_readings_which_say_up_to_where_they_hold_t
         assert (await page.open())["noted"] == 41
 
 
+class Late(Held):
+    """What it notes can be read before it says that it has noted it."""
+
+    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+        refused = await Collection.decide(self, rulings)
+        with anyio.fail_after(HANGS):
+            await self.disk.wait()
+        return refused
+
+
+async def test_a_reading_that_is_quicker_than_the_answer_is_told_of_later(tmp_path: Path) -> None:
+    (tmp_path / "night.batch").mkdir()
+    late = Late(tmp_path / "night.batch")
+    late.add("r1")
+    async with visiting(late) as (here, visitor), anyio.create_task_group() as tasks:
+        page = Sender(here, visitor)
+        edition = (await page.open())["edition"]
+        async with visitor.get(f"{here}/events?since={edition}&page={page.name}") as stream:
+            late.hold_disk()
+            tasks.start_soon(page.send, 1, ("r1", "approved"))
+            _, said = await next_event(stream)
+            assert (said["rows"][0]["decision"], said["noted"]) == ("approved", 0)
+            late.disk.set()
+            with anyio.fail_after(HANGS):
+                _, said = await next_event(stream)
+            assert (said["rows"], said["noted"]) == ([], 1)
+
+
 async def test_what_comes_again_counts_once_and_changes_nothing_that_came_later(held: Held) -> None:
     async with visiting(held) as (here, visitor):
         page, other = Sender(here, visitor), Sender(here, visitor)
@@ -403,6 +431,48 @@ async def test_what_a_full_disk_does_not_take_is_kept_told_and_sent_again(visit:
         await says(page, "#saving", "all saved")
         assert await page.is_hidden("#lost")
     assert held.words() == [("r1", "approved"), ("r2", "rejected"), ("r3", "approved")]
+
+
+async def test_a_long_queue_goes_in_requests_that_a_tab_which_closes_may_still_send(
+    visit: Visit, held: Held
+) -> None:
+    sent: list[int] = []
+    async with served(held) as address:
+        page = await visit.open(address)
+        held.full = True
+        await press(page, "Home")
+        await page.evaluate(
+            """() => {
+              for (let n = 0; n < 600; n += 1) for (const key of [n % 2 ? "x" : "a", "Home"]) {
+                document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+              }
+            }"""
+        )
+        await says(page, "#lost", "600 decisions are not saved")
+        page.on("request", lambda request: sent.append(len(request.post_data_buffer or b"")))
+        held.full = False
+        await says(page, "#saving", "all saved")
+    assert len(sent) > 1
+    assert max(sent) <= 32_000
+    assert held.words() == [("r1", "approved"), ("r1", "rejected")] * 300
+
+
+async def test_the_longest_prompt_is_saved_though_it_fills_a_request_by_itself(
+    visit: Visit, held: Held
+) -> None:
+    prompt = "\U0001f6e5" * 50_000  # two of JavaScript's characters each
+    async with served(held) as address:
+        page = await visit.open(address)
+        held.hold_disk()
+        await press(page, "Home", "a")
+        await held.asked.wait()
+        await press(page, "r")
+        await page.fill("#redo-prompt", prompt)
+        await press(page, "Control+Enter", "x")
+        held.disk.set()
+        await says(page, "#saving", "all saved")
+    assert held.words() == [("r1", "approved"), ("r2", "redo"), ("r3", "rejected")]
+    assert held.rulings[1].prompt == prompt
 
 
 async def test_what_is_not_saved_is_told_in_the_window_of_a_row_too(visit: Visit, held: Held) -> None:
