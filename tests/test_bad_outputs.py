@@ -382,7 +382,8 @@ async def test_an_original_in_whose_place_something_else_is_leaves_the_outputs_a
 async def test_whatever_is_in_the_place_of_a_picture_is_set_aside(
     service: Serve, batch: Open, exact: Callable[..., list[dict[str, str]]], put: str, finish: str
 ) -> None:
-    night = batch(await service(), exact(1, finish=finish, num_outputs="1"))
+    # A file under a row's name may be a picture that was paid for: the user says that it is not.
+    night = batch(await service(), exact(1, finish=finish, num_outputs="1"), accept_loss=1)
     place = night.folder / f"outputs/r1.{'webp' if finish == 'raw' else 'png'}"
     place.parent.mkdir(parents=True)
     other = night.folder / "other.webp"

@@ -90,6 +90,7 @@ class _Night:
                     judge.consented()
                     world.spare()
                     summary = await self._run(provider.base, retry="failed,expired,in-doubt") or summary
+        self.report.hours = asyncio.get_running_loop().time() / 3600
         # What the service takes late is made before the night is judged.
         await asyncio.sleep(PAUSE)
         judge.close(summary, self._batch(provider.base), TOKEN)
@@ -161,7 +162,6 @@ class _Night:
         report = self.report
         report.rows = len(self.desk.rows)
         report.billed = provider.billed
-        report.hours = asyncio.get_running_loop().time() / 3600
         report.refused = judge.refused
         if summary is not None:
             report.stopped = summary.stopped_because
