@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from batchfill.errors import AnswerLost, BudgetReached, FolderFailed, LedgerFailed
+from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
 from batchfill.ledger import adoption, payments, records, sql, storage
 from batchfill.ledger.choosing import choose
 from batchfill.ledger.intake import Intake, standing
 from batchfill.ledger.payment_record import PAID, PaymentRecord, read_record, write_record
 from batchfill.ledger.place import Place
-from batchfill.ledger.writer import AGAIN_EVERY, open_writer
+from batchfill.ledger.writer import open_writer
 from batchfill.values import (
     Accepted,
     Attempt,
@@ -61,8 +61,6 @@ class Ledger:
         """What the ledger says of how far the record is flushed."""
         self._unrecorded: dict[int, str] = {}
         """Why intents could not be flushed to the record, by their attempts' numbers."""
-        self._full: tuple[float, float] | None = None
-        """Since when the record has no room, and when that was last tried; None: it has."""
         self.last_accepted: str | None = None
         """The id of the prediction accepted last."""
         self.facts: dict[str, str] = {}
@@ -101,9 +99,7 @@ class Ledger:
 
     @property
     def lack(self) -> str | None:
-        """Why nothing can be written now; None: it can, or it is time to try."""
-        if self._full is not None and self._now() < self._full[1] + AGAIN_EVERY:
-            return self.record_trouble
+        """Why nothing can be written now; None: it can."""
         return self._writer.lack
 
     def give_up_waiting(self) -> None:
@@ -403,8 +399,7 @@ class Ledger:
         # One that had to wait could come after its user has stopped the run.
         attempt = await self._writer.commit(event, put_off=False)
         if attempt is not None and (why := self._unrecorded.pop(attempt.number, None)) is not None:
-            waits = self._full is not None and self._full[1] - self._full[0] < self._writer.patience
-            raise (FolderFailed if waits else LedgerFailed)(why)
+            raise LedgerFailed(why)
         return attempt
 
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
@@ -758,14 +753,9 @@ class Ledger:
 
     def committed(self, db: sqlite3.Connection) -> None:
         """Flush the intents of a committed group. One that cannot be flushed is taken back."""
-        record = self._record_of_payments
-        numbers = record.flush_intents()
+        numbers = self._record_of_payments.flush_intents()
         if not numbers:
-            self._full = None if record.trouble is None else self._full
             return
-        if record.full:
-            now = self._now()
-            self._full = (now if self._full is None else self._full[0], now)
         self._unrecorded |= dict.fromkeys(numbers, f"nothing more is submitted: {self.record_trouble}")
         # Should that fail too, the next start looks it up as any other.
         with suppress(sqlite3.Error):
