@@ -196,7 +196,10 @@ class Night:
     def _hold(self) -> tuple[str, float | None] | None:
         """Return why nothing may be submitted now, and how long to wait at most."""
         largest = max(self._collecting.largest, self._finishing.largest)
-        lack = self._space.lack(self._in_flight(), largest, self._collecting.refused)
+        if self._submitting.refused and self._space.takes_files():
+            self._submitting.refused = None
+        refused = self._collecting.refused or self._submitting.refused
+        lack = self._space.lack(self._in_flight(), largest, refused)
         if lack is not None:
             if self._space.out_of_patience:
                 self._stopping.submits(lack)

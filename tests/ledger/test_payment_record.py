@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.errors import LedgerError, LedgerFailed
+from batchfill.errors import FolderFailed, LedgerError, LedgerFailed
 from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.payment_record import PAID, PaymentRecord, read_record, write_record
 from batchfill.ledger.payments import Heading
@@ -89,7 +89,7 @@ async def test_nothing_is_to_be_sent_of_an_intent_that_the_record_cannot_take(
         await submit(ledger)
         before = path.with_name(PAID).read_bytes()
         disk.full = True
-        with pytest.raises(LedgerFailed, match=r"paid\.jsonl could not be written: No space left"):
+        with pytest.raises(FolderFailed, match=r"paid\.jsonl could not be written: No space left"):
             await submit(ledger)
         assert path.with_name(PAID).read_bytes() == before
         assert ledger.counts[RowState.PENDING] == 1
