@@ -103,13 +103,6 @@ def learn(db: sqlite3.Connection, attempt: Known, judgement: Judgement, now: flo
         _place(db, prediction_id, files, now)
 
 
-def take_back(db: sqlite3.Connection, numbers: Sequence[int], now: float) -> None:
-    """Make rows pending whose intents, given by their numbers, were never sent; in one transaction."""
-    with db:
-        db.execute("BEGIN IMMEDIATE")
-        _act(db, "take_back", numbers=json.dumps(numbers), now=now)
-
-
 def record_lines(db: sqlite3.Connection, *, after: int = 0, without: Collection[int] = ()) -> Iterator[str]:
     """Yield the record's lines of every attempt with a number above *after*, but those *without*."""
     for record in db.execute(sql.load(SOURCE)["payments"][0], {"after": after}):

@@ -73,10 +73,3 @@ INSERT INTO outputs (prediction_id, n, url, planned, file, size, sha256, raw, ra
 VALUES (:prediction_id, :n, '', :file, :file, :size, :sha256, :raw, :raw_sha256, :now)
 ON CONFLICT DO UPDATE SET planned = excluded.planned, file = excluded.file, size = excluded.size,
     sha256 = excluded.sha256, raw = excluded.raw, raw_sha256 = excluded.raw_sha256, collected_at = excluded.collected_at;
-
--- name: take_back
--- Intents that were never sent.
-UPDATE attempts SET outcome = 'nothing_made', ended_at = :now, error = 'never sent', counted = 0
-WHERE number IN (SELECT value FROM json_each(:numbers));
-UPDATE rows SET state = 'pending', since = :now, due_at = 0, error = NULL
-WHERE attempt IN (SELECT value FROM json_each(:numbers)) AND state = 'submitting';

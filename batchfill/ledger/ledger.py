@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
+from batchfill.errors import AnswerLost, BudgetReached, FolderFailed, LedgerFailed
 from batchfill.ledger import adoption, payments, records, sql, storage
 from batchfill.ledger.choosing import choose
 from batchfill.ledger.intake import Intake, standing
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from batchfill.errors import BatchfillError
     from batchfill.ledger.adoption import Found, Pictured
     from batchfill.ledger.choosing import Chosen
     from batchfill.ledger.intake import Comparison
@@ -59,7 +60,7 @@ class Ledger:
         self._record_of_payments = PaymentRecord()
         self._marked = ""
         """What the ledger says of how far the record is flushed."""
-        self._unrecorded: dict[int, str] = {}
+        self._unrecorded: dict[int, BatchfillError] = {}
         """Why intents could not be flushed to the record, by their attempts' numbers."""
         self.last_accepted: str | None = None
         """The id of the prediction accepted last."""
@@ -361,9 +362,8 @@ class Ledger:
 
         *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
         *sent* gives the input to note for a seed, *area* is what is sent of the picture.
-        Raises BudgetReached when the price would pass the cap, FolderFailed, with nothing written, while the
-        disk is full. Raises LedgerFailed, and nothing may be sent, when the ledger's file was taken away or
-        the record of payments cannot be written.
+        Raises BudgetReached when the price would pass the cap, LedgerFailed when the ledger's file or its
+        record was taken away, and FolderFailed, with the row pending as before, while their disk is full.
         """
 
         def event(db: sqlite3.Connection) -> Attempt | None:
@@ -398,8 +398,10 @@ class Ledger:
 
         # One that had to wait could come after its user has stopped the run.
         attempt = await self._writer.commit(event, put_off=False)
-        if attempt is not None and (why := self._unrecorded.pop(attempt.number, None)) is not None:
-            raise LedgerFailed(why)
+        if attempt is not None and (error := self._unrecorded.pop(attempt.number, None)) is not None:
+            # The record holds no line of it, and needs none: nothing was sent.
+            await self._record("record_refused", attempt, error=str(error), due_at=0)
+            raise error
         return attempt
 
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
@@ -752,15 +754,10 @@ class Ledger:
         self.count(db)
 
     def committed(self, db: sqlite3.Connection) -> None:
-        """Flush the intents of a committed group. One that cannot be flushed is taken back."""
-        numbers = self._record_of_payments.flush_intents()
-        if not numbers:
-            return
-        self._unrecorded |= dict.fromkeys(numbers, f"nothing more is submitted: {self.record_trouble}")
-        # Should that fail too, the next start looks it up as any other.
-        with suppress(sqlite3.Error):
-            adoption.take_back(db, numbers, self._now())
-            self.count(db)
+        """Flush the intents of a committed group; those that cannot be flushed must not be sent."""
+        if numbers := self._record_of_payments.flush_intents():
+            error = FolderFailed if self._record_of_payments.full else LedgerFailed
+            self._unrecorded |= {number: error(self.record_trouble or "") for number in numbers}
 
     def undone(self, db: sqlite3.Connection) -> None:
         """A group was undone, and nothing of it is to be recorded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import replace
@@ -104,6 +105,8 @@ class PaymentRecord:
         """Lines that could not be written: tried again with the next ones."""
         self.trouble: str | None = None
         """Why the last lines could not be written."""
+        self.full = False
+        """Whether that was for want of room."""
 
     @property
     def attached(self) -> bool:
@@ -183,6 +186,7 @@ class PaymentRecord:
             self._append(lines, flush=flush)
         except OSError as error:
             self._owed = lines
+            self.full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             self.trouble = f"{PAID} could not be written: {error.strerror}"
             return False
         self._owed, self.trouble = [], None

@@ -210,7 +210,10 @@ class Night:
         if (unwritten := self._tools.ledger.lack) is not None:
             return unwritten, ASK_EVERY
         largest = max(self._collecting.largest, self._finishing.largest)
-        lack = self._space.lack(self._in_flight(), largest, self._collecting.refused)
+        if self._submitting.refused and self._space.takes_files():
+            self._submitting.refused = None
+        refused = self._collecting.refused or self._submitting.refused
+        lack = self._space.lack(self._in_flight(), largest, refused)
         if lack is not None:
             if self._space.out_of_patience:
                 self._stopping.submits(lack)

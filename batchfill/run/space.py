@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from typing import TYPE_CHECKING
 
 import anyio
@@ -23,6 +25,9 @@ TIMES = 4
 ASK_EVERY = 3.0
 """Seconds between two looks at the disk."""
 
+TRIED = 65536
+"""Bytes that a disk must take before it counts as one that does."""
+
 PATIENCE = 3600.0
 """Seconds without room after which a run ends, so that whoever started it learns of it."""
 
@@ -37,6 +42,7 @@ class Space:
         self._asked_at = float("-inf")
         self._short_since: float | None = None
         self._told = 0
+        self._tried_at = float("-inf")
 
     def lack(self, in_flight: int, largest: int, refused: str | None) -> str | None:
         """Return why nothing more may be submitted now; None while there is room.
@@ -53,6 +59,21 @@ class Space:
             text = f"{left}: nothing more is submitted until there is room"
         self._note(text)
         return text
+
+    def takes_files(self) -> bool:
+        """Whether the batch folder takes a file again, which is tried every few seconds."""
+        now = anyio.current_time()
+        if now - self._tried_at < ASK_EVERY:
+            return False
+        self._tried_at = now
+        try:
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                file.write(bytes(TRIED))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            return False
+        return True
 
     @property
     def out_of_patience(self) -> bool:

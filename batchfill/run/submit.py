@@ -78,6 +78,8 @@ class Submitting:
         """Attempts whose POST is not answered yet, by number."""
         self.gate = Gate(tools, hold, unanswered=lambda: len(self.open), run_time=run_time)
         self.allowance = Allowance(tools)
+        self.refused: str | None = None
+        """Why no intent can be recorded for now; None: as far as is known they can."""
         self.submitted = 0
         """Predictions that this run was given, and those that it may have been given."""
 
@@ -174,6 +176,9 @@ class Submitting:
         tools = self._tools
         try:
             attempt = await self._intend(due, prepared)
+        except FolderFailed as error:
+            self.refused = str(error)
+            return
         except BatchStopped as error:
             self._stopping.submits(str(error))
             return
