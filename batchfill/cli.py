@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import signal
@@ -540,6 +541,8 @@ def _carry_out() -> int:
     """Do what the command line asks for and return the exit code; what went wrong is told."""
     try:
         open_standard_streams()
+        # What libraries log is for developers, and comes with tracebacks where nobody listens to it.
+        logging.getLogger().addHandler(logging.NullHandler())
         if asked := os.environ.get(COMPLETE):
             _complete(asked)
         with cli.make_context("batchfill", sys.argv[1:]) as context:

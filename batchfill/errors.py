@@ -124,7 +124,7 @@ class NoAnswer(TryAgain):
 
 
 class MachineFailed(TryAgain):
-    """This machine is short of something (open files, threads, memory), or its file system answers in error."""
+    """This machine is short of something (files to open, threads, memory), or its file system fails."""
 
 
 class FolderFailed(TryAgain):

@@ -29,7 +29,7 @@ def open_standard_streams() -> None:
         if not _is_open(descriptor):
             # The lowest free number is given out: those below are open by now.
             os.open(os.devnull, os.O_RDONLY)
-            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
 
 
@@ -75,9 +75,10 @@ def _is_open(descriptor: int) -> bool:
 
 def _flushed(stream: TextIO | None) -> OSError | None:
     """Flush *stream*, if there is one; where that fails, drop what it still holds and return why."""
+    if stream is None:
+        return None
     try:
-        if stream is not None:
-            stream.flush()
+        stream.flush()
     except OSError as error:
         # The interpreter flushes once more at its end, and would complain.
         sink = os.open(os.devnull, os.O_WRONLY)

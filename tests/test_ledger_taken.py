@@ -261,6 +261,6 @@ async def test_a_ledger_that_cannot_be_put_back_leaves_the_ids_of_what_runs(
     let_go.set()
     ran = await running.ended()
     assert "Traceback" not in ran.err
-    assert ran.code == 2
+    assert ran.code == 3
     assert "ledger.sqlite was taken away from night.batch and cannot be put back" in ran.err
     assert f"runs as {provider.predictions()[0].id}" in ran.err

@@ -95,7 +95,7 @@ class Ledger:
     # Whether it can be written
 
     def wait_for_room(self, seconds: float, on_lack: Callable[[str | None], None]) -> None:
-        """On a full disk wait for room from now on, at most so long; *on_lack* is told why, None at its end."""
+        """Wait for room on a full disk, at most so long; *on_lack* is told why, and None at its end."""
         self._writer.patience, self._writer.on_lack = seconds, on_lack
 
     @property

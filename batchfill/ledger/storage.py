@@ -66,7 +66,7 @@ def open_to_write(path: Path, *, checked: bool = True) -> sqlite3.Connection:
 
 
 def is_there(path: Path) -> bool:
-    """Whether something stands at *path*; an empty file is nothing. Raises LedgerError when it cannot be told."""
+    """Whether something stands at *path*; an empty file is nothing. Raises LedgerError when unknown."""
     return _size(path) > 0
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiosqlite
@@ -158,9 +159,7 @@ class Writer:
         # Without any the disk is tried all the same: nothing else would find out that it has room again.
         while group or not self._closing:
             try:
-                outcomes = await self._connection.hop(
-                    lambda db, g=group: self._apply(db, [w.event for w in g])
-                )
+                outcomes = await self._connection.hop(partial(self._apply, [one.event for one in group]))
             except sqlite3.Error as error:
                 failure = f"the ledger could not be written: {_in_words(error)}"
                 if not self._may_wait(error, since):
@@ -195,7 +194,7 @@ class Writer:
             self.lack = lack
             self.on_lack(lack)
 
-    def _apply(self, db: sqlite3.Connection, events: list[Event[Any]]) -> list[_Outcome]:
+    def _apply(self, events: list[Event[Any]], db: sqlite3.Connection) -> list[_Outcome]:
         # Hardly any event raises, and a savepoint around each takes as long as the event itself.
         try:
             outcomes = self._apply_all(db, events, _apply_bare)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from batchfill.errors import BudgetReached, LedgerFailed
+from batchfill.errors import BudgetReached, FolderFailed, LedgerFailed
 from batchfill.ledger.writer import Writer, open_writer
 
 if TYPE_CHECKING:
@@ -195,6 +195,41 @@ async def test_a_full_disk_fails_the_whole_group(
     assert [type(answer) for answer in answers] == [LedgerFailed] * 3
     assert "full" in str(answers[0])
     assert noted(ask) == []
+
+
+async def test_a_full_disk_is_waited_for_and_only_what_must_not_wait_fails_at_once(
+    writer: Writer, ask: Callable[[str], list[tuple[Any, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchfill.ledger.writer.AGAIN_EVERY", 0.01)
+    told: list[str | None] = []
+    full, cleared = anyio.Event(), anyio.Event()
+
+    def tell(lack: str | None) -> None:
+        told.append(lack)
+        (cleared if lack is None else full).set()
+
+    writer.patience, writer.on_lack = 3600, tell
+    (pages,) = await writer.read(lambda db: db.execute("PRAGMA page_count").fetchone())
+    await writer.read(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.commit, note("a" * 100_000))
+        await full.wait()
+        assert writer.lack is not None
+        with pytest.raises(FolderFailed, match="the disk is full"):
+            await writer.commit(note("b" * 100_000), put_off=False)
+        await writer.read(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchone())
+    await cleared.wait()
+    assert [len(name) for name in noted(ask)] == [100_000]
+    assert told == ["the ledger could not be written: the disk is full; make room", None]
+    assert writer.lack is None
+
+
+async def test_whoever_gives_up_on_a_full_disk_is_told_what_was_not_written(writer: Writer) -> None:
+    writer.patience, writer.on_lack = 3600, lambda lack: writer.give_up()
+    (pages,) = await writer.read(lambda db: db.execute("PRAGMA page_count").fetchone())
+    await writer.read(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    with pytest.raises(LedgerFailed, match="the disk is full"):
+        await writer.commit(note("a" * 100_000))
 
 
 async def test_a_question_that_cannot_be_answered_says_so(writer: Writer) -> None:
