@@ -243,7 +243,8 @@ async def test_an_address_that_has_expired_is_asked_for_afresh_and_tried_at_once
     status: int,
 ) -> None:
     """The first addresses are no longer good, and others may not be good for long."""
-    monkeypatch.setattr("batchfill.run.collect.FIRST_WAIT", HOUR)
+    for name in ("FIRST_WAIT", "LONGEST_WAIT"):
+        monkeypatch.setattr(f"batchfill.run.collect.{name}", HOUR)
     provider, looks = await service(), 0
 
     async def signed(request: web.Request) -> web.StreamResponse:
