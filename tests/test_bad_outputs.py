@@ -19,7 +19,9 @@ from PIL import Image
 from batchfill.local import Fault, Faults
 from batchfill.local.model import TINY
 from batchfill.run.placing import Placing
+from batchfill.run.shelf import Shelf
 from batchfill.values import Decision, RowState, Ruling
+from tests.conftest import HANGS
 from tests.soak.outputs import ASKED, BAD, HOUR, NEVER, hostile, is_told, spoiling
 
 if TYPE_CHECKING:
@@ -232,33 +234,72 @@ async def test_outputs_that_are_removed_meanwhile_leave_the_others_in_place(
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 async def test_an_address_that_has_expired_is_asked_for_afresh_and_tried_at_once(
-    service: Serve, batch: Open, desk: Desk, gateway: Gateway, origin: Origin, status: int
+    service: Serve,
+    batch: Open,
+    desk: Desk,
+    gateway: Gateway,
+    origin: Origin,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
 ) -> None:
-    """Each answer about a prediction names addresses that are good for one request."""
-    provider = await service()
-    signed: dict[str, int] = {}
-    looks = 0
+    """The first addresses are no longer good, and others may not be good for long."""
+    for name in ("FIRST_WAIT", "LONGEST_WAIT"):
+        monkeypatch.setattr(f"batchfill.run.collect.{name}", HOUR)
+    provider, looks = await service(), 0
 
-    async def once(request: web.Request) -> web.StreamResponse:
-        good = signed.get(request.path) == int(request.query["sig"]) and looks > 3
+    async def signed(request: web.Request) -> web.StreamResponse:
+        good = request.query["sig"] != "1"
         return web.Response(body=TINY, content_type="image/webp") if good else web.Response(status=status)
 
-    host = await origin(once)
+    host = await origin(signed)
 
     def change(text: str) -> str:
         nonlocal looks
-        looks += 1
+        looks += "/out-0.webp" in text
         for record in provider.predictions():
             for n in range(ASKED):
                 mine = f"{provider.outputs_base}/outputs/{record.id}/out-{n}.webp"
-                if mine in text:
-                    signed[f"/{n}"] = looks
-                    text = text.replace(mine, f"{host}/{n}?sig={looks}")
+                text = text.replace(mine, f"{host}/{n}?sig={looks}")
         return text
 
     night = batch(await gateway(provider, change), desk.rows(1, num_outputs=str(ASKED)))
+    async with asyncio.timeout(HANGS):
+        assert (await night.run()).exit_code == 0
+    assert (len(pictures(night)), provider.billed, looks) == (ASKED, 1, 2)
+
+
+async def test_the_outputs_of_a_row_get_their_places_one_at_a_time(
+    service: Serve, batch: Open, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first clears the way, and what it put there is not to be cleared by the second."""
+    write, place, fetched, placing, most = Shelf.write, Placing.place, 0, 0, 0
+    all_fetched = asyncio.Event()
+
+    async def noting(*args: Any) -> Any:
+        nonlocal fetched
+        written = await write(*args)
+        fetched += 1
+        if fetched == ASKED:
+            all_fetched.set()
+        return written
+
+    async def counting(*args: Any, **options: Any) -> Any:
+        nonlocal placing, most
+        placing += 1
+        most = max(most, placing)
+        await all_fetched.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        try:
+            return await place(*args, **options)
+        finally:
+            placing -= 1
+
+    monkeypatch.setattr(Shelf, "write", noting)
+    monkeypatch.setattr(Placing, "place", counting)
+    night = batch(await service(), desk.rows(1, num_outputs=str(ASKED)))
     assert (await night.run()).exit_code == 0
-    assert (len(pictures(night)), provider.billed) == (ASKED, 1)
+    assert (len(pictures(night)), most) == (ASKED, 1)
 
 
 async def test_a_row_without_any_output_that_can_be_had_fails_with_every_reason(

@@ -625,6 +625,74 @@ async def test_an_upload_is_used_again_while_it_is_good(ledger: Ledger) -> None:
     assert await ledger.upload_of("ab" * 32, BASE, good_until=2000.0) == "https://api.example.com/v1/files/2"
 
 
+async def test_uploads_that_the_service_has_lost_are_forgotten_by_their_addresses(ledger: Ledger) -> None:
+    urls = [f"https://api.example.com/v1/files/{n}" for n in (1, 2, 3)]
+    for n, url in enumerate(urls):
+        await ledger.record_upload(f"{n}" * 64, BASE, url, 2000.0)
+    await ledger.forget_uploads(BASE, urls[:2])
+    await ledger.forget_uploads("https://other.example.com/v1", urls)
+    known = [await ledger.upload_of(f"{n}" * 64, BASE, good_until=1.0) for n in range(3)]
+    assert known == [None, None, urls[2]]
+
+
+@pytest.fixture
+def four(ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any) -> Any:
+    """Return an attempt that made four outputs, of a row that asked for them."""
+
+    async def made() -> Any:
+        await take_in(row("hero", outputs_asked=4))
+        attempt = await accept("hero", "p1")
+        urls = tuple(f"https://files.example.com/{n}.webp" for n in range(1, 5))
+        await ledger.record_succeeded(attempt, prediction("p1", outputs=urls))
+        return attempt
+
+    return made
+
+
+def placed(output: Any) -> Any:
+    return (replace(output, file=f"outputs/hero@{output.n}.webp", size=1, sha256="ab" * 32), 64, 48)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3, 4), (4, 2, 1, 3)])
+@pytest.mark.parametrize("lost", [(), (2,), (1, 4), (1, 3, 4)])
+async def test_a_row_is_done_with_the_last_of_its_files_beside_those_that_are_lost(
+    ledger: Ledger, four: Any, ask: Ask, order: tuple[int, ...], lost: tuple[int, ...]
+) -> None:
+    attempt = await four()
+    if lost:
+        await ledger.record_lost(attempt, dict.fromkeys(lost, "gone"))
+    outputs = {output.n: output for output in await ledger.outputs_of("p1")}
+    assert [n for n, output in outputs.items() if output.lost] == list(lost)
+    coming = [n for n in order if n not in lost]
+    for left, n in zip(range(len(coming) - 1, -1, -1), coming, strict=True):
+        await ledger.record_collected(attempt, [placed(outputs[n])], "some are lost", more=True)
+        state = "collecting" if left else "done"
+        assert ask("SELECT state, error IS NULL, placed_id FROM rows") == [(state, bool(left), "hero")]
+    await ledger.fetch_again([attempt.number])
+    assert ask("SELECT count(file), count(lost), count(planned) FROM outputs") == [(0, 0, 4 - len(lost))]
+    assert ask("SELECT state FROM rows") == [("collecting",)]
+
+
+async def test_a_row_is_to_be_finished_once_nothing_but_what_is_lost_is_missing(
+    ledger: Ledger, four: Any
+) -> None:
+    attempt = await four()
+    first, second, third, _ = [
+        replace(output, raw=f"outputs/raw/p1-{output.n}.webp", raw_sha256="ab" * 32)
+        for output in await ledger.outputs_of("p1")
+    ]
+    await ledger.record_lost(attempt, {4: "refused"})
+    waiting = []
+    for output in (third, first, second):
+        await ledger.record_kept(attempt, [output])
+        waiting.append(len(await ledger.to_finish(9)))
+    assert waiting == [0, 0, 1]
+    await ledger.record_kept(attempt, [replace(second, raw=None, raw_sha256=None)])
+    assert (await ledger.to_finish(9), ledger.kept) == ([], 0)
+    (one,) = (await ledger.to_collect(9)).due
+    assert [output.raw is None for output in one.outputs] == [False, True, False, True]
+
+
 async def test_views_can_be_read_by_anybody_with_sqlite(
     ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any, ask: Ask
 ) -> None:
