@@ -177,13 +177,11 @@ class Submitting:
         try:
             attempt = await self._intend(due, prepared)
         except FolderFailed as error:
-            self.refused = str(error)
+            self.refused = str(error)  # the row is pending still, and the gate waits for room
             return
         except BatchStopped as error:
             self._stopping.submits(str(error))
             return
-        except FolderFailed:
-            return  # the row is pending still, and the gate waits for room
         if attempt is None:
             return
         self.open[attempt.number] = attempt
