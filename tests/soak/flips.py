@@ -10,14 +10,12 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from struct import unpack_from
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
 from batchfill.batch import Batch
 from batchfill.errors import BatchfillError, RunBroken, ServiceRefused
-from batchfill.ledger.damage import FRAME, HEADER
 from batchfill.local import Provider
 from tests.conftest import SHORTENED, TOKEN
 from tests.soak.processes import Processes
@@ -58,8 +56,6 @@ class Lived:
     flip: Flip
     code: int
     broken: tuple[str, ...]
-    unseen: bool = False
-    """Whether it took the last commit away, as a power failure may, and a row was paid for twice."""
 
 
 def flipped(seed: int, folder: Path, *, flips: int = 300) -> list[Line]:
@@ -116,10 +112,7 @@ class _Flipping:
             code, broken = await self._judge(provider)
         finally:
             await provider.stop()
-        # SQLite leaves out in silence what a power failure left unfinished, and this looks like it.
-        last = flip.file == LOG and flip.byte >= _last_commit(self._good / "night.batch" / LOG)
-        unseen = last and any(text.startswith(PAID) for text in broken)
-        return Lived(flip, code, () if unseen else broken, unseen)
+        return Lived(flip, code, broken)
 
     async def _judge(self, provider: Provider) -> tuple[int, tuple[str, ...]]:
         broken = [text for text in map(self._read, ("status", "results")) if text is not None]
@@ -180,16 +173,6 @@ class _Flipping:
         return provider
 
 
-def _last_commit(log: Path) -> int:
-    """Return where in *log* its last commit begins."""
-    content = log.read_bytes()
-    (size,) = unpack_from(">I", content, 8)
-    places = range(HEADER, len(content) - FRAME - size + 1, FRAME + size)
-    salts = content[16:24]
-    commits = [at for at in places if any(content[at + 4 : at + 8]) and content[at + 8 : at + 16] == salts]
-    return commits[-2] + FRAME + size if len(commits) > 1 else 0
-
-
 def write_manifest(folder: Path, *, rows: int = ROWS) -> None:
     """Write `night.csv` of so many rows, and the picture and the mask that they share."""
     for name, background, patch in (("images", (90, 120, 200), (200, 60, 30)), ("masks", 0, 255)):
@@ -230,7 +213,6 @@ def _line(place: str, lived: list[Lived]) -> Line:
         "refused": codes[REFUSED],
         "went on": codes[0],
         "stopped": codes[3],
-        "unseen": sum(one.unseen for one in lived),
         "broken": len(broken),
     }
     return Line(f"flips in its {place}", figures, broken)

@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING
 
 from tests.crashes.edges import walk_all
 from tests.crashes.lines import lines as deaths
+from tests.soak.flips import flipped
 from tests.soak.kills import ALL, doubts, kill_runs, promises
 from tests.soak.nights import clock_nights_drawn, drawn_nights, whole_night
+from tests.soak.outputs import bad_outputs
+from tests.soak.restored import restored
 from tests.soak.settings import DOUBT, SOAK
+from tests.soak.surroundings import surrounded
 from tests.soak.table import table
 
 if TYPE_CHECKING:
@@ -78,6 +82,10 @@ PARTS: dict[str, Callable[[Asked], list[Line]]] = {
     "crashed": crashed,
     "simulated": simulated,
     "fooled": fooled,
+    "restored": lambda asked: restored(asked.seed, asked.folder / "restored"),
+    "bad outputs": lambda asked: bad_outputs(asked.seed, asked.folder / "outputs"),
+    "surroundings": lambda asked: surrounded(asked.seed, asked.folder / "surroundings"),
+    "flipped": lambda asked: flipped(asked.seed, asked.folder / "flips"),
 }
 """What a soak goes through: each part is a table, by its title."""
 
