@@ -286,7 +286,8 @@ def _refusal(why: str, losses: Sequence[Loss], found: int, accepted: int | None)
     still = f"; {found:,} more are known still, and will be taken over" if found else ""
     wrong = "" if accepted is None else f" (not {accepted})"
     return (
-        f"{why}. {_count(len(losses))} may have been paid for ({rows}), and nothing tells what was made{still}. "
+        f"{why}. {_count(len(losses))} may have been paid for ({rows}), and nothing tells what was made"
+        f"{still}. "
         f"To submit again what is lost, for {_price(losses)}, add --accept-loss {len(losses)}{wrong}"
     )
 
