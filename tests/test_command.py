@@ -327,17 +327,18 @@ async def test_quiet_says_only_what_needs_attention(service: Serve, run: Any, ni
     assert (ran.code, ran.out, ran.err) == (0, "", "")
 
 
-async def test_a_folder_named_by_hand_is_not_taken_for_a_lost_one(
+async def test_a_folder_that_is_not_named_again_is_noticed_and_its_row_not_paid_for_twice(
     service: Serve, run: Any, night: Path
 ) -> None:
     provider = await service()
     await run(provider, "--out", "tries.batch", "--limit", "1")
-    assert "belongs to a manifest that is gone" not in (await run(provider, "--limit", "1")).err
+    told = "found again, and not paid for twice: 1 row "
+    assert told in (await run(provider, "--limit", "1")).err
+    assert provider.billed == 2
     night.rename(night.with_name("morning.csv"))
-    assert (
-        "night.batch belongs to a manifest that is gone"
-        in (await run(provider, "--limit", "1", manifest="morning.csv")).err
-    )
+    told = "found again, and not paid for twice: 2 rows"
+    assert told in (await run(provider, "--limit", "1", manifest="morning.csv")).err
+    assert provider.billed == 3
 
 
 # status and results

@@ -300,9 +300,7 @@ async def test_pictures_that_are_paid_for_again_do_not_replace_those_of_a_lost_l
     content = old.read_bytes()
     lose_ledger(night)
     provider = await forget(provider)
-    with pytest.raises(
-        UsageError, match=r"ledger\.sqlite is gone.*1 rows .*\(r1\).*1 more .*--accept-loss 1"
-    ):
+    with pytest.raises(UsageError, match=r"ledger\.sqlite is gone.*1 row .*\(r1\).*1 more .*--accept-loss 1"):
         await batch(provider).run()
     assert provider.billed == 2
     provider = await forget(provider, 1)

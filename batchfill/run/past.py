@@ -96,9 +96,8 @@ async def recall(tools: Tools, *, incoming: bool, asks: bool = True) -> Past:
     if found:
         adopted = tuple(found.values())
         await ledger.adopt(adopted, origin=settings.base, last=past.last, incoming=incoming)
-        tools.telling.say(
-            f"found again, and not paid for twice: {len(found):,} rows that the ledger did not know"
-        )
+        rows = _count(len(found))
+        tools.telling.say(f"found again, and not paid for twice: {rows} that the ledger did not know")
     if reading is not None and reading.damaged:
         lines = _some(map(str, reading.damaged))
         tools.telling.say(
@@ -287,10 +286,14 @@ def _refusal(why: str, losses: Sequence[Loss], found: int, accepted: int | None)
     still = f"; {found:,} more are known still, and will be taken over" if found else ""
     wrong = "" if accepted is None else f" (not {accepted})"
     return (
-        f"{why}. {len(losses):,} rows may have been paid for ({rows}), and nothing tells what became of "
-        f"them{still}. "
-        f"To submit them again, for {_price(losses)}, add --accept-loss {len(losses)}{wrong}"
+        f"{why}. {_count(len(losses))} may have been paid for ({rows}), and nothing tells what was made"
+        f"{still}. "
+        f"To submit again what is lost, for {_price(losses)}, add --accept-loss {len(losses)}{wrong}"
     )
+
+
+def _count(rows: int) -> str:
+    return f"{rows:,} row" if rows == 1 else f"{rows:,} rows"
 
 
 def _price(losses: Sequence[Loss]) -> str:
