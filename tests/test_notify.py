@@ -132,17 +132,17 @@ async def test_a_service_that_refuses_is_told_without_the_token_that_it_repeats(
 async def test_a_ledger_that_is_lost_in_the_run_is_told_before_it_is_an_error(
     service: Serve, batch: Open, hook: Hook, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from batchfill.errors import LedgerFailed
+    from batchfill.errors import LedgerFailed, RunBroken
     from batchfill.run.rescue import Rescue
 
     async def fail(_: Rescue) -> None:
         raise LedgerFailed("ledger.sqlite was taken away")
 
     monkeypatch.setattr(Rescue, "end", fail)
-    with pytest.raises(LedgerFailed):
+    with pytest.raises(RunBroken, match=r"^ledger\.sqlite was taken away"):
         await batch(await service(), 1, notify=address).run()
     assert hook.events == ["stopped"]
-    assert hook.told[0]["reason"] == "ledger.sqlite was taken away"
+    assert hook.told[0]["reason"] == "ledger.sqlite was taken away; run again to go on"
 
 
 async def test_a_run_that_did_not_begin_is_nobodys_news(

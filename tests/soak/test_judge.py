@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,7 @@ async def test_a_prediction_that_no_row_knows_is_a_lost_one(night: Path) -> None
 
 
 async def test_a_row_that_is_paid_for_again_is_paid_twice(night: Path, service: Serve, batch: Open) -> None:
-    (night / "desk" / "night.batch" / "ledger.sqlite").unlink()
-    (night / "desk" / "night.batch" / "run.log").unlink()
+    shutil.rmtree(night / "desk" / "night.batch")
     await batch(await service(), 1).run()
     (twice,) = judged(night).paid_twice
     assert twice.startswith("one row was paid for 2 times")

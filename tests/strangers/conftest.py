@@ -108,9 +108,16 @@ def harmless(tmp_path: Path, ear: Ear) -> Callable[[Batch], None]:
         beside = {path.name for path in night.folder.parent.iterdir()}
         assert beside <= {"images", "masks", "night.csv", "night.yaml", night.folder.name}
         own = {path.name for path in night.folder.iterdir()}
-        assert own <= {"outputs", "tmp", "suspect", "run.log", "results.csv", "inbox", "lock"} | {
-            name for name in own if name.startswith("ledger.sqlite")
-        }
+        assert own <= {
+            "outputs",
+            "tmp",
+            "suspect",
+            "run.log",
+            "paid.jsonl",
+            "results.csv",
+            "inbox",
+            "lock",
+        } | {name for name in own if name.startswith("ledger.sqlite")}
         for path in night.folder.rglob("*"):
             assert path.is_dir() or TOKEN not in path.read_bytes(), path
         for text in [*ear.texts, *(night.folder / "run.log").read_text("utf-8").splitlines()]:
