@@ -176,6 +176,9 @@ class BadPicture(BatchfillError):
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 """Errors of the system that are about this process or machine, whatever file it was asked for."""
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of the system that a person mends by making room."""
+
 _NO_THREAD = "can't start new thread"
 
 
@@ -184,6 +187,12 @@ def is_shortage(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in SHORTAGES
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_THREAD in str(error))
+
+
+def is_full(error: Exception) -> bool:
+    """Whether *error*, or what it was raised from, says that the disk has no room."""
+    cause = error.__cause__ if isinstance(error, FolderFailed) else error
+    return isinstance(cause, OSError) and cause.errno in NO_ROOM
 
 
 def in_words(error: BaseException) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -14,11 +16,14 @@ from PIL import Image
 from batchfill.errors import FolderFailed, UsageError
 from batchfill.ledger.ledger import Ledger
 from batchfill.local.faults import Fault, Faults
+from batchfill.run import finish as finishing
+from batchfill.run import night
 from batchfill.run.night import Night
 from batchfill.run.placing import Placing
 from batchfill.run.session import Session
 from batchfill.run.shelf import Shelf
 from batchfill.values import Decision, RowState, Ruling
+from tests.test_disk import Ears
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,6 +80,10 @@ def outputs(batch: Batch) -> dict[str, str]:
             with Image.open(path) as image:
                 found[path.relative_to(batch.folder / "outputs").as_posix()] = f"{image.width}x{image.height}"
     return found
+
+
+def glob(batch: Batch, pattern: str) -> list[Path]:
+    return sorted(batch.folder.glob(pattern))
 
 
 def in_ledger(batch: Batch, question: str) -> list[tuple[Any, ...]]:
@@ -354,6 +363,55 @@ async def test_a_full_disk_ends_finishing_anew_in_words_and_loses_nothing(
     monkeypatch.undo()
     assert (await again.finish()).finished == 3
     assert outputs(made).keys() >= before.keys()
+
+
+async def test_a_full_disk_keeps_finishing_waiting_and_creates_too(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "WAITS", (0.02, 0.02))
+    monkeypatch.setattr(night, "ASK_EVERY", 0.02)
+    full, refused, often = True, 0, asyncio.Event()
+
+    async def place(self: Placing, *given: Any, **named: Any) -> Any:
+        nonlocal refused
+        if full:
+            refused += 1
+            if refused > 20:
+                often.set()
+            error = FolderFailed("the batch folder cannot be written: No space left on device. Make room")
+            raise error from OSError(errno.ENOSPC, "No space left on device")
+        return await placed(self, *given, **named)
+
+    placed = Placing.place
+    monkeypatch.setattr(Placing, "place", place)
+    provider, ears = await service(latency=0.05), Ears()
+    made = batch(provider, exact(20), concurrency=1)
+    running = asyncio.ensure_future(made.run(watch=ears))
+    held = ears.hear("nothing more is submitted until night.batch takes pictures again", running)
+    ends = {asyncio.ensure_future(held), asyncio.ensure_future(provider.until(lambda: provider.billed == 20))}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    await often.wait()
+    assert provider.billed < 20
+    full = False
+    assert (await running).exit_code == 0
+    assert provider.billed == len(glob(made, "outputs/*.png")) == 20
+
+
+async def test_what_cannot_be_finished_for_another_reason_is_left_for_the_next_run(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "WAITS", (0.0, 0.0))
+
+    async def place(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    provider = await service()
+    made = batch(provider, exact())
+    with monkeypatch.context() as patch:
+        patch.setattr(Placing, "place", place)
+        assert (await made.run()).exit_code == 3
+    assert (await batch(provider, exact()).run()).exit_code == 0
+    assert provider.billed == len(glob(made, "outputs/*.png")) == 1
 
 
 async def test_a_decision_that_came_while_pictures_were_finished_anew_is_taken(

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import anyio
 
 from batchfill import __version__
-from batchfill.errors import BadPicture, FolderFailed
+from batchfill.errors import BadPicture, FolderFailed, in_words, is_full
 from batchfill.images.finish import FinishTask, finish
 from batchfill.images.flags import FlagTask, flag
 from batchfill.images.look import whole
 from batchfill.run.bell import Bell
 from batchfill.run.placing import Fetched
 from batchfill.run.shelf import Written
+from batchfill.run.space import PATIENCE
 from batchfill.values import Weight
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ AT_ONCE = 2 * (os.cpu_count() or 2)
 """Rows that are worked on or wait for a worker; more would wait in memory instead of in the ledger."""
 
 WAITS = (2.0, 5.0, 15.0, 30.0)
-"""Seconds between two tries while the batch folder takes no file."""
+"""Seconds between two tries while the batch folder takes no file; the last one again and again."""
 
 VERSION = 1
 """Of what a finished file is for its settings; another one has all of them finished again when asked to."""
@@ -77,6 +79,8 @@ class Finishing:
         """Rings when there may be something to finish or to judge."""
         self.largest = 0
         """Bytes of the largest picture that this run finished."""
+        self.refused: str | None = None
+        """Why the batch folder did not take the last file; None when it did."""
 
     @property
     def waiting(self) -> int:
@@ -117,16 +121,26 @@ class Finishing:
 
     async def _until_taken(self, one: Collectable, work: Callable[[Collectable], Awaitable[None]]) -> None:
         """Try again while the disk takes nothing; in the end leave the row for another start."""
-        for wait in WAITS:
+        until = anyio.current_time() + PATIENCE
+        for n, wait in enumerate(chain(WAITS, repeat(WAITS[-1])), start=1):
             try:
                 await work(one)
             except (FolderFailed, OSError) as error:
-                self._tools.telling.say(f"{one.attempt.id}: {error}; again in {wait:.0f} s", Weight.WARNING)
+                if anyio.current_time() > until or (n > len(WAITS) and not is_full(error)):
+                    break
+                self._say_refused(one, error, wait, n)
                 await anyio.sleep(wait)
             else:
+                self.refused = None
                 return
+        self.refused = None
         self._left.add(one.attempt.number)
         self._tools.telling.say(f"{one.attempt.id}: left for the next run", Weight.WARNING)
+
+    def _say_refused(self, one: Collectable, error: Exception, wait: float, times: int) -> None:
+        self.refused = in_words(error)
+        weight = Weight.WARNING if times <= len(WAITS) else Weight.QUIET
+        self._tools.telling.say(f"{one.attempt.id}: {self.refused}; again in {wait:.0f} s", weight)
 
     async def _finish(self, one: Collectable) -> None:
         how = finish_of(self._tools.model, one.asked)

@@ -212,7 +212,7 @@ class Night:
         largest = max(self._collecting.largest, self._finishing.largest)
         if self._submitting.refused and self._space.takes_files():
             self._submitting.refused = None
-        refused = self._collecting.refused or self._submitting.refused
+        refused = self._collecting.refused or self._finishing.refused or self._submitting.refused
         lack = self._space.lack(self._in_flight(), largest, refused)
         if lack is not None:
             if self._space.out_of_patience:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from anyio import CapacityLimiter, to_thread
 
-from batchfill.errors import FolderFailed
+from batchfill.errors import NO_ROOM, FolderFailed
 from batchfill.regular import open_regular
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ def _refuse_unwritable(folder: Path) -> None:
 
 
 def _remedy(error: OSError) -> str:
-    return "Make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check its permissions"
+    return "Make room" if error.errno in NO_ROOM else "Check its permissions"
 
 
 def _flush_above(folder: Path) -> None:
