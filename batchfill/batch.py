@@ -22,7 +22,7 @@ from batchfill.readers import FLUX_FILL_DEV
 from batchfill.run import inbox, lock, results
 from batchfill.settings import LOCAL, REPLICATE, Environment, Settings, folder_of, resolve
 from batchfill.surroundings import refuse_few_files
-from batchfill.values import RowState, Status, Summary, Token, Which
+from batchfill.values import Notice, RowState, Status, Summary, Token, Weight, Which
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -161,7 +161,7 @@ class Batch:
                 model = _model(settings)
                 session = Session(settings=settings, model=model, base=settings.base, watcher=watch)
                 report = await session.finish(manifest)
-        self._keep_results()
+        self._keep_results(watch)
         return report
 
     async def decide(self, rulings: Sequence[Ruling]) -> None:
@@ -337,14 +337,19 @@ class Batch:
         finally:
             workers.close()
 
-    def _keep_results(self) -> None:
-        """Write `results.csv` beside the outputs, whole or not at all."""
+    def _keep_results(self, watch: Watcher | None) -> None:
+        """Write `results.csv` beside the outputs, whole or not at all; *watch* is told of the latter."""
         unfinished = self.folder / f"{RESULTS}.tmp"
-        # On a full disk the one of the last run stays; `batchfill results` prints what the ledger knows.
-        with suppress(OSError):
+        try:
             with unfinished.open("w", encoding="utf-8", newline="") as stream:
                 self.write_results(stream, bom=True)
             unfinished.replace(self.folder / RESULTS)
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            text = f"{RESULTS} could not be written: {error.strerror}. `batchfill results` prints it"
+            if watch:
+                watch.notice(Notice(time.time(), text, Weight.WARNING))
 
     def _request(self, request: inbox.Request) -> bool:
         if not self.is_running():
@@ -449,7 +454,7 @@ class Batch:
 
         status, ended = self.status(), session.ended
         assert ended is not None
-        self._keep_results()
+        self._keep_results(session.watcher)
         return Summary(
             exit_code=exit_code(status.counts, status.gone, session.stopping, skipped=session.skipped),
             counts=status.counts,

@@ -178,6 +178,17 @@ async def test_pictures_that_no_disk_takes_before_the_stop_are_fetched_by_the_ne
     assert (provider.billed, pictures(night)) == (2, ["r1.webp", "r2.webp"])
 
 
+async def test_a_table_that_cannot_be_written_is_told_and_changes_no_exit_code(
+    service: Serve, batch: Open, ears: Ears
+) -> None:
+    night = batch(await service(), 1)
+    (night.folder / "results.csv").mkdir(parents=True)
+    assert (await night.run(watch=ears)).exit_code == 0
+    told = "results.csv could not be written: Is a directory. `batchfill results` prints it"
+    assert told in ears.notices
+    assert not (night.folder / "results.csv.tmp").exists()
+
+
 def test_a_ledger_whose_log_was_played_in_half_way_is_whole(tmp_path: Path) -> None:
     """As a full disk leaves it: the file says that it is longer than it is, and the log knows better."""
     ledger, copy = tmp_path / "ledger.sqlite", tmp_path / "copy.sqlite"
