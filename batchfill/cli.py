@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -543,6 +544,7 @@ def _carry_out() -> int:
         open_standard_streams()
         # What libraries log is for developers, and comes with tracebacks where nobody listens to it.
         logging.getLogger().addHandler(logging.NullHandler())
+        threading.excepthook = _tell_of_thread
         if asked := os.environ.get(COMPLETE):
             _complete(asked)
         with cli.make_context("batchfill", sys.argv[1:]) as context:
@@ -574,6 +576,12 @@ def _failed(error: Exception) -> int:
     if isinstance(error, ServiceRefused):
         return REFUSED
     return STOPPED if isinstance(error, ExportStopped | RunBroken) else NOTHING_DONE
+
+
+def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """Tell what ended a thread, without its traceback: whoever waits for it tells what comes of that."""
+    if ended.exc_value is not None:
+        _tell(f"a thread ended: {in_words(ended.exc_value)}")
 
 
 def _tell(message: str) -> None:

@@ -180,13 +180,21 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors of the system that a person mends by making room."""
 
 _NO_THREAD = "can't start new thread"
+_NO_MEMORY = ("can't allocate lock", "malloc failure", "failed to map segment")
+"""What Python, OpenSSL and the loader of libraries say that have no error of their own for it."""
 
 
 def is_shortage(error: BaseException) -> bool:
     """Whether *error* says that the machine is short of something, and nothing about what was worked on."""
     if isinstance(error, OSError):
         return error.errno in SHORTAGES
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_THREAD in str(error))
+    return _is_memory(error) or (isinstance(error, RuntimeError) and _NO_THREAD in str(error))
+
+
+def _is_memory(error: BaseException) -> bool:
+    if isinstance(error, RuntimeError | ValueError | ImportError):
+        return any(words in str(error) for words in _NO_MEMORY)
+    return isinstance(error, MemoryError)
 
 
 def is_full(error: Exception) -> bool:
@@ -201,7 +209,7 @@ def in_words(error: BaseException) -> str:
         return in_words(error.exceptions[0])
     if isinstance(error, BatchfillError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if _is_memory(error):
         return "there is not enough memory"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
@@ -224,7 +232,7 @@ def short_of_something() -> Iterator[None]:
     """Raise what the machine lacks, and errors of the file system, as MachineFailed: another try may work."""
     try:
         yield
-    except (OSError, MemoryError, RuntimeError) as error:
+    except (OSError, MemoryError, RuntimeError, ValueError, ImportError) as error:
         if isinstance(error, OSError) or is_shortage(error):
             raise MachineFailed(in_words(error)) from error
         raise

@@ -13,7 +13,7 @@ import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,7 +25,9 @@ from batchfill.batch import Batch
 from batchfill.local import Provider
 from batchfill.local.origin import serve_app
 from batchfill.local.predictions import Predictions
+from batchfill.run import checking, session
 from batchfill.run.clock import SystemClock
+from batchfill.run.workers import Processes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -87,6 +89,32 @@ def _unset() -> Iterator[None]:
     with TemporaryDirectory(prefix="home-", ignore_cleanup_errors=True) as home:
         os.environ.update(HOME=home, USERPROFILE=home)
         yield
+
+
+class Kept(Processes):
+    """Processes that outlive a run: each of a thousand runs would start some of its own for tiny pictures."""
+
+    idle: ClassVar[list[Any]] = []
+
+    def __init__(self, most: int | None = None) -> None:
+        super().__init__(most)
+        self._idle = self.idle
+
+    def close(self) -> None:
+        """Leave them to the next run."""
+
+
+@pytest.fixture(autouse=True)
+def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (session, checking):
+        monkeypatch.setattr(module, "Processes", Kept)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _let_go() -> Iterator[None]:
+    yield
+    while Kept.idle:
+        Kept.idle.pop().end()
 
 
 @pytest.fixture

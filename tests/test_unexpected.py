@@ -53,6 +53,9 @@ SHORT = [
     of(errno.ENFILE),
     MemoryError(),
     RuntimeError("can't start new thread"),
+    RuntimeError("can't allocate lock"),
+    ValueError("[digital envelope routines] malloc failure"),
+    ImportError("libjpeg.so: failed to map segment from shared object"),
 ]
 ERRORS = [*SHORT, of(errno.EIO), of(errno.EACCES), of(errno.ESTALE), of(errno.ENOSPC)]
 BUGS = [KeyError("seed"), ValueError("no such thing"), AssertionError()]

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from batchfill.errors import in_words
 from batchfill.local.journal import Journal, read_records
 from batchfill.local.model import RunFailed
 
@@ -168,6 +169,8 @@ class Predictions:
             return "failed", {"error": str(error)}
         except OSError as error:
             return "failed", {"error": f"the provider cannot read or write its files: {error}"}
+        except (MemoryError, RuntimeError) as error:
+            return "failed", {"error": f"the provider cannot run it: {in_words(error)}"}
         return "succeeded", {"outputs": made.outputs, "made": len(made.outputs), "logs": made.logs}
 
     async def _until(self, moment: float) -> None:
