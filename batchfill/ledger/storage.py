@@ -161,7 +161,22 @@ def _migrate(db: sqlite3.Connection) -> None:
 
 
 def _connect(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE, check_same_thread=False)
+    db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE, check_same_thread=False)
+    try:
+        _read_schema(db)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _read_schema(db: sqlite3.Connection) -> None:
+    """Have SQLite read what the database is made of, which it puts off until a statement asks for it."""
+    try:
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except UnicodeDecodeError as error:
+        # It names what it cannot read in the bytes of the file, and Python takes them for text.
+        raise sqlite3.DatabaseError(error.object.decode("utf-8", "replace")) from error
 
 
 def _uri(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -136,6 +136,23 @@ def test_what_batchfill_never_writes_is_told_as_damage_and_left_as_it_is(sound: 
     with pytest.raises(LedgerError, match="is damaged"):
         storage.open_to_write(sound)
     assert sound.read_bytes() == before
+
+
+@pytest.mark.parametrize("words", ["INDEX rows_kept", "NOT NULL", "rows_submitting", "CREATE TABLE", "CHECK"])
+@pytest.mark.parametrize("at", [0, 3, -1])
+def test_words_of_its_schema_that_are_no_text_any_more_are_told_as_damage(
+    sound: Path, words: str, at: int
+) -> None:
+    """SQLite names what it cannot read as it stands in the file, which need not be text."""
+    content = bytearray(sound.read_bytes())
+    place = content.find(words.encode()) + range(len(words))[at]
+    content[place] ^= 0x80
+    sound.write_bytes(content)
+    with pytest.raises(LedgerError, match="is damaged"):
+        storage.open_to_write(sound)
+    # Some are not asked for by who only reads.
+    with suppress(LedgerError):
+        storage.open_to_read(sound).close()
 
 
 @pytest.mark.parametrize("value", ["yesterday", "17e"])
