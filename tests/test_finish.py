@@ -194,6 +194,7 @@ async def test_what_was_kept_is_finished_by_the_next_start_without_the_service(
     made = batch(provider, exact(2))
 
     async def die(*_: object) -> None:
+        await provider.until(lambda: provider.billed == 2)
         made.stop()
 
     monkeypatch.setattr("batchfill.run.finish.Finishing._finish", die)

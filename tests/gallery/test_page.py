@@ -339,7 +339,7 @@ async def test_what_cannot_be_saved_is_not_shown_as_decided(visit: Visit, pictur
         await until(
             page, "() => document.querySelector('#failed').textContent.includes('harbour: not saved')"
         )
-        assert await page.locator("[data-id=harbour].rejected").count() == 0
+        await until(page, "() => !document.querySelector('[data-id=harbour].rejected')")
 
 
 async def test_a_decision_survives_a_server_that_is_killed(
