@@ -33,7 +33,7 @@ bench: .venv/.benching
 	@$(RUN) tests.bench $(FLAGS)
 
 soak: .venv/.developing
-	@$(RUN) tests.soak.run
+	@$(RUN) tests.chaos.soak.run
 
 # Only offline batches: jobs/*.batch without "local" may hold pictures that were paid for.
 clean:

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from batchfill._version import __version__
+
 if TYPE_CHECKING:
     from batchfill.batch import Batch, fill
     from batchfill.errors import BatchfillError
 
-__version__ = "0.1.0"
 __all__ = ["Batch", "BatchfillError", "__version__", "fill"]
 
 

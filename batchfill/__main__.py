@@ -1,5 +1,5 @@
 """`python -m batchfill`."""
 
-from batchfill.cli import main
+from batchfill.cli.app import main
 
 main()

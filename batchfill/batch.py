@@ -13,37 +13,37 @@ from typing import TYPE_CHECKING, Any, TextIO
 import anyio
 from anyio import to_thread
 
+from batchfill.domain.progress import Notice, Weight
+from batchfill.domain.reports import Status, Summary, Which
+from batchfill.domain.rows import RowState
+from batchfill.domain.token import Token
 from batchfill.errors import LedgerError, LedgerFailed, RunBroken, UsageError, alone, in_words
+from batchfill.export import results
+from batchfill.ledger.database import is_there
+from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_heading
-from batchfill.ledger.place import LEDGER
 from batchfill.ledger.reader import open_reader
-from batchfill.ledger.storage import is_there
-from batchfill.readers import FLUX_FILL_DEV
-from batchfill.run import inbox, lock, results
-from batchfill.settings import LOCAL, REPLICATE, Environment, Settings, folder_of, resolve
-from batchfill.surroundings import refuse_few_files
-from batchfill.values import Notice, RowState, Status, Summary, Token, Weight, Which
+from batchfill.process import refuse_few_files
+from batchfill.settings.addresses import LOCAL, REPLICATE
+from batchfill.settings.credentials import Environment
+from batchfill.settings.definitions import FLUX_FILL_DEV
+from batchfill.settings.resolve import folder_of, resolve
+from batchfill.storage import inbox, lock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from batchfill.catalog import Model
+    from batchfill.catalog.model import Model
+    from batchfill.domain.progress import Watcher
+    from batchfill.domain.reports import CheckReport, Ended, Exhibit, Exported, FinishReport, Plan, Result
+    from batchfill.domain.review import Ruling
+    from batchfill.export.results import Stream
     from batchfill.ledger.reader import Reader
-    from batchfill.manifest import Manifest, Pairing
-    from batchfill.run.results import Stream
-    from batchfill.run.session import Session
-    from batchfill.run.workers import Processes
-    from batchfill.values import (
-        CheckReport,
-        Ended,
-        Exhibit,
-        Exported,
-        FinishReport,
-        Plan,
-        Result,
-        Ruling,
-        Watcher,
-    )
+    from batchfill.manifest.manifest import Manifest
+    from batchfill.manifest.pairing import Pairing
+    from batchfill.session.session import Session
+    from batchfill.settings.settings import Settings
+    from batchfill.workers.pool import Processes
 
 LOG = "run.log"
 RESULTS = "results.csv"
@@ -92,20 +92,20 @@ class Batch:
         *outputs* compares the files with the ledger; *fetch* looks at pictures and masks at addresses too.
         Raises UsageError, ServiceRefused.
         """
-        from batchfill.run import checking
+        from batchfill.check import check
 
         manifest, settings = self._resolved()
         notes: list[str] = []
         if online and settings.local:
             notes.append("the embedded provider is at hand, and needs no token")
         elif online:
-            notes += await checking.ask_provider(settings.base, _with_token(settings))
+            notes += await check.ask_provider(settings.base, _with_token(settings))
         if outputs:
             with open_reader(self.folder / LEDGER) as reader:
-                notes += checking.compare_outputs(self.folder, reader.collected(arriving=True))
+                notes += check.compare_outputs(self.folder, reader.collected(arriving=True))
         model = _model(settings)
         ledger = self.folder / LEDGER
-        return await checking.check(
+        return await check.check(
             manifest, model, settings, ledger, fetch=fetch, warnings=_model_warnings(model), notes=notes
         )
 
@@ -151,7 +151,7 @@ class Batch:
 
         *watch* is told of those that cannot be. Raises UsageError, also while another process runs the batch.
         """
-        from batchfill.run.session import Session
+        from batchfill.session.session import Session
 
         if not is_there(self.folder / LEDGER):
             raise LedgerError(f"{self.folder}: no ledger here yet, so nothing is there to be finished")
@@ -237,7 +237,7 @@ class Batch:
         *on_ready* is told an address that lets one browser in, once; *browse*, in a thread, one to start a
         browser with. Raises LedgerError without a ledger, UsageError when the port cannot be had.
         """
-        from batchfill.gallery import serve
+        from batchfill.review.server import serve
 
         with self._exhibition() as (source, workers), alone():
             await serve(source, workers, port=port, on_ready=on_ready, browse=browse)
@@ -251,7 +251,7 @@ class Batch:
         many are made, and of how many. Raises LedgerError without a ledger, UsageError when *target* holds
         other files.
         """
-        from batchfill.gallery import write_report
+        from batchfill.review.report import write_report
 
         target = target or self.manifest.with_name(f"{self.manifest.stem}.report")
         with self._exhibition() as (source, workers), alone():
@@ -300,7 +300,7 @@ class Batch:
         Raises NotExported, with nothing copied, for everything that is in the way; UsageError when there is
         nothing to export; ExportStopped when it broke off, to be gone on with by the same call.
         """
-        from batchfill.run.export import Wish, export
+        from batchfill.export.export import Wish, export
 
         rows = None if which is None else Which(which)
         wish = Wish(Path(target), name, rows, link=link, force=force, changed=changed, kind=kind)
@@ -328,7 +328,7 @@ class Batch:
     @contextmanager
     def _exhibition(self) -> Iterator[tuple[_Source, Processes]]:
         """Give what the gallery reads, and who makes pictures small for it."""
-        from batchfill.run.workers import Processes
+        from batchfill.workers.pool import Processes
 
         workers = Processes()
         try:
@@ -358,7 +358,7 @@ class Batch:
         return True
 
     def _resolved(self) -> tuple[Manifest, Settings]:
-        from batchfill.manifest import open_manifest
+        from batchfill.manifest.manifest import open_manifest
 
         manifest = open_manifest(self.manifest, encoding=self.flags.get("encoding"))
         settings = self._settled(head=manifest.settings, defaults=manifest.defaults, column=manifest.column)
@@ -410,8 +410,8 @@ class Batch:
     async def _session(
         self, settings: Settings, watch: Watcher | None, *, obey_signals: bool
     ) -> AsyncIterator[Session]:
-        from batchfill.run.session import Session
-        from batchfill.run.signals import obey
+        from batchfill.run.shutdown import obey
+        from batchfill.session.session import Session
 
         settings = _with_token(settings)
         refuse_few_files(FILES + 2 * (os.cpu_count() or 2), "a run")
@@ -436,7 +436,7 @@ class Batch:
         if not settings.local:
             yield settings.base, settings
             return
-        from batchfill.local.provider import Provider
+        from batchfill.emulator.emulator_server import Provider
 
         # A token of its own: the user's has no business at a rehearsal.
         token = secrets.token_hex(16)
@@ -449,8 +449,8 @@ class Batch:
                 await provider.stop()
 
     def _summary(self, session: Session) -> Summary:
-        from batchfill.run.ending import exit_code
-        from batchfill.run.expense import peak_memory
+        from batchfill.run.progress_meter import peak_memory
+        from batchfill.run.shutdown import exit_code
 
         status, ended = self.status(), session.ended
         assert ended is not None
@@ -481,9 +481,9 @@ async def _notifying(
     """Return what *run* returns, having told of it where --notify asks for that."""
     if settings.notify is None:
         return await run(watch)
-    from batchfill.api.receiver import Receiver
+    from batchfill.notify.notifier import Notifier
+    from batchfill.notify.webhook import Receiver
     from batchfill.run.clock import SystemClock
-    from batchfill.run.notifying import Notifier
 
     notifier = Notifier(
         receiver=Receiver(settings.notify),
@@ -565,8 +565,8 @@ def _make_folder(folder: Path) -> None:
 
 def init_manifest(path: Path) -> None:
     """Write a commented manifest to *path*. Raises UsageError when there is something already."""
-    from batchfill.catalog import find, unchecked
-    from batchfill.manifest import write_template
+    from batchfill.catalog.builtin import find, unchecked
+    from batchfill.manifest.template import write_template
 
     write_template(path, find(FLUX_FILL_DEV) or unchecked(FLUX_FILL_DEV))
 
@@ -576,7 +576,7 @@ def pair_folders(images: Path, masks: Path, target: Path | TextIO, *, prompt: st
 
     Raises UsageError when a folder cannot be read, nothing matches, or *target* exists already.
     """
-    from batchfill.manifest import pair, write_pairs
+    from batchfill.manifest.pairing import pair, write_pairs
 
     pairing = pair(images, masks)
     if not pairing.pairs:
@@ -592,7 +592,7 @@ async def serve_provider(
 
     *options* are those of `local.serve.serve`.
     """
-    from batchfill.local.serve import serve
+    from batchfill.emulator.emulator_server import serve
 
     await serve(folder, on_ready=on_ready, on_end=lambda bill: on_end(str(bill)), **options)
 
@@ -611,7 +611,8 @@ def _with_token(settings: Settings) -> Settings:
 
 def _model(settings: Settings) -> Model:
     """Return what is known of the model, at the price that holds for this provider."""
-    from batchfill.catalog import find, from_schema, unchecked
+    from batchfill.catalog.builtin import find, unchecked
+    from batchfill.catalog.openapi import from_schema
 
     if settings.model_schema is not None:
         model = from_schema(settings.model, settings.model_schema)

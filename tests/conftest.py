@@ -22,17 +22,18 @@ from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
 from batchfill.batch import Batch
-from batchfill.local import Provider
-from batchfill.local.origin import serve_app
-from batchfill.local.predictions import Predictions
-from batchfill.run import checking, session
+from batchfill.check import check
+from batchfill.emulator.emulator_predictions import Predictions
+from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.listener import serve_app
 from batchfill.run.clock import SystemClock
-from batchfill.run.workers import Processes
+from batchfill.session import session
+from batchfill.workers.pool import Processes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from batchfill.values import Plan, Result
+    from batchfill.domain.reports import Plan, Result
 
 settings.register_profile(
     "tests",
@@ -48,15 +49,15 @@ settings.load_profile("tests")
 TOKEN = "r8_for_tests_only"
 
 SHORTENED = {
-    "timing.FIRST_LOOK": 0.02,
-    "follow.LONGEST_GAP": 0.02,
-    "recover.LIST_LAG": 0.05,
-    "care.FIRST_PAUSE": 0.05,
-    "collect.FIRST_WAIT": 0.02,
-    "retry.FIRST_WAIT": 0.02,
-    "submit.UPLOAD_WAIT": 0.02,
-    "night.REFRESH": 0.02,
-    "night.ASK_INBOX": 0.02,
+    "poll.run_times.FIRST_LOOK": 0.02,
+    "poll.poller.LONGEST_GAP": 0.02,
+    "recover.reconciler.LIST_LAG": 0.05,
+    "submit.admission.FIRST_PAUSE": 0.05,
+    "download.downloader.FIRST_WAIT": 0.02,
+    "poll.retry_policy.FIRST_WAIT": 0.02,
+    "submit.submitter.UPLOAD_WAIT": 0.02,
+    "engine.REFRESH": 0.02,
+    "engine.ASK_INBOX": 0.02,
 }
 """Waits below batchfill.run that a service far away needs, and one in this process does not."""
 
@@ -106,7 +107,7 @@ class Kept(Processes):
 
 @pytest.fixture(autouse=True)
 def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (session, checking):
+    for module in (session, check):
         monkeypatch.setattr(module, "Processes", Kept)
 
 
@@ -525,9 +526,9 @@ async def terminal() -> AsyncIterator[Terminal]:
 HURRIED = f"""
 from importlib import import_module
 for name, seconds in {SHORTENED!r}.items():
-    module, _, constant = name.partition(".")
+    module, _, constant = name.rpartition(".")
     setattr(import_module("batchfill.run." + module), constant, seconds)
-from batchfill.cli import main
+from batchfill.cli.app import main
 main()
 """
 """What runs the command line with those waits cut short."""

@@ -1,27 +1,6 @@
-"""What a model accepts, costs and returns."""
+"""What a model accepts, costs and returns.
 
-from batchfill.catalog.field import Field, FieldType, either, guess, hint, shown
-from batchfill.catalog.model import Model
-from batchfill.catalog.pixels import FINISHING, PIXEL_READERS, Pixels
-from batchfill.catalog.schema import from_schema
-from batchfill.catalog.shipped import find, shipped, unchecked
-from batchfill.catalog.size import Size, SizeRule
-
-__all__ = [
-    "FINISHING",
-    "PIXEL_READERS",
-    "Field",
-    "FieldType",
-    "Model",
-    "Pixels",
-    "Size",
-    "SizeRule",
-    "either",
-    "find",
-    "from_schema",
-    "guess",
-    "hint",
-    "shipped",
-    "shown",
-    "unchecked",
-]
+A *model* has *fields*, the inputs that it takes. Its *size rule* says at which size it works. *Pixel
+options* are what a row asks for around the model: its mask, the part that is sent, how the result is
+finished.
+"""

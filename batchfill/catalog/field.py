@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from batchfill.values import Input
+    from batchfill.domain.rows import Input
 
 SHOWN = 60
 """Characters of a wrong value that a message repeats."""

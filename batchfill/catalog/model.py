@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import Field, FieldType, guess, hint
-from batchfill.catalog.pixels import PIXEL_READERS, Pixels
+from batchfill.catalog.pixel_options import PIXEL_READERS, Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from batchfill.catalog.size import Size, SizeRule
-    from batchfill.values import Input
+    from batchfill.catalog.sizes import Size, SizeRule
+    from batchfill.domain.rows import Input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

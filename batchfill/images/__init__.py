@@ -1,22 +1,6 @@
-"""Everything that knows pixels. `fill` and `paint`, which need numpy, are imported by their modules."""
+"""Everything that knows pixels.
 
-from batchfill.images.fit import FitTask, Fitted, FittedFile, fit
-from batchfill.images.look import look, stored_size, whole
-from batchfill.images.pair import Judgement, JudgeTask, Source, judge
-from batchfill.images.thumb import ThumbTask, thumb
-
-__all__ = [
-    "FitTask",
-    "Fitted",
-    "FittedFile",
-    "JudgeTask",
-    "Judgement",
-    "Source",
-    "ThumbTask",
-    "fit",
-    "judge",
-    "look",
-    "stored_size",
-    "thumb",
-    "whole",
-]
+*Preflight* inspects a picture and its mask before anything is paid. *Prepare* makes both ready to send.
+*Composite* pastes an output back into its original. *Quality* flags outputs that look wrong. The *codec*
+opens and decodes files. *Inpaint* is the emulator's model.
+"""

@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from batchfill.domain.rows import LocalFile, Stamp
 from batchfill.errors import LedgerError
-from batchfill.ledger import records, sql, storage
-from batchfill.values import LocalFile, Stamp
+from batchfill.ledger import database, ledger_rows, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ class Digests:
         if self._db is None:
             return None
         stamp = Stamp.of(path.stat())
-        sha256 = sql.ask_one(self._db, "digest_of", path=str(path), stamp=records.to_text(stamp))
+        sha256 = statements.ask_one(self._db, "digest_of", path=str(path), stamp=ledger_rows.to_text(stamp))
         return None if sha256 is None else LocalFile(path, stamp, sha256)
 
     def _read(self, path: Path) -> LocalFile:
@@ -76,13 +76,13 @@ def open_digests(
 
     Raises LedgerError, from whatever is asked inside, when the ledger cannot be read.
     """
-    if not storage.is_there(ledger):
+    if not database.is_there(ledger):
         yield Digests(None, digest, now)
         return
-    db = storage.open_to_read(ledger)
+    db = database.open_to_read(ledger)
     try:
         yield Digests(db, digest, now)
     except sqlite3.DatabaseError as error:
-        raise LedgerError(f"{ledger}: {storage.in_words(error)}") from error
+        raise LedgerError(f"{ledger}: {database.in_words(error)}") from error
     finally:
         db.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from batchfill.errors import LedgerError
 from batchfill.ledger import payments
-from batchfill.ledger.storage import flush_name
+from batchfill.ledger.database import flush_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

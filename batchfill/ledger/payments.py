@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from batchfill.values import Box
+    from batchfill.domain.rows import Box
 
 VERSION = 1
 LARGEST = 2**63 - 1

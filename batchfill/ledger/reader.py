@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from batchfill.errors import LedgerError
-from batchfill.ledger import adoption, records, sql, storage
+from batchfill.ledger import adoption, database, ledger_rows, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from batchfill.domain.reports import Cost, Doubt, Ended, Exhibit, Result
+    from batchfill.domain.rows import NamedFile, Placed, RowState
     from batchfill.ledger.payments import Payment
-    from batchfill.values import Cost, Doubt, Ended, Exhibit, NamedFile, Placed, Result, RowState
 
 
 class Reader:
@@ -35,68 +36,70 @@ class Reader:
 
     def facts(self) -> dict[str, str]:
         """Return what the batch remembers of itself."""
-        return records.to_facts(sql.ask(self._db, "facts"))
+        return ledger_rows.to_facts(statements.ask(self._db, "facts"))
 
     def counts(self, *, gone: bool = False) -> dict[RowState, int]:
         """Return rows by state, of the manifest or of those gone from it."""
-        return records.to_counts(sql.ask(self._db, "tally"), gone=gone)
+        return ledger_rows.to_counts(statements.ask(self._db, "tally"), gone=gone)
 
     def cost(self, currency: str) -> Cost:
         """Return the money of the whole batch."""
-        cap = records.to_cap(self.facts().get("max_cost"))
-        return records.to_cost(sql.ask(self._db, "tally"), sql.ask(self._db, "money"), cap, currency)
+        cap = ledger_rows.to_cap(self.facts().get("max_cost"))
+        return ledger_rows.to_cost(
+            statements.ask(self._db, "tally"), statements.ask(self._db, "money"), cap, currency
+        )
 
     def reasons(self) -> Mapping[str, int]:
         """Return why rows failed, and how many of each, most frequent first."""
-        return {record["reason"]: record["rows"] for record in sql.ask(self._db, "reasons")}
+        return {record["reason"]: record["rows"] for record in statements.ask(self._db, "reasons")}
 
     def doubts(self) -> tuple[Doubt, ...]:
         """Return the first hundred rows in doubt."""
-        return tuple(records.to_doubt(r) for r in sql.ask(self._db, "doubts"))
+        return tuple(ledger_rows.to_doubt(r) for r in statements.ask(self._db, "doubts"))
 
     def results(self) -> Iterator[Result]:
         """Yield one result a row of the manifest, in its order."""
-        (statement,) = sql.load("questions")["results"]
+        (statement,) = statements.load("queries")["results"]
         for record in self._db.execute(statement):
-            yield records.to_result(record)
+            yield ledger_rows.to_result(record)
 
     def outputs_made(self, prediction_ids: Iterable[str]) -> dict[str, int]:
         """Return how many pictures each of these predictions has, as far as they are this batch's."""
         asked = json.dumps(list(prediction_ids))
-        return {record[0]: record[1] for record in sql.ask(self._db, "outputs_made", ids=asked)}
+        return {record[0]: record[1] for record in statements.ask(self._db, "outputs_made", ids=asked)}
 
     def letters_taken(self) -> frozenset[str]:
         """Return the names of the inbox's letters that were taken, and that may be there still."""
-        return frozenset(record[0] for record in sql.ask(self._db, "letters_taken"))
+        return frozenset(record[0] for record in statements.ask(self._db, "letters_taken"))
 
     def exhibits(self) -> Iterator[Exhibit]:
         """Yield every row of the manifest with its pictures, in its order."""
-        pictures = {record["id"]: record for record in sql.ask(self._db, "pictures")}
+        pictures = {record["id"]: record for record in statements.ask(self._db, "pictures")}
         for result in self.results():
             # A row that came in between the two questions is there the next time.
             if (record := pictures.pop(result.id, None)) is not None:
-                yield records.to_exhibit(result, record)
+                yield ledger_rows.to_exhibit(result, record)
 
     def history(self) -> Iterator[Ended]:
         """Yield every attempt that came to an end, in the order of the ends."""
-        (statement,) = sql.load("questions")["history"]
+        (statement,) = statements.load("queries")["history"]
         for record in self._db.execute(statement):
-            yield records.to_ended(record)
+            yield ledger_rows.to_ended(record)
 
     def version(self) -> int:
         """Return a number that is another one after somebody has changed the ledger."""
-        version: int = sql.ask_one(self._db, "version")
+        version: int = statements.ask_one(self._db, "version")
         return version
 
     def local_files(self) -> Iterator[NamedFile]:
         """Yield the local files of every row of the manifest, one as often as rows name it."""
-        (statement,) = sql.load("questions")["local_files"]
+        (statement,) = statements.load("queries")["local_files"]
         for record in self._db.execute(statement):
-            yield from records.to_named_files(record)
+            yield from ledger_rows.to_named_files(record)
 
     def extra_columns(self) -> list[str]:
         """Return the names of the columns that rows of the manifest only carry along."""
-        return [record[0] for record in sql.ask(self._db, "extra_columns")]
+        return [record[0] for record in statements.ask(self._db, "extra_columns")]
 
     def payments(self) -> Iterator[Payment]:
         """Yield every attempt as a record of payments tells it, in the order of the intents."""
@@ -107,9 +110,9 @@ class Reader:
 
         *arriving*: and of rows that are collecting, some of whose files are there already.
         """
-        (statement,) = sql.load("questions")["collected"]
+        (statement,) = statements.load("queries")["collected"]
         for record in self._db.execute(statement, {"arriving": arriving}):
-            yield records.to_placed_file(record)
+            yield ledger_rows.to_placed_file(record)
 
 
 @contextmanager
@@ -118,14 +121,14 @@ def open_reader(path: Path) -> Iterator[Reader]:
 
     Raises LedgerError when there is none or it is damaged.
     """
-    db = storage.open_to_read(path)
+    db = database.open_to_read(path)
     try:
-        if storage.is_older(db):
+        if database.is_older(db):
             db.close()
-            storage.open_to_write(path).close()
-            db = storage.open_to_read(path)
+            database.open_to_write(path).close()
+            db = database.open_to_read(path)
         yield Reader(db)
     except sqlite3.DatabaseError as error:
-        raise LedgerError(f"{path}: {storage.in_words(error)}") from error
+        raise LedgerError(f"{path}: {database.in_words(error)}") from error
     finally:
         db.close()

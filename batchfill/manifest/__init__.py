@@ -1,22 +1,6 @@
-"""A file becomes rows."""
+"""A manifest becomes rows.
 
-from batchfill.manifest.files import Digest, digest_file
-from batchfill.manifest.fingerprint import fingerprint
-from batchfill.manifest.manifest import Manifest, open_manifest
-from batchfill.manifest.pair import Pairing, pair, write_pairs
-from batchfill.manifest.rows import read_rows
-from batchfill.manifest.template import template, write_template
-
-__all__ = [
-    "Digest",
-    "Manifest",
-    "Pairing",
-    "digest_file",
-    "fingerprint",
-    "open_manifest",
-    "pair",
-    "read_rows",
-    "template",
-    "write_pairs",
-    "write_template",
-]
+A *manifest* is the user's file: settings and rows. A *column* is what a cell is for. *Validation* turns a
+record into a row or a mistake. A *fingerprint* says what a row asks for. *Pairing* makes a manifest of two
+folders.
+"""

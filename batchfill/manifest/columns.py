@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from batchfill.catalog import hint
+from batchfill.catalog.field import hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from batchfill.catalog import Model
-    from batchfill.values import Input
+    from batchfill.catalog.model import Model
+    from batchfill.domain.rows import Input
 
     Reader = Callable[[str], Input]
 

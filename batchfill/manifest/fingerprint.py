@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchfill.values import Input, LocalFile
+    from batchfill.domain.rows import Input, LocalFile
 
 _encode = JSONEncoder(ensure_ascii=False).encode
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import ManifestError, UsageError
 from batchfill.manifest import encodings
-from batchfill.manifest.head import Head, read_head
-from batchfill.manifest.reach import reach_of
-from batchfill.manifest.records import Broken, Trouble, mistake
+from batchfill.manifest.local_files import reach_of
+from batchfill.manifest.record import Broken, Trouble, mistake
 from batchfill.manifest.text import explain_undecodable, name_encoding, open_text, read_start
+from batchfill.manifest.yaml_settings import Head, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

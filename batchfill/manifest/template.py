@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from batchfill.catalog import either
+from batchfill.catalog.field import either
 from batchfill.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from batchfill.catalog import Field, Model
+    from batchfill.catalog.field import Field
+    from batchfill.catalog.model import Model
 
 _ROWS = (
     {"id": "hero", "image": "images/hero.png", "mask": "masks/hero.png", "prompt": "a spaceship"},

@@ -8,8 +8,8 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from batchfill.manifest import encodings
-from batchfill.manifest.records import RECORD_LIMIT, Broken
-from batchfill.regular import open_regular
+from batchfill.manifest.record import RECORD_LIMIT, Broken
+from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

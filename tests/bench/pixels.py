@@ -26,14 +26,15 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
-from batchfill.catalog import Pixels, find
-from batchfill.images import FitTask, fit
-from batchfill.images.finish import FinishTask, finish
-from batchfill.images.hole import read_hole
-from batchfill.images.paint import PaintTask, paint
-from batchfill.images.spread import faded
-from batchfill.run.workers import Processes
-from batchfill.values import LocalFile, Stamp
+from batchfill.catalog.builtin import find
+from batchfill.catalog.pixel_options import Pixels
+from batchfill.domain.rows import LocalFile, Stamp
+from batchfill.images.composite.composite import FinishTask, finish
+from batchfill.images.inpaint import PaintTask, paint
+from batchfill.images.prepare.fit import FitTask, fit
+from batchfill.images.prepare.grow import faded
+from batchfill.images.prepare.mask import read_hole
+from batchfill.workers.pool import Processes
 from tests.bench import photograph, results
 from tests.bench.measure import measured
 
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from batchfill.catalog import Model
-    from batchfill.images import Fitted
-    from batchfill.values import Box
+    from batchfill.catalog.model import Model
+    from batchfill.domain.rows import Box
+    from batchfill.images.prepare.fit import Fitted
 
     Values = NDArray[np.float32]
 

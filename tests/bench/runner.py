@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from batchfill.values import Picture
+    from batchfill.domain.predictions import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ def main() -> None:
     """Run the batch that the command line describes, and end with its exit code."""
     notes = Notes()
     # Before anybody else imports it by its name. The package hands on a function of the module's name.
-    look: Any = import_module("batchfill.images.look")
+    look: Any = import_module("batchfill.images.codec.decode")
     look.whole = notes.decodes(look.whole)
 
     import anyio
 
     from batchfill import Batch
-    from batchfill.api.client import Service
+    from batchfill.providers.client import Service
 
     Service.create = notes.creates(Service.create)  # type: ignore[method-assign]
     summary = anyio.run(Batch.open(**json.loads(sys.argv[1])).run)

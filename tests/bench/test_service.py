@@ -11,7 +11,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from batchfill.batch import Batch
-from batchfill.values import RowState, Weight
+from batchfill.domain.progress import Weight
+from batchfill.domain.rows import RowState
 from tests.bench.clients import OURS, PEERS, Setting, run
 from tests.bench.manifest import write_manifest
 from tests.bench.measure import TOKEN
@@ -21,7 +22,7 @@ from tests.bench.serving import serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchfill.values import Notice, Progress
+    from batchfill.domain.progress import Notice, Progress
     from tests.bench.serving import Served
 
 ROWS = 20

@@ -1,0 +1,93 @@
+"""What a row may ask for around the model: its mask, the area that is sent, how the result is finished."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from batchfill.catalog.field import Field, FieldType, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchfill.domain.rows import Input
+
+MOST = 1000
+"""Pixels by which a mask may grow or be feathered, and that may be left around it, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """The pixel settings of one row. Lengths are pixels of the picture as it is, when upright."""
+
+    mask_from: str = "white"
+    """What is filled: `white`, `black`, `alpha` (transparent is filled), or `auto`."""
+    mask_grow: int = 0
+    """By how much the mask grows outwards before it is sent."""
+    mask_feather: int = 4
+    """Over how much, outside the grown mask, a finished picture blends into the original."""
+    mask_fit: str = "error"
+    """What becomes of a mask of another shape than its picture: `error` or `resize`."""
+    area: str = "whole"
+    """What is sent: the `whole` picture, or what surrounds the `mask`."""
+    padding: int | str = "25%"
+    """Left around the mask when that is what is sent: pixels, or a share of the mask box's longer side."""
+    finish: str = "raw"
+    """`raw`: the output as the service sent it; `exact`: pasted into the original at its own size."""
+    metadata: bool = True
+    """Whether a finished file tells how it was made."""
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, Any]) -> Pixels:
+        """Return what *inputs* of a row ask for, and the defaults where they are silent."""
+        return cls(**{name: value for name, value in inputs.items() if name in PIXEL_READERS})
+
+    @property
+    def shape_what_is_sent(self) -> bool:
+        """Whether they change the files that go to the service."""
+        plain = Pixels(mask_feather=self.mask_feather, finish=self.finish, metadata=self.metadata)
+        return replace(self, padding=plain.padding) != plain
+
+    @property
+    def around(self) -> tuple[int, float]:
+        """The padding as pixels and as a share of the mask box's longer side; one of the two is zero."""
+        if isinstance(self.padding, int):
+            return self.padding, 0.0
+        return 0, int(self.padding.removesuffix("%")) / 100
+
+
+FINISHING = frozenset({"mask_feather", "finish", "metadata"})
+"""Settings that change nothing that is sent, so that a row is the same row with others."""
+
+
+def _read_padding(text: str) -> Input:
+    match = re.fullmatch(r"(\d{1,4}) ?(%|px)?", text.strip(), re.ASCII)
+    if not match or int(match[1]) > MOST:
+        raise ValueError(
+            f"padding must be a share such as 25% or pixels such as 64, at most {MOST}, not {shown(text)}"
+        )
+    return f"{int(match[1])}%" if match[2] == "%" else int(match[1])
+
+
+def _choice(name: str, *words: str) -> Field:
+    return Field(name=name, type=FieldType.STRING, choices=words)
+
+
+def _length(name: str) -> Field:
+    return Field(name=name, type=FieldType.INTEGER, minimum=0, maximum=MOST)
+
+
+PIXEL_READERS: Mapping[str, Callable[[str], Input]] = {
+    "mask_from": _choice("mask_from", "white", "black", "alpha", "auto").read,
+    "mask_grow": _length("mask_grow").read,
+    "mask_feather": _length("mask_feather").read,
+    "mask_fit": _choice("mask_fit", "error", "resize").read,
+    "area": _choice("area", "whole", "mask").read,
+    "padding": _read_padding,
+    "finish": _choice("finish", "raw", "exact").read,
+    "metadata": Field(name="metadata", type=FieldType.BOOLEAN).read,
+}
+"""What reads each setting; each raises ValueError with what was expected."""
+
+assert PIXEL_READERS.keys() == {field.name for field in fields(Pixels)}

@@ -1,0 +1,5 @@
+"""Everything that can be known before paying.
+
+A *check* reads rows, inspects *pictures*, counts *findings*, and asks the provider. *Remote* files are at
+addresses.
+"""

@@ -1,0 +1,137 @@
+"""Everything that can be known of a batch before paying."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from batchfill.check.pictures import Looking
+from batchfill.check.remote import remote_files
+from batchfill.domain.reports import CheckReport
+from batchfill.domain.rows import RowState
+from batchfill.errors import NotOffered, TryAgain, UsageError
+from batchfill.ledger.digests import open_digests
+from batchfill.ledger.import_rows import open_scratch
+from batchfill.manifest.local_files import digest_file
+from batchfill.providers.connection import connect
+from batchfill.session import plan
+from batchfill.session.ingest import Reading, take_in
+from batchfill.storage.missing import LOST, Fate, fate_of
+from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
+from batchfill.workers.pool import Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from batchfill.catalog.model import Model
+    from batchfill.domain.rows import Placed
+    from batchfill.errors import Mistake
+    from batchfill.manifest.manifest import Manifest
+    from batchfill.providers.client import Service
+    from batchfill.settings.settings import Settings
+
+MISTAKES_KEPT = 100
+
+
+async def check(
+    manifest: Manifest,
+    model: Model,
+    settings: Settings,
+    ledger: Path,
+    *,
+    fetch: bool,
+    warnings: Sequence[str],
+    notes: Sequence[str],
+) -> CheckReport:
+    """Read and judge every row, without a change to the batch.
+
+    Without network, unless *fetch* asks for a look at pictures and masks at addresses; no token is sent.
+    """
+    async with open_scratch(ledger) as intake, AsyncExitStack() as stack:
+        remote = await stack.enter_async_context(remote_files(settings.base)) if fetch else None
+        workers, fitted = Processes(), settings.send == "fitted"
+        stack.callback(workers.close)
+        looking = Looking(model, manifest.rows, workers, fitted=fitted, remote=remote)
+        with open_digests(ledger, digest_file, time.time) as digests:
+            reading = await take_in(intake, manifest, model, settings, digests, look_at=looking.look)
+        await intake.drop_duplicates()
+        comparison = await intake.compare()
+    to_go = plan.groups_to_go(comparison, None)
+    rows = sum(group.rows for group in to_go)
+    kept = _first_mistakes(reading)
+    return CheckReport(
+        rows=sum(group.rows for group in comparison.groups.values()),
+        finished=comparison.groups[RowState.DONE].rows,
+        mistakes=kept,
+        more_mistakes=reading.bad - len(kept),
+        warnings=tuple(warnings),
+        price_to_go=plan.total_price(to_go),
+        currency=model.currency,
+        seconds=plan.seconds_for(rows, settings, None),
+        model=model.name,
+        outputs_to_go=sum(group.outputs for group in to_go),
+        notes=tuple(notes),
+        file=manifest.rows.name,
+        pictures=looking.report(),
+    )
+
+
+def _first_mistakes(reading: Reading) -> tuple[Mistake, ...]:
+    return tuple(sorted(reading.mistakes, key=lambda mistake: mistake.line)[:MISTAKES_KEPT])
+
+
+async def ask_provider(base: str, settings: Settings) -> list[str]:
+    """Return what the provider says of token, model and calls: lines for a person.
+
+    Raises ServiceRefused for a bad token, UsageError when nobody answers.
+    """
+    assert settings.token is not None
+    connection = connect(base, settings.token, reads_per_minute=600, answer_timeout=settings.answer_timeout)
+    async with connection as (service, _):
+        try:
+            account = await service.account()
+            model = await service.input_schema(settings.model)
+            lists = await _offers_list(service)
+        except TryAgain as error:
+            raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
+    return [
+        f"{base} answers; account: {account or 'it does not say'}",
+        f"model {settings.model}: {'known to it' if model is not None else 'it does not describe models'}",
+        "it lists predictions: lost answers can be found again"
+        if lists
+        else "it offers no list: a row whose answer is lost stays in doubt until you decide",
+    ]
+
+
+async def _offers_list(service: Service) -> bool:
+    try:
+        await service.list(created_after=time.time() - 1)
+    except NotOffered:
+        return False
+    return True
+
+
+def compare_outputs(folder: Path, collected: Iterable[Placed]) -> list[str]:
+    """Return what is missing, damaged, changed or extra below `outputs/`: lines for a person."""
+    known, lines, fates = set(), [], set()
+    for placed in collected:
+        known.add(placed.file)
+        fate = fate_of(folder, placed)
+        fates.add(fate)
+        if fate is not Fate.IN_PLACE:
+            lines.append(f"{fate.value}: {placed.file} (row {placed.id}, line {placed.line})")
+    lines.extend(f"extra: {name}" for name in sorted(set(_files(folder)) - known))
+    if fates & LOST:
+        lines.append("`run --retry missing` fetches missing and damaged files again, if the service has them")
+    if Fate.CHANGED in fates:
+        lines.append("changed pictures are taken for your own work and left alone: remove one to miss it")
+    return lines or [f"every one of {len(known)} files is in place and as it was fetched"]
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for path in (folder / OUTPUTS).rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not name.startswith((EARLIER + "/", RAW + "/")):
+            yield name

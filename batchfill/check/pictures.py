@@ -1,0 +1,153 @@
+"""Every row's picture and mask is looked at, those that rows share only once."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import anyio
+
+from batchfill.catalog.pixel_options import Pixels
+from batchfill.check.findings_log import Findings
+from batchfill.check.remote import NotFetched
+from batchfill.domain.findings import Finding, FindingKind, Gravity
+from batchfill.errors import BadPicture, Mistake
+from batchfill.images.preflight.inspect import Judgement, JudgeTask, Source, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from batchfill.catalog.model import Model
+    from batchfill.check.remote import Remote
+    from batchfill.domain.findings import PictureReport
+    from batchfill.domain.rows import Input, Row
+    from batchfill.workers.pool import Workers
+
+KNOWN = 10_000
+"""Judgements that are remembered for rows to come."""
+
+_USUAL = Pixels()
+
+
+class _Files(NamedTuple):
+    """What a judgement depends on, so that rows with the same share it. Files are paths or addresses."""
+
+    picture: Path | str | None
+    mask: Path | str | None
+    pixels: Pixels
+    choice: Input | None
+    """The input that chooses the size at which the model works."""
+
+    @property
+    def addresses(self) -> list[str]:
+        """The files that are elsewhere."""
+        return [file for file in (self.picture, self.mask) if isinstance(file, str)]
+
+
+class Looking:
+    """Looks at the pictures of rows as they come."""
+
+    def __init__(
+        self, model: Model, rows_file: Path, workers: Workers, *, fitted: bool, remote: Remote | None
+    ) -> None:
+        """*fitted*: local files are turned and scaled before they are sent. *remote*: None asks nobody."""
+        self._model = model
+        self._settings = model.pixel_settings
+        self._rows_file = rows_file
+        self._workers = workers
+        self._fitted = fitted
+        self._remote = remote
+        self._known: dict[_Files, Judgement] = {}
+        self._findings = Findings()
+
+    async def look(self, rows: Sequence[Row]) -> tuple[list[Row], list[Mistake]]:
+        """Return those of *rows* whose pictures can be run, and the mistakes of the others."""
+        named = [(row, self._files(row)) for row in rows]
+        if len(self._known) > KNOWN:
+            self._known.clear()
+        async with anyio.create_task_group() as judging:
+            for files in {files: None for _, files in named if files not in self._known}:
+                if files.picture is None and files.mask is None:
+                    self._known[files] = Judgement(())
+                else:
+                    judging.start_soon(self._judge, files)
+        good, mistakes = [], []
+        for row, files in named:
+            wrong = self._note(row, files)
+            mistakes += [Mistake(self._rows_file, row.line, one.text, kind=one.kind) for one in wrong]
+            if not wrong:
+                good.append(row)
+        return good, mistakes
+
+    def report(self) -> PictureReport:
+        """Return what was found so far."""
+        return self._findings.report()
+
+    def _note(self, row: Row, files: _Files) -> list[Finding]:
+        """Note what is known of a row; return what is wrong with it."""
+        judgement = self._known[files]
+        self._findings.add(row, files, judgement)
+        return judgement.mistakes
+
+    def _files(self, row: Row) -> _Files:
+        model, rule = self._model, self._model.size_rule
+        picture, mask = (self._file(row, name) for name in (model.image_field, model.mask_field))
+        choice = None if rule is None else row.inputs.get(rule.field)
+        usual = self._settings.isdisjoint(row.inputs)
+        return _Files(picture, mask, _USUAL if usual else model.pixels(row.inputs), choice)
+
+    def _file(self, row: Row, name: str | None) -> Path | str | None:
+        if name is None or name not in row.inputs:
+            return None
+        if name in row.files:
+            return row.files[name].path
+        self._findings.remote += self._remote is None
+        return str(row.inputs[name]) if self._remote else None
+
+    async def _judge(self, files: _Files) -> None:
+        async with self._fetched(files) as fetched:
+            places = dict(zip(files.addresses, fetched, strict=False))
+            task = self._task(files, self._source(files.picture, places), self._source(files.mask, places))
+            judgement = await self._judgement(task)
+        failures = tuple(_unfetched(place) for place in places.values() if isinstance(place, NotFetched))
+        self._known[files] = replace(judgement, findings=(*judgement.findings, *failures))
+
+    async def _judgement(self, task: JudgeTask) -> Judgement:
+        try:
+            return await self._workers.do(judge, task)
+        except BadPicture as error:
+            names = " and ".join(source.name for source in (task.picture, task.mask) if source)
+            text = f"{names}: {error}"
+            return Judgement((Finding(FindingKind(error.kind), Gravity.MISTAKE, text),))
+
+    def _fetched(self, files: _Files) -> AbstractAsyncContextManager[list[Path | NotFetched]]:
+        if self._remote is None or not files.addresses:
+            return nullcontext([])
+        return self._remote.files(files.addresses)
+
+    def _source(self, file: Path | str | None, places: dict[str, Path | NotFetched]) -> Source | None:
+        if isinstance(file, str):
+            place = places.get(file)
+            if place is None or isinstance(place, NotFetched):
+                return None
+            return Source(place, _name(file), fitted=False, remote=True)
+        return None if file is None else Source(file, file.name, fitted=self._fitted)
+
+    def _task(self, files: _Files, picture: Source | None, mask: Source | None) -> JudgeTask:
+        rule = self._model.size_rule
+        inputs = {} if rule is None or files.choice is None else {rule.field: files.choice}
+        return JudgeTask(picture, mask, files.pixels, rule, inputs)
+
+
+def _name(address: str) -> str:
+    parts = urlsplit(address)
+    return unquote(PurePosixPath(parts.path).name) or parts.netloc
+
+
+def _unfetched(error: NotFetched) -> Finding:
+    return Finding(FindingKind.UNFETCHED, Gravity.WARNING, str(error))

@@ -1,0 +1,72 @@
+"""The entry point: every error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from contextlib import suppress
+
+import click
+
+from batchfill.cli.commands import COMPLETE, cli, complete
+from batchfill.cli.terminal import NOTHING_DONE, REFUSED, STOPPED, tell_error
+from batchfill.errors import ExportStopped, RunBroken, ServiceRefused, in_words
+from batchfill.process import finish_printing, finish_telling, open_standard_streams
+
+
+def main() -> None:
+    """Run the command line; every error is a sentence, never a traceback."""
+    code = _carry_out()
+    if (lost := finish_printing()) is not None:
+        tell_error(lost)
+    finish_telling()
+    # What a command came to counts before what it could not print.
+    sys.exit(code or (NOTHING_DONE if lost else 0))
+
+
+def _carry_out() -> int:
+    """Do what the command line asks for and return the exit code; what went wrong is told."""
+    try:
+        open_standard_streams()
+        # What libraries log is for developers, and comes with tracebacks where nobody listens to it.
+        logging.getLogger().addHandler(logging.NullHandler())
+        threading.excepthook = _tell_of_thread
+        if asked := os.environ.get(COMPLETE):
+            complete(asked)
+        with cli.make_context("batchfill", sys.argv[1:]) as context:
+            cli.invoke(context)
+    except SystemExit as end:
+        return int(end.code or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        with suppress(OSError):
+            error.show()
+        return NOTHING_DONE
+    except KeyboardInterrupt:
+        tell_error("interrupted")
+        return STOPPED
+    except Exception as error:  # the outermost boundary: what no other one expected is told in words, too
+        return _failed(error)
+    return 0
+
+
+def _failed(error: Exception) -> int:
+    """Tell what *error* says, and return the exit code that belongs to it."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, BrokenPipeError):
+        return 0  # who read our output has enough of it
+    lost = finish_printing() if isinstance(error, OSError) else None
+    tell_error(lost or in_words(error))
+    if isinstance(error, ServiceRefused):
+        return REFUSED
+    return STOPPED if isinstance(error, ExportStopped | RunBroken) else NOTHING_DONE
+
+
+def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """Tell what ended a thread, without its traceback: whoever waits for it tells what comes of that."""
+    if ended.exc_value is not None:
+        tell_error(f"a thread ended: {in_words(ended.exc_value)}")

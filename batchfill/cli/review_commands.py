@@ -1,0 +1,118 @@
+"""Commands for finished pictures: review, report, export."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from batchfill.cli.options import LOCAL, MANIFEST, OUT, options
+from batchfill.cli.terminal import counting, inform, open_batch
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+EXPORTING = ("name", "which", "link", "force", "changed", "kind")
+"""What `export` takes besides the flags of a batch."""
+
+
+@click.command(short_help="Look through the pictures in a browser.")
+@MANIFEST
+@options(OUT, LOCAL)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port; any free one.")
+@click.option("--no-open", is_flag=True, help="Only print the page's address.")
+def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
+    """Look through the pictures of a batch in a browser, while it runs or afterwards.
+
+    The page is served on this machine only. Ctrl-C ends it.
+
+    Example: batchfill review night.csv
+    """
+    batch = open_batch(manifest, flags)
+    browse = None if no_open or not _has_display() else _browse
+
+    def welcome(address: str) -> None:
+        click.echo(address)
+        sys.stdout.flush()
+        inform("the address lets one browser in, once; Ctrl-C ends the page")
+
+    with suppress(KeyboardInterrupt):
+        anyio.run(lambda: batch.review(port=port, on_ready=welcome, browse=browse))
+
+
+@click.command(short_help="Write that page as a folder to keep or to send.")
+@MANIFEST
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
+@options(OUT, LOCAL)
+def report(manifest: Path, folder: Path | None, **flags: Any) -> None:
+    """Write the page of `review` as a folder (NAME.report) that works offline and can be sent to somebody.
+
+    Example: batchfill report night.csv
+    """
+    batch = open_batch(manifest, flags)
+    with counting("making pictures small") as watch:
+        page = anyio.run(lambda: batch.report(folder, watch=watch))
+    click.echo(page)
+
+
+@click.command(short_help="Copy the pictures to a folder, under names of your own.")
+@MANIFEST
+@click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
+@options(OUT, LOCAL)
+@click.option("--name", metavar="TEMPLATE", default="{id}", help="The pictures' names ({id}); see above.")
+@click.option(
+    "--approved", "which", flag_value="approved", help="Only approved rows, and of them the choice."
+)
+@click.option("--all", "which", flag_value="all", help="Every row that is done.")
+@click.option("--link", is_flag=True, help="Hard links, where possible: to edit one edits the batch's, too.")
+@click.option("--force", is_flag=True, help="Replace other files that have the name of a picture.")
+@click.option("--changed", is_flag=True, help="Also pictures that were edited in the batch, as they are.")
+@click.option(
+    "--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", help="Of the table (csv)."
+)
+def export(manifest: Path, dest: Path, **flags: Any) -> None:
+    """Copy pictures to the folder DEST, with a table of them, results.csv or results.jsonl.
+
+    \b
+    Example: batchfill export night.csv final --name "{x_client}/{prompt:40}-{n}"
+
+    Which rows: the approved ones once anything was decided, until then every one that is done.
+
+    A template holds {id}, {n} (1, 2 … of a row's pictures), {seed}, {prompt} and columns of the manifest
+    such as {x_client}. {prompt:40} is cut to 40 characters, at a word's end where possible. / makes
+    sub-folders; in a value, whatever is no letter, digit, '.', '_' or '-' becomes '-'. The suffix is added,
+    and @1, @2 … when a row has several pictures and {n} does not tell them apart.
+
+    Before the first copy everything is checked: that names are possible on Windows too and differ (in more
+    than upper and lower case), that each picture is as it was fetched, and that nothing is in its way. If
+    not, nothing is copied.
+
+    A file of DEST with the same content counts as exported, so an export that broke off can be run again;
+    one with another content is in the way, unless --force is given. The table replaces that of an earlier
+    export when every picture of that is exported now, too. Other files in DEST are left alone.
+    """
+    from batchfill.console.render_export import export_lines
+
+    wish = {name: flags.pop(name) for name in EXPORTING}
+    with counting("exporting") as watch:
+        exported = open_batch(manifest, flags).export(dest, watch=watch, **wish)
+    inform(*export_lines(exported))
+
+
+def _has_display() -> bool:
+    """Whether a browser would have a window to open in; elsewhere one may take over the terminal."""
+    return sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+
+
+def _browse(address: str) -> None:
+    """Open *address* in the user's browser, if there is one: the page's own address is on the screen."""
+    import webbrowser
+
+    with suppress(webbrowser.Error):
+        webbrowser.open(address)

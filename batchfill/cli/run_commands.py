@@ -1,0 +1,163 @@
+"""Commands that run a batch or ask about it: run, finish, stop, cancel, status, results."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from batchfill.cli.options import LOCAL, MANIFEST, OUT, READING, RUNNING, options
+from batchfill.cli.terminal import STOPPED, command, confirmation, end, fail, inform, open_batch, watching
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from batchfill.batch import Batch
+
+
+QUOTED = "cells that a spreadsheet would take for formulas have a ' before them; --raw leaves it out"
+"""Said once, beside a table with such cells."""
+
+EVERY = 2.0
+"""Seconds between two prints of `status --watch`."""
+
+
+@click.command()
+@MANIFEST
+@READING
+@RUNNING
+def run(manifest: Path, **flags: Any) -> None:
+    """Run a batch, or go on with it.
+
+    Example: batchfill run night.csv --max-cost 25
+    """
+    batch = open_batch(manifest, flags)
+    with watching(quiet=bool(flags["quiet"]), name=manifest.name) as watch:
+        confirm = confirmation(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
+        summary = anyio.run(lambda: batch.run(watch=watch, confirm=confirm, obey_signals=True))
+    end(summary, manifest, flags)
+
+
+@click.command(short_help="Finish pictures anew after settings changed; costs nothing.")
+@MANIFEST
+@READING
+def finish(manifest: Path, **flags: Any) -> None:
+    """Finish pictures that are done anew, as the manifest now asks for (finish, mask_feather, metadata).
+
+    \b
+    Made of the outputs that are kept in outputs/raw: nothing is paid, and no
+    network needed.
+    Example: batchfill finish night.csv
+    """
+    from batchfill.console.render_finish import finish_lines
+
+    batch = open_batch(manifest, flags)
+    with watching(quiet=True) as watch:
+        report = anyio.run(lambda: batch.finish(watch=watch))
+    for line in finish_lines(report):
+        click.echo(line)
+    if report.failed:
+        sys.exit(1)
+
+
+@click.command()
+@MANIFEST
+@options(OUT, LOCAL)
+def stop(manifest: Path, **flags: Any) -> None:
+    """Ask a running batch to stop, as the first Ctrl-C does.
+
+    Example: batchfill stop night.csv
+    """
+    if not open_batch(manifest, flags).stop():
+        fail(f"{manifest}: no batchfill works on it, so there is nothing to stop")
+    click.echo("asked to stop: it submits nothing new, finishes what runs, and ends")
+
+
+@click.command(short_help="Cancel what runs at the service.")
+@MANIFEST
+@options(OUT, LOCAL)
+@click.option("--base-url", metavar="URL", help="The provider, if the token is only for a named one.")
+@click.option("--same-account", is_flag=True, default=None, help="This new token is the same account's.")
+def cancel(manifest: Path, **flags: Any) -> None:
+    """Cancel what runs at the service; ends with 0 when nothing runs on.
+
+    Example: batchfill cancel night.csv
+    """
+    batch = open_batch(manifest, flags)
+    if batch.ask_to_cancel():
+        inform("asked the running batchfill to cancel; waiting for it to end")
+        anyio.run(batch.wait_until_idle)
+        sys.exit(_still_running(batch))
+    with watching(quiet=False) as watch:
+        anyio.run(lambda: batch.cancel(watch=watch, obey_signals=True))
+    sys.exit(_still_running(batch))
+
+
+@click.command()
+@MANIFEST
+@options(OUT, LOCAL)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--watch", is_flag=True, help="Again every two seconds, until the run ends.")
+def status(manifest: Path, as_json: bool, watch: bool, **flags: Any) -> None:
+    """Show where a batch stands, running or not.
+
+    Example: batchfill status night.csv --watch
+    """
+    batch = open_batch(manifest, flags)
+    # To leave the watch is not to stop the run.
+    with suppress(KeyboardInterrupt) if watch else nullcontext():
+        while _print_status(batch, manifest, flags, as_json=as_json, clear=watch) and watch:
+            time.sleep(EVERY)
+
+
+@click.command()
+@MANIFEST
+@options(OUT, LOCAL)
+@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", help="csv by default.")
+@click.option("--raw", is_flag=True, help="For programs: cells of a CSV as they are, formulas or not.")
+def results(manifest: Path, kind: str, *, raw: bool, **flags: Any) -> None:
+    """Print one line a row: its state, files, seed, cost.
+
+    Example: batchfill results night.csv --format jsonl
+    """
+    from batchfill.console.format import Visible
+
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    stream = Visible(sys.stdout) if sys.stdout.isatty() else sys.stdout
+    if open_batch(manifest, flags).write_results(stream, kind=kind, raw=raw):
+        inform(QUOTED)
+
+
+def _print_status(batch: Batch, manifest: Path, flags: dict[str, Any], *, as_json: bool, clear: bool) -> bool:
+    from batchfill.console.status import status_json, status_lines
+
+    found = batch.status()
+    if clear:
+        click.clear()  # only a terminal is
+    if as_json:
+        click.echo(json.dumps(status_json(found), ensure_ascii=False))
+    else:
+        for line in status_lines(found, command=command("run", manifest, flags)):
+            click.echo(line)
+    return found.running
+
+
+def _still_running(batch: Batch) -> int:
+    """Return 0 when nothing of the batch can be running at the service any more."""
+    from batchfill.console.format import count
+
+    if running := batch.still_running():
+        inform(f"{count(running, 'prediction')} may still run: cancel again, or look at the service")
+        return STOPPED
+    if doubt := batch.in_doubt():
+        inform(f"{count(doubt, 'row')} in doubt: they may have been made")
+        return 1
+    inform("nothing runs at the service")
+    return 0

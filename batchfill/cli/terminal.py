@@ -1,0 +1,140 @@
+"""What commands share: they open a batch, show how it goes, ask, and end with an exit code."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from contextlib import contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from batchfill.cli.options import ONCE
+from batchfill.console.format import safe
+from batchfill.process import refuse_few_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from typing import Any, NoReturn
+
+    from batchfill.batch import Batch
+    from batchfill.console.live import Live
+    from batchfill.console.plain import Plain
+    from batchfill.domain.reports import Plan, Summary
+
+
+NOTHING_DONE, STOPPED, REFUSED = 2, 3, 4
+
+LONGEST_LINE = 2000
+FILES = 16
+"""Files that any command opens at once: its event loop, the ledger and what goes with it, a table."""
+
+
+def open_batch(manifest: Path, flags: dict[str, Any]) -> Batch:
+    from batchfill.batch import Batch
+
+    refuse_few_files(FILES, "a command")
+    for name in ("set", "column"):
+        if name in flags:
+            flags[name] = dict(flags[name])
+    return Batch.open(manifest, **flags)
+
+
+def watching(*, quiet: bool, name: str = "") -> AbstractContextManager[Live | Plain]:
+    """Return who watches: a live view in a terminal, with *name* in its title, else few plain lines."""
+    if sys.stderr.isatty() and not quiet:
+        from batchfill.console.live import Live
+
+        return Live(name=name)
+    from batchfill.console.plain import Plain
+
+    return nullcontext(Plain(quiet=quiet))
+
+
+@contextmanager
+def counting(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Give who counts pictures: with a bar in a terminal, else silently."""
+    if not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def count(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
+
+        yield count
+
+
+def confirmation(watch: Live | Plain, *, yes: bool, quiet: bool) -> Callable[[Plan], bool]:
+    """Return what shows the plan and, in a terminal, asks before the first payment."""
+    from batchfill.console.render_plan import plan_lines, question
+
+    def confirm(plan: Plan) -> bool:
+        asks = plan.to_go and not yes and plan.base != "local" and sys.stdin.isatty() and sys.stderr.isatty()
+        with watch.paused():
+            if asks or not quiet:
+                inform(*plan_lines(plan))
+            return not asks or _ask(question(plan))
+
+    return confirm
+
+
+def _ask(question: str) -> bool:
+    """Return whether the answer is yes; Ctrl-C, Ctrl-D and Enter are no."""
+    # The event loop only notes a Ctrl-C, and would come to it after the answer.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm(question, default=False, err=True)
+    except click.Abort:
+        inform("")
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def end(summary: Summary, manifest: Path, flags: dict[str, Any]) -> NoReturn:
+    from batchfill.console.summary import summary_lines
+
+    if not flags["quiet"] or summary.exit_code:
+        inform(*summary_lines(summary, command=command("run", manifest, flags)))
+    sys.exit(summary.exit_code)
+
+
+def command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
+    """Return the command that goes on with the batch, to be copied: flags that change rows come along."""
+    words = ["batchfill", verb, str(manifest)]
+    for name, value in flags.items():
+        if value and name not in ONCE:
+            words += _given(f"--{name.replace('_', '-')}", value)
+    return shlex.join(words)
+
+
+def _given(flag: str, value: Any) -> Iterator[str]:
+    if value is True:
+        yield flag
+    elif isinstance(value, dict):
+        for name, text in value.items():
+            yield from (flag, f"{name}={text}")
+    else:
+        yield from (flag, str(value))
+
+
+def inform(*lines: str) -> None:
+    """Print to standard error, where what is not a result goes; nobody may be there to read it any more."""
+    with suppress(OSError):
+        for line in lines:
+            click.echo(line, err=True)
+
+
+def fail(message: str) -> NoReturn:
+    tell_error(message)
+    sys.exit(NOTHING_DONE)
+
+
+def tell_error(message: str) -> None:
+    lines = [safe(line, LONGEST_LINE) for line in message.split("\n")]
+    inform(*lines if len(lines) > 1 else [f"batchfill: {lines[0]}"])

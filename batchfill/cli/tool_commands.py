@@ -1,0 +1,124 @@
+"""Commands around a batch: init, pair, check, serve."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from batchfill.cli.options import MANIFEST, READING
+from batchfill.cli.terminal import FILES, NOTHING_DONE, inform, open_batch
+from batchfill.process import refuse_few_files
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@click.command()
+@click.argument("manifest", type=click.Path(path_type=Path), default="night.csv")
+def init(manifest: Path) -> None:
+    """Write a commented manifest to begin with (night.csv).
+
+    Example: batchfill init night.yaml
+    """
+    from batchfill.batch import init_manifest
+
+    init_manifest(manifest)
+    click.echo(f"{manifest} is there: fill in your rows, then `batchfill check {manifest}`")
+
+
+@click.command()
+@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("masks", type=click.Path(path_type=Path))
+@click.option("--prompt", default="", help="A prompt for every row.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The manifest to write; else it is printed."
+)
+def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
+    """Match two folders by name and make a CSV manifest of them.
+
+    Example: batchfill pair photos masks --prompt "an empty street" -o night.csv
+    """
+    from batchfill.batch import pair_folders
+    from batchfill.console.format import count
+
+    found = pair_folders(images, masks, output or sys.stdout, prompt=prompt)
+    inform(*(f"alone: {path}" for path in (*found.alone_images, *found.alone_masks)))
+    inform(*(f"which belong together? {', '.join(map(str, files))}" for files in found.ambiguous))
+    inform(f"{count(len(found.pairs), 'pair')}{f' in {output}' if output else ''}")
+
+
+@click.command(short_help="Find every mistake, the cost and the time before paying.")
+@MANIFEST
+@READING
+@click.option("--online", is_flag=True, help="Ask the provider too: token, model, what it offers.")
+@click.option("--outputs", is_flag=True, help="Compare the files with the ledger.")
+@click.option("--fetch", is_flag=True, help="Look at pictures and masks at addresses too; no token is sent.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: bool, **flags: Any) -> None:
+    """Find out everything that can be known before paying: rows, pictures, masks, sizes, cost, time.
+
+    Example: batchfill check night.csv
+    """
+    from batchfill.console.render_check import check_json, check_lines
+
+    batch = open_batch(manifest, flags)
+    report = anyio.run(lambda: batch.check(online=online, outputs=outputs, fetch=fetch))
+    if as_json:
+        click.echo(json.dumps(check_json(report), ensure_ascii=False))
+    else:
+        for line in check_lines(report):
+            click.echo(line)
+    if report.mistakes:
+        sys.exit(NOTHING_DONE)
+
+
+@click.command(short_help="Run the embedded provider by itself.")
+@click.option("--host", default="127.0.0.1", help="The address to serve on (127.0.0.1).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, help="Its port (8765); 0 takes any that is free."
+)
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default="provider", help="Its memory (./provider)."
+)
+@click.option(
+    "--latency", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="A pretended run time."
+)
+@click.option("--token", help="The only token it lets in; without it, any. Not for a real one.")
+@click.option(
+    "--per-minute",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Submissions a minute it allows; without it, any number.",
+)
+@click.option(
+    "--faults",
+    "plan",
+    type=click.Path(path_type=Path),
+    metavar="PLAN.YAML",
+    help="What is to go wrong, by call and by chance; see the README.",
+)
+def serve(host: str, port: int, folder: Path, **given: Any) -> None:
+    """Run the embedded provider by itself: the same API, a classical fill, no cost.
+
+    \b
+    Example: batchfill serve
+    and then: batchfill run night.csv --base-url http://127.0.0.1:8765/v1
+    """
+    from batchfill.batch import serve_provider
+
+    refuse_few_files(FILES, "a command")
+    rate = given.pop("per_minute")
+
+    def say(base: str) -> None:
+        click.echo(f"serving the prediction API at {base}\nCtrl-C ends it", err=False)
+        sys.stdout.flush()
+
+    given |= {"host": host, "port": port, "rate": rate}
+    with suppress(KeyboardInterrupt):
+        anyio.run(lambda: serve_provider(folder, on_ready=say, on_end=inform, **given))

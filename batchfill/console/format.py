@@ -1,0 +1,132 @@
+"""Money, time, counts, cost and other people's text, in words for a person."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from batchfill.domain.rows import RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import TextIO
+
+    from batchfill.domain.reports import Cost
+
+
+MILLION = 1_000_000
+LONGEST = 500
+"""Characters of somebody else's text that are worth a reader's time."""
+
+_COMMANDS = re.compile(
+    r"[\x00-\x1f\x7f-\x9f"  # escape sequences begin with one of these
+    r"\u2028\u2029"  # line ends that are not a newline
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # turn the direction of writing
+    r"\ud800-\udfff]+"  # halves of characters, which no encoding can print
+)
+
+
+def money(millionths: int | None, currency: str = "USD") -> str:
+    """Return `$1.20`, `1.20 EUR`, or `unknown` for None; more decimals only where they are needed."""
+    if millionths is None:
+        return "unknown"
+    amount = f"{Decimal(millionths) / MILLION:,.6f}"
+    whole, _, decimals = amount.partition(".")
+    amount = f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+    return f"${amount}" if currency == "USD" else f"{amount} {safe(currency)}"
+
+
+def duration(seconds: float) -> str:
+    """Return `40 s`, `3 min 20 s`, `12 min` or `1 h 05 min`: finer the shorter."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(round(whole / 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 row` or `10,000 rows`; *noun* is one that takes an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def first(lines: Sequence[str], shown: int, noun: str, *, unlisted: int = 0) -> Iterator[str]:
+    """Return the first *shown* lines, then how many more there are; *unlisted*: those that *lines* lacks."""
+    yield from lines[:shown]
+    hidden = len(lines[shown:]) + unlisted
+    if hidden > 0:
+        yield f"… and {count(hidden, noun)}"
+
+
+def moment(seconds: float) -> str:
+    """Return `2026-11-22 23:05` in the reader's own time zone, for seconds since the epoch."""
+    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"
+
+
+def safe(text: str, longest: int = LONGEST) -> str:
+    """Return *text* on one line, cut to *longest* characters, unable to command a terminal.
+
+    What a service or a manifest says may hold escape sequences, or marks that turn the direction of
+    writing and so make a line read as another.
+    """
+    line = _COMMANDS.sub(" ", text[: 2 * longest]).strip()
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+class Visible:
+    """A stream to a terminal on which what could command the terminal is shown as `\\x1b`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write *text*, which is whole lines."""
+        return self._stream.write(_COMMANDS.sub(_as_codes, text.replace("\r\n", "\n")))
+
+
+def _as_codes(found: re.Match[str]) -> str:
+    codes = (f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in found[0])
+    return "".join(c if c in "\n\t" else code for c, code in zip(found[0], codes, strict=True))
+
+
+def states(counts: Mapping[RowState, int]) -> str:
+    """Return `9,000 done, 12 failed, 1 in doubt`: the states that have any, in the order of a row's life."""
+    having = [(counts.get(state, 0), word(state)) for state in RowState]
+    return ", ".join(f"{number:,} {name}" for number, name in having if number)
+
+
+def word(state: RowState) -> str:
+    """Return the state as people write it: `in doubt`."""
+    return state.value.replace("_", " ")
+
+
+def in_doubt(counts: Mapping[RowState, int], gone: Mapping[RowState, int]) -> int:
+    """Return how many rows are in doubt, those no longer in the manifest included: they may be paid for."""
+    return counts.get(RowState.IN_DOUBT, 0) + gone.get(RowState.IN_DOUBT, 0)
+
+
+UNKNOWN = "cost unknown: no price is known here (price: in the manifest gives one)"
+
+
+def paid(cost: Cost) -> str:
+    """Return `$3.60 paid`, or `$3.60 if it were real` of a rehearsal; the amount must be known."""
+    return f"{money(cost.spent, cost.currency)} {'if it were real' if cost.rehearsal else 'paid'}"
+
+
+def cost_line(cost: Cost) -> str:
+    """Return `$3.60 paid, $0.08 reserved, $36.00 to go, at most $40.00`, each part only if there is one."""
+    if cost.spent is None or cost.to_go is None:
+        return UNKNOWN
+    parts = [paid(cost)]
+    if cost.reserved:
+        parts.append(f"{money(cost.reserved, cost.currency)} reserved")
+    if cost.to_go:
+        parts.append(f"{money(cost.to_go, cost.currency)} to go")
+    if cost.cap is not None:
+        parts.append(f"at most {money(cost.cap, cost.currency)}")
+    return ", ".join(parts)

@@ -1,0 +1,58 @@
+"""What a run says in a pipe, a file or with --quiet: few lines, no control characters."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, TextIO
+
+from batchfill.console.render_progress import PREFIXES, ended, notice_line, progress_line
+from batchfill.domain.progress import Weight
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from batchfill.domain.progress import Notice, Progress
+
+EVERY_PART = 10
+"""A progress line when a tenth of the rows has ended since the last one …"""
+EVERY_SECONDS = 60.0
+"""… or so much time has passed."""
+
+
+class Plain:
+    """A values.Watcher that prints lines to *stream* (standard error); *quiet*: only what needs attention."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._quiet = quiet
+        self._last: Progress | None = None
+
+    def notice(self, notice: Notice) -> None:
+        """Print the notice on one line, unless it is not loud enough."""
+        if notice.weight in PREFIXES and not (self._quiet and notice.weight is Weight.PLAIN):
+            self._print(notice_line(notice))
+
+    def progress(self, progress: Progress) -> None:
+        """Print a line when there is enough to say since the last; the first call only begins the count."""
+        if self._last is None:
+            self._last = progress
+        if not self._quiet and _worth_a_line(progress, self._last):
+            self._last = progress
+            self._print(progress_line(progress))
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Plain lines are in nobody's way while something else is printed or asked."""
+        return nullcontext()
+
+    def _print(self, line: str) -> None:
+        try:
+            print(line, file=self._stream, flush=True)
+        except OSError:
+            # Nobody reads any more, which is no reason to stop fetching; run.log has it all.
+            return
+
+
+def _worth_a_line(now: Progress, last: Progress) -> bool:
+    more = ended(now) - ended(last)
+    return more * EVERY_PART >= max(now.total, 1) or now.elapsed - last.elapsed >= EVERY_SECONDS

@@ -1,0 +1,89 @@
+"""Rows that need a person: failed, expired, in doubt, and what to type next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.console.format import count, first, moment, money, safe
+from batchfill.domain.rows import RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from batchfill.domain.reports import Doubt
+
+
+REASONS_SHOWN = 10
+
+
+def failure_lines(failed: int, reasons: Mapping[str, int]) -> Iterator[str]:
+    """Say how many rows failed and why, the most frequent reason first; nothing when none did."""
+    if not failed:
+        return
+    yield f"failed: {count(failed, 'row')}"
+    ordered = sorted(reasons.items(), key=lambda reason: -reason[1])
+    lines = [f"  {count(rows, 'row')}: {safe(reason)}" for reason, rows in ordered]
+    yield from first(lines, REASONS_SHOWN, "more reason")
+
+
+def expired_lines(expired: int) -> Iterator[str]:
+    """Say what became of rows that were made too long ago; nothing when there are none."""
+    if expired:
+        rows = count(expired, "row")
+        yield f"expired: {rows}, made and paid for, but removed by the service before they were fetched"
+
+
+DOUBTS_SHOWN = 20
+
+
+def doubt_lines(doubts: Sequence[Doubt], total: int, *, currency: str, command: str) -> Iterator[str]:
+    """Explain the *total* rows in doubt, of which *doubts* are the first; nothing when there are none."""
+    if not total:
+        return
+    yield f"in doubt: {count(total, 'row')}, sent without an answer: made and paid for, or not"
+    lines = [f"  {_doubt(doubt, currency)}" for doubt in doubts]
+    yield from first(lines, DOUBTS_SHOWN, "more row", unlisted=total - len(doubts))
+    given_up = max((doubt.lost_at or doubt.intended_at for doubt in doubts), default=None)
+    yield from _ways_out(_price_of_all(doubts, total, currency), command, given_up)
+
+
+def _doubt(doubt: Doubt, currency: str) -> str:
+    where = f" (line {doubt.line})" if doubt.line else ""
+    seed = "" if doubt.seed is None else f"seed {doubt.seed}, "
+    price = "price unknown" if doubt.price is None else money(doubt.price, currency)
+    return f"{doubt.id}{where}, sent {moment(doubt.intended_at)}, {seed}{price}: {safe(doubt.reason)}"
+
+
+def _price_of_all(doubts: Sequence[Doubt], total: int, currency: str) -> str:
+    prices = [doubt.price for doubt in doubts if doubt.price is not None]
+    if len(prices) < len(doubts) or not prices:
+        return "their price, which is unknown,"
+    sum_ = money(sum(prices), currency)
+    return sum_ if total <= len(doubts) else f"more than {sum_}"
+
+
+def _ways_out(price: str, command: str, given_up: float | None) -> Iterator[str]:
+    yield "  they are not sent again unless you say so; to leave them so costs nothing more:"
+    yield "    the provider's page of predictions, by time, seed and prompt"
+    yield "      shows whether they were made; costs nothing"
+    yield f"    {command}"
+    yield "      looks for them at the service once more; costs nothing"
+    yield f"    {command} --retry in-doubt"
+    if given_up is not None:
+        lost = f"{moment(given_up)}, when the last was lost"
+        yield f"      not at once: a service may make them minutes after {lost}"
+    yield f"      sends them again: costs {price} and pays twice for each that was made after all"
+
+
+OPEN = (RowState.PENDING, RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
+"""States that a run goes on with unasked."""
+
+
+def next_steps(counts: Mapping[RowState, int], command: str) -> Iterator[str]:
+    """Say how to go on with what *counts* leaves; rows in doubt are explained elsewhere."""
+    if any(counts.get(state) for state in OPEN):
+        yield f"to go on: {command}"
+    if counts.get(RowState.FAILED):
+        yield f"to try failed rows again: {command} --retry failed"
+    if counts.get(RowState.EXPIRED):
+        yield f"to make expired rows again, and pay for them again: {command} --retry expired"

@@ -1,0 +1,116 @@
+"""What `check` found without paying: lines for a person, one JSON object for a program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from batchfill.console.format import MILLION, UNKNOWN, count, duration, first, money, safe
+from batchfill.console.render_pictures import finding_lines, kind_line, remote_line, scale_lines
+from batchfill.console.render_plan import SHOWN, warning_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchfill.domain.findings import Found, ScaleCount
+    from batchfill.domain.reports import CheckReport
+    from batchfill.errors import Mistake
+
+
+def check_lines(report: CheckReport) -> list[str]:
+    """Return mistakes, warnings, notes and sizes, twenty of each at most; rows, outputs, cost, time."""
+    return [*_mistakes(report), *_remarks(report), *_totals(report)]
+
+
+def check_json(report: CheckReport) -> dict[str, Any]:
+    """Return the object of `check --json`.
+
+    - `file`, `model`; `rows` (without a mistake), `done` (of those), `pictures_to_go`
+    - `mistakes`: objects of `line` (0: the whole file), `text`, and `kind` for those about pictures, else
+      null; `more_mistakes`: how many there are beyond these hundred
+    - `warnings`, `notes`: texts about the batch as a whole
+    - `findings`: objects of `weight` (`warning` or `note`), `kind`, `line` and `id` of the first row, `rows`
+      that share its files, `text`; the worst first, at most a hundred; `more_findings`: how many rows have
+      others, a row with two of them counted twice
+    - `kinds`: how many rows have a mistake or a finding of each kind, the worst kind first
+    - `sizes`: objects of `picture`, `area` (what is sent of it, null: all) and `generated` (null: not known),
+      each width and height in pixels, upright; `rows`; `cover`: the smallest and the largest share that is
+      filled, 0 to 1, null where none is known; `ids` of the first three rows; `more_sizes`: rows of others
+    - `not_looked_at`: files at addresses, which --fetch looks at
+    - `cost`: `to_go` (null: not known) and `currency`; `seconds`: a guess at the time, or null
+    """
+    pictures = report.pictures
+    return {
+        "file": report.file,
+        "model": report.model,
+        "rows": report.rows,
+        "done": report.finished,
+        "pictures_to_go": report.outputs_to_go,
+        "mistakes": [_mistake_json(mistake) for mistake in report.mistakes],
+        "more_mistakes": report.more_mistakes,
+        "warnings": list(report.warnings),
+        "notes": list(report.notes),
+        "findings": [_finding_json(found) for found in pictures.found],
+        "more_findings": pictures.left_out,
+        "kinds": {kind.value: rows for kind, rows in pictures.kinds.items()},
+        "sizes": [_scale_json(counted) for counted in pictures.scales],
+        "more_sizes": pictures.other_scales,
+        "not_looked_at": pictures.remote,
+        "cost": {
+            "to_go": None if report.price_to_go is None else report.price_to_go / MILLION,
+            "currency": report.currency,
+        },
+        "seconds": report.seconds,
+    }
+
+
+def _mistake_json(mistake: Mistake) -> dict[str, Any]:
+    return {"line": mistake.line, "kind": mistake.kind, "text": mistake.message}
+
+
+def _finding_json(found: Found) -> dict[str, Any]:
+    finding = found.finding
+    return {
+        "weight": finding.gravity.value,
+        "kind": finding.kind.value,
+        "line": found.line,
+        "id": found.id,
+        "rows": found.rows,
+        "text": finding.text,
+    }
+
+
+def _scale_json(counted: ScaleCount) -> dict[str, Any]:
+    sizes = {name: size and list(size) for name, size in counted.scale._asdict().items()}
+    cover = None if counted.least is None else [counted.least, counted.most]
+    return {**sizes, "rows": counted.rows, "cover": cover, "ids": [id_ for id_, _ in counted.first]}
+
+
+def _mistakes(report: CheckReport) -> Iterator[str]:
+    lines = [safe(str(mistake)) for mistake in report.mistakes]
+    yield from first(lines, SHOWN, "more mistake", unlisted=report.more_mistakes)
+
+
+def _remarks(report: CheckReport) -> Iterator[str]:
+    yield from warning_lines(report.warnings)
+    yield from finding_lines(report.pictures, report.file)
+    yield from kind_line(report.pictures)
+    for note in report.notes:
+        yield safe(note)
+    yield from remote_line(report.pictures)
+    yield from scale_lines(report.pictures)
+
+
+def _totals(report: CheckReport) -> Iterator[str]:
+    found = len(report.mistakes) + report.more_mistakes
+    rows = count(report.rows, "row")
+    yield f"{rows} right, {count(found, 'mistake')}" if found else f"{rows}, no mistakes"
+    if report.finished:
+        yield f"{report.finished:,} done already"
+    if report.outputs_to_go:
+        yield f"{count(report.outputs_to_go, 'picture')} to make with {report.model}: {_price(report)}"
+
+
+def _price(report: CheckReport) -> str:
+    known = report.price_to_go is not None
+    price = f"about {money(report.price_to_go, report.currency)}" if known else UNKNOWN
+    return price if report.seconds is None else f"{price}, about {duration(report.seconds)}"

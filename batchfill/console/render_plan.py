@@ -1,0 +1,98 @@
+"""What a run is about to do, shown before the first payment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.console.format import UNKNOWN, count, duration, first, money, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from batchfill.domain.reports import Plan
+
+SHOWN = 20
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Return what a person wants to know before the first payment: rows, changes, cost, time, warnings."""
+    about_rows = (*_rows(plan), *_changes(plan), *_again(plan), *_missing(plan))
+    return [*about_rows, *_price(plan), *warning_lines(plan.warnings)]
+
+
+def question(plan: Plan) -> str:
+    """Return what to ask in a terminal before the first payment, as a whole question."""
+    rows = count(plan.to_go, "row")
+    if plan.price_to_go is None:
+        return f"Submit {rows} at an unknown price?"
+    return f"Submit {rows} for about {_money(plan.price_to_go, plan)}?"
+
+
+def place(base: str) -> str:
+    """Return where requests go: an address, or the embedded provider."""
+    return "the embedded provider" if base == "local" else safe(base)
+
+
+def _rows(plan: Plan) -> Iterator[str]:
+    yield f"{count(plan.rows, 'row')} for {plan.model} at {place(plan.base)}"
+    facts = [
+        (plan.to_go, f"{plan.to_go:,} to run ({count(plan.outputs_to_go, 'picture')})"),
+        (plan.open, f"{plan.open:,} sent by an earlier run and still open"),
+        (plan.missing, f"{plan.missing:,} done and without their files"),
+        (plan.finished, f"{plan.finished:,} done already"),
+        (plan.in_doubt, f"{plan.in_doubt:,} in doubt, not sent again unasked"),
+    ]
+    yield ", ".join(text for number, text in facts if number) or "nothing to run"
+    if plan.skipped:
+        yield f"{count(plan.skipped, 'row')} with mistakes left out (--skip-bad)"
+
+
+def _changes(plan: Plan) -> Iterator[str]:
+    if plan.changed:
+        rows = count(plan.changed, "finished row")
+        yield f"run again because of a changed line: {rows}, {_money(plan.price_changed, plan)} of the cost"
+
+
+def _again(plan: Plan) -> Iterator[str]:
+    if plan.again:
+        rows = count(plan.again, "finished row")
+        yield f"made anew: {rows}, with new seeds even where the manifest fixes one; what is there is kept"
+    if plan.edited:
+        yield f"with an edited prompt: {count(plan.edited, 'row')}; the manifest stays as it is"
+
+
+def _missing(plan: Plan) -> Iterator[str]:
+    if plan.missing:
+        yield f"fetched again free of charge, while the service has them: {count(plan.missing, 'row')}"
+        unknown = plan.price_missing is None
+        price = "what the service takes" if unknown else f"about {_money(plan.price_missing, plan)}"
+        yield f"what it has removed becomes expired; to make it all again with --retry expired costs {price}"
+
+
+def _price(plan: Plan) -> Iterator[str]:
+    if plan.to_go:
+        yield _cost(plan) + ("" if plan.seconds is None else f"; about {duration(plan.seconds)}")
+
+
+def _cost(plan: Plan) -> str:
+    cost = plan.cost
+    if plan.price_to_go is None:
+        return UNKNOWN
+    line = f"about {_money(plan.price_to_go, plan)}"
+    if plan.base == "local":
+        return f"free of charge here; {line} at the service"
+    if cost.spent or cost.reserved:
+        line += f", after {_money((cost.spent or 0) + (cost.reserved or 0), plan)} so far"
+    if cost.cap is not None:
+        line += f", at most {_money(cost.cap, plan)} in all"
+    return line
+
+
+def warning_lines(warnings: Sequence[str]) -> Iterator[str]:
+    """Return a line a warning, of many only the first."""
+    lines = [f"warning: {safe(warning)}" for warning in warnings]
+    yield from first(lines, SHOWN, "more warning")
+
+
+def _money(millionths: int | None, plan: Plan) -> str:
+    return money(millionths, plan.cost.currency)

@@ -1,0 +1,87 @@
+"""Where a batch stands: lines for a person, one JSON object for a program."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from batchfill.console.format import MILLION, cost_line, count, in_doubt, moment, safe, states
+from batchfill.console.problems import doubt_lines, expired_lines, failure_lines, next_steps
+from batchfill.console.render_plan import place
+from batchfill.domain.rows import RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchfill.domain.reports import Status
+
+
+def status_lines(status: Status, *, command: str) -> list[str]:
+    """Return where the batch stands; *command* is the command line that goes on with it."""
+    counts, doubtful = status.counts, in_doubt(status.counts, status.gone)
+    return [
+        *_head(status),
+        *_rows(status),
+        cost_line(status.cost),
+        *_times(status),
+        *failure_lines(counts.get(RowState.FAILED, 0), status.reasons),
+        *expired_lines(counts.get(RowState.EXPIRED, 0)),
+        *doubt_lines(status.doubts, doubtful, currency=status.cost.currency, command=command),
+        *([] if status.running else next_steps(counts, command)),
+    ]
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """Return what `status --json` prints: money in units of the currency, times ISO 8601 in UTC, or null."""
+    cost = status.cost
+    return {
+        "manifest": status.manifest,
+        "model": status.model,
+        "base": status.base,
+        "running": status.running,
+        "counts": {
+            "total": sum(status.counts.values()),
+            **{state.value: status.counts.get(state, 0) for state in RowState},
+        },
+        "gone": {state.value: number for state, number in status.gone.items() if number},
+        "cost": {
+            "spent": _units(cost.spent),
+            "reserved": _units(cost.reserved),
+            "to_go": _units(cost.to_go),
+            "cap": _units(cost.cap),
+            "currency": cost.currency,
+        },
+        "started_at": _iso(status.started_at),
+        "updated_at": _iso(status.updated_at),
+        "stopped_because": status.stopped_because,
+    }
+
+
+def _head(status: Status) -> Iterator[str]:
+    now = "running now" if status.running else "not running"
+    yield f"{safe(status.manifest)}: {now}"
+    yield f"{safe(status.model)} at {place(status.base)}"
+
+
+def _rows(status: Status) -> Iterator[str]:
+    total = sum(status.counts.values())
+    yield f"{count(total, 'row')}: {states(status.counts)}" if total else "0 rows"
+    if any(status.gone.values()):
+        yield f"no longer in the manifest: {states(status.gone)}"
+
+
+def _times(status: Status) -> Iterator[str]:
+    if status.started_at is not None:
+        yield f"begun {moment(status.started_at)}"
+    if status.updated_at is not None:
+        yield f"last change {moment(status.updated_at)}"
+    if status.stopped_because:
+        yield f"ended early: {safe(status.stopped_because)}"
+
+
+def _units(millionths: int | None) -> float | None:
+    return None if millionths is None else millionths / MILLION
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,257 @@
+"""What commands answer: cost, status, results, plan, summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchfill.domain.findings import PictureReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchfill.domain.predictions import Output
+    from batchfill.domain.review import Decision
+    from batchfill.domain.rows import LocalFile, Outcome, RowState
+    from batchfill.errors import Mistake
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Money of a whole batch, in millionths of the currency; None where no price is known."""
+
+    spent: int | None
+    reserved: int | None
+    to_go: int | None
+    cap: int | None
+    currency: str = "USD"
+    rehearsal: bool = False
+    """At the service's prices, but nobody is charged: the embedded provider serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a batch stands, as `status --json` prints it."""
+
+    manifest: str
+    model: str
+    base: str
+    running: bool
+    """A runner holds the lock."""
+    counts: Mapping[RowState, int]
+    gone: Mapping[RowState, int]
+    cost: Cost
+    started_at: float | None
+    updated_at: float | None
+    stopped_because: str | None
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Failure reasons and how many rows have each, most frequent first."""
+    doubts: tuple[Doubt, ...] = ()
+    """The rows in doubt (the first hundred), for the explanation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A row that may have been paid for."""
+
+    id: str
+    line: int | None
+    intended_at: float
+    price: int | None
+    reason: str
+    seed: int | None = None
+    """What it is known by among the service's predictions; None where the model takes none."""
+    lost_at: float | None = None
+    """When its answer was given up, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One row of `results`."""
+
+    id: str
+    line: int | None
+    state: RowState
+    image: str
+    mask: str
+    prompt: str
+    outputs: tuple[str, ...]
+    """Relative to the batch folder."""
+    seed: int | None
+    prediction_id: str | None
+    attempts: int
+    cost: int | None
+    """Millionths of the currency; None where no price is known."""
+    error: str | None
+    flags: tuple[str, ...]
+    """What looks wrong with its pictures, each word once; none too where nothing was judged."""
+    decision: Decision | None
+    """About the outputs named here; None: not decided, or taken back."""
+    chosen: int | None
+    """Which of the prediction's outputs was chosen, from 1."""
+    extra: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """A row of the manifest with its pictures, as the review shows it."""
+
+    result: Result
+    files: Mapping[str, LocalFile]
+    """The local files among its inputs, by input name."""
+    outputs: tuple[Output, ...]
+    """Those in place, of the attempt that counts."""
+    earlier: tuple[Output, ...]
+    """Those in place of other attempts, newest first."""
+    ended_at: float | None
+    """When we learned that the attempt that counts had ended."""
+    run_time: float | None
+    """Seconds that it took, by the service's clock."""
+    redo_prompt: str | None = None
+    """What a redo is to ask for instead; None: the same."""
+    redo_seed: int | None = None
+
+
+class Ended(NamedTuple):
+    """An attempt that came to an end."""
+
+    begun_at: float
+    """The intent; seconds since the epoch by our clock, as *at*."""
+    at: float
+    outcome: Outcome
+    price: int | None
+    """In millionths; None where no price is known."""
+    run_time: float | None
+    """Seconds, by the service's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `check` found without paying."""
+
+    rows: int
+    """Rows without a mistake."""
+    finished: int
+    """Of those, done already."""
+    mistakes: tuple[Mistake, ...]
+    """The first hundred."""
+    more_mistakes: int
+    warnings: tuple[str, ...]
+    price_to_go: int | None
+    currency: str
+    seconds: float | None
+    """A guess at the time for the rows to go."""
+    model: str
+    outputs_to_go: int
+    notes: tuple[str, ...] = ()
+    """What an online check or a check of the outputs said, line by line."""
+    file: str = ""
+    """The name of the file that holds the rows."""
+    pictures: PictureReport = field(default_factory=PictureReport)
+
+
+@dataclass(frozen=True, slots=True)
+class FinishReport:
+    """What `finish` did to rows that are done and ask for finished pictures."""
+
+    finished: int
+    unchanged: int
+    """Finished before, and just so."""
+    failed: int
+    """Left as they were; why was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is about to do, known before the first payment."""
+
+    model: str
+    base: str
+    rows: int
+    """Rows of the manifest (without skipped ones)."""
+    to_go: int
+    """Rows that would be submitted."""
+    outputs_to_go: int
+    finished: int
+    """Rows that are done and stay as they are."""
+    open: int
+    """Rows that an earlier run left submitting, running or collecting."""
+    in_doubt: int
+    skipped: int
+    """Rows with mistakes, left out because of --skip-bad."""
+    changed: int
+    """Finished rows whose line was changed, so that they run again (a part of *to_go*)."""
+    price_to_go: int | None
+    price_changed: int | None
+    """What running the changed rows again costs (a part of *price_to_go*)."""
+    cost: Cost
+    seconds: float | None
+    """A guess at the time for the rows to go."""
+    warnings: tuple[str, ...] = ()
+    missing: int = 0
+    """Finished rows without their files, which are fetched again where the service still has them."""
+    price_missing: int | None = 0
+    """What making those again would cost; no part of *price_to_go*."""
+    again: int = 0
+    """Rows that are done and are made anew (a part of *to_go*)."""
+    edited: int = 0
+    """Rows that are made with another prompt than the manifest's (a part of *to_go*)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended."""
+
+    exit_code: int
+    counts: Mapping[RowState, int]
+    gone: Mapping[RowState, int]
+    cost: Cost
+    reasons: Mapping[str, int]
+    doubts: tuple[Doubt, ...]
+    stopped_because: str | None
+    folder: str
+    """The batch folder."""
+    submitted_now: int
+    finished_now: int
+    elapsed: float
+    requests: int
+    """API requests of this run, output fetches not counted."""
+    throttled: float = 0.0
+    """Seconds for which the service made creates wait."""
+    held: float = 0.0
+    """Seconds for which nothing was submitted because finished pictures had to be fetched first."""
+    peak_memory: int | None = None
+    """Bytes that the process took at most; None where the system does not say."""
+    skipped: int = 0
+
+
+class Which(StrEnum):
+    """Whose pictures are exported."""
+
+    APPROVED = "approved"
+    """Rows that were approved; of their outputs only the chosen one, where one was chosen."""
+    ALL = "all"
+    """Every row that is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export has brought about."""
+
+    folder: str
+    which: Which
+    rows: int
+    copied: int
+    """Pictures, as the three that follow."""
+    linked: int
+    there: int
+    """They were in their places already, with the same content."""
+    changed: int
+    """Of those three, worked on since they were fetched, and exported as they are now."""
+    size: int
+    """Bytes copied."""
+    table: str
+    """The name of the table, in the folder."""
+    no_links: str | None
+    """Why pictures were copied that were to be linked."""

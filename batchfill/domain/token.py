@@ -1,0 +1,38 @@
+"""The secret of the account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+SHORTEST_SECRET = 8
+"""Characters of a secret that is looked for in texts: they hold a shorter one by chance."""
+
+
+class Token:
+    """A secret that shows nowhere: not in repr, str, format, pickle, an attribute or an error."""
+
+    __slots__ = ("reveal",)
+
+    reveal: Callable[[], str]
+    """Returns the secret itself; only for the Authorization header of a request to the user's base."""
+
+    def __init__(self, secret: str) -> None:
+        # In a function, since whatever shows an object shows its attributes.
+        self.reveal = lambda: secret
+
+    def __repr__(self) -> str:
+        return "Token(…)"
+
+    def __copy__(self) -> Token:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Token:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a token does not travel")

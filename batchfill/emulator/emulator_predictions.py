@@ -1,0 +1,194 @@
+"""The predictions of a provider: made, run, ended, removed, listed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchfill.emulator.emulator_model import RunFailed
+from batchfill.emulator.journal import Journal, read_records
+from batchfill.errors import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from batchfill.emulator.input_sources import Contents
+    from batchfill.emulator.journal import Record
+
+_STARTING = 0.1
+"""Share of the pretended run time that a prediction is `starting`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a finished run leaves behind."""
+
+    outputs: list[str]
+    """File names below the prediction's folder, already written."""
+    logs: str
+
+
+class Predictions:
+    """All predictions of one folder. Whatever ends one of them wakes those who wait for it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        contents: Contents,
+        *,
+        run: Callable[[Record], Awaitable[Made]],
+        forget: Callable[[Record], None],
+        tell: Callable[[], None],
+        now: Callable[[], float],
+        latency: float,
+        retention: float,
+    ) -> None:
+        """*run* makes the outputs, raising RunFailed; *forget* deletes them; *tell* hears of changes."""
+        self._latency = latency
+        self._retention = retention
+        self._contents = contents
+        self._run, self._forget, self._tell, self._now = run, forget, tell, now
+        self._records = {record.id: record for record in read_records(folder)}
+        self._aging = deque(record.id for record in self.all() if not record.removed)
+        self._journal = Journal(folder)
+        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[str, asyncio.Event] = {}
+
+    def resume(self) -> None:
+        """Go on with what an earlier provider on this folder left unfinished."""
+        for record in self.all():
+            if not record.ended:
+                self._begin(record)
+
+    async def stop(self) -> None:
+        """Stop running; what is unfinished stays so for the next provider on this folder."""
+        lives = list(self._lives.values())
+        for life in lives:
+            life.cancel()
+        await asyncio.gather(*lives, return_exceptions=True)
+        self._journal.close()
+
+    def wake(self) -> None:
+        """Let go of everybody who waits for an end."""
+        for end in self._ends.values():
+            end.set()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def all(self) -> list[Record]:
+        """Return every prediction, oldest first."""
+        # Replacing a value keeps a dict's order.
+        return list(self._records.values())
+
+    def create(self, record: Record) -> Record:
+        """Make a prediction: from here on it is known, even to a provider started after a kill."""
+        self._journal.add(record)
+        self._records[record.id] = record
+        self._aging.append(record.id)
+        self._begin(record)
+        self._tell()
+        return record
+
+    def get(self, id_: str) -> Record | None:
+        """Return a prediction as it stands; None for an unknown id."""
+        return self._records.get(id_)
+
+    def cancel(self, id_: str) -> Record:
+        """Cancel a prediction, if it still runs, and return it."""
+        record = self._records[id_]
+        if not record.ended:
+            self._end(id_, "canceled")
+        return self._records[id_]
+
+    def remove(self, id_: str) -> Record:
+        """Remove the data of an ended prediction and return what is left."""
+        record = self._records[id_]
+        if record.removed:
+            return record
+        gone: dict[str, Any] = {"removed": True, "input": {}, "contents": {}, "outputs": [], "logs": ""}
+        self._forget(record)
+        return self._change(id_, **gone)
+
+    def sweep(self) -> None:
+        """Remove the data of predictions that are older than the retention."""
+        limit = self._now() - self._retention
+        while self._aging and self._records[self._aging[0]].created_at <= limit:
+            id_ = self._aging.popleft()
+            if self._records[id_].ended:
+                self.remove(id_)
+
+    async def wait(self, id_: str, seconds: float) -> Record:
+        """Return a prediction when it has ended, or as it stands after so many seconds."""
+        if id_ in self._ends:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ends[id_].wait(), seconds)
+        return self._records[id_]
+
+    def _begin(self, record: Record) -> None:
+        self._contents.use(record.contents.values())
+        self._ends[record.id] = asyncio.Event()
+        life = asyncio.create_task(self._live(record))
+        self._lives[record.id] = life
+        life.add_done_callback(lambda _: self._lives.pop(record.id, None))
+        if record.cancel_at is not None:
+            delay = max(record.cancel_at - self._now(), 0)
+            timer = asyncio.get_running_loop().call_later(delay, self._overdue, record.id)
+            life.add_done_callback(lambda _: timer.cancel())
+
+    def _overdue(self, id_: str) -> None:
+        record = self._records[id_]
+        if not record.ended:
+            self._end(id_, "aborted" if record.started_at is None else "canceled")
+
+    async def _live(self, record: Record) -> None:
+        id_ = record.id
+        await self._until(record.created_at + _STARTING * self._latency)
+        if record.fate == "aborted":
+            self._end(id_, "aborted")
+            return
+        if record.fate == "never_starts":
+            await asyncio.Event().wait()
+        self._change(id_, status="processing", started_at=self._now())
+        if record.fate == "stuck":
+            await asyncio.Event().wait()
+        status, changes = await self._outcome(record)
+        await self._until(record.created_at + self._latency)
+        self._end(id_, status, **changes)
+
+    async def _outcome(self, record: Record) -> tuple[str, dict[str, Any]]:
+        if record.fate in ("fail", "nsfw"):
+            return "failed", {"error": record.fate_option}
+        try:
+            made = await self._run(record)
+        except RunFailed as error:
+            return "failed", {"error": str(error)}
+        except OSError as error:
+            return "failed", {"error": f"the provider cannot read or write its files: {error}"}
+        except (MemoryError, RuntimeError) as error:
+            return "failed", {"error": f"the provider cannot run it: {in_words(error)}"}
+        return "succeeded", {"outputs": made.outputs, "made": len(made.outputs), "logs": made.logs}
+
+    async def _until(self, moment: float) -> None:
+        # After a restart the pretended run time has gone on meanwhile.
+        await asyncio.sleep(max(moment - self._now(), 0))
+
+    def _end(self, id_: str, status: str, **changes: Any) -> None:
+        ended = self._change(id_, status=status, completed_at=self._now(), **changes)
+        self._contents.release(ended.contents.values())
+        self._ends.pop(id_).set()
+        life = self._lives.get(id_)
+        if life is not None and life is not asyncio.current_task():
+            life.cancel()
+        if ended.created_at <= self._now() - self._retention:
+            self.remove(id_)
+
+    def _change(self, id_: str, **changes: Any) -> Record:
+        changed = self._journal.change(self._records[id_], **changes)
+        self._records[id_] = changed
+        self._tell()
+        return changed

@@ -1,0 +1,72 @@
+"""What the calls of the API work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from batchfill.emulator import responses
+from batchfill.emulator.responses import Refused, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiohttp import web
+
+    from batchfill.catalog.model import Model
+    from batchfill.emulator.emulator_predictions import Predictions
+    from batchfill.emulator.files import Files
+    from batchfill.emulator.input_sources import Contents
+    from batchfill.emulator.journal import Record
+    from batchfill.emulator.outputs import Outputs
+    from batchfill.emulator.quirks import Manner
+    from batchfill.emulator.rate_limit import Rate
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """The parts of one provider, as its calls see them."""
+
+    predictions: Predictions
+    contents: Contents
+    files: Files
+    outputs: Outputs
+    models: Mapping[str, Model]
+    manner: Manner
+    token: str | None = field(repr=False)
+    account: str
+    rate: Rate | None
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+    base: str = ""
+    """`http://127.0.0.1:PORT/v1` once the API is up."""
+
+    @property
+    def told_base(self) -> str:
+        """The base that answers name."""
+        return responses.REPLICATE if self.manner.foreign_urls else self.base
+
+    def model(self, name: str) -> Model:
+        """Return a model by its name. Raises Refused."""
+        if name not in self.models:
+            raise Refused(problem(404))
+        return self.models[name]
+
+    def prediction(self, request: web.Request) -> Record:
+        """Return the prediction that the request's path names, as it stands now. Raises Refused."""
+        self.predictions.sweep()
+        record = self.predictions.get(request.match_info["id"])
+        if record is None:
+            raise Refused(problem(404))
+        return record
+
+    def show(self, record: Record) -> dict[str, Any]:
+        """Return what the service tells of a prediction."""
+        return responses.prediction(
+            record, self.manner, self.base, outputs=self._output, inputs=f"{self.outputs.base}/inputs"
+        )
+
+    def _output(self, record: Record) -> object:
+        values = self.outputs.inline(record) if self.manner.inline_outputs else self.outputs.urls(record)
+        model = self.models.get(record.model)
+        return values if model is None or model.lists_outputs else values[0]

@@ -1,0 +1,164 @@
+"""What stands between pictures and their export, found before the first copy."""
+
+from __future__ import annotations
+
+import csv
+import json
+from enum import IntEnum
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+from batchfill.export.results import COLUMNS, header
+from batchfill.filenames import from_cell
+from batchfill.storage.disk import free_bytes
+from batchfill.storage.missing import Fate, fate_of
+from batchfill.storage.output_store import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from batchfill.domain.reports import Result
+    from batchfill.domain.rows import Placed
+    from batchfill.export.name_template import Picked, Taken, Template
+
+
+class Step(IntEnum):
+    """What is to be done with a picture."""
+
+    COPY = 0
+    THERE = 1
+    """It stands in its place already."""
+    CHANGED = 2
+    """To be copied as it is now, whatever the ledger says."""
+    CHANGED_THERE = 3
+
+
+class Survey:
+    """Looks at every picture where it is and where it goes."""
+
+    def __init__(self, folder: Path, target: Path, *, changed: bool, force: bool) -> None:
+        """*changed*: pictures may have been worked on; *force*: what stands in the way is replaced."""
+        self._folder = folder
+        self._target = target
+        self._changed = changed
+        self._force = force
+        self.steps = bytearray()
+        """A Step for each picture, in order: as little as a million of them can do with."""
+        self.to_copy = 0
+        """Bytes."""
+        self._folder_trouble = lru_cache(maxsize=4096)(partial(_folder_trouble, folder.resolve()))
+
+    def troubles(self, rows: Iterable[Picked], template: Template) -> Iterator[str]:
+        """Yield what is wrong with the pictures of *rows* or in their places."""
+        for picked in rows:
+            try:
+                names = template.names(picked)
+            except ValueError:
+                continue  # told with the other names
+            if not picked.files:
+                yield _of_choice(picked.result)
+            for placed, name in zip(picked.files, names, strict=True):
+                yield from filter(None, self._look(placed, name))
+
+    def lack(self) -> Iterator[str]:
+        """Yield how much room is missing for the copies, if any is."""
+        free = free_bytes(next(p for p in (self._target, *self._target.parents) if p.exists()))
+        if free is not None and free < self.to_copy:
+            yield (
+                f"the pictures need {self.to_copy / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free on the "
+                f"disk of {self._target}: make room, or try --link"
+            )
+
+    def _look(self, placed: Placed, name: str) -> Iterator[str | None]:
+        fate = fate_of(self._folder, placed)
+        changed = fate is Fate.CHANGED and self._changed
+        if fate is not Fate.IN_PLACE and not changed:
+            yield _of_source(placed, fate)
+            return
+        try:
+            digest = digest_of(self._folder / placed.file) if changed else placed.sha256
+            there, trouble = self._look_at(self._target / name, name, digest)
+        except OSError as error:
+            yield f"{name}: {error.strerror}"
+            return
+        yield trouble
+        self.steps.append((2 if changed else 0) + there)
+        self.to_copy += 0 if there else placed.size
+
+    def _look_at(self, target: Path, name: str, digest: str) -> tuple[bool, str | None]:
+        """Return whether the picture stands at *target* already, and else what is in its way."""
+        if trouble := self._folder_trouble(target.parent):
+            return False, f"{name}: {trouble}"
+        if target.is_dir():
+            return False, f"{name} is a folder in {self._target}"
+        if not target.exists():
+            return False, None
+        if digest_of(target) == digest:
+            return True, None
+        if self._force:
+            return False, None
+        return False, f"{name} is another file in {self._target}: --force replaces it"
+
+
+def _folder_trouble(batch: Path, parent: Path) -> str | None:
+    """Return what is wrong with a folder that pictures go to; *batch*: the batch's own, resolved."""
+    if parent.resolve().is_relative_to(batch):
+        return "that is in the batch's own folder: give another"
+    around = next(path for path in (parent, *parent.parents) if path.exists())
+    return None if around.is_dir() else f"{around} is a file, and a folder is needed"
+
+
+def _of_choice(result: Result) -> str:
+    return (
+        f"{result.id} (line {result.line}): its chosen picture {result.chosen} is not among its "
+        f"{len(result.outputs)}: choose another with `batchfill review`"
+    )
+
+
+def _of_source(placed: Placed, fate: Fate) -> str:
+    where = f"{placed.id} (line {placed.line}): {placed.file} is {fate.value}"
+    if fate is Fate.CHANGED:
+        return f"{where} since it was fetched: --changed exports it as it is now"
+    return f"{where}: `run --retry missing` fetches it again, if the service has it"
+
+
+NO_TABLE = "no table as an export writes it"
+
+
+def table_trouble(table: Path, extra: Sequence[str], taken: Taken, *, force: bool) -> Iterator[str]:
+    """Yield why *table* must not be replaced: it is no earlier table of this export.
+
+    An earlier one has the same columns, *extra* ones too, and lists nothing but names that are *taken* now.
+    *force*: any file may be replaced.
+    """
+    if table.is_dir():
+        yield f"{table} is a folder: move it away"
+    if force or not table.is_file():
+        return
+    listed = _listed_in_csv if table.suffix == ".csv" else _listed_in_jsonl
+    try:
+        stray = next((name for name in listed(table, extra) if name not in taken), None)
+    except (OSError, ValueError, TypeError, IndexError, RecursionError, csv.Error):
+        yield f"{table} is there and is no table of this batch: move it away, or --force replaces it"
+        return
+    if stray is not None:
+        yield f"{table} lists {stray}, not exported now: move them away, or --force replaces {table.name}"
+
+
+def _listed_in_csv(table: Path, extra: Sequence[str]) -> Iterator[str]:
+    with table.open(encoding="utf-8-sig", newline="") as stream:
+        lines = csv.reader(stream)
+        if next(lines, None) != header(extra):
+            raise ValueError(NO_TABLE)
+        for cells in lines:
+            yield from filter(None, from_cell(cells[COLUMNS.index("outputs")]).split(";"))
+
+
+def _listed_in_jsonl(table: Path, _extra: Sequence[str]) -> Iterator[str]:
+    with table.open(encoding="utf-8") as stream:
+        for line in stream:
+            value = json.loads(line)
+            if not (isinstance(value, dict) and value.keys() >= set(COLUMNS)):
+                raise ValueError(NO_TABLE)
+            yield from value["outputs"]

@@ -1,0 +1,232 @@
+"""What exported pictures are called: a template and a row become names that are safe on every system."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from difflib import get_close_matches
+from hashlib import blake2b
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from batchfill import filenames
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from batchfill.domain.reports import Result
+    from batchfill.domain.rows import Placed
+
+DEFAULT = "{id}"
+FIELDS = ("id", "n", "seed", "prompt")
+NUMBERS = frozenset({"n", "seed"})
+TABLES = frozenset({"results.csv", "results.jsonl"})
+"""What stands beside the pictures, so that no folder may have the name."""
+
+_FIELD = re.compile(r"\{([^{}]*)\}")
+_CUT = re.compile(r"(.*):([1-9]\d{0,3})", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A row, and those of its pictures that are exported."""
+
+    result: Result
+    files: tuple[Placed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A value of the row that stands in a name: `{prompt:40}`."""
+
+    name: str
+    most: int | None = None
+    """Characters at most."""
+
+    def text(self, result: Result, n: int) -> str:
+        """Return the value as it stands in the name of the row's output *n*; empty where there is none."""
+        text = filenames.plain(self._value(result, n))
+        return text if self.most is None else cut(text, self.most)
+
+    def _value(self, result: Result, n: int) -> str:
+        match self.name:
+            case "id":
+                return result.id
+            case "n":
+                return str(n)
+            case "seed":
+                return "" if result.seed is None else str(result.seed)
+            case "prompt":
+                return result.prompt
+            case column:
+                return result.extra.get(column, "")
+
+
+Piece = str | Field
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The names of an export; read one with `read_template`."""
+
+    parts: tuple[tuple[Piece, ...], ...]
+    """The names of the folders and, last, of the file, without its suffix."""
+
+    def names(self, picked: Picked) -> list[str]:
+        """Return the name of each of the row's files, with forward slashes.
+
+        A row with several gets `@1`, `@2` … before the suffix, unless {n} stands in the template. Raises
+        ValueError: what is wrong with a name, for a person.
+        """
+        several = len(picked.files) > 1 and not self._numbered()
+        return [self._name(picked.result, placed, several=several) for placed in picked.files]
+
+    def _numbered(self) -> bool:
+        return any(piece == Field("n") for part in self.parts for piece in part)
+
+    def _name(self, result: Result, placed: Placed, *, several: bool) -> str:
+        suffix = PurePosixPath(placed.file).suffix
+        ending = f"@{placed.n}{suffix}" if several else suffix
+        *folders, file = [_part(part, result, placed.n) for part in self.parts]
+        if folders and folders[0].casefold() in TABLES:
+            folders[0] = f"_{folders[0]}"
+        return "/".join(_fitting(part) for part in (*folders, file + ending))
+
+
+def read_template(text: str, columns: Collection[str] = ()) -> Template:
+    """Read a template; *columns* are those of the manifest that may stand in it, besides FIELDS.
+
+    Raises ValueError with everything that is wrong, a line each.
+    """
+    parts = tuple(tuple(_pieces(part)) for part in _split(text))
+    wrong = [trouble for part in parts for trouble in _troubles_of(part, columns)]
+    if wrong:
+        raise ValueError("\n".join(dict.fromkeys(wrong)))
+    return Template(parts)
+
+
+class Taken:
+    """The names given so far, as a file system that minds no case sees them."""
+
+    def __init__(self) -> None:
+        # Digests: a million names take 140 MB.
+        self._rows: dict[bytes, int] = {}
+
+    def claim(self, name: str, line: int) -> int | None:
+        """Give *name* to the row at *line*; return the line of the row that has it already, if one does."""
+        digest = _digest(name)
+        before = self._rows.get(digest)
+        if before is None:
+            self._rows[digest] = line
+        return before
+
+    def __contains__(self, name: str) -> bool:
+        return _digest(name) in self._rows
+
+
+def name_troubles(template: Template, rows: Iterable[Picked], taken: Taken) -> Iterator[str]:
+    """Yield what is wrong with the names of *rows*, which are *taken* meanwhile."""
+    for picked in rows:
+        where = f"{picked.result.id} (line {picked.result.line})"
+        try:
+            given = template.names(picked)
+        except ValueError as error:
+            yield f"{where}: {error}"
+            continue
+        yield from (f"{where}: {trouble}" for trouble in _collisions(picked, given, taken))
+
+
+def cut(text: str, most: int) -> str:
+    """Return at most *most* characters of *text*, whose words `-` separates: whole words where possible."""
+    if len(text) <= most:
+        return text
+    head = text[: most + 1]
+    if (end := head.rfind("-")) > 0:
+        return head[:end].rstrip("-")
+    end = most
+    while end > 1 and unicodedata.category(text[end])[0] == "M":
+        end -= 1  # a letter keeps its accents, or goes with them
+    return text[:end]
+
+
+def _collisions(picked: Picked, given: Sequence[str], taken: Taken) -> Iterator[str]:
+    line = picked.result.line or 0
+    for name in given:
+        before = taken.claim(name, line)
+        if before is not None:
+            yield f"{name} is the picture of line {before} too: tell them apart in --name, as with {{id}}"
+
+
+def _digest(name: str) -> bytes:
+    return blake2b(filenames.fold(name).encode(), digest_size=16).digest()
+
+
+def _split(text: str) -> list[str]:
+    """Split a template into the parts of a path; a slash within braces is none of the path's."""
+    return re.split(r"/(?![^{}]*\})", text)
+
+
+def _pieces(part: str) -> Iterator[Piece]:
+    for n, text in enumerate(_FIELD.split(part)):
+        if n % 2:
+            sized = _CUT.fullmatch(text)
+            yield Field(sized[1], int(sized[2])) if sized else Field(text)
+        elif text:
+            yield unicodedata.normalize("NFC", text)
+
+
+def _troubles_of(part: Sequence[Piece], columns: Collection[str]) -> Iterator[str]:
+    if not part:
+        yield "--name: a folder or the file has no name: put something before and behind each /"
+        return
+    for piece in part:
+        trouble = _of_field(piece, columns) if isinstance(piece, Field) else _of_text(piece)
+        if trouble:
+            yield f"--name: {trouble}"
+    if isinstance(part[0], str) and part[0][0] in ".- ":
+        yield f"--name: a folder or a file must not begin with {part[0][0]!r}"
+    if isinstance(part[-1], str) and part[-1][-1] in ". ":
+        yield f"--name: a folder or a file must not end with {part[-1][-1]!r}"
+
+
+def _of_field(field: Field, columns: Collection[str]) -> str | None:
+    known = list(dict.fromkeys([*FIELDS, *columns]))
+    if field.name not in known:
+        near = get_close_matches(field.name, known, 1)
+        hint = f"did you mean {{{near[0]}}}?" if near else f"known are {', '.join(f'{{{k}}}' for k in known)}"
+        return f"there is no {{{field.name}}}; {hint}"
+    if field.most is not None and field.name in NUMBERS:
+        return f"{{{field.name}}} is a number and cannot be cut"
+    return None
+
+
+def _of_text(text: str) -> str | None:
+    if "{" in text or "}" in text:
+        return f"a brace is alone in {text!r}: values stand in two, as in {{id}}"
+    if ";" in text:
+        return "';' separates names in the table, so it must not stand in one"
+    bad = filenames.unfit(text)
+    hint = "; sub-folders are made with /" if bad == "\\" else ""
+    return f"{bad!r} must not stand in a file's name{hint}" if bad else None
+
+
+def _part(pieces: Sequence[Piece], result: Result, n: int) -> str:
+    """Return the name of a folder, or of a file without what comes behind it."""
+    text = "".join(piece if isinstance(piece, str) else piece.text(result, n) for piece in pieces)
+    # A hidden file, an option, a way out of the folder; Windows drops dots and spaces at the end.
+    text = unicodedata.normalize("NFC", text).lstrip(".-").rstrip(". ")
+    if not text:
+        fields = " and ".join(f"{{{p.name}}}" for p in pieces if isinstance(p, Field))
+        raise ValueError(f"its name has an empty part, for want of anything in {fields}")
+    return f"_{text}" if filenames.is_reserved(text) else text
+
+
+def _fitting(part: str) -> str:
+    size = len(part.encode())
+    if size > filenames.MAX_PART:
+        raise ValueError(
+            f"its name has a part of {size} bytes, and {filenames.MAX_PART} are safe: cut it, as in "
+            f"{{prompt:40}}"
+        )
+    return part

@@ -1,0 +1,145 @@
+"""One line a row, as CSV or JSONL, written as a stream."""
+
+from __future__ import annotations
+
+import csv
+import json
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from batchfill.filenames import as_cell
+from batchfill.settings.definitions import MILLION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from batchfill.domain.reports import Result
+
+COLUMNS = (
+    "id",
+    "line",
+    "state",
+    "image",
+    "mask",
+    "prompt",
+    "outputs",
+    "seed",
+    "prediction_id",
+    "attempts",
+    "cost",
+    "error",
+    "flags",
+    "decision",
+    "chosen",
+)
+_OF_SERVICE = frozenset({"prediction_id", "error"})
+_BOM = "\ufeff"
+
+
+class Stream(Protocol):
+    """What a table can be written to."""
+
+    def write(self, text: str, /) -> object:
+        """Write *text*."""
+
+
+def write_csv(
+    results: Iterable[Result],
+    stream: Stream,
+    *,
+    extra: Sequence[str] = (),
+    bom: bool = False,
+    raw: bool = False,
+) -> bool:
+    """Write a header and a line a row; *extra* names the columns that are only carried along.
+
+    Lines end with `\\r\\n`, so the stream must not translate line ends (`newline=""`). *bom*: begin with the
+    mark without which Excel takes UTF-8 for an old code page. *raw*: cells as they are, formulas or not.
+    Return whether a cell was kept from being a formula.
+    """
+    if bom:
+        stream.write(_BOM)
+    writer, marked = csv.writer(stream), False
+    names = [*COLUMNS, *map(_column, extra)]
+    writer.writerow(names if raw else map(as_cell, names))
+    for result in results:
+        given = result_cells(result, extra)
+        cells = given if raw else [_inert(*cell) for cell in zip(names, given, strict=True)]
+        marked = marked or cells != given
+        writer.writerow(cells)
+    return marked
+
+
+def header(extra: Sequence[str]) -> list[str]:
+    """Return the names of the columns as they are written."""
+    return [as_cell(name) for name in (*COLUMNS, *map(_column, extra))]
+
+
+def write_jsonl(results: Iterable[Result], stream: Stream) -> None:
+    """Write one JSON object a line, in UTF-8's own letters."""
+    for result in results:
+        stream.write(json.dumps(result_object(result), ensure_ascii=False) + "\n")
+
+
+def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
+    """Return the cells of COLUMNS and *extra*; outputs joined by `;`, cost in units of the currency."""
+    return [
+        result.id,
+        _text(result.line),
+        result.state.value,
+        result.image,
+        result.mask,
+        result.prompt,
+        ";".join(result.outputs),
+        _text(result.seed),
+        result.prediction_id or "",
+        str(result.attempts),
+        "" if result.cost is None else _in_units(result.cost),
+        result.error or "",
+        ";".join(result.flags),
+        "" if result.decision is None else result.decision.value,
+        _text(result.chosen),
+        *(result.extra.get(name, "") for name in extra),
+    ]
+
+
+def result_object(result: Result) -> dict[str, Any]:
+    """Return the row as JSON: COLUMNS, then its own extra columns; outputs are a list, unknown is null."""
+    return {
+        "id": result.id,
+        "line": result.line,
+        "state": result.state.value,
+        "image": result.image,
+        "mask": result.mask,
+        "prompt": result.prompt,
+        "outputs": list(result.outputs),
+        "seed": result.seed,
+        "prediction_id": result.prediction_id,
+        "attempts": result.attempts,
+        "cost": None if result.cost is None else result.cost / MILLION,
+        "error": result.error,
+        "flags": list(result.flags),
+        "decision": None if result.decision is None else result.decision.value,
+        "chosen": result.chosen,
+        **{_column(name): value for name, value in result.extra.items()},
+    }
+
+
+@lru_cache(maxsize=1024)
+def _in_units(cost: int) -> str:
+    return f"{Decimal(cost) / MILLION:f}"
+
+
+def _column(name: str) -> str:
+    # A manifest that keeps unknown columns may be the results of an earlier batch.
+    return f"x_{name}" if name in COLUMNS else name
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _inert(name: str, text: str) -> str:
+    # What the service wrote is text, whatever it looks like.
+    return as_cell(text, numbers=name not in _OF_SERVICE)

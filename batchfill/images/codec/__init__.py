@@ -1,0 +1,5 @@
+"""Picture files: opened, decoded, turned to colors, made small.
+
+To *open* is to recognise a format within limits; to *decode* is to read every pixel. A *thumbnail* is a
+small copy.
+"""

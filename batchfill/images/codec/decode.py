@@ -1,0 +1,136 @@
+"""Looking at pictures: what a file is, and whether an output is whole."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING
+
+from batchfill.domain.predictions import Picture
+from batchfill.errors import BadPicture
+from batchfill.images.codec.open import (
+    MAX_PIXELS,
+    SUFFIXES,
+    is_turned,
+    opened,
+    refuse_animation,
+    refuse_large,
+)
+from batchfill.regular_files import open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from PIL.Image import Image
+
+_PNG_SIGNATURE = 8
+_JPEG_END, _JPEG_SCAN = b"\xff\xd9", b"\xff\xda"
+_JPEGS = ("JPEG", "MPO")
+
+MOST_DECODED = 5 * MAX_PIXELS
+"""Pixels of one output that are decoded, those of all its pictures together."""
+_LEAST, _USUAL_SCANS = 10_000, 10
+
+
+def look(path: Path) -> Picture:
+    """Return what the header of an input says; nothing is decoded.
+
+    Raises BadPicture, naming the file: no picture, unreadable, animated, beyond 200 megapixels.
+    """
+    with opened(path, path.name) as image:
+        refuse_animation(image, path.name)
+        turned = _late_turn(image, path) or is_turned(image)
+        return _picture(image, turned=turned)
+
+
+def whole(path: Path) -> Picture:
+    """Decode every byte of an output and return what it is; its size is as stored, EXIF left aside.
+
+    Raises BadPicture when anything is missing, even the last bytes. Bytes changed inside a JPEG or WebP
+    are seen by no decoder.
+    """
+    try:
+        with open_regular(path) as file:
+            content = file.read()
+    except OSError as error:
+        raise BadPicture(f"{path.name} cannot be read: {error.strerror}") from error
+    with opened(io.BytesIO(content), path.name) as image:
+        found = _picture(image, turned=False)
+        _decode(image, path.name, scans=content.count(_JPEG_SCAN) if found.format in _JPEGS else 0)
+        plain = is_plain(image)
+    if not _has_end(found.format, content):
+        raise BadPicture(f"{path.name} is cut short: its last bytes are missing")
+    return replace(found, plain=plain)
+
+
+def is_plain(image: Image) -> bool:
+    """Whether every pixel of *image* is of one colour, and there is more than one."""
+    extrema = image.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else [extrema]
+    return image.width * image.height > 1 and all(low == high for low, high in bands)
+
+
+def stored_size(content: bytes, name: str) -> tuple[int, int]:
+    """Return width and height as stored, EXIF rotation left aside. Raises BadPicture."""
+    with opened(io.BytesIO(content), name) as image:
+        return image.size
+
+
+def _decode(image: Image, name: str, *, scans: int) -> None:
+    """Decode every picture of a file. Raises BadPicture when that would take minutes, or one is missing."""
+    frames = decoded = 0
+    while True:
+        refuse_large(image, name)
+        # The smallest picture takes its time, and a JPEG that comes in passes takes it over and over.
+        decoded += max(image.width * image.height, _LEAST) * (1 + scans // _USUAL_SCANS)
+        if decoded > MOST_DECODED:
+            raise BadPicture(f"{name} holds more pictures, or passes over them, than any output needs")
+        image.load()
+        frames += 1
+        try:
+            image.seek(frames)
+        except EOFError:
+            break
+    if frames < getattr(image, "n_frames", 1):
+        raise BadPicture(f"{name} is cut short: {frames} of its pictures are there")
+
+
+def _picture(image: Image, *, turned: bool) -> Picture:
+    kind = image.format or ""
+    width, height = reversed(image.size) if turned else image.size
+    return Picture(format=kind, suffix=SUFFIXES[kind], width=width, height=height, mode=image.mode)
+
+
+def _late_turn(image: Image, path: Path) -> bool:
+    """Whether a PNG holds a rotation behind its pixels, which only decoding brings to light."""
+    if image.format != "PNG" or "exif" in image.info:
+        return False
+    with open_regular(path) as file:
+        if not any(kind == b"eXIf" for kind, _ in _png_chunks(file)):
+            return False
+    image.load()
+    return is_turned(image)
+
+
+def _png_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Give kind and end offset of each chunk whose header is there, without reading the contents."""
+    position = _PNG_SIGNATURE
+    file.seek(position)
+    while len(header := file.read(8)) == 8:
+        position += 12 + int.from_bytes(header[:4])
+        yield header[4:], position
+        file.seek(position)
+
+
+def _has_end(kind: str, content: bytes) -> bool:
+    """Whether the last bytes are there, for the formats whose decoders do not miss them."""
+    if kind == "PNG":
+        chunks = _png_chunks(io.BytesIO(content))
+        return any(kind == b"IEND" and end <= len(content) for kind, end in chunks)
+    if kind in _JPEGS:
+        # 0xFF is escaped inside scans, so the last end mark behind the last scan ends the picture.
+        return content.rfind(_JPEG_END) > content.rfind(_JPEG_SCAN)
+    if kind == "WEBP":
+        return int.from_bytes(content[4:8], "little") + 8 <= len(content)
+    return kind != "GIF" or content.rstrip(b"\0").endswith(b";")

@@ -1,0 +1,181 @@
+"""Making a picture and its mask ready to send: turned, grey, scaled down, small enough."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from PIL.Image import Resampling
+
+from batchfill.catalog.pixel_options import Pixels
+from batchfill.errors import BadPicture
+from batchfill.images.codec.colors import FOREIGN, has_alpha, without_alpha
+from batchfill.images.codec.open import MIMES, is_turned, opened, refuse_animation, upright
+from batchfill.images.prepare.crop import cut
+from batchfill.images.prepare.mask import read_hole, scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from PIL.Image import Image
+
+    from batchfill.catalog.sizes import Size, SizeRule
+    from batchfill.domain.rows import Box, Input
+
+_QUALITIES = (95, 90, 85, 80, 70, 60, 50)
+"""JPEG qualities, tried in turn until one fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitTask:
+    """The exact bytes of a row's local picture and mask; either is None when it is remote."""
+
+    picture: bytes | None
+    mask: bytes | None
+    pixels: Pixels = field(default_factory=Pixels)
+    rule: SizeRule | None = None
+    """What the model does to sizes; None keeps them."""
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    """The model's inputs, for the rule."""
+    picture_limit: int | None = None
+    """Bytes that the provider takes for the picture; None for no limit."""
+    mask_limit: int | None = None
+    picture_name: str = "picture"
+    """What messages call the picture."""
+    mask_name: str = "mask"
+
+    def size_for(self, own: Size) -> Size:
+        """Return the width and height to send what is of the *own* size at: never larger."""
+        return self.rule.fitting(*own, self.inputs) if self.rule else own
+
+
+@dataclass(frozen=True, slots=True)
+class FittedFile:
+    """One file as it is to be sent."""
+
+    content: bytes
+    mime: str
+    size: Size
+    """Width and height in pixels."""
+    how: str
+    """For run.log: `unchanged`, `PNG`, `JPEG q95`, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The answer to a FitTask; None where the task had None."""
+
+    picture: FittedFile | None
+    mask: FittedFile | None
+    area: Box | None = None
+    """What was cut out of the picture; None: all of it is sent."""
+
+
+def fit(task: FitTask) -> Fitted:
+    """Return the files of *task* as `send: fitted` sends them.
+
+    The picture is turned as its EXIF says, cut to its area, scaled down (never up), without transparency,
+    and its own bytes where nothing had to change. The mask becomes grey, white where to fill, and as large as
+    the picture. Each is lossless where that fits its limit, else the best JPEG that fits. Raises BadPicture
+    when a file is no picture, cannot be made small enough, or when the mask does not suit the picture.
+    """
+    own = _upright_size(task)
+    hole = _read_mask(task, own)
+    area = None if hole is None or task.picture is None else _cut(task, own, hole)
+    size = task.size_for(own if area is None else (area[2] - area[0], area[3] - area[1]))
+    return Fitted(_fit_picture(task, area, size), _fit_mask(task, hole, area, size), area)
+
+
+def _upright_size(task: FitTask) -> Size:
+    """Return the size of the picture, or of the mask where the picture is remote, as its EXIF turns it."""
+    content, name = (task.mask, task.mask_name) if task.picture is None else (task.picture, task.picture_name)
+    assert content is not None
+    with opened(io.BytesIO(content), name) as image:
+        refuse_animation(image, name)
+        if image.format == "PNG":
+            image.load()  # its EXIF may stand behind its pixels
+        return image.size[::-1] if is_turned(image) else image.size
+
+
+def _read_mask(task: FitTask, own: Size) -> Image | None:
+    if task.mask is None:
+        return None
+    return read_hole(io.BytesIO(task.mask), task.pixels, task.mask_name, own)
+
+
+def _cut(task: FitTask, own: Size, hole: Image) -> Box | None:
+    return cut(own, hole, task.pixels, task.rule, task.inputs)
+
+
+def _fit_picture(task: FitTask, area: Box | None, size: Size) -> FittedFile | None:
+    content, name = task.picture, task.picture_name
+    if content is None:
+        return None
+    with opened(io.BytesIO(content), name) as image:
+        if area is None:
+            _hurry(image, size)
+        turned = upright(image)
+        if area is None and _is_plain(image, turned, size) and _fits(content, task.picture_limit):
+            return FittedFile(content, MIMES[image.format or ""], size, "unchanged")
+        plain = without_alpha(turned if area is None else turned.crop(area), name)
+        profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
+        fitting = plain if size == plain.size else plain.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
+        return _encode(fitting, profile, task.picture_limit, name)
+
+
+def _hurry(image: Image, target: Size) -> None:
+    """Have a large JPEG decoded at a half, a quarter or an eighth, still twice as large as the target."""
+    width, height = reversed(target) if is_turned(image) else target
+    # Decoding in full takes most of the time for a photograph; of its detail nothing would be left.
+    image.draft(None, (2 * width, 2 * height))
+
+
+def _fit_mask(task: FitTask, hole: Image | None, area: Box | None, size: Size) -> FittedFile | None:
+    content = task.mask
+    if content is None or hole is None:
+        return None
+    if hole.size == size and _fits(content, task.mask_limit) and _is_clean(content, hole, task.mask_name):
+        return FittedFile(content, "image/png", size, "unchanged")
+    return _encode(
+        scaled(hole if area is None else hole.crop(area), size), None, task.mask_limit, task.mask_name
+    )
+
+
+def _is_clean(content: bytes, hole: Image, name: str) -> bool:
+    """Whether the stored mask already is what would be sent."""
+    with opened(io.BytesIO(content), name) as image:
+        right = image.format == "PNG" and image.mode == "L" and _is_plain(image, upright(image), hole.size)
+        return right and image.tobytes() == hole.tobytes()
+
+
+def _is_plain(image: Image, turned: Image, size: Size) -> bool:
+    """Whether the stored picture already is what would be sent."""
+    right = turned.size == size and image.format in MIMES and image.mode in ("L", "RGB")
+    return right and turned is image and not has_alpha(image)
+
+
+def _fits(content: bytes, limit: int | None) -> bool:
+    return limit is None or len(content) <= limit
+
+
+def _encode(image: Image, profile: bytes | None, limit: int | None, name: str) -> FittedFile:
+    content = b""
+    for how, content in _encodings(image, profile):
+        if _fits(content, limit):
+            mime = MIMES[how.partition(" ")[0]]
+            return FittedFile(content, mime, image.size, how)
+    best = f"{len(content):,} bytes as JPEG of quality {_QUALITIES[-1]}"
+    raise BadPicture(f"{name} cannot be made small enough: {best}, and the provider takes {limit:,}")
+
+
+def _encodings(image: Image, profile: bytes | None) -> Iterator[tuple[str, bytes]]:
+    """Give ever smaller encodings, each made only when it is asked for."""
+    target = io.BytesIO()
+    image.save(target, "PNG", icc_profile=profile)
+    yield "PNG", target.getvalue()
+    for quality in _QUALITIES:
+        target = io.BytesIO()
+        # Full colour resolution: the edges that the model is to continue are what subsampling blurs.
+        image.save(target, "JPEG", quality=quality, subsampling=0, icc_profile=profile)
+        yield f"JPEG q{quality}", target.getvalue()

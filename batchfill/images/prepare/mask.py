@@ -1,0 +1,138 @@
+"""What is filled of a picture: whatever a mask file holds becomes one clean grey of the picture's size."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING
+
+from PIL import Image, ImageOps
+from PIL.Image import Resampling
+
+from batchfill.errors import BadPicture
+from batchfill.images.codec.colors import grey, has_alpha
+from batchfill.images.codec.open import opened, refuse_animation, upright
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchfill.catalog.pixel_options import Pixels
+    from batchfill.catalog.sizes import Size
+
+NEARLY = 16
+"""Greys this near to black or white are meant to be it: JPEG leaves such traces around every stroke."""
+
+_CLEAN = [0 if v < NEARLY else 255 if v > 255 - NEARLY else v for v in range(256)]
+
+
+def read_hole(source: Path | IO[bytes], pixels: Pixels, name: str, size: Size) -> Image.Image:
+    """Return the mask in *source* as "L" of *size*, the upright picture's: white is filled, and has grown.
+
+    Raises BadPicture, beginning with *name* and ending with what to do: no picture, nothing or all of it
+    filled, a shape that only transparency holds, another shape than the picture's.
+    """
+    with opened(source, name) as image:
+        refuse_animation(image, name)
+        drawn = filled(upright(image), pixels, name)
+    refuse_misfit(size, drawn.size, pixels, name)
+    hole = scaled(drawn, size)
+    if pixels.mask_grow:
+        from batchfill.images.prepare.grow import grown  # numpy is loaded for those who need it
+
+        hole = grown(hole, pixels.mask_grow)
+    return hole
+
+
+def filled(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
+    """Return the upright *mask* at its own size, cleaned: white is filled. Raises BadPicture."""
+    chosen = _chosen(mask, pixels.mask_from, name).point(_CLEAN)
+    counts = chosen.histogram()
+    if sum(counts[:128]) and sum(counts[128:]):
+        return chosen
+    if pixels.mask_from in ("white", "black") and alpha_varies(mask):
+        raise BadPicture(_ALPHA_ONLY.format(name=name), kind="alpha")
+    everything = not sum(counts[:128])
+    kind = "full" if everything else "empty"
+    raise BadPicture(_one_sided(name, pixels, everything=everything), kind=kind)
+
+
+def scaled(mask: Image.Image, size: Size) -> Image.Image:
+    """Return *mask* at *size*."""
+    # BOX counts covered pixels when scaling down; scaling up by it would only make stairs.
+    shrinks = size[0] <= mask.width and size[1] <= mask.height
+    method = Resampling.BOX if shrinks else Resampling.BILINEAR
+    return mask if size == mask.size else mask.resize(size, method)
+
+
+def same_shape(one: Size, other: Size) -> bool:
+    """Whether one size is the other scaled, give or take the rounding of the smaller one's sides."""
+    small, large = sorted((one, other))
+    scale = max(large[0] / small[0], large[1] / small[1])
+    return all(abs(big - little * scale) <= scale for big, little in zip(large, small, strict=True))
+
+
+def refuse_misfit(picture: Size, mask: Size, pixels: Pixels, name: str) -> None:
+    """Raise BadPicture for a mask of another shape than its picture, unless it is to be stretched."""
+    if pixels.mask_fit != "resize" and not same_shape(picture, mask):
+        raise BadPicture(
+            f"{name} is {_words(mask)} but its picture is {_words(picture)}: make both the same size, "
+            "or set mask_fit: resize to stretch the mask",
+            kind="shape",
+        )
+
+
+def _chosen(mask: Image.Image, source: str, name: str) -> Image.Image:
+    match source:
+        case "white":
+            return grey(mask, name)
+        case "black":
+            return ImageOps.invert(grey(mask, name))
+        case "alpha":
+            return ImageOps.invert(_alpha(mask, name))
+        case _:
+            return _likeliest(mask, name)
+
+
+def _likeliest(mask: Image.Image, name: str) -> Image.Image:
+    """Return what is most likely meant: strokes on an empty layer, a hole in a picture, or the rarer grey."""
+    drawn = grey(mask, name)
+    if alpha_varies(mask):
+        alpha = _alpha(mask, name)
+        return alpha if _one_grey(drawn, alpha) else ImageOps.invert(alpha)
+    counts = drawn.histogram()
+    return drawn if 2 * sum(counts[128:]) <= sum(counts) else ImageOps.invert(drawn)
+
+
+def _one_grey(drawn: Image.Image, alpha: Image.Image) -> bool:
+    """Whether all that can be seen has one grey, as strokes on an empty layer have."""
+    counts = drawn.histogram(mask=alpha.point([255 * (value > 127) for value in range(256)]))
+    greys = [value for value, count in enumerate(counts) if count]
+    return bool(greys) and greys[-1] - greys[0] < NEARLY
+
+
+def _alpha(mask: Image.Image, name: str) -> Image.Image:
+    if not has_alpha(mask):
+        message = f"{name} has no transparency, which mask_from: alpha takes: set mask_from: white"
+        raise BadPicture(message, kind="alpha")
+    return mask.convert("RGBA").getchannel("A")
+
+
+_ALPHA_ONLY = (
+    "{name} holds its shape in its transparency, which the service ignores: save it in black (keep) and "
+    "white (fill) without transparency, or set mask_from: alpha (fills what is transparent) or auto"
+)
+_SIDES = {"white": ("black", "white"), "black": ("white", "black"), "alpha": ("opaque", "transparent")}
+
+
+def _one_sided(name: str, pixels: Pixels, *, everything: bool) -> str:
+    kept, meant = _SIDES.get(pixels.mask_from, ("of one grey", "of one grey"))
+    if everything:
+        return f"{name} is {meant} all over: everything would be filled"
+    return f"{name} is {kept} all over: nothing would be filled"
+
+
+def alpha_varies(mask: Image.Image) -> bool:
+    """Whether *mask* is more transparent in some places than in others."""
+    return has_alpha(mask) and max(_alpha(mask, "").histogram()) < mask.width * mask.height
+
+
+def _words(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"

@@ -1,0 +1,103 @@
+"""What looks wrong with the outputs of a prediction: words, for a person to look at them first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchfill.domain.findings import FLAGS
+from batchfill.images.codec.colors import without_alpha
+from batchfill.images.codec.open import is_turned, opened
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL.Image import Image
+
+    from batchfill.catalog.pixel_options import Pixels
+    from batchfill.catalog.sizes import Size, SizeRule
+    from batchfill.domain.rows import Box, Input
+    from batchfill.images.quality.compare import Sent, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class FlagTask:
+    """The outputs of one prediction, and what they were made of. Travels to a process; may run twice."""
+
+    outputs: tuple[Path, ...]
+    """As the service sent them, in order."""
+    picture: Path | None
+    """The original; None when it is remote, as the mask."""
+    mask: Path | None
+    pixels: Pixels
+    area: Box | None
+    """What was sent of the upright picture; None: all of it."""
+    rule: SizeRule | None
+    """What the model does to sizes; None: not known."""
+    inputs: tuple[tuple[str, Input], ...]
+    """The model's inputs, for the rule."""
+
+
+def flag(task: FlagTask) -> tuple[tuple[str, ...], ...]:
+    """Return the flags of each output, in the order of FLAGS.
+
+    `blank`: one colour all over, or nearly so. `unchanged`: inside the mask it is what was sent. `drift`:
+    outside the mask it is not. `seam`: a step along the mask's border that neither side explains.
+    `duplicate`: inside the mask as an earlier output of the row. `size`: not the model's size. Without a
+    local picture and mask only `blank`, `duplicate` (all over) and, with a local picture, `size` are told.
+    Raises BadPicture.
+    """
+    from batchfill.images.quality.compare import View  # numpy is loaded by the process that works
+
+    sent: Sent | None = None
+    earlier: list[Trace] = []
+    found: list[tuple[str, ...]] = []
+    for path in task.outputs:
+        output = _read(path)
+        if sent is None or sent.picture.size != output.size:
+            sent = _sent(task, output.size)
+        made = _made(task, sent)
+        view = View(output, sent)
+        words = {
+            "blank": view.is_blank,
+            "unchanged": view.is_unchanged,
+            "drift": view.drifts,
+            "seam": view.has_seam,
+            "duplicate": any(view.is_like(one) for one in earlier),
+            "size": made is not None and made != output.size,
+        }
+        found.append(tuple(word for word in FLAGS if words[word]))
+        earlier.append(view.trace)
+    return tuple(found)
+
+
+def _read(path: Path) -> Image:
+    with opened(path, path.name) as image:
+        return without_alpha(image, path.name).convert("RGB")
+
+
+def _sent(task: FlagTask, size: Size) -> Sent | None:
+    """Return what was sent at *size*; None: not known."""
+    from batchfill.images.quality.compare import Sent
+
+    if task.picture is None or task.mask is None:
+        return None
+    return Sent.of(task.picture, task.mask, task.pixels, task.area, size)
+
+
+def _made(task: FlagTask, sent: Sent | None) -> Size | None:
+    """Return the size at which the model works; None: not known."""
+    if task.rule is None or task.picture is None:
+        return None
+    own = _cut_size(task.picture, task.area) if sent is None else sent.cut
+    inputs = dict(task.inputs)
+    return task.rule.generated(*task.rule.fitting(*own, inputs), inputs)
+
+
+def _cut_size(picture: Path, area: Box | None) -> Size:
+    if area is not None:
+        return area[2] - area[0], area[3] - area[1]
+    with opened(picture, picture.name) as image:
+        if image.format == "PNG":
+            image.load()  # what turns it may come last
+        return image.size[::-1] if is_turned(image) else image.size

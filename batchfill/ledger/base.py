@@ -1,0 +1,151 @@
+"""What every part of the ledger shares: its writer, its counts, and the one way to disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.domain.reports import Cost
+from batchfill.domain.rows import RowState
+from batchfill.errors import BudgetReached, FolderFailed, LedgerFailed
+from batchfill.ledger import adoption, ledger_rows, statements
+from batchfill.ledger.payment_record import PaymentRecord
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from batchfill.domain.rows import Attempt, Due
+    from batchfill.errors import BatchfillError
+    from batchfill.ledger.location import Place
+    from batchfill.ledger.writer import Writer
+
+
+CURRENCY = "USD"
+RECORDED = "recorded"
+"""The fact that says how far the record was flushed at the last commit."""
+
+
+class LedgerBase:
+    """What every part of the ledger shares: its writer, its counts, and the one way to disk."""
+
+    def __init__(self, writer: Writer, now: Callable[[], float], place: Place) -> None:
+        self._writer = writer
+        self._now = now
+        self._place = place
+        self._record_of_payments = PaymentRecord()
+        self._marked = ""
+        """What the ledger says of how far the record is flushed."""
+        self._unrecorded: dict[int, BatchfillError] = {}
+        """Why intents could not be flushed to the record, by their attempts' numbers."""
+        self.last_accepted: str | None = None
+        """The id of the prediction accepted last."""
+        self.facts: dict[str, str] = {}
+        """What the batch remembers of itself, as last committed."""
+        self.counts: Mapping[RowState, int] = {}
+        """Rows of the manifest by state, as last committed; so are `gone` and `cost`."""
+        self.gone: Mapping[RowState, int] = {}
+        self.cost = Cost(0, 0, 0, None, CURRENCY)
+        self.cap: int | None = None
+        """--max-cost in millionths."""
+        self.kept = 0
+        """Rows that are collecting and have only to be finished, as last committed."""
+        self.to_submit = 0
+        """Rows that are pending and may be submitted, now or later, as last committed."""
+        self.intents = 0
+        """Intentions to pay that were tried to be written since it was opened."""
+        self._only: str | None = None
+        """JSON of the keys beside which nothing is due; None: everything may be."""
+
+    def in_state(self, state: RowState) -> int:
+        """Return how many rows are in *state*, those gone from the manifest included."""
+        return self.counts.get(state, 0) + self.gone.get(state, 0)
+
+    @property
+    def lack(self) -> str | None:
+        """Why nothing can be written now; None: it can."""
+        return self._writer.lack
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return self._place.path.name
+
+    @property
+    def in_place(self) -> bool:
+        """Whether its file stands where it was opened: what is written to another is written for nobody."""
+        return self._place.kept
+
+    @property
+    def record_trouble(self) -> str | None:
+        """Why the record could not take the last lines; None: it did."""
+        return self._record_of_payments.trouble
+
+    async def _record(self, name: str, attempt: Attempt, **values: Any) -> None:
+        await self._writer.commit(lambda db: self._act(db, name, attempt, **values))
+
+    async def _record_free(self, name: str, attempt: Attempt, **values: Any) -> None:
+        """Record the end of an attempt that cost nothing."""
+
+        def event(db: sqlite3.Connection) -> None:
+            self._act(db, name, attempt, **values)
+            self._record_of_payments.free(attempt.number)
+
+        await self._writer.commit(event)
+
+    def _record_files(self, db: sqlite3.Connection, attempt: Attempt) -> None:
+        self._record_of_payments.keep(attempt.number, adoption.files_of(db, attempt.prediction_id))
+
+    async def _record_soon(self, name: str, attempt: Attempt, **values: Any) -> None:
+        await self._writer.commit(lambda db: self._act(db, name, attempt, **values), urgent=False)
+
+    def _act(self, db: sqlite3.Connection, name: str, attempt: Attempt, **values: Any) -> None:
+        statements.act(db, "events", name, number=attempt.number, key=attempt.key, now=self._now(), **values)
+
+    async def _ask(self, name: str, **values: Any) -> list[sqlite3.Row]:
+        return await self._writer.read(lambda db: statements.ask(db, name, **values))
+
+    async def _ask_one(self, name: str, **values: Any) -> Any:
+        return await self._writer.read(lambda db: statements.ask_one(db, name, **values))
+
+    def close_group(self, db: sqlite3.Connection) -> None:
+        """Count once for all events of a group, in their transaction, once its ids are in the record."""
+        statements.act(db, "events", "touch", now=self._now())
+        record = self._record_of_payments
+        record.flush_ids()
+        if record.attached and record.mark != self._marked:
+            statements.act(db, "events", "remember", name=RECORDED, value=record.mark)
+            self._marked = record.mark
+        self.count(db)
+
+    def committed(self, db: sqlite3.Connection) -> None:
+        """Flush the intents of a committed group; those that cannot be flushed must not be sent."""
+        if numbers := self._record_of_payments.flush_intents():
+            error = FolderFailed if self._record_of_payments.full else LedgerFailed
+            self._unrecorded |= {number: error(self.record_trouble or "") for number in numbers}
+
+    def undone(self, db: sqlite3.Connection) -> None:
+        """A group was undone, and nothing of it is to be recorded."""
+        self._record_of_payments.forget()
+        self._marked = ""
+        self.count(db)
+
+    def count(self, db: sqlite3.Connection) -> None:
+        """Take counts and money as *db* has them."""
+        tally = statements.ask(db, "tally")
+        self.counts = ledger_rows.to_counts(tally, gone=False)
+        self.gone = ledger_rows.to_counts(tally, gone=True)
+        self.cost = ledger_rows.to_cost(tally, statements.ask(db, "money"), self.cap, CURRENCY)
+        self.kept = statements.ask_one(db, "kept")
+        self.to_submit = self.counts[RowState.PENDING]
+        if self._only is not None:
+            self.to_submit = statements.ask_one(db, "pending_among", keys=self._only)
+
+    def _refuse_over_budget(self, db: sqlite3.Connection, due: Due) -> None:
+        if self.cap is None:
+            return
+        cost = ledger_rows.to_cost([], statements.ask(db, "money"), self.cap, CURRENCY)
+        if cost.spent is None or cost.reserved is None or due.price is None:
+            raise BudgetReached("--max-cost needs a price for every row, and one is not known")
+        if cost.spent + cost.reserved + due.price > self.cap:
+            raise BudgetReached("the next row would pass --max-cost: give a larger one, or none, to go on")

@@ -1,0 +1,319 @@
+"""Values made from the ledger's records, in one place."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from batchfill import filenames
+from batchfill.domain.predictions import Output
+from batchfill.domain.reports import Cost, Doubt, Ended, Exhibit, Result
+from batchfill.domain.review import Decision, Redo
+from batchfill.domain.rows import (
+    Asked,
+    Attempt,
+    Due,
+    LocalFile,
+    NamedFile,
+    Outcome,
+    Placed,
+    Row,
+    RowState,
+    Stamp,
+)
+from batchfill.settings.resolve import NO_CAP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_STATES = {state.value: state for state in RowState}
+_NO_CONTENTS = (None, None, None, None)
+
+_UNFIT = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError)
+"""What making a value raises where the ledger holds something that batchfill never writes."""
+
+
+def _from_ledger(make: Callable[P, T]) -> Callable[P, T]:
+    """Have *make* raise sqlite3.DatabaseError, as for any other damage, where a record does not fit it."""
+
+    @wraps(make)
+    def made(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return make(*args, **kwargs)
+        except _UNFIT as error:
+            raise sqlite3.DatabaseError(f"a value in it is none that batchfill writes: {error}") from error
+
+    return made
+
+
+def to_record(row: Row, *, whole: bool) -> tuple[Any, ...]:
+    """Return *row* as the values of its incoming record; not *whole*: without what only a merge needs.
+
+    Its key and id are those of a row that has no equal before it.
+    """
+    key = filenames.key_of(row.fingerprint, 1)
+    id_ = row.id or filenames.made_id(row.stem, key)
+    inputs = row.inputs
+    return (
+        row.position,
+        row.line,
+        id_,
+        filenames.fold(id_),
+        None if row.id else row.stem,
+        key,
+        row.fingerprint,
+        str(inputs.get("image", "")),
+        str(inputs.get("mask", "")),
+        row.outputs_asked,
+        row.price,
+        *(_contents(row) if whole else _NO_CONTENTS),
+    )
+
+
+def _contents(row: Row) -> tuple[str, str, str, str]:
+    files = {name: _from_file(file) for name, file in row.files.items()}
+    return str(row.inputs.get("prompt", "")), to_json(row.inputs), to_json(files), to_json(row.extra)
+
+
+def to_text(stamp: Stamp) -> str:
+    """Return *stamp* as the ledger keeps it beside a digest."""
+    return " ".join(map(str, stamp))
+
+
+def _from_file(file: LocalFile) -> list[Any]:
+    size, mtime_ns, *later = file.stamp
+    return [str(file.path), size, mtime_ns, file.sha256, *later]
+
+
+def _to_files(text: str) -> dict[str, LocalFile]:
+    # A row that was read before files had stamps ends with the digest: such a file is read again.
+    return {
+        name: LocalFile(Path(path), Stamp(size, mtime_ns, *later), sha256)
+        for name, (path, size, mtime_ns, sha256, *later) in json.loads(text).items()
+    }
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """Return *value* as compact JSON that a person can read in the ledger."""
+    return _encode(dict(value)) if value else "{}"
+
+
+@_from_ledger
+def to_facts(found: Iterable[sqlite3.Row]) -> dict[str, str]:
+    """Return what the batch remembers of itself."""
+    facts = {name: value for name, value in found if value is not None}
+    for name, value in facts.items():
+        _FACTS.get(name, str.isascii)(value)  # whatever is no text raises TypeError
+    return facts
+
+
+def _refuse_no_cap(value: str) -> None:
+    if value != NO_CAP:
+        int(value)
+
+
+_FACTS: Mapping[str, Callable[[str], object]] = {
+    "started_at": float,
+    "updated_at": float,
+    "max_cost": _refuse_no_cap,
+}
+"""How facts that are not just text are read, which raises where they cannot be."""
+
+
+@_from_ledger
+def to_state(word: str) -> RowState:
+    """Return the state that *word* names."""
+    return RowState(word)
+
+
+@_from_ledger
+def to_asked(record: sqlite3.Row) -> Asked:
+    """Return what a row asks for."""
+    return Asked(json.loads(record["inputs"]), _to_files(record["files"]))
+
+
+@_from_ledger
+def to_due(record: sqlite3.Row) -> Due:
+    """Return a row whose turn it is."""
+    asked = to_asked(record)
+    return Due(
+        key=record["key"],
+        id=record["id"],
+        line=record["line"],
+        inputs=asked.inputs,
+        files=asked.files,
+        outputs_asked=record["outputs_asked"],
+        price=record["price"],
+        tries=record["tries"],
+        redo=Redo(record["new_prompt"], record["new_seed"]) if record["anew"] else None,
+    )
+
+
+@_from_ledger
+def to_named_files(record: sqlite3.Row) -> list[NamedFile]:
+    """Return the local files that a row names."""
+    inputs = json.loads(record["inputs"])
+    return [
+        NamedFile(inputs[name], path, Stamp(size, mtime_ns, *later))
+        for name, (path, size, mtime_ns, _, *later) in json.loads(record["files"]).items()
+    ]
+
+
+@_from_ledger
+def to_attempt(record: sqlite3.Row) -> Attempt:
+    """Return an attempt with its row's id, line, state and tries."""
+    fields = dict(record)
+    fields["state"] = RowState(fields["state"])
+    fields["own_seed"] = bool(fields["own_seed"])
+    fields["acknowledged"] = bool(fields["acknowledged"])
+    fields["sent"] = json.loads(fields["sent"])
+    fields["area"] = tuple(json.loads(fields["area"])) if fields["area"] else None
+    return Attempt(**fields)
+
+
+@_from_ledger
+def to_output(record: Mapping[str, Any] | sqlite3.Row) -> Output:
+    """Return one file of a prediction."""
+    fields = dict(record)
+    flags = fields["flags"]
+    return Output(**fields | {"flags": None if flags is None else tuple(flags.split())})
+
+
+def to_placed(output: Output) -> dict[str, Any]:
+    """Return *output* as the values of its record, its size in pixels left out."""
+    fields = {name: getattr(output, name) for name in _PLACED}
+    return fields | {"flags": None if output.flags is None else " ".join(output.flags)}
+
+
+_PLACED = ("prediction_id", "n", "file", "size", "sha256", "raw", "raw_sha256", "finished_with")
+
+
+@_from_ledger
+def to_doubt(record: sqlite3.Row) -> Doubt:
+    """Return a row that may have been paid for."""
+    return Doubt(**dict(record))
+
+
+@_from_ledger
+def to_result(record: sqlite3.Row) -> Result:
+    """Return one line of `results`."""
+    (
+        id_,
+        line,
+        state,
+        image,
+        mask,
+        prompt,
+        outputs,
+        seed,
+        prediction_id,
+        attempts,
+        cost,
+        error,
+        flags,
+        decision,
+        chosen,
+        extra,
+    ) = record
+    return Result(
+        id_,
+        line,
+        _STATES[state],
+        image,
+        mask,
+        prompt,
+        _files(outputs),
+        seed,
+        prediction_id,
+        attempts,
+        cost,
+        error,
+        _flags(flags),
+        _decision(decision),
+        chosen,
+        {} if extra == "{}" else json.loads(extra),
+    )
+
+
+def _files(joined: str | None) -> tuple[str, ...]:
+    return tuple(joined.split(";")) if joined else ()
+
+
+def _flags(joined: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(joined.split())) if joined else ()
+
+
+def _decision(word: str | None) -> Decision | None:
+    return None if word is None else Decision(word)
+
+
+@_from_ledger
+def to_exhibit(result: Result, record: sqlite3.Row) -> Exhibit:
+    """Return a row with its pictures, which *record* tells of."""
+    return Exhibit(
+        result,
+        _to_files(record["files"]),
+        _to_pictures(record["outputs"]),
+        _to_pictures(record["earlier"]),
+        record["ended_at"],
+        record["run_time"],
+        record["redo_prompt"],
+        record["redo_seed"],
+    )
+
+
+def _to_pictures(text: str) -> tuple[Output, ...]:
+    return tuple(to_output(fields) for fields in json.loads(text)) if text != "[]" else ()
+
+
+@_from_ledger
+def to_ended(record: sqlite3.Row) -> Ended:
+    """Return an attempt that came to an end."""
+    begun_at, at, outcome, price, run_time = record
+    return Ended(begun_at, at, Outcome(outcome), price, run_time)
+
+
+@_from_ledger
+def to_counts(tally: Iterable[sqlite3.Row], *, gone: bool) -> dict[RowState, int]:
+    """Return rows by state: of the manifest every state, of those gone from it only states that have any."""
+    found = {RowState(r["state"]): r["rows"] for r in tally if bool(r["gone"]) == gone}
+    return found if gone else {state: found.get(state, 0) for state in RowState}
+
+
+@_from_ledger
+def to_cap(fact: str | None) -> int | None:
+    """Return the --max-cost that is remembered, in millionths; None for none."""
+    return int(fact) if fact is not None and fact.isdigit() else None
+
+
+@_from_ledger
+def to_placed_file(record: sqlite3.Row) -> Placed:
+    """Return one file of a finished row."""
+    return Placed(*record)
+
+
+@_from_ledger
+def to_cost(
+    tally: Iterable[sqlite3.Row], money: Iterable[sqlite3.Row], cap: int | None, currency: str
+) -> Cost:
+    """Return the batch's money: succeeded and canceled are spent, open is reserved, pending is to go."""
+    spent = _sum(r for r in money if r["outcome"] in (Outcome.SUCCEEDED, Outcome.CANCELED))
+    reserved = _sum(r for r in money if r["outcome"] == Outcome.OPEN)
+    to_go = _sum(r for r in tally if r["state"] == RowState.PENDING and not r["gone"])
+    return Cost(spent, reserved, to_go, cap, currency)
+
+
+def _sum(records: Iterable[sqlite3.Row]) -> int | None:
+    total = 0
+    for record in records:
+        if record["unpriced"]:
+            return None
+        total += record["price"]
+    return total

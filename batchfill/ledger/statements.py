@@ -1,0 +1,54 @@
+"""Named statements, read from the .sql files beside this module."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@cache
+def load(name: str) -> Mapping[str, tuple[str, ...]]:
+    """Return the statements of `NAME.sql` by the name above each; a name may hold several, in order.
+
+    Where `{FRAGMENT}` stands in one, the text below `-- fragment: FRAGMENT` is put.
+    """
+    text = files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
+    for fragment, body in re.findall(r"^-- fragment: (\w+)\n(.*?)\n\n", text, re.MULTILINE | re.DOTALL):
+        text = text.replace(f"{{{fragment}}}", body)
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
+    return {key: _statements(body) for key, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def act(db: sqlite3.Connection, source: str, name: str, /, **values: Any) -> None:
+    """Run every statement of *name* with the same values."""
+    for statement in load(source)[name]:
+        db.execute(statement, values)
+
+
+def ask(db: sqlite3.Connection, name: str, /, **values: Any) -> list[sqlite3.Row]:
+    """Return the answer to one of the questions."""
+    (statement,) = load("queries")[name]
+    return db.execute(statement, values).fetchall()
+
+
+def ask_one(db: sqlite3.Connection, name: str, /, **values: Any) -> Any:
+    """Return the first value of the answer's first row; None when there is none."""
+    (statement,) = load("queries")[name]
+    row = db.execute(statement, values).fetchone()
+    return None if row is None else row[0]
+
+
+def _statements(body: str) -> tuple[str, ...]:
+    statements, current = [], ""
+    for line in body.splitlines(keepends=True):
+        current += line
+        if sqlite3.complete_statement(current):
+            statements.append(current.strip())
+            current = ""
+    return tuple(statements)

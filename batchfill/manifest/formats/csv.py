@@ -1,0 +1,115 @@
+"""The rows of a CSV: comma, semicolon or tab, quoted as spreadsheets quote."""
+
+from __future__ import annotations
+
+import csv
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from batchfill.filenames import from_cell
+from batchfill.manifest.record import RECORD_LIMIT, Broken, Header, Record, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchfill.manifest.text import Lines
+
+RESULTS = frozenset({"state", "prediction_id", "attempts"})
+"""Columns that only a table of results has, whose cells were kept from being formulas."""
+
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+
+
+def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
+    """Yield the header and then the rows of a CSV; nothing when it is empty. Raises Broken."""
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
+        return
+    delimiter = _sniff_delimiter(first)
+    if first[:4].lower() == "sep=" and first[4:5] in _DELIMITERS:
+        # Excel's own way to name the delimiter; it does not show this line.
+        delimiter, first = first[4:5], next(lines, "")
+    # The limit is the module's, for the whole process: cells are bounded by us, with a message.
+    csv.field_size_limit(RECORD_LIMIT)
+    reader: Iterator[list[str]] = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+    header_line = lines.number
+    names = _names(_cells(reader, lines) or [])
+    if RESULTS.issubset(names):
+        names = tuple(map(from_cell, names))
+        # A generator would end at the first line that is no CSV.
+        reader = map(_as_given, reader)
+    yield Header(header_line, names)
+    yield from _rows(reader, lines, names, _DELIMITERS[delimiter])
+
+
+def _rows(
+    reader: Iterator[list[str]], lines: Lines, names: tuple[str, ...], delimiter: str
+) -> Iterator[Record | Trouble]:
+    lines.begin()
+    line = lines.number + 1
+    while (cells := _cells(reader, lines)) is not None:
+        if isinstance(cells, Trouble):
+            yield cells
+        elif any(map(str.strip, cells)):
+            yield _record(line, names, cells, delimiter)
+        lines.begin()
+        line = lines.number + 1
+
+
+def _record(line: int, names: tuple[str, ...], cells: list[str], delimiter: str) -> Record | Trouble:
+    width = len(names)
+    if len(cells) == width:
+        return Record(line, names, cells)
+    if any(map(str.strip, cells[width:])):
+        advice = f"put quotes round a cell that holds a {delimiter}"
+        return Trouble(line, f"{len(cells)} cells, but the header has {width}: {advice}")
+    # Spreadsheets leave out empty cells at the end of a line, or add some.
+    return Record(line, names, [*cells, *[""] * (width - len(cells))][:width])
+
+
+def _as_given(cells: list[str]) -> list[str]:
+    return list(map(from_cell, cells))
+
+
+def _names(cells: list[str] | Trouble) -> tuple[str, ...]:
+    if isinstance(cells, Trouble):
+        raise Broken(*cells)
+    names = [cell.strip() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    return tuple(names)
+
+
+def _cells(reader: Iterator[list[str]], lines: Lines) -> list[str] | Trouble | None:
+    """Return the next row's cells, what is wrong with it, or None at the end."""
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        at_end = "unexpected end" in str(error)
+        if len(lines.held) == 1 and not at_end:
+            return Trouble(lines.number, 'a quote inside a quoted cell: write it twice, as ""')
+        # Lines are out of step from here on: every further mistake would be a consequence of this one.
+        opened = _opening_quote(lines.held if at_end else lines.held[:-1], lines)
+        raise Broken(opened, "a quote opens here and is not closed at the end of its cell") from None
+    except Broken as broken:
+        if lines.size < RECORD_LIMIT or not (opened := _opening_quote(lines.held, lines)):
+            raise
+        raise Broken(
+            opened, "a quote opens here and is never closed (or its cell is far too long)"
+        ) from broken
+
+
+def _opening_quote(held: list[str], lines: Lines) -> int:
+    """Return the line of the last quote in *held* that opens a cell; 0 for none."""
+    opened = inside = 0
+    for number, line in enumerate(held, lines.number - len(lines.held) + 1):
+        quotes = line.replace('""', "").count('"')
+        if quotes > inside:
+            opened = number
+        inside = (inside + quotes) % 2
+    return opened
+
+
+def _sniff_delimiter(header: str) -> str:
+    outside = "".join(header.split('"')[::2])
+    return max(_DELIMITERS, key=outside.count)

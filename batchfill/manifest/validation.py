@@ -1,0 +1,281 @@
+"""The rows of a manifest, checked one by one as they are read."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from batchfill.catalog.pixel_options import FINISHING
+from batchfill.domain.rows import Row
+from batchfill.filenames import check_id, stem_of
+from batchfill.manifest.columns import Layout
+from batchfill.manifest.fingerprint import fingerprint
+from batchfill.manifest.formats.csv import read_csv
+from batchfill.manifest.formats.jsonl import read_jsonl
+from batchfill.manifest.formats.yaml import read_yaml
+from batchfill.manifest.local_files import Files
+from batchfill.manifest.record import CELL_LIMIT, Broken, Header, Record, Trouble, mistake
+from batchfill.manifest.text import Lines, open_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TextIO
+
+    from batchfill.catalog.model import Model
+    from batchfill.domain.rows import Input, LocalFile
+    from batchfill.errors import Mistake
+    from batchfill.manifest.columns import Columns, Reader
+    from batchfill.manifest.local_files import Digest
+    from batchfill.manifest.manifest import Manifest
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def read_rows(
+    manifest: Manifest,
+    model: Model,
+    *,
+    defaults: Mapping[str, str] = _NOTHING,
+    column: Mapping[str, str] = _NOTHING,
+    extra_columns: bool = False,
+    allow_outside: bool = False,
+    price: int | None = None,
+    fitted: bool = True,
+    digest: Digest,
+) -> Iterator[Row | Mistake]:
+    """Yield the rows of *manifest* and, in line with them, every mistake in it; never the whole file at once.
+
+    *defaults* (input → text) and *column* (input → its name in the manifest) are taken as they are: the
+    caller has laid the flags over the manifest's. *price* of one output goes before the catalog's. Not
+    *fitted*: files are sent as they are, so that pixel settings cannot change them. A row may have several
+    mistakes. After a mistake that concerns every row (a wrong header, a wrong default) rows are
+    still checked but none is yielded; after one that makes going on pointless (bytes in another encoding, a
+    quote that is never closed) reading ends. Whether ids or rows repeat is not looked at.
+    """
+    files = Files(manifest.path.parent, allow_outside=allow_outside, digest=digest)
+    layout = Layout(
+        model,
+        column=column,
+        given=frozenset(name for name, text in defaults.items() if text.strip()),
+        extra_columns=extra_columns,
+        has_header=manifest.rows_kind == "csv",
+    )
+    reader = _RowReader(manifest, model, layout, files, price, fitted=fitted)
+    reader.take_defaults(defaults)
+    return reader.read()
+
+
+class _RowReader:
+    def __init__(
+        self,
+        manifest: Manifest,
+        model: Model,
+        layout: Layout,
+        files: Files,
+        price: int | None,
+        *,
+        fitted: bool,
+    ) -> None:
+        self._manifest = manifest
+        self._model = model
+        self._layout = layout
+        self._files = files
+        self._price = price
+        self._fitted = fitted
+        self._settings = model.pixel_settings
+        self._finishing = FINISHING & self._settings
+        self._defaults: dict[str, Input] = {}
+        self._default_files: dict[str, LocalFile] = {}
+        self._mistakes = [
+            self._setting(f"column.{name}", f"column: {layout.explain_unknown(name)}")
+            for name in layout.unknown_mappings
+        ]
+
+    def take_defaults(self, defaults: Mapping[str, str]) -> None:
+        """Type the defaults of all rows; what is wrong with them is reported first."""
+        for name, text in defaults.items():
+            if not text.strip():
+                continue
+            wrong = [] if (unfit := _unfit(name, text)) is None else [unfit]
+            if not wrong and name in self._model.file_fields:
+                self._take_file(name, text.strip(), self._defaults, self._default_files, wrong)
+            elif not wrong:
+                self._defaults[name] = _typed(partial(self._model.type_cell, name), text, wrong)
+            self._mistakes += [self._setting(f"defaults.{name}", f"defaults: {words}") for words in wrong]
+
+    def read(self) -> Iterator[Row | Mistake]:
+        """Yield rows and mistakes; see read_rows."""
+        yield from sorted(self._mistakes, key=attrgetter("line"))
+        sound = not self._mistakes
+        seen = position = 0
+        for item in self._items():
+            if isinstance(item, Header):
+                wrong = self._layout.columns(item.names).mistakes
+                sound = sound and not wrong
+                yield from (self._mistake(item.line, message) for message in wrong)
+                continue
+            seen += 1
+            if isinstance(item, Broken):
+                yield mistake(self._manifest.rows, item.line, item.message, ends=True)
+                continue
+            row = self._row(item, position)
+            if not isinstance(row, Row):
+                yield from (self._mistake(item.line, message) for message in row)
+            elif sound:
+                yield row
+                position += 1
+        yield from self._missed(seen)
+
+    def _items(self) -> Iterator[Header | Record | Trouble | Broken]:
+        manifest = self._manifest
+        try:
+            with open_text(manifest.rows, manifest.encoding) as text:
+                yield from _READERS[manifest.rows_kind](text)
+        except Broken as broken:
+            yield broken
+
+    def _missed(self, seen: int) -> Iterator[Mistake]:
+        """Yield what can be known only at the end."""
+        if not seen:
+            yield self._mistake(0, "no rows")
+        for name, own in self._layout.never_found():
+            yield self._setting(f"column.{name}", f"column: no row has {own}, which should be {name}")
+
+    def _row(self, record: Record | Trouble, position: int) -> Row | list[str]:
+        """Return the row that *record* stands for, or everything that is wrong with it."""
+        if isinstance(record, Trouble):
+            return [record.message]
+        cells = record.cells
+        if unfit := _unfit_cells(record):
+            return unfit
+        columns = self._layout.columns(record.names)
+        wrong = [] if self._layout.has_header else [*columns.mistakes]
+        inputs, files = self._take_cells(cells, columns, wrong)
+        own_id = "" if columns.id is None else _id(cells[columns.id].strip(), wrong)
+        wrong += [f"{name} is empty" for name in columns.needed if name not in inputs]
+        if not wrong and not self._settings.isdisjoint(inputs):
+            wrong += self._unsuited(inputs, files)
+        if wrong:
+            return wrong
+        extra = {name: cells[place] for place, name in columns.extras}
+        return self._made(position, record.line, own_id, inputs, files, extra)
+
+    def _unsuited(self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> list[str]:
+        """Return why the pixel settings cannot be met."""
+        pixels = self._model.pixels(inputs)
+        if pixels.shape_what_is_sent and not self._fitted:
+            return ["pixel settings change what is sent, and send: original sends files as they are"]
+        remote = [n for n in (self._model.image_field, self._model.mask_field) if n and n not in files]
+        if remote and (pixels.shape_what_is_sent or pixels.finish == "exact"):
+            return [f"pixel settings need local files, and {' and '.join(remote)} is at an address"]
+        return []
+
+    def _made(
+        self,
+        position: int,
+        line: int,
+        own_id: str,
+        inputs: dict[str, Input],
+        files: dict[str, LocalFile],
+        extra: dict[str, str],
+    ) -> Row:
+        model, asked = self._model, inputs
+        if not self._finishing.isdisjoint(inputs):
+            # Finished otherwise, it is the same row: it need not be paid for again.
+            asked = {name: value for name, value in inputs.items() if name not in self._finishing}
+        return Row(
+            position=position,
+            line=line,
+            id=own_id or None,
+            # Nobody makes an id for a row that has one.
+            stem=own_id or stem_of(str(inputs.get(model.image_field or "", ""))),
+            inputs=inputs,
+            files=files,
+            extra=extra,
+            fingerprint=fingerprint(model.name, asked, files),
+            outputs_asked=model.outputs_asked(inputs),
+            price=model.price_of(inputs, self._price),
+        )
+
+    def _take_cells(
+        self, cells: Sequence[str], columns: Columns, wrong: list[str]
+    ) -> tuple[dict[str, Input], dict[str, LocalFile]]:
+        """Return the inputs and the local files among them; a cell that is *wrong* is kept as text."""
+        inputs, files = self._defaults.copy(), self._default_files.copy()
+        for place, name, read in columns.scalars:
+            text = cells[place]
+            if text and not text.isspace():
+                inputs[name] = _typed(read, text, wrong)
+        for place, name in columns.files:
+            text = cells[place].strip()
+            if text:
+                self._take_file(name, text, inputs, files, wrong)
+        return inputs, files
+
+    def _take_file(
+        self,
+        name: str,
+        address: str,
+        inputs: dict[str, Input],
+        files: dict[str, LocalFile],
+        wrong: list[str],
+    ) -> None:
+        inputs[name] = address
+        files.pop(name, None)
+        try:
+            file = self._files.find(address)
+        except ValueError as error:
+            wrong.append(f"{name}: {error}")
+            return
+        if file is not None:
+            files[name] = file
+
+    def _mistake(self, line: int, message: str) -> Mistake:
+        return mistake(self._manifest.rows, line, message)
+
+    def _setting(self, name: str, message: str) -> Mistake:
+        return mistake(self._manifest.path, self._manifest.lines.get(name, 0), message)
+
+
+def _typed(read: Reader, text: str, wrong: list[str]) -> Input:
+    try:
+        return read(text)
+    except ValueError as error:
+        wrong.append(str(error))
+        return text
+
+
+def _id(text: str, wrong: list[str]) -> str:
+    try:
+        return check_id(text) if text else ""
+    except ValueError as error:
+        wrong.append(str(error))
+        return text
+
+
+def _unfit_cells(record: Record) -> list[str]:
+    joined = "".join(record.cells)
+    if len(joined) <= CELL_LIMIT and joined.isascii() and "\0" not in joined:
+        return []
+    return [words for pair in zip(record.names, record.cells, strict=True) if (words := _unfit(*pair))]
+
+
+def _unfit(name: str, text: str) -> str | None:
+    """Return why no cell may hold *text*, None when one may."""
+    if len(text) > CELL_LIMIT:
+        return f"{name} holds {len(text):,} characters; at most {CELL_LIMIT:,} are allowed"
+    if "\0" in text:
+        return f"{name} holds a NUL character"
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        # As JSON escapes make them; neither the service nor a file could take such text.
+        return f"{name} holds half a character: a broken emoji?"
+    return None
+
+
+_READERS: Mapping[str, Callable[[TextIO], Iterator[Header | Record | Trouble]]] = {
+    "csv": lambda text: read_csv(Lines(text)),
+    "jsonl": lambda text: read_jsonl(Lines(text)),
+    "yaml": read_yaml,
+}

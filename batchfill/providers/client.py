@@ -1,0 +1,314 @@
+"""The calls of the prediction API, each with the errors that its caller has to tell apart."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+from batchfill.errors import (
+    AnswerLost,
+    NoAnswer,
+    NotOffered,
+    NotSent,
+    OutputRefused,
+    RowRejected,
+    Throttled,
+    TryAgain,
+)
+from batchfill.providers.downloads import begin, opened, parse_url, shown
+from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin, prediction_path
+from batchfill.providers.error_text import is_html, tidy
+from batchfill.providers.pagination import Listing, reaches_past, read_page, since, size_of, window
+from batchfill.providers.parsing import read_account, read_input_schema, read_prediction, read_upload
+from batchfill.providers.requests import LONGEST_PAGE, AnswerBroken, Line
+from batchfill.providers.status_codes import Call, refusal
+from batchfill.providers.transport import AnswerRefused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from batchfill.domain.predictions import Prediction, Upload
+    from batchfill.domain.token import Token
+    from batchfill.errors import BatchfillError
+    from batchfill.providers.downloads import Download
+    from batchfill.providers.pagination import Page
+    from batchfill.providers.rate_limiter import Pace
+    from batchfill.providers.redaction import Redaction
+    from batchfill.providers.requests import Answer
+
+_Read = TypeVar("_Read")
+
+PAGES = 200
+"""Pages of a listing that are read at most."""
+
+MOST_LISTED = 100_000_000
+"""Bytes of memory that the predictions of a listing may take: tens of thousands of them."""
+
+_UNSENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.WriteError,
+    httpx.WriteTimeout,
+)
+
+
+_OPTIONAL = frozenset({Call.LIST, Call.CANCEL, Call.FILES, Call.ACCOUNT, Call.MODEL})
+
+
+class Service:
+    """One account at one provider. The token goes to the base's own origin, and nowhere else."""
+
+    def __init__(
+        self,
+        base: str,
+        token: Token,
+        *,
+        transport: httpx.AsyncBaseTransport,
+        reads: Pace,
+        answer_timeout: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """*transport*: a Transport, whose errors say what can have been sent.
+
+        *answer_timeout*: seconds of silence after which an answer counts as lost. *clock*: ours, in
+        seconds since the epoch.
+        """
+        self._line = Line(base, token, transport=transport, answer_timeout=answer_timeout, clock=clock)
+        self._reads = reads
+        self._not_offered: dict[Call, str] = {}
+
+    @property
+    def base(self) -> str:
+        """The base URL, without a trailing slash."""
+        return self._line.base
+
+    @property
+    def redaction(self) -> Redaction:
+        """What marks the token in answers, and knows the addresses that held it."""
+        return self._line.redaction
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far."""
+        return self._line.requests
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds that the service's clock is ahead of ours, None before the first answer."""
+        return self._line.clock_offset
+
+    async def create(
+        self, model: str, inputs: Mapping[str, object], *, cancel_after: float | None = None
+    ) -> Prediction:
+        """Ask once for a prediction of *model* (OWNER/NAME) and return it; this is what costs money.
+
+        *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h.
+        Raises NotSent, Throttled, RowRejected, ServiceRefused, or AnswerLost when it may have been accepted.
+        """
+        content = _encoded(self._as_given(inputs))
+        headers = {"Content-Type": "application/json", **_cancel_after(cancel_after)}
+        try:
+            answer = await self._line.ask(
+                "POST", f"{model_path(model)}/predictions", content=content, headers=headers
+            )
+        except _UNSENT as error:
+            raise NotSent(tidy(f"the create call was not sent: {error}")) from error
+        except (AnswerBroken, AnswerRefused) as error:
+            text = f"the create call was accepted, and its answer cannot be read: {error}"
+            raise AnswerLost(tidy(text), acknowledged=True) from error
+        except httpx.RequestError as error:
+            raise AnswerLost(tidy(f"the create call has no answer: {error}")) from error
+        if not answer.succeeded:
+            raise self._refusal(Call.CREATE, answer)
+        try:
+            return read_prediction(answer.body)
+        except ValueError as error:
+            raise AnswerLost(
+                f"the service answered {answer.status} to the create call, but {error}", acknowledged=True
+            ) from error
+
+    async def answers(self, prediction_id: str | None) -> bool:
+        """Whether the service answers a free question, about that prediction where there is one.
+
+        Every answer but a 5xx counts: with those a gateway says that the service behind it is down.
+        """
+        await self._reads.turn()
+        path = ACCOUNT if prediction_id is None else prediction_path(prediction_id)
+        try:
+            answer = await self._line.ask("GET", path)
+        except httpx.RequestError:
+            return False
+        return answer.status < 500
+
+    async def get(self, prediction_id: str) -> Prediction:
+        """Return the prediction as it stands. Raises Throttled, TryAgain, NotFound, ServiceRefused."""
+        answer = await self._read(Call.GET, "GET", prediction_path(prediction_id))
+        return self._understood(Call.GET, answer, lambda answer: read_prediction(answer.body))
+
+    async def list(
+        self, *, created_after: float | None, created_before: float | None = None, pages: int = PAGES
+    ) -> Listing:
+        """Return the account's predictions made in a window of time, in seconds by the service's clock.
+
+        Both ends are within it, None leaves it open, and at most so many *pages* are read.
+        Raises NotOffered, TryAgain, ServiceRefused.
+        """
+        asked = window(created_after, created_before)
+        items: list[Prediction] = []
+        cursors: list[str] = []
+        readable = True
+        for _ in range(pages):
+            page = await self._page(asked, cursors)
+            items.extend(page.items)
+            readable = readable and page.readable
+            if not page.more or reaches_past(items, created_after):
+                return Listing(since(items, created_after), complete=readable)
+            if page.cursor is None or page.cursor in cursors or size_of(items) > MOST_LISTED:
+                break
+            cursors.append(page.cursor)
+        return Listing(since(items, created_after), complete=False)
+
+    async def cancel(self, prediction_id: str) -> Prediction | None:
+        """Ask for the prediction to be stopped; None when the answer does not say how it stands.
+
+        Raises NotOffered, NotFound, Throttled, TryAgain, ServiceRefused.
+        """
+        answer = await self._read(Call.CANCEL, "POST", f"{prediction_path(prediction_id)}/cancel")
+        try:
+            prediction = read_prediction(answer.body)
+        except ValueError:
+            return None
+        return prediction if prediction.id == prediction_id else None
+
+    async def upload(self, content: bytes, *, name: str, mime: str) -> Upload:
+        """Give a file to the provider.
+
+        Raises NotOffered, Throttled, TryAgain, RowRejected, ServiceRefused.
+        """
+        answer = await self._read(Call.FILES, "POST", FILES, files={"content": (name, content, mime)})
+        return self._understood(Call.FILES, answer, lambda answer: read_upload(answer.body))
+
+    async def account(self) -> str | None:
+        """Return `type:username`, None where it is not offered.
+
+        Raises Throttled, TryAgain, ServiceRefused.
+        """
+        try:
+            answer = await self._read(Call.ACCOUNT, "GET", ACCOUNT)
+        except NotOffered:
+            return None
+        return self._understood(Call.ACCOUNT, answer, lambda answer: read_account(answer.body))
+
+    async def input_schema(self, model: str) -> Mapping[str, Any] | None:
+        """Return the OpenAPI Input schema of *model* (OWNER/NAME), None where it is not offered.
+
+        Raises Throttled, TryAgain, ServiceRefused.
+        """
+        try:
+            answer = await self._read(Call.MODEL, "GET", model_path(model))
+        except NotOffered:
+            return None
+        return self._understood(Call.MODEL, answer, lambda answer: read_input_schema(answer.body))
+
+    @asynccontextmanager
+    async def fetch_own(self, url: str) -> AsyncIterator[Download]:
+        """Open the output at *url* with the token, only where its origin is the base's own; no redirects.
+
+        Raises OutputRefused, NotFound, TryAgain, and SignatureWanted when the token is not enough.
+        """
+        begun = begin(self._open_own(self.redaction.given(url) or url))
+        response, download = await self.redaction.in_errors(begun)
+        try:
+            yield download
+        finally:
+            await response.aclose()
+
+    async def _open_own(self, url: str) -> httpx.Response:
+        place = parse_url(url)
+        if origin(place) != origin(httpx.URL(self.base)):
+            raise OutputRefused(
+                f"{shown(url)} is not at the base's own address: the token stays away from it"
+            )
+        await self._reads.turn()
+        response = await opened(self._line.open(str(place)), str(place))
+        if response.is_redirect:
+            await response.aclose()
+            raise OutputRefused(f"{shown(url)} redirects, and the token follows no redirect")
+        return response
+
+    async def _page(self, asked: Mapping[str, str], cursors: Sequence[str]) -> Page:
+        """Ask for the page behind the last of *cursors*, the first page when there are none."""
+        call = Call.PAGE if cursors else Call.LIST
+        params = {**asked, "cursor": cursors[-1]} if cursors else dict(asked)
+        answer = await self._read(call, "GET", PREDICTIONS, params=params, longest=LONGEST_PAGE)
+        page = self._understood(call, answer, lambda answer: read_page(answer.body))
+        if page is None and not cursors:
+            raise self._without(call, "something else than predictions")
+        if page is None:
+            raise TryAgain(f"the {call} holds no predictions")
+        return page
+
+    async def _read(self, call: Call, method: str, path: str, **given: Any) -> Answer:
+        """Ask at the reading pace for what costs nothing. Raises what the answer means."""
+        if call in self._not_offered:
+            raise NotOffered(self._not_offered[call])
+        await self._reads.turn()
+        try:
+            answer = await self._line.ask(method, path, **given)
+        except AnswerRefused as error:
+            # Somebody is there, and says what will be no other the next time.
+            raise TryAgain(tidy(f"the {call} call: {error}")) from error
+        except httpx.RequestError as error:
+            raise NoAnswer(tidy(f"the {call} call has no answer: {error}")) from error
+        if not answer.succeeded:
+            raise self._refusal(call, answer)
+        if call in _OPTIONAL and is_html(answer.body):
+            # Some gateways answer every path they do not know with their front page.
+            raise self._without(call, "a web page")
+        self._reads.accepted()
+        return answer
+
+    def _refusal(self, call: Call, answer: Answer) -> BatchfillError:
+        error = refusal(call, answer.status, answer.headers, answer.body)
+        # A model that is not there says nothing about other models.
+        if isinstance(error, NotOffered) and call is not Call.MODEL:
+            self._not_offered[call] = str(error)
+        if isinstance(error, Throttled) and call is not Call.CREATE:
+            self._reads.throttled(error.wait)
+        return error
+
+    def _understood(self, call: Call, answer: Answer, read: Callable[[Answer], _Read]) -> _Read:
+        """Return what *read* makes of a success. Raises TryAgain when it can make nothing of it."""
+        try:
+            return read(answer)
+        except ValueError as error:
+            raise TryAgain(f"the service answered {answer.status} to the {call} call, but {error}") from error
+
+    def _without(self, call: Call, answered: str) -> NotOffered:
+        self._not_offered[call] = f"the service answered {answered} to the {call} call"
+        return NotOffered(self._not_offered[call])
+
+    def _as_given(self, inputs: Mapping[str, object]) -> dict[str, object]:
+        """Return *inputs* with the addresses of uploads as the service gave them: back to it they may go."""
+        texts = {name: value for name, value in inputs.items() if isinstance(value, str)}
+        return {**inputs, **{name: self.redaction.given(text) or text for name, text in texts.items()}}
+
+
+def _encoded(inputs: Mapping[str, object]) -> bytes:
+    try:
+        return json.dumps({"input": dict(inputs)}, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        raise RowRejected(f"the inputs cannot be written as JSON: {error}") from error
+
+
+def _cancel_after(seconds: float | None) -> dict[str, str]:
+    if seconds is None or not 5 <= seconds <= 86_400:
+        return {}
+    return {"Cancel-After": f"{round(seconds)}s"}

@@ -1,0 +1,101 @@
+"""Opening and closing what a run needs to talk to one provider."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+from batchfill.providers.address_policy import is_public
+from batchfill.providers.client import Service
+from batchfill.providers.downloads import Outputs
+from batchfill.providers.endpoints import origin
+from batchfill.providers.proxies import Proxies
+from batchfill.providers.rate_limiter import Pace
+from batchfill.providers.transport import Transport
+from batchfill.settings.addresses import LOCAL, is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from batchfill.domain.token import Token
+
+_LOOKUP = 10.0
+
+
+@asynccontextmanager
+async def connect(
+    base: str,
+    token: Token,
+    *,
+    reads_per_minute: float,
+    answer_timeout: float,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Callable[[], float] = time.time,
+) -> AsyncIterator[tuple[Service, Outputs]]:
+    """Open the provider at *base* and the way to its outputs; close both at the end.
+
+    With *transport* everything goes through it, and it stays open. *clock*: ours, in seconds since the
+    epoch. Raises UsageError when the environment names a proxy for *base* that cannot be used.
+    """
+    proxy = Proxies().proxy_for(base)
+    near = await _is_near(base, resolve=transport is None and proxy is None)
+    loopback = is_loopback(urlsplit(base).hostname or "")
+    async with AsyncExitStack() as stack:
+        calls = transport or _opened(stack, public_only=False)
+        fetches = transport or _opened(stack, public_only=not near)
+        reads = Pace(reads_per_minute)
+        service = Service(
+            base, token, transport=calls, reads=reads, answer_timeout=answer_timeout, clock=clock
+        )
+        own = httpx.URL(service.base)
+        yield (
+            service,
+            Outputs(
+                fetches, allow_private=near, allow_http=loopback, redaction=service.redaction, own=origin(own)
+            ),
+        )
+
+
+@asynccontextmanager
+async def fetching(base: str) -> AsyncIterator[Outputs]:
+    """Open the way to pictures at http and https addresses, without a token; close it at the end.
+
+    Private addresses are refused unless *base* itself is near, or is that of the embedded provider.
+    """
+    near = base == LOCAL or await _is_near(base, resolve=Proxies().proxy_for(base) is None)
+    async with AsyncExitStack() as stack:
+        yield Outputs(
+            _opened(stack, public_only=not near), allow_private=near, allow_http=True, any_host=True
+        )
+
+
+def _opened(stack: AsyncExitStack, *, public_only: bool) -> Transport:
+    transport = Transport(public_only=public_only)
+    stack.push_async_callback(transport.aclose)
+    return transport
+
+
+async def _is_near(base: str, *, resolve: bool) -> bool:
+    """Whether *base* is on this machine or in a private network, as far as can be found out."""
+    host = urlsplit(base).hostname or ""
+    if is_loopback(host):
+        return True
+    try:
+        return not is_public(host)
+    except ValueError:
+        return resolve and await _has_private_address(host)
+
+
+async def _has_private_address(host: str) -> bool:
+    try:
+        async with asyncio.timeout(_LOOKUP):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return any(not is_public(str(address[4][0])) for address in found)

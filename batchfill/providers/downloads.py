@@ -1,0 +1,268 @@
+"""Downloads outputs within bounds; knows which addresses are allowed, and no token."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+import httpx
+
+from batchfill.errors import BatchfillError, NotFound, OutputRefused, TryAgain
+from batchfill.providers.address_policy import refuse_private
+from batchfill.providers.clock_skew import loop_time
+from batchfill.providers.endpoints import origin
+from batchfill.providers.error_text import tidy
+from batchfill.providers.redaction import Redaction
+from batchfill.providers.requests import request_for, send
+from batchfill.providers.status_codes import wait_of
+from batchfill.settings.addresses import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+
+    from batchfill.providers.endpoints import Origin
+
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes of one output."""
+
+LONGEST = 600.0
+"""Seconds for one output."""
+
+LONGEST_HEAD = 240.0
+"""Seconds until it begins: a free connection, the connection, the request, and a head that may dribble."""
+
+
+class SignatureWanted(BatchfillError):
+    """An output's address answered 401 or 403."""
+
+
+class Download:
+    """The bytes of one output, still to be read."""
+
+    def __init__(
+        self, pieces: AsyncIterator[bytes], *, length: int | None, content_type: str | None, largest: int
+    ) -> None:
+        self.length = length
+        """Bytes as announced, None when unknown."""
+        self.content_type = content_type
+        """As announced, without parameters: `image/webp`."""
+        self._pieces = pieces
+        self._largest = largest
+        self._deadline = loop_time() + LONGEST
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the bytes, once.
+
+        Raises TryAgain when they end early, stall or take too long, OutputRefused when there are too many.
+        """
+        size = 0
+        while piece := await self._next(size):
+            size += len(piece)
+            self._check_bounds(size)
+            yield piece
+        if self.length is not None and size != self.length:
+            raise TryAgain(f"the output has {size} bytes where {self.length} were announced")
+
+    async def _next(self, size: int) -> bytes:
+        """Return the piece behind the first *size* bytes; empty at the end."""
+        try:
+            # By the clock too: what comes may unpack to nothing for ever.
+            async with asyncio.timeout(max(0.0, self._deadline - loop_time())):
+                return await anext(self._pieces, b"")
+        except TimeoutError:
+            raise self._too_long(size) from None
+        except httpx.RequestError as error:
+            failure = TryAgain(tidy(f"the output broke off after {size} bytes: {error}"))
+        # Out here the cause is forgotten on purpose: it knows the address, which may hold the token.
+        raise failure
+
+    def _check_bounds(self, size: int) -> None:
+        if size > self._largest:
+            raise _too_large(self._largest)
+        if loop_time() > self._deadline:
+            raise self._too_long(size)
+
+    def _too_long(self, size: int) -> TryAgain:
+        return TryAgain(f"the output took longer than {LONGEST:.0f} s, {size} bytes so far")
+
+
+async def opened(answer: Awaitable[httpx.Response], url: str) -> httpx.Response:
+    """Return the awaited *answer*. Raises TryAgain when there is none, OutputRefused for a useless URL."""
+    try:
+        async with asyncio.timeout(LONGEST_HEAD):
+            return await answer
+    except TimeoutError as error:
+        raise TryAgain(f"{shown(url)} did not begin within {LONGEST_HEAD:.0f} s") from error
+    except httpx.UnsupportedProtocol as error:
+        raise OutputRefused(tidy(f"{shown(url)} is no address that can be fetched: {error}")) from error
+    except httpx.RequestError as error:
+        raise TryAgain(tidy(f"{shown(url)} cannot be fetched: {error}")) from error
+
+
+async def begin(
+    answer: Awaitable[httpx.Response], *, largest: int = LARGEST
+) -> tuple[httpx.Response, Download]:
+    """Return the awaited *answer*, to be closed, and its body. Raises as `download_of`, the answer closed."""
+    response = await answer
+    try:
+        return response, download_of(response, largest=largest)
+    except BatchfillError:
+        await response.aclose()
+        raise
+
+
+def download_of(response: httpx.Response, *, largest: int = LARGEST) -> Download:
+    """Return the body of a success. Raises NotFound, SignatureWanted, OutputRefused or TryAgain."""
+    _check_status(response)
+    encoded = response.headers.get("content-encoding", "identity").lower() != "identity"
+    announced = response.headers.get("content-length", "")
+    length = int(announced) if announced.isascii() and announced.isdigit() and not encoded else None
+    if length is not None and length > largest:
+        raise _too_large(largest)
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Download(response.aiter_bytes(), length=length, content_type=kind or None, largest=largest)
+
+
+def shown(url: str) -> str:
+    """Return *url* as messages show it: without its query, which may hold a signature, and not too long."""
+    return tidy(url.partition("?")[0].partition("#")[0], longest=120)
+
+
+def _check_status(response: httpx.Response) -> None:
+    status, text = response.status_code, f"{shown(str(response.url))} answered {response.status_code}"
+    if status in (401, 403):
+        raise SignatureWanted(text)
+    if status in (404, 410):
+        raise NotFound(text)
+    # A part or nothing at all was not asked for.
+    if not 200 <= status < 300 or status in (204, 205, 206):
+        raise TryAgain(text, wait=wait_of(response.headers, b""))
+
+
+def _too_large(largest: int) -> OutputRefused:
+    return OutputRefused(f"the output is larger than {largest / 2**20:.4g} MiB")
+
+
+REDIRECTS = 5
+
+_TIMEOUT = httpx.Timeout(connect=30.0, pool=60.0, write=30.0, read=60.0)
+_MOVED = frozenset({301, 302, 303, 307, 308})
+
+
+class Outputs:
+    """Fetches outputs from public https addresses; from anywhere near where the base itself is near."""
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        allow_private: bool,
+        allow_http: bool,
+        any_host: bool = False,
+        largest: int = LARGEST,
+        redaction: Redaction | None = None,
+        own: Origin | None = None,
+    ) -> None:
+        """*allow_private*: the base has a private address itself; *allow_http*: it is on loopback.
+
+        *any_host*: http is allowed from everywhere, not from loopback only. *redaction*: what knows the
+        token; *own*: the base's origin, the only one that may be asked for an address that holds it.
+        """
+        self._transport = transport
+        self._allow_private = allow_private
+        self._allow_http = allow_http
+        self._any_host = any_host
+        self._largest = largest
+        self._redaction = redaction or Redaction()
+        self._own = own
+
+    @asynccontextmanager
+    async def fetch(self, url: str) -> AsyncIterator[Download]:
+        """Open the output at *url*, an https or data URL, following at most five redirects by the same rules.
+
+        Where another origin than the base's is to be asked for an address that holds the token, it is asked
+        for the address with the mark in it.
+        Raises OutputRefused, NotFound (404, 410), SignatureWanted (401, 403), TryAgain.
+        """
+        if url[:5].lower() == "data:":
+            yield _inline(url, self._largest)
+            return
+        begun = begin(self._follow(self._redaction.given(url) or url), largest=self._largest)
+        response, download = await self._redaction.in_errors(begun)
+        try:
+            yield download
+        finally:
+            await response.aclose()
+
+    async def _follow(self, url: str) -> httpx.Response:
+        place = self._checked(url)
+        for _ in range(REDIRECTS + 1):
+            response = await self._open(place)
+            if response.status_code not in _MOVED:
+                return response
+            await response.aclose()
+            place = self._checked(_location(response))
+        raise OutputRefused(f"{shown(url)} redirects more than {REDIRECTS} times")
+
+    async def _open(self, place: httpx.URL) -> httpx.Response:
+        # Encoded answers have no length that could be checked.
+        request = request_for("GET", place, headers={"Accept-Encoding": "identity"})
+        return await opened(send(self._transport, request, _TIMEOUT), str(place))
+
+    def _checked(self, url: str) -> httpx.URL:
+        place = parse_url(url)
+        if origin(place) != self._own and (marked := self._redaction.text(url)) != url:
+            place = parse_url(marked)
+        plain = self._allow_http and place.scheme == "http" and (self._any_host or is_loopback(place.host))
+        if place.scheme != "https" and not plain:
+            raise OutputRefused(f"{shown(url)}: outputs are fetched from https addresses only")
+        if not self._allow_private:
+            refuse_private(place.host)
+        return place
+
+
+def parse_url(url: str) -> httpx.URL:
+    """Return the parsed *url*, without user and password. Raises OutputRefused when it is no full URL."""
+    try:
+        place = httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise OutputRefused(tidy(f"{shown(url)} is not an address: {error}")) from error
+    if not place.host:
+        raise OutputRefused(f"{shown(url)!r} is not an address")
+    return place.copy_with(username=None, password=None) if place.userinfo else place
+
+
+def _location(response: httpx.Response) -> str:
+    try:
+        return str(response.url.join(response.headers.get("location", "")))
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise OutputRefused(tidy(f"{shown(str(response.url))} redirects to no address: {error}")) from error
+
+
+def _inline(url: str, largest: int) -> Download:
+    head, comma, text = url[5:].partition(",")
+    kind, *parameters = [part.strip().lower() for part in head.split(";")]
+    # Four characters of base64, or one percent-encoded byte and its like, are never fewer bytes than a third.
+    if not comma or len(text) > 4 * largest:
+        raise OutputRefused("the output is a data URL without data, or one that is too large")
+    content = unquote_to_bytes(text)
+    if "base64" in parameters:
+        content = _unpacked(content)
+    return Download(_whole(content), length=len(content), content_type=kind or None, largest=largest)
+
+
+def _unpacked(text: bytes) -> bytes:
+    bare = b"".join(text.split()).rstrip(b"=")
+    try:
+        return base64.b64decode(bare + b"=" * (-len(bare) % 4), altchars=None, validate=True)
+    except binascii.Error as error:
+        raise OutputRefused(f"the output is a data URL that is not base64: {error}") from error
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -1,0 +1,35 @@
+"""Where things are at a provider: addresses built from the base and names, never taken from an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import quote
+
+from batchfill.errors import NotFound
+from batchfill.providers.parsing import check_prediction_id
+
+if TYPE_CHECKING:
+    import httpx
+
+Origin: TypeAlias = "tuple[str, str, int | None]"
+ACCOUNT = "/account"
+FILES = "/files"
+PREDICTIONS = "/predictions"
+
+
+def model_path(model: str) -> str:
+    """Return the path of *model*, OWNER/NAME."""
+    return "/models/" + "/".join(quote(part, safe="") for part in model.split("/"))
+
+
+def prediction_path(prediction_id: str) -> str:
+    """Return the path of a prediction. Raises NotFound for an id that no service gave."""
+    try:
+        return f"{PREDICTIONS}/{quote(check_prediction_id(prediction_id), safe='')}"
+    except ValueError as error:
+        raise NotFound(f"{prediction_id[:60]!r} is no prediction id") from error
+
+
+def origin(place: httpx.URL) -> Origin:
+    """Return what has to be equal for two addresses to belong to one service."""
+    return place.scheme, place.host, place.port

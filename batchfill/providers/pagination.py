@@ -1,0 +1,111 @@
+"""The listing of predictions: its pages, and what they prove."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from batchfill.providers.error_text import parse
+from batchfill.providers.parsing import LATEST, prediction_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from batchfill.domain.predictions import Prediction
+
+
+LONGEST_CURSOR = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The predictions of a window of time, newest first."""
+
+    items: tuple[Prediction, ...]
+    complete: bool
+    """Whether every prediction of the window is among *items*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing."""
+
+    items: tuple[Prediction, ...]
+    readable: bool
+    """Whether every item of the page could be read."""
+    more: bool
+    """Whether the service says that there is another page."""
+    cursor: str | None
+    """Of the next page; None when there is none, or none that can be asked for."""
+
+
+def read_page(body: bytes) -> Page | None:
+    """Read one page, None when *body* is something else. Raises ValueError when it is not even JSON."""
+    value = parse(body)
+    results = value.get("results") if isinstance(value, dict) else None
+    if not isinstance(results, list):
+        return None
+    items = tuple(_predictions(results))
+    following = value.get("next")
+    return Page(items, len(items) == len(results), following is not None, _cursor(following))
+
+
+def window(created_after: float | None, created_before: float | None) -> dict[str, str]:
+    """Return the query that asks for a window of time, widened to whole milliseconds."""
+    asked = {} if created_after is None else {"created_after": _moment(created_after)}
+    if created_before is not None:
+        asked["created_before"] = _moment(created_before + 0.001)
+    return asked
+
+
+def since(items: Sequence[Prediction], created_after: float | None) -> tuple[Prediction, ...]:
+    """Return *items* without those made before *created_after*, which some services list all the same."""
+    if created_after is None:
+        return tuple(items)
+    return tuple(item for item in items if item.created_at is None or item.created_at >= created_after)
+
+
+def reaches_past(items: Sequence[Prediction], created_after: float | None) -> bool:
+    """Whether *items*, a listing's beginning, must hold everything made since *created_after*.
+
+    So it is when they run from new to old, as far as can be seen, and end before that time.
+    """
+    if created_after is None:
+        return False
+    times = [item.created_at for item in items if item.created_at is not None]
+    descending = len(times) == len(items) and all(newer >= older for newer, older in pairwise(times))
+    return descending and len(set(times)) > 1 and times[-1] < created_after
+
+
+def size_of(items: Sequence[Prediction]) -> int:
+    """Return about how many bytes of memory *items* take."""
+    given = [value for item in items for value in (item.input or {}).values()]
+    texts = [url for item in items for url in item.outputs] + [v for v in given if isinstance(v, str)]
+    return 1000 * len(items) + 100 * len(given) + sum(map(len, texts))
+
+
+def _predictions(results: list[Any]) -> Iterator[Prediction]:
+    for item in results:
+        try:
+            yield prediction_of(item)
+        except ValueError:
+            continue
+
+
+def _cursor(following: Any) -> str | None:
+    if not isinstance(following, str):
+        return None
+    try:
+        found = parse_qs(urlsplit(following).query).get("cursor")
+    except ValueError:
+        return None
+    usable = found and found[0].isprintable() and len(found[0]) <= LONGEST_CURSOR
+    return found[0] if found and usable else None
+
+
+def _moment(seconds: float) -> str:
+    known = min(max(seconds, 0.0), LATEST)
+    return datetime.fromtimestamp(known, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

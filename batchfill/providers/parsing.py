@@ -1,0 +1,224 @@
+"""What the service's answers hold, read defensively: pure functions from bytes to values."""
+
+from __future__ import annotations
+
+import binascii
+import math
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from batchfill.domain.predictions import Prediction, Upload
+from batchfill.domain.rows import inline_note
+from batchfill.providers.error_text import parse, tidy, words_of
+from batchfill.providers.redaction import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LONGEST_ID = 200
+LONGEST_ERROR = 1000
+LONGEST_INPUT = 100_000
+"""Characters of one input that is kept to be compared: no row holds more."""
+
+LONGEST_NOTE = 1000
+"""Characters that are kept of a data URL whose content cannot be read."""
+
+LONGEST_URL = 10_000
+LATEST = 4_102_444_800.0
+"""The year 2100. Times behind it, or before 1970, are none: some programs write the year 1 for no time."""
+
+_MOMENT = re.compile(
+    r"\s*(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,99}))?\s*([Zz]|([+-])(\d\d):?(\d\d))?\s*",
+    re.ASCII,
+)
+_UNSAFE = re.compile(r"[/\\?#%\s]")
+_SEED = re.compile(r"Using seed: (\d{1,20})\b", re.ASCII)
+_NO_SEED = 2**63
+_MANY_OUTPUTS = 1000
+
+
+def read_prediction(body: bytes) -> Prediction:
+    """Read one prediction. Raises ValueError when *body* holds none, or one without a usable id."""
+    return prediction_of(parse(body))
+
+
+def prediction_of(value: Any) -> Prediction:
+    """Read a prediction from its JSON value; every key but `id` may be missing. Raises ValueError."""
+    if not isinstance(value, dict):
+        raise ValueError("the answer is not a prediction")  # noqa: TRY004 - bad bytes, not a bad call
+    metrics = value.get("metrics")
+    return Prediction(
+        id=check_prediction_id(value.get("id")),
+        status=_status(value.get("status")),
+        created_at=read_moment(value.get("created_at")),
+        started_at=read_moment(value.get("started_at")),
+        completed_at=read_moment(value.get("completed_at")),
+        outputs=tuple(islice(_outputs(value.get("output")), _MANY_OUTPUTS)),
+        error=_error(value.get("error")),
+        data_removed=value.get("data_removed") is True,
+        input=_input(value),
+        predict_time=_seconds(metrics.get("predict_time")) if isinstance(metrics, dict) else None,
+        seed=_seed(value),
+    )
+
+
+def check_prediction_id(id_: Any) -> str:
+    """Return *id_* when a URL can safely be built from it. Raises ValueError."""
+    if not isinstance(id_, str) or not id_:
+        raise ValueError("the answer holds no prediction id")
+    bad = _UNSAFE.search(id_) is not None or not id_.isprintable()
+    # An id that holds the token cannot be written down, so nobody could ask for it after a restart.
+    bad = bad or MARK in id_
+    if bad or ".." in id_ or id_ == "." or len(id_) > LONGEST_ID:
+        raise ValueError(f"the answer holds a prediction id that cannot be used: {tidy(id_, longest=60)!r}")
+    return id_
+
+
+def read_upload(body: bytes) -> Upload:
+    """Read what a files call answers. Raises ValueError when it holds no URL to refer to the file by."""
+    value = parse(body)
+    urls = value.get("urls") if isinstance(value, dict) else None
+    url = urls.get("get") if isinstance(urls, dict) else None
+    if not isinstance(url, str) or not _is_plain_url(url):
+        raise ValueError("the answer holds no address of the uploaded file")
+    return Upload(url, read_moment(value.get("expires_at")))
+
+
+def read_account(body: bytes) -> str | None:
+    """Return `type:username`, None when *body* names no account. Raises ValueError when it is not JSON."""
+    value = parse(body)
+    name = value.get("username") if isinstance(value, dict) else None
+    if not isinstance(name, str) or not name:
+        return None
+    kind = value.get("type")
+    return tidy(f"{kind if isinstance(kind, str) else 'user'}:{name}")
+
+
+def read_input_schema(body: bytes) -> Mapping[str, Any] | None:
+    """Return the Input schema of a model's latest version with its references resolved, None when absent.
+
+    Raises ValueError when *body* is not JSON.
+    """
+    value = parse(body)
+    for key in ("latest_version", "openapi_schema", "components", "schemas"):
+        value = value.get(key) if isinstance(value, dict) else None
+    schema = value.get("Input") if isinstance(value, dict) else None
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(value, dict) or not isinstance(schema, dict) or not isinstance(properties, dict):
+        return None
+    return {**schema, "properties": {name: _resolved(given, value) for name, given in properties.items()}}
+
+
+def read_moment(value: Any) -> float | None:
+    """Return an ISO 8601 time as seconds since the epoch, UTC where it names no offset, else None.
+
+    A time that no service can mean is none.
+    """
+    match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    try:
+        whole = datetime(*(int(part) for part in match.groups()[:6]), tzinfo=_zone(match))  # type: ignore[misc, arg-type]
+        seconds = whole.timestamp() + float(f"0.{match[7] or 0}")
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds < LATEST else None
+
+
+def _zone(match: re.Match[str]) -> timezone:
+    if match[9] is None:
+        return UTC
+    offset = timedelta(hours=int(match[10]), minutes=int(match[11]))
+    return timezone(offset if match[9] == "+" else -offset)
+
+
+def _status(value: Any) -> str:
+    # A prediction with an id has been made: without a word for its state it is followed like any other.
+    return tidy(value, longest=40) if isinstance(value, str) and value.strip() else "unknown"
+
+
+def _outputs(value: Any, *, depth: int = 3, named: bool = False) -> Iterator[str]:
+    if isinstance(value, str):
+        # In an object only addresses are outputs; alone or in a list anything else is refused aloud.
+        if value and (not named or value.startswith(("https://", "http://", "data:"))):
+            yield value.encode("utf-8", "replace").decode()
+    elif depth and isinstance(value, list):
+        for item in value:
+            yield from _outputs(item, depth=depth - 1, named=named)
+    elif depth and isinstance(value, dict):
+        for item in value.values():
+            yield from _outputs(item, depth=depth - 1, named=True)
+
+
+def _error(value: Any) -> str | None:
+    said = words_of(value)
+    if not said and isinstance(value, dict):
+        said = "; ".join(f"{key}: {item}" for key, item in value.items() if isinstance(item, str | int))
+    return tidy(said, longest=LONGEST_ERROR) or None
+
+
+def _input(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what a row's input can be compared with: no values inside values, inline pictures as notes."""
+    given = value.get("input")
+    if not isinstance(given, dict) or not given:
+        return None
+    return {name: _noted(item) for name, item in given.items() if _is_comparable(item)}
+
+
+def _noted(item: Any) -> Any:
+    """Return the note of a data URL whose content can be read, everything else as it is."""
+    if not isinstance(item, str) or not item.startswith("data:"):
+        return item
+    head, _, text = item.partition(",")
+    try:
+        content = binascii.a2b_base64(text) if head.endswith(";base64") else unquote_to_bytes(text)
+    except ValueError:
+        return item[:LONGEST_NOTE]
+    return inline_note(content, item)
+
+
+def _is_plain_url(text: str) -> bool:
+    return text.startswith(("https://", "http://")) and text.isprintable() and len(text) <= LONGEST_URL
+
+
+def _is_comparable(item: Any) -> bool:
+    if isinstance(item, str):
+        return len(item) <= LONGEST_INPUT or item.startswith("data:")
+    return item is None or isinstance(item, int | float)
+
+
+def _seed(value: Mapping[str, Any]) -> int | None:
+    given = value.get("input")
+    seed = given.get("seed") if isinstance(given, dict) else None
+    # 0 asks the model to choose one, which it then tells in the logs.
+    if isinstance(seed, int) and not isinstance(seed, bool) and 0 < seed < _NO_SEED:
+        return seed
+    logs = value.get("logs")
+    match = _SEED.search(logs) if isinstance(logs, str) else None
+    return int(match[1]) if match and int(match[1]) < _NO_SEED else None
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _resolved(given: Any, schemas: Mapping[str, Any]) -> Any:
+    """Merge what `allOf: [{$ref: …}]` refers to into the property that refers to it."""
+    parts = given.get("allOf") if isinstance(given, dict) else None
+    if not isinstance(parts, list):
+        return given
+    merged: dict[str, Any] = {}
+    for part in parts:
+        reference = part.get("$ref") if isinstance(part, dict) else None
+        target = schemas.get(reference.rpartition("/")[2]) if isinstance(reference, str) else part
+        merged |= target if isinstance(target, dict) else {}
+    return merged | {key: value for key, value in given.items() if key != "allOf"}

@@ -1,0 +1,187 @@
+"""The token's place in what a service says: marked before anything is read, shown or written down."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from batchfill.domain.token import SHORTEST_SECRET, Token
+from batchfill.errors import BatchfillError
+from batchfill.providers.error_text import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+_Done = TypeVar("_Done")
+
+MARK = "***"
+"""What is written where the token was."""
+
+KEPT = 4096
+"""Addresses that are remembered as the service gave them."""
+
+LONGEST = 10_000
+"""Characters of an address that is remembered."""
+
+_WEB = ("http://", "https://")
+_TIMES = 4
+"""How often a text may have been escaped."""
+
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+"""What HTML has a name for."""
+
+_ESCAPED = re.compile(
+    rb'%([0-9a-fA-F]{2})|\\(?:u00([0-9a-fA-F]{2})|(["\\/]))'
+    rb"|&(?:#0{0,5}(\d{2,3});?|#[xX]0{0,5}([0-9a-fA-F]{2});?|(amp|lt|gt|quot|apos);)"
+)
+_ALIKE = {"+": "-", "-": "+", "/": "_", "_": "/"}
+"""Base64 has two alphabets."""
+_FOLDED = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", b"abcdefghijklmnopqrstuvwxyz+/")
+
+
+class Redaction:
+    """Marks the token in a service's answers, and remembers the addresses that held it.
+
+    The token is found as it is, percent-encoded, escaped as JSON or HTML do it, in base64 (alone, or in a
+    longer text such as `Bearer TOKEN`) and in hexadecimal digits; in capital and small letters.
+    """
+
+    __slots__ = ("_given", "_holds", "_mark")
+
+    def __init__(self, token: Token | None = None) -> None:
+        """*token*: None where nothing is to be marked."""
+        secret = token.reveal() if token is not None else ""
+        spellings = list(_spellings(secret)) if len(secret) >= SHORTEST_SECRET else []
+        self._holds, self._mark = _finder(spellings), _marker(spellings)
+        self._given: OrderedDict[str, Token] = OrderedDict()
+
+    def text(self, text: str) -> str:
+        """Return *text* with each token in it marked."""
+        return self._mark(text) if self._holds(text.encode("utf-8", "replace")) else text
+
+    def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return names and values of *headers* with each token in them marked."""
+        return [(self.text(name), self.text(value)) for name, value in headers]
+
+    def body(self, body: bytes) -> bytes:
+        """Return an answer's *body* with each token in it marked; JSON stays JSON."""
+        holds = self._holds(body)
+        if not holds and MARK.encode() not in body:
+            return body
+        try:
+            return json.dumps(self._value(parse(body))).encode()
+        except (ValueError, RecursionError):
+            return self._mark(body.decode("latin-1")).encode("latin-1") if holds else body
+
+    def given(self, address: str) -> str | None:
+        """Return *address* as the service gave it; None when it held the token and is forgotten."""
+        if MARK not in address or not address.startswith(_WEB):
+            return address
+        known = self._given.get(address)
+        return None if known is None else known.reveal()
+
+    async def in_errors(self, work: Awaitable[_Done]) -> _Done:
+        """Return what comes of *work*. An error of ours leaves it alone, with each token in its words marked.
+
+        What it came of, and its traceback, hold addresses as the service gave them.
+        """
+        try:
+            return await work
+        except BatchfillError as error:
+            failure = type(error).__new__(type(error))
+            failure.__dict__.update(error.__dict__)
+            failure.args = tuple(self.text(part) if isinstance(part, str) else part for part in error.args)
+        raise failure
+
+    def _value(self, value: Any) -> Any:
+        """Return a JSON value with each token marked, at any depth, in names too."""
+        if isinstance(value, str):
+            return self._address(value) if value.startswith(_WEB) else self.text(value)
+        if isinstance(value, list):
+            return [self._value(item) for item in value]
+        if isinstance(value, dict):
+            return {self.text(name): self._value(item) for name, item in value.items()}
+        return value
+
+    def _address(self, address: str) -> str:
+        marked = self.text(address)
+        # An address that holds the mark anyway is remembered too: nothing has to be asked for again.
+        if MARK in marked and len(address) <= LONGEST:
+            self._given[marked] = Token(address)
+            self._given.move_to_end(marked)
+            if len(self._given) > KEPT:
+                self._given.popitem(last=False)
+        return marked
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield the texts, before any escaping, that hold *secret*."""
+    plain = secret.encode()
+    yield secret
+    yield plain.hex()
+    for before in range(3):
+        # In base64 of a longer text it begins at one of three places; the characters at both ends also hold
+        # bits of what is before and behind.
+        text = b64encode(bytes(before) + plain).decode()
+        yield text[-(-before * 8 // 6) : (before + len(plain)) * 8 // 6]
+
+
+def _finder(spellings: Iterable[str]) -> Callable[[bytes], bool]:
+    """Return what tells quickly, for megabytes too, whether a text holds one of *spellings*."""
+    folded = [spelling.encode().translate(_FOLDED) for spelling in spellings]
+
+    def holds(text: bytes) -> bool:
+        for _ in range(_TIMES if folded else 0):
+            plain = text.translate(_FOLDED)
+            if any(spelling in plain for spelling in folded):
+                return True
+            unescaped = _ESCAPED.sub(_character, text)
+            if unescaped == text:
+                return False
+            text = unescaped
+        return False
+
+    return holds
+
+
+def _marker(spellings: Iterable[str]) -> Callable[[str], str]:
+    """Return what marks *spellings* in a text that holds one."""
+    # Inside a function, since a pattern shows what it looks for.
+    pattern = re.compile("|".join("".join(map(_ways, spelling)) for spelling in spellings))
+
+    def mark(text: str) -> str:
+        marked, found = pattern.subn(MARK, text)
+        return marked if found else MARK
+
+    return mark
+
+
+def _character(escaped: re.Match[bytes]) -> bytes:
+    percent, json_code, itself, decimal, html_code, named = escaped.groups()
+    if itself:
+        return itself
+    if named:
+        return _NAMED[named.decode()].encode()
+    number = int(decimal) if decimal else int(percent or json_code or html_code, 16)
+    return bytes([number]) if number < 256 else escaped[0]
+
+
+def _ways(character: str) -> str:
+    """Return a pattern of all ways to write *character*."""
+    alike = sorted({character.lower(), character.upper(), _ALIKE.get(character, character)})
+    return f"(?:{'|'.join(way for one in alike for way in _ways_of_one(one))})"
+
+
+def _ways_of_one(character: str) -> Iterator[str]:
+    number = f"{ord(character):02x}"
+    code = "".join(f"[{digit}{digit.upper()}]" for digit in number)
+    yield re.escape(character)
+    yield f"%(?:25){{0,3}}{code}"
+    yield rf"\\{{1,8}}u00{code}"
+    yield f"&(?:amp;){{0,3}}#(?:0{{0,5}}{ord(character)}|[xX]0{{0,5}}{code});?"
+    yield from (f"&(?:amp;){{0,3}}{name};" for name, named in _NAMED.items() if named == character)
+    if character in '\\/"':
+        yield rf"\\{{1,8}}{re.escape(character)}"

@@ -1,0 +1,202 @@
+"""Requests to the user's base: the only place that knows the token's header."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+
+from batchfill._version import __version__
+from batchfill.providers.clock_skew import Moment, ServiceClock, loop_time
+from batchfill.providers.redaction import Redaction
+from batchfill.providers.transport import AnswerRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from batchfill.domain.token import Token
+
+
+_OURS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"batchfill/{__version__}"}
+
+
+def request_for(
+    method: str,
+    url: httpx.URL | str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **given: Any,
+) -> httpx.Request:
+    """Return a request that bears our name; *given* goes to httpx as it is (content, files, params)."""
+    return httpx.Request(method, url, headers={**_OURS, **(headers or {})}, **given)
+
+
+async def send(
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, timeout: httpx.Timeout
+) -> httpx.Response:
+    """Send *request* once and return the answer, its body unread. Raises httpx.RequestError.
+
+    Without httpx's client, which would look at cookies and prepare the request that an answer redirects to,
+    and fail on addresses made to hurt: a refused create would then look like a lost one.
+    """
+    request.extensions["timeout"] = timeout.as_dict()
+    response = await transport.handle_async_request(request)
+    response.request = request
+    return response
+
+
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes of an answer, unpacked: four large pictures inside it still fit."""
+
+LONGEST_PAGE = 64 * 1024 * 1024
+"""Bytes of a page of a listing: a hundred predictions with a picture and a mask inside each still fit."""
+
+CONNECT = 30.0
+_TAKEN = "taken"
+"""Among a request's extensions: the head of its answer was a success."""
+
+SLOWEST_UPLOAD = 50_000
+"""Bytes a second below which an upload is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One whole answer, each token in it marked."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes = field(repr=False)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+
+class AnswerBroken(httpx.RemoteProtocolError):
+    """The head of an answer said that the request was taken; its body did not come whole."""
+
+
+class Line:
+    """Asks the service at one base: each request once, with the token, to that base only."""
+
+    def __init__(
+        self,
+        base: str,
+        token: Token,
+        *,
+        transport: httpx.AsyncBaseTransport,
+        answer_timeout: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """*answer_timeout*: seconds of silence after a request; *clock*: ours, in seconds since the epoch."""
+        self.base = base.rstrip("/")
+        self.redaction = Redaction(token)
+        self._token = token
+        self._clock = ServiceClock()
+        self.requests = 0
+        self._transport = transport
+        self._answer_timeout = answer_timeout
+        self._now = clock
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds that the service's clock is ahead of ours; None while it is not known."""
+        return self._clock.offset(self._moment())
+
+    def _moment(self) -> Moment:
+        return Moment(self._now(), loop_time())
+
+    async def ask(self, method: str, path: str, *, longest: int = LONGEST_ANSWER, **given: Any) -> Answer:
+        """Send one request to *path* below the base and return the answer, of at most *longest* bytes.
+
+        *given* goes to httpx as it is (content, files, headers, params). Raises httpx.RequestError, whose
+        kind says whether the request can have been taken (see Transport).
+        """
+        request = request_for(method, f"{self.base}{path}", **given)
+        timeout = timeout_for(int(request.headers.get("content-length", 0)), self._answer_timeout)
+        try:
+            async with asyncio.timeout(_whole(timeout)):
+                return await self._exchange(request, timeout, longest)
+        except TimeoutError:
+            message = f"no whole answer within {_whole(timeout):.0f} s"
+            kind = AnswerBroken if _TAKEN in request.extensions else httpx.ReadTimeout
+            failure: httpx.RequestError = kind(message, request=request)
+        except httpx.RequestError as error:
+            failure = type(error)(self.redaction.text(str(error)), request=request)
+        # Out here neither cause nor traceback comes along: they hold what the service sent, as it sent it.
+        raise failure
+
+    async def open(self, url: str) -> httpx.Response:
+        """Ask for *url*, which the caller has found to be of the base's own origin; its body is unread."""
+        request = request_for("GET", url, headers={"Accept-Encoding": "identity"})
+        return await self._send(request, timeout_for(0, self._answer_timeout))
+
+    async def _exchange(self, request: httpx.Request, timeout: httpx.Timeout, longest: int) -> Answer:
+        asked = self._moment()
+        response = await self._send(request, timeout)
+        if response.is_success:
+            request.extensions[_TAKEN] = True
+        try:
+            self._clock.learn(response.headers.get("date"), asked=asked, answered=self._moment())
+            headers = httpx.Headers(self.redaction.headers(response.headers.multi_items()))
+            body = await _body(response, longest)
+            return Answer(response.status_code, headers, self.redaction.body(body))
+        finally:
+            await response.aclose()
+
+    async def _send(self, request: httpx.Request, timeout: httpx.Timeout) -> httpx.Response:
+        self.requests += 1
+        response = await send(self._transport, self._signed(request), timeout)
+        response.request = request
+        return response
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        """Return *request* with the token: at the last moment, and here only.
+
+        A copy: errors and answers keep the request that they belong to, and must not keep the token.
+        """
+        headers = [*request.headers.raw, (b"Authorization", f"Bearer {self._token.reveal()}".encode())]
+        return httpx.Request(request.method, request.url, headers=headers, stream=request.stream)
+
+
+def timeout_for(size: int, answer_timeout: float) -> httpx.Timeout:
+    """Return the time-outs of a request with a body of *size* bytes."""
+    return httpx.Timeout(
+        connect=CONNECT, pool=CONNECT, write=30.0 + size / SLOWEST_UPLOAD, read=answer_timeout
+    )
+
+
+def _whole(timeout: httpx.Timeout) -> float:
+    # Longer than the parts in their order, so that a part's time-out, which says more, comes first.
+    parts: Mapping[str, float | None] = timeout.as_dict()
+    return sum(part or 0.0 for part in parts.values()) + 30.0
+
+
+async def _body(response: httpx.Response, longest: int) -> bytes:
+    try:
+        return await _bounded(response, longest)
+    except AnswerRefused:
+        if response.is_success:
+            raise
+        return b""
+    except httpx.RequestError as error:
+        if response.is_success:
+            raise AnswerBroken(str(error), request=response.request) from error
+        # A refusal is one by its status, with or without its words.
+        return b""
+
+
+async def _bounded(response: httpx.Response, longest: int) -> bytes:
+    pieces, size = [], 0
+    async for piece in response.aiter_bytes():
+        pieces.append(piece)
+        size += len(piece)
+        if size > longest:
+            message = f"the answer is longer than {longest // 2**20} MiB"
+            raise AnswerRefused(message, request=response.request)
+    return b"".join(pieces)

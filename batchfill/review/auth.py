@@ -1,0 +1,124 @@
+"""Authentication for the review page: a login link that is good once, then a session cookie."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from aiohttp.typedefs import Handler, Middleware
+
+
+HEADERS = {
+    # Nothing from another host, nothing inline, nobody frames the page.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+HOST, KEY = "127.0.0.1", "key"
+READING = frozenset({"GET", "HEAD"})
+ELSEWHERE = "this page answers only on this machine, at the address that batchfill printed\n"
+STRANGER = (
+    "This address does not let anybody in (any more).\n\n"
+    "Each address that `batchfill review` gives is good for one browser, once. "
+    "End it with Ctrl-C and start it again for a new one.\n"
+)
+
+
+class Door:
+    """The keys of one server; a key is exchanged for a cookie and then good for nothing."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
+        # Browsers keep the cookies of all ports of a host together.
+        self._cookie = f"batchfill-{port}"
+        self._secret = secrets.token_urlsafe(32)
+        self._keys: set[str] = set()
+
+    def way_in(self) -> str:
+        """Return a new address of the page."""
+        key = secrets.token_urlsafe(24)
+        self._keys.add(key)
+        return f"http://{HOST}:{self._port}/?{KEY}={key}"
+
+    def middleware(self) -> Middleware:
+        """Return what answers strangers before anything else does."""
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if self._is_from_elsewhere(request):
+                raise web.HTTPForbidden(text=ELSEWHERE)
+            if self._is_known(request):
+                return await handler(request)
+            if request.path != "/" or not self._spend(request.query.get(KEY, "")):
+                raise web.HTTPForbidden(text=STRANGER)
+            response = await handler(request)
+            response.set_cookie(self._cookie, self._secret, httponly=True, samesite="Strict", path="/")
+            return response
+
+        return guard
+
+    def _is_from_elsewhere(self, request: web.Request) -> bool:
+        """Whether it comes by another name of this machine (rebinding), or from a page that is not ours."""
+        host = request.headers.get("Host", "")
+        origin = request.headers.get("Origin")
+        if host not in self._hosts or (origin is not None and origin != f"http://{host}"):
+            return True
+        if request.method not in READING:
+            return origin is None
+        # To follow a link to the page is all that another page may do.
+        return request.path != "/" and request.headers.get("Sec-Fetch-Site", "none") not in (
+            "none",
+            "same-origin",
+        )
+
+    def _is_known(self, request: web.Request) -> bool:
+        given = request.cookies.get(self._cookie, "")
+        return secrets.compare_digest(given.encode(), self._secret.encode())
+
+    def _spend(self, given: str) -> bool:
+        found = [key for key in self._keys if secrets.compare_digest(given.encode(), key.encode())]
+        self._keys.difference_update(found)
+        return bool(found)
+
+
+async def harden(request: web.Request, response: web.StreamResponse) -> None:
+    """Add what keeps a browser from doing more with an answer than the page needs."""
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+NAME = "review.html"
+
+
+@contextmanager
+def doorstep(folder: Path, address: str) -> Iterator[str]:
+    """Give the address of a file, readable by its owner only, that leads to *address*; it is gone afterwards.
+
+    A browser is started with the address in its arguments, which every user of the machine can read.
+    """
+    file = folder / NAME
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(
+                '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+                f'<title>batchfill</title><meta http-equiv="refresh" content="0; url={escape(address)}">'
+            )
+        yield file.resolve().as_uri()
+    finally:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,74 @@
+"""What the page says of pictures becomes rulings, or a sentence that says why it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchfill.domain.review import Decision, Ruling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST = 1000
+"""Rulings that are taken at once."""
+
+MOST_NUMBER = 2**53 - 1
+"""The last number that a browser can count to."""
+
+_KINDS: dict[str, type] = {"prediction_id": str, "decision": str, "chosen": int, "prompt": str, "seed": int}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Decisions of one page in their order, numbered one after the other from `first`."""
+
+    page: str
+    first: int
+    rulings: tuple[Ruling | str, ...]
+    """A text says why something is no decision."""
+
+    @property
+    def last(self) -> int:
+        """The number of the last one."""
+        return self.first + len(self.rulings) - 1
+
+
+def read_message(said: Any, now: Callable[[], float]) -> Message:
+    """Return the decisions that *said*, a JSON value, holds; they are made now. Raises ValueError."""
+    page, first, decisions = _parts(said)
+    if type(page) is not str:
+        raise ValueError("page: the name that batch.json gave")
+    if type(first) is not int or not 1 <= first <= MOST_NUMBER - MOST:
+        raise ValueError("first: the number of the first decision, counted from 1")
+    if not isinstance(decisions, list) or not 0 < len(decisions) <= MOST:
+        raise ValueError(f"decisions: a list of 1 to {MOST}")
+    return Message(page, first, tuple(_ruling_or_reason(fields, now()) for fields in decisions))
+
+
+def _parts(said: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(said, dict) or said.keys() != {"page", "first", "decisions"}:
+        raise ValueError("decisions come as an object of page, first and decisions")
+    return said["page"], said["first"], said["decisions"]
+
+
+def _ruling_or_reason(fields: Any, at: float) -> Ruling | str:
+    try:
+        return _ruling(fields, at)
+    except ValueError as error:
+        return str(error)
+
+
+def _ruling(fields: Any, at: float) -> Ruling:
+    if not isinstance(fields, dict):
+        raise ValueError("a decision is an object")  # noqa: TRY004  (of a message, not of an argument)
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name, value in given.items():
+        if type(value) is not _KINDS.get(name):
+            raise ValueError(f"a decision has no {name} like {value!r:.50}")
+    if "prediction_id" not in given:
+        raise ValueError("a decision is about a prediction, and names none")
+    word = given.pop("decision", None)
+    if word is not None and word not in list(Decision):
+        raise ValueError(f"a decision is {', '.join(Decision)}, or null, not {word!r:.50}")
+    return Ruling(decision=None if word is None else Decision(word), at=at, **given)

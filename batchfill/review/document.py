@@ -1,0 +1,171 @@
+"""The one JSON that the page reads, and that anybody may; FORMAT.md beside this module describes it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from batchfill.domain.rows import RowState
+from batchfill.review.statistics import course, run_times, working_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from batchfill.domain.predictions import Output
+    from batchfill.domain.reports import Ended, Exhibit, Status
+    from batchfill.domain.rows import LocalFile
+
+FORMAT = 1
+MILLION = 1_000_000
+LENGTH = 32
+"""Hex digits of a content's SHA-256 that name its picture: enough that no two ever share them."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The batch at one moment, encoded; a row a line."""
+
+    head: Mapping[str, Any]
+    """Everything but the rows."""
+    rows: Mapping[str, str]
+    """The JSON of each row by its id, in the manifest's order."""
+
+    def text(self, **more: Any) -> str:
+        """Return the whole JSON, with *more* beside the head."""
+        return written({**self.head, **more}, self.rows.values())
+
+
+def document(status: Status, exhibits: Iterable[Exhibit], history: Sequence[Ended]) -> Document:
+    """Return what the page shows of a batch."""
+    pictures, rows = 0, {}
+    for exhibit in exhibits:
+        pictures += len(exhibit.outputs) if exhibit.result.state is RowState.DONE else 0
+        rows[exhibit.result.id] = _encode(row_object(exhibit))
+    return Document(head_object(status, history, pictures), rows)
+
+
+def written(head: Mapping[str, Any], rows: Iterable[str]) -> str:
+    """Return a JSON object of *head* and the encoded *rows*."""
+    lines = ",\n".join(rows)
+    return f'{_encode(head)[:-1]},"rows":[\n{lines}\n]}}'
+
+
+def head_object(status: Status, history: Sequence[Ended], pictures: int) -> dict[str, Any]:
+    """Return everything but the rows; *pictures*: how many finished ones there are."""
+    return {
+        "format": FORMAT,
+        "manifest": status.manifest,
+        "model": status.model,
+        "base": status.base,
+        "running": status.running,
+        "started_at": _moment(status.started_at),
+        "updated_at": _moment(status.updated_at),
+        "stopped_because": status.stopped_because,
+        "counts": {
+            "total": sum(status.counts.values()),
+            **{state.value: status.counts.get(state, 0) for state in RowState},
+        },
+        "reasons": [{"reason": reason, "rows": rows} for reason, rows in status.reasons.items()],
+        "cost": _cost(status, pictures),
+        "pictures": pictures,
+        "seconds": round(working_time(history), 1),
+        "course": _course(history),
+        "run_times": _run_times(history),
+    }
+
+
+def row_object(exhibit: Exhibit) -> dict[str, Any]:
+    """Return one row; what is unknown or empty is left out."""
+    result = exhibit.result
+    fields = {
+        "id": result.id,
+        "line": result.line,
+        "state": result.state.value,
+        "image": _input(result.image, exhibit.files.get("image")),
+        "mask": _input(result.mask, exhibit.files.get("mask")),
+        "prompt": result.prompt,
+        "seed": result.seed,
+        "outputs": [_output(output) for output in exhibit.outputs],
+        "earlier": [_output(output) for output in exhibit.earlier],
+        "attempts": result.attempts,
+        "cost": None if result.cost is None else result.cost / MILLION,
+        "run_time": None if exhibit.run_time is None else round(exhibit.run_time, 3),
+        "ended_at": _moment(exhibit.ended_at),
+        "prediction_id": result.prediction_id,
+        "error": result.error,
+        "decision": result.decision,
+        "chosen": result.chosen,
+        "redo": _redo(exhibit),
+    }
+    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
+
+
+def key_of(sha256: str) -> str:
+    """Return what names the picture of this content."""
+    return sha256[:LENGTH]
+
+
+def _input(name: str, file: LocalFile | None) -> dict[str, Any]:
+    return {"name": name, **({} if file is None else {"key": key_of(file.sha256)})} if name else {}
+
+
+def _output(output: Output) -> dict[str, Any]:
+    assert output.sha256 is not None
+    fields = {
+        "n": output.n,
+        "file": output.file,
+        "key": key_of(output.sha256),
+        "flags": list(output.flags or ()),
+    }
+    return {name: value for name, value in fields.items() if value != []}
+
+
+def _redo(exhibit: Exhibit) -> dict[str, Any]:
+    asked = {"prompt": exhibit.redo_prompt, "seed": exhibit.redo_seed}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _cost(status: Status, pictures: int) -> dict[str, Any]:
+    cost = status.cost
+    each = cost.spent / pictures if cost.spent is not None and pictures else None
+    amounts = {"spent": cost.spent, "reserved": cost.reserved, "to_go": cost.to_go, "cap": cost.cap}
+    units = {name: None if amount is None else amount / MILLION for name, amount in amounts.items()}
+    return {
+        **units,
+        "per_picture": None if each is None else round(each / MILLION, 6),
+        "currency": cost.currency,
+        "rehearsal": cost.rehearsal,
+    }
+
+
+def _course(history: Sequence[Ended]) -> dict[str, Any] | None:
+    found = course(history)
+    if found is None:
+        return None
+    return {
+        "begun_at": _moment(found.begun_at),
+        "step": found.step,
+        "done": found.done,
+        "failed": found.failed,
+        "spent": [amount / MILLION for amount in found.spent],
+    }
+
+
+def _run_times(history: Sequence[Ended]) -> dict[str, Any] | None:
+    found = run_times(history)
+    if found is None:
+        return None
+    return {
+        "step": found.step,
+        "counts": found.counts,
+        "median": round(found.median, 3),
+        "slow": round(found.slow, 3),
+    }
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

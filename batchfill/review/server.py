@@ -1,0 +1,239 @@
+"""The page's server on loopback: which address gives what, and how it starts and stops."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import anyio
+from aiohttp import web
+from anyio import to_thread
+
+from batchfill.errors import BadPicture, BatchfillError, UsageError
+from batchfill.review import assets
+from batchfill.review.auth import HOST, Door, doorstep, harden
+from batchfill.review.decisions import read_message
+from batchfill.review.feed import Book
+from batchfill.review.pages import Pages
+from batchfill.review.thumbnails import THUMB, VIEW, Pictures
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from batchfill.review.source import Source
+    from batchfill.workers.pool import Workers
+
+QUIET = 15.0
+"""Seconds after which a stream that has nothing to say shows that it is alive."""
+
+LAST_ANSWERS = 2.0
+"""Seconds that a server which ends gives to answers on their way."""
+
+TYPES = {
+    ".avif": "image/avif",
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+"""What a browser is told to show; it may keep anything else, and shows it to nobody."""
+
+OF_ANOTHER = "this page belongs to a review that has ended: open the address that the present one printed\n"
+
+FOREVER = "private, max-age=31536000, immutable"
+"""A picture's address names its content."""
+
+
+class Server:
+    """Answers the page."""
+
+    def __init__(self, pages: Pages, book: Book, pictures: Pictures) -> None:
+        self._pages, self._book, self._pictures = pages, book, pictures
+        self._streams: set[anyio.CancelScope] = set()
+
+    def app(self, door: Door) -> web.Application:
+        """Return the application."""
+        app = web.Application(middlewares=[door.middleware()])
+        app.on_response_prepare.append(harden)
+        app.on_shutdown.append(self.finish)
+        app.router.add_get("/", self.page)
+        app.router.add_get("/page/{name}", self.sheet)
+        app.router.add_get("/batch.json", self.batch)
+        app.router.add_get("/events", self.events)
+        app.router.add_post("/decisions", self.decide)
+        app.router.add_get("/thumbs/{key}.webp", self.thumb)
+        app.router.add_get("/views/{key}.webp", self.view)
+        app.router.add_get("/files/{key}", self.file)
+        return app
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The page itself."""
+        return web.Response(text=assets.read("index.html"), content_type="text/html")
+
+    async def sheet(self, request: web.Request) -> web.Response:
+        """One of the page's styles and scripts."""
+        name = request.match_info["name"]
+        if name not in assets.names():
+            raise web.HTTPNotFound
+        kind = assets.TYPES[name[name.rindex(".") :]]
+        return web.Response(text=assets.read(name), content_type=kind)
+
+    async def batch(self, request: web.Request) -> web.Response:
+        """The whole JSON; a page that has a name keeps it."""
+        page = self._pages.name(request.query.get("page", ""))
+        return web.Response(text=self._book.text(page), content_type="application/json")
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """What changes after the edition that the page has, as server-sent events."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        page = request.query.get("page", "")
+        edition = _number(request.headers.get("Last-Event-ID") or request.query.get("since", ""))
+        # The reader may be gone at any moment.
+        with suppress(ConnectionError), self._streaming():
+            while True:
+                with anyio.move_on_after(QUIET) as waiting:
+                    await self._book.wait_beyond(edition)
+                if waiting.cancelled_caught:
+                    await response.write(b":\n\n")
+                    continue
+                edition, text = self._book.since(edition, page)
+                lines = "".join(f"data: {line}\n" for line in text.splitlines())
+                await response.write(f"id: {edition}\n{lines}\n".encode())
+        return response
+
+    async def decide(self, request: web.Request) -> web.Response:
+        """Decisions in their order; the answer says that they are on disk. Nothing is read again for it."""
+        try:
+            message = read_message(json.loads(await request.read()), time.time)
+        except (ValueError, RecursionError) as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        if not self._pages.knows(message.page):
+            raise web.HTTPConflict(text=OF_ANOTHER)
+        try:
+            refused = await self._pages.take(message)
+        except (BatchfillError, OSError) as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from error
+        return web.json_response({"saved": message.last, "refused": refused})
+
+    async def finish(self, app: web.Application) -> None:
+        """End what would go on as long as a page is open; decisions that came in reach the disk."""
+        for stream in self._streams:
+            stream.cancel()
+        await self._pages.finish()
+
+    async def thumb(self, request: web.Request) -> web.StreamResponse:
+        """A picture for the wall."""
+        return await self._small(request, THUMB)
+
+    async def view(self, request: web.Request) -> web.StreamResponse:
+        """A picture that fills the window."""
+        return await self._small(request, VIEW)
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """A picture as it is."""
+        return _picture(self._pictures.original(request.match_info["key"]))
+
+    @contextmanager
+    def _streaming(self) -> Iterator[None]:
+        with anyio.CancelScope() as stream:
+            self._streams.add(stream)
+            try:
+                yield
+            finally:
+                self._streams.discard(stream)
+
+    async def _small(self, request: web.Request, size: str) -> web.StreamResponse:
+        try:
+            return _picture(await self._pictures.small(request.match_info["key"], size))
+        except BadPicture as error:
+            raise web.HTTPNotFound(text=str(error)) from error
+
+
+async def serve(
+    source: Source,
+    workers: Workers,
+    *,
+    port: int = 0,
+    on_ready: Callable[[str], None],
+    browse: Callable[[str], object] | None = None,
+) -> None:
+    """Serve the page of *source* on 127.0.0.1 until cancelled; port 0 is any free one.
+
+    Once it answers, *on_ready* is told an address that lets one browser in, once, and *browse*, in a thread,
+    one for the browser that it starts. Raises UsageError when the port cannot be had.
+    """
+    pictures = Pictures(source.folder, workers)
+    pages = Pages(source)
+    book = Book(source, pictures, pages)
+    await book.refresh()
+    with _listening(port) as listening:
+        door = Door(listening.getsockname()[1])
+        async with (
+            _served(Server(pages, book, pictures).app(door), listening),
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(book.follow)
+            tasks.start_soon(_make_thumbs, book, pictures)
+            on_ready(door.way_in())
+            if browse is not None:
+                tasks.start_soon(_invite, browse, source.folder, door.way_in())
+
+
+async def _invite(browse: Callable[[str], object], folder: Path, address: str) -> None:
+    # In a folder that cannot be written there is no step, and the address is known all the same.
+    with suppress(OSError), doorstep(folder, address) as step:
+        await to_thread.run_sync(browse, step, abandon_on_cancel=True)
+        await anyio.sleep_forever()
+
+
+async def _make_thumbs(book: Book, pictures: Pictures) -> None:
+    """Make the wall's pictures ahead of whoever scrolls to them."""
+    seen: set[str] = set()
+    while True:
+        edition = book.edition
+        for key in pictures.all_keys():
+            if key not in seen:
+                seen.add(key)
+                with suppress(BadPicture, OSError):  # told to whoever asks for it
+                    await pictures.small(key, THUMB)
+        await book.wait_beyond(edition)
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    try:
+        listening = socket.create_server((HOST, port))
+    except OSError as error:
+        raise UsageError(f"cannot serve on {HOST} port {port}: {error.strerror or error}") from error
+    with listening:
+        yield listening
+
+
+@asynccontextmanager
+async def _served(app: web.Application, listening: socket.socket) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=LAST_ANSWERS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await runner.cleanup()
+
+
+def _picture(path: Path | None) -> web.StreamResponse:
+    if path is None or not path.is_file():
+        raise web.HTTPNotFound(text="no such picture (any more)")
+    kind = TYPES.get(path.suffix.lower(), "application/octet-stream")
+    return web.FileResponse(path, headers={"Content-Type": kind, "Cache-Control": FOREVER})
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0

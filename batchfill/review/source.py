@@ -1,0 +1,38 @@
+"""What the gallery asks of a batch, and who makes pictures small for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from batchfill.domain.reports import Ended, Exhibit, Status
+    from batchfill.domain.review import Ruling
+
+
+class Source(Protocol):
+    """A batch, to be asked by one thread at a time."""
+
+    @property
+    def folder(self) -> Path:
+        """The batch folder."""
+
+    def mark(self) -> object:
+        """Return something that stays equal as long as nothing of the batch changes."""
+
+    def status(self) -> Status:
+        """Return where the batch stands."""
+
+    def exhibits(self) -> Iterable[Exhibit]:
+        """Yield every row of the manifest, in its order."""
+
+    def history(self) -> Iterator[Ended]:
+        """Yield every attempt that came to an end, in the order of the ends."""
+
+    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+        """Return once *rulings* are on disk, but for those refused: by place, why.
+
+        Whatever is read after that holds them. Raises UsageError when the disk takes none.
+        """

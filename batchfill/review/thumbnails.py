@@ -1,0 +1,105 @@
+"""The pictures of a batch by the key of their content, and small copies of them that are made once."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import to_thread
+
+from batchfill.images.codec.thumbnail import ThumbTask, thumb
+from batchfill.review.document import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from batchfill.domain.reports import Exhibit
+    from batchfill.workers.pool import Workers
+
+FOLDER = "thumbs"
+THUMB, VIEW = "thumb", "view"
+LONGEST = {THUMB: 320, VIEW: 1280}
+"""Pixels of the longer side: of a picture on the wall, and of one that fills the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A file of the batch."""
+
+    file: Path
+    sha256: str
+
+
+class Pictures:
+    """Small copies in the batch folder, named by what they show, so that they never go stale."""
+
+    def __init__(self, folder: Path, workers: Workers) -> None:
+        self._batch, self._folder, self._workers = folder, folder / FOLDER, workers
+        self._originals: dict[str, Original] = {}
+        self._being_made: dict[Path, anyio.Event] = {}
+
+    def learn(self, exhibits: Iterable[Exhibit]) -> Iterator[Exhibit]:
+        """Yield *exhibits* on, having taken note of their files; of equal ones the first stands for all."""
+        for exhibit in exhibits:
+            for original in self._of(exhibit):
+                self._originals.setdefault(key_of(original.sha256), original)
+            yield exhibit
+
+    def all_keys(self) -> list[str]:
+        """Return the key of every picture."""
+        return list(self._originals)
+
+    def original(self, key: str) -> Path | None:
+        """Return the file itself; None when no row has such a picture."""
+        found = self._originals.get(key)
+        return None if found is None else found.file
+
+    async def small(self, key: str, size: str) -> Path | None:
+        """Return the copy of a picture at one of the sizes, made if need be.
+
+        None when no row has such a picture. Raises BadPicture when its file is gone, damaged or another.
+        """
+        original = self._originals.get(key)
+        if original is None:
+            return None
+        target = self._folder / f"{key}-{size}.webp"
+        while target in self._being_made:
+            await self._being_made[target].wait()
+        if not target.exists():
+            await self._make(original, target, LONGEST[size])
+        return target
+
+    async def _make(self, original: Original, target: Path, longest: int) -> None:
+        done = self._being_made[target] = anyio.Event()
+        try:
+            content = await self._workers.do(thumb, ThumbTask(original.file, original.sha256, longest))
+            await to_thread.run_sync(_write, target, content)
+        finally:
+            del self._being_made[target]
+            done.set()
+
+    def _of(self, exhibit: Exhibit) -> Iterator[Original]:
+        for name in ("image", "mask"):
+            if (file := exhibit.files.get(name)) is not None:
+                yield Original(file.path, file.sha256)
+        for output in (*exhibit.outputs, *exhibit.earlier):
+            assert output.file is not None
+            assert output.sha256 is not None
+            yield Original(self._batch / output.file, output.sha256)
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write a copy whole or not at all; on a full disk the next one who asks has it made again."""
+    target.parent.mkdir(exist_ok=True)
+    unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(target)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,44 @@
+"""What the stages touch, given to them so that a test can put its own in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchfill.catalog.model import Model
+    from batchfill.ledger.ledger import Ledger
+    from batchfill.providers.client import Service
+    from batchfill.providers.downloads import Outputs
+    from batchfill.providers.rate_limiter import Pace
+    from batchfill.run.clock import Chance, Clock
+    from batchfill.run.run_log import Telling
+    from batchfill.settings.settings import Settings
+    from batchfill.storage.output_store import Shelf
+    from batchfill.workers.pool import Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What work on files takes, without the network."""
+
+    model: Model
+    ledger: Ledger
+    shelf: Shelf
+    workers: Workers
+    """For short work."""
+    pixels: Workers
+    """For work on pictures that takes its time."""
+    telling: Telling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools(Bench):
+    """Every effect of a stage goes through one of these."""
+
+    settings: Settings
+    service: Service
+    outputs: Outputs
+    clock: Clock
+    chance: Chance
+    creates: Pace

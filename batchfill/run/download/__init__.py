@@ -1,0 +1,4 @@
+"""Outputs of predictions that succeeded.
+
+The *downloader* fetches them while the service has them, oldest first.
+"""

@@ -1,0 +1,393 @@
+"""Succeeded predictions are fetched while the service has them, each output by itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill.domain.predictions import HOUR, Prediction
+from batchfill.domain.progress import Weight
+from batchfill.domain.rows import RowState
+from batchfill.errors import (
+    BadPicture,
+    MachineFailed,
+    NotFound,
+    OutputRefused,
+    ServiceRefused,
+    TryAgain,
+    short_of_something,
+)
+from batchfill.images.codec.decode import whole
+from batchfill.providers.downloads import SignatureWanted
+from batchfill.run.download.unfetched import (
+    OF_THIS_MACHINE,
+    UNFETCHED,
+    Step,
+    Unfetched,
+    addresses,
+    is_removed,
+)
+from batchfill.run.placement import GONE, Fetched, of_each, told_lost
+from batchfill.run.poll.run_times import FETCHED_AT_ONCE, Timing
+from batchfill.run.postprocess.postprocessor import finish_of
+from batchfill.run.recover.matching import ask
+from batchfill.run.wakeup import Bell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from batchfill.domain.predictions import Output, Picture
+    from batchfill.domain.rows import Attempt, Collectable, ToCollect
+    from batchfill.errors import BatchfillError
+    from batchfill.providers.downloads import Download
+    from batchfill.run.context import Tools
+    from batchfill.run.placement import Placing
+    from batchfill.run.postprocess.postprocessor import Finishing
+    from batchfill.run.shutdown import Stopping
+
+
+FIRST_WAIT = 2.0
+LONGEST_WAIT = 120.0
+
+LOST = "its files were fetched and are gone from outputs/, and the service has removed them"
+REMOVED = "made and paid for, but the service removed it before it was fetched"
+NONE_MADE = "the service made no picture of it (its safety filter leaves some out)"
+
+
+class Collecting:
+    """The stage that fetches."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        stopping: Stopping,
+        placing: Placing,
+        finishing: Finishing,
+        *,
+        collected: Callable[[], None],
+    ) -> None:
+        """*collected* is called when something has come of a row."""
+        self._tools = tools
+        self._stopping = stopping
+        self._placing = placing
+        self._finishing = finishing
+        self._collected = collected
+        self._busy: set[int] = set()
+        self._failed: defaultdict[int, Unfetched] = defaultdict(Unfetched)
+        self._left: set[int] = set()
+        self._at_once = anyio.CapacityLimiter(FETCHED_AT_ONCE)
+        self.times = Timing([0.0])
+        """Of fetching all files of a row, in seconds."""
+        self.bell = Bell()
+        """Rings when a row may have become due."""
+        self.oldest: float | None = None
+        """Since when the oldest row has been waiting, in seconds since the epoch."""
+        self.largest = 0
+        """Bytes of the largest picture that this run fetched."""
+        self.refused: str | None = None
+        """Why the batch folder did not take the last picture; None when it did."""
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are to be fetched in this run."""
+        ledger = self._tools.ledger
+        return ledger.in_state(RowState.COLLECTING) - ledger.kept - len(self._left)
+
+    @property
+    def busy(self) -> bool:
+        """Whether rows are being fetched or put in their places: what comes of them is still to be told."""
+        return bool(self._busy)
+
+    @property
+    def fresh(self) -> int:
+        """How many of those are being fetched, or have not been tried yet."""
+        return self.waiting - len(self._failed.keys() - self._busy - self._left)
+
+    async def serve(self) -> None:
+        """Fetch what is due until cancelled: first what was not tried yet, oldest first."""
+        async with anyio.create_task_group() as fetching:
+            while True:
+                seen = self.bell.rung
+                room = FETCHED_AT_ONCE - len(self._busy)
+                found = await self._due(room)
+                self.oldest = found.oldest
+                for one in found.due:
+                    self._busy.add(one.attempt.number)
+                    fetching.start_soon(self._collect, one)
+                await self.bell.wait(seen, self._until(found.next_at))
+
+    async def _due(self, room: int) -> ToCollect:
+        """Return what to fetch now: rows that hang, however old, must not keep out those that can be had."""
+        ledger = self._tools.ledger
+        found = await ledger.to_collect(room, without=self._left, busy={*self._busy, *self._failed})
+        if not self._failed or len(found.due) == room:
+            return found
+        fresh = {one.attempt.number for one in found.due}
+        rest = await ledger.to_collect(room - len(fresh), without=self._left, busy=self._busy | fresh)
+        return replace(rest, due=found.due + rest.due)
+
+    def _until(self, at: float | None) -> float | None:
+        return None if at is None else max(0.0, at - self._tools.clock.now()) + 0.01
+
+    async def _collect(self, one: Collectable) -> None:
+        attempt = one.attempt
+        try:
+            with short_of_something():
+                await (self._fetch_all(one) if one.outputs else self._ask_for_outputs(attempt))
+        except MachineFailed as error:
+            await self._put_off(attempt, str(error))
+        finally:
+            self._busy.discard(attempt.number)
+            self.bell.ring()
+            if one.asked.files:
+                self._finishing.bell.ring()
+            self._collected()
+
+    def _is_finished(self, one: Collectable) -> bool:
+        """Whether other files are made of the outputs."""
+        return finish_of(self._tools.model, one.asked) is not None
+
+    async def _fetch_all(self, one: Collectable) -> None:
+        wanted = [output for output in one.outputs if output.lost is None and not self._is_there(one, output)]
+        if not wanted:
+            # A run died before it could say so.
+            await self._end(one)
+            return
+        began = anyio.current_time()
+        failed: dict[int, BatchfillError] = {}
+        in_turn = anyio.Lock()
+        async with anyio.create_task_group() as fetching:
+            for output in wanted:
+                fetching.start_soon(self._get, one, output, failed, in_turn)
+        if failed:
+            await self._go_on_without(one, failed)
+            return
+        self.refused = None
+        self._failed.pop(one.attempt.number, None)
+        self.times.ended(anyio.current_time() - began)
+
+    def _is_there(self, one: Collectable, output: Output) -> bool:
+        if self._is_finished(one):
+            return output.raw is not None or (output.file is not None and output.finished_with is not None)
+        return output.file is not None
+
+    async def _get(
+        self, one: Collectable, output: Output, failed: dict[int, BatchfillError], in_turn: anyio.Lock
+    ) -> None:
+        """Fetch one output and keep it, whatever becomes of the others; note in *failed* why it cannot be."""
+        try:
+            with short_of_something():
+                fetched = await self._placing.find(one.attempt, output, len(one.outputs))
+                if fetched is None:
+                    async with self._at_once:
+                        fetched = await self._fetch(output)
+                with anyio.CancelScope(shield=True):
+                    # The first that gets its place clears the way for all of them.
+                    async with in_turn:
+                        await self._keep(one, fetched)
+        except UNFETCHED as error:
+            failed[output.n] = error
+
+    async def _keep(self, one: Collectable, fetched: Fetched) -> None:
+        """Record what is whole as what it is to be: a file to work on, or one in its place."""
+        if self._is_finished(one) and fetched.output.finished_with is None:
+            await self._placing.keep(one.attempt, [fetched])
+            return
+        if not one.asked.files:
+            # Nobody will judge it later: there is nothing at hand to compare it with.
+            fetched = _judged_alone(fetched)
+        fetched = replace(fetched, output=replace(fetched.output, raw=None, raw_sha256=None))
+        await self._placing.place(one.attempt, [fetched], one.outputs, more=True)
+
+    async def _fetch(self, output: Output) -> Fetched:
+        if self._tools.service.redaction.given(output.url) is None:
+            # An earlier run knew it; a fresh look at the prediction tells it again.
+            raise TryAgain("its address held the token, and was not written down")
+        try:
+            return await self._download(output, self._tools.outputs.fetch(output.url))
+        except SignatureWanted as unsigned:
+            try:
+                return await self._download(output, self._tools.service.fetch_own(output.url))
+            except OutputRefused:
+                # Not at the base's own address: the token stays away, and the refusal may pass.
+                raise unsigned from None
+
+    async def _download(self, output: Output, opening: AbstractAsyncContextManager[Download]) -> Fetched:
+        shelf = self._tools.shelf
+        async with opening as download:
+            written, seen = await shelf.write(output.prediction_id, output.n, download.chunks(), _look)
+        self.largest = max(self.largest, written.size)
+        if isinstance(seen, BadPicture):
+            # Such bytes are mostly words, and a service may repeat in them what it was sent.
+            place = shelf.keep_suspect(written, self._tools.service.redaction.body)
+            raise BadPicture(f"the service sent no whole picture ({seen}); kept as {place}") from seen
+        return Fetched(replace(output, finished_with=None), written, seen)
+
+    async def _look_again(self, attempt: Attempt) -> Prediction | None:
+        """Return the prediction as the service has it now; None when it cannot be asked. Raises NotFound."""
+        try:
+            return await ask(self._tools, attempt)
+        except ServiceRefused as error:
+            if error.status == 401:
+                # What became of it can no longer be asked: its row stays as it is for another start.
+                self._stopping.everything(str(error), refused=True)
+            return None
+        except TryAgain:
+            return None
+
+    async def _ask_for_outputs(self, attempt: Attempt) -> None:
+        """It succeeded, and no output was named: perhaps it has them now, perhaps it removed them."""
+        try:
+            prediction = await self._look_again(attempt)
+        except NotFound:
+            await self._expire(attempt, REMOVED)
+            return
+        if prediction is None:
+            await self._put_off(attempt, "the service named no outputs")
+        elif prediction.outputs:
+            await self._tools.ledger.record_urls(attempt, prediction.outputs)
+        elif prediction.data_removed or self._hour_is_over(attempt, attempt.accepted_at):
+            await self._expire(attempt, REMOVED)
+        else:
+            await self._give_up(attempt, NONE_MADE)
+
+    async def _go_on_without(self, one: Collectable, failed: Mapping[int, BatchfillError]) -> None:
+        """Ask the service for the outputs that could not be fetched: addresses expire, and outputs too."""
+        attempt, errors = one.attempt, failed.values()
+        self.refused = next(
+            (str(error) for error in errors if isinstance(error, OF_THIS_MACHINE)), self.refused
+        )
+        over = self._hour_is_over(attempt)
+        if not over and all(isinstance(error, OF_THIS_MACHINE) for error in errors):
+            await self._put_off(attempt, _told(one, failed))
+            return
+        assert attempt.prediction_id is not None
+        try:
+            prediction = await self._look_again(attempt)
+        except NotFound:
+            prediction = Prediction(attempt.prediction_id, "unknown")  # which names no outputs
+        if prediction is not None and is_removed(prediction, errors, over=over):
+            await self._tools.ledger.record_lost(attempt, dict.fromkeys(failed, GONE))
+            await self._end(one)
+        elif prediction is None or not prediction.outputs:
+            await self._put_off(attempt, _told(one, failed))
+        else:
+            await self._decide(one, failed, addresses(one.outputs, prediction), over=over)
+
+    async def _decide(
+        self,
+        one: Collectable,
+        failed: Mapping[int, BatchfillError],
+        urls: Mapping[int, str],
+        *,
+        over: bool,
+    ) -> None:
+        """Try again, go on without some, or leave the row, now that the present *urls* are known."""
+        attempt, known = one.attempt, self._failed[one.attempt.number]
+        new = any(urls[output.n] != output.url for output in one.outputs if output.n in failed)
+        if new:
+            await self._tools.ledger.record_urls(attempt, list(urls.values()))
+        known.looked(one.outputs, list(urls.values()))
+        siblings = any(output.lost is None and output.n not in failed for output in one.outputs)
+        steps = {n: known.next_step(n, error, over=over, siblings=siblings) for n, error in failed.items()}
+        lost = {n: self._reason(attempt, failed[n]) for n, step in steps.items() if step is Step.LOST}
+        if lost:
+            await self._tools.ledger.record_lost(attempt, lost)
+        rest = {n: error for n, error in failed.items() if n not in lost}
+        if not rest:
+            await self._end(one)
+        elif all(steps[n] is Step.LEFT for n in rest):
+            await self._leave(attempt, _told(one, rest))
+        else:
+            known.renewed = new and not known.renewed
+            await self._put_off(attempt, _told(one, rest), at_once=known.renewed)
+
+    def _reason(self, attempt: Attempt, error: BatchfillError) -> str:
+        """Return why an output is given up."""
+        if isinstance(error, NotFound):
+            return GONE
+        if not isinstance(error, OutputRefused):
+            return str(error)
+        made = attempt.ended_at or self._tools.clock.now()
+        until = datetime.fromtimestamp(made + HOUR).astimezone().strftime("%H:%M")
+        return f"{error}. It was paid for, and the service removes it about {until}: fetch it yourself"
+
+    async def _put_off(self, attempt: Attempt, error: str, *, at_once: bool = False) -> None:
+        """Try again later, or with new addresses *at_once*: they may hold for seconds only."""
+        tools = self._tools
+        known = self._failed[attempt.number]
+        known.tries += 1
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(known.tries - 1, 10)) * tools.chance.between(0.8, 1.2)
+        wait = 0.0 if at_once else wait
+        await tools.ledger.record_put_off(attempt, error, due_at=tools.clock.now() + wait)
+        weight = Weight.WARNING if known.tries in (1, 5) else Weight.QUIET
+        tools.telling.say(f"{attempt.id}: fetching: {error}; again in {wait:.0f} s", weight)
+
+    async def _leave(self, attempt: Attempt, error: str) -> None:
+        """The service still names what cannot be fetched: nobody waits for it, the next start tries again."""
+        await self._tools.ledger.record_put_off(attempt, error, due_at=0)
+        self._left.add(attempt.number)
+        self._tools.telling.say(f"{attempt.id}: left for the next run: {error}", Weight.WARNING)
+
+    async def _end(self, one: Collectable) -> None:
+        """No more outputs will come: what is there is the row's, and if there is none it has failed."""
+        attempt = one.attempt
+        assert attempt.prediction_id is not None
+        outputs = await self._tools.ledger.outputs_of(attempt.prediction_id)
+        lost = {output.n: output.lost for output in outputs if output.lost is not None}
+        if len(lost) < len(outputs):
+            await self._go_on_with(one, outputs)
+        elif GONE in lost.values():
+            await self._expire(attempt, LOST if any(output.planned for output in outputs) else REMOVED)
+        else:
+            await self._give_up(attempt, of_each(lost) if len(lost) > 1 else lost[1])
+
+    async def _go_on_with(self, one: Collectable, outputs: Sequence[Output]) -> None:
+        """Finish, or call done, what there is of *outputs*."""
+        attempt = one.attempt
+        self._failed.pop(attempt.number, None)
+        if self._is_finished(one):
+            await self._tools.ledger.record_kept(attempt, [])
+        else:
+            await self._placing.place(attempt, [], outputs, more=True)
+        if (fewer := told_lost(attempt, outputs)) is not None:
+            self._tools.telling.say(f"{attempt.id}: {fewer}", Weight.WARNING)
+
+    async def _give_up(self, attempt: Attempt, error: str) -> None:
+        self._failed.pop(attempt.number, None)
+        await self._tools.ledger.record_uncollectable(attempt, error)
+        self._tools.telling.failed(attempt.id, error)
+
+    async def _expire(self, attempt: Attempt, reason: str) -> None:
+        self._failed.pop(attempt.number, None)
+        await self._tools.ledger.record_expired(attempt, reason)
+        self._tools.telling.failed(attempt.id, reason)
+
+    def _hour_is_over(self, attempt: Attempt, since: float | None = None) -> bool:
+        made = since or attempt.ended_at or attempt.intended_at
+        return self._tools.clock.now() > made + HOUR
+
+
+def _judged_alone(fetched: Fetched) -> Fetched:
+    flags = ("blank",) if fetched.picture.plain else ()
+    return replace(fetched, output=replace(fetched.output, flags=flags))
+
+
+def _look(path: Path) -> Picture | BadPicture:
+    # Returned, since the bytes of a bad one are kept.
+    try:
+        return whole(path)
+    except BadPicture as error:
+        return error
+
+
+def _told(one: Collectable, failed: Mapping[int, BatchfillError]) -> str:
+    """Return why outputs could not be fetched; by number, where the row has others."""
+    reasons = {n: str(error) for n, error in failed.items()}
+    return of_each(reasons) if len(one.outputs) > 1 else reasons[one.outputs[0].n]

@@ -1,0 +1,100 @@
+"""Outputs that could not be fetched: which are tried again and which are given up. Needs no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from batchfill.errors import (
+    BadPicture,
+    FolderFailed,
+    MachineFailed,
+    NotFound,
+    OutputRefused,
+    ServiceRefused,
+    TryAgain,
+)
+from batchfill.providers.downloads import SignatureWanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from batchfill.domain.predictions import Output, Prediction
+    from batchfill.errors import BatchfillError
+
+UNFETCHED = (TryAgain, BadPicture, SignatureWanted, NotFound, OutputRefused, ServiceRefused)
+"""What fetching one output raises, and what takes no other output along."""
+
+OF_THIS_MACHINE = (FolderFailed, MachineFailed)
+"""Those that say nothing about the service, or its output."""
+
+ENOUGH = 5
+"""Fresh looks at the prediction that change nothing, after which what will not come is given up."""
+
+
+class Step(Enum):
+    """What is done about an output that could not be fetched."""
+
+    AGAIN = "try again"
+    LOST = "go on without it"
+    LEFT = "leave it to the next run"
+
+
+@dataclass(slots=True)
+class Unfetched:
+    """What this run knows of the outputs of one row that it could not fetch."""
+
+    tries: int = 0
+    """How often some of them could not be fetched."""
+    renewed: bool = False
+    """Whether the last look brought a new address, which was then tried without waiting."""
+    _looks: int = 0
+    _repeated: Counter[int] = field(default_factory=Counter)
+    """By output: looks in a row that brought the same address, its query aside."""
+
+    def looked(self, outputs: Sequence[Output], urls: Sequence[str]) -> None:
+        """The service was asked afresh for the addresses of *outputs*."""
+        self._looks += 1
+        for output, url in zip(outputs, urls, strict=False):
+            # A signature is another one each time.
+            same = output.url.partition("?")[0] == url.partition("?")[0]
+            self._repeated[output.n] = self._repeated[output.n] + 1 if same else 0
+
+    def next_step(self, n: int, error: BatchfillError, *, over: bool, siblings: bool) -> Step:
+        """Return what to do about output *n*, which the service still names.
+
+        *over*: the hour is, for which the service keeps it. *siblings*: other outputs of the row are there.
+        """
+        if isinstance(error, OutputRefused) and self._repeated[n] >= ENOUGH:
+            return Step.LOST
+        if not over or self._looks < ENOUGH:
+            return Step.AGAIN
+        if isinstance(error, OF_THIS_MACHINE):
+            return Step.LEFT
+        if isinstance(error, OutputRefused | SignatureWanted | NotFound | BadPicture) or siblings:
+            return Step.LOST
+        return Step.LEFT
+
+
+def is_removed(prediction: Prediction, errors: Iterable[BatchfillError], *, over: bool) -> bool:
+    """Whether the service has removed what *errors* kept from being fetched.
+
+    That a prediction names no outputs may only lag behind: it counts where an output was not found either,
+    or the hour is *over*.
+    """
+    if prediction.data_removed:
+        return True
+    return not prediction.outputs and (over or any(isinstance(error, NotFound) for error in errors))
+
+
+def addresses(outputs: Sequence[Output], prediction: Prediction) -> Mapping[int, str]:
+    """Return the present address of each output, by its number.
+
+    Where the service names fewer than before, there is no telling which is which: they stay as they were.
+    """
+    urls = prediction.outputs
+    if len(urls) < len(outputs):
+        return {output.n: output.url for output in outputs}
+    return dict(enumerate(urls, 1))

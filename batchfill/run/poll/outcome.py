@@ -1,0 +1,97 @@
+"""How a prediction ended becomes its row's state: to be collected, tried again, or failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill.domain.rows import Outcome, inline_bytes
+from batchfill.run.poll import retry_policy
+from batchfill.run.submit.inputs import forget_named
+
+if TYPE_CHECKING:
+    from batchfill.domain.predictions import Prediction
+    from batchfill.domain.rows import Attempt
+    from batchfill.run.context import Tools
+    from batchfill.run.poll.run_times import Timing
+    from batchfill.run.shutdown import Alike, Stopping
+
+
+class Settling:
+    """Records ends."""
+
+    def __init__(self, tools: Tools, stopping: Stopping, alike: Alike, timing: Timing) -> None:
+        self._tools = tools
+        self._stopping = stopping
+        self._alike = alike
+        self._timing = timing
+
+    async def settle(self, attempt: Attempt, prediction: Prediction) -> None:
+        """Record how *prediction* ended, which it has."""
+        with anyio.CancelScope(shield=True):
+            if prediction.status == "succeeded":
+                await self._record_succeeded(attempt, prediction)
+            else:
+                await self._record_failed(attempt, prediction)
+
+    async def _record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
+        await self._tools.ledger.record_succeeded(attempt, prediction)
+        self._alike.succeeded()
+        if prediction.completed_at is not None and prediction.created_at is not None:
+            self._timing.ended(max(0.0, prediction.completed_at - prediction.created_at))
+
+    async def _record_failed(self, attempt: Attempt, prediction: Prediction) -> None:
+        tools = self._tools
+        asker = attempt.cancel_asked or self._told_to_stop(attempt, prediction)
+        error = prediction.error or _in_words(prediction.status, asker)
+        again = retry_policy.after(
+            retry_policy.Failure(
+                status=prediction.status,
+                error=error,
+                tries=attempt.tries,
+                attempts=tools.settings.attempts,
+                fixed_seed=not attempt.own_seed,
+                inline_bytes=inline_bytes(attempt.sent),
+                cancel_asked=asker,
+            )
+        )
+        # A gateway may call canceled failed; what was asked to stop may be charged, so it keeps counting.
+        stopped = prediction.status == "canceled" or (asker and prediction.status == "failed")
+        retry_at = None if again is None else tools.clock.now() + again.wait
+        await forget_named(tools, attempt, error)
+        await tools.ledger.record_failed(
+            attempt,
+            prediction.status,
+            error,
+            outcome=Outcome.CANCELED if stopped else Outcome.FAILED,
+            retry_at=retry_at,
+        )
+        self._tell_failed(attempt, error, again)
+
+    def _told_to_stop(self, attempt: Attempt, prediction: Prediction) -> str | None:
+        """Return `time-out` for what the service stopped by itself when the time that we gave it was over."""
+        if prediction.created_at is not None and prediction.completed_at is not None:
+            lasted = prediction.completed_at - prediction.created_at
+        else:
+            lasted = self._tools.clock.now() - (attempt.accepted_at or attempt.intended_at)
+        # It is told whole seconds.
+        over = lasted >= self._tools.settings.prediction_timeout - 1
+        # A gateway may call canceled failed, and then there is nothing to say of it.
+        stopped = prediction.status == "canceled" or (prediction.status == "failed" and not prediction.error)
+        return "time-out" if stopped and over else None
+
+    def _tell_failed(self, attempt: Attempt, error: str, again: retry_policy.Again | None) -> None:
+        if again is not None:
+            self._tools.telling.log(f"{attempt.id}: {error}; again in {again.wait:.0f} s")
+            return
+        self._tools.telling.failed(attempt.id, error)
+        if attempt.cancel_asked != "user" and self._alike.failed(error):
+            self._stopping.submits(f"ten rows in a row failed alike: {error}")
+
+
+def _in_words(status: str, asker: str | None) -> str:
+    if status == "aborted":
+        return "aborted: the service did not start it in time"
+    by = {"user": "at your request", "time-out": "because it passed --prediction-timeout"}.get(asker or "")
+    return f"{status} {by}" if by else f"{status}, and the service gave no reason"

@@ -1,0 +1,199 @@
+"""Which running predictions to look at now: many in one list, or one by one. Decides, and asks nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from batchfill.domain.rows import Attempt
+    from batchfill.run.poll.run_times import Timing
+
+FEW = 3
+"""Predictions that may have ended, from which one list is less than asking for each."""
+
+MANY = 30
+"""Predictions that run, from which a few end between one list and the next: worth waiting for them."""
+
+SCOUTS = 3
+"""Predictions asked for at once while nobody knows how long a run takes."""
+
+GIVEN_UP = 5
+"""Lists in a row that showed no end, after which lists rest: they lag, or show what others made."""
+
+REST = 60.0
+"""Seconds for which lists rest then, or after one that could not be read."""
+
+UNLEARNED = 30.0
+"""Seconds that a prediction may take before lists without it count as in vain, while no run time is known."""
+
+OVERDUE = 5.0
+"""Seconds beyond twice the longest run after which a prediction is asked for, whatever lists show."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """A prediction that runs, and what is known of its end. Times are those of the event loop."""
+
+    attempt: Attempt
+    began: float
+    listable: bool
+    """Whether the provider's list can show it, without sending much else."""
+    asked: int = 0
+    """How often it was asked for by itself."""
+    not_before: float = -inf
+    """When it may be asked for by itself again."""
+    busy: bool = False
+    """Whether it is being asked for by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What to ask now."""
+
+    listed: tuple[Watched, ...] = ()
+    """To be found in one list."""
+    asked: tuple[Watched, ...] = ()
+    """To be asked for one by one."""
+
+
+class Looks:
+    """Every running prediction of a night, and the next look at each."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._watched: dict[int, Watched] = {}
+        """In the order in which they were added: the oldest first, or nearly so."""
+        self._listing = False
+        self._list_from = -inf
+        self._rest_until = -inf
+        self._until_learned = False
+        """Whether lists rest for want of a first end, after which they may show more."""
+        self._scout_from = -inf
+        self._in_vain = 0
+
+    def __iter__(self) -> Iterator[Watched]:
+        return iter(list(self._watched.values()))
+
+    def add(self, watched: Watched) -> None:
+        """Look at one more from now on."""
+        self._watched[watched.attempt.number] = watched
+
+    def find(self, number: int) -> Watched | None:
+        """Return what is known of an attempt's prediction; None when it has ended."""
+        return self._watched.get(number)
+
+    def forget(self, number: int) -> Watched | None:
+        """Look no more at an attempt's prediction; return what was known."""
+        return self._watched.pop(number, None)
+
+    def next(self, now: float) -> Look:
+        """Return what to ask *now*; it counts as being asked from here on."""
+        ripe = self._ripe(now)
+        listed = ripe if not self._listing and now >= self._list_from else []
+        if listed:
+            self._listing = True
+            self._list_from = now + self._gap(now)
+        asked = [one for at, one in self._alone(ripe, now) if at <= now]
+        if self._timing.expected is None:
+            asked = asked[: self._scouts(now)]
+        for one in asked:
+            one.busy = True
+        return Look(tuple(listed), tuple(asked))
+
+    def wait(self, now: float) -> float | None:
+        """Return how long until there is something to ask; None until something else happens."""
+        ripe = self._ripe(now)
+        times = [at for at, _ in self._alone(ripe, now)]
+        if self._timing.expected is None and times:
+            times = [max(min(times), self._scout_from)] if self._busy() < SCOUTS else []
+        overdue = self._overdue()
+        times += [one.began + overdue for one in ripe]
+        if (at := self._list_at(now)) is not None:
+            times.append(at)
+        return max(0.0, min(times) - now) if times else None
+
+    def runs(self, watched: Watched, now: float, *, at_least: float = 0.0) -> None:
+        """It was asked for by itself and has not ended, or there was no answer."""
+        watched.busy = False
+        watched.asked += 1
+        watched.not_before = now + max(at_least, self._timing.next_look(watched.asked))
+        self._scout_from = now + self._timing.next_look(1)
+
+    def listed(self, listed: Sequence[Watched], now: float, *, ended: int) -> None:
+        """A list was read, and showed that so many of those *listed* have *ended*."""
+        self._listing = False
+        unlearned = self._timing.expected is None
+        slow = UNLEARNED if unlearned else self._timing.slow
+        late = any(one.began + slow < now for one in listed)
+        self._in_vain = 0 if ended else self._in_vain + late
+        if self._in_vain >= GIVEN_UP:
+            self._in_vain = 0
+            self._rest_until, self._until_learned = now + REST, unlearned
+
+    def not_listed(self, now: float, *, never: bool) -> None:
+        """A list could not be read; *never*: the provider has none."""
+        self._listing = False
+        self._rest_until, self._until_learned = inf if never else now + REST, False
+
+    @property
+    def _rested(self) -> float:
+        """Until when no list is read."""
+        learned = self._until_learned and self._timing.expected is not None
+        return -inf if learned else self._rest_until
+
+    def _ripe(self, now: float) -> list[Watched]:
+        """Return those that may have ended and that lists show; none where they are too few for a list."""
+        if now < self._rested:
+            return []
+        soonest = self._timing.soonest()
+        ripe = [one for one in self._listable(now) if one.began + soonest <= now]
+        return ripe if len(ripe) >= FEW else []
+
+    def _list_at(self, now: float) -> float | None:
+        if self._listing or self._rested == inf:
+            return None
+        ripe = sorted(one.began + self._timing.soonest() for one in self._listable(now))
+        if len(ripe) < FEW:
+            return None
+        return max(self._list_from, self._rested, ripe[FEW - 1])
+
+    def _listable(self, now: float) -> list[Watched]:
+        overdue = self._overdue()
+        return [one for one in self._watched.values() if one.listable and now < one.began + overdue]
+
+    def _alone(self, ripe: Sequence[Watched], now: float) -> list[tuple[float, Watched]]:
+        """Return those that no list shows, *ripe* being in one, and when to ask for each, the next one first.
+
+        Without those that somebody is asking for.
+        """
+        numbers, first_look, grace = (
+            {w.attempt.number for w in ripe},
+            self._timing.first_look(),
+            self._grace(now),
+        )
+        free = (w for n, w in self._watched.items() if n not in numbers and not w.busy)
+        due = ((max(w.not_before, w.began + first_look + (grace if w.listable else 0)), w) for w in free)
+        return sorted(due, key=itemgetter(0))
+
+    def _grace(self, now: float) -> float:
+        """Return how long to wait for others to end, that they may be looked up in one list."""
+        return self._gap(now) if len(self._watched) >= MANY and now >= self._rested else 0.0
+
+    def _overdue(self) -> float:
+        return 2 * self._timing.slow + OVERDUE
+
+    def _gap(self, now: float) -> float:
+        oldest = next(iter(self._watched.values()), None)
+        age = 0.0 if oldest is None else now - oldest.began
+        return self._timing.round_gap(len(self._watched), age)
+
+    def _busy(self) -> int:
+        return sum(one.busy for one in self._watched.values())
+
+    def _scouts(self, now: float) -> int:
+        return max(0, SCOUTS - self._busy()) if now >= self._scout_from else 0

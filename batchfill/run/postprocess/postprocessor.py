@@ -1,0 +1,269 @@
+"""Outputs that are kept become finished pictures, and every picture is judged. Needs no network."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill._version import __version__
+from batchfill.domain.progress import Weight
+from batchfill.errors import BadPicture, FolderFailed, in_words, is_full
+from batchfill.images.codec.decode import whole
+from batchfill.images.composite.composite import FinishTask, finish
+from batchfill.images.quality.flags import FlagTask, flag
+from batchfill.run.placement import Fetched
+from batchfill.run.submit.disk_space import PATIENCE
+from batchfill.run.wakeup import Bell
+from batchfill.storage.output_store import Written
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from batchfill.catalog.model import Model
+    from batchfill.catalog.pixel_options import Pixels
+    from batchfill.domain.predictions import Output
+    from batchfill.domain.rows import Asked, Collectable, LocalFile
+    from batchfill.run.context import Bench
+    from batchfill.run.placement import Placing
+
+AT_ONCE = 2 * (os.cpu_count() or 2)
+"""Rows that are worked on or wait for a worker; more would wait in memory instead of in the ledger."""
+
+WAITS = (2.0, 5.0, 15.0, 30.0)
+"""Seconds between two tries while the batch folder takes no file; the last one again and again."""
+
+VERSION = 1
+"""Of what a finished file is for its settings; another one has all of them finished again when asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How one row is finished."""
+
+    pixels: Pixels
+    format: str | None
+    """`jpg` or `webp` where the row asks for it."""
+
+    @property
+    def settings(self) -> str:
+        """All that decides what the file will be, beside what it is made of: JSON."""
+        found = {"feather": self.pixels.mask_feather, "metadata": self.pixels.metadata}
+        return json.dumps({"version": VERSION, "format": self.format, **found})
+
+
+def finish_of(model: Model, asked: Asked) -> Finish | None:
+    """Return how a row that asks for this is finished; None: its outputs stay as the service sends them."""
+    pixels = model.pixels(asked.inputs)
+    if pixels.finish != "exact" or not {model.image_field, model.mask_field} <= asked.files.keys():
+        return None
+    form = asked.inputs.get("output_format")
+    return Finish(pixels, form if isinstance(form, str) else None)
+
+
+class Finishing:
+    """The stage that works on what was fetched."""
+
+    def __init__(self, tools: Bench, placing: Placing, *, finished: Callable[[], None]) -> None:
+        """*finished* is called when something has come of a row."""
+        self._tools = tools
+        self._placing = placing
+        self._finished = finished
+        self._busy: set[int] = set()
+        self._left: set[int] = set()
+        self._looked = -1
+        self.bell = Bell()
+        """Rings when there may be something to finish or to judge."""
+        self.largest = 0
+        """Bytes of the largest picture that this run finished."""
+        self.refused: str | None = None
+        """Why the batch folder did not take the last file; None when it did."""
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are to be finished in this run."""
+        return max(0, self._tools.ledger.kept - len(self._left))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being done, and nothing has come up since it was looked for."""
+        return not self._busy and self._looked == self.bell.rung
+
+    async def serve(self) -> None:
+        """Finish what is kept, oldest first, and judge what is done, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                seen = self.bell.rung
+                for one in await self._take(self._tools.ledger.to_finish):
+                    tasks.start_soon(self._carry_out, one, self._finish)
+                for one in await self._take(self._tools.ledger.unjudged):
+                    tasks.start_soon(self._carry_out, one, self._judge)
+                self._looked = seen
+                await self.bell.wait(seen)
+
+    async def _take(self, ask: Callable[..., Awaitable[list[Collectable]]]) -> list[Collectable]:
+        room = AT_ONCE - len(self._busy)
+        found = await ask(room, without=self._busy | self._left) if room else []
+        self._busy.update(one.attempt.number for one in found)
+        return found
+
+    async def _carry_out(self, one: Collectable, work: Callable[[Collectable], Awaitable[None]]) -> None:
+        number = one.attempt.number
+        try:
+            await self._until_taken(one, work)
+        finally:
+            self._busy.discard(number)
+            self.bell.ring()
+            self._finished()
+
+    async def _until_taken(self, one: Collectable, work: Callable[[Collectable], Awaitable[None]]) -> None:
+        """Try again while the disk takes nothing; in the end leave the row for another start."""
+        until = anyio.current_time() + PATIENCE
+        for n, wait in enumerate(chain(WAITS, repeat(WAITS[-1])), start=1):
+            try:
+                await work(one)
+            except (FolderFailed, OSError) as error:
+                if anyio.current_time() > until or (n > len(WAITS) and not is_full(error)):
+                    break
+                self._say_refused(one, error, wait, n)
+                await anyio.sleep(wait)
+            else:
+                self.refused = None
+                return
+        self.refused = None
+        self._left.add(one.attempt.number)
+        self._tools.telling.say(f"{one.attempt.id}: left for the next run", Weight.WARNING)
+
+    def _say_refused(self, one: Collectable, error: Exception, wait: float, times: int) -> None:
+        self.refused = in_words(error)
+        weight = Weight.WARNING if times <= len(WAITS) else Weight.QUIET
+        self._tools.telling.say(f"{one.attempt.id}: {self.refused}; again in {wait:.0f} s", weight)
+
+    async def _finish(self, one: Collectable) -> None:
+        how = finish_of(self._tools.model, one.asked)
+        outputs = one.outputs
+        one = replace(one, outputs=tuple(output for output in outputs if output.raw))
+        kept = [await self._tools.shelf.kept(output) for output in one.outputs]
+        if not all(kept):
+            # Somebody took some away: they are fetched once more, if the service still has them.
+            away = [output for output, written in zip(one.outputs, kept, strict=True) if written is None]
+            gone = [replace(output, raw=None, raw_sha256=None) for output in away]
+            await self._tools.ledger.record_kept(one.attempt, gone)
+            return
+        there = [written for written in kept if written is not None]
+        try:
+            made = None if how is None else await self.make(one, how)
+        except BadPicture as error:
+            await self._deliver_raw(one, there, outputs, f"not finished: {error}")
+            return
+        if made is None:
+            await self._deliver_raw(one, there, outputs, None)
+            return
+        flags = await self._flags(one, [written.path for written in there])
+        judged = [replace(m, output=replace(m.output, flags=f)) for m, f in zip(made, flags, strict=True)]
+        with anyio.CancelScope(shield=True):
+            await self._placing.place(one.attempt, judged, outputs)
+
+    async def make(self, one: Collectable, how: Finish) -> list[Fetched]:
+        """Return the files finished of a row's raw outputs, kept or in their places; not yet in theirs.
+
+        Raises BadPicture when one cannot be made of what is there, OSError when the disk does not take it.
+        """
+        made: list[Fetched] = []
+        try:
+            for output in one.outputs:
+                # One by one: what was made before a failure has to be discarded.
+                made.append(await self._make(one, output, how))  # noqa: PERF401
+        except BaseException:
+            for done in made:
+                self._tools.shelf.discard(done.written)
+            raise
+        return made
+
+    async def _make(self, one: Collectable, output: Output, how: Finish) -> Fetched:
+        model, shelf = self._tools.model, self._tools.shelf
+        raw = output.raw or output.file
+        assert raw is not None
+        target = shelf.spare()
+        task = FinishTask(
+            raw=shelf.folder / raw,
+            picture=one.asked.files[model.image_field or ""],
+            mask=one.asked.files[model.mask_field or ""],
+            pixels=how.pixels,
+            area=one.attempt.area,
+            target=target,
+            format=how.format,
+            note=note_of(model, one, output) if how.pixels.metadata else {},
+        )
+        try:
+            made = await self._tools.pixels.do(finish, task)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        self.largest = max(self.largest, made.size)
+        finished = replace(output, finished_with=how.settings)
+        return Fetched(finished, Written(target, made.size, made.sha256), made.picture)
+
+    async def _deliver_raw(
+        self, one: Collectable, kept: Sequence[Written], outputs: Sequence[Output], error: str | None
+    ) -> None:
+        """Put the outputs themselves in the places of the files that were to be made of them.
+
+        *outputs*: all that the service named.
+        """
+        if error is not None:
+            self._tools.telling.say(f"{one.attempt.id}: {error}", Weight.WARNING)
+        fetched = []
+        for output, written in zip(one.outputs, kept, strict=True):
+            picture = await self._tools.workers.do(whole, written.path)
+            fetched.append(Fetched(replace(output, raw=None, raw_sha256=None), written, picture))
+        with anyio.CancelScope(shield=True):
+            await self._placing.place(one.attempt, fetched, outputs, error=error)
+
+    async def _judge(self, one: Collectable) -> None:
+        folder = self._tools.shelf.folder
+        placed = [(output, output.file) for output in one.outputs if output.file is not None]
+        found = await self._flags(one, [folder / (output.raw or file) for output, file in placed])
+        judged = [replace(output, flags=words) for (output, _), words in zip(placed, found, strict=True)]
+        await self._tools.ledger.record_judged(judged)
+
+    async def _flags(self, one: Collectable, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
+        """Return the flags of a row's outputs; none where they cannot be told."""
+        model, files = self._tools.model, one.asked.files
+        task = FlagTask(
+            outputs=tuple(paths),
+            picture=_path(files, model.image_field),
+            mask=_path(files, model.mask_field),
+            pixels=model.pixels(one.asked.inputs),
+            area=one.attempt.area,
+            rule=model.size_rule,
+            inputs=tuple(model.sent(one.asked.inputs).items()),
+        )
+        try:
+            return await self._tools.pixels.do(flag, task)
+        except BadPicture as error:
+            self._tools.telling.log(f"{one.attempt.id}: not judged: {error}")
+            return tuple(() for _ in paths)
+
+
+def note_of(model: Model, one: Collectable, output: Output) -> dict[str, str]:
+    """Return what a finished file tells of itself."""
+    return {
+        # As it was sent: a redo has another prompt than its row.
+        "prompt": str(one.attempt.sent.get(model.prompt_field or "", "")),
+        "seed": "" if one.attempt.seed is None else str(one.attempt.seed),
+        "model": model.name,
+        "prediction": f"{output.prediction_id}, output {output.n}",
+        "row": one.attempt.id,
+        "software": f"batchfill {__version__}",
+    }
+
+
+def _path(files: Mapping[str, LocalFile], name: str | None) -> Path | None:
+    file = files.get(name or "")
+    return None if file is None else file.path

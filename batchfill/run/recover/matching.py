@@ -1,0 +1,192 @@
+"""Matches lost submissions with the provider's predictions: by list, or by id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from batchfill.domain.rows import INLINE
+from batchfill.errors import TryAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from batchfill.domain.predictions import Prediction
+    from batchfill.domain.rows import Accepted, Attempt
+    from batchfill.run.context import Tools
+
+
+AGREED = 120.0
+"""Seconds by which two clocks may differ that tell the same time; a create may wait its turn, too."""
+
+MARGIN = 300.0
+"""Seconds that a window begins before the oldest prediction that it has to show."""
+
+ENOUGH = 8
+"""Predictions whose times must agree before a window is believed: each may come from a host of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of lost submissions, by the attempt's number."""
+
+    adopted: Mapping[int, Prediction] = field(default_factory=dict)
+    """It was made: this prediction is the attempt's."""
+    absent: frozenset[int] = frozenset()
+    """It is surely not among what was made up to now."""
+    doubtful: Mapping[int, str] = field(default_factory=dict)
+    """Neither can be proved, and why."""
+
+
+def window_start(before: Iterable[Sequence[Accepted]]) -> float | None:
+    """Return the `created_at` from which a list holds all that was made since several attempts' intents.
+
+    *before*: for each attempt, the predictions accepted just before its intent. None: no time can be trusted
+    to say that, and the whole list has to be read.
+    """
+    starts = [_start(accepted) for accepted in before]
+    known = [start for start in starts if start is not None]
+    return min(known) if len(known) == len(starts) else None
+
+
+def _start(accepted: Sequence[Accepted]) -> float | None:
+    made = [one.created_at for one in accepted if one.created_at is not None and _agrees_with_answers(one)]
+    return min(made) - MARGIN if len(made) == len(accepted) >= ENOUGH else None
+
+
+def _agrees_with_answers(one: Accepted) -> bool:
+    """Whether `created_at` tells the time of the service's answers; of our clock, where they tell none.
+
+    A window is asked for in that time. A service whose records are in a local time, or by another host's
+    clock, would look for it elsewhere.
+    """
+    asked = one.intended_at if one.service_time is None else one.service_time
+    return one.created_at is not None and abs(one.created_at - asked) <= AGREED
+
+
+def judge(
+    lost: Sequence[Attempt],
+    items: Sequence[Prediction],
+    claimed: Collection[str],
+    *,
+    complete: bool,
+    rivals: Sequence[Attempt] = (),
+    unlisted: Mapping[int, str] | None = None,
+) -> Verdict:
+    """Judge *lost* by a list whose window began before their intents.
+
+    *claimed*: those ids among *items* that are ours already. *complete*: every page was read. *rivals*: other
+    attempts whose predictions may be among *items* and not known yet. *unlisted*: by an attempt's number, a
+    prediction of ours that the list should show beside the attempt's, and does not.
+    """
+    unclaimed = [item for item in items if item.id not in claimed]
+    matches = {a.number: [item for item in unclaimed if fits(a, item)] for a in (*lost, *rivals)}
+    wanted = Counter(item.id for found in matches.values() for item in found)
+    adopted, absent, doubtful = {}, set(), {}
+    for attempt in lost:
+        found = matches[attempt.number]
+        if len(found) == 1 and wanted[found[0].id] == 1:
+            adopted[attempt.number] = found[0]
+            continue
+        hidden = (unlisted or {}).get(attempt.number)
+        why = (
+            "more than one prediction at the service fits it"
+            if found
+            else _why_the_list_proves_nothing(attempt, hidden, any_claimed=bool(claimed), complete=complete)
+            or _why_it_may_be_listed(attempt, unclaimed)
+        )
+        if why is None:
+            absent.add(attempt.number)
+        else:
+            doubtful[attempt.number] = why
+    return Verdict(adopted, frozenset(absent), doubtful)
+
+
+def _why_the_list_proves_nothing(
+    attempt: Attempt, hidden: str | None, *, any_claimed: bool, complete: bool
+) -> str | None:
+    if attempt.acknowledged:
+        return "an answer of the service said that it was taken"
+    if not complete:
+        return "the service's list could not be read to its end"
+    if not any_claimed:
+        return "the service's list shows no other prediction of this batch, so it proves nothing"
+    if hidden is not None:
+        return f"the service's list does not show {hidden} either, which it accepted"
+    return None
+
+
+def _why_it_may_be_listed(attempt: Attempt, unclaimed: Sequence[Prediction]) -> str | None:
+    if any(item.input is None for item in unclaimed):
+        return "the service lists a prediction without its inputs, which may be this one"
+    if any(_seed(item) in (None, attempt.seed) for item in unclaimed):
+        return "the service lists a prediction with the same seed or without one, which may be this one"
+    return None
+
+
+def fits(attempt: Attempt, item: Prediction) -> bool:
+    """Whether *item* is surely what *attempt* asked for."""
+    if attempt.own_seed or not may_be(attempt, item):
+        return may_be(attempt, item)
+    echoed = item.input or {}
+    return all(_same_file(value, echoed.get(name)) for name, value in attempt.sent.items() if _is_file(value))
+
+
+def may_be(attempt: Attempt, item: Prediction) -> bool:
+    """Whether nothing that *item* says of its input contradicts *attempt*, whatever pictures it names."""
+    if item.input is None or _seed(item) != attempt.seed:
+        return False
+    if attempt.own_seed:
+        return _same(attempt.sent.get("prompt"), item.input.get("prompt"))
+    given = {name: value for name, value in attempt.sent.items() if not _is_file(value)}
+    return all(_same(value, item.input.get(name)) for name, value in given.items())
+
+
+def _seed(item: Prediction) -> int | None:
+    echoed = None if item.input is None else _whole(item.input.get("seed"))
+    # 0 asks the model to choose one; what it chose stands in the logs.
+    return echoed or item.seed
+
+
+def _is_file(sent: Any) -> bool:
+    """Whether a value that was sent stands for a local file, which a service may store elsewhere."""
+    return isinstance(sent, str) and (sent.startswith(INLINE) or "/files/" in sent)
+
+
+def _same_file(sent: str, echoed: Any) -> bool:
+    """Whether an echo shows the file that was sent: its upload's address, or the digest of its content."""
+    if not isinstance(echoed, str):
+        return False
+    # An address that names the content may be the service's own copy of it.
+    return sent.split(":")[1] in echoed if sent.startswith(INLINE) else sent == echoed
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a == b or (a is not None and b is not None and str(a) == str(b))
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+async def ask(tools: Tools, attempt: Attempt) -> Prediction:
+    """Return the attempt's prediction as the service has it now.
+
+    Raises TryAgain when the answer is about another prediction, and what Service.get raises.
+    """
+    assert attempt.prediction_id is not None
+    prediction = await tools.service.get(attempt.prediction_id)
+    if prediction.id != attempt.prediction_id and await _is_anothers(tools, attempt, prediction):
+        raise TryAgain(f"asked for {attempt.prediction_id}, the service answered with {prediction.id}")
+    return prediction
+
+
+async def _is_anothers(tools: Tools, attempt: Attempt, prediction: Prediction) -> bool:
+    # A gateway may have ids of its own, so that another id alone says nothing.
+    asked_for_otherwise = prediction.input is not None and not may_be(attempt, prediction)
+    return asked_for_otherwise or bool(await tools.ledger.claimed([prediction.id]))

@@ -1,0 +1,266 @@
+"""Submissions whose answers were lost: found, proved absent, or held in doubt. Never resent on a guess."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill.domain.progress import Weight
+from batchfill.domain.rows import RowState
+from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TryAgain
+from batchfill.run.recover import matching
+from batchfill.run.recover.matching import ask
+from batchfill.run.wakeup import Bell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from batchfill.domain.predictions import Prediction
+    from batchfill.domain.rows import Accepted, Attempt
+    from batchfill.run.context import Tools
+    from batchfill.run.shutdown import Stopping
+
+LIST_LAG = 3.0
+"""Seconds that a list may lag behind a create."""
+
+NEAR = 3600.0
+"""Seconds before the last accepted row within which others count as accepted just before a lost one."""
+
+WITNESSES = 50
+"""Of those, how many a list has to show."""
+
+PAGES = 50
+"""Pages of a whole list that are read at most, where no window is known."""
+
+WINDOW_PAGES = 200
+"""Pages of a window that are read at most."""
+
+PATIENCE = 5
+"""Errors of the list call before it counts as one that cannot be read."""
+
+NO_LIST = "the answer to its submission was lost, and this provider offers no list to look it up in"
+
+
+class Recovering:
+    """The stage that finds out."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        stopping: Stopping,
+        *,
+        found: Callable[[Attempt, Prediction], None],
+        settled: Callable[[], None],
+        unanswered: Callable[[], Iterable[Attempt]],
+    ) -> None:
+        """*found* is told of every prediction that turned out to be ours, *settled* of every other end.
+
+        *unanswered* gives the attempts whose POST is open: what they made may be in a list already.
+        """
+        self._tools = tools
+        self._stopping = stopping
+        self._found = found
+        self._settled = settled
+        self._unanswered = unanswered
+        self._lost: dict[int, Attempt] = {}
+        self._look_at: dict[int, float] = {}
+        self._unread: dict[int, int] = {}
+        self._consented: frozenset[int] = frozenset()
+        self._bell = Bell()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some submission is still to be looked up."""
+        return bool(self._lost)
+
+    def add(self, attempt: Attempt) -> None:
+        """Find out about an attempt whose answer was lost."""
+        self._lost[attempt.number] = attempt
+        since = attempt.lost_at or attempt.intended_at
+        self._look_at[attempt.number] = max(self._tools.clock.now(), since + LIST_LAG)
+        self._bell.ring()
+
+    def add_all(self, attempts: Iterable[Attempt]) -> None:
+        """Find out about what an earlier run left."""
+        for attempt in attempts:
+            self.add(attempt)
+
+    def add_consented(self, attempts: Sequence[Attempt]) -> None:
+        """Find out about rows in doubt once more, and submit anew, as the user said, those that stay so."""
+        self._consented = frozenset(attempt.number for attempt in attempts)
+        self.add_all(attempts)
+
+    async def serve(self) -> None:
+        """Look for what is due, until cancelled."""
+        while True:
+            seen = self._bell.rung
+            now = self._tools.clock.now()
+            due = [self._lost[number] for number, at in self._look_at.items() if at <= now]
+            if due:
+                await self._look(due)
+                continue
+            waits = [at - now for at in self._look_at.values()]
+            await self._bell.wait(seen, min(waits, default=None))
+
+    async def _look(self, due: list[Attempt]) -> None:
+        try:
+            for attempt in due:
+                if attempt.prediction_id is not None:
+                    await self._get(attempt)
+            # Old doubts apart: what became of their neighbours says nothing about those lost just now.
+            for old in (False, True):
+                if unknown := [a for a in self._still_lost(due) if (a.state is RowState.IN_DOUBT) is old]:
+                    await self._list(unknown)
+        except NotOffered:
+            for attempt in self._still_lost(due):
+                await self._doubt(attempt, NO_LIST)
+        except NoAnswer as error:
+            # The network is down, and with it everything else: there is nothing to decide yet.
+            self._tools.telling.log(f"looking up lost submissions: {error}")
+            self._put_off(due, LIST_LAG)
+        except TryAgain as error:
+            await self._cannot_read(due, error)
+        except ServiceRefused as error:
+            await self._refused(due, error)
+
+    async def _refused(self, due: list[Attempt], error: ServiceRefused) -> None:
+        if error.status == 401:
+            self._put_off(due, LIST_LAG)
+            self._stopping.everything(str(error), refused=True)
+            return
+        # Some gateways forbid what they do not offer.
+        for attempt in self._still_lost(due):
+            await self._doubt(attempt, NO_LIST)
+        for attempt in due:
+            self._forget(attempt)
+
+    async def _cannot_read(self, due: list[Attempt], error: TryAgain) -> None:
+        """The service answers, but with an error: some gateways do so for ever where they have no list."""
+        self._tools.telling.log(f"looking up lost submissions: {error}")
+        self._put_off(due, max(LIST_LAG, error.wait or 0.0))
+        for attempt in due:
+            times = self._unread[attempt.number] = self._unread.get(attempt.number, 0) + 1
+            if times < PATIENCE:
+                continue
+            if attempt.prediction_id is None:
+                await self._wait_or_doubt(attempt, f"the service's list cannot be read ({error})")
+            else:
+                self._forget(attempt)
+
+    def _still_lost(self, due: list[Attempt]) -> list[Attempt]:
+        return [a for a in due if a.number in self._lost and a.prediction_id is None]
+
+    async def _get(self, attempt: Attempt) -> None:
+        """Ask for a prediction that the service had lost sight of."""
+        try:
+            prediction = await ask(self._tools, attempt)
+        except NotFound:
+            await self._doubt(attempt, f"the service does not know prediction {attempt.prediction_id}")
+            return
+        await self._tools.ledger.record_followed_again(attempt)
+        self._forget(attempt)
+        self._found(attempt, prediction)
+
+    async def _list(self, lost: list[Attempt]) -> None:
+        ledger = self._tools.ledger
+        near = [await ledger.accepted_before(a, seconds=NEAR, limit=WITNESSES) for a in lost]
+        since = matching.window_start(near)
+        pages = PAGES if since is None else WINDOW_PAGES
+        listing = await self._tools.service.list(created_after=since, pages=pages)
+        # Those given up as doubtful too; asked for before what is claimed, so that none is missed between.
+        doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
+        shown = {item.id for item in listing.items}
+        claimed = await ledger.claimed([*shown])
+        mine = {attempt.number for attempt in lost}
+        others = (*self._unanswered(), *self._lost.values(), *doubtful)
+        rivals = [other for other in others if other.number not in mine and other.prediction_id is None]
+        verdict = matching.judge(
+            lost,
+            listing.items,
+            claimed,
+            rivals=rivals,
+            complete=listing.complete,
+            unlisted=await self._unlisted(lost, near, shown),
+        )
+        for attempt in lost:
+            if attempt.number in verdict.adopted:
+                await self._adopt(attempt, verdict.adopted[attempt.number])
+            elif attempt.number in verdict.absent:
+                await self._absent(attempt)
+            else:
+                await self._wait_or_doubt(attempt, verdict.doubtful[attempt.number])
+
+    async def _unlisted(
+        self, lost: list[Attempt], near: list[list[Accepted]], shown: Collection[str]
+    ) -> dict[int, str]:
+        """Return, by an attempt's number, a prediction that a list should show beside it and does not.
+
+        Those accepted just now may be missing: the last look is as much later than the request.
+        """
+        accepted_by = self._tools.clock.now() - max(LIST_LAG, self._tools.settings.recover_wait)
+        hidden: dict[int, str] = {}
+        for attempt, before in zip(lost, near, strict=True):
+            missing = [one.prediction_id for one in before if one.prediction_id not in shown]
+            first = max((one.number for one in before), default=0)
+            late = await self._tools.ledger.unlisted(shown, first=first, accepted_by=accepted_by)
+            if (id_ := next(iter(missing), late)) is not None:
+                hidden[attempt.number] = id_
+        return hidden
+
+    async def _adopt(self, attempt: Attempt, prediction: Prediction) -> None:
+        with anyio.CancelScope(shield=True):
+            adopted = await self._tools.ledger.record_accepted(attempt, prediction)
+            self._forget(attempt)
+            self._tools.telling.say(
+                f"{attempt.id}: its lost submission was found at the service: {prediction.id}"
+            )
+            self._found(adopted, prediction)
+
+    async def _absent(self, attempt: Attempt) -> None:
+        now, second = self._tools.clock.now(), self._second_look(attempt)
+        if attempt.absent_at is not None and now >= second:
+            text = "its submission surely never reached the service"
+            await self._tools.ledger.record_refused(attempt, text, due_at=0)
+            self._tools.telling.say(f"{attempt.id}: {text}; it is submitted again")
+            self._forget(attempt)
+            self._settled()
+            return
+        self._lost[attempt.number] = await self._tools.ledger.record_absent_once(attempt)
+        self._look_at[attempt.number] = max(now + LIST_LAG, second)
+
+    async def _wait_or_doubt(self, attempt: Attempt, reason: str) -> None:
+        second = self._second_look(attempt)
+        if self._tools.clock.now() < second:
+            self._look_at[attempt.number] = second
+        else:
+            await self._doubt(attempt, f"the answer to its submission was lost, and {reason}")
+
+    async def _doubt(self, attempt: Attempt, reason: str) -> None:
+        if attempt.number in self._consented:
+            self._tools.telling.say(f"{attempt.id}: submitted again as you asked, though {reason}")
+            await self._tools.ledger.record_given_up(attempt)
+        else:
+            if attempt.state is not RowState.IN_DOUBT:
+                self._tools.telling.say(f"{attempt.id}: in doubt: {reason}", Weight.WARNING)
+            await self._tools.ledger.record_in_doubt(attempt, reason)
+        # Not before its record: with nothing to recover and nothing pending the night would be over.
+        self._forget(attempt)
+        self._settled()
+
+    def _second_look(self, attempt: Attempt) -> float:
+        """Return when the request is surely over: its time-out and the pause after it have passed."""
+        settings = self._tools.settings
+        # A large body, or a laptop that slept, may have kept the request open far beyond its time-out.
+        over = max(attempt.intended_at + settings.answer_timeout, attempt.lost_at or 0.0)
+        return over + settings.recover_wait
+
+    def _put_off(self, due: list[Attempt], seconds: float) -> None:
+        for attempt in due:
+            if attempt.number in self._lost:
+                self._look_at[attempt.number] = self._tools.clock.now() + seconds
+
+    def _forget(self, attempt: Attempt) -> None:
+        self._lost.pop(attempt.number, None)
+        self._look_at.pop(attempt.number, None)
+        self._unread.pop(attempt.number, None)

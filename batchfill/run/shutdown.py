@@ -1,0 +1,134 @@
+"""Why and how far a run stops: signals, failures in a row, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill.domain.progress import Notice, Weight
+from batchfill.domain.rows import RowState
+from batchfill.run.wakeup import Bell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchfill.domain.progress import Watcher
+    from batchfill.run.clock import Clock
+
+
+@dataclass(slots=True)
+class Stopping:
+    """Set by whoever finds a reason; the first one counts."""
+
+    bell: Bell = field(default_factory=Bell)
+    """Rings at every change."""
+    because: str | None = None
+    """No new submits; what runs is finished. In words for a person."""
+    by_user: bool = False
+    """Somebody wants it to end: nothing is waited for that another start can do as well."""
+    refused: bool = False
+    """The service refused: 401, 402, 403, or no such model."""
+    at_once: bool = False
+    """Only open POST answers are waited for."""
+    cancel: bool = False
+    """The service is asked to cancel what runs."""
+    on_hurry: Callable[[], object] = lambda: None
+    """Called when the user will not wait for what takes long."""
+
+    def submits(self, because: str, *, by_user: bool = False, refused: bool = False) -> None:
+        """Stop submitting."""
+        self.because = self.because or because
+        self.by_user = self.by_user or by_user
+        self.refused = self.refused or refused
+        self.bell.ring()
+
+    def everything(self, because: str, *, refused: bool = False) -> None:
+        """Wait for nothing but open POST answers."""
+        self.at_once = True
+        self.submits(because, refused=refused)
+
+    def cancel_all(self) -> None:
+        """Stop submitting and ask the service to cancel what runs."""
+        self.cancel = True
+        self.submits("canceled by the user", by_user=True)
+
+    def interrupt(self) -> int:
+        """Take one Ctrl-C and return how many there were: finish what runs, then only open answers."""
+        if self.at_once:
+            return 3
+        if self.by_user:
+            self.everything("stopped by the user, without waiting for what runs")
+            self.on_hurry()
+            return 2
+        self.submits("stopped by the user", by_user=True)
+        return 1
+
+
+DONE, SOME_FAILED, NOTHING_DONE, WORK_LEFT, REFUSED = 0, 1, 2, 3, 4
+
+LEFT = (RowState.PENDING, RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
+BAD = (RowState.FAILED, RowState.EXPIRED, RowState.IN_DOUBT)
+
+
+def exit_code(
+    counts: Mapping[RowState, int], gone: Mapping[RowState, int], stopping: Stopping, *, skipped: int
+) -> int:
+    """Return how the run ended, for a shell: 4 refused, 3 work left, 1 some rows failed, 0 every row done."""
+    if stopping.refused:
+        return REFUSED
+    open_but_gone = sum(gone.get(state, 0) for state in LEFT if state is not RowState.PENDING)
+    if sum(counts[state] for state in LEFT) + open_but_gone:
+        return WORK_LEFT
+    if skipped or sum(counts[state] for state in BAD):
+        return SOME_FAILED
+    return DONE
+
+
+SAID = {
+    1: "stopping: nothing new is submitted, what runs is finished and fetched (again: do not wait for it)",
+    2: "stopping now: only answers to open submissions are waited for (again: end at once)",
+}
+AT_ONCE = 3
+"""Exit code of an end at once: work is left, and the next run recovers it."""
+
+
+async def obey(stopping: Stopping, watcher: Watcher | None, clock: Clock) -> None:
+    """Pass signals on to *stopping*, until cancelled."""
+    if sys.platform == "win32":
+        return
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async for _ in signals:
+            times = stopping.interrupt()
+            if times not in SAID:
+                # A crash is an ordinary way to stop: everything that matters is in the ledger.
+                os._exit(AT_ONCE)
+            if watcher:
+                watcher.notice(Notice(clock.now(), SAID[times], Weight.WARNING))
+
+
+MANY = 10
+
+
+class Alike:
+    """Counts rows that failed for the same reason with no success in between."""
+
+    def __init__(self) -> None:
+        self._kind = ""
+        self._count = 0
+
+    def failed(self, reason: str) -> bool:
+        """Note a failed row; return whether it was the tenth alike in a row."""
+        kind = re.sub(r"[\d\W]+", " ", reason).strip().lower()
+        self._count = self._count + 1 if kind == self._kind else 1
+        self._kind = kind
+        return self._count >= MANY
+
+    def succeeded(self) -> None:
+        """A row succeeded: the row of failures is broken."""
+        self._count = 0

@@ -1,0 +1,239 @@
+"""Inputs of a row, made ready to send: files read, checked, fitted, inlined or uploaded."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+import re
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import anyio
+from anyio import to_thread
+
+from batchfill.domain.rows import inline_note
+from batchfill.errors import BadPicture, NotOffered, RowRejected, is_shortage
+from batchfill.images.prepare.fit import FitTask, fit
+from batchfill.regular_files import open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from typing import Any
+
+    from batchfill.catalog.model import Model
+    from batchfill.domain.rows import Attempt, Box, Due, Input, LocalFile
+    from batchfill.images.prepare.fit import Fitted
+    from batchfill.run.context import Tools
+
+
+SMALL = 256_000
+"""Characters of a data URL that the service's reference allows in a request."""
+
+MOST = 1_000_000
+"""Characters of a data URL that its guides allow, for a provider that takes no files."""
+
+UPLOAD_LIFE = 24 * 3600.0
+"""Seconds that the service keeps a file."""
+
+UPLOAD_SPARE = 2 * 3600.0
+"""Seconds that an upload must still have left to be used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A row's inputs as they go into the request, all but the seed."""
+
+    inputs: Mapping[str, Any]
+    noted: Mapping[str, Any]
+    """The same for the ledger: data URLs replaced by `sha256:DIGEST:LENGTH`."""
+    area: Box | None = None
+    """What is sent of the picture; None: all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    mime: str
+    name: str
+
+
+class Preparing:
+    """Prepares rows; rows that share a picture share its upload."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._offers_files = True
+        self._uploading: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    async def prepare(self, due: Due) -> Prepared:
+        """Make *due* ready. Raises RowRejected when a file cannot be sent, TryAgain when uploading failed."""
+        try:
+            return await self._prepare(due)
+        except NotOffered:
+            # Learned once, from the first large file: without files calls they have to be made smaller.
+            self._offers_files = False
+            return await self._prepare(due)
+
+    async def _prepare(self, due: Due) -> Prepared:
+        # One answer for the whole row: what was made for an upload may be too large to go inline.
+        offered = self._offers_files
+        inputs: dict[str, Any] = self._tools.model.sent(due.inputs)
+        noted = dict(inputs)
+        files, area = await self._files(due, offered=offered)
+        for name, file in files.items():
+            inputs[name], noted[name] = await self._address(file, offered=offered)
+        return Prepared(inputs, noted, area)
+
+    async def _files(self, due: Due, *, offered: bool) -> tuple[dict[str, _File], Box | None]:
+        files = {name: await to_thread.run_sync(_read, name, file) for name, file in due.files.items()}
+        model = self._tools.model
+        if (
+            self._tools.settings.send == "original"
+            or not {model.image_field, model.mask_field} & files.keys()
+        ):
+            return files, None
+        try:
+            fitted = await self._fitted(due, files, offered=offered)
+        except (BadPicture, OSError) as error:
+            if is_shortage(error):
+                raise
+            raise RowRejected(str(error)) from error
+        made = {model.image_field: fitted.picture, model.mask_field: fitted.mask}
+        ready = {n: replace(files[n], content=f.content, mime=f.mime) for n, f in made.items() if n and f}
+        return {**files, **ready}, fitted.area
+
+    async def _fitted(self, due: Due, files: Mapping[str, _File], *, offered: bool) -> Fitted:
+        model = self._tools.model
+        picture, mask = files.get(model.image_field or ""), files.get(model.mask_field or "")
+        limit = None if offered else MOST * 3 // 4 - 100
+        task = FitTask(
+            picture=picture.content if picture else None,
+            mask=mask.content if mask else None,
+            pixels=model.pixels(due.inputs),
+            rule=model.size_rule,
+            inputs=model.sent(due.inputs),
+            picture_limit=limit,
+            mask_limit=limit,
+            picture_name=picture.name if picture else "picture",
+            mask_name=mask.name if mask else "mask",
+        )
+        return await self._tools.pixels.do(fit, task)
+
+    async def _address(self, file: _File, *, offered: bool) -> tuple[str, str]:
+        """Return what stands for the file in the request, and in the ledger's note of it."""
+        if len(file.content) * 4 // 3 + 100 > SMALL and offered:
+            url = await self._upload(file, sha256(file.content).hexdigest())
+            return url, url
+        url = f"data:{file.mime};base64,{base64.b64encode(file.content).decode()}"
+        if len(url) > MOST:
+            raise RowRejected(
+                f"{file.name} is {len(file.content):,} bytes, and this provider takes no files: inline "
+                f"it may have {MOST * 3 // 4:,}; use `send: fitted`, or put the file at a URL"
+            )
+        return url, inline_note(file.content, url)
+
+    async def _upload(self, file: _File, digest: str) -> str:
+        tools = self._tools
+        async with self._alone(digest):
+            now = tools.clock.now() + (tools.service.clock_offset or 0.0)
+            origin = tools.settings.base
+            known = await tools.ledger.upload_of(digest, origin, good_until=now + UPLOAD_SPARE)
+            if known is not None and tools.service.redaction.given(known) is not None:
+                return known
+            upload = await tools.service.upload(file.content, name=file.name, mime=file.mime)
+            expires = now + UPLOAD_LIFE if upload.expires_at is None else upload.expires_at
+            await tools.ledger.record_upload(digest, origin, upload.url, expires)
+            return upload.url
+
+    @asynccontextmanager
+    async def _alone(self, digest: str) -> AsyncIterator[None]:
+        """Let one row at a time look for, or make, the upload of a content."""
+        lock = self._uploading[digest]
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked():
+                self._uploading.pop(digest, None)
+
+
+def _read(name: str, file: LocalFile) -> _File:
+    """Return the bytes that were fingerprinted. Raises RowRejected when they cannot be had any more."""
+    try:
+        with open_regular(file.path) as opened:
+            content = opened.read()
+    except OSError as error:
+        if is_shortage(error):
+            raise
+        raise RowRejected(f"{name} {file.path.name} cannot be read: {error.strerror}") from error
+    if sha256(content).hexdigest() != file.sha256:
+        raise RowRejected(
+            f"{name} {file.path.name} changed while the batch ran: run again to send the new one"
+        )
+    mime = mimetypes.guess_type(file.path.name)[0] or "application/octet-stream"
+    return _File(content, mime, file.path.name)
+
+
+def as_asked_now(due: Due, model: Model) -> Due:
+    """Return *due* with the inputs that it is submitted with: of a redo the seed and the prompt replaced.
+
+    Without a seed, where the redo names none: one of our own is chosen for it.
+    """
+    if due.redo is None:
+        return due
+    inputs: dict[str, Input] = {name: value for name, value in due.inputs.items() if name != model.seed_field}
+    if model.seed_field is not None and due.redo.seed is not None:
+        inputs[model.seed_field] = due.redo.seed
+    if model.prompt_field is not None and due.redo.prompt is not None:
+        inputs[model.prompt_field] = due.redo.prompt
+    return replace(due, inputs=inputs)
+
+
+LEAST = 8
+"""Characters of a part of an address that is taken for the id or the name of a file."""
+
+_FILE = re.compile(r"\b(files?|images?|pictures?|masks?|uploads?|inputs?|urls?)\b", re.IGNORECASE)
+_AWAY = re.compile(
+    r"\b(40[134]|410|not found|not exist|gone|expired?|no longer|missing|deleted|removed|unavailable|no such"
+    r"|(failed|unable|could ?n[o']t|cannot|can't|error)\b.{0,20}\b"
+    r"(download|fetch|load|open|read|access|retriev)(ed|ing|e)?)\b",
+    re.IGNORECASE,
+)
+"""Words for a file that is not there. To upload one more for nothing costs nothing."""
+
+
+async def forget_named(tools: Tools, attempt: Attempt, error: str) -> None:
+    """Forget those uploads of *attempt* that *error*, the service's reason why it failed, is about."""
+    if urls := addresses_named(attempt.sent, error):
+        await tools.ledger.forget_uploads(attempt.origin, urls)
+
+
+def addresses_named(sent: Mapping[str, Any], error: str) -> list[str]:
+    """Return the addresses among the inputs *sent* that *error* is about.
+
+    Those that it names, by address or by id; all of them where it speaks of a file that is not there, and
+    names none.
+    """
+    addresses = [given for given in sent.values() if isinstance(given, str) and _is_address(given)]
+    named = [address for address in addresses if any(part in error for part in _parts(address))]
+    if named or not (_FILE.search(error) and _AWAY.search(error)):
+        return named
+    return addresses
+
+
+def _is_address(given: str) -> bool:
+    return given.startswith(("https://", "http://"))
+
+
+def _parts(address: str) -> list[str]:
+    """Return what stands for a file's address in an error: a part of its path that can be no common word."""
+    try:
+        path = urlsplit(address).path
+    except ValueError:
+        return []
+    parts = {part for side in (path, unquote(path)) for part in side.split("/")}
+    return [part for part in parts if len(part) >= LEAST and re.search(r"[\d_.=-]", part)]

@@ -1,0 +1,71 @@
+"""What the service is seen to allow, where that is far less than was asked for: said once a change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill.domain.progress import Weight
+from batchfill.domain.rows import RowState
+
+if TYPE_CHECKING:
+    from batchfill.run.context import Tools
+
+CHANGE = 2.0
+"""Times what was said last, or the part of it, that is worth saying."""
+
+LOW_CREDIT = 6
+"""A minute: what Replicate allows an account with less than $5 of credit."""
+
+_ABOUT_LOW_CREDIT = (4.0, 8.0)
+
+
+class Allowance:
+    """Watches the pace that the service allows."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._told = tools.creates.asked
+
+    def look(self) -> None:
+        """Say what the service allows, when it is something else than what was asked or said last."""
+        creates = self._tools.creates
+        pace = creates.allowed or creates.asked
+        if self._told / CHANGE < pace < self._told * CHANGE:
+            return
+        weight = Weight.WARNING if pace < self._told else Weight.PLAIN
+        self._told = pace
+        self._tools.telling.say(allowance(pace, self._tools.ledger.counts[RowState.PENDING]), weight)
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What keeps rows waiting now, where it is the service's limit."""
+        creates = self._tools.creates
+        paused = creates.paused_until - anyio.current_time()
+        if paused > 1:
+            return f"the service's rate limit, {paused:.0f} s more"
+        if creates.allowed is None or not self._tools.ledger.counts[RowState.PENDING]:
+            return None
+        return f"the service's rate limit, about {_known(creates.allowed):,g} a minute"
+
+
+def allowance(pace: float, rows: int) -> str:
+    """Return in words that *pace* a minute are allowed, and how long *rows* to go take at it."""
+    known = _known(pace)
+    credit = " (below $5 of credit Replicate allows no more)" if known == LOW_CREDIT else ""
+    would = f"{rows:,} rows would take {_time(rows / known)}"
+    return f"the service allows about {known:,g} a minute{credit}: {would}"
+
+
+def _known(pace: float) -> float:
+    low, high = _ABOUT_LOW_CREDIT
+    return LOW_CREDIT if low <= pace <= high else float(f"{pace:.2g}")
+
+
+def _time(minutes: float) -> str:
+    """Return `8 min`, `28 h`, or `3.5 h` where half an hour counts."""
+    if minutes < 90:
+        return f"{max(1, round(minutes))} min"
+    hours = minutes / 60
+    return f"{hours:.0f} h" if hours >= 10 else f"{hours:.1f} h"

@@ -1,0 +1,217 @@
+"""Ingests the manifest: checks its rows, hands them to the ledger, remembers what they rest on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from batchfill._version import __version__
+from batchfill.domain.rows import Row
+from batchfill.errors import BadPicture, ManifestError, Mistake
+from batchfill.images.codec.decode import look
+from batchfill.images.prepare.mask import refuse_misfit
+from batchfill.ledger.reader import open_reader
+from batchfill.manifest.local_files import Places, digest_file, reach_of
+from batchfill.manifest.validation import read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from batchfill.catalog.model import Model
+    from batchfill.domain.predictions import Picture
+    from batchfill.domain.rows import LocalFile
+    from batchfill.ledger.digests import Digests
+    from batchfill.ledger.import_rows import Intake
+    from batchfill.manifest.manifest import Manifest
+    from batchfill.settings.settings import Settings
+
+
+NEIGHBOURS = 4096
+"""Files that are looked at only once, where rows that name them stand together."""
+
+
+def basis_of(manifest: Manifest, model: Model, settings: Settings) -> str | None:
+    """Return 64 hex digits of all that reading *manifest* depends on, except the local files that rows name.
+
+    None when it cannot be told, because a file cannot be read.
+    """
+    try:
+        files = [_facts(path) for path in dict.fromkeys((manifest.path, manifest.rows))]
+    except OSError:
+        return None
+    rests_on = {
+        "program": [__version__, *sys.version_info[:3]],
+        "files": files,
+        "kinds": [manifest.kind, manifest.rows_kind, manifest.encoding],
+        "model": repr(model),
+        "defaults": dict(settings.defaults),
+        "column": dict(settings.column),
+        "extra_columns": settings.extra_columns,
+        "price": settings.price,
+        "reach": None if settings.allow_outside else [str(part) for part in reach_of(manifest.path.parent)],
+    }
+    return sha256(json.dumps(rests_on, sort_keys=True).encode()).hexdigest()
+
+
+def files_stand(ledger: Path, folder: Path) -> bool:
+    """Whether each local file that rows in *ledger* name from *folder* is the one that was read."""
+    stands = lru_cache(maxsize=NEIGHBOURS)(Places(folder).hold)
+    with open_reader(ledger) as reader:
+        return all(map(stands, reader.local_files()))
+
+
+def _facts(path: Path) -> list[str | int]:
+    file = digest_file(path)
+    return [file.stamp.size, file.stamp.mtime_ns, file.sha256]
+
+
+CHUNK = 500
+KEPT = 1000
+"""Mistakes that are kept; beyond them they are only counted."""
+
+HEADERS_KEPT = 1000
+
+
+@dataclass(slots=True)
+class Reading:
+    """What reading a manifest found."""
+
+    rows: int = 0
+    mistakes: list[Mistake] = field(default_factory=list)
+    more: int = 0
+    """Mistakes beyond those kept."""
+    bad_rows: int = 0
+    """Rows with a mistake."""
+    whole: bool = True
+    """Whether the file could be read to its end."""
+    _last: tuple[Path, int] | None = None
+
+    @property
+    def bad(self) -> int:
+        """How many mistakes there are."""
+        return len(self.mistakes) + self.more
+
+    def add(self, mistake: Mistake) -> None:
+        """Note one mistake; those of one row come one after the other."""
+        self.whole = self.whole and not mistake.ends
+        self.bad_rows += (mistake.file, mistake.line) != self._last
+        self._last = (mistake.file, mistake.line)
+        if len(self.mistakes) < KEPT:
+            self.mistakes.append(mistake)
+        else:
+            self.more += 1
+
+    def refuse_mistakes(self, *, skip_bad: bool) -> None:
+        """Raise ManifestError when there are any; with *skip_bad* only for those about more than a row.
+
+        Rows that could not be read would otherwise count as taken out of the manifest.
+        """
+        if self.mistakes and not (skip_bad and self.whole and self.rows):
+            raise ManifestError(sorted(self.mistakes, key=lambda m: m.line), more=self.more)
+
+
+async def take_in(
+    intake: Intake,
+    manifest: Manifest,
+    model: Model,
+    settings: Settings,
+    digests: Digests,
+    *,
+    remember: Callable[[list[LocalFile]], Awaitable[None]] | None = None,
+    look_at: Callable[[list[Row]], Awaitable[tuple[list[Row], list[Mistake]]]] | None = None,
+) -> Reading:
+    """Read every row into *intake*, identified; mistakes are in the answer, duplicates among them.
+
+    Headers of local pictures are looked at here; pixels at the row's turn. *remember* is given the files
+    that had to be read. *look_at* is given the rows without a mistake and returns those whose pictures have
+    none either, and the mistakes of the others; where it does, headers are left to it.
+    """
+    reading = Reading()
+    rows = _rows(manifest, model, settings, digests)
+    if look_at is None:
+        rows = _checked(rows, manifest, model)
+    while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
+        for mistake in (item for item in chunk if isinstance(item, Mistake)):
+            reading.add(mistake)
+        good = [item for item in chunk if isinstance(item, Row)]
+        if look_at is not None:
+            good, wrong = await look_at(good)
+            for mistake in wrong:
+                reading.add(mistake)
+        reading.rows += len(good)
+        await intake.add(good)
+        if remember is not None and (new := digests.take_new()):
+            await remember(new)
+    await intake.identify()
+    for double in await intake.duplicates(KEPT):
+        case = "" if double.id == double.first_id else f" (as {double.first_id}: only the case differs)"
+        message = f"id {double.id} is used already in line {double.first_line}{case}"
+        reading.add(Mistake(manifest.rows, double.line, message))
+    return reading
+
+
+def _rows(manifest: Manifest, model: Model, settings: Settings, digests: Digests) -> Iterator[Row | Mistake]:
+    return read_rows(
+        manifest,
+        model,
+        defaults=settings.defaults,
+        column=settings.column,
+        extra_columns=settings.extra_columns,
+        allow_outside=settings.allow_outside,
+        price=settings.price,
+        fitted=settings.send == "fitted",
+        digest=digests,
+    )
+
+
+def _checked(rows: Iterator[Row | Mistake], manifest: Manifest, model: Model) -> Iterator[Row | Mistake]:
+    headers = _Headers()
+    for row in rows:
+        message = None if isinstance(row, Mistake) else _trouble(row, model, headers)
+        if isinstance(row, Row) and message is not None:
+            yield Mistake(manifest.rows, row.line, message)
+        else:
+            yield row
+
+
+def _trouble(row: Row, model: Model, headers: _Headers) -> str | None:
+    """Return what the headers of a row's local pictures say against it; None: nothing."""
+    found: dict[str, Picture] = {}
+    for name in (model.image_field, model.mask_field):
+        if name is not None and name in row.files:
+            try:
+                found[name] = headers.of(row.files[name].path)
+            except BadPicture as error:
+                return f"{name} {error}"
+    if len(found) < 2:
+        return None
+    picture, mask = found.values()
+    sizes = (picture.width, picture.height), (mask.width, mask.height)
+    try:
+        refuse_misfit(*sizes, model.pixels(row.inputs), row.files[list(found)[1]].path.name)
+    except BadPicture as error:
+        return str(error)
+    return None
+
+
+class _Headers:
+    """Headers of the pictures seen last."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, Picture] = {}
+
+    def of(self, path: Path) -> Picture:
+        """Return what the header of *path* says. Raises BadPicture."""
+        if path not in self._seen:
+            if len(self._seen) >= HEADERS_KEPT:
+                self._seen.clear()
+            self._seen[path] = look(path)
+        return self._seen[path]

@@ -1,0 +1,89 @@
+"""What a run is about to do, worked out before the first payment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.domain.reports import Plan
+from batchfill.domain.rows import OPEN, RowState
+from batchfill.run.poll.run_times import UNKNOWN_RUN
+from batchfill.storage.missing import NONE_MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchfill.domain.reports import Cost
+    from batchfill.ledger.import_rows import Comparison, Group
+    from batchfill.ledger.selection import Chosen
+    from batchfill.settings.settings import Settings
+    from batchfill.storage.missing import Missing
+
+
+LOCAL_RUN = 0.5
+"""Seconds that the embedded provider takes for a picture."""
+
+
+def groups_to_go(comparison: Comparison, chosen: Chosen | None) -> list[Group]:
+    """Return the rows that would be submitted: those pending and those that --retry means, or --id names."""
+    pending = comparison.groups[RowState.PENDING]
+    if chosen is None:
+        return [pending]
+    return [chosen.group] if chosen.only is not None else [pending, chosen.group]
+
+
+def seconds_for(rows: int, settings: Settings, run_time: float | None) -> float:
+    """Guess how long *rows* take: the pace and the bound on predictions in flight, whichever is slower."""
+    if not rows:
+        return 0.0
+    unknown = max(settings.latency or 0.0, LOCAL_RUN) if settings.local else UNKNOWN_RUN
+    one = unknown if run_time is None else run_time
+    return max(rows / settings.rate * 60, rows / settings.concurrency * one) + one
+
+
+def total_price(groups: Sequence[Group]) -> int | None:
+    """Return the price of one attempt of each row; None where one is not known."""
+    total = 0
+    for group in groups:
+        if group.price is None:
+            return None
+        total += group.price
+    return total
+
+
+def make_plan(
+    comparison: Comparison,
+    settings: Settings,
+    cost: Cost,
+    *,
+    skipped: int,
+    run_time: float | None,
+    warnings: Sequence[str],
+    missing: Missing = NONE_MISSING,
+    chosen: Chosen | None = None,
+) -> Plan:
+    """Return the plan of a run."""
+    groups = comparison.groups
+    to_go = groups_to_go(comparison, chosen)
+    again = 0 if chosen is None else chosen.done
+    rows = sum(group.rows for group in to_go)
+    return Plan(
+        model=settings.model,
+        base=settings.base,
+        rows=sum(group.rows for group in groups.values()),
+        to_go=rows,
+        outputs_to_go=sum(group.outputs for group in to_go),
+        finished=groups[RowState.DONE].rows - len(missing.attempts) - again,
+        open=sum(groups[state].rows for state in OPEN),
+        in_doubt=groups[RowState.IN_DOUBT].rows,
+        skipped=skipped,
+        changed=comparison.changed,
+        price_to_go=total_price(to_go),
+        price_changed=comparison.price_changed,
+        cost=cost,
+        seconds=seconds_for(rows, settings, run_time),
+        warnings=tuple(warnings),
+        missing=len(missing.attempts),
+        price_missing=missing.price,
+        again=again,
+        edited=0 if chosen is None else chosen.edited,
+    )

@@ -1,0 +1,178 @@
+"""What other processes want of a batch: files in its inbox, read by whoever holds the lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from batchfill.domain.review import Decision, Letter, Ruling
+from batchfill.storage.output_store import flush_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from batchfill.ledger.ledger import Ledger
+    from batchfill.ledger.reader import Reader
+
+NAME = "inbox"
+REQUEST, RULINGS, UNFINISHED, DAMAGED = ".request", ".rulings", ".tmp", ".damaged"
+
+_UNREADABLE = (ValueError, KeyError, TypeError, RecursionError)
+"""What reading a letter raises that post_rulings did not write."""
+
+
+class Request(StrEnum):
+    """What can be asked of a run."""
+
+    STOP = "stop"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was found among the decisions that waited."""
+
+    met: frozenset[str] = frozenset()
+    """The names of all files that were there."""
+    rulings: int = 0
+    damaged: tuple[str, ...] = ()
+    """The names of files that could not be read as decisions; they are kept beside the others."""
+
+
+def post(folder: Path, request: Request) -> None:
+    """Leave *request* for the run that holds the batch folder's lock."""
+    # A run that a full disk troubles is to be stopped all the same, and no request outlives a power cut.
+    _post(folder, request.value, REQUEST, flush=lambda _: None)
+
+
+def post_rulings(folder: Path, rulings: Sequence[Ruling]) -> None:
+    """Leave *rulings* for whoever holds the lock next; they are on disk, all of them, when this returns."""
+    text = json.dumps([asdict(ruling) for ruling in rulings], ensure_ascii=False)
+    _post(folder, text, RULINGS, flush=os.fsync)
+    for flushed in (folder, folder / NAME):
+        flush_folder(flushed)
+
+
+def drain(folder: Path) -> list[Request]:
+    """Take every request, oldest first; unknown ones (of a newer version) are left out."""
+    found = []
+    for path in _waiting(folder, REQUEST):
+        text = path.read_text("utf-8", "replace").strip()
+        path.unlink(missing_ok=True)
+        if text in list(Request):
+            found.append(Request(text))
+    return found
+
+
+def rulings_waiting(folder: Path) -> frozenset[str]:
+    """Return the names of the files in which decisions wait."""
+    return frozenset(path.name for path in _waiting(folder, RULINGS))
+
+
+def waiting_rulings(folder: Path, *, taken: Callable[[], frozenset[str]]) -> list[Ruling]:
+    """Return the decisions that wait, in their order; *taken* tells which letters the ledger has."""
+    letters = []
+    for name in sorted(rulings_waiting(folder)):
+        # The run may take it at any moment, and sets aside what cannot be read.
+        with suppress(OSError, *_UNREADABLE):
+            letters.append(Letter(name, _read((folder / NAME / name).read_bytes())))
+    # In this order: the ledger forgets that it has a letter only once its file is gone.
+    known = taken()
+    waiting = rulings_waiting(folder) - known
+    return [ruling for letter in letters if letter.name in waiting for ruling in letter.rulings]
+
+
+def refusals(rulings: Sequence[Ruling], reader: Reader) -> dict[int, str]:
+    """Return why some are about pictures that the batch of *reader* does not have, by their place."""
+    made = reader.outputs_made({ruling.prediction_id for ruling in rulings})
+    found = ((place, _refusal(ruling, made)) for place, ruling in enumerate(rulings))
+    return {place: why for place, why in found if why is not None}
+
+
+def _refusal(ruling: Ruling, made: Mapping[str, int]) -> str | None:
+    if ruling.prediction_id not in made:
+        return f"{ruling.prediction_id} is no prediction of this batch"
+    if (ruling.chosen or 0) > (there := made[ruling.prediction_id]):
+        return f"{ruling.prediction_id} has {there} pictures, so number {ruling.chosen} cannot be chosen"
+    return None
+
+
+async def take_rulings(folder: Path, ledger: Ledger) -> Taken:
+    """Record the decisions that wait, oldest first, and clear their files away; only for who holds the lock.
+
+    Whoever dies here loses none, and takes none twice.
+    """
+    waiting = rulings_waiting(folder)
+    letters, damaged = _letters(folder, waiting)
+    if not letters:
+        return Taken(waiting, damaged=damaged)
+    await ledger.record_decisions(letters, there=waiting)
+    _clear(folder, letters)
+    return Taken(waiting, sum(len(letter.rulings) for letter in letters), damaged)
+
+
+def _post(folder: Path, text: str, suffix: str, *, flush: Callable[[int], None]) -> None:
+    """Write a file that is whole or not there; *flush* is given its descriptor."""
+    inbox = folder / NAME
+    inbox.mkdir(exist_ok=True)
+    name = f"{_next(inbox)}-{uuid4().hex[:8]}"
+    unfinished = inbox / f"{name}{UNFINISHED}"
+    try:
+        with unfinished.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            flush(file.fileno())
+        unfinished.rename(inbox / f"{name}{suffix}")
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _next(inbox: Path) -> int:
+    """Return a number above those of all that waits: somebody may have put the clock back."""
+    numbers = (path.name.partition("-")[0] for path in inbox.iterdir())
+    return max([time.time_ns(), *(int(n) + 1 for n in numbers if n.isdecimal())])
+
+
+def _waiting(folder: Path, suffix: str) -> list[Path]:
+    return sorted((folder / NAME).glob(f"*{suffix}"))
+
+
+def _letters(folder: Path, names: Iterable[str]) -> tuple[list[Letter], tuple[str, ...]]:
+    letters, damaged = [], []
+    for path in (folder / NAME / name for name in sorted(names)):
+        try:
+            letters.append(Letter(path.name, _read(path.read_bytes())))
+        except OSError:
+            continue  # it may be read the next time
+        except _UNREADABLE:
+            with suppress(OSError):
+                path.rename(path.with_suffix(DAMAGED))
+            damaged.append(path.name)
+    return letters, tuple(damaged)
+
+
+def _read(content: bytes) -> tuple[Ruling, ...]:
+    """Read what post_rulings wrote. Raises ValueError, KeyError or TypeError for anything else."""
+    return tuple(map(_ruling, json.loads(content)))
+
+
+def _ruling(fields: dict[str, Any]) -> Ruling:
+    decision = fields["decision"]
+    return Ruling(**{**fields, "decision": None if decision is None else Decision(decision)})
+
+
+def _clear(folder: Path, letters: Iterable[Letter]) -> None:
+    for letter in letters:
+        # One that cannot be removed now is known by its name the next time.
+        with suppress(OSError):
+            (folder / NAME / letter.name).unlink(missing_ok=True)
+    with suppress(OSError):
+        flush_folder(folder / NAME)

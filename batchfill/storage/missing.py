@@ -1,0 +1,72 @@
+"""Files of finished rows that are no longer as they were fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from batchfill import filenames
+from batchfill.errors import BadPicture
+from batchfill.images.codec.decode import whole
+from batchfill.storage.output_store import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
+
+    from batchfill.domain.rows import Placed
+
+
+class Fate(StrEnum):
+    """What became of a file."""
+
+    IN_PLACE = "in place"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    """Changed, and no whole picture any more."""
+    CHANGED = "changed"
+    """A whole picture still: somebody's own work on it, which is left alone."""
+
+
+LOST = frozenset({Fate.MISSING, Fate.DAMAGED})
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Finished rows of which files are lost."""
+
+    attempts: tuple[int, ...]
+    """The numbers of the attempts that made them."""
+    price: int | None
+    """Of making them again, in millionths; None where no price is known."""
+
+
+NONE_MISSING = Missing((), 0)
+
+
+def fate_of(folder: Path, placed: Placed) -> Fate:
+    """Return what became of a file below the batch folder *folder*."""
+    path = folder / placed.file
+    if not path.is_file():
+        return Fate.MISSING
+    try:
+        if path.stat().st_size == placed.size and digest_of(path) == placed.sha256:
+            return Fate.IN_PLACE
+        whole(path)
+    except (BadPicture, OSError):
+        return Fate.DAMAGED
+    return Fate.CHANGED
+
+
+def of_rows(collected: Iterable[Placed], ids: Collection[str]) -> Iterator[Placed]:
+    """Yield what was collected of the rows with these ids; of all, where none is named."""
+    folded = frozenset(map(filenames.fold, ids))
+    return (placed for placed in collected if not folded or filenames.fold(placed.id) in folded)
+
+
+def find_missing(folder: Path, collected: Iterable[Placed]) -> Missing:
+    """Return those of the rows whose files are *collected* that have lost one or more."""
+    prices = {placed.attempt: placed.price for placed in collected if fate_of(folder, placed) in LOST}
+    known = [price for price in prices.values() if price is not None]
+    return Missing(tuple(prices), sum(known) if len(known) == len(prices) else None)

@@ -1,0 +1,665 @@
+"""The command line as a person uses it: every command, every exit code, in a pipe and in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchfill.batch import Batch
+from batchfill.cli.commands import cli
+from batchfill.domain.rows import RowState
+from batchfill.emulator.faults.rules import Fault, Faults
+from batchfill.emulator.quirks import Manner
+from tests.support.modes import bound, obey_modes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.emulator.emulator_server import Provider
+
+    Serve = Callable[..., Awaitable[Provider]]
+
+TOKEN = "r8_for_tests_only"
+COMMANDS = (
+    *("init", "pair", "check", "run", "finish", "stop", "cancel", "status", "results", "review"),
+    *("report", "export", "serve"),
+    "completion",
+)
+CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""Characters that command a terminal."""
+
+COLUMNS = (
+    "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags,decision,chosen"
+)
+
+
+@pytest.fixture
+def night(desk: Any) -> Path:
+    """A manifest of three rows."""
+    path: Path = desk.write(desk.rows(3))
+    return path
+
+
+@pytest.fixture
+def run(batchfill: Any) -> Callable[..., Awaitable[Any]]:
+    """Run night.csv, or another manifest, at a provider."""
+    return lambda provider, *flags, manifest="night.csv", **options: batchfill(
+        "run", manifest, "--base-url", provider.base, *flags, **options
+    )
+
+
+# Asking for help, and asking wrongly
+
+
+async def test_the_help_names_every_command_in_the_order_in_which_people_meet_them(batchfill: Any) -> None:
+    ran = await batchfill("--help")
+    assert ran.code == 0
+    listed = ran.out.split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    assert not any(line.endswith("...") for line in listed)
+
+
+async def test_the_help_of_every_command_fits_a_terminal_and_gives_an_example(batchfill: Any) -> None:
+    helps = await asyncio.gather(*(batchfill(command, "--help") for command in COMMANDS))
+    for command, ran in zip(COMMANDS, helps, strict=True):
+        assert ran.code == 0
+        assert ran.out.startswith(f"Usage: batchfill {command} ")
+        assert f"Example: batchfill {command}" in ran.out
+        assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def examples() -> dict[str, str]:
+    """Return the example in each command's help, and in that of batchfill itself; empty where it has none."""
+    helps = {name: command.help or "" for name, command in cli.commands.items()} | {"": cli.help or ""}
+    found = {
+        name: re.search(r"^ *Example: (batchfill .+)$", text, re.MULTILINE) for name, text in helps.items()
+    }
+    return {name: match[1] if match else "" for name, match in found.items()}
+
+
+@pytest.mark.parametrize(("name", "example"), examples().items())
+def test_every_help_has_an_example_that_the_command_takes(name: str, example: str) -> None:
+    program, command, *arguments = shlex.split(example)
+    assert (program, command) == ("batchfill", name or "run")
+    cli.commands[command].make_context(command, arguments)
+
+
+async def test_the_version_is_told(batchfill: Any) -> None:
+    assert re.fullmatch(r"batchfill, version \d+\.\d+\.\d+\n", (await batchfill("--version")).out)
+
+
+WRONG = {
+    "runn night.csv": "No such command 'runn'. Did you mean 'run'?",
+    "run night.csv --retyr failed": "'--retry'",
+    "run": "Missing argument 'MANIFEST'",
+    "run nigth.csv": "nigth.csv: no such file; did you mean night.csv?",
+    "check nigth.csv": "nigth.csv: no such file; did you mean night.csv?",
+    "check images": "images is a folder",
+    "run night.csv --concurrency -3": "--concurrency must be between 1 and 1000, not -3",
+    "run night.csv --retry all": "in-doubt, missing, redo, rejected, not 'all'",
+    "run night.csv --set guidance": "'guidance' must be NAME=VALUE",
+    "run night.csv --max-cost much": "--max-cost must be an amount of money",
+    "run night.csv --until 25:00": "--until must be a time of day such as 07:30",
+    "run night.csv --base-url http://example.com/v1": "would send the token in the clear",
+    "run night.csv --model flux": "--model must be OWNER/NAME",
+    "status night.csv": "no ledger here yet; run the batch first",
+    "results night.csv": "no ledger here yet; run the batch first",
+    "export night.csv final": "no ledger here yet; run the batch first",
+    "export night.csv images/a.png": "'images/a.png' is a file",
+    "cancel night.csv": "no ledger here yet, so nothing of this batch runs",
+    "stop night.csv": "no batchfill works on it, so there is nothing to stop",
+    "results night.csv --format xml": "'xml' is not one of 'csv', 'jsonl'",
+    "init night.csv": "night.csv is there already",
+    "init night.txt": "the name should end with .csv",
+    "pair images nowhere": "nowhere: cannot be read",
+    "serve --port many": "'many' is not a valid integer",
+}
+"""What somebody may type by mistake, and what the answer says."""
+
+
+async def test_what_cannot_be_done_ends_with_2_and_a_sentence(batchfill: Any, night: Path) -> None:
+    batchfill.hurry = False
+    answers = await asyncio.gather(*(batchfill(*typed.split()) for typed in WRONG))
+    for (typed, said), ran in zip(WRONG.items(), answers, strict=True):
+        assert (typed, ran.code, ran.out) == (typed, 2, "")
+        assert said in ran.err
+        assert "Traceback" not in ran.err
+    assert not night.with_suffix(".batch").exists()
+
+
+# init, pair, check
+
+
+async def test_init_writes_a_manifest_that_is_complete_but_for_the_pictures(
+    batchfill: Any, desk: Any
+) -> None:
+    assert (await batchfill("init")).out == (
+        "night.csv is there: fill in your rows, then `batchfill check night.csv`\n"
+    )
+    checked = await batchfill("check", "night.csv")
+    mistakes = [line for line in checked.out.splitlines() if line.startswith("night.csv:")]
+    assert mistakes
+    assert all("no such file" in mistake for mistake in mistakes)
+
+
+async def test_pair_makes_a_manifest_that_runs(batchfill: Any, desk: Any) -> None:
+    for name in ("a.png", "b.png"):
+        desk.picture(name)
+    (desk.folder / "images" / "alone.png").write_bytes(b"")
+    paired = await batchfill("pair", "images", "masks", "--prompt", "a boat", "-o", "night.csv")
+    assert paired.code == 0
+    assert paired.err == "alone: images/alone.png\n2 pairs in night.csv\n"
+    ran = await batchfill("run", "night.csv", "--local")
+    assert ran.code == 0, ran.err
+    outputs = desk.folder / "night.local.batch" / "outputs"
+    assert sorted(path.name for path in outputs.iterdir()) == ["a.webp", "b.webp"]
+
+
+async def test_pair_prints_the_manifest_when_no_file_is_named(batchfill: Any, desk: Any) -> None:
+    desk.picture("a.png")
+    paired = await batchfill("pair", "images", "masks")
+    assert paired.out.splitlines() == ["id,image,mask,prompt", "a,images/a.png,masks/a.png,"]
+
+
+async def test_pair_writes_nothing_when_nothing_belongs_together(batchfill: Any, desk: Any) -> None:
+    for folder in ("images", "masks"):
+        (desk.folder / folder).mkdir()
+        (desk.folder / folder / f"{folder}.png").write_bytes(b"")
+    paired = await batchfill("pair", "images", "masks", "-o", "night.csv")
+    assert paired.code == 2
+    assert "nothing to pair: no picture in images has a mask of its name in masks" in paired.err
+    assert not (desk.folder / "night.csv").exists()
+
+
+async def test_check_tells_rows_cost_and_time_and_changes_nothing(batchfill: Any, night: Path) -> None:
+    before = sorted(night.parent.iterdir())
+    checked = await batchfill("check", "night.csv")
+    assert checked.code == 0
+    assert checked.out.splitlines()[-2] == "3 rows, no mistakes"
+    assert "3 pictures to make with black-forest-labs/flux-fill-dev: about $0.12, about " in checked.out
+    assert checked.err == ""
+    assert sorted(night.parent.iterdir()) == before
+
+
+async def test_check_shows_the_first_twenty_mistakes_and_counts_the_rest(batchfill: Any, desk: Any) -> None:
+    desk.write(desk.rows(30, guidance="1000"))
+    checked = await batchfill("check", "night.csv")
+    assert checked.code == 2
+    lines = checked.out.splitlines()
+    assert lines[0] == "night.csv:2: guidance must be between 0 and 100, not 1000"
+    assert lines[20:] == ["… and 10 more mistakes", "0 rows right, 30 mistakes"]
+
+
+async def test_run_refuses_a_manifest_with_a_mistake_before_it_asks_anybody(
+    service: Serve, run: Any, desk: Any
+) -> None:
+    desk.write([*desk.rows(2), {**desk.rows(1)[0], "id": "bad", "prompt": ""}])
+    provider = await service()
+    ran = await run(provider)
+    assert ran.code == 2
+    assert "night.csv:4: prompt is empty" in ran.err
+    assert provider.creates_seen == 0
+
+
+async def test_check_online_tells_what_the_provider_offers(
+    service: Serve, batchfill: Any, night: Path
+) -> None:
+    provider = await service(manner=Manner(offers=frozenset({"account"})))
+    checked = await batchfill("check", "night.csv", "--online", "--base-url", provider.base)
+    assert checked.code == 0, checked.err
+    assert f"{provider.base} answers; account: user:local" in checked.out
+    assert "it offers no list" in checked.out
+
+
+async def test_check_online_without_anybody_there_ends_with_2(
+    batchfill: Any, night: Path, free_port: int
+) -> None:
+    address = f"http://127.0.0.1:{free_port}/v1"
+    checked = await batchfill("check", "night.csv", "--online", "--base-url", address)
+    assert checked.code == 2
+    assert f"{address} does not answer" in checked.err
+
+
+# run and its exit codes
+
+
+async def test_a_run_ends_with_0_and_says_where_the_pictures_are(
+    service: Serve, run: Any, night: Path
+) -> None:
+    ran = await run(await service())
+    assert ran.code == 0, ran.err
+    assert ran.out == ""
+    assert "done: all 3 rows" in ran.err
+    assert ran.err.endswith("pictures: night.batch/outputs\n")
+    outputs = night.with_suffix(".batch") / "outputs"
+    assert sorted(path.stem for path in outputs.iterdir()) == ["r1", "r2", "r3"]
+
+
+async def test_a_second_run_submits_nothing_and_says_so(service: Serve, run: Any, night: Path) -> None:
+    provider = await service()
+    await run(provider)
+    ran = await run(provider)
+    assert ran.code == 0
+    assert "nothing was submitted" in ran.err.splitlines()
+    assert provider.billed == 3
+
+
+async def test_rows_that_failed_end_with_1_and_the_reason(service: Serve, run: Any, night: Path) -> None:
+    wrong = Fault("create", "fail", at=frozenset({1}), options={"error": "out of paint"})
+    ran = await run(await service(faults=Faults([wrong])), "--attempts", "1")
+    assert ran.code == 1
+    assert "failed: 1 row\n  1 row: out of paint\n" in ran.err
+    assert re.search(r"to try failed rows again: batchfill run night\.csv .*--retry failed\n", ran.err)
+
+
+async def test_a_limit_leaves_work_and_ends_with_3(service: Serve, run: Any, night: Path) -> None:
+    provider = await service()
+    ran = await run(provider, "--limit", "2")
+    assert ran.code == 3
+    assert "ended early: --limit 2 reached" in ran.err
+    assert provider.billed == 2
+
+
+async def test_a_service_that_refuses_ends_with_4_and_leaves_the_rows_pending(
+    service: Serve, run: Any, batchfill: Any, night: Path
+) -> None:
+    broke = Fault("create", "status", options={"status": 402})
+    ran = await run(await service(faults=Faults([broke])))
+    assert ran.code == 4
+    assert "the service answered 402" in ran.err
+    counts = json.loads((await batchfill("status", "night.csv", "--json")).out)["counts"]
+    assert (counts["total"], counts["pending"]) == (3, 3)
+
+
+async def test_a_wrong_token_ends_with_4_before_anything_is_sent(
+    service: Serve, run: Any, batchfill: Any, night: Path
+) -> None:
+    provider = await service(token="another")
+    ran = await run(provider)
+    assert ran.code == 4
+    assert "the service answered 401" in ran.err
+    assert "check the token" in ran.err
+    assert provider.creates_seen == 0
+
+
+async def test_no_token_ends_with_2_and_names_the_variable(
+    service: Serve, run: Any, batchfill: Any, night: Path
+) -> None:
+    del batchfill.environ["BATCHFILL_TOKEN"]
+    provider = await service()
+    ran = await run(provider)
+    assert ran.code == 2
+    assert f"no token for {provider.base}: set BATCHFILL_TOKEN" in ran.err
+    assert "--local" in ran.err
+    plain = await batchfill("run", "night.csv")
+    assert "set BATCHFILL_TOKEN (or REPLICATE_API_TOKEN) to your API token" in plain.err
+    assert not night.with_suffix(".batch").exists()
+
+
+async def test_the_command_that_goes_on_keeps_the_flags_that_make_the_rows(
+    service: Serve, batchfill: Any, desk: Any
+) -> None:
+    manifest = desk.write(desk.rows(2), name="my night.csv")
+    provider = await service()
+    flags = ("--base-url", provider.base, "--set", "guidance=40", "--out", "my out")
+    ran = await batchfill("run", manifest.name, *flags, "--limit", "1")
+    assert ran.code == 3
+    (line,) = (line for line in ran.err.splitlines() if line.startswith("to go on: "))
+    assert line == f"to go on: batchfill run 'my night.csv' {shlex.join(flags)}"
+    resumed = await batchfill("run", manifest.name, *flags)
+    assert resumed.code == 0
+    assert provider.billed == 2
+
+
+async def test_quiet_says_only_what_needs_attention(service: Serve, run: Any, night: Path) -> None:
+    provider = await service()
+    ran = await run(provider, "--quiet")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+async def test_a_folder_that_is_not_named_again_is_noticed_and_its_row_not_paid_for_twice(
+    service: Serve, run: Any, night: Path
+) -> None:
+    provider = await service()
+    await run(provider, "--out", "tries.batch", "--limit", "1")
+    told = "found again, and not paid for twice: 1 row "
+    assert told in (await run(provider, "--limit", "1")).err
+    assert provider.billed == 2
+    night.rename(night.with_name("morning.csv"))
+    told = "found again, and not paid for twice: 2 rows"
+    assert told in (await run(provider, "--limit", "1", manifest="morning.csv")).err
+    assert provider.billed == 3
+
+
+# status and results
+
+
+async def test_status_as_json_has_exactly_the_promised_keys(
+    service: Serve, run: Any, batchfill: Any, night: Path
+) -> None:
+    provider = await service()
+    await run(provider, "--limit", "2")
+    status = json.loads((await batchfill("status", "night.csv", "--json")).out)
+    assert list(status) == [
+        *("manifest", "model", "base", "running", "counts", "gone", "cost"),
+        *("started_at", "updated_at", "stopped_because"),
+    ]
+    assert list(status["counts"]) == ["total", *(state.value for state in RowState)]
+    assert list(status["cost"]) == ["spent", "reserved", "to_go", "cap", "currency"]
+    moments = [status.pop("started_at"), status.pop("updated_at")]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moment) for moment in moments)
+    counts = {"total": 3, **dict.fromkeys((state.value for state in RowState), 0), "done": 2, "pending": 1}
+    assert status == {
+        "manifest": "night.csv",
+        "model": "black-forest-labs/flux-fill-dev",
+        "base": provider.base,
+        "running": False,
+        "counts": counts,
+        "gone": {},
+        # Off Replicate nobody knows the price.
+        "cost": {"spent": None, "reserved": 0.0, "to_go": None, "cap": None, "currency": "USD"},
+        "stopped_because": "--limit 2 reached",
+    }
+
+
+async def test_status_explains_where_a_batch_stands(
+    service: Serve, run: Any, batchfill: Any, night: Path
+) -> None:
+    provider = await service()
+    await run(provider, "--limit", "2")
+    told = await batchfill("status", "night.csv")
+    assert told.code == 0
+    lines = told.out.splitlines()
+    assert lines[:3] == [
+        "night.csv: not running",
+        f"black-forest-labs/flux-fill-dev at {provider.base}",
+        "3 rows: 1 pending, 2 done",
+    ]
+    assert "ended early: --limit 2 reached" in lines
+    assert lines[-1] == "to go on: batchfill run night.csv"
+
+
+def rows_running(night: Path) -> int:
+    """Return how many rows run, as the ledger has them."""
+    return Batch.open(night).status().counts[RowState.RUNNING]
+
+
+async def test_status_watches_until_the_run_ends(service: Serve, batchfill: Any, night: Path) -> None:
+    provider = await service(faults=Faults([Fault("create", "stuck")]))
+    running = await batchfill.start("run", "night.csv", "--base-url", provider.base)
+    await running.meanwhile(provider.until(lambda: provider.billed == 3 and rows_running(night) == 3))
+    watching = await batchfill.start("status", "night.csv", "--watch", "--json")
+    first = json.loads(await watching.prints())
+    assert (first["running"], first["counts"]["running"]) == (True, 3)
+    running.signal(signal.SIGKILL)
+    await running.ended()
+    watched = await watching.ended()
+    assert watched.code == 0
+    assert json.loads(watched.out.splitlines()[-1])["running"] is False
+
+
+async def test_ctrl_c_ends_the_watch_and_not_the_run(service: Serve, batchfill: Any, night: Path) -> None:
+    provider = await service(faults=Faults([Fault("create", "stuck")]))
+    running = await batchfill.start("run", "night.csv", "--base-url", provider.base)
+    await running.meanwhile(provider.until(lambda: provider.billed == 3 and rows_running(night) == 3))
+    watching = await batchfill.start("status", "night.csv", "--watch")
+    await watching.prints()
+    watching.signal(signal.SIGINT)
+    watched = await watching.ended()
+    assert (watched.code, watched.err) == (0, "")
+    asked = await batchfill("stop", "night.csv")
+    assert asked.code == 0
+    running.signal(signal.SIGKILL)
+
+
+async def test_results_are_a_line_a_row_in_the_order_of_the_manifest(
+    service: Serve, run: Any, batchfill: Any, desk: Any
+) -> None:
+    rows = desk.rows(3, x_shelf="Böden, 2", num_outputs="2")
+    rows[1]["prompt"] = 'a "wet" street,\nat night 猫'
+    desk.write(rows)
+    provider = await service()
+    await run(provider, "--limit", "1", "--concurrency", "1")
+    told = await batchfill("results", "night.csv")
+    assert told.code == 0
+    assert told.out.splitlines()[0] == f"{COLUMNS},x_shelf"
+    found = list(csv.DictReader(io.StringIO(told.out, newline="")))
+    assert [row["id"] for row in found] == ["r1", "r2", "r3"]
+    assert [row["state"] for row in found] == ["done", "pending", "pending"]
+    assert found[0]["outputs"] == "outputs/r1@1.webp;outputs/r1@2.webp"
+    assert [row["prompt"] for row in found] == [row["prompt"] for row in rows]
+    assert {row["x_shelf"] for row in found} == {"Böden, 2"}
+
+
+async def test_results_as_jsonl_have_the_same_names_and_real_types(
+    service: Serve, run: Any, batchfill: Any, desk: Any
+) -> None:
+    desk.write(desk.rows(2, x_shelf="7"))
+    provider = await service()
+    await run(provider, "--limit", "1", "--concurrency", "1")
+    told = await batchfill("results", "night.csv", "--format", "jsonl")
+    first, second = map(json.loads, told.out.splitlines())
+    assert list(first) == [*COLUMNS.split(","), "x_shelf"]
+    assert (first["line"], first["state"], first["outputs"]) == (2, "done", ["outputs/r1.webp"])
+    assert isinstance(first["seed"], int)
+    assert first["prediction_id"] == provider.bill[0].prediction_id
+    assert (second["outputs"], second["seed"], second["error"]) == ([], None, None)
+
+
+async def test_the_results_kept_beside_the_pictures_are_the_same_with_the_mark_for_excel(
+    service: Serve, run: Any, batchfill: Any, night: Path
+) -> None:
+    await run(await service())
+    kept = (night.with_suffix(".batch") / "results.csv").read_bytes()
+    told = await batchfill("results", "night.csv")
+    assert kept.decode("utf-8-sig") == told.out
+    assert kept.startswith(b"\xef\xbb\xbf")
+    assert kept.count(b"\r\n") == 4
+
+
+async def test_a_pipe_that_is_closed_early_is_no_error(
+    service: Serve, run: Any, batchfill: Any, desk: Any
+) -> None:
+    """As `batchfill results night.csv | head -1`, with more to say than a pipe holds."""
+    rows = desk.rows(200)
+    for row in rows:
+        row["prompt"] += " wet" * 200
+    desk.write(rows)
+    await run(await service(), "--limit", "1")
+    for command in (["results"], ["results", "--format", "jsonl"], ["status"], ["check"]):
+        ours, theirs = os.pipe()
+        running = await batchfill.start(command[0], "night.csv", *command[1:], stdout=theirs)
+        os.close(theirs)
+        os.close(ours)
+        ran = await running.ended()
+        assert (command, ran.code, ran.err) == (command, 0, "")
+
+
+# Folders of all kinds
+
+
+async def test_a_folder_with_spaces_and_a_name_beyond_ascii_are_like_any_other(
+    service: Serve, batchfill: Any, desk: Any
+) -> None:
+    home = desk.folder / "meine Bilder 写真"
+    shutil.move(desk.folder, desk.folder.with_name("before"))
+    home.mkdir(parents=True)
+    desk.folder = batchfill.folder = home
+    desk.write(desk.rows(2), name="Nächte 夜.csv")
+    ran = await batchfill("run", "Nächte 夜.csv", "--base-url", (await service()).base)
+    assert ran.code == 0, ran.err
+    assert sorted(path.name for path in (home / "Nächte 夜.batch" / "outputs").iterdir()) == [
+        "r1.webp",
+        "r2.webp",
+    ]
+    assert (await batchfill("status", home / "Nächte 夜.csv")).out.startswith("Nächte 夜.csv: not running\n")
+
+
+@bound
+async def test_in_a_folder_that_cannot_be_written_run_says_so_and_the_rest_works(
+    service: Serve, run: Any, batchfill: Any, night: Path
+) -> None:
+    folder = night.with_suffix(".batch")
+    provider = await service()
+    night.parent.chmod(0o555)
+    ran = await run(provider, preexec_fn=obey_modes)
+    assert ran.code == 2
+    assert "night.batch cannot be made: Permission denied" in ran.err
+    night.parent.chmod(0o755)
+    assert (await run(provider)).code == 0
+    for path in [*folder.rglob("*"), folder]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    again = await run(provider, preexec_fn=obey_modes)
+    assert again.code == 2
+    assert "cannot be written" in again.err
+    assert "Traceback" not in again.err
+    status = await batchfill("status", "night.csv", preexec_fn=obey_modes)
+    assert (status.code, status.out.splitlines()[0]) == (0, "night.csv: not running")
+    results = await batchfill("results", "night.csv", preexec_fn=obey_modes)
+    assert (results.code, len(results.out.splitlines())) == (0, 4)
+    checked = await batchfill("check", "night.csv", "--outputs", preexec_fn=obey_modes)
+    assert (checked.code, checked.out.splitlines()[0]) == (
+        0,
+        "every one of 3 files is in place and as it was fetched",
+    )
+
+
+# In a pipe and in a terminal
+
+
+async def test_in_a_pipe_nothing_commands_a_terminal_whatever_the_service_says(
+    service: Serve, run: Any, batchfill: Any, desk: Any, night: Path
+) -> None:
+    evil = Fault("create", "fail", options={"error": "\x1b[2J\x1b]0;owned\x07 [red]no[/red]"})
+    provider = await service(faults=Faults([evil]))
+    said = [await run(provider, "--attempts", "1")]
+    said += [await batchfill(command, "night.csv") for command in ("status", "check")]
+    desk.write(desk.rows(1, **{"\x1b[2Jcolumn": "\x1b[1m"}), name="evil.csv")
+    said += [await batchfill("check", "evil.csv"), await batchfill("run", "evil.csv", "--local")]
+    said += [await batchfill("run", "\x1b[2J.csv")]
+    assert [ran.code for ran in said] == [1, 0, 0, 2, 2, 2]
+    for ran in said:
+        assert not CONTROL.search(ran.out + ran.err)
+    assert "[red]no[/red]" in said[0].err
+
+
+async def test_a_terminal_is_asked_before_the_first_payment_and_no_means_nothing(
+    service: Serve, batchfill: Any, terminal: Any, night: Path
+) -> None:
+    provider = await service()
+    command = ("run", "night.csv", "--base-url", provider.base)
+    running = await batchfill.start(*command, **terminal.options())
+    await running.meanwhile(terminal.shows("Submit 3 rows at an unknown price? [y/N]: "))
+    assert "3 to run (3 pictures)" in terminal.text()
+    terminal.types("n\n")
+    assert (await running.ended()).code == 2
+    await running.meanwhile(terminal.shows("nothing was started, and nothing was paid"))
+    assert provider.creates_seen == 0
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04", "\n"], ids=["Ctrl-C", "Ctrl-D", "Enter"])
+async def test_whatever_is_not_yes_means_no(
+    key: str, service: Serve, batchfill: Any, terminal: Any, night: Path
+) -> None:
+    provider = await service()
+    command = ("run", "night.csv", "--base-url", provider.base)
+    running = await batchfill.start(*command, **terminal.options())
+    await running.meanwhile(terminal.shows("[y/N]: "))
+    ending = asyncio.ensure_future(running.ended())
+    while not ending.done():
+        # A Ctrl-C between the question and the reading of its answer is seen only with the next key.
+        terminal.types(key)
+        await asyncio.wait({ending}, timeout=1)
+    assert ending.result().code == 2
+    assert "Traceback" not in terminal.text()
+    assert provider.creates_seen == 0
+
+
+async def test_yes_begins_and_the_live_view_leaves_only_the_account(
+    service: Serve, batchfill: Any, terminal: Any, night: Path, let_go: asyncio.Event
+) -> None:
+    provider = await service()
+    command = ("run", "night.csv", "--base-url", provider.base)
+    running = await batchfill.start(*command, **terminal.options())
+    await running.meanwhile(terminal.shows("[y/N]: "))
+    terminal.types("y\n")
+    await running.meanwhile(terminal.shows("3 running"))
+    let_go.set()
+    assert (await running.ended()).code == 0
+    await running.meanwhile(terminal.shows("pictures: night.batch/outputs"))
+    assert provider.billed == 3
+
+
+@pytest.mark.parametrize("flags", [["--yes"], ["--local"]])
+async def test_a_terminal_is_not_asked_when_the_answer_is_known(
+    flags: list[str], service: Serve, batchfill: Any, terminal: Any, night: Path
+) -> None:
+    base = [] if "--local" in flags else ["--base-url", (await service()).base]
+    running = await batchfill.start("run", "night.csv", *base, *flags, **terminal.options())
+    assert (await running.ended()).code == 0
+    assert "[y/N]" not in terminal.text()
+
+
+# The token
+
+
+def holding_token(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+
+
+async def test_the_token_is_in_no_argument_no_output_and_no_file(
+    service: Serve, batchfill: Any, desk: Any
+) -> None:
+    desk.write(desk.rows(12))
+    echo = {"detail": f"Invalid token {TOKEN}", "title": TOKEN}
+    provider = await service(
+        latency=0.3,
+        faults=Faults(
+            [
+                Fault("create", "status", at=frozenset({2}), options={"status": 500, "body": echo}),
+                Fault("create", "reset_after", at=frozenset({3})),
+                Fault("create", "fail", at=frozenset({4}), options={"error": f"no such token: {TOKEN}"}),
+                Fault("get", "status", at=frozenset({1}), options={"status": 502, "body": f"<p>{TOKEN}"}),
+                Fault("get", "invalid_json", at=frozenset({2})),
+                Fault("output", "garbage", at=frozenset({1})),
+            ]
+        ),
+    )
+    batchfill.environ["PYTHONDEVMODE"] = "1"
+    command = ("run", "night.csv", "--base-url", provider.base, "--attempts", "1", "--recover-wait", "0")
+    running = await batchfill.start(*command, "--answer-timeout", "2", "--concurrency", "3")
+    await running.meanwhile(provider.until(lambda: provider.billed >= 3))
+    assert TOKEN.encode() not in Path(f"/proc/{running.pid}/cmdline").read_bytes()
+    ran = [await running.ended()]
+    ran += [await batchfill(name, "night.csv") for name in ("status", "results", "check")]
+    provider.faults.add(Fault("account", "status", options={"status": 401, "body": echo}))
+    ran.append(await batchfill("check", "night.csv", "--online", "--base-url", provider.base))
+    ran.append(await batchfill(*command))
+    assert [one.code for one in ran] == [1, 0, 0, 0, 4, 4]
+    assert not [one for one in ran if TOKEN in one.out + one.err]
+    assert holding_token(desk.folder) == []
+
+
+async def test_no_option_of_the_run_takes_a_token(batchfill: Any) -> None:
+    for command in ("run", "check", "cancel"):
+        assert "--token" not in (await batchfill(command, "--help")).out
+
+
+@pytest.mark.parametrize(
+    "flag", [("--port", "99999"), ("--latency", "-1"), ("--per-minute", "0")], ids=" ".join
+)
+async def test_a_provider_that_cannot_be_is_refused_in_words(batchfill: Any, flag: tuple[str, str]) -> None:
+    ran = await batchfill("serve", *flag)
+    assert ran.code == 2
+    assert f"Invalid value for '{flag[0]}'" in ran.err

@@ -1,0 +1,40 @@
+"""Rows that wait for their time: nothing that comes due is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from batchfill.emulator.faults.rules import Fault, Faults
+from batchfill.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import pytest
+
+    from batchfill.batch import Batch
+    from batchfill.emulator.emulator_server import Provider
+
+    Open = Callable[..., Batch]
+    Serve = Callable[..., Awaitable[Provider]]
+
+
+async def test_a_row_that_comes_due_between_the_look_and_the_question_when_to_look_again_is_not_forgotten(
+    service: Serve,
+    batch: Open,
+    later: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = Ledger.next_due_at
+
+    async def ask_slowly(ledger: Ledger, *given: Any) -> Any:
+        if await real(ledger, *given) is not None:
+            later(1)
+        return await real(ledger, *given)
+
+    monkeypatch.setattr(Ledger, "next_due_at", ask_slowly)
+    waits = Fault("create", "fail", times=1, options={"error": "E9825"})
+    provider = await service(faults=Faults([waits]))
+    async with asyncio.timeout(30):
+        assert (await batch(provider, 1).run()).exit_code == 0

@@ -1,0 +1,544 @@
+"""Pictures leave the batch: whole, under names of the user's, and nothing of theirs is lost."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from batchfill.domain.review import Decision, Ruling
+from batchfill.errors import ExportStopped, LedgerError, NotExported, UsageError
+from batchfill.export import conflicts, copier
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.batch import Batch
+    from batchfill.emulator.emulator_server import Provider
+
+    Open = Callable[..., Batch]
+    Serve = Callable[..., Awaitable[Provider]]
+
+SHM = Path("/dev/shm")
+"""A file system of its own, on most systems that have it."""
+
+
+@pytest.fixture
+def final(tmp_path: Path) -> Path:
+    """The folder to export to, which is not there yet."""
+    return tmp_path / "final"
+
+
+async def finished(provider: Provider, batch: Open, desk: Any) -> Batch:
+    """Return a batch whose three rows are done, the second with two pictures."""
+    rows = desk.rows(3, x_for="menu", num_outputs="1")
+    rows[1] |= {"num_outputs": "2", "x_for": "web/shop"}
+    night = batch(provider, rows)
+    assert (await night.run()).exit_code == 0
+    return night
+
+
+@pytest.fixture
+async def provider(service: Serve) -> Provider:
+    return await service()
+
+
+@pytest.fixture
+async def night(provider: Provider, batch: Open, desk: Any) -> Batch:
+    return await finished(provider, batch, desk)
+
+
+@pytest.fixture
+async def painted(service: Serve, batch: Open, desk: Any) -> Batch:
+    """The same with a provider that takes its time to paint, so that no two pictures are alike."""
+    return await finished(await service(tiny=False), batch, desk)
+
+
+PICTURES = {
+    "r1.webp": "outputs/r1.webp",
+    "r2@1.webp": "outputs/r2@1.webp",
+    "r2@2.webp": "outputs/r2@2.webp",
+    "r3.webp": "outputs/r3.webp",
+}
+"""The usual names of the night's pictures, and where they are."""
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return every file below *folder*, hidden ones too, with its content."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def pictures(night: Batch) -> dict[str, bytes]:
+    return {name: (night.folder / file).read_bytes() for name, file in PICTURES.items()}
+
+
+def listed(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def refused(night: Batch, target: Path, **options: Any) -> tuple[str, ...]:
+    """Return why *night* is not exported, having seen that nothing was changed."""
+    before = tree(target) if target.is_dir() else None
+    with pytest.raises(NotExported) as caught:
+        night.export(target, **options)
+    assert (tree(target) if target.is_dir() else None) == before
+    return caught.value.troubles
+
+
+async def test_pictures_are_copied_with_a_table_of_where_they_are(painted: Batch, final: Path) -> None:
+    exported = painted.export(final)
+    assert (exported.rows, exported.copied, exported.linked, exported.there) == (3, 4, 0, 0)
+    found = tree(final)
+    table = found.pop("results.csv")
+    assert found == pictures(painted)
+    assert len(set(found.values())) == len(found)
+    assert exported.size == sum(map(len, found.values()))
+    assert table.startswith(b"\xef\xbb\xbfid,line,state,")
+    rows = listed(final / "results.csv")
+    assert [row["outputs"] for row in rows] == ["r1.webp", "r2@1.webp;r2@2.webp", "r3.webp"]
+    assert [row["x_for"] for row in rows] == ["menu", "web/shop", "menu"]
+    assert [row["seed"] for row in rows] == [str(result.seed) for result in painted.results()]
+
+
+async def test_a_table_may_be_jsonl(night: Batch, final: Path) -> None:
+    night.export(final, kind="jsonl", name="{x_for}/{id}-{n}")
+    values = [json.loads(line) for line in (final / "results.jsonl").read_text("utf-8").splitlines()]
+    assert [value["outputs"] for value in values] == [
+        ["menu/r1-1.webp"],
+        ["web-shop/r2-1.webp", "web-shop/r2-2.webp"],
+        ["menu/r3-1.webp"],
+    ]
+    assert {name for value in values for name in value["outputs"]} == tree(final).keys() - {"results.jsonl"}
+    again = night.export(final, kind="jsonl", name="{x_for}/{id}-{n}")
+    assert (again.copied, again.there) == (0, 4)
+
+
+async def test_only_rows_that_are_done_are_exported(service: Serve, batch: Open, final: Path) -> None:
+    stopped = batch(await service(), 3, limit=1)
+    await stopped.run()
+    assert stopped.export(final).rows == 1
+    assert [row["id"] for row in listed(final / "results.csv")] == ["r1"]
+
+
+async def test_there_is_nothing_to_export_before_a_row_is_done(
+    service: Serve, batch: Open, final: Path, plans: Any
+) -> None:
+    declined = batch(await service(), 1)
+    with pytest.raises(LedgerError):
+        declined.export(final)
+    with pytest.raises(UsageError, match="nothing was started"):
+        await declined.run(confirm=plans.decline)
+    with pytest.raises(UsageError, match="nothing to export: no row is done yet"):
+        declined.export(final)
+    assert not final.exists()
+
+
+# Which rows
+
+
+async def decide(night: Batch, id_: str, decision: Decision | None, chosen: int | None = None) -> None:
+    (prediction,) = (result.prediction_id for result in night.results() if result.id == id_)
+    assert prediction is not None
+    await night.decide([Ruling(prediction_id=prediction, decision=decision, chosen=chosen, at=time.time())])
+
+
+async def test_once_anything_is_decided_only_approved_rows_are_exported_unless_all_are_asked_for(
+    night: Batch, final: Path
+) -> None:
+    await decide(night, "r1", Decision.APPROVED)
+    await decide(night, "r3", Decision.REJECTED)
+    exported = night.export(final)
+    assert (exported.which, exported.rows, exported.copied) == ("approved", 1, 1)
+    (row,) = listed(final / "results.csv")
+    assert (row["id"], row["decision"], row["outputs"]) == ("r1", "approved", "r1.webp")
+    every = night.export(final, which="all")
+    assert (every.which, every.rows, every.copied, every.there) == ("all", 3, 3, 1)
+
+
+async def test_of_an_approved_row_only_the_chosen_picture_is_exported(painted: Batch, final: Path) -> None:
+    await decide(painted, "r2", Decision.APPROVED, chosen=2)
+    painted.export(final, which="approved")
+    assert (final / "r2.webp").read_bytes() == (painted.folder / "outputs/r2@2.webp").read_bytes()
+    assert tree(final).keys() == {"r2.webp", "results.csv"}
+    (row,) = listed(final / "results.csv")
+    assert (row["chosen"], row["outputs"]) == ("2", "r2.webp")
+    await decide(painted, "r2", Decision.APPROVED, chosen=1)
+    assert refused(painted, final) == (f"r2.webp is another file in {final}: --force replaces it",)
+    painted.export(final, name="{id}@{n}", force=True)
+    assert (final / "r2@1.webp").exists()
+
+
+async def test_of_an_approved_row_without_a_choice_all_pictures_are_exported(
+    night: Batch, final: Path
+) -> None:
+    await decide(night, "r2", Decision.APPROVED)
+    assert night.export(final).copied == 2
+    assert tree(final).keys() == {"r2@1.webp", "r2@2.webp", "results.csv"}
+
+
+async def test_a_choice_that_is_gone_is_told(
+    night: Batch, provider: Provider, batch: Open, final: Path
+) -> None:
+    await decide(night, "r2", Decision.APPROVED, chosen=1)
+    (night.folder / "outputs/r2@1.webp").unlink()
+    for record in provider.predictions():
+        provider.expire(record.id)
+    await batch(provider, retry="missing").run()
+    assert refused(night, final) == (
+        "r2 (line 3): its chosen picture 1 is not among its 1: choose another with `batchfill review`",
+    )
+
+
+async def test_where_nothing_was_approved_that_is_said(night: Batch, final: Path) -> None:
+    with pytest.raises(UsageError, match="no finished row was approved"):
+        night.export(final, which="approved")
+    await decide(night, "r1", Decision.REDO)
+    with pytest.raises(UsageError, match="no finished row was approved"):
+        night.export(final)
+    await decide(night, "r1", None)
+    assert night.export(final).rows == 3
+
+
+# Links
+
+
+async def test_links_are_the_files_themselves(night: Batch, final: Path) -> None:
+    exported = night.export(final, link=True)
+    assert (exported.copied, exported.linked, exported.size) == (0, 4, 0)
+    for name, file in PICTURES.items():
+        assert (final / name).samefile(night.folder / file)
+    again = night.export(final, link=True, force=True)
+    assert (again.linked, again.there) == (0, 4)
+    assert tree(final).keys() == {*PICTURES, "results.csv"}
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Any:
+    """A folder on another file system."""
+    if not SHM.is_dir() or SHM.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other file system to write to")
+    folder = SHM / f"batchfill-{os.getpid()}"
+    yield folder
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.unlink()
+    folder.rmdir()
+
+
+async def test_where_no_link_can_reach_pictures_are_copied_and_that_is_said_once(
+    night: Batch, batchfill: Any, elsewhere: Path
+) -> None:
+    ran = await batchfill("export", "night.csv", elsewhere, "--link")
+    assert ran.code == 0
+    assert ran.err.splitlines()[0].startswith("4 pictures of 3 finished rows: 4 copied (")
+    assert ran.err.splitlines()[1:] == [
+        f"copied, since hard links are not possible there: {os.strerror(errno.EXDEV)}",
+        f"table: {elsewhere}/results.csv",
+    ]
+    assert {name: content for name, content in tree(elsewhere).items() if name in PICTURES} == pictures(night)
+
+
+# What is in the way
+
+
+async def test_everything_that_is_wrong_is_told_before_the_first_copy(night: Batch, final: Path) -> None:
+    (night.folder / "outputs/r1.webp").unlink()
+    damaged = night.folder / "outputs/r2@1.webp"
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    final.mkdir()
+    (final / "r3.webp").write_bytes(b"mine")
+    (final / "r2@2.webp").mkdir()
+    assert refused(night, final) == (
+        "r1 (line 2): outputs/r1.webp is missing: `run --retry missing` fetches it again, "
+        "if the service has it",
+        "r2 (line 3): outputs/r2@1.webp is damaged: `run --retry missing` fetches it again, "
+        "if the service has it",
+        f"r2@2.webp is a folder in {final}",
+        f"r3.webp is another file in {final}: --force replaces it",
+    )
+
+
+async def test_names_that_collide_are_told_with_what_else_is_wrong(night: Batch, final: Path) -> None:
+    (night.folder / "outputs/r1.webp").unlink()
+    assert refused(night, final, name="{x_for}") == (
+        "r3 (line 4): menu.webp is the picture of line 2 too: tell them apart in --name, as with {id}",
+        "r1 (line 2): outputs/r1.webp is missing: `run --retry missing` fetches it again, "
+        "if the service has it",
+    )
+    assert refused(night, final, name="{prompt:40}-{sede}") == (
+        "--name: there is no {sede}; did you mean {seed}?",
+    )
+
+
+async def test_of_many_troubles_the_first_twenty_are_told_and_how_many_more(
+    service: Serve, batch: Open, final: Path
+) -> None:
+    many = batch(await service(), 25)
+    await many.run()
+    with pytest.raises(NotExported) as caught:
+        many.export(final, name="same")
+    assert (len(caught.value.troubles), caught.value.more) == (20, 4)
+    assert str(caught.value).splitlines()[20:] == ["… and 4 more", "nothing was exported"]
+    assert not final.exists()
+
+
+async def test_force_replaces_other_files_but_no_folder(night: Batch, final: Path) -> None:
+    final.mkdir()
+    for name in ("r1.webp", "results.csv", "notes.txt"):
+        (final / name).write_bytes(b"mine")
+    exported = night.export(final, force=True)
+    assert (exported.copied, exported.there) == (4, 0)
+    found = tree(final)
+    assert {name: found[name] for name in PICTURES} == pictures(night)
+    assert found["notes.txt"] == b"mine"
+    for name in ("r1.webp", "results.csv"):
+        (final / name).unlink()
+        (final / name).mkdir()
+    assert refused(night, final, force=True) == (
+        f"r1.webp is a folder in {final}",
+        f"{final / 'results.csv'} is a folder: move it away",
+    )
+
+
+async def test_a_picture_that_was_edited_is_exported_only_when_that_is_meant(
+    night: Batch, final: Path
+) -> None:
+    edited = night.folder / "outputs/r3.webp"
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(edited)
+    assert refused(night, final) == (
+        "r3 (line 4): outputs/r3.webp is changed since it was fetched: --changed exports it as it is now",
+    )
+    exported = night.export(final, changed=True)
+    assert (exported.copied, exported.changed) == (4, 1)
+    assert (final / "r3.webp").read_bytes() == edited.read_bytes()
+    again = night.export(final, changed=True)
+    assert (again.copied, again.there, again.changed) == (0, 4, 1)
+
+
+async def test_nothing_is_exported_into_the_batch_itself(night: Batch) -> None:
+    said = "that is in the batch's own folder: give another"
+    assert refused(night, night.folder / "outputs")[0] == f"r1.webp: {said}"
+    name = f"{night.folder.name}/{{id}}"
+    assert refused(night, night.folder.parent, name=name)[0] == f"{night.folder.name}/r1.webp: {said}"
+
+
+async def test_a_file_where_a_folder_is_needed_is_told(night: Batch, final: Path) -> None:
+    final.mkdir()
+    (final / "menu").write_bytes(b"mine")
+    assert refused(night, final, name="{x_for}/{id}") == (
+        f"menu/r1.webp: {final / 'menu'} is a file, and a folder is needed",
+        f"menu/r3.webp: {final / 'menu'} is a file, and a folder is needed",
+    )
+
+
+async def test_room_is_looked_for_first_unless_links_need_none(
+    night: Batch, final: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conflicts, "free_bytes", lambda _: 10)
+    (lack,) = refused(night, final)
+    assert lack.endswith(f"are free on the disk of {final}: make room, or try --link")
+    assert night.export(final, link=True).linked == 4
+
+
+# The table
+
+
+async def test_a_table_that_is_not_of_this_export_is_left_alone(night: Batch, final: Path) -> None:
+    final.mkdir()
+    table = final / "results.csv"
+    table.write_text("id,rating\nr1,5\n", "utf-8")
+    assert refused(night, final) == (
+        f"{table} is there and is no table of this batch: move it away, or --force replaces it",
+    )
+    night.export(final, kind="jsonl")
+    assert table.read_text("utf-8") == "id,rating\nr1,5\n"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+async def test_the_table_of_an_earlier_export_is_replaced_unless_it_lists_what_the_new_one_does_not(
+    night: Batch, final: Path, desk: Any, batch: Open, kind: str
+) -> None:
+    night.export(final, kind=kind)
+    table = final / f"results.{kind}"
+    first, *others = table.read_text("utf-8").splitlines(keepends=True)
+    whole = table.read_bytes()
+    table.write_text(first + "".join(others[:1]), "utf-8")
+    night.export(final, kind=kind)
+    assert table.read_bytes() == whole
+    table.write_bytes(whole.replace(b"r3.webp", b"r4.webp"))
+    assert refused(night, final, kind=kind) == (
+        f"{table} lists r4.webp, not exported now: move them away, or --force replaces results.{kind}",
+    )
+    night.export(final, kind=kind, force=True)
+    assert table.read_bytes() == whole
+
+
+@pytest.mark.parametrize("content", [b"[]\n", b"{}\n", b"1\n", b"\xff\xfe", b'{"id": "r1"}\n', b"{"])
+async def test_whatever_stands_in_the_place_of_the_table_is_told_as_no_table(
+    night: Batch, final: Path, content: bytes
+) -> None:
+    final.mkdir()
+    (final / "results.jsonl").write_bytes(content)
+    (trouble,) = refused(night, final, kind="jsonl")
+    assert "is no table of this batch" in trouble
+
+
+# Breaking off
+
+
+KILLED = """
+import hashlib, os, signal, sys
+from pathlib import Path
+from batchfill.export import copier as delivery
+left = int(sys.argv.pop(1))
+
+def moment():
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def between(effect):
+    def watched(*arguments):
+        moment()
+        answer = effect(*arguments)
+        moment()
+        return answer
+    return watched
+
+class Digest:
+    def __init__(self):
+        self.real = hashlib.sha256()
+        self.hexdigest = self.real.hexdigest
+    def update(self, chunk):
+        moment()
+        self.real.update(chunk)
+
+delivery.sha256, delivery.CHUNK = Digest, 300
+os.fsync, Path.replace = between(os.fsync), between(Path.replace)
+from batchfill.cli.app import main
+main()
+"""
+"""What runs the command line and dies at a moment: between two pieces, or before or after an effect."""
+
+
+async def test_killed_at_any_moment_an_export_leaves_only_whole_files_and_can_be_run_again(
+    service: Serve, batch: Open, batchfill: Any, final: Path
+) -> None:
+    night = batch(await service(), 2)
+    await night.run()
+    night.export(final)
+    whole = tree(final)
+    code, kills, interrupted = -signal.SIGKILL, 0, 0
+    while code == -signal.SIGKILL:
+        again = final.with_name(f"final-{kills}")
+        ran = await batchfill.python("-c", KILLED, str(kills + 1), "export", "night.csv", str(again))
+        code, kills = ran.code, kills + 1
+        found = tree(again)
+        interrupted += any(name.startswith(".batchfill-") for name in found)
+        assert {name: content for name, content in found.items() if name in whole}.items() <= whole.items()
+        exported = night.export(again)
+        assert (tree(again), exported.copied + exported.there) == (whole, 2)
+    assert code == 0, ran.err
+    # Three files, each flushed and named; the pieces of two; the folder.
+    assert kills > 3 * 4 + 2 + 2
+    assert interrupted >= 3 * 3
+
+
+async def test_a_disk_that_is_full_ends_the_export_which_goes_on_when_there_is_room(
+    night: Batch, final: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def full(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(ExportStopped) as caught:
+            night.export(final)
+    assert str(caught.value).startswith(f"{final}: {os.strerror(errno.ENOSPC)}. What was exported is whole:")
+    assert tree(final).keys() == {"r1.webp", "r2@1.webp"}
+    exported = night.export(final)
+    assert (exported.copied, exported.there) == (2, 2)
+
+
+async def test_what_appears_or_changes_meanwhile_ends_the_export(
+    night: Batch, final: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = copier.Delivery.put
+
+    def meddling(self: Any, source: Path, name: str, digest: str | None) -> None:
+        (final / "r2@1.webp").write_bytes(b"mine")
+        put(self, source, name, digest)
+
+    final.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(copier.Delivery, "put", meddling)
+        with pytest.raises(ExportStopped, match="appeared during the export"):
+            night.export(final)
+    assert (final / "r2@1.webp").read_bytes() == b"mine"
+    (final / "r2@1.webp").unlink()
+
+    def editing(self: Any, source: Path, name: str, digest: str | None) -> None:
+        source.write_bytes(source.read_bytes() + b"more")
+        put(self, source, name, digest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(copier.Delivery, "put", editing)
+        with pytest.raises(ExportStopped, match="was changed while"):
+            night.export(final)
+    assert tree(final).keys() == {"r1.webp"}
+
+
+# The command
+
+
+async def test_the_command_tells_what_it_did_and_the_second_time_that_it_was_done(
+    night: Batch, batchfill: Any, final: Path
+) -> None:
+    ran = await batchfill("export", "night.csv", final, "--all", "--name", "{id}_{seed}")
+    size = sum(map(len, pictures(night).values())) / 1e6
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.splitlines() == [
+        f"4 pictures of 3 finished rows: 4 copied ({size:.1f} MB)",
+        f"table: {final}/results.csv",
+    ]
+    again = await batchfill("export", "night.csv", final, "--all", "--name", "{id}_{seed}")
+    assert again.err.splitlines()[0] == "4 pictures of 3 finished rows: 4 there already"
+
+
+async def test_a_terminal_shows_how_far_the_export_is(
+    night: Batch, batchfill: Any, terminal: Any, final: Path
+) -> None:
+    running = await batchfill.start("export", "night.csv", final, **terminal.options())
+    await terminal.shows("100%")
+    await terminal.shows(f"table: {final}"[:60])
+    assert (await running.ended()).code == 0
+
+
+async def test_how_far_it_is_is_told_with_every_picture(night: Batch, final: Path) -> None:
+    told: list[tuple[int, int]] = []
+    night.export(final, watch=lambda done, of: told.append((done, of)))
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+async def test_the_command_ends_with_2_when_something_is_in_the_way(
+    night: Batch, batchfill: Any, final: Path
+) -> None:
+    ran = await batchfill("export", "night.csv", final, "--name", "{promt}", "--link")
+    assert (ran.code, ran.err) == (
+        2,
+        "--name: there is no {promt}; did you mean {prompt}?\nnothing was exported\n",
+    )
+    assert not final.exists()

@@ -1,0 +1,457 @@
+"""Rows that ask for finished pictures: exact outside the mask, whatever happens, and never paid for twice."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import numpy as np
+import pytest
+from PIL import Image
+
+from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.rows import RowState
+from batchfill.emulator.faults.rules import Fault, Faults
+from batchfill.errors import FolderFailed, UsageError
+from batchfill.ledger.ledger import Ledger
+from batchfill.run import engine
+from batchfill.run.engine import Night
+from batchfill.run.placement import Placing
+from batchfill.run.postprocess import postprocessor as finishing
+from batchfill.session.session import Session
+from batchfill.storage.output_store import Shelf
+from tests.behaviour.test_disk import Ears
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from batchfill.batch import Batch
+    from batchfill.emulator.emulator_server import Provider
+    from tests.conftest import Desk
+
+    Serve = Callable[..., Awaitable[Provider]]
+    Open = Callable[..., Batch]
+    Exact = Callable[..., list[dict[str, str]]]
+
+SIZE = (300, 200)
+HOLE = (120, 80, 160, 120)
+FEATHER = 4
+
+
+@pytest.fixture
+def exact(desk: Desk) -> Exact:
+    """Return rows of a photograph with noise in it that ask for finished pictures, and these *cells*."""
+
+    def rows(count: int = 1, **cells: str) -> list[dict[str, str]]:
+        noise = np.random.default_rng(5).integers(0, 256, (*SIZE[::-1], 3), np.uint8)
+        mask = Image.new("L", SIZE)
+        mask.paste(255, HOLE)
+        for name, image in (("images/p.png", Image.fromarray(noise)), ("masks/p.png", mask)):
+            (desk.folder / name).parent.mkdir(exist_ok=True)
+            image.save(desk.folder / name)
+        files = {"image": "images/p.png", "mask": "masks/p.png", "finish": "exact"}
+        return [{"id": f"r{n}", **files, "prompt": f"picture {n}", **cells} for n in range(1, count + 1)]
+
+    return rows
+
+
+def pixels(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def changed_box(desk: Desk, path: Path) -> tuple[int, ...] | None:
+    """Return the box around what differs from the photograph."""
+    differs = (pixels(path) != pixels(desk.folder / "images/p.png")).any(axis=2)
+    return Image.fromarray(differs.astype(np.uint8) * 255).getbbox()
+
+
+def outputs(batch: Batch) -> dict[str, str]:
+    """Return every file below `outputs/` and what it is."""
+    found = {}
+    for path in sorted((batch.folder / "outputs").rglob("*")):
+        if path.is_file():
+            with Image.open(path) as image:
+                found[path.relative_to(batch.folder / "outputs").as_posix()] = f"{image.width}x{image.height}"
+    return found
+
+
+def glob(batch: Batch, pattern: str) -> list[Path]:
+    return sorted(batch.folder.glob(pattern))
+
+
+def in_ledger(batch: Batch, question: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(batch.folder / "ledger.sqlite")) as db:
+        return db.execute(question).fetchall()
+
+
+async def test_a_finished_picture_is_the_original_outside_the_mask(
+    service: Serve, batch: Open, exact: Exact, desk: Desk
+) -> None:
+    made = batch(await service(), exact())
+    assert (await made.run()).exit_code == 0
+    (row,) = made.results()
+    assert row.outputs == ("outputs/r1.png",)
+    assert pixels(made.folder / row.outputs[0]).shape == (*SIZE[::-1], 3)
+    box = changed_box(desk, made.folder / row.outputs[0])
+    assert box is not None
+    assert all(edge >= least - FEATHER for edge, least in zip(box[:2], HOLE[:2], strict=True))
+    assert all(edge <= most + FEATHER for edge, most in zip(box[2:], HOLE[2:], strict=True))
+    assert [name for name in outputs(made) if name.startswith("raw/")] == [f"raw/{row.prediction_id}-1.webp"]
+
+
+async def test_only_the_area_around_the_mask_is_sent_and_remembered(
+    service: Serve, batch: Open, exact: Exact, desk: Desk
+) -> None:
+    provider = await service()
+    made = batch(provider, exact(area="mask", padding="10", megapixels="match_input"))
+    assert (await made.run()).exit_code == 0
+    ((area,),) = in_ledger(made, "SELECT area FROM attempts")
+    left, top, right, bottom = map(int, area.strip("[]").split(","))
+    assert (right - left) * (bottom - top) < SIZE[0] * SIZE[1] / 4
+    assert left <= HOLE[0] - 10
+    assert bottom >= HOLE[3] + 10
+    assert changed_box(desk, made.folder / "outputs/r1.png") is not None
+
+
+async def test_a_finished_file_tells_how_it_was_made_unless_told_not_to(
+    service: Serve, batch: Open, exact: Exact
+) -> None:
+    told, silent = exact(2)
+    silent["metadata"] = "no"
+    made = batch(await service(), [told | {"metadata": ""}, silent])
+    await made.run()
+    row = next(made.results())
+    with (
+        Image.open(made.folder / "outputs/r1.png") as one,
+        Image.open(made.folder / "outputs/r2.png") as other,
+    ):
+        assert one.info["prompt"] == "picture 1"
+        assert one.info["seed"] == str(row.seed)
+        assert one.info["prediction"] == f"{row.prediction_id}, output 1"
+        assert "prompt" not in other.info
+
+
+async def test_outputs_are_judged_and_flags_are_in_the_results(
+    service: Serve, batch: Open, exact: Exact, desk: Desk
+) -> None:
+    plain = {**exact()[0], "id": "plain", "finish": "raw"}
+    made = batch(await service(), [*exact(), plain, *desk.rows(1)[:0]])
+    await made.run()
+    assert in_ledger(made, "SELECT count(*) FROM outputs WHERE flags IS NULL") == [(0,)]
+    flags = {row.id: row.flags for row in made.results()}
+    assert flags.keys() == {"r1", "plain"}
+    # A picture of 64 x 48 is what the tiny provider of tests makes, whatever it is given.
+    assert all("size" in words for words in flags.values())
+
+
+async def test_an_original_that_is_gone_leaves_the_output_as_it_was_sent(
+    service: Serve, batch: Open, exact: Exact, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Placing.keep
+
+    async def keep_and_lose(*args: Any) -> Any:
+        (desk.folder / "images/p.png").unlink(missing_ok=True)
+        return await kept(*args)
+
+    monkeypatch.setattr(Placing, "keep", keep_and_lose)
+    made = batch(await service(), exact())
+    assert (await made.run()).exit_code == 0
+    (row,) = made.results()
+    assert row.error is not None
+    assert row.error.startswith("not finished: p.png cannot be read")
+    assert row.outputs == ("outputs/r1.webp",)
+
+
+async def test_work_that_ends_its_process_leaves_the_output_as_it_was_sent(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.finish", _EndOfTheProcess())
+    made = batch(await service(), exact())
+    assert (await made.run()).exit_code == 0
+    (row,) = made.results()
+    assert "too much for this machine" in (row.error or "")
+    assert row.outputs == ("outputs/r1.webp",)
+
+
+class _EndOfTheProcess:
+    """Work that takes its process along, whatever the task: pickled as what makes it there."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("lambda task: __import__('os')._exit(9)",)
+
+
+async def test_what_was_kept_is_finished_by_the_next_start_without_the_service(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    made = batch(provider, exact(2))
+
+    async def die(*_: object) -> None:
+        await provider.until(lambda: provider.billed == 2)
+        made.stop()
+
+    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.Finishing._finish", die)
+    assert (await made.run()).exit_code == 3
+    assert made.status().counts[RowState.COLLECTING] == 2
+    monkeypatch.undo()
+    before = provider.billed
+    again = await service.again(provider, faults=Faults([Fault("output", "down"), Fault("get", "down")]))  # type: ignore[attr-defined]
+    assert (await batch(again).run()).exit_code == 0
+    assert again.billed == before
+    assert {"r1.png", "r2.png"} <= outputs(made).keys()
+
+
+async def test_pictures_are_finished_anew_without_paying(
+    service: Serve, batch: Open, exact: Exact, desk: Desk
+) -> None:
+    provider = await service()
+    made = batch(provider, [row | {"finish": "raw"} for row in exact()])
+    await made.run()
+    assert list(outputs(made)) == ["r1.webp"]
+    await provider.stop()
+    again = batch(provider, exact())
+    report = await again.finish()
+    assert (report.finished, report.unchanged, report.failed) == (1, 0, 0)
+    (row,) = again.results()
+    assert row.outputs == ("outputs/r1.png",)
+    assert outputs(again).keys() == {"r1.png", f"raw/{row.prediction_id}-1.webp"}
+    narrow = changed_box(desk, again.folder / "outputs/r1.png")
+    wide = batch(provider, exact(mask_feather="20"))
+    assert (await wide.finish()).finished == 1
+    assert (await wide.finish()).unchanged == 1
+    assert changed_box(desk, again.folder / "outputs/r1.png") != narrow
+
+
+async def test_a_picture_that_somebody_worked_on_is_kept_when_it_is_finished_anew(
+    service: Serve, batch: Open, exact: Exact
+) -> None:
+    provider = await service()
+    made = batch(provider, exact())
+    await made.run()
+    Image.new("RGB", SIZE, "teal").save(made.folder / "outputs/r1.png")
+    assert (await batch(provider, exact(mask_feather="0")).finish()).finished == 1
+    (kept,) = (made.folder / "outputs/earlier").iterdir()
+    assert tuple(pixels(kept)[0, 0]) == (0, 128, 128)
+
+
+async def test_a_finished_picture_that_is_gone_is_made_again_of_what_is_kept(
+    service: Serve, batch: Open, exact: Exact
+) -> None:
+    provider = await service()
+    made = batch(provider, exact())
+    await made.run()
+    (made.folder / "outputs/r1.png").unlink()
+    again = batch(provider, retry="missing")
+    assert (await again.run()).exit_code == 0
+    assert (made.folder / "outputs/r1.png").is_file()
+
+
+async def test_what_is_lost_altogether_is_fetched_again(service: Serve, batch: Open, exact: Exact) -> None:
+    provider = await service()
+    made = batch(provider, exact())
+    await made.run()
+    for path in [*(made.folder / "outputs").glob("*.png"), *(made.folder / "outputs/raw").iterdir()]:
+        path.unlink()
+    assert (await batch(provider, retry="missing").run()).exit_code == 0
+    assert provider.billed == 1
+    assert len(outputs(made)) == 2
+
+
+async def test_without_a_ledger_there_is_nothing_to_finish(service: Serve, batch: Open, exact: Exact) -> None:
+    with pytest.raises(UsageError, match="nothing is there to be finished"):
+        await batch(await service(), exact()).finish()
+
+
+async def test_a_run_does_not_end_between_a_picture_and_its_judgement(
+    service: Serve, batch: Open, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last row is done in the ledger, and whoever judges it has not been told yet."""
+    looked = anyio.Event()
+    record, is_over = Ledger.record_collected, Night._is_over
+
+    async def recording(*arguments: Any, **options: Any) -> None:
+        await record(*arguments, **options)
+        await looked.wait()
+
+    def looking(night: Night) -> bool:
+        if night._tools.ledger.counts[RowState.DONE]:
+            looked.set()
+        return is_over(night)
+
+    monkeypatch.setattr(Ledger, "record_collected", recording)
+    monkeypatch.setattr(Night, "_is_over", looking)
+    night = batch(await service(), 1)
+    assert (await night.run()).exit_code == 0
+    with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db:
+        assert db.execute("SELECT count(*) FROM outputs WHERE flags IS NULL").fetchone() == (0,)
+
+
+async def test_an_output_that_was_delivered_raw_is_fetched_again_when_it_is_missing(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.finish", _EndOfTheProcess())
+    made = batch(provider, exact())
+    await made.run()
+    (made.folder / "outputs/r1.webp").unlink()
+    monkeypatch.undo()
+    assert (await batch(provider, retry="missing").run()).exit_code == 0
+    assert provider.billed == 1
+    assert "r1.png" in outputs(made)
+
+
+async def test_judging_that_fails_keeps_no_picture_from_being_finished(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.flag", _EndOfTheProcess())
+    made = batch(await service(), exact())
+    assert (await made.run()).exit_code == 0
+    (row,) = made.results()
+    assert (row.outputs, row.flags, row.error) == (("outputs/r1.png",), (), None)
+
+
+async def test_rows_without_files_are_judged_as_they_are_fetched(
+    service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    first = batch(provider, 1)
+    await first.run()
+    ((address,),) = in_ledger(first, "SELECT url FROM outputs")
+    rows = [{"id": "r1", "image": address, "mask": address, "prompt": "p"}]
+    made = batch(provider, rows, name="addresses.csv")
+    # Nobody who works later is to be needed for it.
+    monkeypatch.setattr(Ledger, "unjudged", _none_unjudged)
+    assert (await made.run()).exit_code == 0
+    assert in_ledger(made, "SELECT count(*) FROM outputs WHERE flags IS NULL") == [(0,)]
+
+
+async def _none_unjudged(*_: object, **__: object) -> list[object]:
+    return []
+
+
+async def test_finishing_anew_changes_no_row_that_would_have_to_be_paid_for(
+    service: Serve, batch: Open, exact: Exact
+) -> None:
+    provider = await service()
+    await batch(provider, exact()).run()
+    with pytest.raises(UsageError, match="1 finished rows ask for something else now"):
+        await batch(provider, exact(mask_grow="5")).finish()
+    assert (await batch(provider, exact(mask_feather="9")).finish()).finished == 1
+
+
+async def test_a_full_disk_ends_finishing_anew_in_words_and_loses_nothing(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    made = batch(provider, exact(3))
+    await made.run()
+    before = outputs(made)
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise FolderFailed("the batch folder cannot be written: No space left on device. Make room")
+
+    monkeypatch.setattr(Shelf, "place", refuse)
+    again = batch(provider, exact(3, mask_feather="9"))
+    with pytest.raises(UsageError, match=r"r\d: .*Make room; then run `finish` again"):
+        await again.finish()
+    monkeypatch.undo()
+    assert (await again.finish()).finished == 3
+    assert outputs(made).keys() >= before.keys()
+
+
+async def test_a_full_disk_keeps_finishing_waiting_and_creates_too(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "WAITS", (0.02, 0.02))
+    monkeypatch.setattr(engine, "ASK_EVERY", 0.02)
+    full, refused, often = True, 0, asyncio.Event()
+
+    async def place(self: Placing, *given: Any, **named: Any) -> Any:
+        nonlocal refused
+        if full:
+            refused += 1
+            if refused > 20:
+                often.set()
+            error = FolderFailed("the batch folder cannot be written: No space left on device. Make room")
+            raise error from OSError(errno.ENOSPC, "No space left on device")
+        return await placed(self, *given, **named)
+
+    placed = Placing.place
+    monkeypatch.setattr(Placing, "place", place)
+    provider, ears = await service(latency=0.05), Ears()
+    made = batch(provider, exact(20), concurrency=1)
+    running = asyncio.ensure_future(made.run(watch=ears))
+    held = ears.hear("nothing more is submitted until night.batch takes pictures again", running)
+    ends = {asyncio.ensure_future(held), asyncio.ensure_future(provider.until(lambda: provider.billed == 20))}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    await often.wait()
+    assert provider.billed < 20
+    full = False
+    assert (await running).exit_code == 0
+    assert provider.billed == len(glob(made, "outputs/*.png")) == 20
+
+
+async def test_what_cannot_be_finished_for_another_reason_is_left_for_the_next_run(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "WAITS", (0.0, 0.0))
+
+    async def place(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    provider = await service()
+    made = batch(provider, exact())
+    with monkeypatch.context() as patch:
+        patch.setattr(Placing, "place", place)
+        assert (await made.run()).exit_code == 3
+    assert (await batch(provider, exact()).run()).exit_code == 0
+    assert provider.billed == len(glob(made, "outputs/*.png")) == 1
+
+
+async def test_a_decision_that_came_while_pictures_were_finished_anew_is_taken(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = batch(await service(), exact())
+    await made.run()
+    (row,) = made.results()
+    assert row.prediction_id is not None
+    ruling = Ruling(prediction_id=row.prediction_id, decision=Decision.APPROVED, at=1.0)
+    original = Session.finish
+
+    async def finish_and_hear(self: Session, manifest: Any) -> Any:
+        await made.decide([ruling])
+        return await original(self, manifest)
+
+    monkeypatch.setattr(Session, "finish", finish_and_hear)
+    await made.finish()
+    assert next(made.results()).decision is Decision.APPROVED
+
+
+async def test_one_output_that_was_saved_is_finished_when_the_service_has_removed_the_others(
+    service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    made = batch(provider, exact(num_outputs="2"))
+
+    async def die(*_: object) -> None:
+        made.stop()
+        raise FolderFailed("it was not recorded")
+
+    monkeypatch.setattr(Ledger, "record_kept", die)
+    assert (await made.run()).exit_code == 3
+    monkeypatch.undo()
+    lost, _ = sorted((made.folder / "outputs/raw").iterdir())
+    lost.unlink()
+    provider.expire(lost.stem.rpartition("-")[0])
+    await batch(provider).run()
+    (row,) = made.results()
+    assert (row.state, row.outputs) == (RowState.DONE, ("outputs/r1@2.png",))
+    assert row.error == "1 of 2 pictures: the service has removed the others"

@@ -1,0 +1,171 @@
+"""Which batch this is: the manifest, model, provider and account that a folder was begun with."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchfill.domain.rows import RowState
+from batchfill.emulator.quirks import Manner
+from batchfill.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.batch import Batch
+    from batchfill.emulator.emulator_server import Provider
+
+    Open = Callable[..., Batch]
+    Serve = Callable[..., Awaitable[Provider]]
+
+PRO = "black-forest-labs/flux-fill-pro"
+BARE = Manner(offers=frozenset({"list"}))
+"""A provider that does not say whose token it is."""
+
+
+# The manifest
+
+
+async def test_a_manifest_goes_on_under_a_new_name_once_its_folder_has_it_too(
+    service: Serve, batch: Open, desk: Any
+) -> None:
+    provider = await service()
+    night = batch(provider, 2)
+    await night.run()
+    (desk.folder / "night.csv").unlink()
+    evening = batch(provider, 2, name="evening.csv")
+    night.folder.rename(evening.folder)
+    summary = await evening.run()
+    assert (summary.exit_code, summary.submitted_now) == (0, 0)
+    assert evening.status().manifest == "evening.csv"
+
+
+async def test_a_folder_of_another_manifest_is_refused(service: Serve, batch: Open) -> None:
+    provider = await service()
+    night = batch(provider, 2)
+    await night.run()
+    other = batch(provider, 2, name="other.csv", out=night.folder)
+    with pytest.raises(
+        UsageError, match=r"night.batch belongs to night.csv, and this command names other.csv"
+    ):
+        await other.run()
+    assert provider.billed == 2
+
+
+# The provider and the model
+
+
+async def test_a_forgotten_base_url_is_remembered(service: Serve, batch: Open) -> None:
+    provider = await service()
+    night = batch(provider, 2, limit=1)
+    await night.run()
+    assert (await batch(None).run()).exit_code == 0
+    assert (provider.billed, night.status().base) == (2, provider.base)
+
+
+async def test_a_forgotten_model_is_remembered(service: Serve, batch: Open) -> None:
+    provider = await service()
+    await batch(provider, 2, model=PRO, limit=1).run()
+    assert (await batch(provider).run()).exit_code == 0
+    assert {record.model for record in provider.predictions()} == {PRO}
+
+
+async def test_another_base_url_is_refused_naming_both(service: Serve, batch: Open) -> None:
+    provider, other = await service(), await service("other")
+    await batch(provider, 2, limit=1).run()
+    both = f"begun with base {re.escape(provider.base)}, and this command says {re.escape(other.base)}"
+    with pytest.raises(UsageError, match=both):
+        await batch(other).run()
+    assert (provider.billed, other.billed) == (1, 0)
+    assert sum(other.requests.values()) == 0
+
+
+async def test_another_model_is_refused_naming_both(service: Serve, batch: Open) -> None:
+    provider = await service()
+    await batch(provider, 2, limit=1).run()
+    with pytest.raises(UsageError, match=f"begun with model .*flux-fill-dev, and this command says {PRO}"):
+        await batch(provider, model=PRO).run()
+    assert provider.billed == 1
+
+
+async def test_a_base_in_the_environment_does_not_move_a_batch(service: Serve, batch: Open) -> None:
+    from batchfill.batch import Batch as Opened
+
+    provider, other = await service(), await service("other")
+    night = batch(provider, 2, limit=1)
+    await night.run()
+    environ = {"BATCHFILL_TOKEN": "r8_for_tests_only", "BATCHFILL_BASE_URL": other.base}
+    assert (await Opened.open(night.manifest, environ=environ, rate=60_000).run()).exit_code == 0
+    assert (provider.billed, other.billed) == (2, 0)
+
+
+async def test_a_rehearsal_leaves_the_real_run_everything_to_do(service: Serve, batch: Open) -> None:
+    provider = await service()
+    rehearsal = batch(None, 2, local=True)
+    assert (await rehearsal.run()).exit_code == 0
+    real = batch(provider)
+    assert (await real.run()).submitted_now == 2
+    assert (rehearsal.folder.name, real.folder.name) == ("night.local.batch", "night.batch")
+    assert (await batch(None, local=True).run()).submitted_now == 0
+
+
+async def test_a_rehearsal_goes_on_after_the_real_run(service: Serve, batch: Open) -> None:
+    provider = await service()
+    await batch(provider, 2).run()
+    summary = await batch(None, local=True).run()
+    assert (summary.submitted_now, summary.exit_code, provider.billed) == (2, 0, 2)
+
+
+# The account
+
+
+async def test_another_account_is_refused_naming_both(service: Any, batch: Open) -> None:
+    provider = await service(account="mine")
+    await batch(provider, 2, limit=1).run()
+    provider = await service.again(provider, account="yours")
+    with pytest.raises(UsageError, match=r"begun with the account .*mine, and this token belongs to .*yours"):
+        await batch(provider).run()
+    assert provider.billed == 1
+
+
+async def test_another_token_of_the_same_account_goes_on(service: Any, batch: Open) -> None:
+    provider = await service(token=None)
+    await batch(provider, 2, limit=1).run()
+    assert (await batch(provider, token="r8_another").run()).exit_code == 0
+
+
+async def test_another_token_is_refused_where_nobody_tells_the_account(service: Any, batch: Open) -> None:
+    provider = await service(token=None, manner=BARE)
+    await batch(provider, 2, limit=1).run()
+    with pytest.raises(UsageError, match="begun with another token: use that one, or give --same-account"):
+        await batch(provider, token="r8_another").run()
+    assert provider.billed == 1
+
+
+async def test_a_new_token_is_accepted_when_the_user_vouches_for_it_and_is_remembered(
+    service: Any, batch: Open
+) -> None:
+    provider = await service(token=None, manner=BARE)
+    await batch(provider, 3, limit=1).run()
+    await batch(provider, token="r8_another", same_account=True, limit=1).run()
+    assert (await batch(provider, token="r8_another").run()).exit_code == 0
+    with pytest.raises(UsageError, match="another token"):
+        await batch(provider, token="r8_for_tests_only").run()
+
+
+async def test_vouching_for_a_token_does_not_outlast_the_command(service: Any, batch: Open) -> None:
+    provider = await service(token=None, manner=BARE)
+    await batch(provider, 2, limit=1, same_account=True).run()
+    with pytest.raises(UsageError, match="another token"):
+        await batch(provider, token="r8_another").run()
+
+
+async def test_nothing_of_the_token_is_remembered_but_a_salted_hash(service: Any, batch: Open) -> None:
+    provider = await service(token=None, manner=BARE)
+    night = batch(provider, 1, token="r8_a_secret_of_the_user")
+    await night.run()
+    for path in night.folder.rglob("*"):
+        assert not path.is_file() or b"r8_a_secret" not in path.read_bytes()
+    assert night.status().counts[RowState.DONE] == 1

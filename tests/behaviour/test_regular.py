@@ -1,0 +1,124 @@
+"""What stands in the place of a user's file and is none: refused at once, whoever opens it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from batchfill.catalog.pixel_options import Pixels
+from batchfill.domain.rows import LocalFile, Placed, Stamp
+from batchfill.errors import BadPicture, RowRejected
+from batchfill.images.codec.decode import look, whole
+from batchfill.images.codec.thumbnail import ThumbTask, thumb
+from batchfill.images.composite.composite import FinishTask, finish
+from batchfill.manifest.local_files import digest_file
+from batchfill.manifest.text import read_start
+from batchfill.regular_files import open_regular
+from batchfill.run.submit.inputs import _read
+from batchfill.storage.missing import Fate, fate_of
+from batchfill.storage.output_store import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+
+
+def _socket(path: Path) -> None:
+    # The name of a socket may not be long.
+    before = Path.cwd()
+    os.chdir(path.parent)
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path.name)
+    finally:
+        os.chdir(before)
+
+
+def _link_to_a_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+
+
+PUT: dict[str, Callable[[Path], object]] = {
+    "pipe": os.mkfifo,
+    "link to a pipe": _link_to_a_pipe,
+    "socket": _socket,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "folder": Path.mkdir,
+    "nothing": lambda path: None,
+    "link to nothing": lambda path: path.symlink_to("nothing"),
+    "link to itself": lambda path: path.symlink_to(path),
+}
+
+
+def _finish(path: Path) -> object:
+    picture = LocalFile(path, Stamp(1, 1), "ab" * 32)
+    task = FinishTask(path, picture, picture, Pixels(), None, path.with_name("target"), None, {})
+    return finish(task)
+
+
+OPENING: dict[str, Callable[[Path], object]] = {
+    "open_regular": open_regular,
+    "digest_file": digest_file,
+    "digest_of": digest_of,
+    "read_start": read_start,
+    "look": look,
+    "whole": whole,
+    "thumb": lambda path: thumb(ThumbTask(path, "ab" * 32, 100)),
+    "finish": _finish,
+    "prepare": lambda path: _read("image", LocalFile(path, Stamp(1, 1), "ab" * 32)),
+}
+
+
+@pytest.mark.parametrize("put", PUT)
+@pytest.mark.parametrize("opening", OPENING)
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(
+    tmp_path: Path, put: str, opening: str
+) -> None:
+    path = tmp_path / "a.png"
+    PUT[put](path)
+    with pytest.raises((OSError, BadPicture, RowRejected)) as caught:
+        OPENING[opening](path)
+    if put in ("pipe", "link to a pipe", "device") and isinstance(caught.value, BadPicture):
+        assert str(caught.value) == "a.png cannot be read: not a regular file"
+
+
+def test_a_pipe_that_comes_between_two_looks_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"a")
+    facts = path.stat()
+    path.unlink()
+    os.mkfifo(path)
+    monkeypatch.setattr(Path, "stat", lambda _: facts)
+    with pytest.raises(OSError, match="not a regular file"):
+        open_regular(path)
+
+
+def test_a_regular_file_is_read_through_links(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"picture")
+    (tmp_path / "link").symlink_to("a")
+    with open_regular(tmp_path / "link") as file:
+        assert file.read() == b"picture"
+
+
+@pytest.mark.parametrize("put", PUT)
+def test_a_picture_in_whose_place_something_else_is_counts_as_missing(tmp_path: Path, put: str) -> None:
+    PUT[put](tmp_path / "r1.webp")
+    placed = Placed("r1", 2, 1, None, "r1.webp", 7, sha256(b"picture").hexdigest(), 1)
+    assert fate_of(tmp_path, placed) is Fate.MISSING
+
+
+def test_pictures_are_closed_again(tmp_path: Path) -> None:
+    """Warnings are errors: a file that is left open would fail this test."""
+    path = tmp_path / "a.png"
+    Image.new("RGB", (3, 2)).save(path)
+    assert look(path).width == whole(path).width == 3

@@ -1,0 +1,59 @@
+"""What a command loads: those that only look answer at once."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.emulator.emulator_server import Provider
+
+    Serve = Callable[..., Awaitable[Provider]]
+
+HEAVY = {"PIL", "aiohttp", "aiosqlite", "asyncio", "httpx", "numpy", "rich", "ssl", "yaml"}
+"""Each takes longer to load than such a command to do all that it does."""
+
+PROBE = """
+import json, sys
+from batchfill.cli.app import main
+try:
+    main()
+finally:
+    print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
+
+async def loaded(batchfill: Any, *arguments: str) -> set[str]:
+    """Return the packages that a command has loaded by its end."""
+    ran = await batchfill.python("-c", PROBE, *arguments)
+    assert ran.code == 0, ran.err
+    return set(json.loads(ran.err.splitlines()[-1]))
+
+
+async def test_help_loads_nothing_that_it_has_no_use_for(batchfill: Any) -> None:
+    for command in ([], ["run"], ["check"], ["export"], ["serve"]):
+        assert await loaded(batchfill, *command, "--help") & (HEAVY | {"sqlite3"}) == set()
+
+
+async def test_looking_at_a_batch_loads_no_network_no_pictures_and_no_event_loop(
+    service: Serve, batchfill: Any, desk: Any
+) -> None:
+    desk.write(desk.rows(1))
+    await batchfill("run", "night.csv", "--base-url", (await service()).base)
+    for command in (["status"], ["status", "--json"], ["results"], ["results", "--format", "jsonl"]):
+        assert await loaded(batchfill, command[0], "night.csv", *command[1:]) & HEAVY == set()
+
+
+async def test_a_run_without_a_terminal_draws_nothing(batchfill: Any, desk: Any) -> None:
+    """rich itself comes along with httpx; its live view does not."""
+    desk.write(desk.rows(1))
+    ran = await batchfill.python(
+        "-c",
+        "import sys; from batchfill.cli.app import main\n"
+        "try: main()\n"
+        "finally: print('batchfill.console.live' in sys.modules)",
+        *("run", "night.csv", "--local"),
+    )
+    assert (ran.code, ran.out) == (0, "False\n"), ran.err

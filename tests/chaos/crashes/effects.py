@@ -1,0 +1,219 @@
+"""Every effect of a run, numbered as it happens; at one of them the process dies."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from batchfill.ledger.import_rows import Intake
+from batchfill.ledger.ledger import Ledger
+from batchfill.ledger.payment_record import PaymentRecord
+from batchfill.providers.client import Service
+from batchfill.providers.downloads import Download, Outputs
+from batchfill.run.clock import SystemChance, SystemClock
+from batchfill.run.poll.poller import Following
+from batchfill.run.run_log import Telling
+from batchfill.storage.output_store import Shelf
+from batchfill.workers.pool import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+OWNERS = (
+    Ledger,
+    Intake,
+    PaymentRecord,
+    Service,
+    Outputs,
+    Download,
+    Shelf,
+    Threads,
+    SystemClock,
+    SystemChance,
+    Telling,
+    Following,
+)
+"""What the stages are given, and what these open: nothing else reaches disk or network.
+
+And the stage that asks for predictions, of which the trace tells when it begins to.
+"""
+
+QUESTIONS = frozenset(
+    {
+        "Ledger.load",
+        "Ledger.in_state",
+        "Ledger.judge",
+        "Ledger.incoming_among",
+        "Ledger.known_files",
+        "Ledger.pictured",
+        "Ledger.read_record",
+        "PaymentRecord.accept",
+        "PaymentRecord.forget",
+        "PaymentRecord.free",
+        "PaymentRecord.intend",
+        "PaymentRecord.keep",
+        "Ledger.due",
+        "Ledger.next_due_at",
+        "Ledger.open_attempts",
+        "Ledger.to_collect",
+        "Ledger.outputs_of",
+        "Ledger.to_finish",
+        "Ledger.unjudged",
+        "Ledger.claimed",
+        "Ledger.run_times",
+        "Ledger.upload_of",
+        "Ledger.outputs_in_the_way",
+        "Ledger.misnamed",
+        "Intake.duplicates",
+        "Intake.compare",
+        "Service.account",
+        "Following.add",
+        "Following.add_all",
+        "Following.serve",
+        "Following.settle",
+        "Shelf.find",
+        "Shelf.kept",
+        "Shelf.spare",
+        "Shelf.raw_name",
+        "Shelf.earlier_name",
+        "Threads.do",
+        "SystemClock.now",
+        "SystemChance.seed",
+        "SystemChance.between",
+    }
+)
+"""What changes nothing outside the process: to die there is to die between two effects."""
+
+BY_CHANCE = frozenset({"Ledger.record_digests", "Service.list"})
+"""What happens or not with the speed of the machine: digests of files not brand-new, lists that pay."""
+
+DIED = 9
+"""How a process ends that dies at an edge."""
+
+
+class Edge(NamedTuple):
+    """A moment beside one effect."""
+
+    effect: str
+    """`Ledger.record_intent`."""
+    nth: int = 1
+    """Which one, from 1."""
+    after: bool = False
+    """Once it has returned or raised; else before it begins."""
+
+    def __str__(self) -> str:
+        return f"{'after' if self.after else 'before'} {self.effect} {self.nth}"
+
+
+class Step(NamedTuple):
+    """One effect that began, or was over."""
+
+    effect: str
+    nth: int
+    after: bool
+    about: tuple[str, ...]
+    """The ids, file names and addresses that it was given."""
+
+
+class Effects:
+    """Notes what happens in this process, and ends it at an edge."""
+
+    def __init__(self, edge: Edge | None) -> None:
+        self.steps: list[Step] = []
+        """What has happened, in order."""
+        self.last_will: Callable[[], object] = lambda: None
+        """What is done at the edge, just before the end."""
+        self._edge = edge
+        self._begun: Counter[str] = Counter()
+        self.lock = threading.RLock()
+        """Kept by whoever dies, and by a disk that changes, so that no other thread goes on meanwhile."""
+
+    def watch(self) -> None:
+        """Wrap every public method of the owners, for as long as this process lives."""
+        for owner in OWNERS:
+            for name, method in inspect.getmembers(owner, inspect.isfunction):
+                if not name.startswith("_"):
+                    setattr(owner, name, self._watched(f"{owner.__name__}.{name}", method))
+
+    @contextmanager
+    def around(self, effect: str, *about: str) -> Iterator[None]:
+        """Note that *effect* begins, and that it is over however it ends."""
+        with self.lock:
+            self._begun[effect] += 1
+            nth = self._begun[effect]
+            self._note(Step(effect, nth, False, about))
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._note(Step(effect, nth, True, about))
+
+    def _note(self, step: Step) -> None:
+        self.steps.append(step)
+        if self._edge == (step.effect, step.nth, step.after):
+            self.last_will()
+            os._exit(DIED)
+
+    def _watched(self, effect: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        inside = inspect.unwrap(method)
+        if inspect.iscoroutinefunction(method):
+            return self._coroutine(effect, method)
+        if inside is not method and inspect.isasyncgenfunction(inside):
+            return self._opening(effect, method)
+        if inspect.isasyncgenfunction(method):
+            return self._pieces(effect, method)
+        return self._plain(effect, method)
+
+    def _plain(self, effect: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def watched(*given: Any, **named: Any) -> Any:
+            with self.around(effect, *_told(given)):
+                return method(*given, **named)
+
+        return watched
+
+    def _coroutine(self, effect: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        async def watched(*given: Any, **named: Any) -> Any:
+            with self.around(effect, *_told(given)):
+                return await method(*given, **named)
+
+        return watched
+
+    def _opening(self, effect: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        """What opens something, for a block of its caller: the effect is the opening."""
+
+        @asynccontextmanager
+        async def watched(*given: Any, **named: Any) -> AsyncIterator[Any]:
+            opening = method(*given, **named)
+            with self.around(effect, *_told(given)):
+                opened = await opening.__aenter__()
+            try:
+                yield opened
+            except BaseException as error:
+                if not await opening.__aexit__(type(error), error, error.__traceback__):
+                    raise
+            else:
+                await opening.__aexit__(None, None, None)
+
+        return watched
+
+    def _pieces(self, effect: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        async def watched(*given: Any, **named: Any) -> AsyncIterator[Any]:
+            async for piece in method(*given, **named):
+                with self.around(effect):
+                    yield piece
+
+        return watched
+
+
+def _told(given: tuple[Any, ...]) -> tuple[str, ...]:
+    """Return what a reader of the trace recognises an effect by."""
+    named = (getattr(value, "prediction_id", None) or getattr(value, "id", value) for value in given[1:])
+    return tuple(name for name in named if isinstance(name, str))

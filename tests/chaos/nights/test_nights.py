@@ -1,0 +1,152 @@
+"""Whole nights in virtual time: whatever comes together in one, the promises hold."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from batchfill.emulator.journal import read_bill
+from batchfill.run.submit.admission import MOST_LOST
+from tests.chaos.nights.drawn import clock_nights, schedules
+from tests.chaos.nights.night import play
+from tests.chaos.nights.relay import Relay
+from tests.chaos.nights.schedule import HOUR, Death, Outage, Schedule, Trouble
+from tests.chaos.nights.world import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.chaos.nights.night import Report
+
+NIGHTS = 20
+CLOCK_NIGHTS = 50
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=memory()) as name:
+        yield Path(name)
+
+
+def played(schedule: Schedule) -> Report:
+    with tempfile.TemporaryDirectory(dir=memory()) as name:
+        return play(schedule, Path(name))
+
+
+@settings(
+    max_examples=NIGHTS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(schedules())
+def test_no_night_breaks_a_promise(schedule: Schedule) -> None:
+    assert played(schedule).broken == []
+
+
+@settings(
+    max_examples=CLOCK_NIGHTS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(clock_nights())
+def test_no_clock_and_no_list_has_a_row_paid_twice(schedule: Schedule) -> None:
+    assert played(schedule).broken == []
+
+
+def test_answers_that_are_always_lost_end_the_night_after_a_few() -> None:
+    lost = Trouble("create", "status", 1.0, (("status", 504), ("late", True)))
+    report = played(Schedule(rows=40, run_time=1.0, troubles=(lost,), offers_list=False, starts=1))
+    assert report.broken == []
+    assert (report.billed, report.states) == (MOST_LOST, {"in_doubt": MOST_LOST, "pending": 40 - MOST_LOST})
+    assert report.stopped is not None
+    assert "in a row were lost" in report.stopped
+
+
+def test_an_outage_that_takes_answers_with_it_does_not_end_the_night() -> None:
+    outages = tuple(Outage(20.0 + 100 * n, 40.0) for n in range(8))
+    report = played(Schedule(rows=120, rate=60.0, run_time=5.0, outages=outages, starts=1))
+    assert (report.broken, report.states) == ([], {"done": 120})
+
+
+def test_consent_covers_a_row_in_doubt_whose_first_prediction_is_made_later() -> None:
+    late = Trouble("create", "taken_late", 1.0, (("seconds", 90.0),))
+    report = played(
+        Schedule(rows=1, run_time=1.0, troubles=(late,), offers_list=False, consents=True, recover_wait=0.0)
+    )
+    assert report.broken == []
+    assert report.billed == 2
+
+
+WEST = Relay(clock="local", off=-5 * HOUR)
+"""A relay west of Greenwich that leaves the zone out of its times."""
+
+
+@pytest.mark.parametrize("at", [3, 5, 8])
+def test_a_relay_that_tells_local_time_has_lost_rows_found_by_their_seeds(at: int) -> None:
+    lost = Trouble("create", "reset_after", 0.3)
+    report = played(Schedule(rows=24, troubles=(lost,), deaths=(Death(at, 3),), relay=WEST))
+    assert report.broken == []
+    assert (report.states, report.billed) == ({"done": 24}, 24)
+
+
+HARD = Schedule(
+    seed=7,
+    rows=80,
+    deaths=tuple(Death(at, effects, 20.0) for at, effects in ((1, 5), (9, 14), (25, 0), (50, 33), (80, 2))),
+    outages=(Outage(120, 60),),
+    troubles=(
+        Trouble("create", "reset_after", 0.1),
+        Trouble("create", "status", 0.1, (("status", 500), ("late", True))),
+        Trouble("output", "cut", 0.1),
+        Trouble("get", "status", 0.1, (("status", 404),)),
+    ),
+    edits=(3, 4),
+)
+"""A night in which much goes wrong."""
+
+
+def test_a_seed_decides_everything_that_happens(folder: Path) -> None:
+    first, second = folder / "1", folder / "2"
+    for place in (first, second):
+        place.mkdir()
+        report = play(HARD, place)
+        assert report.deaths == len(HARD.deaths)
+    assert (first / "night.batch/run.log").read_text() == (second / "night.batch/run.log").read_text()
+    assert read_bill(first / "provider") == read_bill(second / "provider")
+
+
+def test_deaths_and_lost_answers_are_made_good_where_the_provider_has_a_list() -> None:
+    report = played(replace(HARD, edits=()))
+    assert report.broken == []
+    assert report.deaths == len(HARD.deaths)
+    assert report.states == {"done": HARD.rows}
+    assert report.billed == HARD.rows
+
+
+def test_an_hour_without_network_loses_only_what_it_outlasts() -> None:
+    report = played(Schedule(rows=60, rate=60.0, run_time=20.0, outages=(Outage(30, HOUR - 60),)))
+    assert report.broken == []
+    assert report.states == {"done": 60}
+
+
+def test_no_create_leaves_before_the_time_that_a_refusal_named() -> None:
+    stingy = ((0.5, 60.0), (40.0, 20.0))
+    report = played(Schedule(rows=60, concurrency=32, rate=6000.0, allowed=stingy, deaths=HARD.deaths[:3]))
+    assert report.refused > 0
+    assert report.broken == []
+    assert report.states == {"done": 60}
+
+
+def test_the_cap_holds_through_deaths_and_lost_answers() -> None:
+    report = played(replace(HARD, offers_list=False, edits=(), max_cost=30))
+    assert report.broken == []
+    assert report.billed <= 30

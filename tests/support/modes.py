@@ -1,0 +1,66 @@
+"""Folders and files that may not be written or read: root, whom their modes do not bind, obeys them too."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+LINUX = sys.platform == "linux"
+OVERRIDE, READ_SEARCH = 1, 2
+"""The capabilities to write, and to read, whatever a mode says."""
+VERSION = 0x20080522
+"""Of the structure in which the kernel takes capabilities: 64 bits of each kind, in two halves."""
+EFFECTIVE, PERMITTED = 0, 1
+DROP_FROM_BOUNDING_SET = 24
+
+
+def obey_modes() -> None:
+    """Give up root's right to write where a mode forbids it, in the process that is about to begin."""
+    ctypes.CDLL(None).prctl(DROP_FROM_BOUNDING_SET, OVERRIDE, 0, 0, 0)
+
+
+def obeying_modes(deed: Callable[[], T]) -> T:
+    """Do *deed* as a user whom modes bind; return what it returns, raise what it raises.
+
+    In a thread of its own: capabilities are a thread's, and what is given up does not come back. Another user
+    would need a checkout that others may read.
+    """
+    with ThreadPoolExecutor(1, initializer=_give_up) as one:
+        return one.submit(deed).result()
+
+
+def _give_up() -> None:
+    if not LINUX:
+        return
+    kernel = ctypes.CDLL(None)
+    header = (ctypes.c_uint32 * 2)(VERSION, 0)
+    held = (ctypes.c_uint32 * 6)()
+    assert kernel.capget(header, held) == 0
+    for first_half in (EFFECTIVE, PERMITTED):
+        held[first_half] &= ~(1 << OVERRIDE | 1 << READ_SEARCH)
+    assert kernel.capset(header, held) == 0
+
+
+def _is_bound() -> bool:
+    """Whether a process that obeys modes is refused anything, and can read the package all the same."""
+    if os.name != "posix":
+        return False
+    if os.geteuid() != 0:
+        return True
+    package = Path(__file__).parents[2] / "batchfill" / "__init__.py"
+    return LINUX and obeying_modes(lambda: os.access(package, os.R_OK))
+
+
+bound = pytest.mark.skipif(not _is_bound(), reason="modes bind nobody here, or keep root out of the checkout")
+"""Marks a test that asks for either."""

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.console.summary import summary_lines
+from batchfill.domain.reports import Cost, Doubt, Summary
+from batchfill.domain.rows import RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUN = "batchfill run night.csv"
+
+
+def test_a_run_that_did_everything_says_so_and_where_the_pictures_are(
+    summary: Callable[..., Summary],
+) -> None:
+    assert summary_lines(summary(), command=RUN) == [
+        "done: all 15 rows",
+        "this run: 15 submitted, 15 finished in 40 s, 72 requests",
+        "it took: 4.8 requests a row, never throttled, no time lost to waiting for downloads",
+        "$0.72 paid",
+        "pictures: night.batch/outputs",
+    ]
+
+
+def test_a_run_says_what_it_cost_besides_money(summary: Callable[..., Summary]) -> None:
+    lines = summary_lines(summary(throttled=75.0, held=5.0, peak_memory=64 << 20), command=RUN)
+    assert lines[2] == (
+        "it took: 4.8 requests a row, throttled for 1 min 15 s, 5 s lost to waiting for downloads, "
+        "64 MB of memory at most"
+    )
+
+
+def test_a_second_run_says_that_nothing_was_submitted(summary: Callable[..., Summary]) -> None:
+    lines = summary_lines(summary(submitted_now=0, finished_now=0), command=RUN)
+    assert lines[:2] == ["done: all 15 rows", "nothing was submitted"]
+    assert not any(line.startswith("this run") for line in lines)
+
+
+def test_a_run_that_only_collected_says_both(summary: Callable[..., Summary]) -> None:
+    lines = summary_lines(summary(submitted_now=0, finished_now=3), command=RUN)
+    assert lines[1:3] == ["nothing was submitted", "this run: 0 submitted, 3 finished in 40 s, 72 requests"]
+
+
+def test_a_run_that_left_something_accounts_for_every_row_and_says_how_to_go_on(
+    summary: Callable[..., Summary], doubt: Doubt, by_state: Callable[..., dict[RowState, int]]
+) -> None:
+    left = summary(
+        counts=by_state(done=5, pending=4, running=2, failed=2, expired=1, in_doubt=1),
+        cost=Cost(spent=240_000, reserved=160_000, to_go=160_000, cap=500_000),
+        reasons={"NSFW content detected": 2},
+        doubts=(doubt,),
+        stopped_because="stopped by Ctrl-C",
+        skipped=3,
+        gone={RowState.DONE: 2},
+    )
+    lines = summary_lines(left, command=RUN)
+    assert lines[:8] == [
+        "done: 5 of 15 rows",
+        "left: 4 pending, 2 running",
+        "ended early: stopped by Ctrl-C",
+        "left out: 3 rows with mistakes (--skip-bad)",
+        "no longer in the manifest: 2 done",
+        "failed: 2 rows",
+        "  2 rows: NSFW content detected",
+        "expired: 1 row, made and paid for, but removed by the service before they were fetched",
+    ]
+    assert any(line.startswith("in doubt: 1 row") for line in lines)
+    assert lines[-5:] == [
+        "$0.24 paid, $0.16 reserved, $0.16 to go, at most $0.50",
+        "to go on: batchfill run night.csv",
+        "to try failed rows again: batchfill run night.csv --retry failed",
+        "to make expired rows again, and pay for them again: batchfill run night.csv --retry expired",
+        "pictures: night.batch/outputs",
+    ]
+
+
+def test_of_many_failure_reasons_the_ten_most_frequent_are_shown(
+    summary: Callable[..., Summary], by_state: Callable[..., dict[RowState, int]]
+) -> None:
+    reasons = {f"reason {n}": n for n in range(1, 13)}
+    lines = summary_lines(summary(counts=by_state(failed=78), reasons=reasons), command=RUN)
+    assert "  12 rows: reason 12" in lines
+    assert "  2 rows: reason 2" not in lines
+    assert "… and 2 more reasons" in lines
+
+
+def test_an_unknown_cost_says_how_to_give_a_price(summary: Callable[..., Summary]) -> None:
+    lines = summary_lines(summary(cost=Cost(None, None, None, None)), command=RUN)
+    assert "cost unknown: no price is known here (price: in the manifest gives one)" in lines

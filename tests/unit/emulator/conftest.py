@@ -1,0 +1,121 @@
+"""Providers on loopback, clients that talk to them, and a picture with its mask."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from batchfill.emulator.emulator_server import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from pathlib import Path
+
+TOKEN = "r8_for_tests_only"
+MODEL = "black-forest-labs/flux-fill-dev"
+HANGS = 120.0
+"""Seconds after which an answer does not come any more; a busy machine takes a while."""
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    across = np.linspace(0, 255, 96)[None, :].repeat(64, axis=0)
+    pixels = np.stack([across, across[:, ::-1], np.full_like(across, 90)], axis=-1)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+@pytest.fixture
+def mask() -> Image.Image:
+    image = Image.new("L", (96, 64), 0)
+    ImageDraw.Draw(image).rectangle((32, 16, 64, 48), fill=255)
+    return image
+
+
+@pytest.fixture
+def data_url() -> Callable[[Image.Image], str]:
+    def encode(image: Image.Image) -> str:
+        target = io.BytesIO()
+        image.save(target, "PNG")
+        return "data:image/png;base64," + base64.b64encode(target.getvalue()).decode()
+
+    return encode
+
+
+@pytest.fixture
+def inputs(photo: Image.Image, mask: Image.Image, data_url: Callable[[Image.Image], str]) -> dict[str, Any]:
+    """What a create sends: small, so that it is painted in no time."""
+    return {
+        "image": data_url(photo),
+        "mask": data_url(mask),
+        "prompt": "a spaceship",
+        "seed": 7,
+        "megapixels": "0.25",
+    }
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Provider]]]:
+    """Start a provider on the test's folder, which wants TOKEN unless told otherwise."""
+    started: list[Provider] = []
+
+    async def begin(folder: str = "provider", **options: Any) -> Provider:
+        provider = Provider(tmp_path / folder, **({"token": TOKEN} | options))
+        started.append(provider)
+        await provider.start()
+        return provider
+
+    yield begin
+    for provider in started:
+        await provider.stop()
+
+
+class Client:
+    """A plain client of one provider."""
+
+    def __init__(self, provider: Provider, http: httpx.AsyncClient) -> None:
+        self.provider = provider
+        self.http = http
+
+    async def create(
+        self, inputs: Mapping[str, Any], path: str = f"/models/{MODEL}/predictions", **more: Any
+    ) -> httpx.Response:
+        headers = more.pop("headers", {})
+        return await self.http.post(path, json={"input": dict(inputs), **more}, headers=headers)
+
+    async def made(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a prediction and return it when it has ended."""
+        answer = await self.create(inputs, headers={"Prefer": "wait"})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def get(self, id_: str) -> dict[str, Any]:
+        answer = await self.http.get(f"/predictions/{id_}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def fetch(self, url: str) -> httpx.Response:
+        """Get an output, without any token."""
+        async with httpx.AsyncClient(timeout=HANGS) as stranger:
+            return await stranger.get(url)
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Callable[[Provider], Client]]:
+    opened: list[httpx.AsyncClient] = []
+
+    def begin(provider: Provider) -> Client:
+        http = httpx.AsyncClient(
+            base_url=provider.base, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=HANGS
+        )
+        opened.append(http)
+        return Client(provider, http)
+
+    yield begin
+    for http in opened:
+        await http.aclose()

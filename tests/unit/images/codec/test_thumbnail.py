@@ -1,0 +1,81 @@
+"""Small copies of pictures."""
+
+from __future__ import annotations
+
+import io
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from batchfill.errors import BadPicture
+from batchfill.images.codec.thumbnail import ThumbTask, thumb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Encode = Any
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Callable[..., Image.Image]:
+    """Return the small copy of a file with this content."""
+
+    def make(content: bytes, *, longest: int = 32, name: str = "a.png") -> Image.Image:
+        file = tmp_path / name
+        file.write_bytes(content)
+        made = Image.open(io.BytesIO(thumb(ThumbTask(file, sha256(content).hexdigest(), longest))))
+        made.load()
+        return made
+
+    return make
+
+
+def test_the_longer_side_is_as_long_as_asked(small: Any, photo: Image.Image, encode: Encode) -> None:
+    made = small(encode(photo))
+    assert (made.format, made.size) == ("WEBP", (32, 21))
+
+
+def test_a_smaller_picture_keeps_its_size(small: Any, photo: Image.Image, encode: Encode) -> None:
+    assert small(encode(photo), longest=500).size == photo.size
+
+
+def test_it_is_upright_and_says_so(
+    small: Any, photo: Image.Image, turned: Image.Exif, encode: Encode
+) -> None:
+    made = small(encode(photo, "JPEG", exif=turned))
+    assert made.size == (21, 32)
+    assert dict(made.getexif()) == {}
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_every_mode_becomes_a_picture(small: Any, photo: Image.Image, encode: Encode, mode: str) -> None:
+    source = photo.convert("I").convert("I;16") if mode == "I;16" else photo.convert(mode)
+    assert small(encode(source, "TIFF")).mode == "RGB"
+
+
+def test_colours_stay_what_they_are(small: Any, encode: Encode) -> None:
+    made = small(encode(Image.new("RGB", (80, 40), (200, 60, 30))))
+    pixel = made.convert("RGB").getpixel((5, 5))
+    assert isinstance(pixel, tuple)
+    assert all(abs(one - other) < 8 for one, other in zip(pixel, (200, 60, 30), strict=True))
+
+
+def test_another_picture_is_not_shown_for_it(tmp_path: Path, photo: Image.Image) -> None:
+    file = tmp_path / "a.png"
+    photo.save(file)
+    with pytest.raises(BadPicture, match=r"^a\.png is not the picture any more that it was in this batch$"):
+        thumb(ThumbTask(file, "0" * 64, 32))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read"), (b"", "is empty"), (b"x", "is text")]
+)
+def test_what_is_no_picture_says_why(tmp_path: Path, content: bytes | None, said: str) -> None:
+    file = tmp_path / "a.png"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadPicture, match=f"^a.png {said}"):
+        thumb(ThumbTask(file, sha256(content or b"").hexdigest(), 32))

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from batchfill.catalog.builtin import find
+from batchfill.catalog.pixel_options import Pixels
+from batchfill.domain.findings import FindingKind, Gravity, Scale
+from batchfill.images.preflight.inspect import JudgeTask, Source, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from batchfill.images.preflight.inspect import Judgement
+
+    Save = Callable[..., Path]
+
+MODEL = find("black-forest-labs/flux-fill-dev")
+assert MODEL is not None
+RULE = MODEL.size_rule
+
+
+def look(picture: Path | None, mask: Path | None, *, remote: bool = False, **pixels: Any) -> Judgement:
+    """Judge files as they stand for a row with these pixel settings."""
+    sources = [
+        None if path is None else Source(path, path.name, fitted=not remote, remote=remote)
+        for path in (picture, mask)
+    ]
+    # As it is handed to another process.
+    task = pickle.loads(pickle.dumps(JudgeTask(sources[0], sources[1], Pixels(**pixels), RULE)))
+    answer: Judgement = pickle.loads(pickle.dumps(judge(task)))
+    return answer
+
+
+def told(judgement: Judgement) -> list[tuple[str, str]]:
+    return [(finding.gravity.value, finding.kind.value) for finding in judgement.findings]
+
+
+def text(judgement: Judgement) -> str:
+    (finding,) = judgement.findings
+    return finding.text
+
+
+def disc(size: tuple[int, int], radius: int) -> Image.Image:
+    mask = Image.new("L", size)
+    middle = (size[0] // 2, size[1] // 2)
+    ImageDraw.Draw(mask).ellipse([*(m - radius for m in middle), *(m + radius for m in middle)], fill=255)
+    return mask
+
+
+def test_a_good_pair_has_nothing_to_say(photo: Image.Image, mask: Image.Image, save: Save) -> None:
+    found = look(save(photo, "a.jpg"), save(mask, "m.png"))
+    assert found.findings == ()
+    assert found.scale == Scale((96, 64), None, (1248, 832))
+    assert found.cover == pytest.approx(33 * 22 / (96 * 64))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA"])
+def test_masks_of_usual_modes_are_good(photo: Image.Image, mask: Image.Image, mode: str, save: Save) -> None:
+    assert look(save(photo, "a.png"), save(mask.convert(mode), "m.png")).findings == ()
+
+
+# A mask by itself
+
+
+@pytest.mark.parametrize(
+    ("grey", "source", "kind", "message"),
+    [
+        (0, "white", "empty", "m.png is black all over: nothing would be filled"),
+        (255, "white", "full", "m.png is white all over: everything would be filled"),
+        (255, "black", "empty", "m.png is white all over: nothing would be filled"),
+        (0, "black", "full", "m.png is black all over: everything would be filled"),
+    ],
+)
+def test_a_mask_of_one_grey_is_a_mistake(grey: int, source: str, kind: str, message: str, save: Save) -> None:
+    found = look(None, save(Image.new("L", (90, 90), grey), "m.png"), mask_from=source)
+    assert told(found) == [("mistake", kind)]
+    assert text(found) == message
+    assert (found.cover, len(found.mistakes)) == (None, 1)
+
+
+def test_a_mask_of_zeros_and_ones_is_told_how_dark_it_is(mask: Image.Image, save: Save) -> None:
+    found = look(None, save(mask.point([0] * 255 + [1]), "m.png"))
+    assert "Its lightest grey is 1 of 255: what is to be filled must be white" in text(found)
+
+
+def test_more_white_than_black_is_suspicious(mask: Image.Image, save: Save) -> None:
+    path = save(ImageOps.invert(mask), "m.png")
+    found = look(None, path)
+    assert told(found) == [("warning", "polarity")]
+    assert text(found) == (
+        "m.png is 88% white, and white is what gets filled: is it inverted? If so, set mask_from: black"
+    )
+    for source in ("black", "auto"):
+        assert look(None, path, mask_from=source).findings == ()
+
+
+def test_an_empty_layer_of_which_everything_but_the_strokes_would_be_filled_is_suspicious(
+    mask: Image.Image, save: Save
+) -> None:
+    layer = Image.new("RGBA", mask.size)
+    layer.paste((250, 30, 200, 255), mask=mask)
+    found = look(None, save(layer, "m.png"), mask_from="alpha")
+    assert "88% transparent, and transparent is what gets filled" in text(found)
+    assert text(found).endswith("If so, set mask_from: auto")
+
+
+def test_a_photograph_in_place_of_a_mask_is_suspicious(photo: Image.Image, save: Save) -> None:
+    assert ("warning", "grey") in told(look(None, save(photo, "m.png")))
+
+
+def test_a_shape_held_by_transparency_alone_is_a_mistake_until_that_is_what_is_asked_for(
+    photo: Image.Image, mask: Image.Image, save: Save
+) -> None:
+    picture = save(photo, "a.png")
+    for colour in (0, 255):
+        image = Image.new("LA", mask.size, colour)
+        image.putalpha(ImageOps.invert(mask))
+        path = save(image.convert("RGBA"), "m.png")
+        found = look(picture, path)
+        assert told(found) == [("mistake", "alpha")]
+        assert "holds its shape in its transparency" in text(found)
+        assert "set mask_from: alpha" in text(found)
+        assert look(picture, path, mask_from="alpha").findings == ()
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (250, 30, 200)])
+def test_dark_strokes_on_an_empty_layer_are_a_mistake_that_names_the_way_out(
+    mask: Image.Image, colour: tuple[int, int, int], save: Save
+) -> None:
+    layer = Image.new("RGBA", mask.size)
+    layer.paste((*colour, 255), mask=mask)
+    path = save(layer, "m.png")
+    found = look(None, path)
+    assert told(found) == [("mistake", "alpha")]
+    assert text(found).endswith("or auto")
+    assert look(None, path, mask_from="auto").findings == ()
+
+
+def test_specks_of_which_nothing_is_left_for_the_model_are_suspicious(save: Save) -> None:
+    picture = save(Image.new("RGB", (3000, 2000), 90), "a.png")
+    dust = Image.new("L", (3000, 2000))
+    for n in range(200):
+        dust.putpixel((10 * n + 7, 9 * n + 3), 255)
+    found = look(picture, save(dust, "m.png"))
+    assert told(found) == [("warning", "specks")]
+    assert "fills a few specks only, 0 pixels at 1248x832, where the model works" in text(found)
+    assert look(picture, save(dust, "m.png"), mask_grow=8).findings == ()
+
+
+def test_a_small_thing_in_a_large_picture_is_more_than_specks_where_it_is_sent_unscaled(save: Save) -> None:
+    picture = save(Image.new("RGB", (6000, 4000), 90), "a.png")
+    small = save(disc((6000, 4000), 8), "m.png")
+    assert told(look(picture, small)) == [("warning", "specks")]
+    assert look(picture, small, area="mask").findings == ()
+
+
+def test_soft_edges_are_noted_and_smooth_ones_are_not(save: Save) -> None:
+    mask = disc((800, 600), 150)
+    small = mask.resize((400, 300), Image.Resampling.BOX)
+    assert look(None, save(small, "smooth.png")).findings == ()
+    assert look(None, save(mask, "traces.jpg", quality=80)).findings == ()
+    found = look(None, save(mask.filter(ImageFilter.GaussianBlur(12)), "soft.png"))
+    assert told(found) == [("note", "soft")]
+    assert "soft edges" in text(found)
+    assert "mask_feather" in text(found)
+
+
+# A mask beside its picture
+
+
+def test_a_mask_of_another_shape_is_a_mistake_unless_it_is_to_be_stretched(
+    photo: Image.Image, save: Save
+) -> None:
+    picture, mask = save(photo, "a.png"), save(disc((64, 64), 20), "m.png")
+    found = look(picture, mask)
+    assert told(found) == [("mistake", "shape")]
+    assert "m.png is 64x64 but its picture is 96x64: make both the same size" in text(found)
+    assert "mask_fit: resize" in text(found)
+    assert found.scale is None
+    stretched = look(picture, mask, mask_fit="resize")
+    assert told(stretched) == [("warning", "shape")]
+    assert text(stretched) == "m.png is 64x64, its picture 96x64: mask_fit: resize stretches the mask"
+
+
+def test_a_scaled_mask_is_a_warning(photo: Image.Image, mask: Image.Image, save: Save) -> None:
+    found = look(save(photo, "a.png"), save(mask.resize((48, 32), 0), "m.png"))
+    assert told(found) == [("warning", "size")]
+    assert text(found) == "m.png is 48x32, its picture 96x64: the mask is scaled"
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_shapes_agree_once_both_are_upright(
+    photo: Image.Image, mask: Image.Image, orientation: int, kind: str, save: Save
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = save(photo, f"a.{kind}", exif=exif)
+    upright = mask if orientation < 5 else mask.transpose(Image.Transpose.ROTATE_270)
+    assert look(picture, save(upright, "m.png")).findings == ()
+    assert look(picture, save(mask, "same.png", exif=exif)).findings == ()
+    lying = mask if orientation >= 5 else mask.transpose(Image.Transpose.ROTATE_270)
+    found = look(picture, save(lying, "other.png"))
+    assert told(found) == [("mistake", "shape")]
+    # Pillow turns a TIFF before anybody can see how it is stored.
+    assert ("lies on its side" in text(found)) is (orientation >= 5 and kind != "tiff")
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_what_the_service_fetches_itself_is_turned_by_nobody(
+    photo: Image.Image, mask: Image.Image, orientation: int, save: Save
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = look(save(photo, "a.jpg", exif=exif), save(mask, "m.png"), remote=True)
+    assert told(found) == [("warning", "turned")]
+    assert found.scale == Scale((96, 64), None, (1248, 832))
+
+
+# Sizes
+
+
+def test_the_size_at_which_the_model_works_is_told(save: Save) -> None:
+    found = look(save(Image.new("RGB", (4032, 3024)), "a.jpg"), save(disc((4032, 3024), 500), "m.png"))
+    assert found.scale == Scale((4032, 3024), None, (1152, 864))
+
+
+def test_the_size_of_the_area_is_told(save: Save) -> None:
+    picture = save(Image.new("RGB", (4032, 3024)), "a.jpg")
+    found = look(picture, save(disc((4032, 3024), 100), "m.png"), area="mask")
+    assert found.scale == Scale((4032, 3024), (1024, 1024), (1024, 1024))
+
+
+def test_cover_counts_what_the_mask_has_grown_by(photo: Image.Image, mask: Image.Image, save: Save) -> None:
+    picture, path = save(photo, "a.png"), save(mask, "m.png")
+    plain, grown = look(picture, path), look(picture, path, mask_grow=5)
+    assert plain.cover is not None
+    assert grown.cover is not None
+    assert plain.cover < grown.cover < 1
+
+
+# Files
+
+
+def test_both_files_are_reported_at_once(tmp_path: Path) -> None:
+    picture, mask = tmp_path / "a.png", tmp_path / "m.png"
+    picture.write_text("no picture")
+    mask.write_bytes(b"")
+    found = look(picture, mask)
+    assert [finding.text for finding in found.findings] == ["a.png is text, not a picture", "m.png is empty"]
+    assert {(f.kind, f.gravity) for f in found.mistakes} == {(FindingKind.UNREADABLE, Gravity.MISTAKE)}
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
+def test_a_picture_that_is_cut_short_is_a_mistake(mask: Image.Image, kind: str, save: Save) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8))
+    picture = save(noise, f"a.{kind}")
+    picture.write_bytes(picture.read_bytes()[: -picture.stat().st_size // 3])
+    found = look(picture, None)
+    assert told(found) == [("mistake", "unreadable")]
+    assert "is damaged or cut short" in text(found)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_an_animated_file_is_a_mistake(photo: Image.Image, kind: str, save: Save) -> None:
+    more = [ImageOps.invert(photo)]
+    path = save(photo, "a.bin", format=kind, save_all=True, append_images=more)
+    for found in (look(path, None), look(None, path)):
+        assert told(found) == [("mistake", "animated")]

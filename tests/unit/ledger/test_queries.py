@@ -1,0 +1,42 @@
+"""What a run asks again and again is answered from an index, however many rows there are."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from batchfill.domain.rows import RowState
+from batchfill.ledger import database, statements
+
+WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files"}
+"""Questions about every row; no run asks them while it works."""
+NAMES = (
+    "now",
+    "after",
+    "limit",
+    "number",
+    "key",
+    "prediction_id",
+    "folded_id",
+    "seed",
+    "sha256",
+    "origin",
+    "name",
+)
+OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted_by")
+VALUES = dict.fromkeys((*NAMES, *OTHERS), 1) | dict.fromkeys(("ids", "keys", "without", "shown"), "[]")
+
+
+@pytest.mark.parametrize("name", sorted(statements.load("queries").keys() - WHOLE))
+@pytest.mark.parametrize("state", [RowState.SUBMITTING, RowState.RUNNING, RowState.IN_DOUBT])
+def test_no_question_of_a_run_looks_at_every_row(name: str, state: RowState) -> None:
+    (statement,) = statements.load("queries")[name]
+    with closing(sqlite3.connect(":memory:")) as db:
+        for _, script in database.migrations():
+            db.executescript(script)
+        plan = db.execute(f"EXPLAIN QUERY PLAN {statement}", VALUES | {"state": state.value}).fetchall()
+    steps = [step[-1] for step in plan]
+    assert not [step for step in steps if re.search(r"\b(SCAN|SEARCH) (r|rows|mine|other)$", step)], steps

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+import tracemalloc
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batchfill.domain.rows import Row
+from batchfill.errors import Mistake, UsageError
+from batchfill.manifest.local_files import digest_file
+from batchfill.manifest.manifest import open_manifest
+from batchfill.manifest.validation import read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from batchfill.catalog.model import Model
+
+URLS = "http://x/a.png,http://x/m.png"
+HEADER = "id,image,mask,prompt\n"
+ROW = f"a,{URLS},a boat\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HEADER + ROW,
+        (HEADER + ROW).replace("\n", "\r\n"),
+        (HEADER + ROW).replace("\n", "\r"),
+        (HEADER + ROW).replace(",", ";"),
+        (HEADER + ROW).replace(",", "\t"),
+        "\ufeff" + HEADER + ROW,
+        "\n\n" + HEADER + "\n ,, ,\n,,,\n" + ROW + "\n\n",
+        HEADER + ROW.rstrip("\n"),
+        "sep=;\r\n" + (HEADER + ROW).replace(",", ";"),
+        ' id , "image","mask" ,prompt\n'.replace(', "', ',"').replace('" ,', '",') + ROW,
+        HEADER.replace("\n", ",,\n") + ROW.replace("\n", ",,\n"),
+        f'"id","image","mask","prompt"\n"a",{URLS},"a boat"\n',
+    ],
+)
+def test_every_way_that_spreadsheets_write_a_table_is_understood(
+    rows: Callable[..., list[Row]], content: str
+) -> None:
+    (row,) = rows(content)
+
+    assert row.id == "a"
+    assert row.inputs == {"image": "http://x/a.png", "mask": "http://x/m.png", "prompt": "a boat"}
+
+
+def test_a_row_knows_the_line_where_it_begins(rows: Callable[..., list[Row]]) -> None:
+    content = f'{HEADER}\na,{URLS},"two\nlines"\n\nb,{URLS},"one\r\n\r\nmore"\nc,{URLS},x\n'
+
+    assert [(row.position, row.line, row.id) for row in rows(content)] == [
+        (0, 3, "a"),
+        (1, 6, "b"),
+        (2, 9, "c"),
+    ]
+
+
+def test_newlines_quotes_and_emoji_inside_quotes_are_kept(rows: Callable[..., list[Row]]) -> None:
+    (row,) = rows(HEADER + f'a,{URLS}," say ""hi"",\n🚀 "\n')
+
+    assert row.inputs["prompt"] == ' say "hi",\n🚀 '
+
+
+def test_a_delimiter_inside_a_quoted_column_name_does_not_count(rows: Callable[..., list[Row]]) -> None:
+    (row,) = rows('image;mask;prompt;"x_a,b,c,d"\nhttp://x/a;http://x/m;p;note\n')
+
+    assert row.extra == {"x_a,b,c,d": "note"}
+
+
+def test_cells_left_out_at_the_end_are_empty(mistakes: Callable[..., list[str]]) -> None:
+    assert mistakes(HEADER + "a,http://x/a.png\n") == [
+        "night.csv:2: mask is empty",
+        "night.csv:2: prompt is empty",
+    ]
+
+
+def test_too_many_cells_are_a_mistake_and_reading_goes_on(read: Callable[..., list[Row | Mistake]]) -> None:
+    mistake, row = read(HEADER + f"a,{URLS},a boat, blue\n" + ROW)
+
+    assert (
+        str(mistake)
+        == "night.csv:2: 5 cells, but the header has 4: put quotes round a cell that holds a comma"
+    )
+    assert isinstance(row, Row)
+    assert (row.position, row.line) == (0, 3)
+
+
+def test_a_quote_inside_a_quoted_cell_is_a_mistake_of_its_line_only(
+    read: Callable[..., list[Row | Mistake]],
+) -> None:
+    mistake, row = read(HEADER + f'a,{URLS},"a 12" ruler"\n' + ROW)
+
+    assert str(mistake) == 'night.csv:2: a quote inside a quoted cell: write it twice, as ""'
+    assert isinstance(row, Row)
+
+
+def test_a_quote_in_a_cell_without_quotes_is_just_text(rows: Callable[..., list[Row]]) -> None:
+    (row,) = rows(HEADER + f'a,{URLS},a 12" ruler\n')
+
+    assert row.inputs["prompt"] == 'a 12" ruler'
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (f'a,{URLS},"open\n' + ROW * 3, 2),
+        (f'a,{URLS},"open\n' + f'b,{URLS},"closed"\n' + ROW, 2),
+        (ROW + f'a,{URLS},"two\nlines"\nb,{URLS},"open\n' + ROW * 3, 5),
+        (f'a,{URLS},"two ""quoted"" words\n' + ROW, 2),
+        (f'"a\nb",{URLS},"open\n' + ROW, 3),
+    ],
+)
+def test_a_quote_that_is_not_closed_is_reported_where_it_opens_and_ends_reading(
+    mistakes: Callable[..., list[str]], content: str, line: int
+) -> None:
+    assert mistakes(HEADER + content) == [
+        f"night.csv:{line}: a quote opens here and is not closed at the end of its cell"
+    ]
+
+
+def test_a_quote_that_swallows_a_large_file_is_noticed_early(
+    folder: Path, dev: Model, mistakes: Callable[..., list[str]]
+) -> None:
+    content = HEADER + ROW + f'a,{URLS},"open\n' + ROW * 200_000
+    (folder / "night.csv").write_text(content)
+
+    tracemalloc.start()
+    found = list(read_rows(open_manifest(folder / "night.csv"), dev, digest=digest_file))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert str(found[-1]) == (
+        "night.csv:3: a quote opens here and is never closed (or its cell is far too long)"
+    )
+    assert peak < 12_000_000
+
+
+def test_a_line_without_end_is_noticed_early(mistakes: Callable[..., list[str]]) -> None:
+    assert mistakes(HEADER + "x" * 3_000_000) == ["night.csv:2: a row of more than 1,000,000 characters"]
+
+
+def test_a_nul_deep_in_the_file_ends_reading_at_its_line(mistakes: Callable[..., list[str]]) -> None:
+    assert mistakes(HEADER + ROW * 5000 + "a,\0\n" + ROW) == [
+        "night.csv:5002: holds a NUL character: the file is damaged, or not a text file"
+    ]
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+
+
+@given(st.lists(CELLS, min_size=1, max_size=4))
+def test_any_text_in_a_cell_comes_back_to_the_letter(dev: Model, texts: Sequence[str]) -> None:
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["image", "mask", "prompt", "x_note"])
+    for text in texts:
+        writer.writerow(["http://x/a", "http://x/m", "p", text])
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "night.csv"
+        path.write_text(table.getvalue(), encoding="utf-8", newline="")
+        found = list(read_rows(open_manifest(path), dev, digest=digest_file))
+
+    assert [row.extra["x_note"] if isinstance(row, Row) else str(row) for row in found] == list(texts)
+
+
+@settings(max_examples=200)
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([b"", HEADER.encode(), b"rows:\n", b'{"image": 1}\n', HEADER.encode() + ROW.encode()]),
+    st.sampled_from([".csv", ".jsonl", ".yaml", ".txt"]),
+    st.sampled_from([None, "utf-16", "gb18030", "windows-1252", "utf-7"]),
+)
+def test_no_bytes_whatever_raise_anything_but_mistakes(
+    dev: Model, noise: bytes, beginning: bytes, suffix: str, encoding: str | None
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"night{suffix}"
+        path.write_bytes(beginning + noise)
+        try:
+            manifest = open_manifest(path, encoding=encoding)
+        except UsageError as error:
+            assert str(error)  # noqa: PT017 - some bytes raise, some do not
+            return
+        found = list(
+            read_rows(manifest, dev, defaults=manifest.defaults, column=manifest.column, digest=digest_file)
+        )
+
+    assert found
+    assert all(isinstance(item, Row | Mistake) for item in found)
+
+
+def peak_memory(path: Path, count: int, dev: Model) -> int:
+    with path.open("w") as file:
+        file.write(HEADER)
+        file.writelines(
+            f"row-{n},http://x/{n}.png,http://x/{n}-m.png,boat number {n}\n" for n in range(count)
+        )
+    manifest = open_manifest(path)
+    tracemalloc.start()
+    assert sum(1 for _ in read_rows(manifest, dev, digest=digest_file)) == count
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path, dev: Model) -> None:
+    few = peak_memory(tmp_path / "few.csv", 5000, dev)
+    many = peak_memory(tmp_path / "many.csv", 50_000, dev)
+
+    assert many < few + 200_000

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import os
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchfill.domain.rows import NamedFile, Stamp
+from batchfill.manifest.local_files import Files, Places, digest_file
+from tests.support.modes import bound, obeying_modes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from batchfill.domain.rows import LocalFile, Row
+
+
+@pytest.fixture
+def files(folder: Path) -> Files:
+    return Files(folder, allow_outside=False, digest=digest_file)
+
+
+def test_a_path_is_relative_to_the_manifest(files: Files, folder: Path) -> None:
+    found = files.find("images/hero.png")
+
+    assert found is not None
+    assert found.path == folder / "images" / "hero.png"
+    assert found.stamp.size == len("hero.png")
+    assert found.sha256 == sha256(b"hero.png").hexdigest()
+    assert found.stamp == Stamp.of(found.path.stat())
+
+
+@pytest.mark.parametrize("address", ["images\\hero.png", "./images//hero.png", "images/../images/hero.png"])
+def test_a_path_may_be_written_in_other_ways(files: Files, folder: Path, address: str) -> None:
+    found = files.find(address)
+
+    assert found is not None
+    assert found.path == folder / "images" / "hero.png"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a backslash always separates there")
+def test_a_file_whose_name_has_a_backslash_is_found_first(files: Files, folder: Path) -> None:
+    (folder / "images\\hero.png").write_bytes(b"odd")
+
+    found = files.find("images\\hero.png")
+
+    assert found is not None
+    assert found.stamp.size == 3
+
+
+@pytest.mark.parametrize("address", ["http://x/a.png", "HTTPS://x/a.png?b=c#d", "https://[::1]:80/ü.png"])
+def test_a_url_is_no_local_file(files: Files, address: str) -> None:
+    assert files.find(address) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (
+            "data:image/png;base64,AAAA",
+            "data: addresses are not taken: save the picture as a file and name that",
+        ),
+        ("ftp://x/a.png", "ftp: addresses are not taken: give a file, or an http or https address"),
+        ("file:///etc/passwd", "file: addresses are not taken: give a file, or an http or https address"),
+        ("s3://bucket/key", "s3: addresses are not taken: give a file, or an http or https address"),
+        ("http://", "http:// is not a whole address"),
+        ("https://x/a b.png", "https://x/a b.png is not a whole address"),
+        ("images/heros.png", "no such file images/heros.png; did you mean hero.png?"),
+        ("images/zzzzzzzz", "no such file images/zzzzzzzz"),
+        ("image/hero.png", "no such file image/hero.png (there is no folder image)"),
+        ("images/hero.png/x", "no such file images/hero.png/x (there is no folder hero.png)"),
+        ("images", "images is a folder, not a file"),
+        ("empty.png", "empty.png is an empty file"),
+        ("C:\\pictures\\a.png", "no such file C:\\pictures\\a.png (there is no folder pictures)"),
+        ("x" * 300, f"{'x' * 100}… cannot be read: File name too long"),
+    ],
+)
+def test_what_is_no_usable_file_is_told(files: Files, folder: Path, address: str, message: str) -> None:
+    (folder / "empty.png").touch()
+
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        files.find(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["/etc/passwd", "../../secret.png", "images/../../../secret.png", "link.png"]
+)
+def test_a_file_outside_is_refused_even_through_a_link(files: Files, folder: Path, address: str) -> None:
+    secret = folder.parent.parent / "secret.png"
+    secret.write_bytes(b"secret")
+    (folder / "link.png").symlink_to(secret)
+
+    with pytest.raises(
+        ValueError, match="is outside the folder above the manifest's: copy it there, or give"
+    ):
+        files.find(address)
+
+
+def linked(folder: Path, way: str) -> str:
+    """Put links to a neighbour of *folder* below it, and return the address that goes by them."""
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "a.png").write_bytes(b"a neighbour's")
+    match way:
+        case "link":
+            (folder / "a.png").symlink_to(outside / "a.png")
+            return "a.png"
+        case "relative link":
+            (folder / "images/a.png").symlink_to("../../outside/a.png")
+            return "images/a.png"
+        case "chain":
+            (folder / "a.png").symlink_to("b.png")
+            (folder / "b.png").symlink_to("images/c.png")
+            (folder / "images/c.png").symlink_to(outside / "a.png")
+            return "a.png"
+        case "folder":
+            (folder / "sub").symlink_to(outside)
+            return "sub/a.png"
+        case "folder above":
+            (folder / "sub").symlink_to("..")
+            return "sub/outside/a.png"
+        case _:
+            (folder / "sub").symlink_to(outside)
+            (folder / "images/deep").symlink_to("../sub")
+            return "images\\deep\\a.png"
+
+
+WAYS = ["link", "relative link", "chain", "folder", "folder above", "folders of Windows"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_link_leads_no_further_than_the_address_says(files: Files, folder: Path, way: str) -> None:
+    address = linked(folder, way)
+
+    with pytest.raises(ValueError, match="is outside the manifest's folder, by way of a link: copy it there"):
+        files.find(address)
+    assert files.find("../outside/a.png") is not None
+    allowed = Files(folder, allow_outside=True, digest=digest_file).find(address)
+    assert allowed is not None
+    assert allowed.path == folder.parent / "outside/a.png"
+
+
+@pytest.mark.parametrize("way", ["link", "chain", "folder", "back again"])
+def test_a_link_that_stays_inside_is_followed(files: Files, folder: Path, way: str) -> None:
+    (folder / "chain.png").symlink_to("link.png")
+    (folder / "link.png").symlink_to("images/hero.png")
+    (folder / "pictures").symlink_to("images")
+    (folder / "up").symlink_to("..")
+    address = {
+        "link": "link.png",
+        "chain": "chain.png",
+        "folder": "pictures/hero.png",
+        "back again": f"up/{folder.name}/images/hero.png",
+    }[way]
+
+    found = files.find(address)
+
+    assert found is not None
+    assert found.path == folder / "images/hero.png"
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_link_that_is_put_in_place_while_a_file_is_read_is_noticed(folder: Path, outside: bool) -> None:
+    (folder.parent / "secret.png").write_bytes(b"secret")
+
+    def digest(path: Path) -> LocalFile:
+        path.unlink()
+        path.symlink_to(folder.parent / "secret.png" if outside else folder / "images/street.png")
+        return digest_file(path)
+
+    files = Files(folder, allow_outside=False, digest=digest)
+
+    with pytest.raises(ValueError, match="is outside the" if outside else "was changed while it was read"):
+        files.find("images/hero.png")
+
+
+def test_a_file_beside_the_manifest_s_folder_is_inside(files: Files, folder: Path) -> None:
+    (folder.parent / "common.png").write_bytes(b"shared")
+
+    assert files.find("../common.png") is not None
+
+
+def test_a_file_outside_is_found_when_that_is_allowed(folder: Path) -> None:
+    secret = folder.parent.parent / "secret.png"
+    secret.write_bytes(b"secret")
+
+    files = Files(folder, allow_outside=True, digest=digest_file)
+
+    assert files.find(str(secret)) is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+def test_a_pipe_is_refused_without_waiting_for_it(files: Files, folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+
+    with pytest.raises(ValueError, match=r"pipe\.png is not a regular file"):
+        files.find("pipe.png")
+
+
+def test_a_file_that_cannot_be_read_is_a_mistake(folder: Path) -> None:
+    def locked(path: Path) -> LocalFile:
+        raise PermissionError(13, "Permission denied", path)
+
+    files = Files(folder, allow_outside=False, digest=locked)
+
+    with pytest.raises(ValueError, match=r"images/hero\.png cannot be read: Permission denied"):
+        files.find("images/hero.png")
+
+
+def test_a_file_of_many_rows_is_digested_once(folder: Path, rows: Callable[..., list[Row]]) -> None:
+    digested = []
+
+    def digest(path: Path) -> LocalFile:
+        digested.append(path.name)
+        return digest_file(path)
+
+    found = rows("image,mask,prompt\n" + "images/hero.png,images/mask.png,p\n" * 50, digest=digest)
+
+    assert len(found) == 50
+    assert sorted(digested) == ["hero.png", "mask.png"]
+
+
+def test_only_the_first_mistakes_look_for_near_names(mistakes: Callable[..., list[str]]) -> None:
+    found = mistakes("image,mask,prompt\n" + "images/heros.png,http://x/m.png,p\n" * 30)
+
+    assert sum("did you mean hero.png?" in mistake for mistake in found) == 20
+    assert len(found) == 30
+
+
+# As they were
+
+
+@pytest.fixture
+def named(folder: Path, files: Files) -> Callable[[str], NamedFile]:
+    """Return the file at an address as a row names it."""
+
+    def named(address: str) -> NamedFile:
+        found = files.find(address)
+        assert found is not None
+        return NamedFile(address, str(found.path), found.stamp)
+
+    return named
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["images/hero.png", "images\\hero.png", "./images//hero.png", "images/../images/hero.png", "link.png"],
+)
+def test_a_file_that_was_left_alone_holds_however_it_is_named(
+    folder: Path, named: Callable[[str], NamedFile], address: str
+) -> None:
+    (folder / "link.png").symlink_to("images/hero.png")
+
+    assert Places(folder).hold(named(address))
+
+
+@pytest.mark.parametrize("part", Stamp._fields)
+def test_a_file_does_not_hold_where_a_part_of_its_stamp_is_another(
+    folder: Path, named: Callable[[str], NamedFile], part: str
+) -> None:
+    file = named("images/hero.png")
+    another = file.stamp._replace(**{part: getattr(file.stamp, part) + 1})
+
+    assert Places(folder).hold(file)
+    assert not Places(folder).hold(file._replace(stamp=another))
+
+
+def test_a_file_of_which_less_was_known_does_not_hold(
+    folder: Path, named: Callable[[str], NamedFile]
+) -> None:
+    file = named("images/hero.png")
+
+    assert not Places(folder).hold(file._replace(stamp=Stamp(*file.stamp[:2])))
+
+
+def test_a_file_that_is_gone_does_not_hold(folder: Path, named: Callable[[str], NamedFile]) -> None:
+    file = named("images/hero.png")
+    (folder / "images" / "hero.png").unlink()
+
+    assert not Places(folder).hold(file)
+
+
+@pytest.mark.parametrize("link", ["images/link.png", "folder"])
+def test_an_address_that_leads_elsewhere_now_does_not_hold(
+    folder: Path, named: Callable[[str], NamedFile], link: str
+) -> None:
+    twin = folder / "twins" / "hero.png"
+    twin.parent.mkdir()
+    twin.write_bytes(b"HERO.PNG")
+    path = folder / link
+    path.symlink_to(folder / "images" / ("hero.png" if "." in link else ""))
+    file = named(link if "." in link else f"{link}/hero.png")
+    os.utime(twin, ns=(file.stamp.mtime_ns, file.stamp.mtime_ns))
+    assert Places(folder).hold(file)
+    path.unlink()
+    path.symlink_to(twin if "." in link else twin.parent)
+
+    assert not Places(folder).hold(file)
+
+
+def test_a_folder_in_the_place_of_a_file_does_not_hold(
+    folder: Path, named: Callable[[str], NamedFile]
+) -> None:
+    file = named("images/hero.png")
+    (folder / "images" / "hero.png").unlink()
+    (folder / "images" / "hero.png").mkdir()
+
+    assert not Places(folder).hold(file)
+
+
+@bound
+def test_a_file_that_may_not_be_read_any_more_does_not_hold(
+    folder: Path, named: Callable[[str], NamedFile]
+) -> None:
+    file = named("images/hero.png")
+    (folder / "images" / "hero.png").chmod(0)
+
+    assert not obeying_modes(lambda: Places(folder).hold(file))

@@ -1,0 +1,158 @@
+"""A peer on loopback that does to each connection what a test says, and services over answers made up."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from batchfill.domain.token import Token
+from batchfill.providers.client import Service
+from batchfill.providers.rate_limiter import Pace
+from batchfill.providers.transport import Transport
+
+if TYPE_CHECKING:
+    import httpx
+
+SECRET = "r8_Secret0123456789abcdefSECRET"
+CERTIFICATE = Path(__file__).with_name("loopback.pem")
+
+
+class Peer:
+    """A real server on loopback: the other end of the wire, with its say over every byte."""
+
+    def __init__(self) -> None:
+        self.heads: list[str] = []
+        """The head of each request that was read."""
+        self.connections = 0
+        self.port = 0
+        self.tls = False
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    async def head(self, reader: asyncio.StreamReader) -> str:
+        """Read one request's head."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.heads.append(head)
+        return head
+
+    async def request(self, reader: asyncio.StreamReader) -> str:
+        """Read one whole request and return its head."""
+        head = await self.head(reader)
+        for line in head.lower().split("\r\n"):
+            if line.startswith("content-length:"):
+                await reader.readexactly(int(line.partition(":")[2]))
+        return head
+
+
+Script = Callable[[Peer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close with RST instead of FIN."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def answer(body: bytes = b"{}", status: str = "200 OK", head: str = "") -> bytes:
+    """Return a whole HTTP answer."""
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{head}\r\n".encode() + body
+
+
+@pytest.fixture
+async def listen() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
+    """Start a peer that follows a script for each connection."""
+    async with AsyncExitStack() as stack:
+
+        async def start(script: Script, *, tls: bool = False) -> Peer:
+            peer = Peer()
+
+            async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                peer.connections += 1
+                try:
+                    await script(peer, reader, writer)
+                except (OSError, asyncio.IncompleteReadError):
+                    pass
+                finally:
+                    writer.close()
+
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if tls else None
+            if context is not None:
+                context.load_cert_chain(CERTIFICATE)
+            server = await asyncio.start_server(meet, "127.0.0.1", 0, ssl=context)
+            stack.callback(server.close)
+            peer.port, peer.tls = server.sockets[0].getsockname()[1], tls
+            return peer
+
+        yield start
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[Transport]:
+    """The product's transport, trusting the tests' certificate."""
+    made = Transport(tls=ssl.create_default_context(cafile=str(CERTIFICATE)))
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def token() -> Token:
+    """A made-up token."""
+    return Token(SECRET)
+
+
+@pytest.fixture
+def service_over(token: Token) -> Callable[..., Service]:
+    """Make a service over any transport."""
+
+    def make(
+        transport: httpx.AsyncBaseTransport,
+        base: str = "https://service.test/v1",
+        answer_timeout: float = 30.0,
+        clock: Callable[[], float] = lambda: 1_000_000.0,
+    ) -> Service:
+        reads = Pace(60_000)
+        return Service(
+            base, token, transport=transport, reads=reads, answer_timeout=answer_timeout, clock=clock
+        )
+
+    return make
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.meanwhile: list[Callable[[], None]] = []
+        """What happens during the next sleeps, in order."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Pass *seconds*."""
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        self.now += seconds
+        await anyio.lowlevel.checkpoint()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Replace anyio's time."""
+    made = Clock()
+    monkeypatch.setattr(anyio, "current_time", lambda: made.now)
+    for module in ("downloads", "requests"):
+        monkeypatch.setattr(f"batchfill.providers.{module}.loop_time", lambda: made.now)
+    monkeypatch.setattr(anyio, "sleep", made.sleep)
+    return made

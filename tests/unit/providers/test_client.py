@@ -1,0 +1,508 @@
+"""The calls, over answers made up and over a real wire."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import respx
+
+from batchfill.errors import (
+    AnswerLost,
+    BatchfillError,
+    NotFound,
+    NotOffered,
+    NotSent,
+    OutputRefused,
+    RowRejected,
+    ServiceRefused,
+    Throttled,
+    TryAgain,
+)
+from batchfill.providers.downloads import Outputs, SignatureWanted
+from batchfill.providers.endpoints import origin
+from tests.unit.providers.conftest import SECRET, Peer, answer, reset
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.providers.client import Service
+    from batchfill.providers.transport import Transport
+
+    Listen = Callable[..., Awaitable[Peer]]
+    Make = Callable[..., Service]
+
+BASE = "https://service.test/v1"
+MODEL = "black-forest-labs/flux-fill-dev"
+PREDICTION = {
+    "id": "abc",
+    "status": "starting",
+    "urls": {"get": "https://api.replicate.com/v1/predictions/abc"},
+}
+
+
+@pytest.fixture
+def router() -> respx.Router:
+    return respx.Router(assert_all_called=False)
+
+
+@pytest.fixture
+def service(router: respx.Router, service_over: Make) -> Service:
+    return service_over(httpx.MockTransport(router.async_handler))
+
+
+async def test_a_create_is_one_post_with_the_input_and_no_wish_to_wait(
+    router: respx.Router, service: Service
+) -> None:
+    route = router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=PREDICTION)
+    prediction = await service.create(MODEL, {"prompt": "ein Schiff 🚀", "seed": 7})
+    assert prediction.id == "abc"
+    request = route.calls.last.request
+    assert json.loads(request.content) == {"input": {"prompt": "ein Schiff 🚀", "seed": 7}}
+    assert request.headers["authorization"] == f"Bearer {SECRET}"
+    assert request.headers["content-length"] == str(len(request.content))
+    assert "prefer" not in request.headers
+    assert "cancel-after" not in request.headers
+    assert service.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(1800, "1800s"), (5, "5s"), (86_400, "86400s"), (4, None), (86_401, None)]
+)
+async def test_cancel_after_is_sent_within_its_limits(
+    router: respx.Router, service: Service, seconds: float, expected: str | None
+) -> None:
+    route = router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=PREDICTION)
+    await service.create(MODEL, {}, cancel_after=seconds)
+    assert route.calls.last.request.headers.get("cancel-after") == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"status_code": 200, "html": "<html>welcome</html>"}, AnswerLost),
+        ({"status_code": 201, "json": {"status": "starting"}}, AnswerLost),
+        ({"status_code": 201, "json": {"id": "../x", "status": "starting"}}, AnswerLost),
+        ({"status_code": 201, "content": b'{"id": "ab'}, AnswerLost),
+        ({"status_code": 204}, AnswerLost),
+        ({"status_code": 409}, AnswerLost),
+        ({"status_code": 502, "html": "<title>Bad Gateway</title>"}, AnswerLost),
+        ({"status_code": 307, "headers": {"Location": "https://elsewhere.test/"}}, ServiceRefused),
+        ({"status_code": 308, "headers": {"Location": "data:,x"}}, ServiceRefused),
+        ({"status_code": 307, "headers": {"Location": "https://["}}, ServiceRefused),
+        ({"status_code": 303, "headers": {"Location": "/v1/predictions/p1"}}, AnswerLost),
+        ({"status_code": 302, "headers": {"Location": "https://["}}, AnswerLost),
+        ({"status_code": 404, "json": {"detail": "no such model"}}, ServiceRefused),
+        ({"status_code": 422, "json": {"detail": "bad"}}, RowRejected),
+        ({"status_code": 429, "json": {"retry_after": 5}}, Throttled),
+    ],
+)
+async def test_answers_to_a_create_are_classified(
+    router: respx.Router, service: Service, given: dict[str, Any], expected: type[Exception]
+) -> None:
+    router.post(f"{BASE}/models/{MODEL}/predictions").respond(**given)
+    with pytest.raises(expected):
+        await service.create(MODEL, {})
+    assert service.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (httpx.ConnectError, NotSent),
+        (httpx.ConnectTimeout, NotSent),
+        (httpx.PoolTimeout, NotSent),
+        (httpx.ProxyError, NotSent),
+        (httpx.WriteError, NotSent),
+        (httpx.WriteTimeout, NotSent),
+        (httpx.ReadTimeout, AnswerLost),
+        (httpx.ReadError, AnswerLost),
+        (httpx.RemoteProtocolError, AnswerLost),
+        (httpx.CloseError, AnswerLost),
+        (httpx.LocalProtocolError, AnswerLost),
+    ],
+)
+async def test_a_create_without_an_answer_was_either_not_sent_or_is_lost(
+    router: respx.Router, service: Service, failure: type[httpx.TransportError], expected: type[Exception]
+) -> None:
+    router.post(f"{BASE}/models/{MODEL}/predictions").mock(side_effect=failure)
+    with pytest.raises(expected):
+        await service.create(MODEL, {})
+
+
+async def test_inputs_that_are_no_json_reject_the_row_before_anything_is_sent(service: Service) -> None:
+    with pytest.raises(RowRejected):
+        await service.create(MODEL, {"guidance": float("nan")})
+    assert service.requests == 0
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["https://api.replicate.com/v1/predictions/abc", "https://service.test/v2/predictions/abc"],
+    ids=["another origin", "the base's own origin"],
+)
+async def test_get_and_cancel_go_to_the_base_whatever_urls_have_said(
+    router: respx.Router, service: Service, named: str
+) -> None:
+    told = {**PREDICTION, "urls": {"get": named, "cancel": f"{named}/cancel"}}
+    router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=told)
+    router.get(f"{BASE}/predictions/abc").respond(json=told)
+    router.post(f"{BASE}/predictions/abc/cancel").respond(json=told)
+    await service.create(MODEL, {})
+    for _ in range(2):
+        await service.get("abc")
+    await service.cancel("abc")
+    # The router knows no other address, and fails whoever asks for one.
+    assert [str(call.request.url).removeprefix(BASE) for call in router.calls] == [
+        f"/models/{MODEL}/predictions",
+        "/predictions/abc",
+        "/predictions/abc",
+        "/predictions/abc/cancel",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"status_code": 404}, NotFound),
+        ({"status_code": 401}, ServiceRefused),
+        ({"status_code": 200, "html": "<html>"}, TryAgain),
+        ({"status_code": 503, "headers": {"Retry-After": "9"}}, TryAgain),
+    ],
+)
+async def test_answers_to_a_get_are_classified(
+    router: respx.Router, service: Service, given: dict[str, Any], expected: type[Exception]
+) -> None:
+    router.get(f"{BASE}/predictions/abc").respond(**given)
+    with pytest.raises(expected):
+        await service.get("abc")
+
+
+async def test_an_id_that_no_service_gave_is_not_asked_for(service: Service) -> None:
+    with pytest.raises(NotFound):
+        await service.get("../account")
+    assert service.requests == 0
+
+
+async def test_a_throttled_read_pauses_the_reads(
+    router: respx.Router, service_over: Make, clock: Any
+) -> None:
+    service = service_over(httpx.MockTransport(router.async_handler))
+    router.get(f"{BASE}/predictions/abc").mock(
+        side_effect=[httpx.Response(429, json={"retry_after": 20}), httpx.Response(200, json=PREDICTION)]
+    )
+    with pytest.raises(Throttled):
+        await service.get("abc")
+    await service.get("abc")
+    assert clock.now == 1021
+
+
+async def test_a_listing_is_followed_by_its_cursor_on_the_base_only(
+    router: respx.Router, service: Service
+) -> None:
+    pages = {
+        None: {"results": [{"id": "a"}, {"id": "b"}], "next": "https://evil.test/v1/predictions?cursor=two"},
+        "two": {"results": [{"id": "c"}], "next": None},
+    }
+    route = router.get(f"{BASE}/predictions").mock(
+        side_effect=lambda request: httpx.Response(200, json=pages[request.url.params.get("cursor")])
+    )
+    listing = await service.list(created_after=1_700_000_000)
+    assert ([item.id for item in listing.items], listing.complete) == (["a", "b", "c"], True)
+    assert route.calls[0].request.url.params["created_after"] == "2023-11-14T22:13:20.000Z"
+    assert {call.request.url.host for call in route.calls} == {"service.test"}
+
+
+@pytest.mark.parametrize(
+    "following", ["https://service.test/v1/predictions?cursor=same", "https://service.test/v1/next", 7]
+)
+async def test_a_listing_that_cannot_be_followed_to_its_end_is_incomplete(
+    router: respx.Router, service: Service, following: object
+) -> None:
+    router.get(f"{BASE}/predictions").respond(json={"results": [{"id": "a"}], "next": following})
+    listing = await service.list(created_after=0)
+    assert not listing.complete
+
+
+async def test_a_listing_with_an_unreadable_item_is_incomplete(
+    router: respx.Router, service: Service
+) -> None:
+    router.get(f"{BASE}/predictions").respond(json={"results": [{"id": "a"}, {"id": None}], "next": None})
+    assert not (await service.list(created_after=0)).complete
+
+
+async def test_a_listing_that_reaches_past_the_window_is_complete(
+    router: respx.Router, service: Service
+) -> None:
+    times = ["2025-01-01T00:00:09Z", "2025-01-01T00:00:05Z", "2024-01-01T00:00:00Z"]
+    results = [{"id": f"p{n}", "created_at": time} for n, time in enumerate(times)]
+    router.get(f"{BASE}/predictions").respond(json={"results": results, "next": "?cursor=more"})
+    listing = await service.list(created_after=1735689600)
+    assert ([item.id for item in listing.items], listing.complete) == (["p0", "p1"], True)
+    assert service.requests == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"status_code": 404}, {"status_code": 405}, {"html": "<!doctype html>"}, {"json": {"success": True}}],
+)
+async def test_a_call_that_is_not_offered_is_asked_for_once(
+    router: respx.Router, service: Service, given: dict[str, Any]
+) -> None:
+    router.get(f"{BASE}/predictions").respond(**given)
+    for _ in range(3):
+        with pytest.raises(NotOffered):
+            await service.list(created_after=0)
+    assert service.requests == 1
+
+
+async def test_a_failing_next_page_is_tried_again_and_does_not_count_as_not_offered(
+    router: respx.Router, service: Service
+) -> None:
+    first = httpx.Response(200, json={"results": [{"id": "a"}], "next": "?cursor=two"})
+    router.get(f"{BASE}/predictions").mock(
+        side_effect=[first, httpx.Response(404), first, httpx.Response(200, json={"ok": True})]
+    )
+    for _ in range(2):
+        with pytest.raises(TryAgain):
+            await service.list(created_after=0)
+    assert service.requests == 4
+
+
+async def test_a_cancel_tells_how_the_prediction_stands_where_the_answer_says_it(
+    router: respx.Router, service: Service
+) -> None:
+    router.post(f"{BASE}/predictions/abc/cancel").mock(
+        side_effect=[
+            httpx.Response(200, json={**PREDICTION, "status": "canceled"}),
+            httpx.Response(200, json={"ok": True}),
+            httpx.Response(404),
+            httpx.Response(405),
+        ]
+    )
+    canceled = await service.cancel("abc")
+    assert canceled is not None
+    assert canceled.status == "canceled"
+    assert await service.cancel("abc") is None
+    with pytest.raises(NotFound):
+        await service.cancel("abc")
+    for _ in range(2):
+        with pytest.raises(NotOffered):
+            await service.cancel("abc")
+    assert service.requests == 4
+
+
+async def test_an_upload_is_a_multipart_post_with_name_and_type(
+    router: respx.Router, service: Service
+) -> None:
+    route = router.post(f"{BASE}/files").respond(
+        201, json={"urls": {"get": "https://service.test/v1/files/f"}}
+    )
+    upload = await service.upload(b"\x89PNG", name='a"b.png', mime="image/png")
+    assert upload.url == "https://service.test/v1/files/f"
+    request = route.calls.last.request
+    assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert (
+        b'name="content"; filename="a%22b.png"\r\nContent-Type: image/png\r\n\r\n\x89PNG' in request.content
+    )
+
+
+async def test_the_account_is_none_where_it_is_not_offered(router: respx.Router, service: Service) -> None:
+    router.get(f"{BASE}/account").mock(
+        side_effect=[
+            httpx.Response(200, json={"type": "user", "username": "ann"}),
+            httpx.Response(200, html="<html>"),
+        ]
+    )
+    assert await service.account() == "user:ann"
+    assert await service.account() is None
+    assert await service.account() is None
+    assert service.requests == 2
+
+
+async def test_a_model_without_a_page_has_no_schema_and_says_nothing_of_other_models(
+    router: respx.Router, service: Service
+) -> None:
+    found: dict[str, Any] = {
+        "latest_version": {"openapi_schema": {"components": {"schemas": {"Input": {"properties": {}}}}}}
+    }
+    router.get(f"{BASE}/models/a/missing").respond(404)
+    router.get(f"{BASE}/models/a/found").respond(json=found)
+    assert await service.input_schema("a/missing") is None
+    assert await service.input_schema("a/found") == {"properties": {}}
+
+
+async def test_the_token_is_used_only_at_the_bases_own_origin(router: respx.Router, service: Service) -> None:
+    route = router.get("https://service.test/files/out.png").respond(content=b"png")
+    async with service.fetch_own("https://service.test/files/out.png") as download:
+        assert [chunk async for chunk in download.chunks()] == [b"png"]
+    assert route.calls.last.request.headers["authorization"] == f"Bearer {SECRET}"
+    for url in (
+        "https://other.test/out.png",
+        "http://service.test/out.png",
+        "https://service.test:8443/out.png",
+        "https://service.test@evil.test/out.png",
+        "data:image/png;base64,AAAA",
+    ):
+        with pytest.raises(OutputRefused):
+            async with service.fetch_own(url):
+                pass
+    assert service.requests == 1
+
+
+async def test_a_signed_fetch_follows_no_redirect(router: respx.Router, service: Service) -> None:
+    router.get("https://service.test/out.png").respond(302, headers={"Location": "https://service.test/b"})
+    router.get("https://service.test/private.png").respond(403)
+    with pytest.raises(OutputRefused):
+        async with service.fetch_own("https://service.test/out.png"):
+            pass
+    with pytest.raises(SignatureWanted):
+        async with service.fetch_own("https://service.test/private.png"):
+            pass
+
+
+async def test_the_services_clock_is_learned_from_its_answers(router: respx.Router, service: Service) -> None:
+    assert service.clock_offset is None
+    router.get(f"{BASE}/predictions/abc").respond(
+        json=PREDICTION, headers={"Date": "Mon, 12 Jan 1970 13:47:40 GMT"}
+    )
+    await service.get("abc")
+    assert service.clock_offset == 60.5
+
+
+async def test_an_answer_that_does_not_end_is_cut_off(router: respx.Router, service: Service) -> None:
+    bomb = gzip.compress(b" " * (32 * 2**20))
+    router.post(f"{BASE}/models/{MODEL}/predictions").respond(
+        201, content=bomb, headers={"Content-Encoding": "gzip"}
+    )
+    with pytest.raises(AnswerLost, match="16 MiB"):
+        await service.create(MODEL, {})
+
+
+# Over a real wire.
+
+
+async def create_at(peer: Peer, transport: Transport, service_over: Make, **given: Any) -> Service:
+    service = service_over(transport, base=f"{peer.url}/v1", **given)
+    await service.create(MODEL, {"prompt": "a spaceship"})
+    return service
+
+
+async def test_a_create_over_the_wire_is_a_post_with_its_length_and_our_name(
+    transport: Transport, listen: Listen, service_over: Make
+) -> None:
+    async def accept(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.request(reader)
+        writer.write(answer(json.dumps(PREDICTION).encode(), "201 Created"))
+
+    peer = await listen(accept)
+    await create_at(peer, transport, service_over)
+    head = peer.heads[0].lower()
+    assert head.startswith(f"post /v1/models/{MODEL}/predictions http/1.1\r\n")
+    assert "content-length: 34\r\n" in head
+    assert f"authorization: bearer {SECRET.lower()}\r\n" in head
+    assert "transfer-encoding" not in head
+
+
+async def test_a_refusal_whose_words_break_off_is_still_a_refusal(
+    transport: Transport, listen: Listen, service_over: Make
+) -> None:
+    async def refuse(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.request(reader)
+        writer.write(answer(b"0123456789", "402 Payment Required")[:-5])
+
+    peer = await listen(refuse)
+    with pytest.raises(ServiceRefused) as caught:
+        await create_at(peer, transport, service_over)
+    assert caught.value.status == 402
+
+
+async def test_the_token_shows_in_no_error_no_log_and_no_repr(
+    transport: Transport, listen: Listen, service_over: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def drop(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.request(reader)
+        reset(writer)
+
+    async def garble(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.request(reader)
+        writer.write(b"no HTTP\r\n\r\n")
+
+    async def echo(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await peer.request(reader)
+        writer.write(answer(head.encode(), "401 Unauthorized"))
+
+    async def echo_as_error(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await peer.request(reader)
+        writer.write(answer(json.dumps({"id": "abc", "error": head}).encode()))
+
+    for script in (drop, garble, echo):
+        peer = await listen(script)
+        with pytest.raises((AnswerLost, ServiceRefused)) as caught:
+            await create_at(peer, transport, service_over)
+        error: BaseException | None = caught.value
+        shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        assert SECRET not in "".join(shown.format())
+        while error is not None:
+            assert SECRET not in f"{error} {error!r} {error.args!r}"
+            error = error.__cause__ or error.__context__
+    peer = await listen(echo_as_error)
+    service = service_over(transport, base=f"{peer.url}/v1")
+    prediction = await service.create(MODEL, {})
+    assert prediction.error is not None
+    assert SECRET not in f"{prediction!r} {service!r} {vars(service)!r}"
+    assert SECRET not in caplog.text
+
+
+async def test_an_answer_that_breaks_off_behind_the_token_leaves_nothing_of_itself_in_the_error(
+    transport: Transport, listen: Listen, service_over: Make
+) -> None:
+    async def break_off(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.request(reader)
+        writer.write(f"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\nkey {SECRET}".encode())
+        await writer.drain()
+        writer.close()
+
+    peer = await listen(break_off)
+    with pytest.raises(AnswerLost) as caught:
+        await create_at(peer, transport, service_over)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert SECRET not in "".join(shown.format())
+    cause = caught.value.__cause__
+    assert isinstance(cause, httpx.RequestError)
+    assert "authorization" not in cause.request.headers
+    assert cause.__cause__ is cause.__context__ is None
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["signed", "unsigned"])
+@pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "503 Busy", "302 Found", "200 OK"])
+async def test_an_error_about_an_address_that_holds_the_token_does_not_show_it(
+    transport: Transport, listen: Listen, service_over: Make, status: str, own: bool
+) -> None:
+    async def refuse(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.request(reader)
+        head = f"Location: ftp://{SECRET}.test/{SECRET}\r\nContent-Length: {'9' * 10}\r\n"
+        writer.write(f"HTTP/1.1 {status}\r\n{head}\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    peer = await listen(refuse)
+    service = service_over(transport, base=f"{peer.url}/v1")
+    here = httpx.URL(peer.url)
+    outputs = Outputs(
+        transport, allow_private=True, allow_http=True, redaction=service.redaction, own=origin(here)
+    )
+    fetch = service.fetch_own if own else outputs.fetch
+    with pytest.raises(BatchfillError) as caught:
+        async with fetch(f"{peer.url}/{SECRET}/a.webp"):
+            pass
+    assert SECRET.lower() not in f"{caught.value} {caught.value!r}".lower()
+    assert caught.value.__cause__ is caught.value.__context__ is None

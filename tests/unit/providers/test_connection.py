@@ -1,0 +1,119 @@
+"""Opening a provider: who may be fetched from, and which proxy is used."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from batchfill._version import __version__
+from batchfill.errors import OutputRefused, UsageError
+from batchfill.providers.connection import connect
+from batchfill.providers.proxies import Proxies
+from tests.unit.providers.conftest import SECRET, Peer, answer
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.domain.token import Token
+
+    Listen = Callable[..., Awaitable[Peer]]
+
+
+async def test_calls_carry_the_token_and_outputs_beside_them_do_not(listen: Listen, token: Token) -> None:
+    async def serve(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await peer.request(reader)
+            writer.write(answer(b'{"id": "abc"}', head="Set-Cookie: a=b\r\n"))
+
+    peer, host = await listen(serve), await listen(serve)
+    async with connect(f"{peer.url}/v1", token, reads_per_minute=3000, answer_timeout=30) as (
+        service,
+        outputs,
+    ):
+        assert (await service.get("abc")).id == "abc"
+        assert (await service.get("abc")).id == "abc"
+        async with outputs.fetch(f"{host.url}/out.png") as download:
+            assert [chunk async for chunk in download.chunks()] == [b'{"id": "abc"}']
+    assert all(f"Authorization: Bearer {SECRET}" in head for head in peer.heads)
+    assert SECRET not in host.heads[0]
+    assert not any("cookie" in head.lower() for head in peer.heads)
+    assert all(f"User-Agent: batchfill/{__version__}\r\n" in head for head in peer.heads + host.heads)
+
+
+async def test_a_given_transport_serves_everything_and_stays_open(token: Token) -> None:
+    class Double(httpx.AsyncBaseTransport):
+        closed = False
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, json={"id": "abc"})
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    double = Double()
+    async with connect(
+        "https://service.test/v1", token, reads_per_minute=3000, answer_timeout=30, transport=double
+    ) as (service, outputs):
+        assert (await service.get("abc")).id == "abc"
+        async with outputs.fetch("https://outputs.test/x") as download:
+            assert [chunk async for chunk in download.chunks()] == [b'{"id":"abc"}']
+        with pytest.raises(OutputRefused):
+            async with outputs.fetch("https://10.0.0.1/x"):
+                pass
+    assert not double.closed
+
+
+@pytest.mark.parametrize(("address", "refused"), [("10.1.2.3", False), ("93.184.216.34", True)])
+async def test_a_base_in_a_private_network_may_keep_its_outputs_there(
+    token: Token, monkeypatch: pytest.MonkeyPatch, address: str, refused: bool
+) -> None:
+    def resolve(host: str, port: int, *_: object, **__: object) -> list[object]:
+        if host == "service.test":
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    base = "https://service.test/v1"
+    async with connect(base, token, reads_per_minute=3000, answer_timeout=30) as (_, outputs):
+        assert outputs._allow_private is not refused
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "expected"),
+    [
+        ({"HTTPS_PROXY": "http://p.test:1"}, "https://a.test/x", "http://p.test:1"),
+        ({"https_proxy": "p.test:1"}, "https://a.test/x", "http://p.test:1"),
+        ({"ALL_PROXY": "http://p.test:1"}, "https://a.test/x", "http://p.test:1"),
+        ({"HTTP_PROXY": "http://p.test:1"}, "https://a.test/x", None),
+        (
+            {"HTTPS_PROXY": "http://p.test:1", "ALL_PROXY": "socks5://p.test:2"},
+            "https://a.test",
+            "http://p.test:1",
+        ),
+        ({"HTTPS_PROXY": "http://p.test:1", "NO_PROXY": "b.test,a.test"}, "https://x.a.test/", None),
+        ({"HTTPS_PROXY": "http://p.test:1", "NO_PROXY": "*"}, "https://a.test/", None),
+        ({"HTTP_PROXY": "http://p.test:1"}, "http://localhost:80/", None),
+        ({"ALL_PROXY": "http://p.test:1"}, "https://127.0.0.1:80/", None),
+        ({"ALL_PROXY": "http://p.test:1"}, "https://[::1]:80/", None),
+        ({}, "https://a.test/", None),
+    ],
+)
+def test_the_environment_names_the_proxy(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], url: str, expected: str | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Proxies().proxy_for(url) == expected
+
+
+async def test_a_socks_proxy_for_the_base_is_refused_before_anything_else(
+    token: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:1080")
+    with pytest.raises(UsageError, match="socks5h"):
+        async with connect("https://service.test/v1", token, reads_per_minute=1, answer_timeout=1):
+            pass

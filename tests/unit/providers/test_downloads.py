@@ -1,0 +1,271 @@
+"""Fetching outputs: from where, how much, and what goes wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import respx
+
+from batchfill.errors import NotFound, OutputRefused, TryAgain
+from batchfill.providers.address_policy import is_public
+from batchfill.providers.downloads import Outputs, SignatureWanted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+URL = "https://outputs.test/x/out-0.webp"
+
+
+@pytest.fixture
+def router() -> respx.Router:
+    return respx.Router(assert_all_called=False)
+
+
+@pytest.fixture
+def transport(router: respx.Router) -> httpx.MockTransport:
+    return httpx.MockTransport(router.async_handler)
+
+
+@pytest.fixture
+def outputs(transport: httpx.MockTransport) -> Outputs:
+    return Outputs(transport, allow_private=False, allow_http=False, largest=1000)
+
+
+async def fetched(outputs: Outputs, url: str) -> bytes:
+    async with outputs.fetch(url) as download:
+        return b"".join([chunk async for chunk in download.chunks()])
+
+
+async def test_an_output_comes_whole_with_its_length_and_type_and_without_a_token(
+    router: respx.Router, outputs: Outputs
+) -> None:
+    route = router.get(URL).respond(content=b"webp", headers={"Content-Type": "image/webp; q=1"})
+    async with outputs.fetch(URL) as download:
+        assert (download.length, download.content_type) == (4, "image/webp")
+        assert [chunk async for chunk in download.chunks()] == [b"webp"]
+    assert "authorization" not in route.calls.last.request.headers
+    assert route.calls.last.request.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://outputs.test/x",
+        "ftp://outputs.test/x",
+        "file:///etc/passwd",
+        "/relative",
+        "",
+        "https://",
+        "https://127.0.0.1/x",
+        "https://[::1]/x",
+        "https://[::ffff:10.0.0.1]/x",
+        "https://169.254.169.254/latest/meta-data",
+        "http://127.0.0.1/x",
+        "https://outputs.test:notaport/",
+        "https://\ud800/",
+    ],
+)
+async def test_addresses_of_other_kinds_are_refused(outputs: Outputs, url: str) -> None:
+    with pytest.raises(OutputRefused):
+        await fetched(outputs, url)
+
+
+async def test_inputs_may_be_anywhere_without_tls_but_on_private_addresses(
+    router: respx.Router, transport: httpx.MockTransport
+) -> None:
+    inputs = Outputs(transport, allow_private=False, allow_http=True, any_host=True)
+    router.get("http://outputs.test/x").respond(content=b"png")
+    router.get("http://outputs.test/in").respond(302, headers={"Location": "http://10.0.0.1/x"})
+    assert await fetched(inputs, "http://outputs.test/x") == b"png"
+    for url in ("http://outputs.test/in", "http://127.0.0.1/x", "ftp://outputs.test/x"):
+        with pytest.raises(OutputRefused):
+            await fetched(inputs, url)
+
+
+async def test_near_addresses_are_fetched_from_when_the_base_is_near(
+    router: respx.Router, transport: httpx.MockTransport
+) -> None:
+    outputs = Outputs(transport, allow_private=True, allow_http=True)
+    router.route().respond(content=b"x")
+    for url in ("http://127.0.0.1:8000/x", "http://localhost/x", "https://10.0.0.1/x"):
+        assert await fetched(outputs, url) == b"x"
+    with pytest.raises(OutputRefused):
+        await fetched(outputs, "http://10.0.0.1/x")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"status_code": 404}, NotFound),
+        ({"status_code": 410}, NotFound),
+        ({"status_code": 401}, SignatureWanted),
+        ({"status_code": 403}, SignatureWanted),
+        ({"status_code": 500}, TryAgain),
+        ({"status_code": 206, "content": b"part"}, TryAgain),
+        ({"status_code": 304}, TryAgain),
+    ],
+)
+async def test_answers_of_output_hosts_are_classified(
+    router: respx.Router, outputs: Outputs, given: dict[str, Any], expected: type[Exception]
+) -> None:
+    router.get(URL).respond(**given)
+    with pytest.raises(expected):
+        await fetched(outputs, URL)
+
+
+async def test_a_throttling_output_host_names_its_wait(router: respx.Router, outputs: Outputs) -> None:
+    router.get(URL).respond(429, headers={"Retry-After": "7"})
+    with pytest.raises(TryAgain) as caught:
+        await fetched(outputs, URL)
+    assert caught.value.wait == 7
+
+
+async def test_redirects_are_followed_by_the_same_rules(router: respx.Router, outputs: Outputs) -> None:
+    router.get(URL).respond(302, headers={"Location": "//cdn.test/y?signature=s"})
+    router.get("https://cdn.test/y").respond(content=b"moved")
+    assert await fetched(outputs, URL) == b"moved"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://outputs.test/x",
+        "https://192.168.0.1/",
+        "file:///etc/passwd",
+        "data:,x",
+        "https://outputs.test:port/",
+        "",
+    ],
+)
+async def test_a_redirect_to_a_refused_address_is_refused(
+    router: respx.Router, outputs: Outputs, location: str
+) -> None:
+    router.get(URL).respond(302, headers={"Location": location})
+    with pytest.raises(OutputRefused):
+        await fetched(outputs, URL)
+
+
+async def test_five_redirects_are_followed_and_a_sixth_is_refused(
+    router: respx.Router, outputs: Outputs
+) -> None:
+    for hop in range(6):
+        router.get(f"https://a.test/{hop}").respond(307, headers={"Location": f"/{hop + 1}"})
+    router.get("https://a.test/6").respond(content=b"end")
+    assert await fetched(outputs, "https://a.test/1") == b"end"
+    with pytest.raises(OutputRefused):
+        await fetched(outputs, "https://a.test/0")
+
+
+async def test_an_output_beyond_the_bound_is_refused_announced_or_not(
+    router: respx.Router, outputs: Outputs
+) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 300
+
+    router.get(URL).mock(
+        side_effect=[httpx.Response(200, content=b"x" * 1001), httpx.Response(200, content=endless())]
+    )
+    for _ in range(2):
+        with pytest.raises(OutputRefused, match="larger"):
+            await fetched(outputs, URL)
+
+
+async def test_an_output_shorter_than_announced_is_tried_again(
+    router: respx.Router, outputs: Outputs
+) -> None:
+    async def short() -> AsyncIterator[bytes]:
+        yield b"half"
+
+    router.get(URL).mock(return_value=httpx.Response(200, content=short(), headers={"Content-Length": "8"}))
+    with pytest.raises(TryAgain, match="4 bytes where 8"):
+        await fetched(outputs, URL)
+
+
+async def test_an_output_that_takes_for_ever_is_tried_again(
+    router: respx.Router, outputs: Outputs, clock: Any
+) -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            clock.now += 30
+            yield b"."
+
+    router.get(URL).mock(return_value=httpx.Response(200, content=drip()))
+    with pytest.raises(TryAgain, match="longer than 600 s"):
+        await fetched(outputs, URL)
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError])
+async def test_a_network_failure_is_tried_again(
+    router: respx.Router, outputs: Outputs, failure: type[Exception]
+) -> None:
+    router.get(URL).mock(side_effect=failure)
+    with pytest.raises(TryAgain):
+        await fetched(outputs, URL)
+
+
+async def test_a_signature_in_an_address_is_not_shown(router: respx.Router, outputs: Outputs) -> None:
+    router.get(URL).respond(500)
+    with pytest.raises(TryAgain) as caught:
+        await fetched(outputs, f"{URL}?signature=geheim")
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "content", "kind"),
+    [
+        ("data:image/png;base64,aGVsbG8=", b"hello", "image/png"),
+        ("data:image/png;base64,aGVs\nbG8", b"hello", "image/png"),
+        ("data:;base64,aGVsbG8%3D", b"hello", None),
+        ("DATA:text/plain,a%20b", b"a b", "text/plain"),
+    ],
+)
+async def test_data_urls_are_outputs(outputs: Outputs, url: str, content: bytes, kind: str | None) -> None:
+    async with outputs.fetch(url) as download:
+        assert (download.length, download.content_type) == (len(content), kind)
+    assert await fetched(outputs, url) == content
+
+
+@pytest.mark.parametrize("url", ["data:", "data:image/png;base64,!!!", "data:image/png;base64," + "A" * 2000])
+async def test_data_urls_without_usable_data_are_refused(outputs: Outputs, url: str) -> None:
+    with pytest.raises(OutputRefused):
+        await fetched(outputs, url)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "198.18.0.1", "2606:4700::1", "64:ff9b::808:808"])
+def test_addresses_of_the_open_internet_are_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "0.0.0.0",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fc00::1",
+        "fec0::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "::127.0.0.1",
+        "2001:db8::1",
+    ],
+)
+def test_addresses_of_machines_nearby_are_not_public(address: str) -> None:
+    assert not is_public(address)

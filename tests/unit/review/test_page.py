@@ -1,0 +1,458 @@
+"""The page in a real Chromium, as somebody uses it who has ten thousand pictures to judge."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from batchfill.batch import Batch
+from batchfill.domain.review import Decision
+from batchfill.emulator.emulator_server import Provider
+from batchfill.review.report import write_report
+from batchfill.workers.pool import Threads
+from tests.conftest import Program
+from tests.unit.review.collection import Collection, many
+from tests.unit.review.conftest import served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import Page
+
+    from tests.unit.review.conftest import Visit
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("quick")]
+
+HANGS = 120.0
+"""Seconds after which what a test waits for is taken never to come."""
+
+# Playwright's own waiting is forbidden by the page's policy, as it should be.
+UNTIL = """(argument) => new Promise((resolve) => {
+  const look = () => ((CONDITION)(argument) ? resolve() : requestAnimationFrame(look));
+  look();
+})"""
+
+WATCH = """
+window.tasks = [];
+new PerformanceObserver((list) => {
+  for (const task of list.getEntries()) window.tasks.push(Math.round(task.duration));
+}).observe({ type: "longtask", buffered: true });
+"""
+"""Notes every task of the page that takes 50 ms or more."""
+
+SCROLL = """async () => {
+  const seen = new Set();
+  let most = 0;
+  for (let n = 0; n < 90; n += 1) {
+    scrollBy(0, n < 60 ? 900 : 25000);
+    await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    document.querySelectorAll(".card").forEach((card) => seen.add(card.dataset.id));
+    most = Math.max(most, document.getElementsByTagName("*").length);
+  }
+  return [seen.size, most];
+}"""
+
+
+@pytest.fixture
+def pictures(collection: Collection) -> Collection:
+    """Eight rows of every kind."""
+    collection.add("harbour", prompt="a quiet harbour at dawn")
+    collection.add("bridge", prompt="an iron bridge", outputs=3)
+    collection.add("market", prompt="an empty market", flags=("blank",))
+    collection.add("station", prompt="a station without people", flags=("drift",), earlier=1)
+    collection.add("refused", state="failed", error="NSFW content detected")
+    collection.add("later", state="pending", prompt="a quiet street")
+    collection.add("remote", image="https://pictures.test/1.png")
+    collection.add("last", prompt='"><img src=x onerror=alert(1)>')
+    return collection
+
+
+async def cards(page: Page) -> list[str]:
+    """Return the ids on the wall, in its order."""
+    found: list[str] = await page.eval_on_selector_all(
+        ".card", "all => all.sort((a, b) => a.ariaPosInSet - b.ariaPosInSet).map((card) => card.dataset.id)"
+    )
+    return found
+
+
+async def current(page: Page) -> str | None:
+    """Return the row that has the keyboard."""
+    found: str | None = await page.evaluate("document.activeElement.dataset.id ?? null")
+    return found
+
+
+async def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        await page.keyboard.press(key)
+
+
+async def until(page: Page, condition: str, argument: Any = None) -> None:
+    """Return when *condition*, a function of JavaScript, holds; it is asked with each frame."""
+    async with asyncio.timeout(HANGS):
+        await page.evaluate(UNTIL.replace("CONDITION", condition), argument)
+
+
+async def shows(page: Page, *ids: str) -> None:
+    """Return when these rows are on the wall, and no others."""
+    await until(
+        page,
+        "(ids) => [...document.querySelectorAll('.card')].map((one) => one.dataset.id).sort().join() === ids",
+        ",".join(sorted(ids)),
+    )
+
+
+async def pictures_are_there(page: Page) -> None:
+    """Return when every output on the wall is drawn."""
+    await until(
+        page, "() => [...document.querySelectorAll('.card .after img')].every((image) => image.naturalWidth)"
+    )
+
+
+async def test_the_wall_shows_every_row_and_words_a_manager_reads(visit: Visit, pictures: Collection) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        assert await cards(page) == list(pictures.rows)
+        figures = await page.inner_text("#figures")
+        assert re.findall(r"\S+ of 8 rows|13 %|\$0\.32 of at most \$400\.00|\$0\.04", figures) == [
+            "6 of 8 rows",
+            "13 %",
+            "$0.32 of at most $400.00",
+            "$0.04",
+        ]
+        assert await page.inner_text("#reasons") == "Failed: 1 × NSFW content detected"
+        assert await page.locator("#charts svg").count() == 3
+        await pictures_are_there(page)
+        assert "key=" not in page.url
+        origin = address.partition("/?")[0]
+        assert [asked for asked in visit.asked if not asked.startswith(origin)] == []
+
+
+async def test_what_is_searched_and_filtered_is_what_is_shown(visit: Visit, pictures: Collection) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        await press(page, "/")
+        await page.keyboard.type("Quiet")
+        await shows(page, "harbour", "later")
+        assert await page.inner_text("#shown") == "2 of 8 rows"
+        await page.select_option("select[name=state]", "pending")
+        await shows(page, "later")
+        await page.fill("#search", "")
+        await page.select_option("select[name=state]", "")
+        await page.select_option("select[name=flag]", "any")
+        await shows(page, "market", "station")
+        await page.select_option("select[name=flag]", "drift")
+        await shows(page, "station")
+        await page.select_option("select[name=flag]", "")
+        await page.fill("#search", "nothing like it")
+        await shows(page)
+        assert await page.inner_text("#nothing") == "No row is like that."
+        await page.fill("#search", "")
+        await page.select_option("select[name=sort]", "id")
+        await until(page, "() => document.querySelector('[aria-posinset=\"1\"]')?.dataset.id === 'bridge'")
+
+
+async def test_the_slider_shows_before_and_after(visit: Visit, pictures: Collection) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        stage = page.locator("[data-id=harbour] .compare")
+        box = await stage.bounding_box()
+        assert box is not None
+        middle = box["y"] + box["height"] / 2
+        await page.mouse.move(box["x"] + 10, middle)
+        await page.mouse.down()
+        await page.mouse.move(box["x"] + box["width"] / 2, middle, steps=4)
+        await page.mouse.up()
+        assert await stage.get_attribute("data-split") == "50"
+        await stage.click(position={"x": 20, "y": 20})
+        slider = page.locator("#detail input[type=range]")
+        assert await page.inner_text("#detail-name") == "harbour"
+        await slider.focus()
+        await press(page, "End")
+        assert await page.locator("#detail .compare").get_attribute("data-split") == "100"
+        await press(page, "ArrowLeft")
+        assert await slider.input_value() == "99"
+
+
+async def test_the_keyboard_moves_opens_compares_and_helps(visit: Visit, pictures: Collection) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        await press(page, "ArrowRight", "ArrowRight")
+        assert await current(page) == "market"
+        await press(page, "ArrowLeft", "ArrowDown")
+        assert await current(page) == "later"
+        await press(page, "ArrowUp", "End")
+        assert await current(page) == "last"
+        await press(page, "Home", " ")
+        stage = page.locator("[data-id=harbour] .compare")
+        assert await stage.get_attribute("data-split") == "100"
+        await press(page, " ", "Enter", "m")
+        assert await stage.get_attribute("data-split") == "0"
+        assert "masked" in str(await page.locator("#detail .compare").get_attribute("class"))
+        await press(page, "ArrowRight", " ")
+        assert await page.inner_text("#detail-name") == "bridge"
+        assert page.url.endswith("#row=bridge")
+        assert await page.locator("#detail .compare").get_attribute("data-split") == "100"
+        await press(page, "Escape")
+        await until(page, "(id) => document.activeElement.dataset.id === id", "bridge")
+        assert "#row" not in page.url
+        await press(page, "?")
+        assert "approve" in await page.inner_text("#keys")
+        await press(page, "Escape", "/")
+        assert await page.evaluate("document.activeElement.id") == "search"
+        await page.keyboard.type("ax")
+        assert await page.input_value("#search") == "ax"
+
+
+async def test_an_address_leads_to_one_row(visit: Visit, pictures: Collection) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(f"{address}#row=station")
+        await page.wait_for_selector("#detail[open]")
+        assert await page.inner_text("#detail-name") == "station"
+        earlier = page.locator("#detail [data-name^=earlier]")
+        await earlier.click()
+        assert await earlier.get_attribute("aria-pressed") == "true"
+        assert await page.locator("#detail .compare").get_attribute("data-split") == "50"
+
+
+async def test_pictures_that_are_not_there_are_said_to_be(visit: Visit, pictures: Collection) -> None:
+    (pictures.folder / str(pictures.rows["market"].outputs[0].file)).unlink()
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        await page.wait_for_selector("[data-id=market] .after .absent")
+        assert await page.inner_text("[data-id=market] .after .absent") == "not there"
+        assert await page.inner_text("[data-id=refused] .word") == "failed"
+        assert "NSFW content detected" in await page.inner_text("[data-id=refused]")
+
+
+async def test_what_changes_appears_by_itself(visit: Visit, pictures: Collection) -> None:
+    pictures.running = True
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        assert await page.inner_text("#state") == "running"
+        pictures.add("later")
+        await page.wait_for_selector("[data-id=later].done")
+        pictures.add("new")
+        await page.wait_for_selector("[data-id=new]")
+        pictures.running = False
+        pictures.remove("refused")
+        await page.wait_for_selector("[data-id=refused]", state="detached")
+        await until(page, "() => document.querySelector('#state').textContent === 'finished'")
+
+
+async def test_a_run_is_followed_while_it_goes_on(
+    visit: Visit, desk: Any, tmp_path: Path, hurry: None
+) -> None:
+    provider = Provider(tmp_path / "provider", token="t", latency=0.3)
+    await provider.start()
+    environ = {"BATCHFILL_TOKEN": "t"}
+    night = Batch.open(desk.write(desk.rows(6)), environ=environ, base_url=provider.base, concurrency="2")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(night.run)
+        await provider.until(lambda: provider.billed > 0)
+        addresses = anyio.create_memory_object_stream[str](1)
+        tasks.start_soon(lambda: night.review(on_ready=addresses[0].send_nowait))
+        page = await visit.open(await addresses[1].receive())
+        await page.evaluate("window.stayed = true")
+        assert await page.locator(".card").count() == 6
+        await until(page, "() => document.querySelectorAll('.card.running').length > 0")
+        await until(page, "() => document.querySelectorAll('.card.done').length === 6")
+        await until(page, "() => document.querySelector('#state').textContent === 'finished'")
+        await pictures_are_there(page)
+        assert await page.evaluate("window.stayed")
+        tasks.cancel_scope.cancel()
+    for stream in addresses:
+        stream.close()
+    await provider.stop()
+
+
+async def saved(page: Page, id_: str, word: str) -> None:
+    """Return when a decision is shown, and is on disk."""
+    await until(page, "(card) => document.querySelector(card)", f'[data-id="{id_}"].{word}:not(.unsaved)')
+
+
+async def test_keys_decide_and_take_back(visit: Visit, pictures: Collection) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        await press(page, "Home", "a")
+        await saved(page, "harbour", "approved")
+        assert await current(page) == "bridge"
+        await press(page, "2", "a")
+        await saved(page, "bridge", "approved")
+        assert await current(page) == "market"
+        await press(page, "x")
+        await saved(page, "market", "rejected")
+        await press(page, "r")
+        await page.fill("#redo-prompt", "a station at night")
+        await page.fill("#redo-seed", "77")
+        await press(page, "Control+Enter")
+        await saved(page, "station", "redo")
+        await press(page, "z", "z")
+        await until(
+            page, "() => !document.querySelector('[data-id=market].rejected, [data-id=station].redo')"
+        )
+        assert await current(page) == "market"
+        # What the answers say is said when they come.
+        await until(page, "() => !document.querySelector('.unsaved')")
+        await until(page, "() => document.querySelector('#said').innerText === 'market: taken back'")
+        await press(page, "ArrowRight", "ArrowRight", "a")
+        assert await page.inner_text("#said") == "refused has no picture to judge"
+    made = [(r.prediction_id[2:], r.decision, r.chosen, r.prompt, r.seed) for r in pictures.rulings]
+    assert made == [
+        ("harbour", Decision.APPROVED, None, None, None),
+        ("bridge", None, 2, None, None),
+        ("bridge", Decision.APPROVED, 2, None, None),
+        ("market", Decision.REJECTED, None, None, None),
+        ("station", Decision.REDO, None, "a station at night", 77),
+        ("station", None, None, None, None),
+        ("market", None, None, None, None),
+    ]
+
+
+async def test_what_is_decided_leaves_the_undecided_and_the_next_one_comes(
+    visit: Visit, pictures: Collection
+) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(f"{address}#row=harbour")
+        await page.wait_for_selector("#detail[open]")
+        await press(page, "Escape")
+        await page.select_option("select[name=decision]", "none")
+        await page.locator("[data-id=harbour]").focus()
+        await press(page, "Enter", "a")
+        await until(page, "() => document.querySelector('#detail-name').textContent === 'bridge'")
+        await page.locator("#detail .reject").click()
+        await until(page, "() => document.querySelector('#detail-name').textContent === 'market'")
+        await press(page, "Escape")
+        await shows(page, *(id_ for id_ in pictures.rows if id_ not in ("harbour", "bridge")))
+
+
+async def test_what_cannot_be_saved_is_not_shown_as_decided(visit: Visit, pictures: Collection) -> None:
+    pictures.add("harbour", prediction_id="gone")
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        await press(page, "Home", "x")
+        await until(
+            page, "() => document.querySelector('#failed').textContent.includes('harbour: not saved')"
+        )
+        await until(page, "() => !document.querySelector('[data-id=harbour].rejected')")
+
+
+async def test_a_decision_survives_a_server_that_is_killed(
+    visit: Visit, desk: Any, tmp_path: Path, hurry: None
+) -> None:
+    night = await done(desk, tmp_path, 3)
+    program = Program(desk.folder)
+    first = await program.start("review", "night.csv", "--no-open")
+    page = await visit.open((await first.prints()).strip())
+    await press(page, "Home", "a", "x")
+    await saved(page, "r1", "approved")
+    await saved(page, "r2", "rejected")
+    first.signal(signal.SIGKILL)
+    await page.wait_for_selector("#lost:not([hidden])")
+    assert [result.decision for result in night.results()] == [Decision.APPROVED, Decision.REJECTED, None]
+    second = await program.start("review", "night.csv", "--no-open")
+    page = await visit.open((await second.prints()).strip())
+    assert await page.locator(".card.approved").get_attribute("data-id") == "r1"
+    await program.stop()
+
+
+async def done(desk: Any, folder: Path, rows: int) -> Batch:
+    """Return a batch whose rows are all done."""
+    provider = Provider(folder / "provider", token="t")
+    await provider.start()
+    environ = {"BATCHFILL_TOKEN": "t"}
+    night = Batch.open(desk.write(desk.rows(rows)), environ=environ, base_url=provider.base)
+    assert (await night.run()).exit_code == 0
+    await provider.stop()
+    return night
+
+
+async def test_a_narrow_window_needs_no_scrolling_aside(visit: Visit, pictures: Collection) -> None:
+    async with served(pictures) as address:
+        await visit.page.set_viewport_size({"width": 390, "height": 844})
+        page = await visit.open(address)
+        widths = await page.eval_on_selector_all("select", "all => all.map((one) => one.offsetWidth)")
+        assert min(widths) > 150
+        for keys in ((), ("Enter",)):
+            await press(page, *keys)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert await page.locator("#detail .actions button").last.is_visible()
+
+
+async def test_ten_thousand_rows_scroll_with_few_elements(visit: Visit, collection: Collection) -> None:
+    many(collection, 10_000)
+    await visit.page.add_init_script(WATCH)
+    async with served(collection) as address:
+        page = await visit.open(address)
+        await page.wait_for_load_state("load")
+        painted = await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        at_load = await page.evaluate("window.tasks.splice(0)")
+        seen, most = await page.evaluate(SCROLL)
+        while_scrolling = await page.evaluate("window.tasks.splice(0)")
+        print(
+            f"\nfirst paint {painted:.0f} ms, long tasks (ms) at load {at_load}, scrolling {while_scrolling}"
+        )
+        assert seen > 500
+        assert most < 1500
+        await press(page, "End")
+        assert await current(page) == "row-09999"
+        await page.fill("#search", "storm 9999")
+        await shows(page, "row-09999")
+
+
+async def test_a_report_works_from_a_file_without_any_network(
+    visit: Visit, pictures: Collection, tmp_path: Path
+) -> None:
+    page_file = await write_report(pictures, Threads(2), tmp_path / "night report")
+    await visit.page.context.set_offline(True)
+    page = await visit.open(page_file.as_uri())
+    assert await cards(page) == list(pictures.rows)
+    await pictures_are_there(page)
+    await press(page, "ArrowRight", "Enter")
+    assert await page.inner_text("#detail-name") == "bridge"
+    assert await page.locator("#detail .actions").count() == 0
+    await press(page, "Escape", "a")
+    assert await page.locator(".badge").count() == 0
+    assert {asked.partition(":")[0] for asked in visit.asked} <= {"file", "data"}
+
+
+def contrast(one: Any, other: Any) -> float:
+    """Return the contrast of two colours as WCAG counts it."""
+
+    def light(colour: str) -> float:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    bright, dark = sorted((light(one), light(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+TEXTS = ("ink", "soft", "accent", "approved", "rejected", "redo")
+COLOURS = """() => {
+  const probe = document.body.appendChild(document.createElement("i"));
+  const colour = (name) => { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; };
+  return Object.fromEntries(NAMES.map((name) => [name, colour(name)]));
+}""".replace("NAMES", str([*TEXTS, "ground", "surface", "mat", "on-strong"]))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_every_text_stands_out_from_what_is_behind_it(
+    visit: Visit, pictures: Collection, theme: Any
+) -> None:
+    await visit.page.emulate_media(color_scheme=theme)
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        colours = await page.evaluate(COLOURS)
+        pairs = [(text, behind) for text in TEXTS for behind in ("ground", "surface")]
+        pairs += [("soft", "mat"), *(("on-strong", strong) for strong in ("approved", "rejected", "redo"))]
+        low = {pair: contrast(colours[pair[0]], colours[pair[1]]) for pair in pairs}
+        assert {pair: found for pair, found in low.items() if found < 4.5} == {}
+        await page.click("#theme")
+        assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert (await page.evaluate(COLOURS))["ground"] == "rgb(21, 21, 20)"

@@ -1,0 +1,69 @@
+"""The page as a folder."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from batchfill.errors import UsageError
+from batchfill.review.report import write_report
+from batchfill.workers.pool import Threads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.review.collection import Collection
+
+
+async def test_a_report_holds_the_page_the_json_and_every_picture(
+    collection: Collection, tmp_path: Path
+) -> None:
+    collection.add("r1", outputs=2)
+    collection.add("r2", earlier=1)
+    told: list[tuple[int, int]] = []
+    page = await write_report(
+        collection, Threads(2), tmp_path / "report", watch=lambda done, of: told.append((done, of))
+    )
+    assert page == tmp_path / "report" / "index.html"
+    whole = json.loads((page.parent / "batch.json").read_text("utf-8"))
+    keys = {
+        picture["key"] for row in whole["rows"] for picture in (*row["outputs"], row["image"], row["mask"])
+    }
+    keys |= {picture["key"] for row in whole["rows"] for picture in row.get("earlier", ())}
+    for folder, longest in (("thumbs", 320), ("views", 640)):
+        assert {file.stem for file in (page.parent / folder).iterdir()} == keys
+        for file in (page.parent / folder).iterdir():
+            with Image.open(file) as picture:
+                assert max(picture.size) == longest
+    assert told == [(done, 2 * len(keys)) for done in range(1, 2 * len(keys) + 1)]
+
+
+async def test_a_report_is_written_though_a_picture_is_gone(collection: Collection, tmp_path: Path) -> None:
+    gone = collection.add("r1").outputs[0]
+    (collection.folder / str(gone.file)).unlink()
+    page = await write_report(collection, Threads(2), tmp_path / "report")
+    assert not (page.parent / "thumbs" / f"{str(gone.sha256)[:32]}.webp").exists()
+    assert '"id":"r1"' in page.read_text("utf-8")
+
+
+async def test_a_report_takes_the_place_of_an_earlier_one(collection: Collection, tmp_path: Path) -> None:
+    collection.add("r1")
+    await write_report(collection, Threads(2), tmp_path / "report")
+    collection.add("r2")
+    page = await write_report(collection, Threads(2), tmp_path / "report")
+    assert '"id":"r2"' in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("place", ["folder", "folder/letter.txt"])
+async def test_a_report_is_never_mixed_with_other_files(
+    collection: Collection, tmp_path: Path, place: str
+) -> None:
+    letter = tmp_path / "folder" / "letter.txt"
+    letter.parent.mkdir()
+    letter.write_text("dear")
+    with pytest.raises(UsageError, match=r"letter\.txt"):
+        await write_report(collection, Threads(1), tmp_path / place)
+    assert [file.name for file in letter.parent.iterdir()] == ["letter.txt"]

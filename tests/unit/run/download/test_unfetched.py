@@ -1,0 +1,100 @@
+"""What becomes of an output that could not be fetched, as a table over every reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchfill.domain.predictions import Output, Prediction
+from batchfill.errors import BadPicture, BatchfillError, FolderFailed, NotFound, OutputRefused, TryAgain
+from batchfill.providers.downloads import SignatureWanted
+from batchfill.run.download.unfetched import ENOUGH, Step, Unfetched, addresses, is_removed
+
+REASONS = {
+    "refused": OutputRefused("ftp"),
+    "unsigned": SignatureWanted("403"),
+    "not found": NotFound("404"),
+    "damaged": BadPicture("garbage"),
+    "silent": TryAgain("500"),
+    "disk": FolderFailed("full"),
+}
+
+
+def output(n: int, url: str) -> Output:
+    return Output("p1", n, url)
+
+
+def after(looks: int, error: BatchfillError, *, url: str, over: bool, siblings: bool) -> Step:
+    known, address = Unfetched(), "https://x/a?sig=0"
+    for look in range(looks):
+        fresh = url.format(look=look)
+        known.looked([output(1, address)], [fresh])
+        address = fresh
+    return known.next_step(1, error, over=over, siblings=siblings)
+
+
+@pytest.mark.parametrize("siblings", [False, True])
+@pytest.mark.parametrize("reason", REASONS)
+def test_while_the_service_has_it_only_a_refused_address_that_stays_is_given_up(
+    reason: str, siblings: bool
+) -> None:
+    step = after(ENOUGH, REASONS[reason], url="https://x/a?sig={look}", over=False, siblings=siblings)
+    assert step is (Step.LOST if reason == "refused" else Step.AGAIN)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("over", [False, True])
+def test_nothing_is_given_up_or_left_before_some_looks(reason: str, over: bool) -> None:
+    step = after(ENOUGH - 1, REASONS[reason], url="https://x/a", over=over, siblings=True)
+    assert step is Step.AGAIN
+
+
+def test_an_address_that_is_another_one_each_time_is_tried_for_the_whole_hour() -> None:
+    options = {"url": "https://x/{look}", "siblings": True}
+    assert after(50, REASONS["refused"], over=False, **options) is Step.AGAIN  # type: ignore[arg-type]
+    assert after(50, REASONS["refused"], over=True, **options) is Step.LOST  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reason", "alone", "beside"),
+    [
+        ("refused", Step.LOST, Step.LOST),
+        ("unsigned", Step.LOST, Step.LOST),
+        ("not found", Step.LOST, Step.LOST),
+        ("damaged", Step.LOST, Step.LOST),
+        # It may come yet, and where there is nothing else the row can wait for it.
+        ("silent", Step.LEFT, Step.LOST),
+        ("disk", Step.LEFT, Step.LEFT),
+    ],
+)
+def test_after_the_hour_a_row_goes_on_without_what_does_not_come(
+    reason: str, alone: Step, beside: Step
+) -> None:
+    for siblings, step in ((False, alone), (True, beside)):
+        found = after(ENOUGH, REASONS[reason], url="https://x/a", over=True, siblings=siblings)
+        assert found is step
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reasons", "over", "removed"),
+    [
+        (Prediction("p1", "succeeded", outputs=("https://x/a",)), ["not found"], True, False),
+        (Prediction("p1", "succeeded", outputs=("https://x/a",), data_removed=True), ["silent"], False, True),
+        (Prediction("p1", "succeeded", data_removed=True), ["silent"], False, True),
+        (Prediction("p1", "succeeded"), ["silent", "not found"], False, True),
+        (Prediction("p1", "succeeded"), ["silent", "unsigned"], False, False),
+        (Prediction("p1", "unknown"), ["disk"], True, True),
+        (Prediction("p1", "processing"), ["damaged"], False, False),
+    ],
+)
+def test_removed_is_the_service_s_word_or_what_two_answers_agree_on(
+    prediction: Prediction, reasons: list[str], over: bool, removed: bool
+) -> None:
+    assert is_removed(prediction, [REASONS[reason] for reason in reasons], over=over) is removed
+
+
+def test_addresses_stay_where_fewer_are_named_than_before() -> None:
+    known = [output(1, "https://x/1"), output(2, "https://x/2")]
+    named = Prediction("p1", "succeeded", outputs=("https://y/1", "https://y/2", "https://y/3"))
+    assert addresses(known, named) == {1: "https://y/1", 2: "https://y/2", 3: "https://y/3"}
+    fewer = Prediction("p1", "succeeded", outputs=("https://y/2",))
+    assert addresses(known, fewer) == {1: "https://x/1", 2: "https://x/2"}

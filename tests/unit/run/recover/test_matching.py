@@ -1,0 +1,433 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from batchfill.domain.predictions import Prediction
+from batchfill.domain.rows import Accepted, Attempt, RowState
+from batchfill.run.recover import matching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Attempts = Any
+Predictions = Any
+
+
+def ours(prediction: Predictions) -> Prediction:
+    """Another prediction of ours, which shows that the list is of this account."""
+    known: Prediction = prediction("known", seed=9)
+    return known
+
+
+def test_an_unclaimed_prediction_with_our_seed_and_prompt_is_adopted(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    verdict = matching.judge([attempt(1)], [prediction("p1")], set(), complete=False)
+    assert verdict.adopted == {1: prediction("p1")}
+    assert (verdict.absent, verdict.doubtful) == (frozenset(), {})
+
+
+@pytest.mark.parametrize("echo", [{"seed": "41"}, {"seed": 41.0}, {"guidance": "30.0"}, {"extra": 1}])
+def test_a_service_may_echo_numbers_in_its_own_way(
+    attempt: Attempts, prediction: Predictions, echo: dict[str, Any]
+) -> None:
+    item = prediction("p1")
+    item = replace(item, input={**item.input, **echo})
+    assert matching.judge([attempt(1)], [item], set(), complete=True).adopted == {1: item}
+
+
+def test_a_claimed_prediction_is_never_adopted(attempt: Attempts, prediction: Predictions) -> None:
+    verdict = matching.judge([attempt(1)], [prediction("p1")], {"p1"}, complete=True)
+    assert verdict.adopted == {}
+    assert verdict.absent == {1}
+
+
+def test_our_seed_with_another_prompt_is_a_doubt(attempt: Attempts, prediction: Predictions) -> None:
+    item = replace(prediction("p1"), input={"prompt": "a cat", "seed": 41})
+    verdict = matching.judge([attempt(1)], [item, ours(prediction)], {"known"}, complete=True)
+    assert "same seed" in verdict.doubtful[1]
+
+
+@pytest.mark.parametrize(
+    ("sent", "adopted"),
+    [
+        ({}, True),
+        ({"guidance": 31.0}, False),
+        ({"prompt": "a cat"}, False),
+        ({"image": "sha256:cd:12"}, False),
+        ({"image": "https://api.example.com/v1/files/7"}, False),
+        ({"image": "https://elsewhere.example.com/7.png"}, False),
+        ({"num_outputs": 2}, False),
+    ],
+)
+def test_a_seed_fixed_by_the_row_needs_equal_scalars_too(
+    attempt: Attempts, prediction: Predictions, sent: dict[str, Any], adopted: bool
+) -> None:
+    lost = attempt(1, own=False)
+    lost = replace(lost, sent={**lost.sent, **sent})
+    verdict = matching.judge([lost], [prediction("p1"), ours(prediction)], {"known"}, complete=True)
+    assert (1 in verdict.adopted) == adopted
+    assert (1 in verdict.doubtful) != adopted
+
+
+def test_of_two_predictions_that_fit_none_is_adopted(attempt: Attempts, prediction: Predictions) -> None:
+    items = [prediction("p1"), prediction("p2"), ours(prediction)]
+    verdict = matching.judge([attempt(1)], items, {"known"}, complete=True)
+    assert verdict.adopted == {}
+    assert "more than one" in verdict.doubtful[1]
+
+
+def test_one_prediction_that_fits_two_attempts_is_nobodys(attempt: Attempts, prediction: Predictions) -> None:
+    lost = [attempt(1, own=False), attempt(2, own=False)]
+    verdict = matching.judge(lost, [prediction("p1"), ours(prediction)], {"known"}, complete=True)
+    assert (verdict.adopted, verdict.absent) == ({}, frozenset())
+    assert verdict.doubtful.keys() == {1, 2}
+
+
+def test_one_that_fits_an_attempt_still_unanswered_is_not_adopted(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    rival = attempt(2, own=False)
+    items = [prediction("p1"), ours(prediction)]
+    verdict = matching.judge([attempt(1, own=False)], items, {"known"}, complete=True, rivals=[rival])
+    assert (verdict.adopted, verdict.absent) == ({}, frozenset())
+
+
+def test_the_full_proof_of_absence(attempt: Attempts, prediction: Predictions) -> None:
+    items = [ours(prediction), prediction("stranger", seed=5)]
+    assert matching.judge([attempt(1)], items, {"known"}, complete=True).absent == {1}
+
+
+def without_input(prediction: Predictions) -> list[Prediction]:
+    return [ours(prediction), replace(prediction("p1"), input=None)]
+
+
+def without_seed(prediction: Predictions) -> list[Prediction]:
+    return [ours(prediction), replace(prediction("p1"), input={"prompt": "a spaceship"})]
+
+
+@pytest.mark.parametrize(
+    ("items", "claimed", "complete", "why"),
+    [
+        (lambda p: [ours(p)], {"known"}, False, "to its end"),
+        (lambda p: [ours(p)], set(), True, "no other prediction of this batch"),
+        (lambda p: [], set(), True, "no other prediction of this batch"),
+        (without_input, {"known"}, True, "without its inputs"),
+        (without_seed, {"known"}, True, "without one"),
+        (lambda p: [ours(p), p("p1", seed=None)], {"known"}, True, "without one"),
+        (lambda p: [ours(p), p("p1", seed=0)], {"known"}, True, "without one"),
+        (lambda p: [ours(p), p("p1", seed="x")], {"known"}, True, "without one"),
+        (lambda p: [ours(p), p("p1", seed=float("inf"))], {"known"}, True, "without one"),
+    ],
+)
+def test_anything_less_is_a_doubt(
+    attempt: Attempts,
+    prediction: Predictions,
+    items: Callable[[Predictions], list[Prediction]],
+    claimed: set[str],
+    complete: bool,
+    why: str,
+) -> None:
+    verdict = matching.judge([attempt(1)], items(prediction), claimed, complete=complete)
+    assert (verdict.adopted, verdict.absent) == ({}, frozenset())
+    assert why in verdict.doubtful[1]
+
+
+def test_a_seed_told_only_in_the_logs_is_another_seed(attempt: Attempts, prediction: Predictions) -> None:
+    item = replace(prediction("p1"), input={"prompt": "a spaceship"}, seed=12345)
+    verdict = matching.judge([attempt(1)], [item, ours(prediction)], {"known"}, complete=True)
+    assert verdict.absent == {1}
+
+
+# An answer that said accepted
+
+
+def test_what_an_answer_said_was_taken_is_never_absent(attempt: Attempts, prediction: Predictions) -> None:
+    lost = replace(attempt(1), acknowledged=True)
+    verdict = matching.judge([lost], [ours(prediction)], {"known"}, complete=True)
+    assert "said that it was taken" in verdict.doubtful[1]
+    assert matching.judge([lost], [prediction("p1")], set(), complete=True).adopted == {1: prediction("p1")}
+
+
+# A list that leaves something out
+
+
+def test_a_list_that_hides_another_prediction_of_ours_may_hide_this_one(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    lost = [attempt(1, seed=1), attempt(2, seed=2)]
+    verdict = matching.judge(lost, [ours(prediction)], {"known"}, complete=True, unlisted={1: "hidden"})
+    assert "hidden" in verdict.doubtful[1]
+    assert verdict.absent == {2}
+
+
+# Pictures, where the row fixes the seed
+
+UPLOAD = "https://api.example.com/v1/files/7"
+DIGEST = "cd" * 32
+
+
+@pytest.mark.parametrize(
+    ("sent", "echoed", "agrees"),
+    [
+        (f"sha256:{DIGEST}:99", f"sha256:{DIGEST}:99", True),
+        (f"sha256:{DIGEST}:99", f"sha256:{DIGEST}:101", True),
+        (f"sha256:{DIGEST}:99", f"https://copies.example.com/{DIGEST}.png", True),
+        (f"sha256:{DIGEST}:99", f"sha256:{'ab' * 32}:99", False),
+        (f"sha256:{DIGEST}:99", "https://copies.example.com/1.png", False),
+        (f"sha256:{DIGEST}:99", None, False),
+        (UPLOAD, UPLOAD, True),
+        (UPLOAD, "https://api.example.com/v1/files/8", False),
+        (UPLOAD, "https://copies.example.com/1.png", False),
+        (UPLOAD, None, False),
+        ("https://example.com/1.png", "https://example.com/1.png", True),
+        ("https://example.com/1.png", "https://copies.example.com/1.png", False),
+    ],
+)
+def test_a_seed_fixed_by_the_row_needs_a_picture_that_agrees(
+    attempt: Attempts, prediction: Predictions, sent: str, echoed: str | None, agrees: bool
+) -> None:
+    lost, item = attempt(1, own=False), prediction("p1")
+    lost = replace(lost, sent={**lost.sent, "image": sent})
+    item = replace(item, input={**item.input, "image": echoed})
+    verdict = matching.judge([lost], [item, ours(prediction)], {"known"}, complete=True)
+    assert (1 in verdict.adopted) == agrees
+    assert (1 in verdict.doubtful) != agrees
+
+
+def test_a_rehosted_picture_says_nothing_against_a_seed_that_we_drew(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    item = replace(
+        prediction("p1"), input={**prediction("p1").input, "image": "https://copies.example.com/1"}
+    )
+    assert matching.judge([attempt(1)], [item], set(), complete=False).adopted == {1: item}
+
+
+# Whose time is compared with whose
+
+ASKED = 1_763_850_000.0
+ZONE = 5 * 3600.0
+
+
+def accepted(
+    created: list[float | None], *, answers: float | None = 0.0, ours: float = 0.0
+) -> list[Accepted]:
+    """Return predictions asked for ten seconds apart, newest first, each *created* so many seconds off.
+
+    *answers* and *ours*: seconds that the Date of the service's answers and our clock are off; None: no Date.
+    """
+    made = [
+        Accepted(
+            number=n,
+            prediction_id=f"p{n}",
+            created_at=None if off is None else ASKED + 10 * n + off,
+            service_time=None if answers is None else ASKED + 10 * n + answers,
+            intended_at=ASKED + 10 * n + ours,
+        )
+        for n, off in enumerate(created)
+    ]
+    return made[::-1]
+
+
+RIGHT: list[float | None] = [0.5] * matching.ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("near", "trusted"),
+    [
+        pytest.param(accepted(RIGHT), True, id="all clocks right"),
+        pytest.param(accepted([ZONE] * 9, answers=ZONE), True, id="the service ahead"),
+        pytest.param(accepted([-ZONE] * 9, answers=-ZONE), True, id="the service behind"),
+        pytest.param(accepted(RIGHT, ours=ZONE), True, id="ours ahead"),
+        pytest.param(accepted(RIGHT, ours=-86_400.0), True, id="ours behind"),
+        pytest.param(accepted([60.0] * 9), True, id="creates that wait their turn"),
+        pytest.param(accepted([-ZONE] * 9), False, id="local time without a zone, west"),
+        pytest.param(accepted([ZONE] * 9), False, id="local time without a zone, east"),
+        pytest.param(accepted(RIGHT, answers=-ZONE), False, id="answers by another host, behind"),
+        pytest.param(accepted(RIGHT, answers=ZONE), False, id="answers by another host, ahead"),
+        pytest.param(accepted([0.5, -ZONE] * 5), False, id="records of two hosts"),
+        pytest.param(accepted([*RIGHT, -ZONE]), False, id="the last by another host"),
+        pytest.param(accepted([-ZONE, *RIGHT]), False, id="the first by another host"),
+        pytest.param(accepted([None] * 9), False, id="no times"),
+        pytest.param(accepted([*RIGHT, None]), False, id="one without a time"),
+        pytest.param(accepted(RIGHT[1:]), False, id="too few"),
+        pytest.param([], False, id="none"),
+        pytest.param(accepted(RIGHT, answers=None), True, id="answers without a date"),
+        pytest.param(accepted(RIGHT, answers=None, ours=ZONE), False, id="no date, and ours ahead"),
+        pytest.param(accepted([-ZONE] * 9, answers=None), False, id="no date, and a local time"),
+    ],
+)
+def test_a_window_is_believed_only_where_all_clocks_tell_the_same_time(
+    near: list[Accepted], trusted: bool
+) -> None:
+    start = matching.window_start([near])
+    assert (start is not None) == trusted
+    if start is not None:
+        made = [one.created_at for one in near if one.created_at is not None]
+        assert start == min(made) - matching.MARGIN
+
+
+def test_one_lost_row_whose_time_is_not_known_has_the_whole_list_read() -> None:
+    assert matching.window_start([accepted(RIGHT), []]) is None
+
+
+def test_a_window_for_several_lost_rows_begins_with_the_first() -> None:
+    early, late = accepted(RIGHT), accepted([3600.0] * 9, answers=3600.0)
+    assert matching.window_start([late, early]) == matching.window_start([early])
+
+
+def test_for_a_model_without_seeds_all_that_was_sent_decides(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    sent = {"prompt": "a spaceship", "guidance": 30.0}
+    lost = replace(attempt(1, seed=None, own=False), sent=sent)
+    item = replace(prediction("p1"), input=sent)
+    assert matching.judge([lost], [item], set(), complete=True).adopted == {1: item}
+    other = replace(item, input={**sent, "guidance": 2})
+    verdict = matching.judge([lost], [other, ours(prediction)], {"known"}, complete=True)
+    assert (verdict.adopted, verdict.absent) == ({}, frozenset())
+
+
+@dataclass
+class World:
+    """Attempts whose answers are not known, and what a service lists of what it made."""
+
+    lost: list[Attempt]
+    rivals: list[Attempt]
+    made: dict[str, int]
+    """Prediction id → number of the attempt it was made for; those of strangers are not there."""
+    items: list[Prediction]
+    claimed: set[str]
+    complete: bool
+
+    def judge(self) -> matching.Verdict:
+        return matching.judge(
+            self.lost,
+            self.items,
+            self.claimed,
+            complete=self.complete,
+            rivals=self.rivals,
+        )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    numbers = range(1, draw(st.integers(2, 8)))
+    own_seeds = draw(st.permutations(range(100, 110)))
+    attempts, items, made, claimed = [], [], {}, set()
+    for number in numbers:
+        own = draw(st.booleans())
+        seed = own_seeds[number] if own else draw(st.sampled_from([3, 4]))
+        sent = {"seed": seed, "prompt": draw(st.sampled_from("ab")), "image": f"sha256:{number:064x}:9"}
+        attempts.append(_attempt(number, seed, sent, own=own))
+        if draw(st.booleans()):
+            id_ = f"p{number}"
+            made[id_] = number
+            made_at = draw(st.sampled_from([None, 10.0 * number, 10.0 * number + 100]))
+            echo = _echo(draw, {**sent, "image": f"https://x/{number:064x}"})
+            items.append(Prediction(id_, "processing", created_at=made_at, input=echo))
+    for n in range(draw(st.integers(0, 3))):
+        seed = draw(st.sampled_from([3, 4, 50, 101, 102]))
+        echo = {"seed": seed, "prompt": draw(st.sampled_from("ab")), "image": "https://x/1"}
+        made_at = draw(st.sampled_from([None, 0.0, 35.0, 200.0]))
+        items.append(Prediction(f"stranger{n}", "processing", created_at=made_at, input=_echo(draw, echo)))
+    kinds = {a.number: draw(st.sampled_from(["lost", "lost", "rival", "known"])) for a in attempts}
+    claimed = {id_ for id_, number in made.items() if kinds[number] == "known"}
+    return World(
+        lost=[a for a in attempts if kinds[a.number] == "lost"],
+        rivals=[a for a in attempts if kinds[a.number] == "rival"],
+        made=made,
+        items=draw(st.permutations(items)),
+        claimed=claimed,
+        complete=draw(st.booleans()),
+    )
+
+
+def _attempt(number: int, seed: int, sent: dict[str, Any], *, own: bool) -> Attempt:
+    return Attempt(
+        number=number,
+        key=str(number),
+        id=str(number),
+        line=number,
+        state=RowState.SUBMITTING,
+        seed=seed,
+        own_seed=own,
+        origin="https://api.example.com/v1",
+        sent=sent,
+        outputs_asked=1,
+        intended_at=10.0 * number,
+        service_time=1.0,
+        anchor=None,
+    )
+
+
+def _echo(draw: st.DrawFn, given: dict[str, Any]) -> dict[str, Any] | None:
+    """What a service may make of an input that it lists."""
+    match draw(st.sampled_from(["whole", "whole", "whole", "none", "no seed", "words"])):
+        case "none":
+            return None
+        case "no seed":
+            return {name: value for name, value in given.items() if name != "seed"}
+        case "words":
+            return {name: str(value) for name, value in given.items()}
+    return given
+
+
+many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@many
+@given(worlds())
+def test_every_lost_submission_gets_one_verdict(world: World) -> None:
+    verdict = world.judge()
+    groups = [set(verdict.adopted), set(verdict.absent), set(verdict.doubtful)]
+    assert sorted(number for group in groups for number in group) == [a.number for a in world.lost]
+
+
+@many
+@given(worlds())
+def test_an_adopted_prediction_is_unclaimed_and_no_other_attempts(world: World) -> None:
+    adopted = world.judge().adopted
+    ids = [item.id for item in adopted.values()]
+    assert len(ids) == len(set(ids))
+    assert not set(ids) & world.claimed
+    for number, item in adopted.items():
+        assert world.made.get(item.id, number) == number
+
+
+@many
+@given(worlds())
+def test_what_was_made_and_is_listed_is_never_called_absent(world: World) -> None:
+    listed = {world.made[item.id] for item in world.items if item.id in world.made}
+    assert not world.judge().absent & listed
+
+
+@many
+@given(worlds())
+def test_absence_has_the_full_proof(world: World) -> None:
+    unclaimed = [item for item in world.items if item.id not in world.claimed]
+    for number in world.judge().absent:
+        (lost,) = [a for a in world.lost if a.number == number]
+        assert world.complete
+        assert world.claimed
+        assert all(item.input is not None for item in unclaimed)
+        seeds = [str(item.input.get("seed", lost.seed)) for item in unclaimed if item.input]
+        assert str(lost.seed) not in seeds
+
+
+@many
+@given(worlds())
+def test_a_seed_of_our_own_listed_in_full_is_always_found(world: World) -> None:
+    taken = [str(item.input.get("seed")) for item in world.items if item.input]
+    adopted = world.judge().adopted
+    for item in world.items:
+        for lost in world.lost:
+            mine = world.made.get(item.id) == lost.number and lost.own_seed
+            if mine and item.input and "seed" in item.input and taken.count(str(lost.seed)) == 1:
+                assert adopted[lost.number] == item

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchfill.domain.progress import Notice, Progress, Weight
+from batchfill.run.clock import SystemClock
+from batchfill.run.run_log import telling
+from batchfill.run.submit import disk_space
+from batchfill.run.submit.disk_space import LEAST, Space
+from batchfill.storage import disk as disk_module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MB = 1_000_000
+
+
+class Heard:
+    """What was told."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    def notice(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    def progress(self, progress: Progress) -> None:
+        """Nobody asks."""
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def disk(
+    tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int | None], Space]]:
+    """Give a disk with so many bytes free, which is looked at every time."""
+    monkeypatch.setattr(disk_space, "ASK_EVERY", 0.0)
+    with telling(tmp_path / "run.log", heard, SystemClock()) as say:
+        watching = Space(tmp_path / "night.batch", say)
+
+        def disk(free: int | None) -> Space:
+            monkeypatch.setattr(disk_space, "free_bytes", lambda _: free)
+            return watching
+
+        yield disk
+
+
+async def test_a_lack_of_room_is_said_with_what_is_left_and_where(disk: Callable[..., Space]) -> None:
+    assert disk(12_400_000).lack(0, 0, None) == (
+        "only 12 MB left on the disk of night.batch: nothing more is submitted until there is room"
+    )
+
+
+@pytest.mark.parametrize(
+    ("free", "in_flight", "largest", "lacks"),
+    [
+        (LEAST, 0, 0, False),
+        (LEAST - 1, 0, 0, True),
+        (LEAST, 1000, 0, False),
+        (400 * MB, 9, 10 * MB, False),
+        (400 * MB - 1, 9, 10 * MB, True),
+        (None, 1000, 10 * MB, False),
+    ],
+)
+async def test_there_has_to_be_room_for_four_pictures_of_each_prediction_in_flight_and_the_next(
+    disk: Callable[..., Space], free: int | None, in_flight: int, largest: int, *, lacks: bool
+) -> None:
+    assert (disk(free).lack(in_flight, largest, None) is not None) is lacks
+
+
+async def test_a_picture_that_was_not_taken_is_a_lack_whatever_the_disk_says(
+    disk: Callable[..., Space],
+) -> None:
+    assert disk(10**12).lack(0, 0, "Disk quota exceeded") == (
+        "Disk quota exceeded: nothing more is submitted until night.batch takes pictures again"
+    )
+
+
+async def test_a_lack_and_its_end_are_told_once_however_often_they_come(
+    disk: Callable[..., Space], heard: Heard
+) -> None:
+    for free in (MB, MB, 10**12, 10**12, MB, 10**12):
+        disk(free).lack(0, 0, None)
+    assert [(notice.weight, notice.text.partition(":")[0]) for notice in heard.notices] == [
+        (Weight.WARNING, "only 1 MB left on the disk of night.batch"),
+        (Weight.PLAIN, "there is room on the disk again"),
+    ]
+
+
+async def test_the_disk_is_asked_every_few_seconds_at_most(
+    disk: Callable[..., Space], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_space, "ASK_EVERY", 3600.0)
+    assert disk(MB).lack(0, 0, None)
+    assert disk(10**12).lack(0, 0, None)
+
+
+async def test_patience_ends_only_where_there_was_no_room_all_the_time(
+    disk: Callable[..., Space], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for free, patience in ((MB, 3600.0), (MB, -1.0), (10**12, -1.0)):
+        monkeypatch.setattr(disk_space, "PATIENCE", patience)
+        disk(free).lack(0, 0, None)
+        found.append(disk(free).out_of_patience)
+    assert found == [False, True, False]
+
+
+def test_a_disk_that_cannot_be_asked_holds_nothing_up(tmp_path: Path) -> None:
+    assert disk_module.free_bytes(tmp_path / "nowhere") is None
+    assert (disk_module.free_bytes(tmp_path) or 0) > 0

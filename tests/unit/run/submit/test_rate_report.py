@@ -1,0 +1,95 @@
+"""What is said of a service that allows less than was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchfill.batch import Batch
+from batchfill.run.submit.rate_report import allowance
+from tests.chaos.nights.loop import SimLoop
+from tests.chaos.nights.world import Near, World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchfill.domain.progress import Notice, Progress, Watcher
+    from batchfill.domain.reports import Summary
+
+
+@pytest.mark.parametrize(
+    ("pace", "rows", "said"),
+    [
+        (
+            5.1,
+            10_000,
+            "the service allows about 6 a minute (below $5 of credit Replicate allows no more): "
+            "10,000 rows would take 28 h",
+        ),
+        (2.9, 60, "the service allows about 2.9 a minute: 60 rows would take 21 min"),
+        (61.7, 10_000, "the service allows about 62 a minute: 10,000 rows would take 2.7 h"),
+        (1234.0, 12, "the service allows about 1,200 a minute: 12 rows would take 1 min"),
+    ],
+)
+def test_a_person_learns_what_is_allowed_and_how_long_that_takes(pace: float, rows: int, said: str) -> None:
+    assert allowance(pace, rows) == said
+
+
+class Listening:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+        self.awaited: set[str | None] = set()
+
+    def progress(self, progress: Progress) -> None:
+        """Keep what is awaited."""
+        self.awaited.add(progress.waiting_for)
+
+    def notice(self, notice: Notice) -> None:
+        """Keep a notice and how much it weighs."""
+        self.notices.append(f"{notice.weight.value} {notice.text}")
+
+
+def run(folder: Path, rows: int, *, rate: float, burst: int, watcher: Watcher) -> Summary:
+    """Run a batch in virtual time against a provider that allows *rate* a minute."""
+
+    async def night() -> Summary:
+        world = World(folder, 1)
+        provider = Near(world, folder / "provider", token="t", latency=1.0, rate=rate, burst=burst)
+        await provider.start()
+        world.begin()
+        with world.entered():
+            batch = Batch.open(manifest, environ={"BATCHFILL_TOKEN": "t"}, base_url=provider.base)
+            summary = await batch.run(watch=watcher)
+        await provider.stop()
+        return summary
+
+    manifest = folder / "night.jsonl"
+    address = "https://example.com"
+    lines = [
+        {"image": f"{address}/{n}.png", "mask": f"{address}/m.png", "prompt": f"picture {n}"}
+        for n in range(rows)
+    ]
+    manifest.write_text("\n".join(map(json.dumps, lines)))
+    with asyncio.Runner(loop_factory=SimLoop) as runner:
+        return runner.run(night())
+
+
+def test_low_credit_is_recognised_and_said_once(tmp_path: Path) -> None:
+    heard = Listening()
+    summary = run(tmp_path, 40, rate=6, burst=1, watcher=heard)
+    said = [text for text in heard.notices if "allows" in text]
+    assert summary.exit_code == 0
+    assert len(said) == 1
+    assert said[0].startswith("warning the service allows about 6 a minute (below $5 of credit")
+    assert "the service's rate limit, about 6 a minute" in heard.awaited
+
+
+def test_a_service_that_allows_what_was_asked_is_not_mentioned(tmp_path: Path) -> None:
+    heard = Listening()
+    run(tmp_path, 40, rate=600, burst=10, watcher=heard)
+    assert [text for text in heard.notices if "allows" in text] == []

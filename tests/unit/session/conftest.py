@@ -1,0 +1,25 @@
+"""Settings of a batch, of which a test changes what it is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchfill.domain.token import Token
+from batchfill.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., Settings]:
+    usual = Settings(
+        manifest=tmp_path / "night.csv",
+        folder=tmp_path / "night.batch",
+        token=Token("r8_for_tests_only"),
+    )
+    return lambda **changes: replace(usual, **changes)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchfill.catalog.builtin import find
+from batchfill.manifest.manifest import Manifest
+from batchfill.session.ingest import basis_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from batchfill.catalog.model import Model
+    from batchfill.settings.settings import Settings
+
+
+@pytest.fixture
+def model() -> Model:
+    found = find("black-forest-labs/flux-fill-dev")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    """A YAML manifest whose rows are in a CSV."""
+    head, rows = tmp_path / "night.yaml", tmp_path / "night.csv"
+    head.write_text("rows: night.csv\n")
+    rows.write_text("image,mask,prompt\n")
+    return Manifest(head, "yaml", rows=rows, rows_kind="csv")
+
+
+def test_what_is_the_same_has_the_same_basis(
+    manifest: Manifest, model: Model, settings: Callable[..., Settings]
+) -> None:
+    again = replace(model, fields=dict(model.fields))
+    basis = basis_of(manifest, model, settings())
+    assert basis == basis_of(manifest, again, settings(concurrency=7, retry=frozenset({"failed"}), limit=3))
+    assert basis is not None
+    assert len(basis) == 64
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"defaults": {"guidance": "30"}},
+        {"column": {"image": "photo"}},
+        {"extra_columns": True},
+        {"allow_outside": True},
+        {"price": 40_000},
+    ],
+)
+def test_every_setting_that_shapes_rows_counts(
+    manifest: Manifest, model: Model, settings: Callable[..., Settings], changed: dict[str, Any]
+) -> None:
+    assert basis_of(manifest, model, settings(**changed)) != basis_of(manifest, model, settings())
+
+
+def test_everything_that_is_known_of_the_model_counts(
+    manifest: Manifest, model: Model, settings: Callable[..., Settings]
+) -> None:
+    guidance = replace(model.fields["guidance"], maximum=10)
+    others = [
+        replace(model, name="a/b"),
+        replace(model, price=1),
+        replace(model, checked=False),
+        replace(model, fields={**model.fields, "guidance": guidance}),
+    ]
+    bases = {basis_of(manifest, one, settings()) for one in (model, *others)}
+    assert len(bases) == 1 + len(others)
+
+
+@pytest.mark.parametrize("part", ["path", "rows"])
+def test_content_and_time_of_both_files_count(
+    manifest: Manifest, model: Model, settings: Callable[..., Settings], part: str
+) -> None:
+    file: Path = getattr(manifest, part)
+    bases = [basis_of(manifest, model, settings())]
+    facts = file.stat()
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    bases.append(basis_of(manifest, model, settings()))
+    file.write_bytes(file.read_bytes().replace(b"s", b"S"))
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    bases.append(basis_of(manifest, model, settings()))
+    assert len(set(bases)) == 3
+
+
+@pytest.mark.parametrize("changed", [{"encoding": "gb18030"}, {"rows_kind": "jsonl"}, {"kind": "csv"}])
+def test_how_the_files_are_read_counts(
+    manifest: Manifest, model: Model, settings: Callable[..., Settings], changed: dict[str, Any]
+) -> None:
+    assert basis_of(replace(manifest, **changed), model, settings()) != basis_of(manifest, model, settings())
+
+
+def test_which_files_rows_may_name_counts(
+    manifest: Manifest,
+    model: Model,
+    settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """As what is the user's home does, whose files a manifest below it may not name."""
+    before = basis_of(manifest, model, settings())
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    assert basis_of(manifest, model, settings()) != before
+
+
+def test_the_program_counts(
+    manifest: Manifest,
+    model: Model,
+    settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = basis_of(manifest, model, settings())
+    monkeypatch.setattr("batchfill.session.ingest.__version__", "0.0.9")
+    assert basis_of(manifest, model, settings()) != before
+
+
+def test_what_cannot_be_read_has_no_basis(
+    manifest: Manifest, model: Model, settings: Callable[..., Settings]
+) -> None:
+    manifest.rows.unlink()
+    assert basis_of(manifest, model, settings()) is None

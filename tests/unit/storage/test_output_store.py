@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from batchfill.domain.predictions import Output
+from batchfill.errors import FolderFailed, TryAgain
+from batchfill.storage import output_store as module
+from batchfill.storage.output_store import Shelf, Written
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no folders to flush")
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    shelf = Shelf(tmp_path / "night.batch")
+    shelf.prepare()
+    return shelf
+
+
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+def files(shelf: Shelf) -> dict[str, bytes]:
+    """Every file of the batch folder, with its content."""
+    found = (path for path in shelf.folder.rglob("*") if path.is_file())
+    return {path.relative_to(shelf.folder).as_posix(): path.read_bytes() for path in found}
+
+
+async def written(shelf: Shelf, content: bytes = b"picture", prediction_id: str = "p1") -> Written:
+    found, _ = await shelf.write(prediction_id, 1, chunks(content), Path.stat)
+    return found
+
+
+async def test_a_written_file_is_known_by_size_and_digest(shelf: Shelf) -> None:
+    found, seen = await shelf.write("p1", 2, chunks(b"pic", b"", b"ture"), Path.read_bytes)
+    assert (found.size, found.sha256, seen) == (7, sha256(b"picture").hexdigest(), b"picture")
+    assert files(shelf) == {"tmp/p1-2": b"picture"}
+
+
+async def test_a_download_that_breaks_off_leaves_nothing(shelf: Shelf) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"pic"
+        raise TryAgain("cut off")
+
+    with pytest.raises(TryAgain):
+        await shelf.write("p1", 1, broken(), Path.stat)
+    assert files(shelf) == {}
+
+
+async def test_a_download_that_is_cancelled_leaves_nothing(shelf: Shelf) -> None:
+    begun = anyio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"pic"
+        begun.set()
+        await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(shelf.write, "p1", 1, endless(), Path.stat)
+        await begun.wait()
+        tasks.cancel_scope.cancel()
+    assert files(shelf) == {}
+
+
+class Disk:
+    """Notes what is asked of the disk, by inode: a file keeps its own when it is renamed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[str, Any]] = []
+        fsync, replace, mkdir = os.fsync, os.replace, os.mkdir
+
+        def noting_fsync(descriptor: int) -> None:
+            fsync(descriptor)
+            self.calls.append(("flush", os.fstat(descriptor).st_ino))
+
+        def noting_replace(source: Any, target: Any) -> None:
+            self.calls.append(("rename", Path(source).stat().st_ino))
+            replace(source, target)
+
+        def noting_mkdir(path: Any, *mode: int) -> None:
+            mkdir(path, *mode)
+            self.calls.append(("make", Path(path).stat().st_ino))
+
+        monkeypatch.setattr(os, "fsync", noting_fsync)
+        monkeypatch.setattr(os, "replace", noting_replace)
+        monkeypatch.setattr(os, "mkdir", noting_mkdir)
+
+
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+@posix
+async def test_a_file_is_flushed_before_it_is_renamed_and_its_folder_afterwards(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    await shelf.place(await written(shelf), "outputs/hero.webp")
+    file, folder = inode(shelf.folder / "outputs/hero.webp"), inode(shelf.folder / "outputs")
+    assert disk.calls == [("flush", file), ("rename", file), ("flush", folder)]
+
+
+@posix
+async def test_a_new_folder_is_flushed_into_the_one_around_it(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    await shelf.place(await written(shelf), "outputs/a7/hero.webp")
+    outer, inner = inode(shelf.folder / "outputs"), inode(shelf.folder / "outputs/a7")
+    file = inode(shelf.folder / "outputs/a7/hero.webp")
+    assert disk.calls == [
+        ("flush", file),
+        ("make", inner),
+        ("flush", outer),
+        ("rename", file),
+        ("flush", inner),
+    ]
+    await shelf.place(await written(shelf, b"another"), "outputs/a7/cat.webp")
+    assert [call for call in disk.calls if call[0] == "make"] == [("make", inner)]
+
+
+@posix
+async def test_a_folder_that_a_killed_run_made_is_flushed_before_it_is_used(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shelf.folder / "outputs/a7").mkdir()
+    disk = Disk(monkeypatch)
+    await shelf.place(await written(shelf), "outputs/a7/hero.webp")
+    file, nth = inode(shelf.folder / "outputs/a7/hero.webp"), disk.calls.index
+    assert nth(("flush", inode(shelf.folder / "outputs"))) < nth(("rename", file))
+
+
+@posix
+async def test_a_file_that_is_moved_is_flushed_into_its_new_folder(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shelf.place(await written(shelf), "outputs/hero.webp")
+    disk = Disk(monkeypatch)
+    await shelf.move("outputs/hero.webp", "outputs/cat.webp")
+    file, folder = inode(shelf.folder / "outputs/cat.webp"), inode(shelf.folder / "outputs")
+    assert disk.calls == [("rename", file), ("flush", folder)]
+
+
+async def test_outputs_never_hold_anything_but_whole_files(shelf: Shelf) -> None:
+    """While a file is written there is nothing at its place, then all of it."""
+    seen = []
+
+    async def looking() -> AsyncIterator[bytes]:
+        for part in (b"pic", b"ture"):
+            yield part
+            seen.append(sorted(path.name for path in (shelf.folder / "outputs").rglob("*")))
+
+    found, _ = await shelf.write("p1", 1, looking(), Path.stat)
+    await shelf.place(found, "outputs/hero.webp")
+    assert seen == [[], []]
+    assert files(shelf) == {"outputs/hero.webp": b"picture"}
+
+
+async def test_what_a_killed_run_left_half_written_is_cleared_away_in_the_end(shelf: Shelf) -> None:
+    await shelf.place(await written(shelf), "outputs/hero.webp")
+    (shelf.folder / "tmp/p2-1").write_bytes(b"pic")
+    shelf.sweep()
+    assert files(shelf) == {"outputs/hero.webp": b"picture"}
+
+
+async def test_a_file_of_somebody_else_at_the_place_is_kept_aside(shelf: Shelf) -> None:
+    own = b"the user's own"
+    (shelf.folder / "outputs/hero.webp").write_bytes(own)
+    await shelf.place(await written(shelf), "outputs/hero.webp")
+    aside = f"outputs/earlier/hero-{sha256(own).hexdigest()[:12]}.webp"
+    assert files(shelf) == {"outputs/hero.webp": b"picture", aside: own}
+
+
+async def test_the_same_file_placed_again_is_not_kept_twice(shelf: Shelf) -> None:
+    """A kill between rename and record leaves the file in place; the next run fetches it again."""
+    for _ in range(2):
+        await shelf.place(await written(shelf), "outputs/hero.webp")
+    assert files(shelf) == {"outputs/hero.webp": b"picture"}
+
+
+async def test_a_file_moved_onto_another_keeps_both(shelf: Shelf) -> None:
+    await shelf.place(await written(shelf, b"hero"), "outputs/hero.webp")
+    await shelf.place(await written(shelf, b"cat"), "outputs/cat.webp")
+    await shelf.move("outputs/hero.webp", "outputs/cat.webp")
+    assert sorted(files(shelf).values()) == [b"cat", b"hero"]
+    assert files(shelf)["outputs/cat.webp"] == b"hero"
+
+
+async def test_a_move_that_was_made_already_is_made_no_second_time(shelf: Shelf) -> None:
+    """A kill between rename and record: the ledger still names the old place."""
+    await shelf.place(await written(shelf), "outputs/hero.webp")
+    for _ in range(2):
+        await shelf.move("outputs/hero.webp", "outputs/cat.webp")
+    assert files(shelf) == {"outputs/cat.webp": b"picture"}
+
+
+async def test_bytes_that_are_no_picture_are_kept_apart(shelf: Shelf) -> None:
+    assert shelf.keep_suspect(await written(shelf, b"<html>")) == "suspect/p1-1"
+    assert files(shelf) == {"suspect/p1-1": b"<html>"}
+
+
+async def test_what_is_discarded_is_gone_and_may_be_discarded_again(shelf: Shelf) -> None:
+    found = await written(shelf)
+    shelf.discard(found)
+    shelf.discard(found)
+    assert files(shelf) == {}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows says it in other words")
+@pytest.mark.parametrize("step", ["prepare", "write", "place", "move"])
+async def test_a_folder_that_takes_no_more_files_is_told_in_words(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    found = await written(shelf)
+    await shelf.place(await written(shelf, prediction_id="p2"), "outputs/cat.webp")
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("fsync", "replace", "unlink"):
+        monkeypatch.setattr(os, name, full)
+    steps: dict[str, Callable[[], Awaitable[object]]] = {
+        "prepare": lambda: to_thread.run_sync(Shelf(shelf.folder).prepare),
+        "write": lambda: shelf.write("p3", 1, chunks(b"picture"), Path.stat),
+        "place": lambda: shelf.place(found, "outputs/hero.webp"),
+        "move": lambda: shelf.move("outputs/cat.webp", "outputs/dog.webp"),
+    }
+    with pytest.raises(FolderFailed, match=r"cannot be written: No space left on device\. Make room"):
+        await steps[step]()
+
+
+async def test_a_file_is_known_for_ours_by_its_content(shelf: Shelf) -> None:
+    await shelf.place(await written(shelf), "outputs/hero.webp")
+    digest = sha256(b"picture").hexdigest()
+    ours = Output("p2", 1, "https://x/1", planned="outputs/hero.webp", sha256=digest)
+    found = await shelf.find(ours)
+    assert found is not None
+    assert (found.path, found.size) == (shelf.folder / "outputs/hero.webp", 7)
+    assert await shelf.find(replace(ours, sha256=sha256(b"other").hexdigest())) is None
+    assert await shelf.find(replace(ours, sha256=None)) is None
+    assert await shelf.find(replace(ours, planned="outputs/cat.webp")) is None
+
+
+async def test_a_file_that_was_written_whole_is_found_before_it_has_its_place(shelf: Shelf) -> None:
+    here = await written(shelf, prediction_id="p1")
+    planned = Output("p1", 1, "https://x/1", planned="outputs/hero.webp", sha256=here.sha256)
+    assert await shelf.find(planned) == here
+    here.path.write_bytes(b"pic")
+    assert await shelf.find(planned) is None
+
+
+def test_an_earlier_file_is_named_by_its_prediction(shelf: Shelf) -> None:
+    output = Output("tv3jnp73n1", 2, "https://x/2", file="outputs/a7/hero@2.webp")
+    assert shelf.earlier_name(output) == "outputs/earlier/tv3jnp73n1-2.webp"
+
+
+@pytest.mark.parametrize("prediction_id", ["..", "-rf", "a b", "CON:1", "x" * 200, "猫", "a\nb", ".hidden"])
+async def test_whatever_a_service_calls_a_prediction_its_files_stay_in_the_folder(
+    shelf: Shelf, prediction_id: str
+) -> None:
+    found = await written(shelf, prediction_id=prediction_id)
+    assert found.path.parent == shelf.folder / "tmp"
+    assert found.path.name == f"{sha256(prediction_id.encode()).hexdigest()[:32]}-1"
+    earlier = shelf.earlier_name(Output(prediction_id, 1, "https://x/1", file="outputs/hero.webp"))
+    assert earlier == f"outputs/earlier/{sha256(prediction_id.encode()).hexdigest()[:32]}-1.webp"
+
+
+def test_a_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * (3 << 20))
+    assert module.digest_of(path) == sha256(b"x" * (3 << 20)).hexdigest()
+
+
+@posix
+@pytest.mark.parametrize("put", ["folder", "pipe", "link", "link to nothing"])
+async def test_whatever_is_no_file_is_set_aside_as_a_file_would_be(shelf: Shelf, put: str) -> None:
+    places = [shelf.folder / "outputs/hero.webp", shelf.folder / "outputs/cat.webp"]
+    for place in places:
+        match put:
+            case "folder":
+                place.mkdir()
+            case "pipe":
+                os.mkfifo(place)
+            case _:
+                target = shelf.folder / "other"
+                target.write_bytes(b"mine") if put == "link" else None
+                place.symlink_to(target)
+    await shelf.place(await written(shelf), "outputs/hero.webp")
+    await shelf.move("outputs/hero.webp", "outputs/cat.webp")
+    assert [place.is_file() for place in places] == [False, True]
+    assert places[1].read_bytes() == b"picture"
+    assert sorted(path.name.partition("-")[0] for path in (shelf.folder / "outputs/earlier").iterdir()) == [
+        "cat",
+        "hero",
+    ]
+
+
+@posix
+async def test_a_pipe_or_a_folder_in_the_place_of_a_temporary_file_holds_nothing_up(shelf: Shelf) -> None:
+    (shelf.folder / "tmp").mkdir(exist_ok=True)
+    os.mkfifo(shelf.folder / "tmp/p1-1")
+    assert (await written(shelf, prediction_id="p1")).path.read_bytes() == b"picture"
+    (shelf.folder / "suspect").mkdir()
+    (shelf.folder / "suspect/p1-1").mkdir()
+    assert shelf.keep_suspect(await written(shelf, prediction_id="p1")) == "suspect/p1-1"
+    (shelf.folder / "tmp/folder").mkdir()
+    (shelf.folder / "tmp/rest").write_bytes(b"x")
+    shelf.sweep()
+    assert [path.name for path in (shelf.folder / "tmp").iterdir()] == ["folder"]

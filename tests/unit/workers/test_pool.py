@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import operator
+import os
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from batchfill.errors import BadPicture
+from batchfill.images.codec.decode import look
+from batchfill.workers.pool import Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    found = Processes(2)
+    yield found
+    found.close()
+
+
+async def test_work_is_done_in_another_process(processes: Processes) -> None:
+    assert await processes.do(sum, (1, 2, 3)) == 6
+    assert await processes.do(operator.methodcaller("__len__"), "four") == 4
+    assert await processes.do(_pid(), None) != os.getpid()
+
+
+async def test_no_more_processes_are_started_than_allowed(processes: Processes) -> None:
+    seen: list[Any] = []
+
+    async def ask() -> None:
+        seen.append(await processes.do(_pid(), None))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(ask)
+    assert len(seen) == 8
+    assert len(set(seen)) <= 2
+
+
+async def test_what_the_work_raises_is_raised_here(processes: Processes, tmp_path: Path) -> None:
+    path = tmp_path / "hero.png"
+    path.write_text("no picture")
+    with pytest.raises(BadPicture, match=r"hero\.png is text, not a picture"):
+        await processes.do(look, path)
+    assert await processes.do(sum, (1, 1)) == 2
+
+
+async def test_work_that_takes_its_process_along_is_an_error_of_the_picture(processes: Processes) -> None:
+    with pytest.raises(BadPicture, match=r"too much for this machine: .* \(exit code 9\)"):
+        await processes.do(os._exit, 9)
+    assert await processes.do(sum, (1, 1)) == 2
+
+
+async def test_the_token_does_not_travel(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCHFILL_TOKEN", "r8_secret")
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_other")
+    monkeypatch.setenv("BATCHFILL_BASE_URL", "https://gateway.example.com")
+    found = await processes.do(_environment(), "BATCHFILL_BASE_URL")
+    assert found == "https://gateway.example.com"
+    for name in ("BATCHFILL_TOKEN", "REPLICATE_API_TOKEN"):
+        assert await processes.do(_environment(), name) is None
+
+
+async def test_modules_in_the_current_folder_are_not_taken_for_ours(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "PIL.py").write_text("raise SystemExit('not this one')")
+    (tmp_path / "hero.png").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadPicture, match="is empty"):
+        await processes.do(look, tmp_path / "hero.png")
+
+
+async def test_processes_end_with_their_owner(processes: Processes) -> None:
+    pid = await processes.do(_pid(), None)
+    processes.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def _pid() -> Any:
+    """Return what tells the id of its process, whatever it is given."""
+    return _Expression("lambda _: __import__('os').getpid()")
+
+
+def _environment() -> Any:
+    return os.getenv
+
+
+class _Expression:
+    """A function of a process: pickled as what makes it there."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, (self._text,)
+
+
+class _NoMemory:
+    """Work that there is not enough memory for."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("lambda _: bytearray(1 << 62)",)
+
+
+async def test_too_little_memory_is_an_error_of_the_picture(processes: Processes) -> None:
+    with pytest.raises(BadPicture, match="there is not enough memory"):
+        await processes.do(_NoMemory(), None)  # type: ignore[arg-type]
