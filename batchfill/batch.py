@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 import anyio
 from anyio import to_thread
 
-from batchfill.domain.progress import Notice, Weight
+from batchfill.domain.progress import Level, LogEvent
 from batchfill.domain.reports import Status, Summary, Which
 from batchfill.domain.rows import RowState
 from batchfill.domain.token import Token
-from batchfill.errors import LedgerError, LedgerFailed, RunBroken, UsageError, alone, in_words
+from batchfill.errors import LedgerError, LedgerFailed, RunBroken, UsageError, in_words, unwrap_single
 from batchfill.export import results
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
@@ -27,16 +27,24 @@ from batchfill.process import refuse_few_files
 from batchfill.settings.addresses import LOCAL, REPLICATE
 from batchfill.settings.credentials import Environment
 from batchfill.settings.definitions import FLUX_FILL_DEV
-from batchfill.settings.resolve import folder_of, resolve
+from batchfill.settings.resolve import folder_of, resolve_settings
 from batchfill.storage import inbox, lock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from batchfill.catalog.model import Model
-    from batchfill.domain.progress import Watcher
-    from batchfill.domain.reports import CheckReport, Ended, Exhibit, Exported, FinishReport, Plan, Result
-    from batchfill.domain.review import Ruling
+    from batchfill.domain.progress import ProgressListener
+    from batchfill.domain.reports import (
+        CheckReport,
+        EndedAttempt,
+        Exported,
+        FinishReport,
+        Plan,
+        Result,
+        ReviewRow,
+    )
+    from batchfill.domain.review import ReviewDecision
     from batchfill.export.results import Stream
     from batchfill.ledger.reader import Reader
     from batchfill.manifest.manifest import Manifest
@@ -48,7 +56,7 @@ if TYPE_CHECKING:
 LOG = "run.log"
 RESULTS = "results.csv"
 PROVIDER = "provider"
-"""Folder of the embedded provider's own memory, so that an interrupted rehearsal resumes too."""
+"""Folder of the local emulator's own memory, so that an interrupted rehearsal resumes too."""
 
 FILES = 64
 """Files that a run opens at once, beside two for each process that works on pictures."""
@@ -94,7 +102,7 @@ class Batch:
         """
         from batchfill.check import check
 
-        manifest, settings = self._resolved()
+        manifest, settings = self._resolve_manifest()
         notes: list[str] = []
         if online and settings.local:
             notes.append("the embedded provider is at hand, and needs no token")
@@ -102,8 +110,8 @@ class Batch:
             notes += await check.ask_provider(settings.base, _with_token(settings))
         if outputs:
             with open_reader(self.folder / LEDGER) as reader:
-                notes += check.compare_outputs(self.folder, reader.collected(arriving=True))
-        model = _model(settings)
+                notes += check.compare_outputs(self.folder, reader.collected_files(arriving=True))
+        model = _find_model(settings)
         ledger = self.folder / LEDGER
         return await check.check(
             manifest, model, settings, ledger, fetch=fetch, warnings=_model_warnings(model), notes=notes
@@ -112,7 +120,7 @@ class Batch:
     async def run(
         self,
         *,
-        watch: Watcher | None = None,
+        watch: ProgressListener | None = None,
         confirm: Callable[[Plan], bool] = lambda plan: True,
         obey_signals: bool = False,
     ) -> Summary:
@@ -122,18 +130,18 @@ class Batch:
         Ctrl-C stops the run in its three stages. Raises UsageError when nothing was done, ServiceRefused when
         the service refused the token at once, RunBroken when it broke off after something was submitted.
         """
-        manifest, settings = self._resolved()
-        _refuse_cap_without_price(settings, _model(settings))
+        manifest, settings = self._resolve_manifest()
+        _refuse_cap_without_price(settings, _find_model(settings))
 
-        async def run(watch: Watcher | None) -> Summary:
-            async with self._session(settings, watch, obey_signals=obey_signals) as session:
+        async def run(watch: ProgressListener | None) -> Summary:
+            async with self._open_session(settings, watch, obey_signals=obey_signals) as session:
                 with _breaking_off(session):
                     await session.run(manifest, confirm)
-                    return self._summary(session)
+                    return self._make_summary(session)
 
-        return await _notifying(run, settings, watch)
+        return await notify_of_run(run, settings, watch)
 
-    async def cancel(self, *, watch: Watcher | None = None, obey_signals: bool = False) -> Summary:
+    async def cancel(self, *, watch: ProgressListener | None = None, obey_signals: bool = False) -> Summary:
         """Recover lost answers, cancel what runs at the service, collect what succeeded all the same.
 
         Raises UsageError while another process runs the batch; `request` reaches that one.
@@ -141,12 +149,12 @@ class Batch:
         if not is_there(self.folder / LEDGER) and read_heading(self.folder / PAID) is None:
             raise LedgerError(f"{self.folder}: no ledger here yet, so nothing of this batch runs")
         # Without the manifest, which may be gone: what runs is in the ledger.
-        settings = self._settled(head={}, defaults={}, column={})
-        async with self._session(settings, watch, obey_signals=obey_signals) as session:
+        settings = self._resolve_settings(head={}, defaults={}, column={})
+        async with self._open_session(settings, watch, obey_signals=obey_signals) as session:
             await session.cancel()
-            return self._summary(session)
+            return self._make_summary(session)
 
-    async def finish(self, *, watch: Watcher | None = None) -> FinishReport:
+    async def finish(self, *, watch: ProgressListener | None = None) -> FinishReport:
         """Finish pictures that are done anew, as the manifest now asks for, without network and cost.
 
         *watch* is told of those that cannot be. Raises UsageError, also while another process runs the batch.
@@ -155,16 +163,16 @@ class Batch:
 
         if not is_there(self.folder / LEDGER):
             raise LedgerError(f"{self.folder}: no ledger here yet, so nothing is there to be finished")
-        manifest, settings = self._resolved()
-        with alone():
-            async with self._locked(settings.folder):
-                model = _model(settings)
+        manifest, settings = self._resolve_manifest()
+        with unwrap_single():
+            async with self._hold_lock(settings.folder):
+                model = _find_model(settings)
                 session = Session(settings=settings, model=model, base=settings.base, watcher=watch)
                 report = await session.finish(manifest)
         self._keep_results(watch)
         return report
 
-    async def decide(self, rulings: Sequence[Ruling]) -> None:
+    async def decide(self, rulings: Sequence[ReviewDecision]) -> None:
         """Note what somebody decided about pictures: it is on disk, all of it, when this returns.
 
         A run that is going on takes it into its ledger within a second; else that is done now. Later rulings
@@ -176,11 +184,11 @@ class Batch:
             raise UsageError(f"{next(iter(refused.values()))}: nothing was decided")
         await self._note(rulings)
 
-    def _refusals(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+    def _refusals(self, rulings: Sequence[ReviewDecision]) -> dict[int, str]:
         with open_reader(self.folder / LEDGER) as reader:
             return inbox.refusals(rulings, reader)
 
-    async def _note(self, rulings: Sequence[Ruling]) -> None:
+    async def _note(self, rulings: Sequence[ReviewDecision]) -> None:
         try:
             await to_thread.run_sync(inbox.post_rulings, self.folder, rulings)
         except OSError as error:
@@ -191,11 +199,11 @@ class Batch:
 
     def stop(self) -> bool:
         """Ask a running batch to stop as the first Ctrl-C does; False when none runs."""
-        return self._request(inbox.Request.STOP)
+        return self._post_request(inbox.Request.STOP)
 
     def ask_to_cancel(self) -> bool:
         """Ask a running batch to cancel what runs at the service; False when none runs."""
-        return self._request(inbox.Request.CANCEL)
+        return self._post_request(inbox.Request.CANCEL)
 
     async def wait_until_idle(self) -> None:
         """Return once no process works on the batch."""
@@ -223,7 +231,7 @@ class Batch:
     def status(self) -> Status:
         """Return where the batch stands, running or not. Raises LedgerError without a ledger."""
         with open_reader(self.folder / LEDGER) as reader:
-            return self._status(reader)
+            return self._read_status(reader)
 
     async def review(
         self,
@@ -237,10 +245,10 @@ class Batch:
         *on_ready* is told an address that lets one browser in, once; *browse*, in a thread, one to start a
         browser with. Raises LedgerError without a ledger, UsageError when the port cannot be had.
         """
-        from batchfill.review.server import serve
+        from batchfill.review.server import serve_review
 
-        with self._exhibition() as (source, workers), alone():
-            await serve(source, workers, port=port, on_ready=on_ready, browse=browse)
+        with self._open_source() as (source, workers), unwrap_single():
+            await serve_review(source, workers, port=port, on_ready=on_ready, browse=browse)
 
     async def report(
         self, target: Path | None = None, *, watch: Callable[[int, int], None] = lambda done, of: None
@@ -254,7 +262,7 @@ class Batch:
         from batchfill.review.report import write_report
 
         target = target or self.manifest.with_name(f"{self.manifest.stem}.report")
-        with self._exhibition() as (source, workers), alone():
+        with self._open_source() as (source, workers), unwrap_single():
             return await write_report(source, workers, target, watch=watch)
 
     def results(self) -> Iterator[Result]:
@@ -300,15 +308,15 @@ class Batch:
         Raises NotExported, with nothing copied, for everything that is in the way; UsageError when there is
         nothing to export; ExportStopped when it broke off, to be gone on with by the same call.
         """
-        from batchfill.export.export import Wish, export
+        from batchfill.export.export import ExportRequest, export_pictures
 
         rows = None if which is None else Which(which)
-        wish = Wish(Path(target), name, rows, link=link, force=force, changed=changed, kind=kind)
+        wish = ExportRequest(Path(target), name, rows, link=link, force=force, changed=changed, kind=kind)
         with open_reader(self.folder / LEDGER) as reader:
-            return export(reader, self.folder, wish, watch)
+            return export_pictures(reader, self.folder, wish, watch)
 
-    def _status(self, reader: Reader) -> Status:
-        facts = reader.facts()
+    def _read_status(self, reader: Reader) -> Status:
+        facts = reader.metadata()
         cost = reader.cost(CURRENCY)
         return Status(
             manifest=facts.get("manifest", self.manifest.name),
@@ -318,15 +326,15 @@ class Batch:
             counts=reader.counts(),
             gone=reader.counts(gone=True),
             cost=replace(cost, rehearsal=facts.get("base") == LOCAL),
-            started_at=_time(facts.get("started_at")),
-            updated_at=_time(facts.get("updated_at")),
+            started_at=_read_time(facts.get("started_at")),
+            updated_at=_read_time(facts.get("updated_at")),
             stopped_because=facts.get("stopped_because"),
             reasons=reader.reasons(),
             doubts=reader.doubts(),
         )
 
     @contextmanager
-    def _exhibition(self) -> Iterator[tuple[_Source, Processes]]:
+    def _open_source(self) -> Iterator[tuple[_Source, Processes]]:
         """Give what the gallery reads, and who makes pictures small for it."""
         from batchfill.workers.pool import Processes
 
@@ -337,7 +345,7 @@ class Batch:
         finally:
             workers.close()
 
-    def _keep_results(self, watch: Watcher | None) -> None:
+    def _keep_results(self, watch: ProgressListener | None) -> None:
         """Write `results.csv` beside the outputs, whole or not at all; *watch* is told of the latter."""
         unfinished = self.folder / f"{RESULTS}.tmp"
         try:
@@ -349,32 +357,36 @@ class Batch:
                 unfinished.unlink(missing_ok=True)
             text = f"{RESULTS} could not be written: {error.strerror}. `batchfill results` prints it"
             if watch:
-                watch.notice(Notice(time.time(), text, Weight.WARNING))
+                watch.notice(LogEvent(time.time(), text, Level.WARNING))
 
-    def _request(self, request: inbox.Request) -> bool:
+    def _post_request(self, request: inbox.Request) -> bool:
         if not self.is_running():
             return False
-        inbox.post(self.folder, request)
+        inbox.post_request(self.folder, request)
         return True
 
-    def _resolved(self) -> tuple[Manifest, Settings]:
+    def _resolve_manifest(self) -> tuple[Manifest, Settings]:
         from batchfill.manifest.manifest import open_manifest
 
         manifest = open_manifest(self.manifest, encoding=self.flags.get("encoding"))
-        settings = self._settled(head=manifest.settings, defaults=manifest.defaults, column=manifest.column)
+        settings = self._resolve_settings(
+            head=manifest.settings, defaults=manifest.defaults, column=manifest.column
+        )
         return manifest, settings
 
-    def _settled(self, **manifest: Mapping[str, Any]) -> Settings:
+    def _resolve_settings(self, **manifest: Mapping[str, Any]) -> Settings:
         """Return the settings: flags over what the *manifest* says, that over what the ledger remembers."""
-        return resolve(self.manifest, self.flags, facts=self._facts(), environ=self.environ, **manifest)
+        return resolve_settings(
+            self.manifest, self.flags, facts=self._read_metadata(), environ=self.environ, **manifest
+        )
 
-    def _facts(self) -> dict[str, str]:
+    def _read_metadata(self) -> dict[str, str]:
         ledger = self.folder / LEDGER
         if not is_there(ledger):
             heading = read_heading(self.folder / PAID)
             return {} if heading is None else {"model": heading.model}
         with open_reader(ledger) as reader:
-            return reader.facts()
+            return reader.metadata()
 
     async def _take_rulings(self) -> None:
         """Take decisions that wait, unless another process holds the lock, which then does so itself.
@@ -397,50 +409,52 @@ class Batch:
             return (await inbox.take_rulings(self.folder, ledger)).met
 
     @asynccontextmanager
-    async def _locked(self, folder: Path) -> AsyncIterator[None]:
+    async def _hold_lock(self, folder: Path) -> AsyncIterator[None]:
         await lock.wait_out_moments(folder)
         try:
-            with lock.held(folder):
+            with lock.hold_lock(folder):
                 yield
         finally:
             with anyio.CancelScope(shield=True):
                 await self._take_rulings()
 
     @asynccontextmanager
-    async def _session(
-        self, settings: Settings, watch: Watcher | None, *, obey_signals: bool
+    async def _open_session(
+        self, settings: Settings, watch: ProgressListener | None, *, obey_signals: bool
     ) -> AsyncIterator[Session]:
-        from batchfill.run.shutdown import obey
+        from batchfill.run.shutdown import watch_signals
         from batchfill.session.session import Session
 
         settings = _with_token(settings)
         refuse_few_files(FILES + 2 * (os.cpu_count() or 2), "a run")
         _make_folder(settings.folder)
-        with alone():
-            # The lock first: the embedded provider keeps its memory in the same folder.
+        with unwrap_single():
+            # The lock first: the local emulator keeps its memory in the same folder.
             async with (
-                self._locked(settings.folder),
-                self._provider(settings) as (base, settings),
+                self._hold_lock(settings.folder),
+                self._open_provider(settings) as (base, settings),
                 anyio.create_task_group() as tasks,
             ):
-                session = Session(settings=settings, model=_model(settings), base=base, watcher=watch)
+                session = Session(settings=settings, model=_find_model(settings), base=base, watcher=watch)
                 if obey_signals:
                     # Until then Ctrl-C ends the program: nothing has been done.
-                    session.on_start = lambda: tasks.start_soon(obey, session.stopping, watch, session.clock)
+                    session.on_start = lambda: tasks.start_soon(
+                        watch_signals, session.stopping, watch, session.clock
+                    )
                 yield session
                 tasks.cancel_scope.cancel()
 
     @asynccontextmanager
-    async def _provider(self, settings: Settings) -> AsyncIterator[tuple[str, Settings]]:
-        """Give the address to talk to, with the embedded provider behind it for a local run."""
+    async def _open_provider(self, settings: Settings) -> AsyncIterator[tuple[str, Settings]]:
+        """Give the address to talk to, with the local emulator behind it for a local run."""
         if not settings.local:
             yield settings.base, settings
             return
-        from batchfill.emulator.emulator_server import Provider
+        from batchfill.emulator.emulator_server import EmulatorServer
 
         # A token of its own: the user's has no business at a rehearsal.
         token = secrets.token_hex(16)
-        provider = Provider(settings.folder / PROVIDER, token=token, latency=settings.latency or 0.0)
+        provider = EmulatorServer(settings.folder / PROVIDER, token=token, latency=settings.latency or 0.0)
         await provider.start()
         try:
             yield provider.base, replace(settings, token=Token(token))
@@ -448,7 +462,7 @@ class Batch:
             with anyio.CancelScope(shield=True):
                 await provider.stop()
 
-    def _summary(self, session: Session) -> Summary:
+    def _make_summary(self, session: Session) -> Summary:
         from batchfill.run.progress_meter import peak_memory
         from batchfill.run.shutdown import exit_code
 
@@ -475,24 +489,26 @@ class Batch:
         )
 
 
-async def _notifying(
-    run: Callable[[Watcher | None], Awaitable[Summary]], settings: Settings, watch: Watcher | None
+async def notify_of_run(
+    run: Callable[[ProgressListener | None], Awaitable[Summary]],
+    settings: Settings,
+    watch: ProgressListener | None,
 ) -> Summary:
     """Return what *run* returns, having told of it where --notify asks for that."""
     if settings.notify is None:
         return await run(watch)
     from batchfill.notify.notifier import Notifier
-    from batchfill.notify.webhook import Receiver
+    from batchfill.notify.webhook import Webhook
     from batchfill.run.clock import SystemClock
 
     notifier = Notifier(
-        receiver=Receiver(settings.notify),
+        receiver=Webhook(settings.notify),
         manifest=settings.manifest.name,
         log=settings.folder / LOG,
         watcher=watch,
         clock=SystemClock(),
     )
-    return await notifier.told(run)
+    return await notifier.run_and_notify(run)
 
 
 @contextmanager
@@ -520,27 +536,27 @@ class _Source:
 
     def mark(self) -> object:
         """Return something that stays equal as long as nothing of the batch changes."""
-        return self.reader.version(), self.batch.is_running(), inbox.rulings_waiting(self.folder)
+        return self.reader.data_version(), self.batch.is_running(), inbox.rulings_waiting(self.folder)
 
     def status(self) -> Status:
         """Return where the batch stands."""
-        return self.batch._status(self.reader)
+        return self.batch._read_status(self.reader)
 
-    def exhibits(self) -> Iterator[Exhibit]:
+    def review_rows(self) -> Iterator[ReviewRow]:
         """Yield every row of the manifest, in its order, with the decisions that a run is yet to take."""
         # In one moment, so that no decision is put over a later one that the run takes meanwhile.
-        with self.reader.moment():
+        with self.reader.hold_snapshot():
             waiting = inbox.waiting_rulings(self.folder, taken=self.reader.letters_taken)
             last = {ruling.prediction_id: ruling for ruling in waiting}
-            for exhibit in self.reader.exhibits():
+            for exhibit in self.reader.review_rows():
                 ruling = last.get(exhibit.result.prediction_id or "")
                 yield exhibit if ruling is None else _decided(exhibit, ruling)
 
-    def history(self) -> Iterator[Ended]:
+    def history(self) -> Iterator[EndedAttempt]:
         """Yield every attempt that came to an end, in the order of the ends."""
         return self.reader.history()
 
-    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+    async def decide(self, rulings: Sequence[ReviewDecision]) -> dict[int, str]:
         """Return once *rulings* are on disk, but for those refused: by place, why. Raises UsageError."""
         refused = await to_thread.run_sync(self.batch._refusals, rulings)
         accepted = [ruling for place, ruling in enumerate(rulings) if place not in refused]
@@ -549,7 +565,7 @@ class _Source:
         return refused
 
 
-def _decided(exhibit: Exhibit, ruling: Ruling) -> Exhibit:
+def _decided(exhibit: ReviewRow, ruling: ReviewDecision) -> ReviewRow:
     result = replace(exhibit.result, decision=ruling.decision, chosen=ruling.chosen)
     return replace(exhibit, result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
 
@@ -565,10 +581,10 @@ def _make_folder(folder: Path) -> None:
 
 def init_manifest(path: Path) -> None:
     """Write a commented manifest to *path*. Raises UsageError when there is something already."""
-    from batchfill.catalog.builtin import find, unchecked
+    from batchfill.catalog.builtin import find_model, unchecked_model
     from batchfill.manifest.template import write_template
 
-    write_template(path, find(FLUX_FILL_DEV) or unchecked(FLUX_FILL_DEV))
+    write_template(path, find_model(FLUX_FILL_DEV) or unchecked_model(FLUX_FILL_DEV))
 
 
 def pair_folders(images: Path, masks: Path, target: Path | TextIO, *, prompt: str = "") -> Pairing:
@@ -576,9 +592,9 @@ def pair_folders(images: Path, masks: Path, target: Path | TextIO, *, prompt: st
 
     Raises UsageError when a folder cannot be read, nothing matches, or *target* exists already.
     """
-    from batchfill.manifest.pairing import pair, write_pairs
+    from batchfill.manifest.pairing import pair_folders, write_pairs
 
-    pairing = pair(images, masks)
+    pairing = pair_folders(images, masks)
     if not pairing.pairs:
         raise UsageError(f"nothing to pair: no picture in {images} has a mask of its name in {masks}")
     write_pairs(pairing, target, prompt=prompt)
@@ -588,13 +604,13 @@ def pair_folders(images: Path, masks: Path, target: Path | TextIO, *, prompt: st
 async def serve_provider(
     folder: Path, *, on_ready: Callable[[str], None], on_end: Callable[[str], None], **options: Any
 ) -> None:
-    """Run the embedded provider by itself, until cancelled; *on_end* is told its bill in a line.
+    """Run the local emulator by itself, until cancelled; *on_end* is told its bill in a line.
 
     *options* are those of `local.serve.serve`.
     """
-    from batchfill.emulator.emulator_server import serve
+    from batchfill.emulator.emulator_server import serve_emulator
 
-    await serve(folder, on_ready=on_ready, on_end=lambda bill: on_end(str(bill)), **options)
+    await serve_emulator(folder, on_ready=on_ready, on_end=lambda bill: on_end(str(bill)), **options)
 
 
 def fill(manifest: str | Path, **flags: Any) -> Summary:
@@ -609,15 +625,15 @@ def _with_token(settings: Settings) -> Settings:
     return settings
 
 
-def _model(settings: Settings) -> Model:
+def _find_model(settings: Settings) -> Model:
     """Return what is known of the model, at the price that holds for this provider."""
-    from batchfill.catalog.builtin import find, unchecked
+    from batchfill.catalog.builtin import find_model, unchecked_model
     from batchfill.catalog.openapi import from_schema
 
     if settings.model_schema is not None:
         model = from_schema(settings.model, settings.model_schema)
     else:
-        model = find(settings.model) or unchecked(settings.model)
+        model = find_model(settings.model) or unchecked_model(settings.model)
     if settings.price is not None:
         return replace(model, price=settings.price)
     # The catalog's prices are Replicate's; a gateway sets its own.
@@ -636,5 +652,5 @@ def _refuse_cap_without_price(settings: Settings, model: Model) -> None:
         )
 
 
-def _time(fact: str | None) -> float | None:
+def _read_time(fact: str | None) -> float | None:
     return None if fact is None else float(fact)

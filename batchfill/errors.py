@@ -106,7 +106,7 @@ class RowRejected(BatchfillError):
     """This row never: asking again unchanged gives the same answer, and nothing was made."""
 
 
-class TryAgain(BatchfillError):
+class TransientError(BatchfillError):
     """Nothing was made or changed; ask again later."""
 
     def __init__(self, message: str, *, wait: float | None = None) -> None:
@@ -115,23 +115,23 @@ class TryAgain(BatchfillError):
         self.wait = wait
 
 
-class Throttled(TryAgain):
+class Throttled(TransientError):
     """429: everybody waits. Costs no attempt."""
 
 
-class NoAnswer(TryAgain):
+class NoAnswer(TransientError):
     """Nobody answered a question that can be asked again: the network, or the whole service, is down."""
 
 
-class MachineFailed(TryAgain):
+class MachineFailed(TransientError):
     """This machine is short of something (files to open, threads, memory), or its file system fails."""
 
 
-class FolderFailed(TryAgain):
+class StorageError(TransientError):
     """The batch folder took no file (disk full, read-only): a picture is fetched again once it does."""
 
 
-class NotSent(TryAgain):
+class NotSent(TransientError):
     """The request never reached the service: no connection, or not fully handed to the socket."""
 
 
@@ -160,7 +160,7 @@ class OutputRefused(BatchfillError):
     """An output's address is one that batchfill does not fetch from (scheme, private address)."""
 
 
-class NotTold(BatchfillError):
+class NotifyError(BatchfillError):
     """A notification did not reach its receiver. The run goes on, or ends, as it would have."""
 
 
@@ -199,7 +199,7 @@ def _is_memory(error: BaseException) -> bool:
 
 def is_full(error: Exception) -> bool:
     """Whether *error*, or what it was raised from, says that the disk has no room."""
-    cause = error.__cause__ if isinstance(error, FolderFailed) else error
+    cause = error.__cause__ if isinstance(error, StorageError) else error
     return isinstance(cause, OSError) and cause.errno in NO_ROOM
 
 
@@ -239,7 +239,7 @@ def short_of_something() -> Iterator[None]:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def unwrap_single() -> Iterator[None]:
     """Let an error that is the only one leave a task group by itself, as those who catch it expect it."""
     try:
         yield

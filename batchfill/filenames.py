@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NOT_IN_FILES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 
 
-def fold(id_: str) -> str:
+def fold_case(id_: str) -> str:
     """Return what two ids share when a case-insensitive file system would mix them up."""
     return unicodedata.normalize("NFC", id_).casefold()
 
@@ -43,7 +43,7 @@ def check_id(id_: str) -> str:
     id_ = unicodedata.normalize("NFC", id_)
     if len(id_) > MAX_ID or len(id_.encode()) > 2 * MAX_ID:
         raise ValueError(f"id is {len(id_)} characters long; at most {MAX_ID} are allowed")
-    bad = next((c for c in id_ if not _allowed(c)), None)
+    bad = next((c for c in id_ if not _is_allowed(c)), None)
     if bad is not None:
         raise ValueError(f"id {id_!r} holds {bad!r}; letters, digits, '.', '_' and '-' are allowed")
     if id_[0] in ".-" or id_.endswith("."):
@@ -60,7 +60,7 @@ def stem_of(image: str) -> str:
         return plain
     path = unquote(urlsplit(image).path) if "://" in image else image.replace("\\", "/")
     stem = unicodedata.normalize("NFC", PurePosixPath(path).stem)
-    safe = "".join(c if _allowed(c) else "-" for c in stem).strip("-.")[:60]
+    safe = "".join(c if _is_allowed(c) else "-" for c in stem).strip("-.")[:60]
     while len(safe.encode()) > 120:
         safe = safe[:-1]
     if not safe or safe.split(".", 1)[0].casefold() in _RESERVED:
@@ -81,21 +81,21 @@ def key_of(fingerprint: str, nth: int) -> str:
 def output_name(id_: str, n: int, asked: int, suffix: str, *, many: bool) -> str:
     """Return the file name of output *n* (from 1) below `outputs/`: `ID.webp`, `ID@2.webp`, `a7/ID.webp`."""
     name = f"{id_}@{n}{suffix}" if asked > 1 else f"{id_}{suffix}"
-    return f"{sha256(fold(id_).encode()).hexdigest()[:2]}/{name}" if many else name
+    return f"{sha256(fold_case(id_).encode()).hexdigest()[:2]}/{name}" if many else name
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return *text* in normal form (NFC) with only what an id may hold.
 
     Each run of anything else becomes one `-`, and nothing at the ends; the text of an id stays as it is.
     """
     if _is_plain(text):
         return text
-    words = "".join(c if _allowed(c) else " " for c in unicodedata.normalize("NFC", text)).split()
+    words = "".join(c if _is_allowed(c) else " " for c in unicodedata.normalize("NFC", text)).split()
     return "-".join(words)
 
 
-def unfit(text: str) -> str | None:
+def first_unfit(text: str) -> str | None:
     """Return the first character of *text* that Windows allows in no file name, or that nobody sees."""
     return next((c for c in text if _NOT_IN_FILES.match(c) or unicodedata.category(c)[0] == "C"), None)
 
@@ -127,5 +127,5 @@ def _is_plain(name: str) -> bool:
     return _PLAIN.fullmatch(name) is not None and name.lower() not in _RESERVED
 
 
-def _allowed(c: str) -> bool:
+def _is_allowed(c: str) -> bool:
     return c in "._-" or unicodedata.category(c)[0] in "LM" or unicodedata.category(c) == "Nd"

@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw
 from batchfill.batch import Batch
 from batchfill.check import check
 from batchfill.emulator.emulator_predictions import Predictions
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.listener import serve_app
 from batchfill.run.clock import SystemClock
 from batchfill.session import session
@@ -126,16 +126,16 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Providers:
-    """Starts embedded providers, tiny and quick unless told otherwise, and stops them in the end."""
+    """Starts local emulators, tiny and quick unless told otherwise, and stops them in the end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._started: dict[Provider, tuple[str, dict[str, Any]]] = {}
+        self._started: dict[EmulatorServer, tuple[str, dict[str, Any]]] = {}
 
-    async def __call__(self, folder: str = "provider", **options: Any) -> Provider:
+    async def __call__(self, folder: str = "provider", **options: Any) -> EmulatorServer:
         return await self._start(folder, {"token": TOKEN, "tiny": True} | options, port=0)
 
-    async def again(self, provider: Provider, **options: Any) -> Provider:
+    async def again(self, provider: EmulatorServer, **options: Any) -> EmulatorServer:
         """Stop *provider* and start its successor: same folder and address, these *options* changed."""
         folder, before = self._started.pop(provider)
         port = urlsplit(provider.base).port
@@ -146,8 +146,8 @@ class Providers:
         for provider in self._started:
             await provider.stop()
 
-    async def _start(self, folder: str, options: dict[str, Any], port: int) -> Provider:
-        provider = Provider(self._folder / folder, **options)
+    async def _start(self, folder: str, options: dict[str, Any], port: int) -> EmulatorServer:
+        provider = EmulatorServer(self._folder / folder, **options)
         self._started[provider] = (folder, options)
         await provider.start(port=port)
         return provider
@@ -173,8 +173,8 @@ def let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Event]:
         await event.wait()
         return True
 
-    monkeypatch.setattr(Predictions, "_until", until)
-    monkeypatch.setattr(Provider, "_pause", pause)
+    monkeypatch.setattr(Predictions, "_sleep_until", until)
+    monkeypatch.setattr(EmulatorServer, "_pause_for", pause)
     yield event
     event.set()
 
@@ -235,7 +235,7 @@ def batch(desk: Desk, hurry: None) -> Callable[..., Batch]:
     written: list[Path] = []
 
     def make(
-        at: Provider | str | None,
+        at: EmulatorServer | str | None,
         rows: int | Sequence[Mapping[str, str]] | None = None,
         *,
         name: str = "night.csv",
@@ -246,7 +246,7 @@ def batch(desk: Desk, hurry: None) -> Callable[..., Batch]:
         if rows is not None:
             rows = desk.rows(rows) if isinstance(rows, int) else rows
             written.append(desk.write(rows, name, **(head or {})))
-        base = at.base if isinstance(at, Provider) else at
+        base = at.base if isinstance(at, EmulatorServer) else at
         flags = {"base_url": base, "rate": 60_000, **flags}
         return Batch.open(written[-1], environ={"BATCHFILL_TOKEN": token}, **flags)
 
@@ -351,7 +351,7 @@ async def gateway(
     """`await gateway(provider, change)` passes calls on; *change* edits the text of each answer."""
     async with ClientSession(auto_decompress=True) as onward:
 
-        async def open_(provider: Provider, change: Callable[[str], str]) -> str:
+        async def open_(provider: EmulatorServer, change: Callable[[str], str]) -> str:
             root = provider.base.removesuffix("/v1")
 
             async def hand_on(request: web.Request) -> web.Response:

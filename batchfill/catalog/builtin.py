@@ -16,22 +16,22 @@ _FOLDER = Path(__file__).with_name("models")
 
 
 @cache
-def find(name: str) -> Model | None:
+def find_model(name: str) -> Model | None:
     """Return the shipped model *name* (OWNER/NAME); None when there is no such description."""
     path = _FOLDER / f"{name.replace('/', '--')}.json"
     if not path.is_file():
         return None
-    model = _read(json.loads(path.read_text(encoding="utf-8")))
+    model = _read_model(json.loads(path.read_text(encoding="utf-8")))
     # A file system that ignores case would find it under any spelling; the service may not.
     return model if model.name == name else None
 
 
-def shipped() -> tuple[str, ...]:
+def model_names() -> tuple[str, ...]:
     """Return the names of all shipped models."""
     return tuple(path.stem.replace("--", "/") for path in sorted(_FOLDER.glob("*.json")))
 
 
-def unchecked(name: str) -> Model:
+def unchecked_model(name: str) -> Model:
     """Return a model that nobody has described: every input is accepted, `image` and `mask` are files."""
     fields = (
         Field(name="image", type=FieldType.FILE),
@@ -49,10 +49,10 @@ def unchecked(name: str) -> Model:
     )
 
 
-def _read(data: dict[str, Any]) -> Model:
+def _read_model(data: dict[str, Any]) -> Model:
     return Model(
         name=data["name"],
-        fields={name: _field(name, facts) for name, facts in data["fields"].items()},
+        fields={name: _read_field(name, facts) for name, facts in data["fields"].items()},
         image_field=data["image_field"],
         mask_field=data["mask_field"],
         prompt_field=data["prompt_field"],
@@ -65,7 +65,7 @@ def _read(data: dict[str, Any]) -> Model:
     )
 
 
-def _field(name: str, facts: dict[str, Any]) -> Field:
+def _read_field(name: str, facts: dict[str, Any]) -> Field:
     facts["type"] = FieldType(facts["type"])
     facts["choices"] = tuple(facts.get("choices", ()))
     return Field(name=name, **facts)

@@ -42,7 +42,7 @@ class Field:
     name: str
     type: FieldType
     required: bool = False
-    """By the service; see Model.needed for what a row must give."""
+    """By the service; see Model.required_inputs for what a row must give."""
     default: Input | None = None
     """What the service takes when nothing is given; never sent by us."""
     minimum: int | float | None = None
@@ -65,31 +65,31 @@ class Field:
         `guidance must be between 0 and 100, not 1000`.
         """
         if self.choices:
-            return self._choose(text)
-        value = self._typed(text)
-        if not isinstance(value, str) and not self._within(value):
-            raise ValueError(f"{self.name} must be {self._range()}, not {_shortened(text.strip())}")
+            return self._read_choice(text)
+        value = self._read_typed(text)
+        if not isinstance(value, str) and not self._is_within(value):
+            raise ValueError(f"{self.name} must be {self._range_text()}, not {_cut_short(text.strip())}")
         return value
 
-    def _typed(self, text: str) -> Input:
+    def _read_typed(self, text: str) -> Input:
         try:
             return _READERS[self.type](text)
         except ValueError as error:
-            raise ValueError(f"{self.name} must be {error}, not {shown(text.strip())}") from None
+            raise ValueError(f"{self.name} must be {error}, not {quote_shortened(text.strip())}") from None
 
-    def _within(self, value: float) -> bool:
+    def _is_within(self, value: float) -> bool:
         return (self.minimum is None or value >= self.minimum) and (
             self.maximum is None or value <= self.maximum
         )
 
-    def _range(self) -> str:
+    def _range_text(self) -> str:
         if self.minimum is None:
             return f"at most {self.maximum}"
         if self.maximum is None:
             return f"at least {self.minimum}"
         return f"between {self.minimum} and {self.maximum}"
 
-    def _choose(self, text: str) -> Input:
+    def _read_choice(self, text: str) -> Input:
         word = text.strip()
         matching = [choice for choice in self.choices if str(choice) == word]
         # Spreadsheets turn the choice "1" into 1.0 and "0.25" into 0.250.
@@ -97,10 +97,12 @@ class Field:
         if len(matching) == 1:
             return matching[0]
         words = [str(choice) for choice in self.choices]
-        raise ValueError(f"{self.name} must be {either(words)}, not {shown(word)}{hint(word, words)}")
+        raise ValueError(
+            f"{self.name} must be {join_words(words)}, not {quote_shortened(word)}{did_you_mean(word, words)}"
+        )
 
 
-def guess(text: str) -> Input:
+def guess_value(text: str) -> Input:
     """Return the likeliest JSON value of *text* for an input that nobody has described.
 
     Only what JSON itself would write is taken for a number or a boolean: `28`, `3.5`, `true`. So `012`,
@@ -110,28 +112,28 @@ def guess(text: str) -> Input:
         return text == "true"
     if _PLAIN_INTEGER.fullmatch(text):
         return int(text)
-    return _whole(float(text)) if _PLAIN_NUMBER.fullmatch(text) else text
+    return _without_fraction(float(text)) if _PLAIN_NUMBER.fullmatch(text) else text
 
 
-def either(words: Iterable[str]) -> str:
+def join_words(words: Iterable[str]) -> str:
     """Return `webp, jpg or png`."""
     *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def hint(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean jpg?`, or nothing when no known word is near."""
     by_lower = {name.lower(): name for name in known}
     near = get_close_matches(word.strip().lower(), by_lower, 1)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
-def shown(text: str) -> str:
+def quote_shortened(text: str) -> str:
     """Return *text* quoted for a message: one line, no control characters, not too long."""
-    return repr(_shortened(text))
+    return repr(_cut_short(text))
 
 
-def _shortened(text: str) -> str:
+def _cut_short(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
@@ -150,10 +152,10 @@ def _read_number(text: str) -> int | float:
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
         raise ValueError("a number")
-    return _whole(value)
+    return _without_fraction(value)
 
 
-def _whole(value: float) -> int | float:
+def _without_fraction(value: float) -> int | float:
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchfill.catalog.field import Field, FieldType, guess, hint
+from batchfill.catalog.field import Field, FieldType, did_you_mean, guess_value
 from batchfill.catalog.pixel_options import PIXEL_READERS, Pixels
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Model:
     """Whether `output` is an array; else it is one string."""
 
     @property
-    def needed(self) -> tuple[str, ...]:
+    def required_inputs(self) -> tuple[str, ...]:
         """The inputs that every row must give: the required ones, and the mask; none if not checked.
 
         Services call the mask optional, but without one these models crash or use the picture's alpha.
@@ -60,7 +60,7 @@ class Model:
         """Return the pixel settings among a row's *inputs*."""
         return Pixels.of({name: inputs[name] for name in self.pixel_settings & inputs.keys()})
 
-    def sent(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
+    def without_pixels(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
         """Return a row's *inputs* without its pixel settings: what goes to the service."""
         settings = self.pixel_settings
         return {name: value for name, value in inputs.items() if name not in settings}
@@ -77,8 +77,8 @@ class Model:
         if name in self.pixel_settings:
             return PIXEL_READERS[name]
         if self.checked:
-            raise ValueError(f"unknown input {name}{hint(name, self.fields)}")
-        return guess
+            raise ValueError(f"unknown input {name}{did_you_mean(name, self.fields)}")
+        return guess_value
 
     def type_cell(self, name: str, text: str) -> Input:
         """Return the value of the input *name* that *text* stands for.
@@ -105,7 +105,7 @@ class Model:
 
     def generated_size(self, width: int, height: int, inputs: Mapping[str, Input]) -> Size | None:
         """Return the size that the model works at for such a picture; None when its rule is not known."""
-        return self.size_rule.generated(width, height, inputs) if self.size_rule else None
+        return self.size_rule.generated_size(width, height, inputs) if self.size_rule else None
 
     def fitting_size(self, width: int, height: int, inputs: Mapping[str, Input]) -> Size:
         """Return the size to send such a picture at, never larger than it is.
@@ -113,4 +113,4 @@ class Model:
         It is a size that the model keeps (`generated_size` of it is itself), or the picture's own where it
         is not larger than that, or where no rule is known.
         """
-        return self.size_rule.fitting(width, height, inputs) if self.size_rule else (width, height)
+        return self.size_rule.fitting_size(width, height, inputs) if self.size_rule else (width, height)

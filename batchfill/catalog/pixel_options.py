@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from batchfill.catalog.field import Field, FieldType, shown
+from batchfill.catalog.field import Field, FieldType, quote_shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchfill.domain.rows import Input
 
-MOST = 1000
+MAX_DISTANCE = 1000
 """Pixels by which a mask may grow or be feathered, and that may be left around it, at most."""
 
 
@@ -63,29 +63,30 @@ FINISHING = frozenset({"mask_feather", "finish", "metadata"})
 
 def _read_padding(text: str) -> Input:
     match = re.fullmatch(r"(\d{1,4}) ?(%|px)?", text.strip(), re.ASCII)
-    if not match or int(match[1]) > MOST:
+    if not match or int(match[1]) > MAX_DISTANCE:
         raise ValueError(
-            f"padding must be a share such as 25% or pixels such as 64, at most {MOST}, not {shown(text)}"
+            f"padding must be a share such as 25% or pixels such as 64, at most {MAX_DISTANCE}, not "
+            f"{quote_shortened(text)}"
         )
     return f"{int(match[1])}%" if match[2] == "%" else int(match[1])
 
 
-def _choice(name: str, *words: str) -> Field:
+def _choice_field(name: str, *words: str) -> Field:
     return Field(name=name, type=FieldType.STRING, choices=words)
 
 
-def _length(name: str) -> Field:
-    return Field(name=name, type=FieldType.INTEGER, minimum=0, maximum=MOST)
+def _length_field(name: str) -> Field:
+    return Field(name=name, type=FieldType.INTEGER, minimum=0, maximum=MAX_DISTANCE)
 
 
 PIXEL_READERS: Mapping[str, Callable[[str], Input]] = {
-    "mask_from": _choice("mask_from", "white", "black", "alpha", "auto").read,
-    "mask_grow": _length("mask_grow").read,
-    "mask_feather": _length("mask_feather").read,
-    "mask_fit": _choice("mask_fit", "error", "resize").read,
-    "area": _choice("area", "whole", "mask").read,
+    "mask_from": _choice_field("mask_from", "white", "black", "alpha", "auto").read,
+    "mask_grow": _length_field("mask_grow").read,
+    "mask_feather": _length_field("mask_feather").read,
+    "mask_fit": _choice_field("mask_fit", "error", "resize").read,
+    "area": _choice_field("area", "whole", "mask").read,
     "padding": _read_padding,
-    "finish": _choice("finish", "raw", "exact").read,
+    "finish": _choice_field("finish", "raw", "exact").read,
     "metadata": Field(name="metadata", type=FieldType.BOOLEAN).read,
 }
 """What reads each setting; each raises ValueError with what was expected."""

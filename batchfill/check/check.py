@@ -6,18 +6,18 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from batchfill.check.pictures import Looking
+from batchfill.check.pictures import PictureInspector
 from batchfill.check.remote import remote_files
 from batchfill.domain.reports import CheckReport
 from batchfill.domain.rows import RowState
-from batchfill.errors import NotOffered, TryAgain, UsageError
+from batchfill.errors import NotOffered, TransientError, UsageError
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.import_rows import open_scratch
 from batchfill.manifest.local_files import digest_file
-from batchfill.providers.connection import connect
+from batchfill.providers.connection import open_service
 from batchfill.session import plan
-from batchfill.session.ingest import Reading, take_in
-from batchfill.storage.missing import LOST, Fate, fate_of
+from batchfill.session.ingest import Reading, ingest_rows
+from batchfill.storage.missing import LOST, FileState, file_state
 from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
 from batchfill.workers.pool import Processes
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.model import Model
-    from batchfill.domain.rows import Placed
+    from batchfill.domain.rows import StoredFile
     from batchfill.errors import Mistake
     from batchfill.manifest.manifest import Manifest
     from batchfill.providers.client import Service
@@ -53,11 +53,13 @@ async def check(
         remote = await stack.enter_async_context(remote_files(settings.base)) if fetch else None
         workers, fitted = Processes(), settings.send == "fitted"
         stack.callback(workers.close)
-        looking = Looking(model, manifest.rows, workers, fitted=fitted, remote=remote)
+        looking = PictureInspector(model, manifest.rows, workers, fitted=fitted, remote=remote)
         with open_digests(ledger, digest_file, time.time) as digests:
-            reading = await take_in(intake, manifest, model, settings, digests, look_at=looking.look)
+            reading = await ingest_rows(
+                intake, manifest, model, settings, digests, look_at=looking.inspect_rows
+            )
         await intake.drop_duplicates()
-        comparison = await intake.compare()
+        comparison = await intake.compare_rows()
     to_go = plan.groups_to_go(comparison, None)
     rows = sum(group.rows for group in to_go)
     kept = _first_mistakes(reading)
@@ -88,13 +90,15 @@ async def ask_provider(base: str, settings: Settings) -> list[str]:
     Raises ServiceRefused for a bad token, UsageError when nobody answers.
     """
     assert settings.token is not None
-    connection = connect(base, settings.token, reads_per_minute=600, answer_timeout=settings.answer_timeout)
+    connection = open_service(
+        base, settings.token, reads_per_minute=600, answer_timeout=settings.answer_timeout
+    )
     async with connection as (service, _):
         try:
             account = await service.account()
             model = await service.input_schema(settings.model)
             lists = await _offers_list(service)
-        except TryAgain as error:
+        except TransientError as error:
             raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
     return [
         f"{base} answers; account: {account or 'it does not say'}",
@@ -113,24 +117,24 @@ async def _offers_list(service: Service) -> bool:
     return True
 
 
-def compare_outputs(folder: Path, collected: Iterable[Placed]) -> list[str]:
+def compare_outputs(folder: Path, collected: Iterable[StoredFile]) -> list[str]:
     """Return what is missing, damaged, changed or extra below `outputs/`: lines for a person."""
     known, lines, fates = set(), [], set()
     for placed in collected:
         known.add(placed.file)
-        fate = fate_of(folder, placed)
+        fate = file_state(folder, placed)
         fates.add(fate)
-        if fate is not Fate.IN_PLACE:
+        if fate is not FileState.IN_PLACE:
             lines.append(f"{fate.value}: {placed.file} (row {placed.id}, line {placed.line})")
-    lines.extend(f"extra: {name}" for name in sorted(set(_files(folder)) - known))
+    lines.extend(f"extra: {name}" for name in sorted(set(_list_files(folder)) - known))
     if fates & LOST:
         lines.append("`run --retry missing` fetches missing and damaged files again, if the service has them")
-    if Fate.CHANGED in fates:
+    if FileState.CHANGED in fates:
         lines.append("changed pictures are taken for your own work and left alone: remove one to miss it")
     return lines or [f"every one of {len(known)} files is in place and as it was fetched"]
 
 
-def _files(folder: Path) -> Iterator[str]:
+def _list_files(folder: Path) -> Iterator[str]:
     for path in (folder / OUTPUTS).rglob("*"):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not name.startswith((EARLIER + "/", RAW + "/")):

@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batchfill.domain.findings import FindingKind, Found, Gravity, PictureReport, ScaleCount
+from batchfill.domain.findings import FindingKind, LocatedFinding, PictureReport, Severity, SizesCount
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from batchfill.domain.findings import Finding, Scale
+    from batchfill.domain.findings import Finding, Sizes
     from batchfill.domain.rows import Row
-    from batchfill.images.preflight.inspect import Judgement
+    from batchfill.images.preflight.inspect import Inspection
 
 KEPT = 100
 """Warnings and notes in the report."""
@@ -24,7 +24,7 @@ SCALES_TOLD = 100
 NAMED = 3
 """Rows of one scale that are named."""
 
-_KINDS, _GRAVITIES = list(FindingKind), list(Gravity)
+_KINDS, _GRAVITIES = list(FindingKind), list(Severity)
 
 
 @dataclass(slots=True)
@@ -34,12 +34,12 @@ class _Kept:
     id: str
     rows: int = 0
 
-    def seen(self) -> Found:
-        return Found(self.finding, self.line, self.id, self.rows)
+    def as_located(self) -> LocatedFinding:
+        return LocatedFinding(self.finding, self.line, self.id, self.rows)
 
-    def badness(self) -> tuple[int, int, int]:
+    def sort_key(self) -> tuple[int, int, int]:
         """Return what sorts the worst first, and the rows of a kind in their order."""
-        return _GRAVITIES.index(self.finding.gravity), _KINDS.index(self.finding.kind), self.line
+        return _GRAVITIES.index(self.finding.severity), _KINDS.index(self.finding.kind), self.line
 
 
 @dataclass(slots=True)
@@ -58,9 +58,9 @@ class _Rows:
             least, most = self.covers or (cover, cover)
             self.covers = min(least, cover), max(most, cover)
 
-    def told(self, scale: Scale) -> ScaleCount:
+    def as_count(self, scale: Sizes) -> SizesCount:
         least, most = self.covers or (None, None)
-        return ScaleCount(scale, self.rows, tuple(self.first), least, most)
+        return SizesCount(scale, self.rows, tuple(self.first), least, most)
 
 
 class Findings:
@@ -70,47 +70,47 @@ class Findings:
         self._kinds: Counter[FindingKind] = Counter()
         self._listable = 0
         self._kept: dict[tuple[Hashable, Finding], _Kept] = {}
-        self._kept_of: Counter[tuple[Gravity, FindingKind]] = Counter()
-        self._scales: dict[Scale, _Rows] = {}
+        self._kept_of: Counter[tuple[Severity, FindingKind]] = Counter()
+        self._scales: dict[Sizes, _Rows] = {}
         self._other_scales = 0
         self.remote = 0
         """Files at addresses that were not looked at."""
 
-    def add(self, row: Row, files: Hashable, judgement: Judgement) -> None:
+    def add(self, row: Row, files: Hashable, judgement: Inspection) -> None:
         """Note what there is to know of *row*; rows that share their *files* share what is found in them."""
         id_ = row.id or row.stem
         if judgement.findings:
             self._kinds.update({finding.kind for finding in judgement.findings})
             for finding in judgement.findings:
-                if finding.gravity is not Gravity.MISTAKE:
-                    self._keep(row.line, id_, files, finding)
+                if finding.severity is not Severity.MISTAKE:
+                    self._keep_finding(row.line, id_, files, finding)
         if judgement.scale is not None and not judgement.mistakes:
-            self._count(judgement.scale, id_, judgement.cover)
+            self._count_sizes(judgement.scale, id_, judgement.cover)
 
     def report(self) -> PictureReport:
         """Return what was found, the worst first."""
-        listed = sorted(self._kept.values(), key=_Kept.badness)[:KEPT]
+        listed = sorted(self._kept.values(), key=_Kept.sort_key)[:KEPT]
         scales = sorted(self._scales.items(), key=lambda item: -item[1].rows)
         told, untold = scales[:SCALES_TOLD], scales[SCALES_TOLD:]
         return PictureReport(
-            found=tuple(kept.seen() for kept in listed),
+            found=tuple(kept.as_located() for kept in listed),
             left_out=self._listable - sum(kept.rows for kept in listed),
             kinds={kind: self._kinds[kind] for kind in _KINDS if self._kinds[kind]},
-            scales=tuple(rows.told(scale) for scale, rows in told),
+            scales=tuple(rows.as_count(scale) for scale, rows in told),
             other_scales=self._other_scales + sum(rows.rows for _, rows in untold),
             remote=self.remote,
         )
 
-    def _keep(self, line: int, id_: str, files: Hashable, finding: Finding) -> None:
+    def _keep_finding(self, line: int, id_: str, files: Hashable, finding: Finding) -> None:
         self._listable += 1
-        key, kind = (files, finding), (finding.gravity, finding.kind)
+        key, kind = (files, finding), (finding.severity, finding.kind)
         if key not in self._kept and self._kept_of[kind] < KEPT_OF_A_KIND:
             self._kept_of[kind] += 1
             self._kept[key] = _Kept(finding, line, id_)
         if key in self._kept:
             self._kept[key].rows += 1
 
-    def _count(self, scale: Scale, id_: str, cover: float | None) -> None:
+    def _count_sizes(self, scale: Sizes, id_: str, cover: float | None) -> None:
         if scale in self._scales or len(self._scales) < SCALES_KEPT:
             self._scales.setdefault(scale, _Rows()).add(id_, cover)
         else:

@@ -13,9 +13,9 @@ import anyio
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.check.findings_log import Findings
 from batchfill.check.remote import NotFetched
-from batchfill.domain.findings import Finding, FindingKind, Gravity
+from batchfill.domain.findings import Finding, FindingKind, Severity
 from batchfill.errors import BadPicture, Mistake
-from batchfill.images.preflight.inspect import Judgement, JudgeTask, Source, judge
+from batchfill.images.preflight.inspect import Inspection, InspectTask, PictureSource, inspect_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class _Files(NamedTuple):
         return [file for file in (self.picture, self.mask) if isinstance(file, str)]
 
 
-class Looking:
+class PictureInspector:
     """Looks at the pictures of rows as they come."""
 
     def __init__(
@@ -62,23 +62,23 @@ class Looking:
         self._workers = workers
         self._fitted = fitted
         self._remote = remote
-        self._known: dict[_Files, Judgement] = {}
+        self._known: dict[_Files, Inspection] = {}
         self._findings = Findings()
 
-    async def look(self, rows: Sequence[Row]) -> tuple[list[Row], list[Mistake]]:
+    async def inspect_rows(self, rows: Sequence[Row]) -> tuple[list[Row], list[Mistake]]:
         """Return those of *rows* whose pictures can be run, and the mistakes of the others."""
-        named = [(row, self._files(row)) for row in rows]
+        named = [(row, self._files_of(row)) for row in rows]
         if len(self._known) > KNOWN:
             self._known.clear()
         async with anyio.create_task_group() as judging:
             for files in {files: None for _, files in named if files not in self._known}:
                 if files.picture is None and files.mask is None:
-                    self._known[files] = Judgement(())
+                    self._known[files] = Inspection(())
                 else:
-                    judging.start_soon(self._judge, files)
+                    judging.start_soon(self._inspect_files, files)
         good, mistakes = [], []
         for row, files in named:
-            wrong = self._note(row, files)
+            wrong = self._note_findings(row, files)
             mistakes += [Mistake(self._rows_file, row.line, one.text, kind=one.kind) for one in wrong]
             if not wrong:
                 good.append(row)
@@ -88,20 +88,20 @@ class Looking:
         """Return what was found so far."""
         return self._findings.report()
 
-    def _note(self, row: Row, files: _Files) -> list[Finding]:
+    def _note_findings(self, row: Row, files: _Files) -> list[Finding]:
         """Note what is known of a row; return what is wrong with it."""
         judgement = self._known[files]
         self._findings.add(row, files, judgement)
         return judgement.mistakes
 
-    def _files(self, row: Row) -> _Files:
+    def _files_of(self, row: Row) -> _Files:
         model, rule = self._model, self._model.size_rule
-        picture, mask = (self._file(row, name) for name in (model.image_field, model.mask_field))
+        picture, mask = (self._file_of(row, name) for name in (model.image_field, model.mask_field))
         choice = None if rule is None else row.inputs.get(rule.field)
         usual = self._settings.isdisjoint(row.inputs)
         return _Files(picture, mask, _USUAL if usual else model.pixels(row.inputs), choice)
 
-    def _file(self, row: Row, name: str | None) -> Path | str | None:
+    def _file_of(self, row: Row, name: str | None) -> Path | str | None:
         if name is None or name not in row.inputs:
             return None
         if name in row.files:
@@ -109,45 +109,53 @@ class Looking:
         self._findings.remote += self._remote is None
         return str(row.inputs[name]) if self._remote else None
 
-    async def _judge(self, files: _Files) -> None:
-        async with self._fetched(files) as fetched:
+    async def _inspect_files(self, files: _Files) -> None:
+        async with self._fetch_remote(files) as fetched:
             places = dict(zip(files.addresses, fetched, strict=False))
-            task = self._task(files, self._source(files.picture, places), self._source(files.mask, places))
-            judgement = await self._judgement(task)
-        failures = tuple(_unfetched(place) for place in places.values() if isinstance(place, NotFetched))
+            task = self._make_task(
+                files, self._make_source(files.picture, places), self._make_source(files.mask, places)
+            )
+            judgement = await self._run_inspection(task)
+        failures = tuple(
+            _unfetched_finding(place) for place in places.values() if isinstance(place, NotFetched)
+        )
         self._known[files] = replace(judgement, findings=(*judgement.findings, *failures))
 
-    async def _judgement(self, task: JudgeTask) -> Judgement:
+    async def _run_inspection(self, task: InspectTask) -> Inspection:
         try:
-            return await self._workers.do(judge, task)
+            return await self._workers.do(inspect_files, task)
         except BadPicture as error:
             names = " and ".join(source.name for source in (task.picture, task.mask) if source)
             text = f"{names}: {error}"
-            return Judgement((Finding(FindingKind(error.kind), Gravity.MISTAKE, text),))
+            return Inspection((Finding(FindingKind(error.kind), Severity.MISTAKE, text),))
 
-    def _fetched(self, files: _Files) -> AbstractAsyncContextManager[list[Path | NotFetched]]:
+    def _fetch_remote(self, files: _Files) -> AbstractAsyncContextManager[list[Path | NotFetched]]:
         if self._remote is None or not files.addresses:
             return nullcontext([])
-        return self._remote.files(files.addresses)
+        return self._remote.open_files(files.addresses)
 
-    def _source(self, file: Path | str | None, places: dict[str, Path | NotFetched]) -> Source | None:
+    def _make_source(
+        self, file: Path | str | None, places: dict[str, Path | NotFetched]
+    ) -> PictureSource | None:
         if isinstance(file, str):
             place = places.get(file)
             if place is None or isinstance(place, NotFetched):
                 return None
-            return Source(place, _name(file), fitted=False, remote=True)
-        return None if file is None else Source(file, file.name, fitted=self._fitted)
+            return PictureSource(place, _file_name(file), fitted=False, remote=True)
+        return None if file is None else PictureSource(file, file.name, fitted=self._fitted)
 
-    def _task(self, files: _Files, picture: Source | None, mask: Source | None) -> JudgeTask:
+    def _make_task(
+        self, files: _Files, picture: PictureSource | None, mask: PictureSource | None
+    ) -> InspectTask:
         rule = self._model.size_rule
         inputs = {} if rule is None or files.choice is None else {rule.field: files.choice}
-        return JudgeTask(picture, mask, files.pixels, rule, inputs)
+        return InspectTask(picture, mask, files.pixels, rule, inputs)
 
 
-def _name(address: str) -> str:
+def _file_name(address: str) -> str:
     parts = urlsplit(address)
     return unquote(PurePosixPath(parts.path).name) or parts.netloc
 
 
-def _unfetched(error: NotFetched) -> Finding:
-    return Finding(FindingKind.UNFETCHED, Gravity.WARNING, str(error))
+def _unfetched_finding(error: NotFetched) -> Finding:
+    return Finding(FindingKind.UNFETCHED, Severity.WARNING, str(error))

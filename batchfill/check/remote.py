@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.errors import BatchfillError, NotFound, OutputRefused, TryAgain
-from batchfill.providers.connection import fetching
-from batchfill.providers.downloads import SignatureWanted, shown
+from batchfill.errors import BatchfillError, NotFound, OutputRefused, TransientError
+from batchfill.providers.connection import open_outputs
+from batchfill.providers.downloads import SignatureWanted, shown_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from batchfill.providers.downloads import Outputs
+    from batchfill.providers.downloads import OutputClient
 
 AT_ONCE = 4
 """Rows whose files are fetched, or on the disk, at the same time."""
@@ -31,30 +31,30 @@ class NotFetched(BatchfillError):
 class Remote:
     """Fetches what rows name by address, a few rows at a time."""
 
-    def __init__(self, outputs: Outputs, folder: Path) -> None:
+    def __init__(self, outputs: OutputClient, folder: Path) -> None:
         self._outputs = outputs
         self._folder = folder
         self._turn = anyio.Semaphore(AT_ONCE)
         self._numbers = count()
 
     @asynccontextmanager
-    async def files(self, addresses: Sequence[str]) -> AsyncIterator[list[Path | NotFetched]]:
+    async def open_files(self, addresses: Sequence[str]) -> AsyncIterator[list[Path | NotFetched]]:
         """Give for each address a file with what is there, or why there is none; removed at the end."""
         async with self._turn, AsyncExitStack() as files:
-            yield [await self._file(address, files) for address in addresses]
+            yield [await self._fetch_file(address, files) for address in addresses]
 
-    async def _file(self, address: str, files: AsyncExitStack) -> Path | NotFetched:
+    async def _fetch_file(self, address: str, files: AsyncExitStack) -> Path | NotFetched:
         path = self._folder / str(next(self._numbers))
         files.callback(path.unlink, missing_ok=True)
         try:
-            await self._fetch(address, path)
-        except (OutputRefused, NotFound, SignatureWanted, TryAgain) as error:
-            return NotFetched(f"{shown(address)} cannot be looked at: {error}")
+            await self._write_output(address, path)
+        except (OutputRefused, NotFound, SignatureWanted, TransientError) as error:
+            return NotFetched(f"{shown_url(address)} cannot be looked at: {error}")
         except OSError as error:
-            return NotFetched(f"{shown(address)} cannot be kept to be looked at: {error.strerror}")
+            return NotFetched(f"{shown_url(address)} cannot be kept to be looked at: {error.strerror}")
         return path
 
-    async def _fetch(self, address: str, path: Path) -> None:
+    async def _write_output(self, address: str, path: Path) -> None:
         async with self._outputs.fetch(address) as download, await anyio.open_file(path, "wb") as file:
             async for chunk in download.chunks():
                 await file.write(chunk)
@@ -65,7 +65,7 @@ async def remote_files(base: str) -> AsyncIterator[Remote]:
     """Open the way to what rows name by address, with no token; *base*: the provider's, or `local`."""
     folder = Path(tempfile.mkdtemp(prefix="batchfill-"))
     try:
-        async with fetching(base) as outputs:
+        async with open_outputs(base) as outputs:
             yield Remote(outputs, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import click
 
-from batchfill.cli.commands import COMPLETE, cli, complete
+from batchfill.cli.commands import COMPLETE, cli, print_completion
 from batchfill.cli.terminal import NOTHING_DONE, REFUSED, STOPPED, tell_error
 from batchfill.errors import ExportStopped, RunBroken, ServiceRefused, in_words
 from batchfill.process import finish_printing, finish_telling, open_standard_streams
@@ -34,7 +34,7 @@ def _carry_out() -> int:
         logging.getLogger().addHandler(logging.NullHandler())
         threading.excepthook = _tell_of_thread
         if asked := os.environ.get(COMPLETE):
-            complete(asked)
+            print_completion(asked)
         with cli.make_context("batchfill", sys.argv[1:]) as context:
             cli.invoke(context)
     except SystemExit as end:

@@ -44,10 +44,10 @@ def completion(shell: str) -> None:
           (below the line with compinit)
     fish  batchfill completion fish > ~/.config/fish/completions/batchfill.fish
     """
-    complete(f"{shell}_source")
+    print_completion(f"{shell}_source")
 
 
-def complete(instruction: str) -> None:
+def print_completion(instruction: str) -> None:
     """Print a shell's script, or answer the question that this script asks: what may stand here?"""
     from click.shell_completion import shell_complete
 

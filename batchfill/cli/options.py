@@ -45,7 +45,7 @@ class _Pairs(click.ParamType[tuple[str, str]]):
         return name, text
 
 
-def options(*chosen: Callable[[F], F]) -> Callable[[F], F]:
+def with_options(*chosen: Callable[[F], F]) -> Callable[[F], F]:
     """Return what adds all of *chosen* to a command, to be listed in this order."""
 
     def add(command: F) -> F:
@@ -56,7 +56,7 @@ def options(*chosen: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
-def _folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="dir")]
@@ -67,11 +67,11 @@ OUT = click.option(
     "--out",
     metavar="DIR",
     help="The batch folder, instead of NAME.batch beside the manifest.",
-    shell_complete=_folders,
+    shell_complete=_complete_folders,
 )
 LOCAL = click.option("--local", is_flag=True, default=None, help="The batch of the embedded provider.")
 
-READING = options(
+READING = with_options(
     OUT,
     click.option(
         "--base-url", metavar="URL", help="The provider: Replicate, or a gateway that speaks its API."
@@ -92,7 +92,7 @@ READING = options(
     click.option("--answer-timeout", metavar="SECONDS", help="Until an answer counts as lost (60)."),
 )
 
-RUNNING = options(
+RUNNING = with_options(
     click.option("--attempts", metavar="N", help="Attempts a row may have (3)."),
     click.option(
         "--retry",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from batchfill.cli.options import LOCAL, MANIFEST, OUT, options
-from batchfill.cli.terminal import counting, inform, open_batch
+from batchfill.cli.options import LOCAL, MANIFEST, OUT, with_options
+from batchfill.cli.terminal import open_batch, open_counter, print_notes
 
 if TYPE_CHECKING:
     from typing import Any
@@ -24,7 +24,7 @@ EXPORTING = ("name", "which", "link", "force", "changed", "kind")
 
 @click.command(short_help="Look through the pictures in a browser.")
 @MANIFEST
-@options(OUT, LOCAL)
+@with_options(OUT, LOCAL)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port; any free one.")
 @click.option("--no-open", is_flag=True, help="Only print the page's address.")
 def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
@@ -35,12 +35,12 @@ def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
     Example: batchfill review night.csv
     """
     batch = open_batch(manifest, flags)
-    browse = None if no_open or not _has_display() else _browse
+    browse = None if no_open or not _has_display() else _open_browser
 
     def welcome(address: str) -> None:
         click.echo(address)
         sys.stdout.flush()
-        inform("the address lets one browser in, once; Ctrl-C ends the page")
+        print_notes("the address lets one browser in, once; Ctrl-C ends the page")
 
     with suppress(KeyboardInterrupt):
         anyio.run(lambda: batch.review(port=port, on_ready=welcome, browse=browse))
@@ -49,14 +49,14 @@ def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
 @click.command(short_help="Write that page as a folder to keep or to send.")
 @MANIFEST
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
-@options(OUT, LOCAL)
+@with_options(OUT, LOCAL)
 def report(manifest: Path, folder: Path | None, **flags: Any) -> None:
     """Write the page of `review` as a folder (NAME.report) that works offline and can be sent to somebody.
 
     Example: batchfill report night.csv
     """
     batch = open_batch(manifest, flags)
-    with counting("making pictures small") as watch:
+    with open_counter("making pictures small") as watch:
         page = anyio.run(lambda: batch.report(folder, watch=watch))
     click.echo(page)
 
@@ -64,7 +64,7 @@ def report(manifest: Path, folder: Path | None, **flags: Any) -> None:
 @click.command(short_help="Copy the pictures to a folder, under names of your own.")
 @MANIFEST
 @click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
-@options(OUT, LOCAL)
+@with_options(OUT, LOCAL)
 @click.option("--name", metavar="TEMPLATE", default="{id}", help="The pictures' names ({id}); see above.")
 @click.option(
     "--approved", "which", flag_value="approved", help="Only approved rows, and of them the choice."
@@ -100,9 +100,9 @@ def export(manifest: Path, dest: Path, **flags: Any) -> None:
     from batchfill.console.render_export import export_lines
 
     wish = {name: flags.pop(name) for name in EXPORTING}
-    with counting("exporting") as watch:
+    with open_counter("exporting") as watch:
         exported = open_batch(manifest, flags).export(dest, watch=watch, **wish)
-    inform(*export_lines(exported))
+    print_notes(*export_lines(exported))
 
 
 def _has_display() -> bool:
@@ -110,7 +110,7 @@ def _has_display() -> bool:
     return sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
-def _browse(address: str) -> None:
+def _open_browser(address: str) -> None:
     """Open *address* in the user's browser, if there is one: the page's own address is on the screen."""
     import webbrowser
 

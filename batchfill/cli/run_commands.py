@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from batchfill.cli.options import LOCAL, MANIFEST, OUT, READING, RUNNING, options
-from batchfill.cli.terminal import STOPPED, command, confirmation, end, fail, inform, open_batch, watching
+from batchfill.cli.options import LOCAL, MANIFEST, OUT, READING, RUNNING, with_options
+from batchfill.cli.terminal import (
+    STOPPED,
+    end_with_summary,
+    fail_with,
+    make_confirm,
+    open_batch,
+    open_watcher,
+    print_notes,
+    resume_command,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +33,7 @@ if TYPE_CHECKING:
 QUOTED = "cells that a spreadsheet would take for formulas have a ' before them; --raw leaves it out"
 """Said once, beside a table with such cells."""
 
-EVERY = 2.0
+STATUS_INTERVAL = 2.0
 """Seconds between two prints of `status --watch`."""
 
 
@@ -38,10 +47,10 @@ def run(manifest: Path, **flags: Any) -> None:
     Example: batchfill run night.csv --max-cost 25
     """
     batch = open_batch(manifest, flags)
-    with watching(quiet=bool(flags["quiet"]), name=manifest.name) as watch:
-        confirm = confirmation(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
+    with open_watcher(quiet=bool(flags["quiet"]), name=manifest.name) as watch:
+        confirm = make_confirm(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
         summary = anyio.run(lambda: batch.run(watch=watch, confirm=confirm, obey_signals=True))
-    end(summary, manifest, flags)
+    end_with_summary(summary, manifest, flags)
 
 
 @click.command(short_help="Finish pictures anew after settings changed; costs nothing.")
@@ -58,7 +67,7 @@ def finish(manifest: Path, **flags: Any) -> None:
     from batchfill.console.render_finish import finish_lines
 
     batch = open_batch(manifest, flags)
-    with watching(quiet=True) as watch:
+    with open_watcher(quiet=True) as watch:
         report = anyio.run(lambda: batch.finish(watch=watch))
     for line in finish_lines(report):
         click.echo(line)
@@ -68,20 +77,20 @@ def finish(manifest: Path, **flags: Any) -> None:
 
 @click.command()
 @MANIFEST
-@options(OUT, LOCAL)
+@with_options(OUT, LOCAL)
 def stop(manifest: Path, **flags: Any) -> None:
     """Ask a running batch to stop, as the first Ctrl-C does.
 
     Example: batchfill stop night.csv
     """
     if not open_batch(manifest, flags).stop():
-        fail(f"{manifest}: no batchfill works on it, so there is nothing to stop")
+        fail_with(f"{manifest}: no batchfill works on it, so there is nothing to stop")
     click.echo("asked to stop: it submits nothing new, finishes what runs, and ends")
 
 
 @click.command(short_help="Cancel what runs at the service.")
 @MANIFEST
-@options(OUT, LOCAL)
+@with_options(OUT, LOCAL)
 @click.option("--base-url", metavar="URL", help="The provider, if the token is only for a named one.")
 @click.option("--same-account", is_flag=True, default=None, help="This new token is the same account's.")
 def cancel(manifest: Path, **flags: Any) -> None:
@@ -91,17 +100,17 @@ def cancel(manifest: Path, **flags: Any) -> None:
     """
     batch = open_batch(manifest, flags)
     if batch.ask_to_cancel():
-        inform("asked the running batchfill to cancel; waiting for it to end")
+        print_notes("asked the running batchfill to cancel; waiting for it to end")
         anyio.run(batch.wait_until_idle)
         sys.exit(_still_running(batch))
-    with watching(quiet=False) as watch:
+    with open_watcher(quiet=False) as watch:
         anyio.run(lambda: batch.cancel(watch=watch, obey_signals=True))
     sys.exit(_still_running(batch))
 
 
 @click.command()
 @MANIFEST
-@options(OUT, LOCAL)
+@with_options(OUT, LOCAL)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.option("--watch", is_flag=True, help="Again every two seconds, until the run ends.")
 def status(manifest: Path, as_json: bool, watch: bool, **flags: Any) -> None:
@@ -113,12 +122,12 @@ def status(manifest: Path, as_json: bool, watch: bool, **flags: Any) -> None:
     # To leave the watch is not to stop the run.
     with suppress(KeyboardInterrupt) if watch else nullcontext():
         while _print_status(batch, manifest, flags, as_json=as_json, clear=watch) and watch:
-            time.sleep(EVERY)
+            time.sleep(STATUS_INTERVAL)
 
 
 @click.command()
 @MANIFEST
-@options(OUT, LOCAL)
+@with_options(OUT, LOCAL)
 @click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", help="csv by default.")
 @click.option("--raw", is_flag=True, help="For programs: cells of a CSV as they are, formulas or not.")
 def results(manifest: Path, kind: str, *, raw: bool, **flags: Any) -> None:
@@ -132,7 +141,7 @@ def results(manifest: Path, kind: str, *, raw: bool, **flags: Any) -> None:
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     stream = Visible(sys.stdout) if sys.stdout.isatty() else sys.stdout
     if open_batch(manifest, flags).write_results(stream, kind=kind, raw=raw):
-        inform(QUOTED)
+        print_notes(QUOTED)
 
 
 def _print_status(batch: Batch, manifest: Path, flags: dict[str, Any], *, as_json: bool, clear: bool) -> bool:
@@ -144,20 +153,22 @@ def _print_status(batch: Batch, manifest: Path, flags: dict[str, Any], *, as_jso
     if as_json:
         click.echo(json.dumps(status_json(found), ensure_ascii=False))
     else:
-        for line in status_lines(found, command=command("run", manifest, flags)):
+        for line in status_lines(found, command=resume_command("run", manifest, flags)):
             click.echo(line)
     return found.running
 
 
 def _still_running(batch: Batch) -> int:
     """Return 0 when nothing of the batch can be running at the service any more."""
-    from batchfill.console.format import count
+    from batchfill.console.format import format_count
 
     if running := batch.still_running():
-        inform(f"{count(running, 'prediction')} may still run: cancel again, or look at the service")
+        print_notes(
+            f"{format_count(running, 'prediction')} may still run: cancel again, or look at the service"
+        )
         return STOPPED
     if doubt := batch.in_doubt():
-        inform(f"{count(doubt, 'row')} in doubt: they may have been made")
+        print_notes(f"{format_count(doubt, 'row')} in doubt: they may have been made")
         return 1
-    inform("nothing runs at the service")
+    print_notes("nothing runs at the service")
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchfill.cli.options import ONCE
-from batchfill.console.format import safe
+from batchfill.console.format import safe_text
 from batchfill.process import refuse_few_files
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def open_batch(manifest: Path, flags: dict[str, Any]) -> Batch:
     return Batch.open(manifest, **flags)
 
 
-def watching(*, quiet: bool, name: str = "") -> AbstractContextManager[Live | Plain]:
+def open_watcher(*, quiet: bool, name: str = "") -> AbstractContextManager[Live | Plain]:
     """Return who watches: a live view in a terminal, with *name* in its title, else few plain lines."""
     if sys.stderr.isatty() and not quiet:
         from batchfill.console.live import Live
@@ -55,7 +55,7 @@ def watching(*, quiet: bool, name: str = "") -> AbstractContextManager[Live | Pl
 
 
 @contextmanager
-def counting(label: str) -> Iterator[Callable[[int, int], None]]:
+def open_counter(label: str) -> Iterator[Callable[[int, int], None]]:
     """Give who counts pictures: with a bar in a terminal, else silently."""
     if not sys.stderr.isatty():
         yield lambda done, of: None
@@ -69,51 +69,51 @@ def counting(label: str) -> Iterator[Callable[[int, int], None]]:
         yield count
 
 
-def confirmation(watch: Live | Plain, *, yes: bool, quiet: bool) -> Callable[[Plan], bool]:
+def make_confirm(watch: Live | Plain, *, yes: bool, quiet: bool) -> Callable[[Plan], bool]:
     """Return what shows the plan and, in a terminal, asks before the first payment."""
-    from batchfill.console.render_plan import plan_lines, question
+    from batchfill.console.render_plan import confirm_question, plan_lines
 
     def confirm(plan: Plan) -> bool:
         asks = plan.to_go and not yes and plan.base != "local" and sys.stdin.isatty() and sys.stderr.isatty()
         with watch.paused():
             if asks or not quiet:
-                inform(*plan_lines(plan))
-            return not asks or _ask(question(plan))
+                print_notes(*plan_lines(plan))
+            return not asks or _ask_yes_no(confirm_question(plan))
 
     return confirm
 
 
-def _ask(question: str) -> bool:
+def _ask_yes_no(question: str) -> bool:
     """Return whether the answer is yes; Ctrl-C, Ctrl-D and Enter are no."""
     # The event loop only notes a Ctrl-C, and would come to it after the answer.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return click.confirm(question, default=False, err=True)
     except click.Abort:
-        inform("")
+        print_notes("")
         return False
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def end(summary: Summary, manifest: Path, flags: dict[str, Any]) -> NoReturn:
+def end_with_summary(summary: Summary, manifest: Path, flags: dict[str, Any]) -> NoReturn:
     from batchfill.console.summary import summary_lines
 
     if not flags["quiet"] or summary.exit_code:
-        inform(*summary_lines(summary, command=command("run", manifest, flags)))
+        print_notes(*summary_lines(summary, command=resume_command("run", manifest, flags)))
     sys.exit(summary.exit_code)
 
 
-def command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
+def resume_command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
     """Return the command that goes on with the batch, to be copied: flags that change rows come along."""
     words = ["batchfill", verb, str(manifest)]
     for name, value in flags.items():
         if value and name not in ONCE:
-            words += _given(f"--{name.replace('_', '-')}", value)
+            words += _flag_words(f"--{name.replace('_', '-')}", value)
     return shlex.join(words)
 
 
-def _given(flag: str, value: Any) -> Iterator[str]:
+def _flag_words(flag: str, value: Any) -> Iterator[str]:
     if value is True:
         yield flag
     elif isinstance(value, dict):
@@ -123,18 +123,18 @@ def _given(flag: str, value: Any) -> Iterator[str]:
         yield from (flag, str(value))
 
 
-def inform(*lines: str) -> None:
+def print_notes(*lines: str) -> None:
     """Print to standard error, where what is not a result goes; nobody may be there to read it any more."""
     with suppress(OSError):
         for line in lines:
             click.echo(line, err=True)
 
 
-def fail(message: str) -> NoReturn:
+def fail_with(message: str) -> NoReturn:
     tell_error(message)
     sys.exit(NOTHING_DONE)
 
 
 def tell_error(message: str) -> None:
-    lines = [safe(line, LONGEST_LINE) for line in message.split("\n")]
-    inform(*lines if len(lines) > 1 else [f"batchfill: {lines[0]}"])
+    lines = [safe_text(line, LONGEST_LINE) for line in message.split("\n")]
+    print_notes(*lines if len(lines) > 1 else [f"batchfill: {lines[0]}"])

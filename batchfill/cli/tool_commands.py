@@ -12,7 +12,7 @@ import anyio
 import click
 
 from batchfill.cli.options import MANIFEST, READING
-from batchfill.cli.terminal import FILES, NOTHING_DONE, inform, open_batch
+from batchfill.cli.terminal import FILES, NOTHING_DONE, open_batch, print_notes
 from batchfill.process import refuse_few_files
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
     Example: batchfill pair photos masks --prompt "an empty street" -o night.csv
     """
     from batchfill.batch import pair_folders
-    from batchfill.console.format import count
+    from batchfill.console.format import format_count
 
     found = pair_folders(images, masks, output or sys.stdout, prompt=prompt)
-    inform(*(f"alone: {path}" for path in (*found.alone_images, *found.alone_masks)))
-    inform(*(f"which belong together? {', '.join(map(str, files))}" for files in found.ambiguous))
-    inform(f"{count(len(found.pairs), 'pair')}{f' in {output}' if output else ''}")
+    print_notes(*(f"alone: {path}" for path in (*found.alone_images, *found.alone_masks)))
+    print_notes(*(f"which belong together? {', '.join(map(str, files))}" for files in found.ambiguous))
+    print_notes(f"{format_count(len(found.pairs), 'pair')}{f' in {output}' if output else ''}")
 
 
 @click.command(short_help="Find every mistake, the cost and the time before paying.")
@@ -121,4 +121,4 @@ def serve(host: str, port: int, folder: Path, **given: Any) -> None:
 
     given |= {"host": host, "port": port, "rate": rate}
     with suppress(KeyboardInterrupt):
-        anyio.run(lambda: serve_provider(folder, on_ready=say, on_end=inform, **given))
+        anyio.run(lambda: serve_provider(folder, on_ready=say, on_end=print_notes, **given))

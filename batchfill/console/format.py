@@ -28,17 +28,17 @@ _COMMANDS = re.compile(
 )
 
 
-def money(millionths: int | None, currency: str = "USD") -> str:
+def format_money(millionths: int | None, currency: str = "USD") -> str:
     """Return `$1.20`, `1.20 EUR`, or `unknown` for None; more decimals only where they are needed."""
     if millionths is None:
         return "unknown"
     amount = f"{Decimal(millionths) / MILLION:,.6f}"
     whole, _, decimals = amount.partition(".")
     amount = f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
-    return f"${amount}" if currency == "USD" else f"{amount} {safe(currency)}"
+    return f"${amount}" if currency == "USD" else f"{amount} {safe_text(currency)}"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return `40 s`, `3 min 20 s`, `12 min` or `1 h 05 min`: finer the shorter."""
     whole = round(seconds)
     if whole < 60:
@@ -50,25 +50,25 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
-def count(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Return `1 row` or `10,000 rows`; *noun* is one that takes an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def first(lines: Sequence[str], shown: int, noun: str, *, unlisted: int = 0) -> Iterator[str]:
+def first_lines(lines: Sequence[str], shown: int, noun: str, *, unlisted: int = 0) -> Iterator[str]:
     """Return the first *shown* lines, then how many more there are; *unlisted*: those that *lines* lacks."""
     yield from lines[:shown]
     hidden = len(lines[shown:]) + unlisted
     if hidden > 0:
-        yield f"… and {count(hidden, noun)}"
+        yield f"… and {format_count(hidden, noun)}"
 
 
-def moment(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Return `2026-11-22 23:05` in the reader's own time zone, for seconds since the epoch."""
     return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"
 
 
-def safe(text: str, longest: int = LONGEST) -> str:
+def safe_text(text: str, longest: int = LONGEST) -> str:
     """Return *text* on one line, cut to *longest* characters, unable to command a terminal.
 
     What a service or a manifest says may hold escape sequences, or marks that turn the direction of
@@ -94,13 +94,13 @@ def _as_codes(found: re.Match[str]) -> str:
     return "".join(c if c in "\n\t" else code for c, code in zip(found[0], codes, strict=True))
 
 
-def states(counts: Mapping[RowState, int]) -> str:
+def format_states(counts: Mapping[RowState, int]) -> str:
     """Return `9,000 done, 12 failed, 1 in doubt`: the states that have any, in the order of a row's life."""
-    having = [(counts.get(state, 0), word(state)) for state in RowState]
+    having = [(counts.get(state, 0), state_word(state)) for state in RowState]
     return ", ".join(f"{number:,} {name}" for number, name in having if number)
 
 
-def word(state: RowState) -> str:
+def state_word(state: RowState) -> str:
     """Return the state as people write it: `in doubt`."""
     return state.value.replace("_", " ")
 
@@ -113,20 +113,20 @@ def in_doubt(counts: Mapping[RowState, int], gone: Mapping[RowState, int]) -> in
 UNKNOWN = "cost unknown: no price is known here (price: in the manifest gives one)"
 
 
-def paid(cost: Cost) -> str:
+def format_paid(cost: Cost) -> str:
     """Return `$3.60 paid`, or `$3.60 if it were real` of a rehearsal; the amount must be known."""
-    return f"{money(cost.spent, cost.currency)} {'if it were real' if cost.rehearsal else 'paid'}"
+    return f"{format_money(cost.spent, cost.currency)} {'if it were real' if cost.rehearsal else 'paid'}"
 
 
 def cost_line(cost: Cost) -> str:
     """Return `$3.60 paid, $0.08 reserved, $36.00 to go, at most $40.00`, each part only if there is one."""
     if cost.spent is None or cost.to_go is None:
         return UNKNOWN
-    parts = [paid(cost)]
+    parts = [format_paid(cost)]
     if cost.reserved:
-        parts.append(f"{money(cost.reserved, cost.currency)} reserved")
+        parts.append(f"{format_money(cost.reserved, cost.currency)} reserved")
     if cost.to_go:
-        parts.append(f"{money(cost.to_go, cost.currency)} to go")
+        parts.append(f"{format_money(cost.to_go, cost.currency)} to go")
     if cost.cap is not None:
-        parts.append(f"at most {money(cost.cap, cost.currency)}")
+        parts.append(f"at most {format_money(cost.cap, cost.currency)}")
     return ", ".join(parts)

@@ -11,10 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from batchfill.console.format import duration, money, paid, safe, word
-from batchfill.console.render_progress import TROUBLE, ended, notice_line, pace_facts, percent
+from batchfill.console.format import format_duration, format_money, format_paid, safe_text, state_word
+from batchfill.console.render_progress import TROUBLE, ended_rows, notice_line, pace_facts, percent_ended
 from batchfill.console.title import Title
-from batchfill.domain.progress import Weight
+from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from batchfill.domain.progress import Notice, Progress
+    from batchfill.domain.progress import LogEvent, Progress
     from batchfill.domain.reports import Cost
 
 A_SECOND = 4
-_STYLES = {Weight.PLAIN: "", Weight.WARNING: "yellow", Weight.ERROR: "bold red"}
+_STYLES = {Level.INFO: "", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 _RUNNING = (RowState.SUBMITTING, RowState.RUNNING)
 
 
@@ -45,7 +45,7 @@ class Live:
         self._region = self._new_region()
 
     def __enter__(self) -> Self:
-        self._title.keep()
+        self._title.keep_title()
         self._region.start()
         return self
 
@@ -65,57 +65,57 @@ class Live:
         self._region = self._new_region()
         self._region.start()
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         """Print the notice above the region; those for run.log only are left to it."""
-        if notice.weight in _STYLES:
+        if notice.level in _STYLES:
             with suppress(OSError):
-                self._console.print(Text(notice_line(notice), style=_STYLES[notice.weight]))
+                self._console.print(Text(notice_line(notice), style=_STYLES[notice.level]))
 
     def progress(self, progress: Progress) -> None:
         """Remember the state for the next drawing."""
         self._progress = progress
-        self._title.tell(f"{percent(progress)} %")
+        self._title.show_progress(f"{percent_ended(progress)} %")
 
     def _new_region(self) -> Region:
         return Region(
             console=self._console,
-            get_renderable=self._view,
+            get_renderable=self._render_view,
             refresh_per_second=A_SECOND,
             transient=True,
             # Standard output belongs to the command's results.
             redirect_stdout=False,
         )
 
-    def _view(self) -> RenderableType:
-        return Text("starting …") if self._progress is None else view(self._progress)
+    def _render_view(self) -> RenderableType:
+        return Text("starting …") if self._progress is None else render_view(self._progress)
 
 
-def view(progress: Progress) -> RenderableType:
+def render_view(progress: Progress) -> RenderableType:
     """Return the region: bar, pace, rows, money; then the last failure and what is awaited, if any."""
-    lines = [_pace(progress), _rows(progress), _money(progress.cost)]
+    lines = [_render_pace(progress), _render_rows(progress), _render_money(progress.cost)]
     if progress.last_failure:
-        lines.append(Text(f"last failure: {safe(progress.last_failure)}", style="red"))
+        lines.append(Text(f"last failure: {safe_text(progress.last_failure)}", style="red"))
     if progress.waiting_for:
-        lines.append(Text(f"waiting: {safe(progress.waiting_for)}", style="yellow"))
+        lines.append(Text(f"waiting: {safe_text(progress.waiting_for)}", style="yellow"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
-    return Group(_bar(progress), *lines)
+    return Group(_render_bar(progress), *lines)
 
 
-def _bar(progress: Progress) -> Table:
+def _render_bar(progress: Progress) -> Table:
     table = Table.grid(expand=True, padding=(0, 1))
     table.add_column(ratio=1)
     table.add_column(no_wrap=True)
-    figures = f"{percent(progress)} %  {ended(progress):,} of {progress.total:,}"
-    table.add_row(ProgressBar(total=max(progress.total, 1), completed=ended(progress)), figures)
+    figures = f"{percent_ended(progress)} %  {ended_rows(progress):,} of {progress.total:,}"
+    table.add_row(ProgressBar(total=max(progress.total, 1), completed=ended_rows(progress)), figures)
     return table
 
 
-def _pace(progress: Progress) -> Text:
-    return Text(" · ".join([*pace_facts(progress), f"{duration(progress.elapsed)} so far"]))
+def _render_pace(progress: Progress) -> Text:
+    return Text(" · ".join([*pace_facts(progress), f"{format_duration(progress.elapsed)} so far"]))
 
 
-def _rows(progress: Progress) -> Text:
+def _render_rows(progress: Progress) -> Text:
     counts = progress.counts
     line = Text(f"{sum(counts[state] for state in _RUNNING):,} running")
     if counts[RowState.COLLECTING]:
@@ -123,17 +123,17 @@ def _rows(progress: Progress) -> Text:
     line.append(f" · {counts[RowState.PENDING]:,} waiting")
     for state in TROUBLE:
         if counts[state] or state is RowState.FAILED:
-            line.append(f" · {counts[state]:,} {word(state)}", style="red" if counts[state] else "")
+            line.append(f" · {counts[state]:,} {state_word(state)}", style="red" if counts[state] else "")
     return line
 
 
-def _money(cost: Cost) -> Text:
+def _render_money(cost: Cost) -> Text:
     if cost.spent is None or cost.to_go is None:
         return Text("cost unknown")
     parts = [
-        paid(cost),
-        f"{money(cost.reserved or 0, cost.currency)} reserved",
+        format_paid(cost),
+        f"{format_money(cost.reserved or 0, cost.currency)} reserved",
     ]
     if cost.cap is not None:
-        parts.append(f"at most {money(cost.cap, cost.currency)}")
+        parts.append(f"at most {format_money(cost.cap, cost.currency)}")
     return Text(" · ".join(parts))

@@ -6,13 +6,13 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, TextIO
 
-from batchfill.console.render_progress import PREFIXES, ended, notice_line, progress_line
-from batchfill.domain.progress import Weight
+from batchfill.console.render_progress import PREFIXES, ended_rows, notice_line, progress_line
+from batchfill.domain.progress import Level
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from batchfill.domain.progress import Notice, Progress
+    from batchfill.domain.progress import LogEvent, Progress
 
 EVERY_PART = 10
 """A progress line when a tenth of the rows has ended since the last one …"""
@@ -28,10 +28,10 @@ class Plain:
         self._quiet = quiet
         self._last: Progress | None = None
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         """Print the notice on one line, unless it is not loud enough."""
-        if notice.weight in PREFIXES and not (self._quiet and notice.weight is Weight.PLAIN):
-            self._print(notice_line(notice))
+        if notice.level in PREFIXES and not (self._quiet and notice.level is Level.INFO):
+            self._print_line(notice_line(notice))
 
     def progress(self, progress: Progress) -> None:
         """Print a line when there is enough to say since the last; the first call only begins the count."""
@@ -39,13 +39,13 @@ class Plain:
             self._last = progress
         if not self._quiet and _worth_a_line(progress, self._last):
             self._last = progress
-            self._print(progress_line(progress))
+            self._print_line(progress_line(progress))
 
     def paused(self) -> AbstractContextManager[None]:
         """Plain lines are in nobody's way while something else is printed or asked."""
         return nullcontext()
 
-    def _print(self, line: str) -> None:
+    def _print_line(self, line: str) -> None:
         try:
             print(line, file=self._stream, flush=True)
         except OSError:
@@ -54,5 +54,5 @@ class Plain:
 
 
 def _worth_a_line(now: Progress, last: Progress) -> bool:
-    more = ended(now) - ended(last)
+    more = ended_rows(now) - ended_rows(last)
     return more * EVERY_PART >= max(now.total, 1) or now.elapsed - last.elapsed >= EVERY_SECONDS

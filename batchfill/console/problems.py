@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import count, first, moment, money, safe
+from batchfill.console.format import first_lines, format_count, format_money, format_time, safe_text
 from batchfill.domain.rows import RowState
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ def failure_lines(failed: int, reasons: Mapping[str, int]) -> Iterator[str]:
     """Say how many rows failed and why, the most frequent reason first; nothing when none did."""
     if not failed:
         return
-    yield f"failed: {count(failed, 'row')}"
+    yield f"failed: {format_count(failed, 'row')}"
     ordered = sorted(reasons.items(), key=lambda reason: -reason[1])
-    lines = [f"  {count(rows, 'row')}: {safe(reason)}" for reason, rows in ordered]
-    yield from first(lines, REASONS_SHOWN, "more reason")
+    lines = [f"  {format_count(rows, 'row')}: {safe_text(reason)}" for reason, rows in ordered]
+    yield from first_lines(lines, REASONS_SHOWN, "more reason")
 
 
 def expired_lines(expired: int) -> Iterator[str]:
     """Say what became of rows that were made too long ago; nothing when there are none."""
     if expired:
-        rows = count(expired, "row")
+        rows = format_count(expired, "row")
         yield f"expired: {rows}, made and paid for, but removed by the service before they were fetched"
 
 
@@ -40,25 +40,27 @@ def doubt_lines(doubts: Sequence[Doubt], total: int, *, currency: str, command: 
     """Explain the *total* rows in doubt, of which *doubts* are the first; nothing when there are none."""
     if not total:
         return
-    yield f"in doubt: {count(total, 'row')}, sent without an answer: made and paid for, or not"
-    lines = [f"  {_doubt(doubt, currency)}" for doubt in doubts]
-    yield from first(lines, DOUBTS_SHOWN, "more row", unlisted=total - len(doubts))
+    yield f"in doubt: {format_count(total, 'row')}, sent without an answer: made and paid for, or not"
+    lines = [f"  {_doubt_line(doubt, currency)}" for doubt in doubts]
+    yield from first_lines(lines, DOUBTS_SHOWN, "more row", unlisted=total - len(doubts))
     given_up = max((doubt.lost_at or doubt.intended_at for doubt in doubts), default=None)
     yield from _ways_out(_price_of_all(doubts, total, currency), command, given_up)
 
 
-def _doubt(doubt: Doubt, currency: str) -> str:
+def _doubt_line(doubt: Doubt, currency: str) -> str:
     where = f" (line {doubt.line})" if doubt.line else ""
     seed = "" if doubt.seed is None else f"seed {doubt.seed}, "
-    price = "price unknown" if doubt.price is None else money(doubt.price, currency)
-    return f"{doubt.id}{where}, sent {moment(doubt.intended_at)}, {seed}{price}: {safe(doubt.reason)}"
+    price = "price unknown" if doubt.price is None else format_money(doubt.price, currency)
+    return (
+        f"{doubt.id}{where}, sent {format_time(doubt.intended_at)}, {seed}{price}: {safe_text(doubt.reason)}"
+    )
 
 
 def _price_of_all(doubts: Sequence[Doubt], total: int, currency: str) -> str:
     prices = [doubt.price for doubt in doubts if doubt.price is not None]
     if len(prices) < len(doubts) or not prices:
         return "their price, which is unknown,"
-    sum_ = money(sum(prices), currency)
+    sum_ = format_money(sum(prices), currency)
     return sum_ if total <= len(doubts) else f"more than {sum_}"
 
 
@@ -70,7 +72,7 @@ def _ways_out(price: str, command: str, given_up: float | None) -> Iterator[str]
     yield "      looks for them at the service once more; costs nothing"
     yield f"    {command} --retry in-doubt"
     if given_up is not None:
-        lost = f"{moment(given_up)}, when the last was lost"
+        lost = f"{format_time(given_up)}, when the last was lost"
         yield f"      not at once: a service may make them minutes after {lost}"
     yield f"      sends them again: costs {price} and pays twice for each that was made after all"
 

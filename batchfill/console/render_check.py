@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchfill.console.format import MILLION, UNKNOWN, count, duration, first, money, safe
+from batchfill.console.format import (
+    MILLION,
+    UNKNOWN,
+    first_lines,
+    format_count,
+    format_duration,
+    format_money,
+    safe_text,
+)
 from batchfill.console.render_pictures import finding_lines, kind_line, remote_line, scale_lines
 from batchfill.console.render_plan import SHOWN, warning_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from batchfill.domain.findings import Found, ScaleCount
+    from batchfill.domain.findings import LocatedFinding, SizesCount
     from batchfill.domain.reports import CheckReport
     from batchfill.errors import Mistake
 
 
 def check_lines(report: CheckReport) -> list[str]:
     """Return mistakes, warnings, notes and sizes, twenty of each at most; rows, outputs, cost, time."""
-    return [*_mistakes(report), *_remarks(report), *_totals(report)]
+    return [*_mistake_lines(report), *_remark_lines(report), *_total_lines(report)]
 
 
 def check_json(report: CheckReport) -> dict[str, Any]:
@@ -67,10 +75,10 @@ def _mistake_json(mistake: Mistake) -> dict[str, Any]:
     return {"line": mistake.line, "kind": mistake.kind, "text": mistake.message}
 
 
-def _finding_json(found: Found) -> dict[str, Any]:
+def _finding_json(found: LocatedFinding) -> dict[str, Any]:
     finding = found.finding
     return {
-        "weight": finding.gravity.value,
+        "weight": finding.severity.value,
         "kind": finding.kind.value,
         "line": found.line,
         "id": found.id,
@@ -79,38 +87,41 @@ def _finding_json(found: Found) -> dict[str, Any]:
     }
 
 
-def _scale_json(counted: ScaleCount) -> dict[str, Any]:
+def _scale_json(counted: SizesCount) -> dict[str, Any]:
     sizes = {name: size and list(size) for name, size in counted.scale._asdict().items()}
     cover = None if counted.least is None else [counted.least, counted.most]
     return {**sizes, "rows": counted.rows, "cover": cover, "ids": [id_ for id_, _ in counted.first]}
 
 
-def _mistakes(report: CheckReport) -> Iterator[str]:
-    lines = [safe(str(mistake)) for mistake in report.mistakes]
-    yield from first(lines, SHOWN, "more mistake", unlisted=report.more_mistakes)
+def _mistake_lines(report: CheckReport) -> Iterator[str]:
+    lines = [safe_text(str(mistake)) for mistake in report.mistakes]
+    yield from first_lines(lines, SHOWN, "more mistake", unlisted=report.more_mistakes)
 
 
-def _remarks(report: CheckReport) -> Iterator[str]:
+def _remark_lines(report: CheckReport) -> Iterator[str]:
     yield from warning_lines(report.warnings)
     yield from finding_lines(report.pictures, report.file)
     yield from kind_line(report.pictures)
     for note in report.notes:
-        yield safe(note)
+        yield safe_text(note)
     yield from remote_line(report.pictures)
     yield from scale_lines(report.pictures)
 
 
-def _totals(report: CheckReport) -> Iterator[str]:
+def _total_lines(report: CheckReport) -> Iterator[str]:
     found = len(report.mistakes) + report.more_mistakes
-    rows = count(report.rows, "row")
-    yield f"{rows} right, {count(found, 'mistake')}" if found else f"{rows}, no mistakes"
+    rows = format_count(report.rows, "row")
+    yield f"{rows} right, {format_count(found, 'mistake')}" if found else f"{rows}, no mistakes"
     if report.finished:
         yield f"{report.finished:,} done already"
     if report.outputs_to_go:
-        yield f"{count(report.outputs_to_go, 'picture')} to make with {report.model}: {_price(report)}"
+        yield (
+            f"{format_count(report.outputs_to_go, 'picture')} to make with {report.model}: "
+            f"{_price_text(report)}"
+        )
 
 
-def _price(report: CheckReport) -> str:
+def _price_text(report: CheckReport) -> str:
     known = report.price_to_go is not None
-    price = f"about {money(report.price_to_go, report.currency)}" if known else UNKNOWN
-    return price if report.seconds is None else f"{price}, about {duration(report.seconds)}"
+    price = f"about {format_money(report.price_to_go, report.currency)}" if known else UNKNOWN
+    return price if report.seconds is None else f"{price}, about {format_duration(report.seconds)}"

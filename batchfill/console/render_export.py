@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import count, safe
+from batchfill.console.format import format_count, safe_text
 from batchfill.domain.reports import Which
 
 if TYPE_CHECKING:
@@ -15,20 +15,24 @@ if TYPE_CHECKING:
 
 def export_lines(exported: Exported) -> list[str]:
     """Return what was exported and where it is; a link that was not possible is said once."""
-    return [*_pictures(exported), *_remarks(exported), f"table: {safe(exported.folder)}/{exported.table}"]
+    return [
+        *_picture_lines(exported),
+        *_remark_lines(exported),
+        f"table: {safe_text(exported.folder)}/{exported.table}",
+    ]
 
 
-def _pictures(exported: Exported) -> Iterator[str]:
+def _picture_lines(exported: Exported) -> Iterator[str]:
     done = {"copied": exported.copied, "linked": exported.linked, "there already": exported.there}
     parts = ", ".join(f"{number:,} {word}" for word, number in done.items() if number)
     size = f" ({exported.size / 1e6:,.1f} MB)" if exported.copied else ""
     whose = "approved row" if exported.which is Which.APPROVED else "finished row"
-    total = count(exported.copied + exported.linked + exported.there, "picture")
-    yield f"{total} of {count(exported.rows, whose)}: {parts}{size}"
+    total = format_count(exported.copied + exported.linked + exported.there, "picture")
+    yield f"{total} of {format_count(exported.rows, whose)}: {parts}{size}"
 
 
-def _remarks(exported: Exported) -> Iterator[str]:
+def _remark_lines(exported: Exported) -> Iterator[str]:
     if exported.no_links:
-        yield f"copied, since hard links are not possible there: {safe(exported.no_links)}"
+        yield f"copied, since hard links are not possible there: {safe_text(exported.no_links)}"
     if exported.changed:
-        yield f"{count(exported.changed, 'picture')} exported as edited since the night"
+        yield f"{format_count(exported.changed, 'picture')} exported as edited since the night"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import count
+from batchfill.console.format import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +17,8 @@ def finish_lines(report: FinishReport) -> Iterator[str]:
     if not (report.finished or report.unchanged or report.failed):
         yield "no row that is done asks for finished pictures: set finish: exact in the manifest"
     if report.finished:
-        yield f"finished: {count(report.finished, 'row')}"
+        yield f"finished: {format_count(report.finished, 'row')}"
     if report.unchanged:
-        yield f"finished just so before: {count(report.unchanged, 'row')}"
+        yield f"finished just so before: {format_count(report.unchanged, 'row')}"
     if report.failed:
-        yield f"left as they were, for the reasons above: {count(report.failed, 'row')}"
+        yield f"left as they were, for the reasons above: {format_count(report.failed, 'row')}"

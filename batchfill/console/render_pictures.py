@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import count, safe
+from batchfill.console.format import format_count, safe_text
 from batchfill.console.render_plan import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from batchfill.domain.findings import Found, PictureReport, Scale, ScaleCount
+    from batchfill.domain.findings import LocatedFinding, PictureReport, Sizes, SizesCount
 
 FEW = 3
 """Rows of one size that get a line each."""
@@ -18,7 +18,7 @@ FEW = 3
 
 def finding_lines(report: PictureReport, file: str) -> Iterator[str]:
     """Return a line a finding, the worst first, and how many rows have others; *file* holds the rows."""
-    lines = [_found(found, file) for found in report.found]
+    lines = [_found_line(found, file) for found in report.found]
     hidden = report.left_out + sum(found.rows for found in report.found[SHOWN:])
     yield from lines[:SHOWN]
     if hidden:
@@ -37,61 +37,64 @@ def scale_lines(report: PictureReport) -> Iterator[str]:
     shown: list[str] = []
     hidden = report.other_scales
     for counted in report.scales:
-        lines = list(_scales(counted))
+        lines = list(_sizes_lines(counted))
         if len(shown) + len(lines) > SHOWN:
             hidden += counted.rows
         else:
             shown += lines
     yield from shown
     if hidden:
-        yield f"… and {count(hidden, 'more row')} of other sizes"
+        yield f"… and {format_count(hidden, 'more row')} of other sizes"
 
 
 def remote_line(report: PictureReport) -> Iterator[str]:
     """Return how many files were not looked at."""
     if report.remote:
-        yield f"{count(report.remote, 'file')} at addresses not looked at: --fetch does"
+        yield f"{format_count(report.remote, 'file')} at addresses not looked at: --fetch does"
 
 
-def _found(found: Found, file: str) -> str:
-    others = f" (and {count(found.rows - 1, 'more row')})" if found.rows > 1 else ""
+def _found_line(found: LocatedFinding, file: str) -> str:
+    others = f" (and {format_count(found.rows - 1, 'more row')})" if found.rows > 1 else ""
     finding = found.finding
-    return f"{finding.gravity.value}: {safe(f'{file}:{found.line}: {finding.text}')}{others}"
+    return f"{finding.severity.value}: {safe_text(f'{file}:{found.line}: {finding.text}')}{others}"
 
 
-def _scales(counted: ScaleCount) -> Iterator[str]:
+def _sizes_lines(counted: SizesCount) -> Iterator[str]:
     if counted.rows <= FEW:
         for id_, cover in counted.first:
-            yield f"{safe(id_)}: {_scale(counted.scale, '')}{_filled('its mask fills', cover, cover)}"
+            yield (
+                f"{safe_text(id_)}: "
+                f"{_sizes_text(counted.scale, '')}{_filled_text('its mask fills', cover, cover)}"
+            )
     else:
-        filled = _filled("their masks fill", counted.least, counted.most)
-        yield f"{_scale(counted.scale, count(counted.rows, 'picture'))}{filled}"
+        filled = _filled_text("their masks fill", counted.least, counted.most)
+        yield f"{_sizes_text(counted.scale, format_count(counted.rows, 'picture'))}{filled}"
 
 
-def _scale(scale: Scale, pictures: str) -> str:
+def _sizes_text(scale: Sizes, pictures: str) -> str:
     """Return `4032x3024 is generated at 1152x864` of one picture, or of so many *pictures*."""
-    own = _words(scale.picture)
+    own = _size_text(scale.picture)
     if scale.area is not None:
-        own = f"{_words(scale.area)} around {'the' if pictures else 'its'} mask, of {own},"
+        own = f"{_size_text(scale.area)} around {'the' if pictures else 'its'} mask, of {own},"
     subject = f"{pictures}{':' if scale.area else ' of'} {own}" if pictures else own
     if scale.generated is None:
         return f"{subject} {'are' if pictures else 'is'} sent" if scale.area else subject
-    return f"{subject} {'are' if pictures else 'is'} generated at {_words(scale.generated)}"
+    return f"{subject} {'are' if pictures else 'is'} generated at {_size_text(scale.generated)}"
 
 
-def _filled(what: str, least: float | None, most: float | None) -> str:
+def _filled_text(what: str, least: float | None, most: float | None) -> str:
     if least is None or most is None:
         return ""
-    low, high = _percent(least), _percent(most)
+    low, high = _percent_text(least), _percent_text(most)
     return f"; {what} {low}" if low == high else f"; {what} {low} to {high}"
 
 
-def _percent(share: float) -> str:
+def _percent_text(share: float) -> str:
     """Return `12%`, `0.4%` or `under 0.1%`."""
     if share < 0.001:
         return "under 0.1%"
     return f"{share:.1%}" if share < 0.01 else f"{share:.0%}"
 
 
-def _words(size: tuple[int, int]) -> str:
+def _size_text(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import UNKNOWN, count, duration, first, money, safe
+from batchfill.console.format import (
+    UNKNOWN,
+    first_lines,
+    format_count,
+    format_duration,
+    format_money,
+    safe_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,27 +23,27 @@ SHOWN = 20
 
 def plan_lines(plan: Plan) -> list[str]:
     """Return what a person wants to know before the first payment: rows, changes, cost, time, warnings."""
-    about_rows = (*_rows(plan), *_changes(plan), *_again(plan), *_missing(plan))
-    return [*about_rows, *_price(plan), *warning_lines(plan.warnings)]
+    about_rows = (*_row_lines(plan), *_change_lines(plan), *_redo_lines(plan), *_missing_lines(plan))
+    return [*about_rows, *_price_lines(plan), *warning_lines(plan.warnings)]
 
 
-def question(plan: Plan) -> str:
+def confirm_question(plan: Plan) -> str:
     """Return what to ask in a terminal before the first payment, as a whole question."""
-    rows = count(plan.to_go, "row")
+    rows = format_count(plan.to_go, "row")
     if plan.price_to_go is None:
         return f"Submit {rows} at an unknown price?"
-    return f"Submit {rows} for about {_money(plan.price_to_go, plan)}?"
+    return f"Submit {rows} for about {_price_text(plan.price_to_go, plan)}?"
 
 
-def place(base: str) -> str:
-    """Return where requests go: an address, or the embedded provider."""
-    return "the embedded provider" if base == "local" else safe(base)
+def provider_name(base: str) -> str:
+    """Return where requests go: an address, or the local emulator."""
+    return "the embedded provider" if base == "local" else safe_text(base)
 
 
-def _rows(plan: Plan) -> Iterator[str]:
-    yield f"{count(plan.rows, 'row')} for {plan.model} at {place(plan.base)}"
+def _row_lines(plan: Plan) -> Iterator[str]:
+    yield f"{format_count(plan.rows, 'row')} for {plan.model} at {provider_name(plan.base)}"
     facts = [
-        (plan.to_go, f"{plan.to_go:,} to run ({count(plan.outputs_to_go, 'picture')})"),
+        (plan.to_go, f"{plan.to_go:,} to run ({format_count(plan.outputs_to_go, 'picture')})"),
         (plan.open, f"{plan.open:,} sent by an earlier run and still open"),
         (plan.missing, f"{plan.missing:,} done and without their files"),
         (plan.finished, f"{plan.finished:,} done already"),
@@ -44,55 +51,58 @@ def _rows(plan: Plan) -> Iterator[str]:
     ]
     yield ", ".join(text for number, text in facts if number) or "nothing to run"
     if plan.skipped:
-        yield f"{count(plan.skipped, 'row')} with mistakes left out (--skip-bad)"
+        yield f"{format_count(plan.skipped, 'row')} with mistakes left out (--skip-bad)"
 
 
-def _changes(plan: Plan) -> Iterator[str]:
+def _change_lines(plan: Plan) -> Iterator[str]:
     if plan.changed:
-        rows = count(plan.changed, "finished row")
-        yield f"run again because of a changed line: {rows}, {_money(plan.price_changed, plan)} of the cost"
+        rows = format_count(plan.changed, "finished row")
+        yield (
+            f"run again because of a changed line: {rows}, {_price_text(plan.price_changed, plan)} of the "
+            "cost"
+        )
 
 
-def _again(plan: Plan) -> Iterator[str]:
+def _redo_lines(plan: Plan) -> Iterator[str]:
     if plan.again:
-        rows = count(plan.again, "finished row")
+        rows = format_count(plan.again, "finished row")
         yield f"made anew: {rows}, with new seeds even where the manifest fixes one; what is there is kept"
     if plan.edited:
-        yield f"with an edited prompt: {count(plan.edited, 'row')}; the manifest stays as it is"
+        yield f"with an edited prompt: {format_count(plan.edited, 'row')}; the manifest stays as it is"
 
 
-def _missing(plan: Plan) -> Iterator[str]:
+def _missing_lines(plan: Plan) -> Iterator[str]:
     if plan.missing:
-        yield f"fetched again free of charge, while the service has them: {count(plan.missing, 'row')}"
+        yield f"fetched again free of charge, while the service has them: {format_count(plan.missing, 'row')}"
         unknown = plan.price_missing is None
-        price = "what the service takes" if unknown else f"about {_money(plan.price_missing, plan)}"
+        price = "what the service takes" if unknown else f"about {_price_text(plan.price_missing, plan)}"
         yield f"what it has removed becomes expired; to make it all again with --retry expired costs {price}"
 
 
-def _price(plan: Plan) -> Iterator[str]:
+def _price_lines(plan: Plan) -> Iterator[str]:
     if plan.to_go:
-        yield _cost(plan) + ("" if plan.seconds is None else f"; about {duration(plan.seconds)}")
+        yield _cost_text(plan) + ("" if plan.seconds is None else f"; about {format_duration(plan.seconds)}")
 
 
-def _cost(plan: Plan) -> str:
+def _cost_text(plan: Plan) -> str:
     cost = plan.cost
     if plan.price_to_go is None:
         return UNKNOWN
-    line = f"about {_money(plan.price_to_go, plan)}"
+    line = f"about {_price_text(plan.price_to_go, plan)}"
     if plan.base == "local":
         return f"free of charge here; {line} at the service"
     if cost.spent or cost.reserved:
-        line += f", after {_money((cost.spent or 0) + (cost.reserved or 0), plan)} so far"
+        line += f", after {_price_text((cost.spent or 0) + (cost.reserved or 0), plan)} so far"
     if cost.cap is not None:
-        line += f", at most {_money(cost.cap, plan)} in all"
+        line += f", at most {_price_text(cost.cap, plan)} in all"
     return line
 
 
 def warning_lines(warnings: Sequence[str]) -> Iterator[str]:
     """Return a line a warning, of many only the first."""
-    lines = [f"warning: {safe(warning)}" for warning in warnings]
-    yield from first(lines, SHOWN, "more warning")
+    lines = [f"warning: {safe_text(warning)}" for warning in warnings]
+    yield from first_lines(lines, SHOWN, "more warning")
 
 
-def _money(millionths: int | None, plan: Plan) -> str:
-    return money(millionths, plan.cost.currency)
+def _price_text(millionths: int | None, plan: Plan) -> str:
+    return format_money(millionths, plan.cost.currency)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from batchfill.console.format import MILLION, cost_line, count, in_doubt, moment, safe, states
+from batchfill.console.format import (
+    MILLION,
+    cost_line,
+    format_count,
+    format_states,
+    format_time,
+    in_doubt,
+    safe_text,
+)
 from batchfill.console.problems import doubt_lines, expired_lines, failure_lines, next_steps
-from batchfill.console.render_plan import place
+from batchfill.console.render_plan import provider_name
 from batchfill.domain.rows import RowState
 
 if TYPE_CHECKING:
@@ -20,10 +28,10 @@ def status_lines(status: Status, *, command: str) -> list[str]:
     """Return where the batch stands; *command* is the command line that goes on with it."""
     counts, doubtful = status.counts, in_doubt(status.counts, status.gone)
     return [
-        *_head(status),
-        *_rows(status),
+        *_head_lines(status),
+        *_row_lines(status),
         cost_line(status.cost),
-        *_times(status),
+        *_time_lines(status),
         *failure_lines(counts.get(RowState.FAILED, 0), status.reasons),
         *expired_lines(counts.get(RowState.EXPIRED, 0)),
         *doubt_lines(status.doubts, doubtful, currency=status.cost.currency, command=command),
@@ -45,43 +53,43 @@ def status_json(status: Status) -> dict[str, Any]:
         },
         "gone": {state.value: number for state, number in status.gone.items() if number},
         "cost": {
-            "spent": _units(cost.spent),
-            "reserved": _units(cost.reserved),
-            "to_go": _units(cost.to_go),
-            "cap": _units(cost.cap),
+            "spent": _currency_units(cost.spent),
+            "reserved": _currency_units(cost.reserved),
+            "to_go": _currency_units(cost.to_go),
+            "cap": _currency_units(cost.cap),
             "currency": cost.currency,
         },
-        "started_at": _iso(status.started_at),
-        "updated_at": _iso(status.updated_at),
+        "started_at": _iso_time(status.started_at),
+        "updated_at": _iso_time(status.updated_at),
         "stopped_because": status.stopped_because,
     }
 
 
-def _head(status: Status) -> Iterator[str]:
+def _head_lines(status: Status) -> Iterator[str]:
     now = "running now" if status.running else "not running"
-    yield f"{safe(status.manifest)}: {now}"
-    yield f"{safe(status.model)} at {place(status.base)}"
+    yield f"{safe_text(status.manifest)}: {now}"
+    yield f"{safe_text(status.model)} at {provider_name(status.base)}"
 
 
-def _rows(status: Status) -> Iterator[str]:
+def _row_lines(status: Status) -> Iterator[str]:
     total = sum(status.counts.values())
-    yield f"{count(total, 'row')}: {states(status.counts)}" if total else "0 rows"
+    yield f"{format_count(total, 'row')}: {format_states(status.counts)}" if total else "0 rows"
     if any(status.gone.values()):
-        yield f"no longer in the manifest: {states(status.gone)}"
+        yield f"no longer in the manifest: {format_states(status.gone)}"
 
 
-def _times(status: Status) -> Iterator[str]:
+def _time_lines(status: Status) -> Iterator[str]:
     if status.started_at is not None:
-        yield f"begun {moment(status.started_at)}"
+        yield f"begun {format_time(status.started_at)}"
     if status.updated_at is not None:
-        yield f"last change {moment(status.updated_at)}"
+        yield f"last change {format_time(status.updated_at)}"
     if status.stopped_because:
-        yield f"ended early: {safe(status.stopped_because)}"
+        yield f"ended early: {safe_text(status.stopped_because)}"
 
 
-def _units(millionths: int | None) -> float | None:
+def _currency_units(millionths: int | None) -> float | None:
     return None if millionths is None else millionths / MILLION
 
 
-def _iso(seconds: float | None) -> str | None:
+def _iso_time(seconds: float | None) -> str | None:
     return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import cost_line, count, duration, in_doubt, safe, states
+from batchfill.console.format import (
+    cost_line,
+    format_count,
+    format_duration,
+    format_states,
+    in_doubt,
+    safe_text,
+)
 from batchfill.console.problems import OPEN, doubt_lines, expired_lines, failure_lines, next_steps
 from batchfill.domain.rows import RowState
 
@@ -21,48 +28,54 @@ def summary_lines(summary: Summary, *, command: str) -> list[str]:
     """
     counts, doubtful = summary.counts, in_doubt(summary.counts, summary.gone)
     return [
-        *_rows(summary),
+        *_row_lines(summary),
         *failure_lines(counts.get(RowState.FAILED, 0), summary.reasons),
         *expired_lines(counts.get(RowState.EXPIRED, 0)),
         *doubt_lines(summary.doubts, doubtful, currency=summary.cost.currency, command=command),
         *_this_run(summary),
-        *_expense(summary),
+        *_expense_line(summary),
         cost_line(summary.cost),
         *next_steps(counts, command),
-        f"pictures: {safe(summary.folder)}/outputs",
+        f"pictures: {safe_text(summary.folder)}/outputs",
     ]
 
 
-def _rows(summary: Summary) -> Iterator[str]:
+def _row_lines(summary: Summary) -> Iterator[str]:
     total = sum(summary.counts.values())
     done = summary.counts.get(RowState.DONE, 0)
     left = {state: summary.counts.get(state, 0) for state in OPEN}
-    yield f"done: all {count(total, 'row')}" if done == total else f"done: {done:,} of {count(total, 'row')}"
+    yield (
+        f"done: all {format_count(total, 'row')}"
+        if done == total
+        else f"done: {done:,} of {format_count(total, 'row')}"
+    )
     if any(left.values()):
-        yield f"left: {states(left)}"
+        yield f"left: {format_states(left)}"
     if summary.stopped_because:
-        yield f"ended early: {safe(summary.stopped_because)}"
+        yield f"ended early: {safe_text(summary.stopped_because)}"
     if summary.skipped:
-        yield f"left out: {count(summary.skipped, 'row')} with mistakes (--skip-bad)"
+        yield f"left out: {format_count(summary.skipped, 'row')} with mistakes (--skip-bad)"
     if any(summary.gone.values()):
-        yield f"no longer in the manifest: {states(summary.gone)}"
+        yield f"no longer in the manifest: {format_states(summary.gone)}"
 
 
 def _this_run(summary: Summary) -> Iterator[str]:
     if not summary.submitted_now:
         yield "nothing was submitted"
     if summary.submitted_now or summary.finished_now:
-        took = f"in {duration(summary.elapsed)}, {count(summary.requests, 'request')}"
+        took = f"in {format_duration(summary.elapsed)}, {format_count(summary.requests, 'request')}"
         yield f"this run: {summary.submitted_now:,} submitted, {summary.finished_now:,} finished {took}"
 
 
-def _expense(summary: Summary) -> Iterator[str]:
+def _expense_line(summary: Summary) -> Iterator[str]:
     """Say what the run cost besides money, in a line that two runs can be compared by."""
     if not summary.submitted_now:
         return
     parts = [f"{summary.requests / summary.submitted_now:.1f} requests a row"]
-    parts.append(f"throttled for {duration(summary.throttled)}" if summary.throttled else "never throttled")
-    waited = f"{duration(summary.held)} lost" if summary.held else "no time lost"
+    parts.append(
+        f"throttled for {format_duration(summary.throttled)}" if summary.throttled else "never throttled"
+    )
+    waited = f"{format_duration(summary.held)} lost" if summary.held else "no time lost"
     parts.append(f"{waited} to waiting for downloads")
     if summary.peak_memory is not None:
         parts.append(f"{summary.peak_memory / 2**20:,.0f} MB of memory at most")

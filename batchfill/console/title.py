@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.control import Control
 from rich.segment import ControlType, Segment
 
-from batchfill.console.format import safe
+from batchfill.console.format import safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,26 +24,26 @@ class Title:
 
     def __init__(self, console: Console, name: str) -> None:
         self._console = console
-        self._name = safe(name, LONGEST)
+        self._name = safe_text(name, LONGEST)
         self._shown = ""
         windowed = console.is_terminal and not console.is_dumb_terminal and not console.legacy_windows
         self._is_ours = bool(self._name) and windowed
 
-    def keep(self) -> None:
+    def keep_title(self) -> None:
         """Have the terminal remember the title that it has."""
-        self._write(_SAVE)
+        self._write_codes(_SAVE)
 
-    def tell(self, part: str) -> None:
+    def show_progress(self, part: str) -> None:
         """Show *part* and the name; nothing is written while they stay as they are."""
         if part != self._shown:
             self._shown = part
-            self._write(_titled(f"{part} {self._name}"))
+            self._write_codes(_title_codes(f"{part} {self._name}"))
 
     def give_back(self) -> None:
         """Clear the title, and bring back the one that was there where the terminal can."""
-        self._write(_titled("") + _RESTORE)
+        self._write_codes(_title_codes("") + _RESTORE)
 
-    def _write(self, codes: str) -> None:
+    def _write_codes(self, codes: str) -> None:
         if not self._is_ours:
             return
         control = Control()
@@ -53,5 +53,5 @@ class Title:
             self._console.control(control)
 
 
-def _titled(text: str) -> str:
+def _title_codes(text: str) -> str:
     return f"\x1b]2;{text}\x07"

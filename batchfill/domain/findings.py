@@ -47,7 +47,7 @@ class FindingKind(StrEnum):
     """The mask's edges fade over several pixels."""
 
 
-class Gravity(StrEnum):
+class Severity(StrEnum):
     """What a finding asks of a person."""
 
     MISTAKE = "mistake"
@@ -63,13 +63,13 @@ class Finding:
     """Something about a picture or a mask that is worth knowing before paying."""
 
     kind: FindingKind
-    gravity: Gravity
+    severity: Severity
     text: str
     """For a person; begins with the name of the file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LocatedFinding:
     """A finding, and the rows that it is about."""
 
     finding: Finding
@@ -81,7 +81,7 @@ class Found:
     """How many rows share the files."""
 
 
-class Scale(NamedTuple):
+class Sizes(NamedTuple):
     """The sizes of a picture on its way to the model, in pixels, upright."""
 
     picture: tuple[int, int]
@@ -92,10 +92,10 @@ class Scale(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleCount:
+class SizesCount:
     """The rows that have one scale."""
 
-    scale: Scale
+    scale: Sizes
     rows: int
     first: tuple[tuple[str, float | None], ...]
     """Id, and the share of the picture that is filled where it is known, of the first few."""
@@ -108,13 +108,13 @@ class ScaleCount:
 class PictureReport:
     """What looking at every picture and mask has brought to light."""
 
-    found: tuple[Found, ...] = ()
+    found: tuple[LocatedFinding, ...] = ()
     """Warnings and notes (mistakes stand among the mistakes), the worst first."""
     left_out: int = 0
     """Warnings and notes beyond those, a row with two of them counted twice."""
     kinds: Mapping[FindingKind, int] = field(default_factory=dict)
     """How many rows have a finding of each kind, mistakes too; only kinds that any has, the worst first."""
-    scales: tuple[ScaleCount, ...] = ()
+    scales: tuple[SizesCount, ...] = ()
     """The most frequent first."""
     other_scales: int = 0
     """Rows whose scale is none of those."""

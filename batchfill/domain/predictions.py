@@ -92,5 +92,5 @@ class Output:
     """Why it will not come; None: it is there, or may still come."""
 
 
-HOUR = 3600.0
+OUTPUT_RETENTION = 3600.0
 """How long the service keeps what it made."""

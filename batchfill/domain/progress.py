@@ -42,27 +42,27 @@ class Progress:
         return sum(self.counts.values())
 
 
-class Weight(StrEnum):
+class Level(StrEnum):
     """How loud a notice is."""
 
-    QUIET = "quiet"
+    DEBUG = "quiet"
     """For run.log only."""
-    PLAIN = "plain"
+    INFO = "plain"
     WARNING = "warning"
     ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class LogEvent:
     """Something that happened and that a person may want to know now."""
 
     at: float
     """Seconds since the epoch."""
     text: str
-    weight: Weight = Weight.PLAIN
+    level: Level = Level.INFO
 
 
-class Event(StrEnum):
+class NotificationKind(StrEnum):
     """What `--notify` tells of."""
 
     ENDED = "ended"
@@ -74,10 +74,10 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Notification:
     """What a notification tells."""
 
-    event: Event
+    event: NotificationKind
     manifest: str
     """The name of its file."""
     counts: Mapping[RowState, int]
@@ -89,10 +89,10 @@ class News:
     """Why it stopped, or what it waits for, where that is known."""
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Who is told what a run does; calls must return at once."""
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         """Something happened."""
 
     def progress(self, progress: Progress) -> None:

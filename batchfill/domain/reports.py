@@ -27,7 +27,7 @@ class Cost:
     cap: int | None
     currency: str = "USD"
     rehearsal: bool = False
-    """At the service's prices, but nobody is charged: the embedded provider serves."""
+    """At the service's prices, but nobody is charged: the local emulator serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibit:
+class ReviewRow:
     """A row of the manifest with its pictures, as the review shows it."""
 
     result: Result
@@ -113,7 +113,7 @@ class Exhibit:
     redo_seed: int | None = None
 
 
-class Ended(NamedTuple):
+class EndedAttempt(NamedTuple):
     """An attempt that came to an end."""
 
     begun_at: float

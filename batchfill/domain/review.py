@@ -21,7 +21,7 @@ LONGEST_PROMPT = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class ReviewDecision:
     """A decision about the pictures of one prediction.
 
     The prediction stands for its row: it belongs to one row and one attempt for ever, whatever becomes of
@@ -64,9 +64,9 @@ class Redo:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DecisionFile:
     """Decisions that were left for whoever may write the ledger."""
 
     name: str
     """Of its file; no other letter ever has it."""
-    rulings: tuple[Ruling, ...]
+    decisions: tuple[ReviewDecision, ...]

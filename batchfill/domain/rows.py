@@ -53,7 +53,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class RowSelection:
     """Which rows a run is to submit beside those that are pending, or instead of them."""
 
     states: frozenset[RowState] = frozenset()
@@ -142,7 +142,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class StoredFile:
     """A file of a finished row, as it was put in its place."""
 
     id: str
@@ -231,7 +231,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Collectable:
+class DownloadJob:
     """An attempt that succeeded, and whose outputs are to be fetched now."""
 
     attempt: Attempt
@@ -241,10 +241,10 @@ class Collectable:
 
 
 @dataclass(frozen=True, slots=True)
-class ToCollect:
+class DownloadQueue:
     """What there is to fetch."""
 
-    due: tuple[Collectable, ...]
+    due: tuple[DownloadJob, ...]
     """Oldest first."""
     oldest: float | None
     """Since when the oldest row waits, due or put off; seconds since the epoch."""
@@ -253,7 +253,7 @@ class ToCollect:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class PendingRow:
     """A row whose turn it is to be prepared and submitted."""
 
     key: str

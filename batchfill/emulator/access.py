@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from batchfill.emulator.input_sources import uploaded
-from batchfill.emulator.responses import Refused, problem
+from batchfill.emulator.input_sources import upload_id
+from batchfill.emulator.responses import Refused, problem_response
 from batchfill.settings.addresses import is_loopback
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ NOT_YOURS = (
 def refuse_strangers(request: web.Request) -> None:
     """Raise Refused for what a page of another site, or one that took this machine's name, may send."""
     if _is_from_elsewhere(request):
-        raise Refused(problem(403, detail=ANOTHER_SITE))
+        raise Refused(problem_response(403, detail=ANOTHER_SITE))
 
 
 def refuse_other_types(request: web.Request) -> None:
     """Raise Refused for a create that is not sent as JSON, as a page can send it to any other site."""
     if request.content_type != "application/json":
-        raise Refused(problem(415, title="Unsupported media type", detail=NOT_JSON))
+        raise Refused(problem_response(415, title="Unsupported media type", detail=NOT_JSON))
 
 
 def refuse_errands(request: web.Request, model: Model, inputs: dict[str, object]) -> None:
@@ -42,8 +42,8 @@ def refuse_errands(request: web.Request, model: Model, inputs: dict[str, object]
     if is_loopback(request.remote or ""):
         return
     addresses = [str(inputs.get(name, "")) for name in model.file_fields]
-    if any(is_loopback(_host(address)) and uploaded(address) is None for address in addresses):
-        raise Refused(problem(403, detail=NOT_YOURS))
+    if any(is_loopback(_host(address)) and upload_id(address) is None for address in addresses):
+        raise Refused(problem_response(403, detail=NOT_YOURS))
 
 
 def _is_from_elsewhere(request: web.Request) -> bool:

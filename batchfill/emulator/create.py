@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.emulator.faults.failures import text_of
 from batchfill.emulator.faults.kinds import FATES
-from batchfill.emulator.input_sources import uploaded
-from batchfill.emulator.journal import Record
-from batchfill.emulator.responses import Refused, invalid, problem
+from batchfill.emulator.input_sources import upload_id
+from batchfill.emulator.journal import PredictionRecord
+from batchfill.emulator.responses import Refused, invalid_response, problem_response
 from batchfill.emulator.schema import find_faults
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.model import Model
     from batchfill.emulator.faults.rules import Fault
-    from batchfill.emulator.files import Files
+    from batchfill.emulator.files import UploadedFiles
     from batchfill.emulator.input_sources import Contents
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
@@ -32,10 +32,10 @@ def read_body(content: bytes) -> dict[str, Any]:
         body = json.loads(content)
     except (ValueError, RecursionError):
         raise Refused(
-            problem(400, title="Bad request", detail="The request body is not valid JSON")
+            problem_response(400, title="Bad request", detail="The request body is not valid JSON")
         ) from None
     if not isinstance(body, dict) or not isinstance(body.get("input"), dict):
-        raise Refused(invalid([("required", "input", "input is required")]))
+        raise Refused(invalid_response([("required", "input", "input is required")]))
     return body
 
 
@@ -54,7 +54,7 @@ def read_lifetime(header: str | None) -> float | None:
     total = hours * 3600 + minutes * 60 + seconds
     if not _SHORTEST <= total <= _LONGEST:
         detail = f"Cancel-After must be between 5s and 24h, not {header!r}"
-        raise Refused(problem(422, title="Invalid header", detail=detail))
+        raise Refused(problem_response(422, title="Invalid header", detail=detail))
     return float(total)
 
 
@@ -64,24 +64,24 @@ def new_record(
     *,
     id_: str,
     contents: Contents,
-    files: Files,
+    files: UploadedFiles,
     now: float,
     hits: tuple[Fault, ...] = (),
     deployment: str | None = None,
     lifetime: float | None = None,
-) -> Record:
+) -> PredictionRecord:
     """Return a prediction that is ready to be made. Raises Refused when the model does not take *inputs*."""
     faults = find_faults(model, inputs)
     if faults:
-        raise Refused(invalid(faults))
-    held = _keep(model, inputs, contents)
+        raise Refused(invalid_response(faults))
+    held = _keep_contents(model, inputs, contents)
     fate = next((hit for hit in hits if hit.kind in FATES), None)
-    return Record(
+    return PredictionRecord(
         id=id_,
         model=model.name,
         input={name: value for name, value in inputs.items() if name not in held},
         contents=held,
-        digest=_digest(model, inputs, held, files),
+        digest=_row_digest(model, inputs, held, files),
         # What is told has milliseconds; a list that starts at a told time must show this prediction.
         created_at=int(now * 1000) / 1000,
         deployment=deployment,
@@ -99,7 +99,7 @@ def _fate_option(fate: Fault) -> str | int | None:
     return fate.option("count", 1) if fate.kind == "fewer" else None
 
 
-def _keep(model: Model, inputs: Mapping[str, Any], contents: Contents) -> dict[str, str]:
+def _keep_contents(model: Model, inputs: Mapping[str, Any], contents: Contents) -> dict[str, str]:
     """Put the data URLs among *inputs* on disk; return their hashes by input name."""
     held = {}
     for name in model.file_fields:
@@ -108,14 +108,16 @@ def _keep(model: Model, inputs: Mapping[str, Any], contents: Contents) -> dict[s
             try:
                 held[name] = contents.keep(url)
             except ValueError as error:
-                raise Refused(invalid([("format", f"input.{name}", f"{name} is {error}")])) from None
+                raise Refused(invalid_response([("format", f"input.{name}", f"{name} is {error}")])) from None
     return held
 
 
-def _digest(model: Model, inputs: Mapping[str, Any], held: Mapping[str, str], files: Files) -> str:
+def _row_digest(
+    model: Model, inputs: Mapping[str, Any], held: Mapping[str, str], files: UploadedFiles
+) -> str:
     told = {name: value for name, value in inputs.items() if name != model.seed_field}
     for name in model.file_fields:
-        upload = uploaded(str(told.get(name)))
+        upload = upload_id(str(told.get(name)))
         content = held.get(name) or (files.sha256(upload) if upload else None)
         if content:
             told[name] = {"sha256": content}

@@ -37,10 +37,10 @@ class Run:
     @property
     def suffix(self) -> str:
         """Of the outputs' names, without the dot."""
-        return str(wanted(self.model, self.inputs, "output_format", "webp"))
+        return str(wanted_input(self.model, self.inputs, "output_format", "webp"))
 
 
-def wanted(model: Model, inputs: Mapping[str, Any], name: str, otherwise: Any) -> Any:
+def wanted_input(model: Model, inputs: Mapping[str, Any], name: str, otherwise: Any) -> Any:
     """Return an input, else the model's default, else *otherwise*."""
     value = inputs.get(name)
     if value is None and name in model.fields:
@@ -53,11 +53,11 @@ def choose_seed(inputs: Mapping[str, Any], id_: str) -> int:
     return int(inputs.get("seed") or 0) or crc32(id_.encode()) % 2**16
 
 
-def make(run: Run) -> tuple[bytes, ...]:
+def make_outputs(run: Run) -> tuple[bytes, ...]:
     """Return the encoded outputs of *run*; works for a second or so. Raises RunFailed."""
     # Only here, where pictures are made: numpy takes a fifth of a second to import.
     from batchfill.images.codec.decode import stored_size
-    from batchfill.images.inpaint import PaintTask, paint
+    from batchfill.images.inpaint import PaintTask, inpaint_files
 
     try:
         stored = stored_size(run.picture, "image")
@@ -67,9 +67,9 @@ def make(run: Run) -> tuple[bytes, ...]:
             size=run.model.generated_size(*stored, run.inputs) or stored,
             seeds=tuple(run.seed + n for n in range(run.outputs)),
             format=run.suffix,
-            quality=int(wanted(run.model, run.inputs, "output_quality", 90)),
+            quality=int(wanted_input(run.model, run.inputs, "output_quality", 90)),
         )
-        return paint(task)
+        return inpaint_files(task)
     except BadPicture as error:
         raise RunFailed(f"cannot identify image file: {error}") from error
 

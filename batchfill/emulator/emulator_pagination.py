@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 from zlib import crc32
 
-from batchfill.emulator.journal import Record
-from batchfill.emulator.responses import Refused, problem
+from batchfill.emulator.journal import PredictionRecord
+from batchfill.emulator.responses import Refused, problem_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,10 +44,10 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListPage:
     """One page, newest first, and the cursors of its neighbours."""
 
-    records: list[Record]
+    records: list[PredictionRecord]
     next: str | None
     previous: str | None
 
@@ -56,19 +56,19 @@ def read_window(query: Mapping[str, str]) -> Window:
     """Return the window that a request asks for. Raises Refused."""
     cursor = query.get("cursor")
     if cursor is None:
-        return Window(_moment(query, "created_after"), _moment(query, "created_before"))
+        return Window(_read_time(query, "created_after"), _read_time(query, "created_before"))
     try:
         parts = json.loads(base64.urlsafe_b64decode(cursor))
     except ValueError:
         parts = None
     if not isinstance(parts, list) or [type(part) for part in parts[2:]] not in _CURSORS:
-        raise Refused(problem(400, detail="Invalid cursor"))
+        raise Refused(problem_response(400, detail="Invalid cursor"))
     return Window(*parts)
 
 
-def read_page(records: Sequence[Record], window: Window) -> Page:
+def read_page(records: Sequence[PredictionRecord], window: Window) -> ListPage:
     """Return a page of *records*, which are in the order in which they were made."""
-    numbers = _inside(records, window)
+    numbers = _numbers_inside(records, window)
     more = len(numbers) > PAGE
     if window.above is None:
         shown = numbers[:PAGE]
@@ -77,36 +77,36 @@ def read_page(records: Sequence[Record], window: Window) -> Page:
         # Numbers come oldest first here; the page that led here is the older neighbour.
         shown = numbers[PAGE - 1 :: -1] if more else numbers[::-1]
         older, newer = True, more
-    return Page(
+    return ListPage(
         [records[n] for n in shown],
-        _cursor(replace(window, below=shown[-1], above=None)) if shown and older else None,
-        _cursor(replace(window, above=shown[0], below=None)) if shown and newer else None,
+        _encode_cursor(replace(window, below=shown[-1], above=None)) if shown and older else None,
+        _encode_cursor(replace(window, above=shown[0], below=None)) if shown and newer else None,
     )
 
 
-def address(base: str, cursor: str | None) -> str | None:
+def page_url(base: str, cursor: str | None) -> str | None:
     """Return the absolute URL of a neighbouring page."""
     return cursor and f"{base}/predictions?{urlencode({'cursor': cursor})}"
 
 
-def distort(page: Page, window: Window, hits: tuple[Fault, ...], now: float) -> Page:
+def distort_page(page: ListPage, window: Window, hits: tuple[Fault, ...], now: float) -> ListPage:
     """Return *page* of *window* as the faults of a list show it."""
     records = page.records
     for hit in hits:
         if hit.kind == "empty":
-            return Page([], None, None)
+            return ListPage([], None, None)
         if hit.kind == "lagging":
             records = [record for record in records if record.created_at < now - hit.option("seconds", 3.0)]
         if hit.kind == "filtered":
-            records = _filtered(records, hit)
+            records = _leave_out(records, hit)
         if hit.kind == "without_inputs":
             records = [replace(record, input={}, contents={}) for record in records]
         if hit.kind == "strangers" and window.shows(now):
-            records = [*_strangers(hit, now), *records]
+            records = [*_make_strangers(hit, now), *records]
     return replace(page, records=records)
 
 
-def _inside(records: Sequence[Record], window: Window) -> list[int]:
+def _numbers_inside(records: Sequence[PredictionRecord], window: Window) -> list[int]:
     """Return the numbers of one record more than a page, newest first, or oldest first above a number."""
     after = window.after if window.after is not None else float("-inf")
     before = window.before if window.before is not None else float("inf")
@@ -120,7 +120,7 @@ def _inside(records: Sequence[Record], window: Window) -> list[int]:
     return list(islice(inside, PAGE + 1))
 
 
-def _filtered(records: list[Record], hit: Fault) -> list[Record]:
+def _leave_out(records: list[PredictionRecord], hit: Fault) -> list[PredictionRecord]:
     """Leave out the newest *count*, or a share of all: the same predictions each time."""
     if "count" in hit.options:
         return records[hit.options["count"] :]
@@ -128,16 +128,16 @@ def _filtered(records: list[Record], hit: Fault) -> list[Record]:
     return [record for record in records if crc32(record.id.encode()) >= share * 2**32]
 
 
-def _strangers(hit: Fault, now: float) -> list[Record]:
+def _make_strangers(hit: Fault, now: float) -> list[PredictionRecord]:
     asked = hit.option("input", {"prompt": "somebody else's", "seed": 4242})
     ids = [sha256(b"stranger %d" % n).hexdigest()[:26] for n in range(hit.option("count", 3))]
     return [
-        Record(id=id_, model="somebody/else", input=asked, contents={}, digest="", created_at=now)
+        PredictionRecord(id=id_, model="somebody/else", input=asked, contents={}, digest="", created_at=now)
         for id_ in ids
     ]
 
 
-def _moment(query: Mapping[str, str], name: str) -> float | None:
+def _read_time(query: Mapping[str, str], name: str) -> float | None:
     text = query.get(name)
     if text is None:
         return None
@@ -145,10 +145,12 @@ def _moment(query: Mapping[str, str], name: str) -> float | None:
         # An unescaped + of an offset arrives as a space.
         moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     except ValueError:
-        raise Refused(problem(400, detail=f"{name} must be a date-time in ISO 8601 format")) from None
+        raise Refused(
+            problem_response(400, detail=f"{name} must be a date-time in ISO 8601 format")
+        ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _cursor(window: Window) -> str:
+def _encode_cursor(window: Window) -> str:
     parts = [window.after, window.before, window.below, window.above]
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()

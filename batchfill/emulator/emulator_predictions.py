@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.emulator.input_sources import Contents
-    from batchfill.emulator.journal import Record
+    from batchfill.emulator.journal import PredictionRecord
 
 _STARTING = 0.1
 """Share of the pretended run time that a prediction is `starting`."""
@@ -40,8 +40,8 @@ class Predictions:
         folder: Path,
         contents: Contents,
         *,
-        run: Callable[[Record], Awaitable[Made]],
-        forget: Callable[[Record], None],
+        run: Callable[[PredictionRecord], Awaitable[Made]],
+        forget: Callable[[PredictionRecord], None],
         tell: Callable[[], None],
         now: Callable[[], float],
         latency: float,
@@ -62,7 +62,7 @@ class Predictions:
         """Go on with what an earlier provider on this folder left unfinished."""
         for record in self.all():
             if not record.ended:
-                self._begin(record)
+                self._begin_run(record)
 
     async def stop(self) -> None:
         """Stop running; what is unfinished stays so for the next provider on this folder."""
@@ -80,39 +80,39 @@ class Predictions:
     def __len__(self) -> int:
         return len(self._records)
 
-    def all(self) -> list[Record]:
+    def all(self) -> list[PredictionRecord]:
         """Return every prediction, oldest first."""
         # Replacing a value keeps a dict's order.
         return list(self._records.values())
 
-    def create(self, record: Record) -> Record:
+    def create(self, record: PredictionRecord) -> PredictionRecord:
         """Make a prediction: from here on it is known, even to a provider started after a kill."""
         self._journal.add(record)
         self._records[record.id] = record
         self._aging.append(record.id)
-        self._begin(record)
+        self._begin_run(record)
         self._tell()
         return record
 
-    def get(self, id_: str) -> Record | None:
+    def get(self, id_: str) -> PredictionRecord | None:
         """Return a prediction as it stands; None for an unknown id."""
         return self._records.get(id_)
 
-    def cancel(self, id_: str) -> Record:
+    def cancel(self, id_: str) -> PredictionRecord:
         """Cancel a prediction, if it still runs, and return it."""
         record = self._records[id_]
         if not record.ended:
-            self._end(id_, "canceled")
+            self._end_prediction(id_, "canceled")
         return self._records[id_]
 
-    def remove(self, id_: str) -> Record:
+    def remove(self, id_: str) -> PredictionRecord:
         """Remove the data of an ended prediction and return what is left."""
         record = self._records[id_]
         if record.removed:
             return record
         gone: dict[str, Any] = {"removed": True, "input": {}, "contents": {}, "outputs": [], "logs": ""}
         self._forget(record)
-        return self._change(id_, **gone)
+        return self._change_record(id_, **gone)
 
     def sweep(self) -> None:
         """Remove the data of predictions that are older than the retention."""
@@ -122,45 +122,45 @@ class Predictions:
             if self._records[id_].ended:
                 self.remove(id_)
 
-    async def wait(self, id_: str, seconds: float) -> Record:
+    async def wait(self, id_: str, seconds: float) -> PredictionRecord:
         """Return a prediction when it has ended, or as it stands after so many seconds."""
         if id_ in self._ends:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ends[id_].wait(), seconds)
         return self._records[id_]
 
-    def _begin(self, record: Record) -> None:
+    def _begin_run(self, record: PredictionRecord) -> None:
         self._contents.use(record.contents.values())
         self._ends[record.id] = asyncio.Event()
-        life = asyncio.create_task(self._live(record))
+        life = asyncio.create_task(self._run_through(record))
         self._lives[record.id] = life
         life.add_done_callback(lambda _: self._lives.pop(record.id, None))
         if record.cancel_at is not None:
             delay = max(record.cancel_at - self._now(), 0)
-            timer = asyncio.get_running_loop().call_later(delay, self._overdue, record.id)
+            timer = asyncio.get_running_loop().call_later(delay, self._cancel_overdue, record.id)
             life.add_done_callback(lambda _: timer.cancel())
 
-    def _overdue(self, id_: str) -> None:
+    def _cancel_overdue(self, id_: str) -> None:
         record = self._records[id_]
         if not record.ended:
-            self._end(id_, "aborted" if record.started_at is None else "canceled")
+            self._end_prediction(id_, "aborted" if record.started_at is None else "canceled")
 
-    async def _live(self, record: Record) -> None:
+    async def _run_through(self, record: PredictionRecord) -> None:
         id_ = record.id
-        await self._until(record.created_at + _STARTING * self._latency)
+        await self._sleep_until(record.created_at + _STARTING * self._latency)
         if record.fate == "aborted":
-            self._end(id_, "aborted")
+            self._end_prediction(id_, "aborted")
             return
         if record.fate == "never_starts":
             await asyncio.Event().wait()
-        self._change(id_, status="processing", started_at=self._now())
+        self._change_record(id_, status="processing", started_at=self._now())
         if record.fate == "stuck":
             await asyncio.Event().wait()
-        status, changes = await self._outcome(record)
-        await self._until(record.created_at + self._latency)
-        self._end(id_, status, **changes)
+        status, changes = await self._decide_outcome(record)
+        await self._sleep_until(record.created_at + self._latency)
+        self._end_prediction(id_, status, **changes)
 
-    async def _outcome(self, record: Record) -> tuple[str, dict[str, Any]]:
+    async def _decide_outcome(self, record: PredictionRecord) -> tuple[str, dict[str, Any]]:
         if record.fate in ("fail", "nsfw"):
             return "failed", {"error": record.fate_option}
         try:
@@ -173,12 +173,12 @@ class Predictions:
             return "failed", {"error": f"the provider cannot run it: {in_words(error)}"}
         return "succeeded", {"outputs": made.outputs, "made": len(made.outputs), "logs": made.logs}
 
-    async def _until(self, moment: float) -> None:
+    async def _sleep_until(self, moment: float) -> None:
         # After a restart the pretended run time has gone on meanwhile.
         await asyncio.sleep(max(moment - self._now(), 0))
 
-    def _end(self, id_: str, status: str, **changes: Any) -> None:
-        ended = self._change(id_, status=status, completed_at=self._now(), **changes)
+    def _end_prediction(self, id_: str, status: str, **changes: Any) -> None:
+        ended = self._change_record(id_, status=status, completed_at=self._now(), **changes)
         self._contents.release(ended.contents.values())
         self._ends.pop(id_).set()
         life = self._lives.get(id_)
@@ -187,7 +187,7 @@ class Predictions:
         if ended.created_at <= self._now() - self._retention:
             self.remove(id_)
 
-    def _change(self, id_: str, **changes: Any) -> Record:
+    def _change_record(self, id_: str, **changes: Any) -> PredictionRecord:
         changed = self._journal.change(self._records[id_], **changes)
         self._records[id_] = changed
         self._tell()

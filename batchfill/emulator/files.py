@@ -8,7 +8,7 @@ import uuid
 from hashlib import md5, sha256
 from typing import TYPE_CHECKING, Any
 
-from batchfill.emulator.responses import moment
+from batchfill.emulator.responses import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ LIFETIME = 24 * 3600.0
 MAX_SIZE = 100 * 1024 * 1024
 
 
-class Files:
+class UploadedFiles:
     """The uploads of one folder, known to a provider that is started on it again."""
 
     def __init__(self, folder: Path, new_id: Callable[[], str]) -> None:
@@ -38,7 +38,7 @@ class Files:
         self.path(id_).write_bytes(content)
         self._facts[id_] = {**fact, "metadata": dict(metadata), "created": now}
         # The description comes last: a kill leaves no description of half a file.
-        self._description(id_).write_text(json.dumps(self._facts[id_]), encoding="utf-8")
+        self._description_path(id_).write_text(json.dumps(self._facts[id_]), encoding="utf-8")
         return id_
 
     def answer(self, id_: str, base: str, now: float) -> dict[str, Any] | None:
@@ -47,8 +47,8 @@ class Files:
         if fact is None or fact["created"] + LIFETIME <= now:
             return None
         times = {
-            "created_at": moment(fact["created"]),
-            "expires_at": moment(fact["created"] + LIFETIME),
+            "created_at": format_time(fact["created"]),
+            "expires_at": format_time(fact["created"] + LIFETIME),
         }
         shown = {name: value for name, value in fact.items() if name != "created"}
         return {**shown, "etag": fact["checksums"]["md5"], **times, "urls": {"get": f"{base}/files/{id_}"}}
@@ -70,9 +70,9 @@ class Files:
         """Delete a file; False when it is unknown."""
         if self._facts.pop(id_, None) is None:
             return False
-        self._description(id_).unlink(missing_ok=True)
+        self._description_path(id_).unlink(missing_ok=True)
         self.path(id_).unlink(missing_ok=True)
         return True
 
-    def _description(self, id_: str) -> Path:
+    def _description_path(self, id_: str) -> Path:
         return self._folder / f"{id_}.json"

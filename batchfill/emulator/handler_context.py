@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchfill.emulator import responses
-from batchfill.emulator.responses import Refused, problem
+from batchfill.emulator.responses import Refused, problem_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.model import Model
     from batchfill.emulator.emulator_predictions import Predictions
-    from batchfill.emulator.files import Files
+    from batchfill.emulator.files import UploadedFiles
     from batchfill.emulator.input_sources import Contents
-    from batchfill.emulator.journal import Record
-    from batchfill.emulator.outputs import Outputs
-    from batchfill.emulator.quirks import Manner
+    from batchfill.emulator.journal import PredictionRecord
+    from batchfill.emulator.outputs import OutputFiles
+    from batchfill.emulator.quirks import Quirks
     from batchfill.emulator.rate_limit import Rate
 
 
 @dataclass(slots=True, kw_only=True)
-class Desk:
+class HandlerContext:
     """The parts of one provider, as its calls see them."""
 
     predictions: Predictions
     contents: Contents
-    files: Files
-    outputs: Outputs
+    files: UploadedFiles
+    outputs: OutputFiles
     models: Mapping[str, Model]
-    manner: Manner
+    quirks: Quirks
     token: str | None = field(repr=False)
     account: str
     rate: Rate | None
@@ -44,29 +44,29 @@ class Desk:
     @property
     def told_base(self) -> str:
         """The base that answers name."""
-        return responses.REPLICATE if self.manner.foreign_urls else self.base
+        return responses.REPLICATE if self.quirks.foreign_urls else self.base
 
     def model(self, name: str) -> Model:
         """Return a model by its name. Raises Refused."""
         if name not in self.models:
-            raise Refused(problem(404))
+            raise Refused(problem_response(404))
         return self.models[name]
 
-    def prediction(self, request: web.Request) -> Record:
+    def prediction(self, request: web.Request) -> PredictionRecord:
         """Return the prediction that the request's path names, as it stands now. Raises Refused."""
         self.predictions.sweep()
         record = self.predictions.get(request.match_info["id"])
         if record is None:
-            raise Refused(problem(404))
+            raise Refused(problem_response(404))
         return record
 
-    def show(self, record: Record) -> dict[str, Any]:
+    def show(self, record: PredictionRecord) -> dict[str, Any]:
         """Return what the service tells of a prediction."""
-        return responses.prediction(
-            record, self.manner, self.base, outputs=self._output, inputs=f"{self.outputs.base}/inputs"
+        return responses.prediction_json(
+            record, self.quirks, self.base, outputs=self._output_value, inputs=f"{self.outputs.base}/inputs"
         )
 
-    def _output(self, record: Record) -> object:
-        values = self.outputs.inline(record) if self.manner.inline_outputs else self.outputs.urls(record)
+    def _output_value(self, record: PredictionRecord) -> object:
+        values = self.outputs.inline(record) if self.quirks.inline_outputs else self.outputs.urls(record)
         model = self.models.get(record.model)
         return values if model is None or model.lists_outputs else values[0]

@@ -12,163 +12,169 @@ from aiohttp import BodyPartReader, web
 from batchfill.emulator import access, create, emulator_pagination
 from batchfill.emulator.faults.injection import HITS
 from batchfill.emulator.files import MAX_SIZE
-from batchfill.emulator.responses import Refused, moment, problem, throttled
+from batchfill.emulator.responses import Refused, format_time, problem_response, throttled_response
 from batchfill.emulator.schema import model_answer, version_answer, version_of
 
 if TYPE_CHECKING:
     from typing import Any
 
     from batchfill.catalog.model import Model
-    from batchfill.emulator.handler_context import Desk
-    from batchfill.emulator.journal import Record
+    from batchfill.emulator.handler_context import HandlerContext
+    from batchfill.emulator.journal import PredictionRecord
 
 
 class Calls:
     """Handlers; each returns the service's answer or raises Refused."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._versions = {version_of(model): model for model in desk.models.values()}
+    def __init__(self, context: HandlerContext) -> None:
+        self._context = context
+        self._versions = {version_of(model): model for model in context.models.values()}
 
     async def create_by_model(self, request: web.Request) -> web.Response:
         """POST /models/{owner}/{name}/predictions."""
-        return await self._create(request, self._desk.model(_name(request)))
+        return await self._create_prediction(request, self._context.model(_model_name(request)))
 
     async def create_by_version(self, request: web.Request) -> web.Response:
         """POST /predictions, the model named by the version's id, `owner/name` or `owner/name:id`."""
         version = create.read_body(await request.read()).get("version")
         if not isinstance(version, str):
-            raise Refused(problem(422, title="Input validation failed", detail="- version is required\n"))
-        model = self._versions.get(version.rpartition(":")[2]) or self._desk.models.get(version)
+            raise Refused(
+                problem_response(422, title="Input validation failed", detail="- version is required\n")
+            )
+        model = self._versions.get(version.rpartition(":")[2]) or self._context.models.get(version)
         if model is None:
             detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
-            raise Refused(problem(422, title="Invalid version or not permitted", detail=detail))
-        return await self._create(request, model)
+            raise Refused(problem_response(422, title="Invalid version or not permitted", detail=detail))
+        return await self._create_prediction(request, model)
 
     async def create_by_deployment(self, request: web.Request) -> web.Response:
         """POST /deployments/{owner}/{name}/predictions; each model is deployed under its own name."""
-        return await self._create(request, self._desk.model(_name(request)), deployment=_name(request))
+        return await self._create_prediction(
+            request, self._context.model(_model_name(request)), deployment=_model_name(request)
+        )
 
     async def get(self, request: web.Request) -> web.Response:
         """GET /predictions/{id}."""
-        record = self._desk.prediction(request)
+        record = self._context.prediction(request)
         if record.ended and any(hit.kind == "expired" for hit in request[HITS]):
-            record = self._desk.predictions.remove(record.id)
-        return web.json_response(self._desk.show(record))
+            record = self._context.predictions.remove(record.id)
+        return web.json_response(self._context.show(record))
 
     async def cancel(self, request: web.Request) -> web.Response:
         """POST /predictions/{id}/cancel; a prediction that has ended is left as it is."""
-        record = self._desk.prediction(request)
+        record = self._context.prediction(request)
         if not any(hit.kind == "loses" for hit in request[HITS]):
-            record = self._desk.predictions.cancel(record.id)
-        return web.json_response(self._desk.show(record))
+            record = self._context.predictions.cancel(record.id)
+        return web.json_response(self._context.show(record))
 
     async def list(self, request: web.Request) -> web.Response:
         """GET /predictions, a hundred a page, newest first."""
-        desk = self._desk
-        desk.predictions.sweep()
+        context = self._context
+        context.predictions.sweep()
         window = emulator_pagination.read_window(request.query)
-        page = emulator_pagination.read_page(desk.predictions.all(), window)
-        page = emulator_pagination.distort(page, window, request[HITS], desk.now())
+        page = emulator_pagination.read_page(context.predictions.all(), window)
+        page = emulator_pagination.distort_page(page, window, request[HITS], context.now())
         return web.json_response(
             {
-                "next": emulator_pagination.address(desk.told_base, page.next),
-                "previous": emulator_pagination.address(desk.told_base, page.previous),
-                "results": [desk.show(record) for record in page.records],
+                "next": emulator_pagination.page_url(context.told_base, page.next),
+                "previous": emulator_pagination.page_url(context.told_base, page.previous),
+                "results": [context.show(record) for record in page.records],
             }
         )
 
-    async def _create(
+    async def _create_prediction(
         self, request: web.Request, model: Model, deployment: str | None = None
     ) -> web.Response:
-        desk = self._desk
-        if desk.token is None:
+        context = self._context
+        if context.token is None:
             access.refuse_other_types(request)
         body = create.read_body(await request.read())
-        if desk.token is None:
+        if context.token is None:
             access.refuse_errands(request, model, body["input"])
         limits = self._take_turn()
         record = create.new_record(
             model,
             body["input"],
-            id_=desk.new_id(),
-            contents=desk.contents,
-            files=desk.files,
-            now=desk.now(),
+            id_=context.new_id(),
+            contents=context.contents,
+            files=context.files,
+            now=context.now(),
             hits=request[HITS],
             deployment=deployment,
             lifetime=create.read_lifetime(request.headers.get("Cancel-After")),
         )
-        desk.predictions.sweep()
-        desk.predictions.create(record)
+        context.predictions.sweep()
+        context.predictions.create(record)
         wait = create.read_wait(request.headers.get("Prefer"))
         if wait is not None:
-            record = await desk.predictions.wait(record.id, wait)
-        return self._answer(record, limits, waited=wait is not None)
+            record = await context.predictions.wait(record.id, wait)
+        return self._answer_prediction(record, limits, waited=wait is not None)
 
     def _take_turn(self) -> dict[str, str]:
         """Return the headers that tell of the limit. Raises Refused when it is used up."""
-        rate = self._desk.rate
+        rate = self._context.rate
         if rate is None:
             return {}
         missing = rate.take()
         limits = {"ratelimit-remaining": str(rate.remaining), "ratelimit-reset": str(math.ceil(rate.reset))}
         if missing:
-            refusal = throttled(missing, rate.form)
+            refusal = throttled_response(missing, rate.form)
             refusal.headers.update({**limits, "Retry-After": str(math.ceil(missing))})
             raise Refused(refusal)
         return limits
 
-    def _answer(self, record: Record, headers: dict[str, str], *, waited: bool) -> web.Response:
+    def _answer_prediction(
+        self, record: PredictionRecord, headers: dict[str, str], *, waited: bool
+    ) -> web.Response:
         status = 202 if waited and not record.ended else 201
         if waited:
             headers = {**headers, "Preference-Applied": "wait"}
             if not record.ended:
                 # As documented: a wait that was too short is answered with `starting`, whatever is under way.
                 record = replace(record, status="starting")
-        status = self._desk.manner.create_status or status
-        return web.json_response(self._desk.show(record), status=status, headers=headers)
+        status = self._context.quirks.create_status or status
+        return web.json_response(self._context.show(record), status=status, headers=headers)
 
 
-def _name(request: web.Request) -> str:
+def _model_name(request: web.Request) -> str:
     return f"{request.match_info['owner']}/{request.match_info['name']}"
 
 
 class Extras:
     """Handlers; each returns the service's answer or raises Refused."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._since = moment(desk.now())
+    def __init__(self, context: HandlerContext) -> None:
+        self._context = context
+        self._since = format_time(context.now())
 
     async def account(self, request: web.Request) -> web.Response:
         """GET /account."""
-        name = self._desk.account
+        name = self._context.account
         url = f"https://github.com/{name}"
         return web.json_response({"type": "user", "username": name, "name": name, "github_url": url})
 
     async def model(self, request: web.Request) -> web.Response:
         """GET /models/{owner}/{name}."""
-        model = self._model(request)
-        runs = sum(record.model == model.name for record in self._desk.predictions.all())
+        model = self._find_model(request)
+        runs = sum(record.model == model.name for record in self._context.predictions.all())
         return web.json_response(model_answer(model, self._since, runs))
 
     async def versions(self, request: web.Request) -> web.Response:
         """GET /models/{owner}/{name}/versions."""
-        versions = [version_answer(self._model(request), self._since)]
+        versions = [version_answer(self._find_model(request), self._since)]
         return web.json_response({"next": None, "previous": None, "results": versions})
 
     async def version(self, request: web.Request) -> web.Response:
         """GET /models/{owner}/{name}/versions/{id}."""
-        model = self._model(request)
+        model = self._find_model(request)
         if request.match_info["id"] != version_of(model):
-            raise Refused(problem(404))
+            raise Refused(problem_response(404))
         return web.json_response(version_answer(model, self._since))
 
     async def upload(self, request: web.Request) -> web.Response:
         """POST /files, multipart with the part `content` and perhaps `metadata`."""
         if not request.content_type.startswith("multipart/"):
-            raise Refused(problem(400, detail="Expected multipart/form-data"))
+            raise Refused(problem_response(400, detail="Expected multipart/form-data"))
         upload: dict[str, Any] | None = None
         metadata: Any = {}
         async for part in await request.multipart():
@@ -177,40 +183,43 @@ class Extras:
             elif isinstance(part, BodyPartReader) and part.name == "metadata":
                 metadata = _read_metadata(await part.read())
         if upload is None:
-            raise Refused(problem(400, detail="Missing content"))
-        id_ = self._desk.files.add(**upload, metadata=metadata, now=self._desk.now())
-        return web.json_response(self._file(id_), status=201)
+            raise Refused(problem_response(400, detail="Missing content"))
+        id_ = self._context.files.add(**upload, metadata=metadata, now=self._context.now())
+        return web.json_response(self._find_file(id_), status=201)
 
     async def file(self, request: web.Request) -> web.Response:
         """GET /files/{id}."""
-        return web.json_response(self._file(request.match_info["id"]))
+        return web.json_response(self._find_file(request.match_info["id"]))
 
     async def files(self, request: web.Request) -> web.Response:
         """GET /files, newest first."""
-        desk = self._desk
-        answers = [desk.files.answer(id_, desk.told_base, desk.now()) for id_ in desk.files.newest_first()]
+        context = self._context
+        answers = [
+            context.files.answer(id_, context.told_base, context.now())
+            for id_ in context.files.newest_first()
+        ]
         return web.json_response({"next": None, "previous": None, "results": [one for one in answers if one]})
 
     async def delete_file(self, request: web.Request) -> web.Response:
         """DELETE /files/{id}."""
-        if not self._desk.files.delete(request.match_info["id"]):
-            raise Refused(problem(404, detail="File not found"))
+        if not self._context.files.delete(request.match_info["id"]):
+            raise Refused(problem_response(404, detail="File not found"))
         return web.Response(status=204)
 
-    def _file(self, id_: str) -> dict[str, Any]:
-        found = self._desk.files.answer(id_, self._desk.told_base, self._desk.now())
+    def _find_file(self, id_: str) -> dict[str, Any]:
+        found = self._context.files.answer(id_, self._context.told_base, self._context.now())
         if found is None:
-            raise Refused(problem(404, detail="File not found"))
+            raise Refused(problem_response(404, detail="File not found"))
         return found
 
-    def _model(self, request: web.Request) -> Model:
-        return self._desk.model(f"{request.match_info['owner']}/{request.match_info['name']}")
+    def _find_model(self, request: web.Request) -> Model:
+        return self._context.model(f"{request.match_info['owner']}/{request.match_info['name']}")
 
 
 async def _read_content(part: BodyPartReader) -> dict[str, Any]:
     content = bytes(await part.read())
     if len(content) > MAX_SIZE:
-        raise Refused(problem(413, detail=f"Files are limited to {MAX_SIZE // 2**20} MiB"))
+        raise Refused(problem_response(413, detail=f"Files are limited to {MAX_SIZE // 2**20} MiB"))
     mime = part.headers.get("Content-Type", "application/octet-stream")
     return {"content": content, "name": part.filename or "file", "mime": mime}
 
@@ -221,5 +230,5 @@ def _read_metadata(text: bytes | bytearray) -> dict[str, Any]:
     except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
-        raise Refused(problem(400, detail="metadata must be a JSON object"))
+        raise Refused(problem_response(400, detail="metadata must be a JSON object"))
     return metadata

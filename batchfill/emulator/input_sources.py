@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from batchfill.emulator.files import Files
-    from batchfill.emulator.journal import Record
+    from batchfill.emulator.files import UploadedFiles
+    from batchfill.emulator.journal import PredictionRecord
 
 
 class Contents:
@@ -35,7 +35,7 @@ class Contents:
 
     def keep(self, url: str) -> str:
         """Put what a data URL holds on disk and return its SHA-256. Raises ValueError."""
-        content = _decode(url)
+        content = _decode_data_url(url)
         name = sha256(content).hexdigest()
         path = self.path(name)
         if not path.exists():
@@ -62,7 +62,7 @@ class Contents:
         return self._folder / name
 
 
-def _decode(url: str) -> bytes:
+def _decode_data_url(url: str) -> bytes:
     head, comma, text = url.partition(",")
     if not comma:
         raise ValueError("a data URL without a comma")
@@ -81,21 +81,21 @@ _TIMEOUT = aiohttp.ClientTimeout(total=60)
 class Sources:
     """Reads file inputs. Nothing but this machine is ever asked."""
 
-    def __init__(self, contents: Contents, files: Files, now: Callable[[], float]) -> None:
+    def __init__(self, contents: Contents, files: UploadedFiles, now: Callable[[], float]) -> None:
         self._contents, self._files, self._now = contents, files, now
         self._client: aiohttp.ClientSession | None = None
 
-    async def read(self, record: Record, name: str) -> bytes:
+    async def read(self, record: PredictionRecord, name: str) -> bytes:
         """Return what the input *name* of a prediction holds. Raises RunFailed."""
         if name in record.contents:
             return await asyncio.to_thread(self._contents.path(record.contents[name]).read_bytes)
         url = record.input.get(name)
         if not isinstance(url, str):
             raise RunFailed(f"TypeError: {name} is missing")
-        upload = uploaded(url)
+        upload = upload_id(url)
         if upload is not None:
             return await asyncio.to_thread(self._read_upload, url, upload)
-        return await self._fetch(url)
+        return await self._fetch_loopback(url)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -110,7 +110,7 @@ class Sources:
             )
         return self._files.path(id_).read_bytes()
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _fetch_loopback(self, url: str) -> bytes:
         if not is_loopback(urlsplit(url).hostname or ""):
             raise RunFailed(
                 f"failed to download {url}: the embedded provider reads data URLs, uploads and loopback "
@@ -119,12 +119,12 @@ class Sources:
         if self._client is None:
             self._client = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
         try:
-            return await _download(self._client, url)
+            return await _download_input(self._client, url)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RunFailed(f"failed to download {url}: {error or type(error).__name__}") from error
 
 
-async def _download(client: aiohttp.ClientSession, url: str) -> bytes:
+async def _download_input(client: aiohttp.ClientSession, url: str) -> bytes:
     # A redirect could lead off this machine.
     async with client.get(url, allow_redirects=False) as answer:
         if answer.status != 200:
@@ -137,7 +137,7 @@ async def _download(client: aiohttp.ClientSession, url: str) -> bytes:
         return content
 
 
-def uploaded(url: str) -> str | None:
+def upload_id(url: str) -> str | None:
     """Return the id of the upload that *url* names; None when it names something else."""
     match = re.fullmatch(r"https?://[^/]+/v1/files/([\w-]+)", url)
     return match[1] if match else None

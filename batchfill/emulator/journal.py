@@ -22,7 +22,7 @@ _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class PredictionRecord:
     """One prediction. Times are seconds since the epoch by the provider's own clock."""
 
     id: str
@@ -83,7 +83,7 @@ class Charge:
         return self.status not in FREE and (self.status != "canceled" or self.started)
 
 
-def charge(record: Record) -> Charge:
+def charge_for(record: PredictionRecord) -> Charge:
     """Return the line of the bill for *record*."""
     return Charge(
         prediction_id=record.id,
@@ -165,20 +165,20 @@ class Journal:
         self._drop_torn_line()
         self._file = self._path.open("a", encoding="utf-8")
 
-    def add(self, record: Record) -> None:
+    def add(self, record: PredictionRecord) -> None:
         """Remember a new prediction; on return a kill of this process cannot lose it."""
-        self._write(asdict(record))
+        self._write_line(asdict(record))
 
-    def change(self, record: Record, **changes: Any) -> Record:
+    def change(self, record: PredictionRecord, **changes: Any) -> PredictionRecord:
         """Remember what has changed and return the changed record."""
-        self._write({"id": record.id, **changes})
+        self._write_line({"id": record.id, **changes})
         return replace(record, **changes)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _write(self, line: dict[str, Any]) -> None:
+    def _write_line(self, line: dict[str, Any]) -> None:
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
@@ -191,9 +191,9 @@ class Journal:
             file.truncate(content.rfind(b"\n") + 1)
 
 
-def read_records(folder: Path) -> list[Record]:
+def read_records(folder: Path) -> list[PredictionRecord]:
     """Return the predictions of a provider's folder in the order in which they were made."""
-    records: dict[str, Record] = {}
+    records: dict[str, PredictionRecord] = {}
     path = folder / NAME
     if not path.exists():
         return []
@@ -203,10 +203,10 @@ def read_records(folder: Path) -> list[Record]:
                 break
             facts = json.loads(line)
             known = records.get(facts["id"])
-            records[facts["id"]] = replace(known, **facts) if known else Record(**facts)
+            records[facts["id"]] = replace(known, **facts) if known else PredictionRecord(**facts)
     return list(records.values())
 
 
 def read_bill(folder: Path) -> list[Charge]:
     """Return what a provider's folder says was made, whether or not a provider runs on it now."""
-    return [charge(record) for record in read_records(folder)]
+    return [charge_for(record) for record in read_records(folder)]

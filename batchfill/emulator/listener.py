@@ -23,7 +23,7 @@ async def serve_app(
 
     Returns the origin (`http://127.0.0.1:PORT`) and what stops it. Raises OSError.
     """
-    listening = _listen(host, *ports)
+    listening = _listen_on(host, *ports)
     runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.SockSite(runner, listening).start()
@@ -43,14 +43,14 @@ async def serve_app(
     return f"http://{shown}:{port}", stop
 
 
-def _listen(host: str, *ports: int) -> socket.socket:
+def _listen_on(host: str, *ports: int) -> socket.socket:
     for port in ports[:-1]:
         with suppress(OSError):
-            return _bound(host, port)
-    return _bound(host, ports[-1])
+            return _bind_port(host, port)
+    return _bind_port(host, ports[-1])
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind_port(host: str, port: int) -> socket.socket:
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listening = socket.create_server(address[:2], family=family)
     listening.setblocking(False)

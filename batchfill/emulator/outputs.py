@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from batchfill.emulator.faults.injection import Pause
     from batchfill.emulator.faults.rules import Fault
-    from batchfill.emulator.journal import Record
+    from batchfill.emulator.journal import PredictionRecord
 
 _PAGE = b"<!doctype html>\n<html><head><title>Error</title></head><body>Not the picture</body></html>\n"
 
 
-class Outputs:
+class OutputFiles:
     """The output files of one folder; with *tiny*, one picture stands for all and none is written."""
 
     def __init__(self, folder: Path, *, tiny: bool) -> None:
@@ -60,22 +60,22 @@ class Outputs:
         """Return one output without holding up anybody else. Raises OSError when it is not there."""
         return TINY if self._tiny else await asyncio.to_thread(self.read, id_, name)
 
-    def urls(self, record: Record) -> list[str]:
+    def urls(self, record: PredictionRecord) -> list[str]:
         """Return the addresses of a prediction's outputs."""
         return [f"{self.base}/outputs/{record.id}/{name}" for name in record.outputs]
 
-    def inline(self, record: Record) -> list[str]:
+    def inline(self, record: PredictionRecord) -> list[str]:
         """Return the outputs themselves, as data URLs."""
         urls = []
         for name in record.outputs:
             text = base64.b64encode(self.read(record.id, name)).decode()
-            urls.append(f"data:{_mime(name)};base64,{text}")
+            urls.append(f"data:{_mime_type(name)};base64,{text}")
         return urls
 
 
 def outputs_app(
-    outputs: Outputs,
-    find: Callable[[str], Record | None],
+    outputs: OutputFiles,
+    find: Callable[[str], PredictionRecord | None],
     *,
     remove: Callable[[str], object],
     pause: Pause,
@@ -88,32 +88,32 @@ def outputs_app(
         hits = {fault.kind: fault for fault in request[HITS]}
         record = find(id_)
         if record is None or name not in record.outputs:
-            return _nothing()
+            return _not_found()
         if "expired" in hits:
             remove(id_)
-            return _nothing()
+            return _not_found()
         content = await outputs.load(id_, name)
         if "slow" in hits:
-            return await send_slowly(request, content, _mime(name), hits["slow"], pause)
-        return _answer(content, _mime(name), hits)
+            return await send_slowly(request, content, _mime_type(name), hits["slow"], pause)
+        return _answer_output(content, _mime_type(name), hits)
 
     app = web.Application(middlewares=[middleware])
     app.router.add_get("/outputs/{id}/{name}", serve)
     return app
 
 
-def _nothing() -> web.Response:
+def _not_found() -> web.Response:
     return web.Response(status=404, text="404: Not Found")
 
 
-def _mime(name: str) -> str:
+def _mime_type(name: str) -> str:
     if name.endswith(".webp"):
         # Python 3.11 does not know it.
         return "image/webp"
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def _answer(content: bytes, mime: str, hits: Mapping[str, Fault]) -> web.Response:
+def _answer_output(content: bytes, mime: str, hits: Mapping[str, Fault]) -> web.Response:
     if "html" in hits:
         return web.Response(body=_PAGE, content_type="text/html")
     if "garbage" in hits:

@@ -9,7 +9,7 @@ OFFERS = frozenset({"list", "files", "cancel", "account", "model"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class Quirks:
     """The habits of a provider; the defaults are Replicate's."""
 
     offers: frozenset[str] = OFFERS

@@ -13,8 +13,8 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from batchfill.emulator.journal import Record
-    from batchfill.emulator.quirks import Manner
+    from batchfill.emulator.journal import PredictionRecord
+    from batchfill.emulator.quirks import Quirks
 
 REPLICATE = "https://api.replicate.com/v1"
 PROBLEM = "application/problem+json"
@@ -56,7 +56,7 @@ class Refused(Exception):
         self.response = response
 
 
-def problem(status: int, /, **more: Any) -> web.Response:
+def problem_response(status: int, /, **more: Any) -> web.Response:
     """Return the documented error body of *status*; *more* replaces or adds members."""
     if status in _GATEWAY_PAGES and not more:
         page = _HTML.format(_GATEWAY_PAGES[status])
@@ -67,7 +67,7 @@ def problem(status: int, /, **more: Any) -> web.Response:
     return web.json_response(body, status=status, content_type=PROBLEM, headers=headers)
 
 
-def throttled(seconds: float, form: str = "retry_after", *, now: float = 0.0) -> web.Response:
+def throttled_response(seconds: float, form: str = "retry_after", *, now: float = 0.0) -> web.Response:
     """Return a 429 that asks for *seconds*, in one of its documented forms.
 
     `resets`, `retry_after`, `available` and `low_credit` name the time in the body, `header` and `date` in
@@ -90,23 +90,23 @@ def throttled(seconds: float, form: str = "retry_after", *, now: float = 0.0) ->
     return web.json_response(bodies[form], status=429, content_type=PROBLEM, headers=more)
 
 
-def invalid(faults: list[tuple[str, str, str]]) -> web.Response:
+def invalid_response(faults: list[tuple[str, str, str]]) -> web.Response:
     """Return a 422 for inputs that the model does not take: (type, field, description) of each."""
     fields = [{"type": kind, "field": name, "description": text} for kind, name, text in faults]
     detail = "".join(f"- {name}: {text}\n" for _, name, text in faults)
-    return problem(422, detail=detail, invalid_fields=fields)
+    return problem_response(422, detail=detail, invalid_fields=fields)
 
 
-def wrong(status: int, options: Mapping[str, Any], now: float) -> web.Response:
+def wrong_response(status: int, options: Mapping[str, Any], now: float) -> web.Response:
     """Return the answer of the fault `status`: the given body, or the documented one."""
     headers = {name: str(text) for name, text in options.get("headers", {}).items()}
     body = options.get("body")
     if body is None:
         asked = options.get("seconds", 1)
         plain = (
-            throttled(asked, options.get("form", "retry_after"), now=now)
+            throttled_response(asked, options.get("form", "retry_after"), now=now)
             if status == 429
-            else problem(status)
+            else problem_response(status)
         )
         plain.headers.update(headers)
         return plain
@@ -115,15 +115,20 @@ def wrong(status: int, options: Mapping[str, Any], now: float) -> web.Response:
     return web.Response(status=status, text=text, content_type=kind, headers=headers)
 
 
-def prediction(
-    record: Record, manner: Manner, base: str, *, outputs: Callable[[Record], object], inputs: str
+def prediction_json(
+    record: PredictionRecord,
+    quirks: Quirks,
+    base: str,
+    *,
+    outputs: Callable[[PredictionRecord], object],
+    inputs: str,
 ) -> dict[str, Any]:
     """Return the service's record of a prediction as JSON.
 
     *outputs* gives the value of `output`, *inputs* is the address below which data URLs are echoed.
     """
-    base = REPLICATE if manner.foreign_urls else base
-    site = "https://replicate.com" if manner.foreign_urls else base.removesuffix("/v1")
+    base = REPLICATE if quirks.foreign_urls else base
+    site = "https://replicate.com" if quirks.foreign_urls else base.removesuffix("/v1")
     here = f"{base}/predictions/{record.id}"
     return {
         "id": record.id,
@@ -134,35 +139,35 @@ def prediction(
         "logs": record.logs,
         "output": outputs(record) if record.outputs else None,
         "data_removed": record.removed,
-        "error": _error(record, manner),
-        "status": _status(record, manner),
-        "created_at": moment(record.created_at),
-        **({"deadline": moment(record.cancel_at)} if record.cancel_at else {}),
-        **({"started_at": moment(record.started_at)} if record.started_at else {}),
-        **_ending(record),
+        "error": _error_value(record, quirks),
+        "status": _status_word(record, quirks),
+        "created_at": format_time(record.created_at),
+        **({"deadline": format_time(record.cancel_at)} if record.cancel_at else {}),
+        **({"started_at": format_time(record.started_at)} if record.started_at else {}),
+        **_ending_fields(record),
         "urls": {"cancel": f"{here}/cancel", "get": here, "web": f"{site}/p/{record.id}"},
     }
 
 
-def moment(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Return a time as the service writes it: `2025-07-30T03:03:25.864Z`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _ending(record: Record) -> dict[str, Any]:
+def _ending_fields(record: PredictionRecord) -> dict[str, Any]:
     if record.completed_at is None:
         return {}
     metrics = {"total_time": round(record.completed_at - record.created_at, 6)}
     if record.started_at is not None:
         metrics["predict_time"] = round(record.completed_at - record.started_at, 6)
-    return {"completed_at": moment(record.completed_at), "metrics": metrics}
+    return {"completed_at": format_time(record.completed_at), "metrics": metrics}
 
 
-def _status(record: Record, manner: Manner) -> str:
-    return "failed" if manner.failed_only and record.status in ("canceled", "aborted") else record.status
+def _status_word(record: PredictionRecord, quirks: Quirks) -> str:
+    return "failed" if quirks.failed_only and record.status in ("canceled", "aborted") else record.status
 
 
-def _error(record: Record, manner: Manner) -> object:
-    if record.error is None or not manner.error_objects:
+def _error_value(record: PredictionRecord, quirks: Quirks) -> object:
+    if record.error is None or not quirks.error_objects:
         return record.error
     return {"message": record.error, "type": "prediction_failed", "code": None}

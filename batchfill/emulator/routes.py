@@ -10,21 +10,21 @@ from aiohttp import web
 from batchfill.emulator.access import refuse_strangers
 from batchfill.emulator.handlers import Calls, Extras
 from batchfill.emulator.quirks import OFFERS
-from batchfill.emulator.responses import Refused, problem
+from batchfill.emulator.responses import Refused, problem_response
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
-    from batchfill.emulator.handler_context import Desk
+    from batchfill.emulator.handler_context import HandlerContext
 
 _MAX_BODY = 128 * 1024 * 1024
 _MODEL = "/models/{owner}/{name}"
 
 
-def api_app(desk: Desk, misbehaving: Middleware) -> web.Application:
+def api_app(context: HandlerContext, misbehaving: Middleware) -> web.Application:
     """Return the application of the API; *misbehaving* is its outermost middleware."""
-    app = web.Application(middlewares=[misbehaving, _polite(desk)], client_max_size=_MAX_BODY)
-    for method, path, handler in _table(desk):
+    app = web.Application(middlewares=[misbehaving, _guard_calls(context)], client_max_size=_MAX_BODY)
+    for method, path, handler in _route_table(context):
         app.router.add_route(method, f"/v1{path}", handler)
     return app
 
@@ -40,8 +40,8 @@ def call_of(request: web.Request) -> str:
     return {"files": "files", "account": "account", "models": "model"}.get(first, "other")
 
 
-def _table(desk: Desk) -> list[tuple[str, str, Handler]]:
-    calls, extras = Calls(desk), Extras(desk)
+def _route_table(context: HandlerContext) -> list[tuple[str, str, Handler]]:
+    calls, extras = Calls(context), Extras(context)
     return [
         ("POST", f"{_MODEL}/predictions", calls.create_by_model),
         ("POST", "/predictions", calls.create_by_version),
@@ -60,18 +60,18 @@ def _table(desk: Desk) -> list[tuple[str, str, Handler]]:
     ]
 
 
-def _polite(desk: Desk) -> Middleware:
+def _guard_calls(context: HandlerContext) -> Middleware:
     """Return the middleware that lets in who may call what exists, and answers refusals as JSON."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not _may_call(request, desk.token):
-            return problem(401)
+        if not _may_call(request, context.token):
+            return problem_response(401)
         try:
-            if desk.token is None:
+            if context.token is None:
                 refuse_strangers(request)
-            if call_of(request) in OFFERS - desk.manner.offers:
-                return problem(desk.manner.not_offered)
+            if call_of(request) in OFFERS - context.quirks.offers:
+                return problem_response(context.quirks.not_offered)
             return await handler(request)
         except Refused as refused:
             return refused.response
@@ -79,13 +79,15 @@ def _polite(desk: Desk) -> Middleware:
             return _told(error)
         except RecursionError:
             # Wherever it is met: reading JSON, checking it, or writing it down.
-            return problem(400, title="Bad request", detail="The request body is nested too deeply")
+            return problem_response(400, title="Bad request", detail="The request body is nested too deeply")
 
     return middleware
 
 
 def _told(error: web.HTTPException) -> web.Response:
-    response = problem(error.status, **({"detail": error.reason} if error.status not in (404, 405) else {}))
+    response = problem_response(
+        error.status, **({"detail": error.reason} if error.status not in (404, 405) else {})
+    )
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response

@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.model import Model
     from batchfill.emulator.input_sources import Sources
-    from batchfill.emulator.journal import Record
-    from batchfill.emulator.outputs import Outputs
+    from batchfill.emulator.journal import PredictionRecord
+    from batchfill.emulator.outputs import OutputFiles
 
 
-class Painter:
+class Runner:
     """What a prediction's run does, with as many threads as there are cores."""
 
     def __init__(
-        self, models: Mapping[str, Model], sources: Sources, outputs: Outputs, *, tiny: bool
+        self, models: Mapping[str, Model], sources: Sources, outputs: OutputFiles, *, tiny: bool
     ) -> None:
         """*tiny*: no input is read and nothing is painted."""
         self._models, self._sources, self._outputs = models, sources, outputs
         self._tiny = tiny
         self._threads: CapacityLimiter | None = None
 
-    async def run(self, record: Record) -> Made:
+    async def run(self, record: PredictionRecord) -> Made:
         """Make the outputs of a prediction. Raises RunFailed."""
         if self._threads is None:
             self._threads = CapacityLimiter(os.cpu_count() or 1)
@@ -38,27 +38,27 @@ class Painter:
         ready = painting.Run(
             model=model,
             inputs=record.input,
-            picture=await self._read(record, model.image_field),
-            mask=await self._read(record, model.mask_field),
+            picture=await self._read_input(record, model.image_field),
+            mask=await self._read_input(record, model.mask_field),
             seed=painting.choose_seed(record.input, record.id),
-            outputs=_count(model, record),
+            outputs=_count_outputs(model, record),
         )
         if self._tiny:
             return Made([f"out-{n}.webp" for n in range(ready.outputs)], painting.logs_of(ready))
-        names = await to_thread.run_sync(self._paint, record.id, ready, limiter=self._threads)
+        names = await to_thread.run_sync(self._make_outputs, record.id, ready, limiter=self._threads)
         return Made(names, painting.logs_of(ready))
 
-    async def _read(self, record: Record, name: str | None) -> bytes:
+    async def _read_input(self, record: PredictionRecord, name: str | None) -> bytes:
         if self._tiny:
             return b""
         if name is None:
             raise painting.RunFailed(f"the embedded provider cannot run {record.model}: it takes no mask")
         return await self._sources.read(record, name)
 
-    def _paint(self, id_: str, run: painting.Run) -> list[str]:
-        return self._outputs.write(id_, painting.make(run), run.suffix)
+    def _make_outputs(self, id_: str, run: painting.Run) -> list[str]:
+        return self._outputs.write(id_, painting.make_outputs(run), run.suffix)
 
 
-def _count(model: Model, record: Record) -> int:
+def _count_outputs(model: Model, record: PredictionRecord) -> int:
     asked = model.outputs_asked(record.input)
     return max(asked - int(record.fate_option or 0), 1) if record.fate == "fewer" else asked

@@ -36,7 +36,7 @@ def version_of(model: Model) -> str:
 
 def version_answer(model: Model, created_at: str) -> dict[str, Any]:
     """Return the version of *model* with its `openapi_schema`."""
-    schemas = {"Input": _input_schema(model), "Output": _output_schema(model), **_enums(model)}
+    schemas = {"Input": _input_schema(model), "Output": _output_schema(model), **_enum_schemas(model)}
     return {
         "id": version_of(model),
         "created_at": created_at,
@@ -73,12 +73,12 @@ def find_faults(model: Model, inputs: Mapping[str, Any]) -> list[Fault]:
         if field.required and inputs.get(field.name) is None
     ]
     given = [model.fields[name] for name in inputs if name in model.fields and inputs[name] is not None]
-    return missing + [fault for field in given if (fault := _judge(field, inputs[field.name]))]
+    return missing + [fault for field in given if (fault := _judge_value(field, inputs[field.name]))]
 
 
-def _judge(field: Field, value: Any) -> Fault | None:
+def _judge_value(field: Field, value: Any) -> Fault | None:
     where = f"input.{field.name}"
-    expected, kind = _json_type(field), _kind(value)
+    expected, kind = _json_type(field), _json_kind(value)
     if kind != expected and not (expected == "number" and kind == "integer"):
         return "invalid_type", where, f"Invalid type. Expected: {expected}, given: {kind}"
     if field.choices and value not in field.choices:
@@ -103,7 +103,7 @@ def _is_uri(value: str) -> bool:
     return bool(parts.scheme and parts.netloc)
 
 
-def _kind(value: Any) -> str:
+def _json_kind(value: Any) -> str:
     """Return JSON's word for the type of *value*; a whole number is an integer however it was written."""
     if isinstance(value, float) and value.is_integer():
         return "integer"
@@ -120,11 +120,11 @@ def _input_schema(model: Model) -> dict[str, Any]:
         "type": "object",
         "title": "Input",
         "required": [field.name for field in model.fields.values() if field.required],
-        "properties": {field.name: _property(field) | {"x-order": n} for n, field in fields},
+        "properties": {field.name: _property_schema(field) | {"x-order": n} for n, field in fields},
     }
 
 
-def _property(field: Field) -> dict[str, Any]:
+def _property_schema(field: Field) -> dict[str, Any]:
     shape: dict[str, Any] = {"type": _json_type(field), "title": field.name.replace("_", " ").title()}
     if field.choices:
         shape = {"allOf": [{"$ref": f"#/components/schemas/{field.name}"}]}
@@ -135,7 +135,7 @@ def _property(field: Field) -> dict[str, Any]:
     return shape | known | {"description": field.description}
 
 
-def _enums(model: Model) -> dict[str, Any]:
+def _enum_schemas(model: Model) -> dict[str, Any]:
     return {
         field.name: {
             "enum": list(field.choices),

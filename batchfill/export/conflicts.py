@@ -8,10 +8,10 @@ from enum import IntEnum
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from batchfill.export.results import COLUMNS, header
+from batchfill.export.results import COLUMNS, column_names
 from batchfill.filenames import from_cell
 from batchfill.storage.disk import free_bytes
-from batchfill.storage.missing import Fate, fate_of
+from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import digest_of
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.domain.reports import Result
-    from batchfill.domain.rows import Placed
-    from batchfill.export.name_template import Picked, Taken, Template
+    from batchfill.domain.rows import StoredFile
+    from batchfill.export.name_template import ExportRow, TakenNames, Template
 
 
-class Step(IntEnum):
+class Action(IntEnum):
     """What is to be done with a picture."""
 
     COPY = 0
@@ -34,7 +34,7 @@ class Step(IntEnum):
     CHANGED_THERE = 3
 
 
-class Survey:
+class ConflictScan:
     """Looks at every picture where it is and where it goes."""
 
     def __init__(self, folder: Path, target: Path, *, changed: bool, force: bool) -> None:
@@ -44,24 +44,24 @@ class Survey:
         self._changed = changed
         self._force = force
         self.steps = bytearray()
-        """A Step for each picture, in order: as little as a million of them can do with."""
+        """A Action for each picture, in order: as little as a million of them can do with."""
         self.to_copy = 0
         """Bytes."""
         self._folder_trouble = lru_cache(maxsize=4096)(partial(_folder_trouble, folder.resolve()))
 
-    def troubles(self, rows: Iterable[Picked], template: Template) -> Iterator[str]:
+    def find_troubles(self, rows: Iterable[ExportRow], template: Template) -> Iterator[str]:
         """Yield what is wrong with the pictures of *rows* or in their places."""
         for picked in rows:
             try:
-                names = template.names(picked)
+                names = template.file_names(picked)
             except ValueError:
                 continue  # told with the other names
             if not picked.files:
                 yield _of_choice(picked.result)
             for placed, name in zip(picked.files, names, strict=True):
-                yield from filter(None, self._look(placed, name))
+                yield from filter(None, self._look_at_file(placed, name))
 
-    def lack(self) -> Iterator[str]:
+    def shortage(self) -> Iterator[str]:
         """Yield how much room is missing for the copies, if any is."""
         free = free_bytes(next(p for p in (self._target, *self._target.parents) if p.exists()))
         if free is not None and free < self.to_copy:
@@ -70,10 +70,10 @@ class Survey:
                 f"disk of {self._target}: make room, or try --link"
             )
 
-    def _look(self, placed: Placed, name: str) -> Iterator[str | None]:
-        fate = fate_of(self._folder, placed)
-        changed = fate is Fate.CHANGED and self._changed
-        if fate is not Fate.IN_PLACE and not changed:
+    def _look_at_file(self, placed: StoredFile, name: str) -> Iterator[str | None]:
+        fate = file_state(self._folder, placed)
+        changed = fate is FileState.CHANGED and self._changed
+        if fate is not FileState.IN_PLACE and not changed:
             yield _of_source(placed, fate)
             return
         try:
@@ -116,9 +116,9 @@ def _of_choice(result: Result) -> str:
     )
 
 
-def _of_source(placed: Placed, fate: Fate) -> str:
+def _of_source(placed: StoredFile, fate: FileState) -> str:
     where = f"{placed.id} (line {placed.line}): {placed.file} is {fate.value}"
-    if fate is Fate.CHANGED:
+    if fate is FileState.CHANGED:
         return f"{where} since it was fetched: --changed exports it as it is now"
     return f"{where}: `run --retry missing` fetches it again, if the service has it"
 
@@ -126,7 +126,7 @@ def _of_source(placed: Placed, fate: Fate) -> str:
 NO_TABLE = "no table as an export writes it"
 
 
-def table_trouble(table: Path, extra: Sequence[str], taken: Taken, *, force: bool) -> Iterator[str]:
+def table_trouble(table: Path, extra: Sequence[str], taken: TakenNames, *, force: bool) -> Iterator[str]:
     """Yield why *table* must not be replaced: it is no earlier table of this export.
 
     An earlier one has the same columns, *extra* ones too, and lists nothing but names that are *taken* now.
@@ -149,7 +149,7 @@ def table_trouble(table: Path, extra: Sequence[str], taken: Taken, *, force: boo
 def _listed_in_csv(table: Path, extra: Sequence[str]) -> Iterator[str]:
     with table.open(encoding="utf-8-sig", newline="") as stream:
         lines = csv.reader(stream)
-        if next(lines, None) != header(extra):
+        if next(lines, None) != column_names(extra):
             raise ValueError(NO_TABLE)
         for cells in lines:
             yield from filter(None, from_cell(cells[COLUMNS.index("outputs")]).split(";"))

@@ -23,7 +23,7 @@ CHUNK = 1 << 20
 UNFINISHED = ".batchfill-{}.tmp"
 
 
-class Delivery:
+class Copier:
     """Puts files below one folder, which is the user's and may hold others."""
 
     def __init__(self, folder: Path, *, link: bool, force: bool) -> None:
@@ -40,7 +40,7 @@ class Delivery:
         self.no_links: str | None = None
         """Why files were copied that were to be linked."""
 
-    def put(self, source: Path, name: str, digest: str | None) -> None:
+    def put_file(self, source: Path, name: str, digest: str | None) -> None:
         """Put *source* at *name* below the folder.
 
         Raises ExportStopped when something is there already, or what was copied has not the SHA-256 *digest*
@@ -48,32 +48,32 @@ class Delivery:
         """
         if not self._force and (self._folder / name).exists():
             raise ExportStopped(f"{self._folder / name} has appeared during the export; export again")
-        with self._unfinished(name) as unfinished:
-            if self._link and self._linked(source, unfinished):
+        with self._unfinished_file(name) as unfinished:
+            if self._link and self._try_link(source, unfinished):
                 self.linked += 1
                 return
-            self._copy(source, unfinished, digest)
+            self._copy_file(source, unfinished, digest)
             self.copied += 1
 
     @contextmanager
-    def text(self, name: str) -> Iterator[TextIO]:
+    def open_text(self, name: str) -> Iterator[TextIO]:
         """Give a stream whose content, in UTF-8 and with its own line ends, gets *name* in the end."""
         with (
-            self._unfinished(name) as unfinished,
+            self._unfinished_file(name) as unfinished,
             unfinished.open("w", encoding="utf-8", newline="") as stream,
         ):
             yield stream
-            _flush(stream)
+            _flush_stream(stream)
 
-    def flush(self) -> None:
+    def flush_folders(self) -> None:
         """Return when every name is on disk."""
         for folder in self._made:
             flush_folder(folder)
 
     @contextmanager
-    def _unfinished(self, name: str) -> Iterator[Path]:
+    def _unfinished_file(self, name: str) -> Iterator[Path]:
         target = self._folder / name
-        self._make(target.parent)
+        self._make_folder(target.parent)
         # A name that nobody else can have: another export may be under way to the same folder.
         unfinished = target.with_name(UNFINISHED.format(uuid4().hex))
         try:
@@ -83,7 +83,7 @@ class Delivery:
             # To rename one hard link to another of the same file does nothing, and leaves it.
             unfinished.unlink(missing_ok=True)
 
-    def _make(self, folder: Path) -> None:
+    def _make_folder(self, folder: Path) -> None:
         if folder in self._made:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class Delivery:
             leftover.unlink(missing_ok=True)  # of an export that was killed
         self._made.add(folder)
 
-    def _linked(self, source: Path, target: Path) -> bool:
+    def _try_link(self, source: Path, target: Path) -> bool:
         try:
             os.link(source, target)
         except FileNotFoundError:
@@ -102,14 +102,14 @@ class Delivery:
             return False
         return True
 
-    def _copy(self, source: Path, target: Path, digest: str | None) -> None:
+    def _copy_file(self, source: Path, target: Path, digest: str | None) -> None:
         with open_regular(source) as file, target.open("wb") as copy:
-            found = self._pour(file, copy)
-            _flush(copy)
+            found = self._pour_content(file, copy)
+            _flush_stream(copy)
         if digest not in (None, found):
             raise ExportStopped(f"{source} was changed while it was being exported; export again")
 
-    def _pour(self, file: IO[bytes], copy: IO[bytes]) -> str:
+    def _pour_content(self, file: IO[bytes], copy: IO[bytes]) -> str:
         digest = sha256()
         while chunk := file.read(CHUNK):
             digest.update(chunk)
@@ -118,6 +118,6 @@ class Delivery:
         return digest.hexdigest()
 
 
-def _flush(stream: IO[bytes] | TextIO) -> None:
+def _flush_stream(stream: IO[bytes] | TextIO) -> None:
     stream.flush()
     os.fsync(stream.fileno())

@@ -12,16 +12,23 @@ from batchfill.domain.review import Decision
 from batchfill.domain.rows import RowState
 from batchfill.errors import ExportStopped, NotExported, UsageError
 from batchfill.export import results
-from batchfill.export.conflicts import Step, Survey, table_trouble
-from batchfill.export.copier import Delivery
-from batchfill.export.name_template import DEFAULT, Picked, Taken, Template, name_troubles, read_template
+from batchfill.export.conflicts import Action, ConflictScan, table_trouble
+from batchfill.export.copier import Copier
+from batchfill.export.name_template import (
+    DEFAULT,
+    ExportRow,
+    TakenNames,
+    Template,
+    name_troubles,
+    read_template,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from batchfill.domain.reports import Result
-    from batchfill.domain.rows import Placed
+    from batchfill.domain.rows import StoredFile
     from batchfill.ledger.reader import Reader
 
     Watch = Callable[[int, int], None]
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExportRequest:
     """How somebody wants pictures exported."""
 
     target: Path
@@ -49,25 +56,25 @@ class Wish:
         return f"results.{self.kind}"
 
 
-def export(reader: Reader, folder: Path, wish: Wish, watch: Watch) -> Exported:
+def export_pictures(reader: Reader, folder: Path, wish: ExportRequest, watch: Watch) -> Exported:
     """Export pictures of the batch in *folder*, having found nothing against it.
 
     Raises NotExported with everything that was found, UsageError when there is nothing to export, and
     ExportStopped when it broke off between two pictures.
     """
-    with reader.moment():
+    with reader.hold_snapshot():
         which = wish.which or (Which.APPROVED if _any_decided(reader) else Which.ALL)
         selection = Selection(reader, which)
-        template = _template(wish, reader.extra_columns())
-        steps = _surveyed(selection, folder, wish, template)
+        template = _read_template(wish, reader.extra_columns())
+        steps = _scan_conflicts(selection, folder, wish, template)
         if not steps:
-            raise UsageError(_nothing(which))
-        delivery = Delivery(wish.target, link=wish.link, force=wish.force)
-        with _stopping(wish.target):
-            _deliver(_named(selection, template), steps, folder, delivery, watch)
+            raise UsageError(_nothing_to_export(which))
+        delivery = Copier(wish.target, link=wish.link, force=wish.force)
+        with _stop_on_error(wish.target):
+            _copy_pictures(_name_pictures(selection, template), steps, folder, delivery, watch)
             rows = _write_table(selection, wish, template, delivery)
-            delivery.flush()
-    return _told(wish, which, rows, steps, delivery)
+            delivery.flush_folders()
+    return _export_report(wish, which, rows, steps, delivery)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +84,27 @@ class Selection:
     reader: Reader
     which: Which
 
-    def rows(self) -> Iterator[Picked]:
+    def rows(self) -> Iterator[ExportRow]:
         """Yield them in the manifest's order, as often as it is asked."""
-        files = groupby(self.reader.collected(), key=lambda placed: placed.id)
+        files = groupby(self.reader.collected_files(), key=lambda placed: placed.id)
         for result in self.reader.results():
             if result.state is not RowState.DONE or not result.outputs:
                 continue
             _, placed = next(files)
-            picked = Picked(result, tuple(placed))
+            picked = ExportRow(result, tuple(placed))
             if self.which is Which.ALL:
                 yield picked
             elif result.decision is Decision.APPROVED:
-                yield _chosen(picked)
+                yield _only_chosen(picked)
 
 
-def _chosen(picked: Picked) -> Picked:
+def _only_chosen(picked: ExportRow) -> ExportRow:
     """Return the row with only its chosen file, which may be gone; with all where none was chosen."""
     chosen = picked.result.chosen
     return (
-        picked if chosen is None else Picked(picked.result, tuple(f for f in picked.files if f.n == chosen))
+        picked
+        if chosen is None
+        else ExportRow(picked.result, tuple(f for f in picked.files if f.n == chosen))
     )
 
 
@@ -103,23 +112,23 @@ def _any_decided(reader: Reader) -> bool:
     return any(result.decision is not None for result in reader.results())
 
 
-def _template(wish: Wish, columns: list[str]) -> Template:
+def _read_template(wish: ExportRequest, columns: list[str]) -> Template:
     try:
         return read_template(wish.name, columns)
     except ValueError as error:
         raise NotExported(str(error).split("\n")) from None
 
 
-def _surveyed(selection: Selection, folder: Path, wish: Wish, template: Template) -> bytearray:
-    """Return the Step for each picture. Raises NotExported."""
-    taken = Taken()
-    survey = Survey(folder, wish.target, changed=wish.changed, force=wish.force)
+def _scan_conflicts(selection: Selection, folder: Path, wish: ExportRequest, template: Template) -> bytearray:
+    """Return the Action for each picture. Raises NotExported."""
+    taken = TakenNames()
+    survey = ConflictScan(folder, wish.target, changed=wish.changed, force=wish.force)
     extra = selection.reader.extra_columns()
     refusal = NotExported(
         chain(
             name_troubles(template, selection.rows(), taken),
-            survey.troubles(selection.rows(), template),
-            () if wish.link else survey.lack(),
+            survey.find_troubles(selection.rows(), template),
+            () if wish.link else survey.shortage(),
             table_trouble(wish.target / wish.table, extra, taken, force=wish.force),
         )
     )
@@ -128,14 +137,14 @@ def _surveyed(selection: Selection, folder: Path, wish: Wish, template: Template
     return survey.steps
 
 
-def _nothing(which: Which) -> str:
+def _nothing_to_export(which: Which) -> str:
     if which is Which.ALL:
         return "nothing to export: no row is done yet"
     return "nothing to export: no finished row was approved; decide with `batchfill review`, or export --all"
 
 
 @contextmanager
-def _stopping(target: Path) -> Iterator[None]:
+def _stop_on_error(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -145,32 +154,32 @@ def _stopping(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _named(selection: Selection, template: Template) -> Iterator[tuple[Placed, str]]:
+def _name_pictures(selection: Selection, template: Template) -> Iterator[tuple[StoredFile, str]]:
     """Yield every picture with its name, in the order of the steps."""
     for picked in selection.rows():
-        yield from zip(picked.files, template.names(picked), strict=True)
+        yield from zip(picked.files, template.file_names(picked), strict=True)
 
 
-def _deliver(
-    pictures: Iterator[tuple[Placed, str]], steps: bytearray, folder: Path, delivery: Delivery, watch: Watch
+def _copy_pictures(
+    pictures: Iterator[tuple[StoredFile, str]], steps: bytearray, folder: Path, delivery: Copier, watch: Watch
 ) -> None:
     for done, ((placed, name), step) in enumerate(zip(pictures, steps, strict=True)):
         watch(done, len(steps))
-        if step in (Step.COPY, Step.CHANGED):
-            delivery.put(folder / placed.file, name, placed.sha256 if step == Step.COPY else None)
+        if step in (Action.COPY, Action.CHANGED):
+            delivery.put_file(folder / placed.file, name, placed.sha256 if step == Action.COPY else None)
     watch(len(steps), len(steps))
 
 
-def _write_table(selection: Selection, wish: Wish, template: Template, delivery: Delivery) -> int:
+def _write_table(selection: Selection, wish: ExportRequest, template: Template, delivery: Copier) -> int:
     """Write what was exported; return how many rows."""
     rows = 0
 
     def exported() -> Iterator[Result]:
         nonlocal rows
         for rows, picked in enumerate(selection.rows(), 1):  # noqa: B007 - counted for the caller
-            yield replace(picked.result, outputs=tuple(template.names(picked)))
+            yield replace(picked.result, outputs=tuple(template.file_names(picked)))
 
-    with delivery.text(wish.table) as stream:
+    with delivery.open_text(wish.table) as stream:
         if wish.kind == "jsonl":
             results.write_jsonl(exported(), stream)
         else:
@@ -178,15 +187,17 @@ def _write_table(selection: Selection, wish: Wish, template: Template, delivery:
     return rows
 
 
-def _told(wish: Wish, which: Which, rows: int, steps: bytearray, delivery: Delivery) -> Exported:
+def _export_report(
+    wish: ExportRequest, which: Which, rows: int, steps: bytearray, delivery: Copier
+) -> Exported:
     return Exported(
         folder=str(wish.target),
         which=which,
         rows=rows,
         copied=delivery.copied,
         linked=delivery.linked,
-        there=steps.count(Step.THERE) + steps.count(Step.CHANGED_THERE),
-        changed=steps.count(Step.CHANGED) + steps.count(Step.CHANGED_THERE),
+        there=steps.count(Action.THERE) + steps.count(Action.CHANGED_THERE),
+        changed=steps.count(Action.CHANGED) + steps.count(Action.CHANGED_THERE),
         size=delivery.size,
         table=wish.table,
         no_links=delivery.no_links,

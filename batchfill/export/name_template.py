@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from batchfill.domain.reports import Result
-    from batchfill.domain.rows import Placed
+    from batchfill.domain.rows import StoredFile
 
 DEFAULT = "{id}"
 FIELDS = ("id", "n", "seed", "prompt")
@@ -29,27 +29,27 @@ _CUT = re.compile(r"(.*):([1-9]\d{0,3})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Picked:
+class ExportRow:
     """A row, and those of its pictures that are exported."""
 
     result: Result
-    files: tuple[Placed, ...]
+    files: tuple[StoredFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class TemplateField:
     """A value of the row that stands in a name: `{prompt:40}`."""
 
     name: str
     most: int | None = None
     """Characters at most."""
 
-    def text(self, result: Result, n: int) -> str:
+    def value_text(self, result: Result, n: int) -> str:
         """Return the value as it stands in the name of the row's output *n*; empty where there is none."""
-        text = filenames.plain(self._value(result, n))
-        return text if self.most is None else cut(text, self.most)
+        text = filenames.plain_text(self._raw_value(result, n))
+        return text if self.most is None else cut_at_word(text, self.most)
 
-    def _value(self, result: Result, n: int) -> str:
+    def _raw_value(self, result: Result, n: int) -> str:
         match self.name:
             case "id":
                 return result.id
@@ -63,7 +63,7 @@ class Field:
                 return result.extra.get(column, "")
 
 
-Piece = str | Field
+Piece = str | TemplateField
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +73,25 @@ class Template:
     parts: tuple[tuple[Piece, ...], ...]
     """The names of the folders and, last, of the file, without its suffix."""
 
-    def names(self, picked: Picked) -> list[str]:
+    def file_names(self, picked: ExportRow) -> list[str]:
         """Return the name of each of the row's files, with forward slashes.
 
         A row with several gets `@1`, `@2` … before the suffix, unless {n} stands in the template. Raises
         ValueError: what is wrong with a name, for a person.
         """
-        several = len(picked.files) > 1 and not self._numbered()
-        return [self._name(picked.result, placed, several=several) for placed in picked.files]
+        several = len(picked.files) > 1 and not self._is_numbered()
+        return [self._file_name(picked.result, placed, several=several) for placed in picked.files]
 
-    def _numbered(self) -> bool:
-        return any(piece == Field("n") for part in self.parts for piece in part)
+    def _is_numbered(self) -> bool:
+        return any(piece == TemplateField("n") for part in self.parts for piece in part)
 
-    def _name(self, result: Result, placed: Placed, *, several: bool) -> str:
+    def _file_name(self, result: Result, placed: StoredFile, *, several: bool) -> str:
         suffix = PurePosixPath(placed.file).suffix
         ending = f"@{placed.n}{suffix}" if several else suffix
-        *folders, file = [_part(part, result, placed.n) for part in self.parts]
+        *folders, file = [_fill_part(part, result, placed.n) for part in self.parts]
         if folders and folders[0].casefold() in TABLES:
             folders[0] = f"_{folders[0]}"
-        return "/".join(_fitting(part) for part in (*folders, file + ending))
+        return "/".join(_check_length(part) for part in (*folders, file + ending))
 
 
 def read_template(text: str, columns: Collection[str] = ()) -> Template:
@@ -99,14 +99,14 @@ def read_template(text: str, columns: Collection[str] = ()) -> Template:
 
     Raises ValueError with everything that is wrong, a line each.
     """
-    parts = tuple(tuple(_pieces(part)) for part in _split(text))
+    parts = tuple(tuple(_read_pieces(part)) for part in _split_path(text))
     wrong = [trouble for part in parts for trouble in _troubles_of(part, columns)]
     if wrong:
         raise ValueError("\n".join(dict.fromkeys(wrong)))
     return Template(parts)
 
 
-class Taken:
+class TakenNames:
     """The names given so far, as a file system that minds no case sees them."""
 
     def __init__(self) -> None:
@@ -115,29 +115,29 @@ class Taken:
 
     def claim(self, name: str, line: int) -> int | None:
         """Give *name* to the row at *line*; return the line of the row that has it already, if one does."""
-        digest = _digest(name)
+        digest = _name_digest(name)
         before = self._rows.get(digest)
         if before is None:
             self._rows[digest] = line
         return before
 
     def __contains__(self, name: str) -> bool:
-        return _digest(name) in self._rows
+        return _name_digest(name) in self._rows
 
 
-def name_troubles(template: Template, rows: Iterable[Picked], taken: Taken) -> Iterator[str]:
+def name_troubles(template: Template, rows: Iterable[ExportRow], taken: TakenNames) -> Iterator[str]:
     """Yield what is wrong with the names of *rows*, which are *taken* meanwhile."""
     for picked in rows:
         where = f"{picked.result.id} (line {picked.result.line})"
         try:
-            given = template.names(picked)
+            given = template.file_names(picked)
         except ValueError as error:
             yield f"{where}: {error}"
             continue
-        yield from (f"{where}: {trouble}" for trouble in _collisions(picked, given, taken))
+        yield from (f"{where}: {trouble}" for trouble in _find_collisions(picked, given, taken))
 
 
-def cut(text: str, most: int) -> str:
+def cut_at_word(text: str, most: int) -> str:
     """Return at most *most* characters of *text*, whose words `-` separates: whole words where possible."""
     if len(text) <= most:
         return text
@@ -150,7 +150,7 @@ def cut(text: str, most: int) -> str:
     return text[:end]
 
 
-def _collisions(picked: Picked, given: Sequence[str], taken: Taken) -> Iterator[str]:
+def _find_collisions(picked: ExportRow, given: Sequence[str], taken: TakenNames) -> Iterator[str]:
     line = picked.result.line or 0
     for name in given:
         before = taken.claim(name, line)
@@ -158,20 +158,20 @@ def _collisions(picked: Picked, given: Sequence[str], taken: Taken) -> Iterator[
             yield f"{name} is the picture of line {before} too: tell them apart in --name, as with {{id}}"
 
 
-def _digest(name: str) -> bytes:
-    return blake2b(filenames.fold(name).encode(), digest_size=16).digest()
+def _name_digest(name: str) -> bytes:
+    return blake2b(filenames.fold_case(name).encode(), digest_size=16).digest()
 
 
-def _split(text: str) -> list[str]:
+def _split_path(text: str) -> list[str]:
     """Split a template into the parts of a path; a slash within braces is none of the path's."""
     return re.split(r"/(?![^{}]*\})", text)
 
 
-def _pieces(part: str) -> Iterator[Piece]:
+def _read_pieces(part: str) -> Iterator[Piece]:
     for n, text in enumerate(_FIELD.split(part)):
         if n % 2:
             sized = _CUT.fullmatch(text)
-            yield Field(sized[1], int(sized[2])) if sized else Field(text)
+            yield TemplateField(sized[1], int(sized[2])) if sized else TemplateField(text)
         elif text:
             yield unicodedata.normalize("NFC", text)
 
@@ -181,7 +181,7 @@ def _troubles_of(part: Sequence[Piece], columns: Collection[str]) -> Iterator[st
         yield "--name: a folder or the file has no name: put something before and behind each /"
         return
     for piece in part:
-        trouble = _of_field(piece, columns) if isinstance(piece, Field) else _of_text(piece)
+        trouble = _of_field(piece, columns) if isinstance(piece, TemplateField) else _of_text(piece)
         if trouble:
             yield f"--name: {trouble}"
     if isinstance(part[0], str) and part[0][0] in ".- ":
@@ -190,7 +190,7 @@ def _troubles_of(part: Sequence[Piece], columns: Collection[str]) -> Iterator[st
         yield f"--name: a folder or a file must not end with {part[-1][-1]!r}"
 
 
-def _of_field(field: Field, columns: Collection[str]) -> str | None:
+def _of_field(field: TemplateField, columns: Collection[str]) -> str | None:
     known = list(dict.fromkeys([*FIELDS, *columns]))
     if field.name not in known:
         near = get_close_matches(field.name, known, 1)
@@ -206,23 +206,23 @@ def _of_text(text: str) -> str | None:
         return f"a brace is alone in {text!r}: values stand in two, as in {{id}}"
     if ";" in text:
         return "';' separates names in the table, so it must not stand in one"
-    bad = filenames.unfit(text)
+    bad = filenames.first_unfit(text)
     hint = "; sub-folders are made with /" if bad == "\\" else ""
     return f"{bad!r} must not stand in a file's name{hint}" if bad else None
 
 
-def _part(pieces: Sequence[Piece], result: Result, n: int) -> str:
+def _fill_part(pieces: Sequence[Piece], result: Result, n: int) -> str:
     """Return the name of a folder, or of a file without what comes behind it."""
-    text = "".join(piece if isinstance(piece, str) else piece.text(result, n) for piece in pieces)
+    text = "".join(piece if isinstance(piece, str) else piece.value_text(result, n) for piece in pieces)
     # A hidden file, an option, a way out of the folder; Windows drops dots and spaces at the end.
     text = unicodedata.normalize("NFC", text).lstrip(".-").rstrip(". ")
     if not text:
-        fields = " and ".join(f"{{{p.name}}}" for p in pieces if isinstance(p, Field))
+        fields = " and ".join(f"{{{p.name}}}" for p in pieces if isinstance(p, TemplateField))
         raise ValueError(f"its name has an empty part, for want of anything in {fields}")
     return f"_{text}" if filenames.is_reserved(text) else text
 
 
-def _fitting(part: str) -> str:
+def _check_length(part: str) -> str:
     size = len(part.encode())
     if size > filenames.MAX_PART:
         raise ValueError(

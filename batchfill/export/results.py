@@ -61,19 +61,19 @@ def write_csv(
     if bom:
         stream.write(_BOM)
     writer, marked = csv.writer(stream), False
-    names = [*COLUMNS, *map(_column, extra)]
+    names = [*COLUMNS, *map(_column_name, extra)]
     writer.writerow(names if raw else map(as_cell, names))
     for result in results:
         given = result_cells(result, extra)
-        cells = given if raw else [_inert(*cell) for cell in zip(names, given, strict=True)]
+        cells = given if raw else [_inert_text(*cell) for cell in zip(names, given, strict=True)]
         marked = marked or cells != given
         writer.writerow(cells)
     return marked
 
 
-def header(extra: Sequence[str]) -> list[str]:
+def column_names(extra: Sequence[str]) -> list[str]:
     """Return the names of the columns as they are written."""
-    return [as_cell(name) for name in (*COLUMNS, *map(_column, extra))]
+    return [as_cell(name) for name in (*COLUMNS, *map(_column_name, extra))]
 
 
 def write_jsonl(results: Iterable[Result], stream: Stream) -> None:
@@ -86,20 +86,20 @@ def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
     """Return the cells of COLUMNS and *extra*; outputs joined by `;`, cost in units of the currency."""
     return [
         result.id,
-        _text(result.line),
+        _as_text(result.line),
         result.state.value,
         result.image,
         result.mask,
         result.prompt,
         ";".join(result.outputs),
-        _text(result.seed),
+        _as_text(result.seed),
         result.prediction_id or "",
         str(result.attempts),
         "" if result.cost is None else _in_units(result.cost),
         result.error or "",
         ";".join(result.flags),
         "" if result.decision is None else result.decision.value,
-        _text(result.chosen),
+        _as_text(result.chosen),
         *(result.extra.get(name, "") for name in extra),
     ]
 
@@ -122,7 +122,7 @@ def result_object(result: Result) -> dict[str, Any]:
         "flags": list(result.flags),
         "decision": None if result.decision is None else result.decision.value,
         "chosen": result.chosen,
-        **{_column(name): value for name, value in result.extra.items()},
+        **{_column_name(name): value for name, value in result.extra.items()},
     }
 
 
@@ -131,15 +131,15 @@ def _in_units(cost: int) -> str:
     return f"{Decimal(cost) / MILLION:f}"
 
 
-def _column(name: str) -> str:
+def _column_name(name: str) -> str:
     # A manifest that keeps unknown columns may be the results of an earlier batch.
     return f"x_{name}" if name in COLUMNS else name
 
 
-def _text(number: int | None) -> str:
+def _as_text(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _inert(name: str, text: str) -> str:
+def _inert_text(name: str, text: str) -> str:
     # What the service wrote is text, whatever it looks like.
     return as_cell(text, numbers=name not in _OF_SERVICE)

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
-from batchfill.images.codec.colors import grey, without_alpha
-from batchfill.images.codec.open import opened
+from batchfill.images.codec.colors import to_grey, without_alpha
+from batchfill.images.codec.open import open_image
 
 if TYPE_CHECKING:
     from typing import Any
@@ -29,7 +29,7 @@ _SURROUNDINGS = 48
 """Pixels around the mask that the fill is made from."""
 
 
-def fill(picture: Bytes, mask: Bytes, seed: int) -> Bytes:
+def fill_masked(picture: Bytes, mask: Bytes, seed: int) -> Bytes:
     """Return *picture* (height, width, 3) with the white of *mask* (height, width) filled.
 
     White is filled smoothly from its surroundings with a faint texture, black keeps its bytes, grey is
@@ -39,20 +39,20 @@ def fill(picture: Bytes, mask: Bytes, seed: int) -> Bytes:
     if not mask.any():
         return filled
     # What lies far from the mask cannot change the fill, and most masks are small.
-    rows, columns = _reach(mask.max(axis=1)), _reach(mask.max(axis=0))
+    rows, columns = _reach_of(mask.max(axis=1)), _reach_of(mask.max(axis=0))
     part, hole = filled[rows, columns], mask[rows, columns]
-    painted = _paint(part, hole, seed).clip(0, 255).round().astype(np.uint8)
+    painted = _paint_part(part, hole, seed).clip(0, 255).round().astype(np.uint8)
     filled[rows, columns] = np.where((hole == 0)[..., None], part, painted.transpose(1, 2, 0))
     return filled
 
 
-def _reach(marked: NDArray[Any]) -> slice:
+def _reach_of(marked: NDArray[Any]) -> slice:
     """Return where *marked* is not zero, from first to last, and the surroundings on both sides."""
     places = np.flatnonzero(marked)
     return slice(max(int(places[0]) - _SURROUNDINGS, 0), int(places[-1]) + 1 + _SURROUNDINGS)
 
 
-def _paint(part: Bytes, hole: Bytes, seed: int) -> Floats:
+def _paint_part(part: Bytes, hole: Bytes, seed: int) -> Floats:
     """Return the filled colours in three planes (3, height, width), not yet clipped."""
     unknown = hole.astype(np.float32) / np.float32(255)
     known = np.float32(1) - unknown
@@ -60,7 +60,7 @@ def _paint(part: Bytes, hole: Bytes, seed: int) -> Floats:
     if not known.any():
         planes[:], known = 128, np.ones_like(known)
     smooth = _push_pull(planes, known)
-    return smooth + _noise(hole.shape[0], hole.shape[1], seed) * (_detail(part) * unknown)
+    return smooth + _make_noise(hole.shape[0], hole.shape[1], seed) * (_measure_detail(part) * unknown)
 
 
 def _push_pull(planes: Floats, known: Floats) -> Floats:
@@ -72,7 +72,7 @@ def _push_pull(planes: Floats, known: Floats) -> Floats:
     weight = _sum_of_four(np.pad(known, even))
     weighted = _sum_of_four(np.pad(planes * known, ((0, 0), *even)))
     coarse: Floats = np.divide(weighted, np.maximum(weight, np.float32(1e-6)))
-    up = _double(_push_pull(coarse, np.minimum(weight, np.float32(1))))[:, :height, :width]
+    up = _double_size(_push_pull(coarse, np.minimum(weight, np.float32(1))))[:, :height, :width]
     return up + (planes - up) * known
 
 
@@ -81,7 +81,7 @@ def _sum_of_four(values: Floats) -> Floats:
     return rows[..., 0::2] + rows[..., 1::2]
 
 
-def _double(values: Floats) -> Floats:
+def _double_size(values: Floats) -> Floats:
     """Return *values* twice as high and wide (the last two axes), interpolated linearly."""
     rows = _double_rows(values)
     return _double_rows(rows.swapaxes(-1, -2)).swapaxes(-1, -2)
@@ -100,19 +100,19 @@ def _double_rows(values: Floats) -> Floats:
     return out
 
 
-def _noise(height: int, width: int, seed: int) -> Floats:
+def _make_noise(height: int, width: int, seed: int) -> Floats:
     """Return noise of mean 0 and deviation of the order of 1, without detail finer than its last octave."""
     random = np.random.default_rng(seed)
     coarsest = 2 * _OCTAVES[0][0]
     total = np.zeros((height // coarsest + 2, width // coarsest + 2), np.float32)
     for cell, share in _OCTAVES:
         rows, columns = height // cell + 2, width // cell + 2
-        total = _double(total)[:rows, :columns]
+        total = _double_size(total)[:rows, :columns]
         total += np.float32(share) * random.standard_normal((rows, columns), np.float32)
-    return _double(_double(total))[:height, :width]
+    return _double_size(_double_size(total))[:height, :width]
 
 
-def _detail(picture: Bytes) -> float:
+def _measure_detail(picture: Bytes) -> float:
     """Return how strong the texture should be, in grey levels: by how much neighbouring pixels differ."""
     green = picture[::4, :, 1].astype(np.int16)
     return float(np.clip(np.abs(np.diff(green, axis=1)).mean(), 3, 10)) if green.shape[1] > 1 else 3.0
@@ -137,17 +137,17 @@ class PaintTask:
     """0 to 100; png has none."""
 
 
-def paint(task: PaintTask) -> tuple[bytes, ...]:
+def inpaint_files(task: PaintTask) -> tuple[bytes, ...]:
     """Return one encoded picture for each seed. EXIF is ignored. Raises BadPicture."""
-    with opened(io.BytesIO(task.picture), "image") as image:
+    with open_image(io.BytesIO(task.picture), "image") as image:
         picture = without_alpha(image, "image").convert("RGB").resize(task.size, Resampling.LANCZOS)
-    with opened(io.BytesIO(task.mask), "mask") as image:
-        mask = grey(image, "mask").resize(task.size, Resampling.BILINEAR)
+    with open_image(io.BytesIO(task.mask), "mask") as image:
+        mask = to_grey(image, "mask").resize(task.size, Resampling.BILINEAR)
     pixels, unknown = np.asarray(picture), np.asarray(mask)
-    return tuple(_encode(fill(pixels, unknown, seed), task) for seed in task.seeds)
+    return tuple(_encode_pixels(fill_masked(pixels, unknown, seed), task) for seed in task.seeds)
 
 
-def _encode(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], task: PaintTask) -> bytes:
+def _encode_pixels(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], task: PaintTask) -> bytes:
     target = io.BytesIO()
     Image.fromarray(pixels).save(target, _FORMATS[task.format], quality=task.quality)
     return target.getvalue()

@@ -53,7 +53,7 @@ def incoming_among(db: sqlite3.Connection, keys: Collection[str]) -> set[str]:
 
 def pictured(db: sqlite3.Connection, ids: Iterable[str], *, incoming: bool) -> list[Pictured]:
     """Return the rows never submitted that have these ids."""
-    folded = json.dumps([filenames.fold(id_) for id_ in ids])
+    folded = json.dumps([filenames.fold_case(id_) for id_ in ids])
     name = "pictured_incoming" if incoming else "pictured_rows"
     return [Pictured(*record) for record in _ask(db, name, folded_ids=folded)]
 
@@ -73,7 +73,12 @@ def adopt(
     """
     for one in found:
         payment, prediction = one.payment, one.prediction
-        row = {"key": payment.key, "row": payment.row, "folded_id": filenames.fold(payment.row), "now": now}
+        row = {
+            "key": payment.key,
+            "row": payment.row,
+            "folded_id": filenames.fold_case(payment.row),
+            "now": now,
+        }
         if incoming:
             _act(db, "take_incoming", key=payment.key, now=now)
         _act(db, "take_gone", **row)
@@ -96,7 +101,9 @@ def learn(db: sqlite3.Connection, attempt: Known, judgement: Judgement, now: flo
     id_ = judgement.ids.get(attempt.number)
     if id_ is not None:
         told = {"number": attempt.number, "key": attempt.key, "prediction_id": id_}
-        statements.act(db, "events", "record_accepted", **told, status=None, created_at=None, now=now)
+        statements.run_statements(
+            db, "events", "record_accepted", **told, status=None, created_at=None, now=now
+        )
     files, prediction_id = judgement.kept.get(attempt.number), id_ or attempt.prediction_id
     if files and prediction_id is not None:
         _act(db, "place_known", key=attempt.key, number=attempt.number, now=now)
@@ -105,14 +112,14 @@ def learn(db: sqlite3.Connection, attempt: Known, judgement: Judgement, now: flo
 
 def record_lines(db: sqlite3.Connection, *, after: int = 0, without: Collection[int] = ()) -> Iterator[str]:
     """Yield the record's lines of every attempt with a number above *after*, but those *without*."""
-    for record in db.execute(statements.load(SOURCE)["payments"][0], {"after": after}):
+    for record in db.execute(statements.load_statements(SOURCE)["payments"][0], {"after": after}):
         if record["number"] not in without:
             yield from _lines(record)
 
 
 def payments_of(db: sqlite3.Connection) -> Iterator[Payment]:
     """Yield every attempt as a record would tell it."""
-    for record in db.execute(statements.load(SOURCE)["payments"][0], {"after": 0}):
+    for record in db.execute(statements.load_statements(SOURCE)["payments"][0], {"after": 0}):
         told = ("number", "key", "row", "at", "seed", "price", "prediction_id")
         kept = tuple(KeptFile(**file) for file in json.loads(record["files"]))
         yield Payment(
@@ -166,8 +173,8 @@ def _area(record: sqlite3.Row) -> Any:
 
 
 def _ask(db: sqlite3.Connection, name: str, **values: Any) -> list[sqlite3.Row]:
-    return db.execute(statements.load(SOURCE)[name][0], values).fetchall()
+    return db.execute(statements.load_statements(SOURCE)[name][0], values).fetchall()
 
 
 def _act(db: sqlite3.Connection, name: str, **values: Any) -> None:
-    statements.act(db, SOURCE, name, **values)
+    statements.run_statements(db, SOURCE, name, **values)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchfill.domain.reports import Cost
 from batchfill.domain.rows import RowState
-from batchfill.errors import BudgetReached, FolderFailed, LedgerFailed
+from batchfill.errors import BudgetReached, LedgerFailed, StorageError
 from batchfill.ledger import adoption, ledger_rows, statements
 from batchfill.ledger.payment_record import PaymentRecord
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from batchfill.domain.rows import Attempt, Due
+    from batchfill.domain.rows import Attempt, PendingRow
     from batchfill.errors import BatchfillError
-    from batchfill.ledger.location import Place
+    from batchfill.ledger.location import LedgerLocation
     from batchfill.ledger.writer import Writer
 
 
@@ -29,7 +29,7 @@ RECORDED = "recorded"
 class LedgerBase:
     """What every part of the ledger shares: its writer, its counts, and the one way to disk."""
 
-    def __init__(self, writer: Writer, now: Callable[[], float], place: Place) -> None:
+    def __init__(self, writer: Writer, now: Callable[[], float], place: LedgerLocation) -> None:
         self._writer = writer
         self._now = now
         self._place = place
@@ -40,7 +40,7 @@ class LedgerBase:
         """Why intents could not be flushed to the record, by their attempts' numbers."""
         self.last_accepted: str | None = None
         """The id of the prediction accepted last."""
-        self.facts: dict[str, str] = {}
+        self.metadata: dict[str, str] = {}
         """What the batch remembers of itself, as last committed."""
         self.counts: Mapping[RowState, int] = {}
         """Rows of the manifest by state, as last committed; so are `gone` and `cost`."""
@@ -81,14 +81,14 @@ class LedgerBase:
         """Why the record could not take the last lines; None: it did."""
         return self._record_of_payments.trouble
 
-    async def _record(self, name: str, attempt: Attempt, **values: Any) -> None:
-        await self._writer.commit(lambda db: self._act(db, name, attempt, **values))
+    async def _record_event(self, name: str, attempt: Attempt, **values: Any) -> None:
+        await self._writer.commit(lambda db: self._apply_event(db, name, attempt, **values))
 
     async def _record_free(self, name: str, attempt: Attempt, **values: Any) -> None:
         """Record the end of an attempt that cost nothing."""
 
         def event(db: sqlite3.Connection) -> None:
-            self._act(db, name, attempt, **values)
+            self._apply_event(db, name, attempt, **values)
             self._record_of_payments.free(attempt.number)
 
         await self._writer.commit(event)
@@ -97,54 +97,56 @@ class LedgerBase:
         self._record_of_payments.keep(attempt.number, adoption.files_of(db, attempt.prediction_id))
 
     async def _record_soon(self, name: str, attempt: Attempt, **values: Any) -> None:
-        await self._writer.commit(lambda db: self._act(db, name, attempt, **values), urgent=False)
+        await self._writer.commit(lambda db: self._apply_event(db, name, attempt, **values), urgent=False)
 
-    def _act(self, db: sqlite3.Connection, name: str, attempt: Attempt, **values: Any) -> None:
-        statements.act(db, "events", name, number=attempt.number, key=attempt.key, now=self._now(), **values)
+    def _apply_event(self, db: sqlite3.Connection, name: str, attempt: Attempt, **values: Any) -> None:
+        statements.run_statements(
+            db, "events", name, number=attempt.number, key=attempt.key, now=self._now(), **values
+        )
 
-    async def _ask(self, name: str, **values: Any) -> list[sqlite3.Row]:
-        return await self._writer.read(lambda db: statements.ask(db, name, **values))
+    async def _ask_rows(self, name: str, **values: Any) -> list[sqlite3.Row]:
+        return await self._writer.read(lambda db: statements.ask_rows(db, name, **values))
 
-    async def _ask_one(self, name: str, **values: Any) -> Any:
-        return await self._writer.read(lambda db: statements.ask_one(db, name, **values))
+    async def _ask_value(self, name: str, **values: Any) -> Any:
+        return await self._writer.read(lambda db: statements.ask_value(db, name, **values))
 
-    def close_group(self, db: sqlite3.Connection) -> None:
+    def before_commit(self, db: sqlite3.Connection) -> None:
         """Count once for all events of a group, in their transaction, once its ids are in the record."""
-        statements.act(db, "events", "touch", now=self._now())
+        statements.run_statements(db, "events", "touch", now=self._now())
         record = self._record_of_payments
         record.flush_ids()
         if record.attached and record.mark != self._marked:
-            statements.act(db, "events", "remember", name=RECORDED, value=record.mark)
+            statements.run_statements(db, "events", "remember", name=RECORDED, value=record.mark)
             self._marked = record.mark
-        self.count(db)
+        self.count_rows(db)
 
     def committed(self, db: sqlite3.Connection) -> None:
         """Flush the intents of a committed group; those that cannot be flushed must not be sent."""
         if numbers := self._record_of_payments.flush_intents():
-            error = FolderFailed if self._record_of_payments.full else LedgerFailed
+            error = StorageError if self._record_of_payments.full else LedgerFailed
             self._unrecorded |= {number: error(self.record_trouble or "") for number in numbers}
 
     def undone(self, db: sqlite3.Connection) -> None:
         """A group was undone, and nothing of it is to be recorded."""
         self._record_of_payments.forget()
         self._marked = ""
-        self.count(db)
+        self.count_rows(db)
 
-    def count(self, db: sqlite3.Connection) -> None:
+    def count_rows(self, db: sqlite3.Connection) -> None:
         """Take counts and money as *db* has them."""
-        tally = statements.ask(db, "tally")
+        tally = statements.ask_rows(db, "tally")
         self.counts = ledger_rows.to_counts(tally, gone=False)
         self.gone = ledger_rows.to_counts(tally, gone=True)
-        self.cost = ledger_rows.to_cost(tally, statements.ask(db, "money"), self.cap, CURRENCY)
-        self.kept = statements.ask_one(db, "kept")
+        self.cost = ledger_rows.to_cost(tally, statements.ask_rows(db, "money"), self.cap, CURRENCY)
+        self.kept = statements.ask_value(db, "kept")
         self.to_submit = self.counts[RowState.PENDING]
         if self._only is not None:
-            self.to_submit = statements.ask_one(db, "pending_among", keys=self._only)
+            self.to_submit = statements.ask_value(db, "pending_among", keys=self._only)
 
-    def _refuse_over_budget(self, db: sqlite3.Connection, due: Due) -> None:
+    def _refuse_over_budget(self, db: sqlite3.Connection, due: PendingRow) -> None:
         if self.cap is None:
             return
-        cost = ledger_rows.to_cost([], statements.ask(db, "money"), self.cap, CURRENCY)
+        cost = ledger_rows.to_cost([], statements.ask_rows(db, "money"), self.cap, CURRENCY)
         if cost.spent is None or cost.reserved is None or due.price is None:
             raise BudgetReached("--max-cost needs a price for every row, and one is not known")
         if cost.spent + cost.reserved + due.price > self.cap:

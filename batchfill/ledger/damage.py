@@ -58,7 +58,7 @@ def _schema_of(steps: Sequence[tuple[int, str]], version: int) -> dict[str, str]
 
 def _nonsense(db: sqlite3.Connection) -> str | None:
     """Return the first thing that the ledger says and that cannot be."""
-    for name, (statement,) in statements.load("damage").items():
+    for name, (statement,) in statements.load_statements("damage").items():
         if not name.startswith("text_of") and db.execute(statement).fetchone() is not None:
             return name.replace("_", " ")
     return None
@@ -66,7 +66,7 @@ def _nonsense(db: sqlite3.Connection) -> str | None:
 
 def _undecodable(db: sqlite3.Connection) -> str | None:
     """Read all text, many records joined: SQLite does not mind what bytes it is made of."""
-    for name, (statement,) in statements.load("damage").items():
+    for name, (statement,) in statements.load_statements("damage").items():
         if name.startswith("text_of"):
             last, more = None, True
             while more:

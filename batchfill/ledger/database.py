@@ -18,10 +18,10 @@ APPLICATION_ID = 0x62666C6C
 """`bfll`: says whose file it is."""
 
 MARKS = ("application_id", "user_version")
-PATIENCE = 5.0
+LOCK_TIMEOUT = 5.0
 """Seconds to wait for another program that holds the ledger."""
 
-LONG_PATIENCE = 30.0
+RUN_LOCK_TIMEOUT = 30.0
 """The same while a batch runs, when the answer to a submission may be waiting to be recorded."""
 
 LOG_KEPT = 16 * 1024 * 1024
@@ -33,7 +33,7 @@ NETWORK_SYSTEMS = re.compile(
 )
 
 
-def migrations() -> list[tuple[int, str]]:
+def list_migrations() -> list[tuple[int, str]]:
     """Return every schema step as (version, script), in order."""
     steps = [p for p in files(__package__).joinpath("schema").iterdir() if p.name.endswith(".sql")]
     return sorted((int(step.name.removesuffix(".sql")), step.read_text("utf-8")) for step in steps)
@@ -53,14 +53,14 @@ def open_to_write(path: Path, *, checked: bool = True) -> sqlite3.Connection:
     elif _has_log(path):
         # SQLite would play it into the new ledger.
         raise LedgerError(
-            f"{path}: is missing, and its log {_log(path).name} is there: restore the ledger, "
+            f"{path}: is missing, and its log {_log_path(path).name} is there: restore the ledger, "
             "or move its log away"
         )
     try:
         if not is_there(path):
-            _create(path)
+            _create_ledger(path)
         flush_name(path)
-        return _opened(path)
+        return _open_ledger(path)
     except (sqlite3.Error, OSError) as error:
         raise LedgerError(f"{path}: {in_words(error)}") from error
 
@@ -79,7 +79,7 @@ def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
         raise LedgerError(f"{path}: no ledger here yet; run the batch first")
     _refuse_foreign(path)
     try:
-        db = _connect(_address(path, alone=alone))
+        db = _connect_to(_open_address(path, alone=alone))
     except sqlite3.Error as error:
         raise LedgerError(f"{path}: {in_words(error)}") from error
     try:
@@ -100,7 +100,7 @@ def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
 def is_older(db: sqlite3.Connection) -> bool:
     """Whether an older batchfill wrote the ledger, so that parts of it are not there yet."""
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    return version < migrations()[-1][0]
+    return version < list_migrations()[-1][0]
 
 
 def refuse_network(path: Path) -> None:
@@ -113,12 +113,12 @@ def refuse_network(path: Path) -> None:
         )
 
 
-def _create(path: Path) -> None:
+def _create_ledger(path: Path) -> None:
     """Make a ledger under another name first: one that is half made would be taken for a foreign file."""
     unfinished = path.with_name(f"{path.name}.new")
     unfinished.unlink(missing_ok=True)
-    with closing(_connect(_uri(unfinished))) as db:
-        _migrate(db)
+    with closing(_connect_to(_path_uri(unfinished))) as db:
+        _migrate_schema(db)
     unfinished.replace(path)
 
 
@@ -133,35 +133,37 @@ def flush_name(path: Path) -> None:
             os.close(folder)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    db = _connect(_uri(path))
+def _open_ledger(path: Path) -> sqlite3.Connection:
+    db = _connect_to(_path_uri(path))
     try:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode = WAL")
         # FULL: an intent survives a power cut, which NORMAL does not promise in WAL mode.
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
-        _migrate(db)
+        _migrate_schema(db)
         # Whether another program writes it is found out now, when nothing is lost by giving up.
         db.execute("BEGIN IMMEDIATE")
         db.execute("ROLLBACK")
-        db.execute(f"PRAGMA busy_timeout = {LONG_PATIENCE * 1000:.0f}")
+        db.execute(f"PRAGMA busy_timeout = {RUN_LOCK_TIMEOUT * 1000:.0f}")
     except sqlite3.Error:
         db.close()
         raise
     return db
 
 
-def _migrate(db: sqlite3.Connection) -> None:
+def _migrate_schema(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    for number, script in migrations():
+    for number, script in list_migrations():
         if number > version:
             stamp = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
             db.executescript(f"BEGIN IMMEDIATE; {script} {stamp} COMMIT;")
 
 
-def _connect(address: str) -> sqlite3.Connection:
-    db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE, check_same_thread=False)
+def _connect_to(address: str) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        address, uri=True, isolation_level=None, timeout=LOCK_TIMEOUT, check_same_thread=False
+    )
     try:
         _read_schema(db)
     except sqlite3.Error:
@@ -179,25 +181,25 @@ def _read_schema(db: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(error.object.decode("utf-8", "replace")) from error
 
 
-def _uri(path: Path) -> str:
+def _path_uri(path: Path) -> str:
     return f"file:{quote(str(path.resolve()))}"
 
 
-def _address(path: Path, *, alone: bool) -> str:
-    address = f"{_uri(path)}?mode=ro"
+def _open_address(path: Path, *, alone: bool) -> str:
+    address = f"{_path_uri(path)}?mode=ro"
     # A ledger in a folder that cannot be written (an archive) opens only as immutable; safe without a log.
-    archived = not _log(path).exists() and not os.access(path.parent, os.W_OK)
+    archived = not _log_path(path).exists() and not os.access(path.parent, os.W_OK)
     immutable = archived or (alone and not _has_log(path))
     return f"{address}&immutable=1" if immutable else address
 
 
-def _log(path: Path) -> Path:
+def _log_path(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
 def _has_log(path: Path) -> bool:
     """Whether the file alone may not be all of the ledger: a run writes it, or was killed."""
-    return _size(_log(path)) > 0
+    return _size(_log_path(path)) > 0
 
 
 def _size(path: Path) -> int:
@@ -214,7 +216,7 @@ def _refuse_foreign(path: Path) -> None:
     # Through SQLite, as immutable to make no files beside it. Never with open(): closing a file takes
     # away the locks that this process has on it, and the next reader to end removes the log under us.
     try:
-        with closing(_connect(f"{_uri(path)}?mode=ro&immutable=1")) as db:
+        with closing(_connect_to(f"{_path_uri(path)}?mode=ro&immutable=1")) as db:
             marks = [db.execute(f"PRAGMA {mark}").fetchone()[0] for mark in MARKS]
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
@@ -234,13 +236,13 @@ def _refuse_marks(path: Path, application: int, version: int) -> None:
         raise LedgerError(
             f"{path}: is another program's database; move it away, or give another folder with --out"
         )
-    if version > migrations()[-1][0]:
+    if version > list_migrations()[-1][0]:
         raise LedgerError(f"{path}: was written by a newer batchfill (version {version}): update it")
 
 
 def _refuse_damage(db: sqlite3.Connection, path: Path) -> None:
     try:
-        found = damage.find(db, migrations()) or damage.find_in_log(_log(path))
+        found = damage.find(db, list_migrations()) or damage.find_in_log(_log_path(path))
     except sqlite3.DatabaseError as error:
         found = str(error)
     if found:

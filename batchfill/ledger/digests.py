@@ -40,7 +40,7 @@ class Digests:
         at_hand = self._at_hand.get(path)
         if at_hand is not None:
             return at_hand
-        file = self._known(path) or self._read(path)
+        file = self._find_known(path) or self._read_digest(path)
         if len(self._at_hand) >= REMEMBERED:
             self._at_hand.clear()
         self._at_hand[path] = file
@@ -51,14 +51,14 @@ class Digests:
         new, self._new = self._new, []
         return new
 
-    def _known(self, path: Path) -> LocalFile | None:
+    def _find_known(self, path: Path) -> LocalFile | None:
         if self._db is None:
             return None
         stamp = Stamp.of(path.stat())
-        sha256 = statements.ask_one(self._db, "digest_of", path=str(path), stamp=ledger_rows.to_text(stamp))
+        sha256 = statements.ask_value(self._db, "digest_of", path=str(path), stamp=ledger_rows.to_text(stamp))
         return None if sha256 is None else LocalFile(path, stamp, sha256)
 
-    def _read(self, path: Path) -> LocalFile:
+    def _read_digest(self, path: Path) -> LocalFile:
         file = self._digest(path)
         changed_ns = max(file.stamp.mtime_ns, file.stamp.ctime_ns)
         if self._now() - changed_ns / 1e9 > SETTLED:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from batchfill.domain.predictions import Output, Prediction
-    from batchfill.domain.review import Letter
-    from batchfill.domain.rows import Attempt, Box, Due, LocalFile
+    from batchfill.domain.review import DecisionFile
+    from batchfill.domain.rows import Attempt, Box, LocalFile, PendingRow
 
 
 class LedgerEvents(LedgerBase):
@@ -28,7 +28,7 @@ class LedgerEvents(LedgerBase):
 
     async def record_intent(
         self,
-        due: Due,
+        due: PendingRow,
         *,
         seed: int | None,
         choose_seed: Callable[[], int] | None,
@@ -42,17 +42,17 @@ class LedgerEvents(LedgerBase):
         *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
         *sent* gives the input to note for a seed, *area* is what is sent of the picture.
         Raises BudgetReached when the price would pass the cap, LedgerFailed when the ledger's file or its
-        record was taken away, and FolderFailed, with the row pending as before, while their disk is full.
+        record was taken away, and StorageError, with the row pending as before, while their disk is full.
         """
 
         def event(db: sqlite3.Connection) -> Attempt | None:
             if not self.in_place:
                 raise LedgerFailed(f"{self.name} was taken away while the run went on")
             # Asked in the same transaction: whatever the callers believe, a row is never in flight twice.
-            if statements.ask_one(db, "state_of", key=due.key) != RowState.PENDING:
+            if statements.ask_value(db, "state_of", key=due.key) != RowState.PENDING:
                 return None
             self._refuse_over_budget(db, due)
-            chosen = seed if choose_seed is None else _unique(db, choose_seed)
+            chosen = seed if choose_seed is None else _unique_seed(db, choose_seed)
             values = {
                 "key": due.key,
                 "seed": chosen,
@@ -67,11 +67,11 @@ class LedgerEvents(LedgerBase):
                 "prompt": due.redo and due.redo.prompt,
                 "now": self._now(),
             }
-            statements.act(db, "events", "record_intent", **values)
+            statements.run_statements(db, "events", "record_intent", **values)
             number = db.execute("SELECT attempt FROM rows WHERE key = ?", (due.key,)).fetchone()[0]
             told = {"key": due.key, "row": due.id, "at": values["now"], "seed": chosen, "price": due.price}
             self._record_of_payments.intend(number, **told, area=area)
-            submitting = statements.ask(db, "attempt", number=number)
+            submitting = statements.ask_rows(db, "attempt", number=number)
             self.intents += 1
             return ledger_rows.to_attempt(submitting[0])
 
@@ -79,7 +79,7 @@ class LedgerEvents(LedgerBase):
         attempt = await self._writer.commit(event, put_off=False)
         if attempt is not None and (error := self._unrecorded.pop(attempt.number, None)) is not None:
             # The record holds no line of it, and needs none: nothing was sent.
-            await self._record("record_refused", attempt, error=str(error), due_at=0)
+            await self._record_event("record_refused", attempt, error=str(error), due_at=0)
             raise error
         return attempt
 
@@ -95,7 +95,7 @@ class LedgerEvents(LedgerBase):
         }
 
         def event(db: sqlite3.Connection) -> None:
-            self._act(db, "record_accepted", attempt, **values)
+            self._apply_event(db, "record_accepted", attempt, **values)
             self._record_of_payments.accept(attempt.number, prediction.id)
 
         try:
@@ -121,15 +121,17 @@ class LedgerEvents(LedgerBase):
         """Nothing was made and never will be of this row as it is."""
         await self._record_free("record_rejected", attempt, error=error)
 
-    async def record_unready(self, due: Due, error: str, *, due_at: float) -> None:
+    async def record_unready(self, due: PendingRow, error: str, *, due_at: float) -> None:
         """A row could not be made ready, before any intent; again at *due_at*."""
         values = {"key": due.key, "error": error, "due_at": due_at}
-        await self._writer.commit(lambda db: statements.act(db, "events", "record_unready", **values))
+        await self._writer.commit(
+            lambda db: statements.run_statements(db, "events", "record_unready", **values)
+        )
 
-    async def record_unusable(self, due: Due, error: str) -> None:
+    async def record_unusable(self, due: PendingRow, error: str) -> None:
         """A row failed before any intent: a file became unreadable, or is too large for the provider."""
         await self._writer.commit(
-            lambda db: statements.act(
+            lambda db: statements.run_statements(
                 db, "events", "record_unusable", key=due.key, error=error, now=self._now()
             )
         )
@@ -141,33 +143,33 @@ class LedgerEvents(LedgerBase):
 
         *acknowledged*: an answer said that it was, so that it is never taken for absent.
         """
-        await self._record("record_answer_lost", attempt, error=error, acknowledged=acknowledged)
+        await self._record_event("record_answer_lost", attempt, error=error, acknowledged=acknowledged)
         return replace(attempt, lost_at=self._now(), acknowledged=acknowledged)
 
     # Recover
 
     async def record_absent_once(self, attempt: Attempt) -> Attempt:
         """A first look found it surely absent; a second must agree. Return the attempt as it is now."""
-        await self._record("record_absent_once", attempt)
+        await self._record_event("record_absent_once", attempt)
         return replace(attempt, absent_at=attempt.absent_at or self._now())
 
     async def record_in_doubt(self, attempt: Attempt, error: str) -> None:
         """It may have been paid, and was not found out: held, never resent unasked."""
-        await self._record("record_in_doubt", attempt, error=error)
+        await self._record_event("record_in_doubt", attempt, error=error)
 
     async def record_given_up(self, attempt: Attempt) -> None:
         """It stays in doubt, and the user wants its row submitted anew: its price stays reserved."""
-        await self._record("record_given_up", attempt)
+        await self._record_event("record_given_up", attempt)
 
     async def record_followed_again(self, attempt: Attempt) -> None:
         """The service knows a prediction in doubt after all."""
-        await self._record("record_followed_again", attempt)
+        await self._record_event("record_followed_again", attempt)
 
     # Follow
 
     async def record_cancel_asked(self, attempt: Attempt, by: str | None) -> Attempt:
         """The service is asked to cancel by `time-out` or `user`; None: it could not. Return it."""
-        await self._record("record_cancel_asked", attempt, by=by)
+        await self._record_event("record_cancel_asked", attempt, by=by)
         return replace(attempt, cancel_asked=by)
 
     async def record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
@@ -175,9 +177,9 @@ class LedgerEvents(LedgerBase):
 
         def event(db: sqlite3.Connection) -> None:
             values = {"status": prediction.status, "run_time": _run_time(prediction), "seed": prediction.seed}
-            self._act(db, "record_succeeded", attempt, **values)
+            self._apply_event(db, "record_succeeded", attempt, **values)
             for n, url in enumerate(prediction.outputs, 1):
-                statements.act(
+                statements.run_statements(
                     db, "events", "record_output", prediction_id=attempt.prediction_id, n=n, url=url
                 )
 
@@ -194,7 +196,7 @@ class LedgerEvents(LedgerBase):
     ) -> None:
         """The service said no. The row is pending again from *retry_at*; None: failed for good."""
         state = RowState.FAILED if retry_at is None else RowState.PENDING
-        record = self._record_free if outcome is Outcome.FAILED else self._record
+        record = self._record_free if outcome is Outcome.FAILED else self._record_event
         await record(
             "record_failed",
             attempt,
@@ -216,7 +218,7 @@ class LedgerEvents(LedgerBase):
 
         def event(db: sqlite3.Connection) -> None:
             for n, url in enumerate(urls, 1):
-                statements.act(
+                statements.run_statements(
                     db, "events", "record_output", prediction_id=attempt.prediction_id, n=n, url=url
                 )
 
@@ -231,7 +233,7 @@ class LedgerEvents(LedgerBase):
         def event(db: sqlite3.Connection) -> None:
             for output in outputs:
                 values = {"planned": output.planned, "size": output.size, "sha256": output.sha256}
-                statements.act(db, "events", "record_planned", **_of(output), **values)
+                statements.run_statements(db, "events", "record_planned", **_output_key(output), **values)
 
         await self._writer.commit(event, urgent=False)
 
@@ -245,8 +247,8 @@ class LedgerEvents(LedgerBase):
         def event(db: sqlite3.Connection) -> None:
             for output in outputs:
                 values = {"raw": output.raw, "raw_sha256": output.raw_sha256}
-                statements.act(db, "events", "record_kept", **_of(output), **values)
-            self._act(db, "record_all_kept", attempt)
+                statements.run_statements(db, "events", "record_kept", **_output_key(output), **values)
+            self._apply_event(db, "record_all_kept", attempt)
 
         await self._writer.commit(event, urgent=False)
 
@@ -255,7 +257,7 @@ class LedgerEvents(LedgerBase):
 
         def event(db: sqlite3.Connection) -> None:
             for n, why in lost.items():
-                statements.act(
+                statements.run_statements(
                     db, "events", "record_lost", prediction_id=attempt.prediction_id, n=n, lost=why
                 )
 
@@ -266,8 +268,8 @@ class LedgerEvents(LedgerBase):
 
         def event(db: sqlite3.Connection) -> None:
             for output in outputs:
-                statements.act(
-                    db, "events", "record_judged", **_of(output), flags=" ".join(output.flags or ())
+                statements.run_statements(
+                    db, "events", "record_judged", **_output_key(output), flags=" ".join(output.flags or ())
                 )
 
         await self._writer.commit(event, urgent=False)
@@ -292,40 +294,42 @@ class LedgerEvents(LedgerBase):
         def event(db: sqlite3.Connection) -> None:
             for output, width, height in placed:
                 values = ledger_rows.to_placed(output) | {"width": width, "height": height}
-                statements.act(db, "events", "record_placed", now=self._now(), **values)
+                statements.run_statements(db, "events", "record_placed", now=self._now(), **values)
             name = "record_saved" if more else "record_collected"
-            self._act(db, name, attempt, placed_id=placed_id, error=error)
-            if statements.ask_one(db, "state_of", key=attempt.key) == RowState.DONE:
+            self._apply_event(db, name, attempt, placed_id=placed_id, error=error)
+            if statements.ask_value(db, "state_of", key=attempt.key) == RowState.DONE:
                 self._record_files(db, attempt)
 
         await self._writer.commit(event, urgent=False)
 
     async def record_expired(self, attempt: Attempt, error: str) -> None:
         """Paid and made, but the service removed it before it was fetched."""
-        await self._record("record_uncollected", attempt, state=RowState.EXPIRED.value, error=error)
+        await self._record_event("record_uncollected", attempt, state=RowState.EXPIRED.value, error=error)
 
     async def record_uncollectable(self, attempt: Attempt, error: str) -> None:
         """Paid and made, but no picture to fetch: a refused address, bytes that never decode."""
-        await self._record("record_uncollected", attempt, state=RowState.FAILED.value, error=error)
+        await self._record_event("record_uncollected", attempt, state=RowState.FAILED.value, error=error)
 
     async def record_moved(self, output: Output, file: str) -> None:
         """A file was renamed, to *file* relative to the batch folder; its row may have to be named again."""
         await self._writer.commit(
-            lambda db: statements.act(db, "events", "record_moved", **_of(output), file=file)
+            lambda db: statements.run_statements(
+                db, "events", "record_moved", **_output_key(output), file=file
+            )
         )
 
     async def record_renamed(self, attempt: Attempt) -> None:
         """Every file of the row bears its present id."""
 
         def event(db: sqlite3.Connection) -> None:
-            self._act(db, "record_renamed", attempt, placed_id=attempt.id)
+            self._apply_event(db, "record_renamed", attempt, placed_id=attempt.id)
             self._record_files(db, attempt)
 
         await self._writer.commit(event)
 
     # Decide
 
-    async def record_decisions(self, letters: Sequence[Letter], *, there: Iterable[str]) -> None:
+    async def record_decisions(self, letters: Sequence[DecisionFile], *, there: Iterable[str]) -> None:
         """Take what was decided, in its order, from each letter that was not taken before.
 
         *there*: the names of all letters that may be met again; the others' are forgotten. What is said of
@@ -334,11 +338,11 @@ class LedgerEvents(LedgerBase):
 
         def event(db: sqlite3.Connection) -> None:
             for letter in letters:
-                if statements.ask_one(db, "letter_taken", name=letter.name) is None:
-                    statements.act(db, "events", "record_letter", name=letter.name)
-                    for ruling in letter.rulings:
-                        statements.act(db, "events", "record_decision", **asdict(ruling))
-            statements.act(db, "events", "forget_letters", there=json.dumps(list(there)))
+                if statements.ask_value(db, "letter_taken", name=letter.name) is None:
+                    statements.run_statements(db, "events", "record_letter", name=letter.name)
+                    for ruling in letter.decisions:
+                        statements.run_statements(db, "events", "record_decision", **asdict(ruling))
+            statements.run_statements(db, "events", "forget_letters", there=json.dumps(list(there)))
 
         await self._writer.commit(event)
 
@@ -347,28 +351,32 @@ class LedgerEvents(LedgerBase):
     async def record_upload(self, sha256: str, origin: str, url: str, expires_at: float) -> None:
         """The provider has this content until *expires_at*."""
         values = {"sha256": sha256, "origin": origin, "url": url, "expires_at": expires_at}
-        await self._writer.commit(lambda db: statements.act(db, "events", "record_upload", **values))
+        await self._writer.commit(
+            lambda db: statements.run_statements(db, "events", "record_upload", **values)
+        )
 
     async def forget_uploads(self, origin: str, urls: Sequence[str]) -> None:
         """The service no longer has what was given to it at these addresses."""
         values = {"origin": origin, "urls": json.dumps(list(urls))}
-        await self._writer.commit(lambda db: statements.act(db, "events", "forget_uploads", **values))
+        await self._writer.commit(
+            lambda db: statements.run_statements(db, "events", "forget_uploads", **values)
+        )
 
     async def record_digests(self, files: Iterable[LocalFile]) -> None:
         """Remember digests while files keep their stamp."""
-        (statement,) = statements.load("events")["record_digest"]
+        (statement,) = statements.load_statements("events")["record_digest"]
         values = [
             {"path": str(f.path), "stamp": ledger_rows.to_text(f.stamp), "sha256": f.sha256} for f in files
         ]
         await self._writer.commit(lambda db: db.executemany(statement, values))
 
 
-def _of(output: Output) -> dict[str, Any]:
+def _output_key(output: Output) -> dict[str, Any]:
     return {"prediction_id": output.prediction_id, "n": output.n}
 
 
-def _unique(db: sqlite3.Connection, choose: Callable[[], int]) -> int:
-    while statements.ask_one(db, "seed_taken", seed=(seed := choose())) is not None:
+def _unique_seed(db: sqlite3.Connection, choose: Callable[[], int]) -> int:
+    while statements.ask_value(db, "seed_taken", seed=(seed := choose())) is not None:
         pass
     return seed
 

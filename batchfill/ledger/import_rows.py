@@ -52,7 +52,7 @@ class Comparison:
     price_changed: int | None
 
 
-class Intake:
+class RowImport:
     """One import: `add` every row, look at `duplicates` and `compare`, then `merge`.
 
     Until the merge nothing is written but temporary tables, which no flush waits for.
@@ -63,82 +63,86 @@ class Intake:
         self._writer = writer
         self._whole = whole
 
-    async def begin(self) -> None:
+    async def begin_import(self) -> None:
         """Make room for the incoming rows, beside the ledger's own."""
-        await self._writer.read(_begin)
+        await self._writer.read(_begin_import)
 
-    async def add(self, rows: Sequence[Row]) -> None:
+    async def add_rows(self, rows: Sequence[Row]) -> None:
         """Take a batch of rows."""
-        (statement,) = statements.load("import_rows")["add"]
+        (statement,) = statements.load_statements("import_rows")["add"]
         values = (ledger_rows.to_record(row, whole=self._whole) for row in rows)
-        await self._writer.aside(lambda db: db.executemany(statement, values))
+        await self._writer.on_temp_tables(lambda db: db.executemany(statement, values))
 
-    async def identify(self) -> None:
+    async def identify_rows(self) -> None:
         """Give every incoming row its key and, where it has none, its id."""
-        await self._writer.aside(_identify)
+        await self._writer.on_temp_tables(_identify_rows)
 
-    async def duplicates(self, limit: int) -> list[Duplicate]:
+    async def find_duplicates(self, limit: int) -> list[Duplicate]:
         """Return at most *limit* rows whose ids are taken."""
-        (statement,) = statements.load("import_rows")["duplicates"]
+        (statement,) = statements.load_statements("import_rows")["duplicates"]
         found = await self._writer.read(lambda db: db.execute(statement, {"limit": limit}).fetchall())
         return [Duplicate(*record) for record in found]
 
     async def drop_duplicates(self) -> None:
         """Leave out every incoming row whose id an earlier one has."""
-        await self._writer.aside(lambda db: statements.act(db, "import_rows", "drop_duplicates"))
+        await self._writer.on_temp_tables(
+            lambda db: statements.run_statements(db, "import_rows", "drop_duplicates")
+        )
 
-    async def compare(self) -> Comparison:
+    async def compare_rows(self) -> Comparison:
         """Say what the incoming rows mean, before anything is changed."""
-        return await self._writer.aside(_compare)
+        return await self._writer.on_temp_tables(_compare_rows)
 
-    async def merge(self, now: float, *, basis: str | None = None) -> None:
+    async def merge_rows(self, now: float, *, basis: str | None = None) -> None:
         """Make the incoming rows the ledger's: known keys keep all that happened, others become pending.
 
         *basis* is remembered with them, and nothing of an earlier one: what they rest on, so that the same
         rows need not be read again; None when they must be.
         """
-        await self._writer.commit(lambda db: statements.act(db, "import_rows", "merge", now=now, basis=basis))
+        await self._writer.commit(
+            lambda db: statements.run_statements(db, "import_rows", "merge", now=now, basis=basis)
+        )
 
-    async def end(self) -> None:
+    async def end_import(self) -> None:
         """Forget the incoming rows."""
-        await self._writer.aside(lambda db: statements.act(db, "import_rows", "end"))
+        await self._writer.on_temp_tables(lambda db: statements.run_statements(db, "import_rows", "end"))
 
 
-def _begin(db: sqlite3.Connection) -> None:
+def _begin_import(db: sqlite3.Connection) -> None:
     db.create_function("key_of", 2, filenames.key_of, deterministic=True)
     db.create_function("made_id", 2, filenames.made_id, deterministic=True)
-    db.create_function("fold", 1, filenames.fold, deterministic=True)
-    statements.act(db, "import_rows", "begin")
+    db.create_function("fold", 1, filenames.fold_case, deterministic=True)
+    statements.run_statements(db, "import_rows", "begin")
 
 
-def _identify(db: sqlite3.Connection) -> None:
+def _identify_rows(db: sqlite3.Connection) -> None:
     try:
         # Most manifests hold no row twice: that is found out by the index that the comparison needs anyway.
-        statements.act(db, "import_rows", "index_keys")
+        statements.run_statements(db, "import_rows", "index_keys")
     except sqlite3.IntegrityError:
-        statements.act(db, "import_rows", "number_equal")
-        statements.act(db, "import_rows", "index_keys")
-    statements.act(db, "import_rows", "index_ids")
+        statements.run_statements(db, "import_rows", "number_equal")
+        statements.run_statements(db, "import_rows", "index_keys")
+    statements.run_statements(db, "import_rows", "index_ids")
 
 
-def _compare(db: sqlite3.Connection) -> Comparison:
-    statements.act(db, "import_rows", "find_leaving")
-    queries = statements.load("import_rows")
-    found = {ledger_rows.to_state(r["state"]): _group(r) for r in db.execute(queries["compare"][0])}
+def _compare_rows(db: sqlite3.Connection) -> Comparison:
+    statements.run_statements(db, "import_rows", "find_leaving")
+    queries = statements.load_statements("import_rows")
+    found = {ledger_rows.to_state(r["state"]): _read_group(r) for r in db.execute(queries["compare"][0])}
     groups = {state: found.get(state, Group()) for state in RowState}
     changed = db.execute(queries["changed"][0]).fetchone()
     priced = groups[RowState.PENDING].price is not None
     return Comparison(groups, changed["rows"], (changed["price"] or 0) if priced else None)
 
 
-def standing(db: sqlite3.Connection, states: Iterable[RowState]) -> Comparison:
+def summarize_rows(db: sqlite3.Connection, states: Iterable[RowState]) -> Comparison:
     """Say what an import of the rows that are there would mean; pictures are counted in *states* only."""
     tally = {
         ledger_rows.to_state(record["state"]): record
-        for record in statements.ask(db, "tally")
+        for record in statements.ask_rows(db, "tally")
         if not record["gone"]
     }
-    asked = {state: statements.ask_one(db, "asked_for", state=state.value) for state in states}
+    asked = {state: statements.ask_value(db, "asked_for", state=state.value) for state in states}
     groups = {state: Group() for state in RowState}
     for state, record in tally.items():
         price = None if record["unpriced"] else record["price"]
@@ -146,20 +150,20 @@ def standing(db: sqlite3.Connection, states: Iterable[RowState]) -> Comparison:
     return Comparison(groups, 0, None if groups[RowState.PENDING].price is None else 0)
 
 
-def _group(record: sqlite3.Row) -> Group:
+def _read_group(record: sqlite3.Row) -> Group:
     return Group(record["rows"], record["outputs"], None if record["unpriced"] else record["price"])
 
 
 @asynccontextmanager
-async def open_scratch(ledger: Path) -> AsyncIterator[Intake]:
+async def open_scratch(ledger: Path) -> AsyncIterator[RowImport]:
     """Open an import that changes nothing: its rows go to a temporary file."""
-    async with open_writer(lambda: _connect(ledger), begin="BEGIN") as writer:
-        intake = Intake(writer, whole=False)
-        await intake.begin()
+    async with open_writer(lambda: _connect_scratch(ledger), begin="BEGIN") as writer:
+        intake = RowImport(writer, whole=False)
+        await intake.begin_import()
         yield intake
 
 
-def _connect(ledger: Path) -> sqlite3.Connection:
+def _connect_scratch(ledger: Path) -> sqlite3.Connection:
     if database.is_there(ledger):
         db = database.open_to_read(ledger)
         # The connection cannot write the ledger all the same: it was opened read-only.
@@ -168,6 +172,6 @@ def _connect(ledger: Path) -> sqlite3.Connection:
     # An empty name is a temporary database on disk, which a million rows do not keep in memory.
     db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     db.row_factory = sqlite3.Row
-    for _, script in database.migrations():
+    for _, script in database.list_migrations():
         db.executescript(script)
     return db

@@ -12,11 +12,11 @@ from batchfill.errors import LedgerFailed
 from batchfill.ledger import adoption, database, ledger_rows, payments, statements
 from batchfill.ledger.base import RECORDED
 from batchfill.ledger.events import LedgerEvents
-from batchfill.ledger.import_rows import Intake, standing
-from batchfill.ledger.location import Place
+from batchfill.ledger.import_rows import RowImport, summarize_rows
+from batchfill.ledger.location import LedgerLocation
 from batchfill.ledger.payment_record import PAID, read_record, write_record
 from batchfill.ledger.queue import LedgerQueue
-from batchfill.ledger.selection import choose
+from batchfill.ledger.selection import select_rows
 from batchfill.ledger.writer import open_writer
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from batchfill.domain.rows import Choice, RowState
+    from batchfill.domain.rows import RowSelection, RowState
     from batchfill.ledger.adoption import Found, Pictured
     from batchfill.ledger.import_rows import Comparison
-    from batchfill.ledger.payments import Heading, Judgement, Payment, Reading
-    from batchfill.ledger.selection import Chosen
+    from batchfill.ledger.payments import Heading, Judgement, Payment, PaymentReading
+    from batchfill.ledger.selection import SelectedRows
 
 
 BATCH = "batch"
@@ -41,10 +41,10 @@ class Ledger(LedgerEvents, LedgerQueue):
 
     async def load(self) -> None:
         """Read what earlier runs left."""
-        self.facts = await self._writer.read(_facts)
-        self.cap = ledger_rows.to_cap(self.facts.get("max_cost"))
-        self.last_accepted = await self._writer.read(lambda db: statements.ask_one(db, "last_accepted"))
-        await self._writer.read(self.count)
+        self.metadata = await self._writer.read(_read_metadata)
+        self.cap = ledger_rows.to_cap(self.metadata.get("max_cost"))
+        self.last_accepted = await self._writer.read(lambda db: statements.ask_value(db, "last_accepted"))
+        await self._writer.read(self.count_rows)
 
     # Whether it can be written
 
@@ -59,7 +59,7 @@ class Ledger(LedgerEvents, LedgerQueue):
     # Where it is
 
     async def put_back(self, *, beside: bool) -> Path:
-        """Put its file back where it was taken away, and return where it is now; see Place.
+        """Put its file back where it was taken away, and return where it is now; see LedgerLocation.
 
         Raises LedgerFailed.
         """
@@ -70,9 +70,9 @@ class Ledger(LedgerEvents, LedgerQueue):
 
     # The record of payments beside it
 
-    async def read_record(self) -> Reading | None:
+    async def read_record(self) -> PaymentReading | None:
         """Return what stands in the record that the ledger does not surely know. Raises LedgerError."""
-        path, mark = self._place.path.with_name(PAID), self.facts.get(RECORDED)
+        path, mark = self._place.path.with_name(PAID), self.metadata.get(RECORDED)
         return await self._writer.read(lambda db: read_record(path, mark))
 
     async def judge(self, found: Sequence[Payment]) -> Judgement:
@@ -112,7 +112,7 @@ class Ledger(LedgerEvents, LedgerQueue):
         """Keep in mind payments that are lost: their prices stay reserved."""
         await self._writer.commit(lambda db: adoption.give_up(db, lost, origin=origin, last=last))
 
-    async def begin_record(self, heading: Heading, reading: Reading | None) -> None:
+    async def begin_record(self, heading: Heading, reading: PaymentReading | None) -> None:
         """Append every intent and every id to the record from now on; the ledger knows all that is in it.
 
         *reading*: what was read of the file with this *heading*; where that leaves a doubt, the file is made
@@ -120,10 +120,10 @@ class Ledger(LedgerEvents, LedgerQueue):
         """
         path, record = self._place.path.with_name(PAID), self._record_of_payments
         goes_on = reading is not None and not reading.whole and not reading.damaged
-        known = int(self.facts[RECORDED].split()[-1]) if goes_on else 0
+        known = int(self.metadata[RECORDED].split()[-1]) if goes_on else 0
 
         def begin(db: sqlite3.Connection) -> None:
-            last = statements.ask_one(db, "last_number")
+            last = statements.ask_value(db, "last_number")
             if reading is None or not goes_on:
                 size = write_record(path, heading, adoption.record_lines(db))
                 record.attach(path, heading, size=size, last=last)
@@ -137,7 +137,7 @@ class Ledger(LedgerEvents, LedgerQueue):
             await self._writer.read(begin)
         except OSError as error:
             raise LedgerFailed(f"{path}: cannot be written: {error.strerror}") from error
-        await self.remember(batch=heading.batch)
+        await self.set_metadata(batch=heading.batch)
 
     async def end_record(self) -> None:
         """Append no more to the record."""
@@ -146,61 +146,63 @@ class Ledger(LedgerEvents, LedgerQueue):
 
     # What the batch is
 
-    async def remember(self, **facts: str | None) -> None:
+    async def set_metadata(self, **facts: str | None) -> None:
         """Set facts of the batch; None removes one."""
 
         def event(db: sqlite3.Connection) -> None:
             for name, value in facts.items():
-                statements.act(db, "events", "remember", name=name, value=value)
+                statements.run_statements(db, "events", "remember", name=name, value=value)
 
         await self._writer.commit(event)
-        self.facts.update({name: value for name, value in facts.items() if value is not None})
+        self.metadata.update({name: value for name, value in facts.items() if value is not None})
         for name in [name for name, value in facts.items() if value is None]:
-            self.facts.pop(name, None)
+            self.metadata.pop(name, None)
         if "max_cost" in facts:
             self.cap = ledger_rows.to_cap(facts["max_cost"])
-            await self._writer.read(self.count)
+            await self._writer.read(self.count_rows)
 
     @asynccontextmanager
-    async def intake(self) -> AsyncIterator[Intake]:
+    async def open_import(self) -> AsyncIterator[RowImport]:
         """Open an import of the manifest's rows."""
-        intake = Intake(self._writer)
-        await intake.begin()
+        intake = RowImport(self._writer)
+        await intake.begin_import()
         try:
             yield intake
         finally:
-            await intake.end()
-            await self._writer.read(self.count)
+            await intake.end_import()
+            await self._writer.read(self.count_rows)
 
-    async def standing(self, states: Iterable[RowState]) -> Comparison:
+    async def summarize(self, states: Iterable[RowState]) -> Comparison:
         """Say what an import of the rows that are there would mean; pictures are counted in *states*."""
-        return await self._writer.read(lambda db: standing(db, states))
+        return await self._writer.read(lambda db: summarize_rows(db, states))
 
-    async def choose(self, choice: Choice, *, incoming: bool) -> Chosen:
+    async def select(self, choice: RowSelection, *, incoming: bool) -> SelectedRows:
         """Find the rows that *choice* means, and say what they come to; nothing is changed.
 
         *incoming*: among those of the import that is open; else among those that are there.
         """
-        return await self._writer.aside(lambda db: choose(db, choice, incoming=incoming))
+        return await self._writer.on_temp_tables(lambda db: select_rows(db, choice, incoming=incoming))
 
-    async def retry(self) -> None:
+    async def retry_selected(self) -> None:
         """Make the rows chosen last that have ended pending, with all their attempts before them.
 
         Those that were done are made anew, with another seed.
         """
-        await self._writer.commit(lambda db: statements.act(db, "events", "retry", now=self._now()))
+        await self._writer.commit(
+            lambda db: statements.run_statements(db, "events", "retry", now=self._now())
+        )
 
-    async def narrow(self, keys: Iterable[str]) -> None:
+    async def restrict_to(self, keys: Iterable[str]) -> None:
         """Let no other rows than these be due, until the ledger is opened anew."""
         self._only = json.dumps(list(keys))
-        await self._writer.read(self.count)
+        await self._writer.read(self.count_rows)
 
     async def fetch_again(self, attempts: Iterable[int]) -> None:
         """Make finished rows of the manifest, given by their attempts' numbers, collecting again."""
 
         def event(db: sqlite3.Connection) -> None:
             for number in attempts:
-                statements.act(db, "events", "fetch_again", number=number, now=self._now())
+                statements.run_statements(db, "events", "fetch_again", number=number, now=self._now())
 
         await self._writer.commit(event)
 
@@ -213,9 +215,9 @@ async def open_ledger(path: Path, now: Callable[[], float], *, checked: bool = T
     Raises LedgerError, with nothing changed, for a file that is not a ledger this version can use.
     """
     async with open_writer(lambda: database.open_to_write(path, checked=checked)) as writer:
-        ledger = Ledger(writer, now, Place(path))
-        writer.close_group, writer.committed, writer.undone = (
-            ledger.close_group,
+        ledger = Ledger(writer, now, LedgerLocation(path))
+        writer.before_commit, writer.committed, writer.on_rollback = (
+            ledger.before_commit,
             ledger.committed,
             ledger.undone,
         )
@@ -226,5 +228,5 @@ async def open_ledger(path: Path, now: Callable[[], float], *, checked: bool = T
             await ledger.end_record()
 
 
-def _facts(db: sqlite3.Connection) -> dict[str, str]:
-    return ledger_rows.to_facts(statements.ask(db, "facts"))
+def _read_metadata(db: sqlite3.Connection) -> dict[str, str]:
+    return ledger_rows.to_facts(statements.ask_rows(db, "facts"))

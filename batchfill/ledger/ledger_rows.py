@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from batchfill import filenames
 from batchfill.domain.predictions import Output
-from batchfill.domain.reports import Cost, Doubt, Ended, Exhibit, Result
+from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewRow
 from batchfill.domain.review import Decision, Redo
 from batchfill.domain.rows import (
     Asked,
     Attempt,
-    Due,
     LocalFile,
     NamedFile,
     Outcome,
-    Placed,
+    PendingRow,
     Row,
     RowState,
     Stamp,
+    StoredFile,
 )
 from batchfill.settings.resolve import NO_CAP
 
@@ -65,7 +65,7 @@ def to_record(row: Row, *, whole: bool) -> tuple[Any, ...]:
         row.position,
         row.line,
         id_,
-        filenames.fold(id_),
+        filenames.fold_case(id_),
         None if row.id else row.stem,
         key,
         row.fingerprint,
@@ -73,11 +73,11 @@ def to_record(row: Row, *, whole: bool) -> tuple[Any, ...]:
         str(inputs.get("mask", "")),
         row.outputs_asked,
         row.price,
-        *(_contents(row) if whole else _NO_CONTENTS),
+        *(_row_contents(row) if whole else _NO_CONTENTS),
     )
 
 
-def _contents(row: Row) -> tuple[str, str, str, str]:
+def _row_contents(row: Row) -> tuple[str, str, str, str]:
     files = {name: _from_file(file) for name, file in row.files.items()}
     return str(row.inputs.get("prompt", "")), to_json(row.inputs), to_json(files), to_json(row.extra)
 
@@ -140,10 +140,10 @@ def to_asked(record: sqlite3.Row) -> Asked:
 
 
 @_from_ledger
-def to_due(record: sqlite3.Row) -> Due:
+def to_due(record: sqlite3.Row) -> PendingRow:
     """Return a row whose turn it is."""
     asked = to_asked(record)
-    return Due(
+    return PendingRow(
         key=record["key"],
         id=record["id"],
         line=record["line"],
@@ -229,35 +229,35 @@ def to_result(record: sqlite3.Row) -> Result:
         image,
         mask,
         prompt,
-        _files(outputs),
+        _split_files(outputs),
         seed,
         prediction_id,
         attempts,
         cost,
         error,
-        _flags(flags),
-        _decision(decision),
+        _split_flags(flags),
+        _to_decision(decision),
         chosen,
         {} if extra == "{}" else json.loads(extra),
     )
 
 
-def _files(joined: str | None) -> tuple[str, ...]:
+def _split_files(joined: str | None) -> tuple[str, ...]:
     return tuple(joined.split(";")) if joined else ()
 
 
-def _flags(joined: str | None) -> tuple[str, ...]:
+def _split_flags(joined: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(joined.split())) if joined else ()
 
 
-def _decision(word: str | None) -> Decision | None:
+def _to_decision(word: str | None) -> Decision | None:
     return None if word is None else Decision(word)
 
 
 @_from_ledger
-def to_exhibit(result: Result, record: sqlite3.Row) -> Exhibit:
+def to_exhibit(result: Result, record: sqlite3.Row) -> ReviewRow:
     """Return a row with its pictures, which *record* tells of."""
-    return Exhibit(
+    return ReviewRow(
         result,
         _to_files(record["files"]),
         _to_pictures(record["outputs"]),
@@ -274,10 +274,10 @@ def _to_pictures(text: str) -> tuple[Output, ...]:
 
 
 @_from_ledger
-def to_ended(record: sqlite3.Row) -> Ended:
+def to_ended(record: sqlite3.Row) -> EndedAttempt:
     """Return an attempt that came to an end."""
     begun_at, at, outcome, price, run_time = record
-    return Ended(begun_at, at, Outcome(outcome), price, run_time)
+    return EndedAttempt(begun_at, at, Outcome(outcome), price, run_time)
 
 
 @_from_ledger
@@ -294,9 +294,9 @@ def to_cap(fact: str | None) -> int | None:
 
 
 @_from_ledger
-def to_placed_file(record: sqlite3.Row) -> Placed:
+def to_placed_file(record: sqlite3.Row) -> StoredFile:
     """Return one file of a finished row."""
-    return Placed(*record)
+    return StoredFile(*record)
 
 
 @_from_ledger
@@ -304,13 +304,13 @@ def to_cost(
     tally: Iterable[sqlite3.Row], money: Iterable[sqlite3.Row], cap: int | None, currency: str
 ) -> Cost:
     """Return the batch's money: succeeded and canceled are spent, open is reserved, pending is to go."""
-    spent = _sum(r for r in money if r["outcome"] in (Outcome.SUCCEEDED, Outcome.CANCELED))
-    reserved = _sum(r for r in money if r["outcome"] == Outcome.OPEN)
-    to_go = _sum(r for r in tally if r["state"] == RowState.PENDING and not r["gone"])
+    spent = _sum_or_none(r for r in money if r["outcome"] in (Outcome.SUCCEEDED, Outcome.CANCELED))
+    reserved = _sum_or_none(r for r in money if r["outcome"] == Outcome.OPEN)
+    to_go = _sum_or_none(r for r in tally if r["state"] == RowState.PENDING and not r["gone"])
     return Cost(spent, reserved, to_go, cap, currency)
 
 
-def _sum(records: Iterable[sqlite3.Row]) -> int | None:
+def _sum_or_none(records: Iterable[sqlite3.Row]) -> int | None:
     total = 0
     for record in records:
         if record["unpriced"]:

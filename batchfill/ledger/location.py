@@ -19,7 +19,7 @@ OTHER = "ledger.other.sqlite"
 """What stood in the ledger's place when it was put back."""
 
 
-class Place:
+class LedgerLocation:
     """The place of a ledger that is open. On Windows nobody can take away what is open."""
 
     def __init__(self, path: Path) -> None:

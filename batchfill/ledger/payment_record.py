@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from batchfill.ledger.payments import Heading, Reading
+    from batchfill.ledger.payments import Heading, PaymentReading
 
 PAID = "paid.jsonl"
 """Its name in the batch folder."""
 
 
-def read_record(path: Path, mark: str | None = None) -> Reading | None:
+def read_record(path: Path, mark: str | None = None) -> PaymentReading | None:
     """Return what stands in the record at *path*; None where there is nothing that can be read.
 
     *mark*: the PaymentRecord's when the ledger was last committed. Where it fits, only what is behind it is

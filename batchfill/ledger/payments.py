@@ -85,7 +85,7 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class PaymentReading:
     """What was read of a record."""
 
     heading: Heading | None
@@ -164,7 +164,7 @@ def digest_of_base(batch: str, base: str) -> str:
     return sha256(f"{batch} {base}".encode()).hexdigest()[:32]
 
 
-def read_lines(lines: Iterable[bytes], *, whole: bool = True, at: int = 0) -> Reading:
+def read_lines(lines: Iterable[bytes], *, whole: bool = True, at: int = 0) -> PaymentReading:
     """Read a record line by line; not *whole*: from the byte *at* on, behind its heading.
 
     Any bytes can be read. A last line without its end counts as torn, whatever it says.
@@ -232,9 +232,9 @@ class _Lines:
         else:
             self._unread.append(self._number)
 
-    def reading(self) -> Reading:
+    def reading(self) -> PaymentReading:
         """Return what was read."""
-        return Reading(
+        return PaymentReading(
             heading=self._heading,
             payments=tuple(self._payments),
             damaged=tuple(self._damaged),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from batchfill.domain.rows import Accepted, Collectable, ToCollect
+from batchfill.domain.rows import Accepted, DownloadJob, DownloadQueue
 from batchfill.ledger import ledger_rows, statements
 from batchfill.ledger.base import LedgerBase
 
@@ -15,62 +15,64 @@ if TYPE_CHECKING:
     from typing import Any
 
     from batchfill.domain.predictions import Output
-    from batchfill.domain.rows import Attempt, Due, RowState
+    from batchfill.domain.rows import Attempt, PendingRow, RowState
 
 
 class LedgerQueue(LedgerBase):
     """What is due: the ledger is the queue of every stage."""
 
-    async def due(self, limit: int) -> list[Due]:
+    async def due_rows(self, limit: int) -> list[PendingRow]:
         """Return rows whose turn it is to be submitted, at most *limit*."""
         values = {"now": self._now(), "limit": limit}
         if self._only is None:
-            found = await self._ask("due", **values)
+            found = await self._ask_rows("due", **values)
         else:
-            found = await self._ask("due_among", keys=self._only, **values)
+            found = await self._ask_rows("due_among", keys=self._only, **values)
         return [ledger_rows.to_due(record) for record in found]
 
     async def next_due_at(self, after: float) -> float | None:
         """Return when the first retry comes due after that time, that of a look; None when none does."""
         at: float | None
         if self._only is None:
-            at = await self._ask_one("next_due_at", after=after)
+            at = await self._ask_value("next_due_at", after=after)
         else:
-            at = await self._ask_one("next_due_among", keys=self._only, after=after)
+            at = await self._ask_value("next_due_among", keys=self._only, after=after)
         return at
 
     async def open_attempts(self, state: RowState) -> list[Attempt]:
         """Return the attempts whose rows are submitting, running or in doubt, longest first."""
-        return [ledger_rows.to_attempt(r) for r in await self._ask("open_attempts", state=state.value)]
+        return [ledger_rows.to_attempt(r) for r in await self._ask_rows("open_attempts", state=state.value)]
 
-    async def to_collect(
+    async def download_queue(
         self, limit: int, *, without: Iterable[int] = (), busy: Iterable[int] = ()
-    ) -> ToCollect:
+    ) -> DownloadQueue:
         """Return at most *limit* attempts whose outputs are due to be fetched, and what waits behind them.
 
         *without* these attempts, which nobody waits for; those that are *busy* wait, and are not returned.
         """
         now, left, taken = self._now(), json.dumps([*without]), json.dumps([*without, *busy])
 
-        def question(db: sqlite3.Connection) -> ToCollect:
-            due = statements.ask(db, "collecting", now=now, limit=limit, without=taken)
-            oldest = statements.ask_one(db, "oldest_collecting", without=left)
+        def question(db: sqlite3.Connection) -> DownloadQueue:
+            due = statements.ask_rows(db, "collecting", now=now, limit=limit, without=taken)
+            oldest = statements.ask_value(db, "oldest_collecting", without=left)
             # What comes due while this is asked is after *now* for both.
-            return ToCollect(
-                tuple(_collectable(db, ledger_rows.to_attempt(record)) for record in due),
+            return DownloadQueue(
+                tuple(_to_download_job(db, ledger_rows.to_attempt(record)) for record in due),
                 oldest=oldest,
-                next_at=statements.ask_one(db, "next_collect_at", after=now),
+                next_at=statements.ask_value(db, "next_collect_at", after=now),
             )
 
         return await self._writer.read(question)
 
     async def outputs_of(self, prediction_id: str) -> list[Output]:
         """Return a prediction's outputs in order."""
-        return [ledger_rows.to_output(r) for r in await self._ask("outputs_of", prediction_id=prediction_id)]
+        return [
+            ledger_rows.to_output(r) for r in await self._ask_rows("outputs_of", prediction_id=prediction_id)
+        ]
 
-    async def claimed(self, prediction_ids: Sequence[str]) -> set[str]:
+    async def claimed_ids(self, prediction_ids: Sequence[str]) -> set[str]:
         """Return those of *prediction_ids* that are ours already."""
-        found = await self._ask("claimed", ids=json.dumps(list(prediction_ids)))
+        found = await self._ask_rows("claimed", ids=json.dumps(list(prediction_ids)))
         return {record[0] for record in found}
 
     async def accepted_before(self, attempt: Attempt, *, seconds: float, limit: int) -> list[Accepted]:
@@ -79,7 +81,7 @@ class LedgerQueue(LedgerBase):
         They were asked for within *seconds* before it; none where the attempt has no anchor.
         """
         values = {"anchor": attempt.anchor, "seconds": seconds, "limit": limit}
-        return [Accepted(**dict(record)) for record in await self._ask("accepted_before", **values)]
+        return [Accepted(**dict(record)) for record in await self._ask_rows("accepted_before", **values)]
 
     async def unlisted(self, shown: Iterable[str], *, first: int, accepted_by: float) -> str | None:
         """Return a prediction of ours that is not among *shown*; None when there is none.
@@ -87,32 +89,32 @@ class LedgerQueue(LedgerBase):
         Asked is about attempts from the number *first* on whose answers had come by *accepted_by*.
         """
         values = {"shown": json.dumps([*shown]), "first": first, "accepted_by": accepted_by}
-        prediction_id: str | None = await self._ask_one("unlisted", **values)
+        prediction_id: str | None = await self._ask_value("unlisted", **values)
         return prediction_id
 
     async def run_times(self, limit: int) -> list[float]:
         """Return how long the last *limit* predictions took, oldest first, in the service's seconds."""
-        return [record[0] for record in reversed(await self._ask("run_times", limit=limit))]
+        return [record[0] for record in reversed(await self._ask_rows("run_times", limit=limit))]
 
-    async def to_finish(self, limit: int, *, without: Iterable[int] = ()) -> list[Collectable]:
+    async def to_finish(self, limit: int, *, without: Iterable[int] = ()) -> list[DownloadJob]:
         """Return at most *limit* rows whose outputs are kept, and of which files are to be made."""
         left = json.dumps(list(without))
-        return await self._collectables("to_finish", limit=limit, without=left)
+        return await self._download_jobs("to_finish", limit=limit, without=left)
 
-    async def unjudged(self, limit: int, *, without: Iterable[int] = ()) -> list[Collectable]:
+    async def unjudged_jobs(self, limit: int, *, without: Iterable[int] = ()) -> list[DownloadJob]:
         """Return at most *limit* finished rows, with local pictures, whose outputs nobody has judged."""
         left = json.dumps(list(without))
-        return await self._collectables("unjudged", limit=limit, without=left)
+        return await self._download_jobs("unjudged", limit=limit, without=left)
 
-    async def finished(self, limit: int, *, after: int = 0) -> list[Collectable]:
+    async def finished_jobs(self, limit: int, *, after: int = 0) -> list[DownloadJob]:
         """Return at most *limit* finished rows with local pictures, behind attempt number *after*."""
-        return await self._collectables("finished", limit=limit, after=after)
+        return await self._download_jobs("finished", limit=limit, after=after)
 
-    async def _collectables(self, name: str, **values: Any) -> list[Collectable]:
-        def question(db: sqlite3.Connection) -> list[Collectable]:
+    async def _download_jobs(self, name: str, **values: Any) -> list[DownloadJob]:
+        def question(db: sqlite3.Connection) -> list[DownloadJob]:
             return [
-                _collectable(db, ledger_rows.to_attempt(record))
-                for record in statements.ask(db, name, **values)
+                _to_download_job(db, ledger_rows.to_attempt(record))
+                for record in statements.ask_rows(db, name, **values)
             ]
 
         return await self._writer.read(question)
@@ -125,25 +127,25 @@ class LedgerQueue(LedgerBase):
         """
 
         def question(db: sqlite3.Connection) -> list[Output] | None:
-            if statements.ask_one(db, "named_by_another", key=attempt.key, folded_id=folded_id) is not None:
+            if statements.ask_value(db, "named_by_another", key=attempt.key, folded_id=folded_id) is not None:
                 return None
-            found = statements.ask(db, "outputs_in_the_way", folded_id=folded_id, number=attempt.number)
+            found = statements.ask_rows(db, "outputs_in_the_way", folded_id=folded_id, number=attempt.number)
             return [ledger_rows.to_output(record) for record in found]
 
         return await self._writer.read(question)
 
-    async def misnamed(self) -> list[Attempt]:
+    async def misnamed_attempts(self) -> list[Attempt]:
         """Return the attempts of rows whose files do not bear their row's id."""
-        return [ledger_rows.to_attempt(record) for record in await self._ask("misnamed")]
+        return [ledger_rows.to_attempt(record) for record in await self._ask_rows("misnamed")]
 
     async def upload_of(self, sha256: str, origin: str, *, good_until: float) -> str | None:
         """Return the address of an upload of this content that is good at least until then."""
         values = {"sha256": sha256, "origin": origin, "good_until": good_until}
-        url: str | None = await self._ask_one("upload_of", **values)
+        url: str | None = await self._ask_value("upload_of", **values)
         return url
 
 
-def _collectable(db: sqlite3.Connection, attempt: Attempt) -> Collectable:
-    outputs = statements.ask(db, "outputs_of", prediction_id=attempt.prediction_id)
-    (row,) = statements.ask(db, "asked", key=attempt.key)
-    return Collectable(attempt, tuple(map(ledger_rows.to_output, outputs)), ledger_rows.to_asked(row))
+def _to_download_job(db: sqlite3.Connection, attempt: Attempt) -> DownloadJob:
+    outputs = statements.ask_rows(db, "outputs_of", prediction_id=attempt.prediction_id)
+    (row,) = statements.ask_rows(db, "asked", key=attempt.key)
+    return DownloadJob(attempt, tuple(map(ledger_rows.to_output, outputs)), ledger_rows.to_asked(row))

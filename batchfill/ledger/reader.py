@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from batchfill.domain.reports import Cost, Doubt, Ended, Exhibit, Result
-    from batchfill.domain.rows import NamedFile, Placed, RowState
+    from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewRow
+    from batchfill.domain.rows import NamedFile, RowState, StoredFile
     from batchfill.ledger.payments import Payment
 
 
@@ -26,7 +26,7 @@ class Reader:
         self._db = db
 
     @contextmanager
-    def moment(self) -> Iterator[None]:
+    def hold_snapshot(self) -> Iterator[None]:
         """Answer everything asked meanwhile as of one moment, whatever a run writes."""
         self._db.execute("BEGIN")
         try:
@@ -34,83 +34,83 @@ class Reader:
         finally:
             self._db.rollback()
 
-    def facts(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
         """Return what the batch remembers of itself."""
-        return ledger_rows.to_facts(statements.ask(self._db, "facts"))
+        return ledger_rows.to_facts(statements.ask_rows(self._db, "facts"))
 
     def counts(self, *, gone: bool = False) -> dict[RowState, int]:
         """Return rows by state, of the manifest or of those gone from it."""
-        return ledger_rows.to_counts(statements.ask(self._db, "tally"), gone=gone)
+        return ledger_rows.to_counts(statements.ask_rows(self._db, "tally"), gone=gone)
 
     def cost(self, currency: str) -> Cost:
         """Return the money of the whole batch."""
-        cap = ledger_rows.to_cap(self.facts().get("max_cost"))
+        cap = ledger_rows.to_cap(self.metadata().get("max_cost"))
         return ledger_rows.to_cost(
-            statements.ask(self._db, "tally"), statements.ask(self._db, "money"), cap, currency
+            statements.ask_rows(self._db, "tally"), statements.ask_rows(self._db, "money"), cap, currency
         )
 
     def reasons(self) -> Mapping[str, int]:
         """Return why rows failed, and how many of each, most frequent first."""
-        return {record["reason"]: record["rows"] for record in statements.ask(self._db, "reasons")}
+        return {record["reason"]: record["rows"] for record in statements.ask_rows(self._db, "reasons")}
 
     def doubts(self) -> tuple[Doubt, ...]:
         """Return the first hundred rows in doubt."""
-        return tuple(ledger_rows.to_doubt(r) for r in statements.ask(self._db, "doubts"))
+        return tuple(ledger_rows.to_doubt(r) for r in statements.ask_rows(self._db, "doubts"))
 
     def results(self) -> Iterator[Result]:
         """Yield one result a row of the manifest, in its order."""
-        (statement,) = statements.load("queries")["results"]
+        (statement,) = statements.load_statements("queries")["results"]
         for record in self._db.execute(statement):
             yield ledger_rows.to_result(record)
 
     def outputs_made(self, prediction_ids: Iterable[str]) -> dict[str, int]:
         """Return how many pictures each of these predictions has, as far as they are this batch's."""
         asked = json.dumps(list(prediction_ids))
-        return {record[0]: record[1] for record in statements.ask(self._db, "outputs_made", ids=asked)}
+        return {record[0]: record[1] for record in statements.ask_rows(self._db, "outputs_made", ids=asked)}
 
     def letters_taken(self) -> frozenset[str]:
         """Return the names of the inbox's letters that were taken, and that may be there still."""
-        return frozenset(record[0] for record in statements.ask(self._db, "letters_taken"))
+        return frozenset(record[0] for record in statements.ask_rows(self._db, "letters_taken"))
 
-    def exhibits(self) -> Iterator[Exhibit]:
+    def review_rows(self) -> Iterator[ReviewRow]:
         """Yield every row of the manifest with its pictures, in its order."""
-        pictures = {record["id"]: record for record in statements.ask(self._db, "pictures")}
+        pictures = {record["id"]: record for record in statements.ask_rows(self._db, "pictures")}
         for result in self.results():
             # A row that came in between the two questions is there the next time.
             if (record := pictures.pop(result.id, None)) is not None:
                 yield ledger_rows.to_exhibit(result, record)
 
-    def history(self) -> Iterator[Ended]:
+    def history(self) -> Iterator[EndedAttempt]:
         """Yield every attempt that came to an end, in the order of the ends."""
-        (statement,) = statements.load("queries")["history"]
+        (statement,) = statements.load_statements("queries")["history"]
         for record in self._db.execute(statement):
             yield ledger_rows.to_ended(record)
 
-    def version(self) -> int:
+    def data_version(self) -> int:
         """Return a number that is another one after somebody has changed the ledger."""
-        version: int = statements.ask_one(self._db, "version")
+        version: int = statements.ask_value(self._db, "version")
         return version
 
     def local_files(self) -> Iterator[NamedFile]:
         """Yield the local files of every row of the manifest, one as often as rows name it."""
-        (statement,) = statements.load("queries")["local_files"]
+        (statement,) = statements.load_statements("queries")["local_files"]
         for record in self._db.execute(statement):
             yield from ledger_rows.to_named_files(record)
 
     def extra_columns(self) -> list[str]:
         """Return the names of the columns that rows of the manifest only carry along."""
-        return [record[0] for record in statements.ask(self._db, "extra_columns")]
+        return [record[0] for record in statements.ask_rows(self._db, "extra_columns")]
 
     def payments(self) -> Iterator[Payment]:
         """Yield every attempt as a record of payments tells it, in the order of the intents."""
         return adoption.payments_of(self._db)
 
-    def collected(self, *, arriving: bool = False) -> Iterator[Placed]:
+    def collected_files(self, *, arriving: bool = False) -> Iterator[StoredFile]:
         """Yield every file of the manifest's finished rows, in their order.
 
         *arriving*: and of rows that are collecting, some of whose files are there already.
         """
-        (statement,) = statements.load("queries")["collected"]
+        (statement,) = statements.load_statements("queries")["collected"]
         for record in self._db.execute(statement, {"arriving": arriving}):
             yield ledger_rows.to_placed_file(record)
 

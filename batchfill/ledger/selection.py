@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from batchfill.domain.rows import Choice
+    from batchfill.domain.rows import RowSelection
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class SelectedRows:
     """What a choice comes to."""
 
     group: Group
@@ -33,32 +33,32 @@ class Chosen:
     """Ids that no row has."""
 
 
-def choose(db: sqlite3.Connection, choice: Choice, *, incoming: bool) -> Chosen:
+def select_rows(db: sqlite3.Connection, choice: RowSelection, *, incoming: bool) -> SelectedRows:
     """Note which rows *choice* means in a temporary table, and return what they come to.
 
     *incoming*: the manifest's rows are those of the import that is open; else they are the ledger's.
     """
-    statements.act(db, "selection", "begin")
-    statements.act(db, "selection", "of_incoming" if incoming else "of_rows")
+    statements.run_statements(db, "selection", "begin")
+    statements.run_statements(db, "selection", "of_incoming" if incoming else "of_rows")
     try:
-        return _chosen(db, choice)
+        return _count_selected(db, choice)
     finally:
-        statements.act(db, "selection", "end")
+        statements.run_statements(db, "selection", "end")
 
 
-def _chosen(db: sqlite3.Connection, choice: Choice) -> Chosen:
-    folded = {filenames.fold(id_): id_ for id_ in choice.ids}
+def _count_selected(db: sqlite3.Connection, choice: RowSelection) -> SelectedRows:
+    folded = {filenames.fold_case(id_): id_ for id_ in choice.ids}
     values = {
-        "ids": _listed(folded),
-        "states": _listed(choice.states),
-        "decisions": _listed(choice.decisions),
-        "flags": _listed(choice.flags),
+        "ids": _list_words(folded),
+        "states": _list_words(choice.states),
+        "decisions": _list_words(choice.decisions),
+        "flags": _list_words(choice.flags),
     }
-    queries = statements.load("selection")
-    statements.act(db, "selection", "choose", **values)
+    queries = statements.load_statements("selection")
+    statements.run_statements(db, "selection", "choose", **values)
     named = {r["folded_id"]: r["key"] for r in db.execute(queries["named"][0], {"ids": values["ids"]})}
     found = db.execute(queries["count"][0]).fetchone()
-    return Chosen(
+    return SelectedRows(
         Group(found["rows"], found["outputs"], None if found["unpriced"] else found["price"]),
         found["done"],
         found["edited"],
@@ -67,5 +67,5 @@ def _chosen(db: sqlite3.Connection, choice: Choice) -> Chosen:
     )
 
 
-def _listed(words: Iterable[str]) -> str:
+def _list_words(words: Iterable[str]) -> str:
     return json.dumps(list(words))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def load(name: str) -> Mapping[str, tuple[str, ...]]:
+def load_statements(name: str) -> Mapping[str, tuple[str, ...]]:
     """Return the statements of `NAME.sql` by the name above each; a name may hold several, in order.
 
     Where `{FRAGMENT}` stands in one, the text below `-- fragment: FRAGMENT` is put.
@@ -22,29 +22,29 @@ def load(name: str) -> Mapping[str, tuple[str, ...]]:
     for fragment, body in re.findall(r"^-- fragment: (\w+)\n(.*?)\n\n", text, re.MULTILINE | re.DOTALL):
         text = text.replace(f"{{{fragment}}}", body)
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return {key: _statements(body) for key, body in zip(parts[::2], parts[1::2], strict=True)}
+    return {key: _split_statements(body) for key, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def act(db: sqlite3.Connection, source: str, name: str, /, **values: Any) -> None:
+def run_statements(db: sqlite3.Connection, source: str, name: str, /, **values: Any) -> None:
     """Run every statement of *name* with the same values."""
-    for statement in load(source)[name]:
+    for statement in load_statements(source)[name]:
         db.execute(statement, values)
 
 
-def ask(db: sqlite3.Connection, name: str, /, **values: Any) -> list[sqlite3.Row]:
+def ask_rows(db: sqlite3.Connection, name: str, /, **values: Any) -> list[sqlite3.Row]:
     """Return the answer to one of the questions."""
-    (statement,) = load("queries")[name]
+    (statement,) = load_statements("queries")[name]
     return db.execute(statement, values).fetchall()
 
 
-def ask_one(db: sqlite3.Connection, name: str, /, **values: Any) -> Any:
+def ask_value(db: sqlite3.Connection, name: str, /, **values: Any) -> Any:
     """Return the first value of the answer's first row; None when there is none."""
-    (statement,) = load("queries")[name]
+    (statement,) = load_statements("queries")[name]
     row = db.execute(statement, values).fetchone()
     return None if row is None else row[0]
 
 
-def _statements(body: str) -> tuple[str, ...]:
+def _split_statements(body: str) -> tuple[str, ...]:
     statements, current = [], ""
     for line in body.splitlines(keepends=True):
         current += line

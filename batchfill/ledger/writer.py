@@ -14,7 +14,7 @@ import aiosqlite
 import anyio
 from anyio import to_thread
 
-from batchfill.errors import BatchfillError, FolderFailed, LedgerFailed, alone
+from batchfill.errors import BatchfillError, LedgerFailed, StorageError, unwrap_single
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,12 +50,12 @@ AGAIN_EVERY = 3.0
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 """Answers of SQLite that may be others in a while: a full disk may be cleared."""
 
-LINGER = 0.02
+GATHER_TIME = 0.02
 """Seconds for which an event that nobody pays for waits for one that somebody does."""
 
 
 class _Connection(aiosqlite.Connection):
-    async def hop(self, call: Callable[[sqlite3.Connection], T]) -> T:
+    async def run_on_thread(self, call: Callable[[sqlite3.Connection], T]) -> T:
         """Run *call* on the connection's thread: a transaction is one hop, not one a statement."""
         result: T = await self._execute(call, self._conn)  # type: ignore[no-untyped-call]
         return result
@@ -78,11 +78,11 @@ class Writer:
         """Why nothing can be written now, and is tried again; None: it can."""
         self.on_lack: Callable[[str | None], None] = _untold
         """Is told when `lack` changes."""
-        self.close_group: Event[None] = _nothing
+        self.before_commit: Event[None] = _do_nothing
         """Runs once at the end of each group's transaction."""
-        self.committed: Event[None] = _nothing
+        self.committed: Event[None] = _do_nothing
         """Runs after each group that was committed, outside of its transaction, before anybody is told."""
-        self.undone: Event[None] = _nothing
+        self.on_rollback: Event[None] = _do_nothing
         """Runs after a group that could not be committed, outside of a transaction."""
 
     async def commit(self, event: Event[T], *, urgent: bool = True, put_off: bool = True) -> T:
@@ -90,7 +90,7 @@ class Writer:
 
         One that is not *urgent* lets a group gather first: each costs a flush of the disk. An event that
         raises is undone alone, and the others of its group run once more. On a full disk it waits for room;
-        one that must not be *put_off* raises FolderFailed at once. Raises LedgerFailed when the group could
+        one that must not be *put_off* raises StorageError at once. Raises LedgerFailed when the group could
         not be written.
         """
         if self._closing:
@@ -101,23 +101,23 @@ class Writer:
         if urgent:
             self._begin_now()
         elif self._timer is None:
-            self._timer = loop.call_later(LINGER, self._begin_now)
+            self._timer = loop.call_later(GATHER_TIME, self._begin_now)
         return await future
 
     async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Return the answer to a question, on what is committed."""
         try:
-            return await self._connection.hop(question)
+            return await self._connection.run_on_thread(question)
         except sqlite3.Error as error:
             raise LedgerFailed(f"the ledger could not be read: {error}") from error
 
-    async def aside(self, event: Event[T]) -> T:
+    async def on_temp_tables(self, event: Event[T]) -> T:
         """Return what *event* returned, which writes temporary tables alone; the ledger is not touched.
 
         An event that raises is undone. Raises LedgerFailed when the tables could not be written.
         """
         try:
-            return await self._connection.hop(lambda db: _apply_alone(db, event))
+            return await self._connection.run_on_thread(lambda db: _apply_alone(db, event))
         except sqlite3.Error as error:
             raise LedgerFailed(f"the ledger could not be written: {_in_words(error)}") from error
 
@@ -135,7 +135,7 @@ class Writer:
             except BaseException:
                 # Whoever waits behind a shield would wait for ever.
                 self._closing = True
-                _abandon([*group, *self._waiting])
+                _abandon_waiting([*group, *self._waiting])
                 raise
 
     def give_up(self) -> None:
@@ -159,7 +159,9 @@ class Writer:
         # Without any the disk is tried all the same: nothing else would find out that it has room again.
         while group or not self._closing:
             try:
-                outcomes = await self._connection.hop(partial(self._apply, [one.event for one in group]))
+                outcomes = await self._connection.run_on_thread(
+                    partial(self._apply_group, [one.event for one in group])
+                )
             except sqlite3.Error as error:
                 failure = f"the ledger could not be written: {_in_words(error)}"
                 if not self._may_wait(error, since):
@@ -183,7 +185,7 @@ class Writer:
         self._tell(failure)
         for waiting in group:
             if not waiting.put_off:
-                waiting.end(None, FolderFailed(failure))
+                waiting.end(None, StorageError(failure))
         with anyio.move_on_after(AGAIN_EVERY):
             await self._given_up.wait()
         came, self._waiting = self._waiting, []
@@ -194,7 +196,7 @@ class Writer:
             self.lack = lack
             self.on_lack(lack)
 
-    def _apply(self, events: list[Event[Any]], db: sqlite3.Connection) -> list[_Outcome]:
+    def _apply_group(self, events: list[Event[Any]], db: sqlite3.Connection) -> list[_Outcome]:
         # Hardly any event raises, and a savepoint around each takes as long as the event itself.
         try:
             outcomes = self._apply_all(db, events, _apply_bare)
@@ -212,12 +214,12 @@ class Writer:
         db.execute(self._begin)
         try:
             outcomes = [apply(db, event) for event in events]
-            self.close_group(db)
+            self.before_commit(db)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            self.undone(db)
+            self.on_rollback(db)
             raise
         return outcomes
 
@@ -260,7 +262,7 @@ def _in_words(error: sqlite3.Error) -> str:
     return text
 
 
-def _abandon(group: list[_Waiting]) -> None:
+def _abandon_waiting(group: list[_Waiting]) -> None:
     for waiting in group:
         waiting.end(None, LedgerFailed("the ledger's writer broke down"))
 
@@ -269,7 +271,7 @@ def _untold(lack: str | None) -> None:
     """What a writer does that nobody listens to."""
 
 
-def _nothing(db: sqlite3.Connection) -> None:
+def _do_nothing(db: sqlite3.Connection) -> None:
     """What a writer without a ledger does at the end of a group."""
 
 
@@ -278,8 +280,8 @@ async def open_writer(
     connect: Callable[[], sqlite3.Connection], *, begin: str = "BEGIN IMMEDIATE"
 ) -> AsyncIterator[Writer]:
     """Open the connection made by *connect* and commit until the block ends, then flush and close."""
-    async with _opened(connect) as connection:
-        with alone():
+    async with _open_connection(connect) as connection:
+        with unwrap_single():
             async with anyio.create_task_group() as tasks:
                 writer = Writer(connection, begin)
                 tasks.start_soon(_serve_shielded, writer)
@@ -290,7 +292,7 @@ async def open_writer(
 
 
 @asynccontextmanager
-async def _opened(connect: Callable[[], sqlite3.Connection]) -> AsyncIterator[_Connection]:
+async def _open_connection(connect: Callable[[], sqlite3.Connection]) -> AsyncIterator[_Connection]:
     """Open and close a connection so that its thread never outlives the event loop it reports to."""
     db = await to_thread.run_sync(connect)
     connection = _Connection(lambda: db, 64)

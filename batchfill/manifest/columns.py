@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from batchfill.catalog.field import hint
+from batchfill.catalog.field import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ class Layout:
         self._column = {name: own for name, own in column.items() if own and name not in unknown}
         self.unknown_mappings = tuple(sorted(unknown))
         """Inputs in the `column` setting that the model does not have."""
-        self._needed = tuple(name for name in model.needed if name not in given)
+        self._needed = tuple(name for name in model.required_inputs if name not in given)
         self._extra_columns = extra_columns
         self.has_header = has_header
         """Whether one line names the columns of all rows; else every row names its own."""
@@ -63,12 +63,12 @@ class Layout:
         self._readers: dict[str, Reader] = {}
         self._found: set[str] = set()
         # Keys may differ from row to row in JSONL and YAML; a few combinations make up nearly all rows.
-        self.columns = lru_cache(maxsize=64)(self._columns)
+        self.columns = lru_cache(maxsize=64)(self._read_columns)
         """As _columns, remembering the combinations seen last."""
 
     def explain_unknown(self, name: str) -> str:
         """Return what to say of the unknown input *name*."""
-        return f"unknown input {name}{hint(name, self._known)}"
+        return f"unknown input {name}{did_you_mean(name, self._known)}"
 
     def never_found(self) -> list[tuple[str, str]]:
         """Return the mapped inputs, and the names meant for them, that no row had."""
@@ -76,11 +76,11 @@ class Layout:
             return []
         return [(name, own) for name, own in self._column.items() if name not in self._found]
 
-    def _columns(self, names: tuple[str, ...]) -> Columns:
+    def _read_columns(self, names: tuple[str, ...]) -> Columns:
         """Return the use of columns with these *names*, and what is wrong with them."""
         if len(names) > COLUMN_LIMIT:
             return Columns(mistakes=(f"{len(names):,} {self._noun}s; at most {COLUMN_LIMIT:,} are allowed",))
-        places = self._places(names)
+        places = self._find_places(names)
         self._found.update(places)
         inputs = {name: place for name, place in places.items() if name != ID}
         used = {names[place] for place in places.values()}
@@ -89,16 +89,16 @@ class Layout:
         unknown = [item for item in strangers if item not in carried]
         return Columns(
             scalars=tuple(
-                (at, name, self._reader(name)) for name, at in inputs.items() if name not in self._files
+                (at, name, self._make_reader(name)) for name, at in inputs.items() if name not in self._files
             ),
             files=tuple((at, name) for name, at in inputs.items() if name in self._files),
             extras=tuple(carried),
             id=places.get(ID),
             needed=tuple(name for name in inputs if name in self._needed),
-            mistakes=(*_twice(names), *self._wrong(unknown, places)),
+            mistakes=(*_find_repeated(names), *self._find_mistakes(unknown, places)),
         )
 
-    def _places(self, names: tuple[str, ...]) -> dict[str, int]:
+    def _find_places(self, names: tuple[str, ...]) -> dict[str, int]:
         """Return the place of `id` and of each input among *names*."""
         mapped = {name: names.index(own) for name, own in self._column.items() if own in names}
         taken = {*self._column, *self._column.values()}
@@ -112,7 +112,7 @@ class Layout:
     def _is_carried(self, name: str) -> bool:
         return _is_free(name) or (self._extra_columns and name != "")
 
-    def _reader(self, name: str) -> Reader:
+    def _make_reader(self, name: str) -> Reader:
         if name not in self._readers:
             read = self._model.reader(name)
             # A column of numbers or choices has few different cells.
@@ -120,25 +120,25 @@ class Layout:
             self._readers[name] = lru_cache(maxsize=_REMEMBERED)(read) if few else read
         return self._readers[name]
 
-    def _wrong(self, unknown: list[tuple[int, str]], places: Mapping[str, int]) -> list[str]:
+    def _find_mistakes(self, unknown: list[tuple[int, str]], places: Mapping[str, int]) -> list[str]:
         """Return what is wrong: columns that nobody knows, and columns that should be there."""
-        meant = {name: "" if name in self._column else hint(name, self._known) for _, name in unknown}
+        meant = {name: "" if name in self._column else did_you_mean(name, self._known) for _, name in unknown}
         names = [name for _, name in unknown]
         # `unknown column Image; did you mean image?` says already that image is missing.
         lacking = [
             name
-            for name in self._expected()
+            for name in self._expected_inputs()
             if name not in places and f"; did you mean {name}?" not in meant.values()
         ]
-        explained = [self._explain(place, name, meant[name]) for place, name in unknown]
-        return [*explained, *(self._lacking(name, names) for name in lacking)]
+        explained = [self._explain_column(place, name, meant[name]) for place, name in unknown]
+        return [*explained, *(self._explain_lack(name, names) for name in lacking)]
 
-    def _expected(self) -> list[str]:
+    def _expected_inputs(self) -> list[str]:
         """Return the inputs that must have a column: what rows need, and what was mapped in a header."""
         mapped = [name for name in self._column if self.has_header and name not in self._needed]
         return [*self._needed, *mapped]
 
-    def _explain(self, place: int, name: str, meant: str) -> str:
+    def _explain_column(self, place: int, name: str, meant: str) -> str:
         if not name:
             return f"{self._noun} {place + 1} has no name"
         if name in self._column:
@@ -146,10 +146,10 @@ class Layout:
         carry = f": name it x_{name} to carry it to the results, or set extra_columns: keep"
         return f"unknown {self._noun} {name}{meant or carry}"
 
-    def _lacking(self, name: str, unknown: list[str]) -> str:
+    def _explain_lack(self, name: str, unknown: list[str]) -> str:
         if name in self._column:
             own = self._column[name]
-            return f"no {self._noun} {own}, which should be {name}{hint(own, unknown)}"
+            return f"no {self._noun} {own}, which should be {name}{did_you_mean(own, unknown)}"
         return f"missing {self._noun} {name}"
 
 
@@ -157,7 +157,7 @@ def _is_free(name: str) -> bool:
     return name.startswith("x_")
 
 
-def _twice(names: tuple[str, ...]) -> list[str]:
+def _find_repeated(names: tuple[str, ...]) -> list[str]:
     """Return a message for each name that several columns have."""
     return [
         f"{names.count(name)} columns are named {name}"

@@ -18,22 +18,22 @@ def is_encoding(name: str) -> bool:
     return True
 
 
-def guess(sample: bytes) -> str:
+def guess_encoding(sample: bytes) -> str:
     """Return the likeliest encoding of *sample*, by a name that both a person and Python know."""
     if sample.startswith(_UTF16):
         return "UTF-16"
     if byte_order := _utf16_order(sample):
         return f"UTF-16-{byte_order}"
-    if decodes(sample, "utf-8") is not None:
+    if decode_sample(sample, "utf-8") is not None:
         return "UTF-8"
     if _is_japanese(sample):
         return "Shift_JIS"
     if _is_chinese(sample):
         return "GB18030"
-    return "Windows-1252" if decodes(sample, "windows-1252") is not None else "Latin-1"
+    return "Windows-1252" if decode_sample(sample, "windows-1252") is not None else "Latin-1"
 
 
-def decodes(sample: bytes, encoding: str, *, whole: bool = False) -> str | None:
+def decode_sample(sample: bytes, encoding: str, *, whole: bool = False) -> str | None:
     """Return *sample* as text, None when it is not *encoding*.
 
     Unless *whole*, its last character may be cut in two.
@@ -54,7 +54,7 @@ def _utf16_order(sample: bytes) -> str:
 
 def _is_japanese(sample: bytes) -> bool:
     # Chinese read as Shift_JIS gives half-width kana; whole kana come out of Japanese only.
-    foreign = _foreign(decodes(sample, "shift_jis"))
+    foreign = _foreign_part(decode_sample(sample, "shift_jis"))
     kana = sum("\u3040" <= c <= "\u30ff" for c in foreign)
     return bool(foreign) and 5 * kana >= len(foreign)
 
@@ -62,7 +62,7 @@ def _is_japanese(sample: bytes) -> bool:
 def _is_chinese(sample: bytes) -> bool:
     # Western letters stand alone among ASCII: with the ASCII byte behind them they make rare ideographs,
     # never those of GB2312, both of whose bytes are high.
-    foreign = _foreign(decodes(sample, "gb18030"))
+    foreign = _foreign_part(decode_sample(sample, "gb18030"))
     common = sum(_is_common(c) for c in foreign)
     return bool(foreign) and 10 * common >= 7 * len(foreign)
 
@@ -76,5 +76,5 @@ def _is_common(c: str) -> bool:
     return lead <= 0xD7
 
 
-def _foreign(text: str | None) -> str:
+def _foreign_part(text: str | None) -> str:
     return "".join(c for c in text or "" if c > "\x7f")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _encode = JSONEncoder(ensure_ascii=False).encode
 
 
-def fingerprint(model: str, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> str:
+def make_fingerprint(model: str, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> str:
     """Return the SHA-256 of the canonical JSON of *model* and *inputs*, local *files* by their content.
 
     Whatever is not in *inputs* (the model's own defaults, a chosen seed, prepared bytes) is no part of it.
@@ -24,12 +24,16 @@ def fingerprint(model: str, inputs: Mapping[str, Input], files: Mapping[str, Loc
     # By hand, once a row: the encoder's own way through nested dictionaries takes twice as long.
     pairs = []
     for name in sorted({*inputs, *files} if files else inputs):
-        value = f'{{"sha256":{in_quotes(files[name].sha256)}}}' if name in files else _json(inputs[name])
+        value = (
+            f'{{"sha256":{in_quotes(files[name].sha256)}}}'
+            if name in files
+            else _canonical_json(inputs[name])
+        )
         pairs.append(f"{in_quotes(name)}:{value}")
     return sha256(f'{{"inputs":{{{",".join(pairs)}}},"model":{in_quotes(model)}}}'.encode()).hexdigest()
 
 
-def _json(value: Input) -> str:
+def _canonical_json(value: Input) -> str:
     if type(value) is str:
         return in_quotes(value)
     return str(value) if type(value) is int else _encode(value)

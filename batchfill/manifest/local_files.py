@@ -42,7 +42,7 @@ def digest_file(path: Path) -> LocalFile:
     return LocalFile(path, stamp, content.hexdigest())
 
 
-class Files:
+class LocalFiles:
     """The files below one manifest's folder."""
 
     def __init__(self, folder: Path, *, allow_outside: bool, digest: Digest) -> None:
@@ -52,9 +52,9 @@ class Files:
         self._digest = digest
         self._hints = _HINTS
         # Many rows share a picture or a mask; bounded, because a million rows may not.
-        self._remembered = lru_cache(maxsize=4096)(self._find)
+        self._remembered = lru_cache(maxsize=4096)(self._find_uncached)
 
-    def find(self, address: str) -> LocalFile | None:
+    def find_file(self, address: str) -> LocalFile | None:
         """Return the local file that *address* names, None for an http(s) URL.
 
         Raises ValueError with what is wrong: no such file, outside, a folder, empty, another scheme.
@@ -62,23 +62,23 @@ class Files:
         if _URL.fullmatch(address) and address.isprintable():
             return None
         if scheme := _SCHEME.match(address):
-            raise _refused(address, scheme[1] or scheme[2])
+            raise _refused_scheme(address, scheme[1] or scheme[2])
         return self._remembered(address)
 
-    def _find(self, address: str) -> LocalFile:
-        path = self._place(address)
-        self._check(address, path)
+    def _find_uncached(self, address: str) -> LocalFile:
+        path = self._resolve_address(address)
+        self._check_file(address, path)
         try:
             found = self._digest(path)
         except OSError as error:
             raise ValueError(f"{address} cannot be read: {error.strerror}") from error
         # Only these bytes are ever sent: had a link been put in their way meanwhile, they would be others'.
-        if self._place(address) != path:
+        if self._resolve_address(address) != path:
             raise ValueError(f"{address} was changed while it was read: check again")
         return found
 
-    def _place(self, address: str) -> Path:
-        path = Path(_place(self._folder, address))
+    def _resolve_address(self, address: str) -> Path:
+        path = Path(_resolve_address(self._folder, address))
         if not self._allow_outside:
             self._refuse_outside(address, path)
         return path
@@ -91,13 +91,13 @@ class Files:
             way_out = "copy it to another name, or give --allow-outside"
             raise ValueError(f"{address} is hidden by a dot, as files with keys are: {way_out}")
 
-    def _check(self, address: str, path: Path) -> None:
+    def _check_file(self, address: str, path: Path) -> None:
         try:
             facts = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            raise ValueError(f"no such file {address}{self._nearest(path)}") from None
+            raise ValueError(f"no such file {address}{self._nearest_name(path)}") from None
         except OSError as error:
-            raise ValueError(f"{_shortened(address)} cannot be read: {error.strerror}") from error
+            raise ValueError(f"{_shorten_address(address)} cannot be read: {error.strerror}") from error
         if stat.S_ISDIR(facts.st_mode):
             raise ValueError(f"{address} is a folder, not a file")
         if not stat.S_ISREG(facts.st_mode):
@@ -108,7 +108,7 @@ class Files:
             size, most = facts.st_size // 2**20, LARGEST // 2**20
             raise ValueError(f"{address} has {size:,} MiB; at most {most} are taken: scale it down")
 
-    def _nearest(self, path: Path) -> str:
+    def _nearest_name(self, path: Path) -> str:
         if not self._hints:
             return ""
         self._hints -= 1
@@ -121,21 +121,21 @@ class Files:
         return f"; did you mean {near[0]}?" if near else ""
 
 
-class Places:
+class FileLocations:
     """Where the addresses of one manifest lead."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         self._real = lru_cache(maxsize=1024)(lambda head: os.path.realpath(self._folder / head))
 
-    def hold(self, file: NamedFile) -> bool:
+    def still_hold(self, file: NamedFile) -> bool:
         """Whether the file's address leads where it led, to a file of the same stamp."""
         head, name = os.path.split(file.address)
         place = os.path.join(self._real(head), name)  # noqa: PTH118 - a million times, and no Path is needed
-        facts = _facts(place)
+        facts = _stat_or_none(place)
         if facts is None or not stat.S_ISREG(facts.st_mode):
-            place = _place(self._folder, file.address)
-            facts = _facts(place)
+            place = _resolve_address(self._folder, file.address)
+            facts = _stat_or_none(place)
         return (
             facts is not None
             and place == file.path
@@ -144,7 +144,7 @@ class Places:
         )
 
 
-def _facts(place: str) -> os.stat_result | None:
+def _stat_or_none(place: str) -> os.stat_result | None:
     """Return what is known of *place* itself, should it be a link; None where there is nothing."""
     try:
         return os.lstat(place)
@@ -152,7 +152,7 @@ def _facts(place: str) -> os.stat_result | None:
         return None
 
 
-def _place(folder: Path, address: str) -> str:
+def _resolve_address(folder: Path, address: str) -> str:
     """Return where *address* leads, links followed, whether or not something is there."""
     place = os.path.realpath(folder / address)
     # A manifest written on Windows: a backslash is an ordinary letter elsewhere.
@@ -161,15 +161,15 @@ def _place(folder: Path, address: str) -> str:
     return place
 
 
-def _refused(address: str, scheme: str) -> ValueError:
+def _refused_scheme(address: str, scheme: str) -> ValueError:
     if scheme.lower() == "data":
         return ValueError("data: addresses are not taken: save the picture as a file and name that")
     if scheme.lower() not in ("http", "https"):
         return ValueError(f"{scheme}: addresses are not taken: give a file, or an http or https address")
-    return ValueError(f"{_shortened(address)} is not a whole address")
+    return ValueError(f"{_shorten_address(address)} is not a whole address")
 
 
-def _shortened(address: str) -> str:
+def _shorten_address(address: str) -> str:
     return address if len(address) <= 100 else f"{address[:100]}…"
 
 
@@ -205,7 +205,7 @@ def reach_of(folder: Path) -> Reach:
     """
     folder = folder.resolve()
     above = folder.parent
-    if above == above.parent or _home().is_relative_to(above):
+    if above == above.parent or _home_folder().is_relative_to(above):
         return Reach(folder, OWN, folder)
     return Reach(above, "the folder above the manifest's", folder)
 
@@ -217,7 +217,7 @@ def is_hidden(address: str, folder: Path) -> bool:
     return any(part.startswith(".") and part != ".." for part in Path(named).parts)
 
 
-def _home() -> Path:
+def _home_folder() -> Path:
     try:
         return Path.home().resolve()
     except RuntimeError:

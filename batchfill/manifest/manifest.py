@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from batchfill.errors import ManifestError, UsageError
 from batchfill.manifest import encodings
 from batchfill.manifest.local_files import reach_of
-from batchfill.manifest.record import Broken, Trouble, mistake
+from batchfill.manifest.record import Broken, Trouble, make_mistake
 from batchfill.manifest.text import explain_undecodable, name_encoding, open_text, read_start
 from batchfill.manifest.yaml_settings import Head, read_head
 
@@ -61,19 +61,19 @@ def open_manifest(path: Path, *, encoding: str | None = None) -> Manifest:
     """
     if encoding is not None and not encodings.is_encoding(encoding):
         raise UsageError(f"--encoding {encoding}: no such encoding; known are utf-8, gb18030, windows-1252 …")
-    start = _start(path)
+    start = _read_beginning(path)
     try:
-        kind = _kind(path, _check(path, start, encoding))
+        kind = _find_kind(path, _check_text(path, start, encoding))
         if kind != "yaml":
             return Manifest(path, kind, rows=path, rows_kind=kind, encoding=encoding)
         with open_text(path, encoding) as text:
             head = read_head(text)
         return _with_head(path, head, encoding)
     except Broken as broken:
-        raise ManifestError([mistake(path, broken.line, broken.message)]) from None
+        raise ManifestError([make_mistake(path, broken.line, broken.message)]) from None
 
 
-def _start(path: Path) -> bytes:
+def _read_beginning(path: Path) -> bytes:
     if path.is_dir():
         raise UsageError(f"{path} is a folder: {_KNOWN}")
     if path.exists() and not path.is_file():
@@ -81,25 +81,25 @@ def _start(path: Path) -> bytes:
     try:
         return read_start(path)
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file{_nearest(path)}") from None
+        raise UsageError(f"{path}: no such file{_nearest_name(path)}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _nearest(path: Path) -> str:
+def _nearest_name(path: Path) -> str:
     folder = path.parent
     names = [entry.name for entry in folder.iterdir() if entry.suffix in _KINDS] if folder.is_dir() else []
     near = get_close_matches(path.name, names, 1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _check(path: Path, start: bytes, encoding: str | None) -> str:
+def _check_text(path: Path, start: bytes, encoding: str | None) -> str:
     """Return the beginning of the file as text. Raises Broken when it is none."""
     if start.startswith(_WORKBOOKS):
         raise Broken(0, 'is a workbook or an archive: open it and save it as "CSV UTF-8"')
     if encoding is None and 0 in start:
         raise _explain_nul(start)
-    text = encodings.decodes(start, encoding or "utf-8-sig")
+    text = encodings.decode_sample(start, encoding or "utf-8-sig")
     if text is None:
         raise explain_undecodable(path, encoding)
     if not text.strip("\ufeff \t\r\n"):
@@ -109,14 +109,14 @@ def _check(path: Path, start: bytes, encoding: str | None) -> str:
 
 def _explain_nul(start: bytes) -> Broken:
     # Zero bytes are valid UTF-8: only their places tell UTF-16 from damage.
-    likely = encodings.guess(start)
+    likely = encodings.guess_encoding(start)
     if likely.startswith("UTF-16"):
         return Broken(0, name_encoding("UTF-8", likely))
     line = start[: start.index(0)].count(b"\n") + 1
     return Broken(line, "holds a NUL character: the file is damaged, or not a text file")
 
 
-def _kind(path: Path, text: str) -> str:
+def _find_kind(path: Path, text: str) -> str:
     """Return what *path* is, by its suffix, else by how its *text* begins."""
     suffix = path.suffix.lower()
     if suffix in _KINDS:
@@ -138,7 +138,7 @@ def _with_head(path: Path, head: Head, encoding: str | None) -> Manifest:
         rows = path.parent / head.rows.replace("\\", "/")
         kind = _kind_of_rows(rows, path, head, encoding)
     if head.troubles:
-        raise ManifestError([mistake(path, *trouble) for trouble in sorted(head.troubles)])
+        raise ManifestError([make_mistake(path, *trouble) for trouble in sorted(head.troubles)])
     return Manifest(
         path,
         "yaml",
@@ -156,7 +156,7 @@ def _own_encoding(head: Head) -> str | None:
     encoding: str | None = head.settings.get("encoding")
     if encoding is None or encodings.is_encoding(encoding):
         return encoding
-    head.note(head.lines["encoding"], f"encoding {encoding}: no such encoding")
+    head.note_mistake(head.lines["encoding"], f"encoding {encoding}: no such encoding")
     return None
 
 
@@ -165,9 +165,9 @@ def _kind_of_rows(rows: Path, path: Path, head: Head, encoding: str | None) -> s
     line = head.lines["rows"]
     kind = _KINDS.get(rows.suffix.lower(), "")
     if kind not in ("csv", "jsonl"):
-        head.note(line, f"rows: {head.rows} must be a CSV (.csv) or JSONL (.jsonl) file")
+        head.note_mistake(line, f"rows: {head.rows} must be a CSV (.csv) or JSONL (.jsonl) file")
     elif objection := reach_of(path.parent).objection(head.rows or "", rows.resolve()):
-        head.note(line, f"rows: {head.rows} {objection}: move it there")
+        head.note_mistake(line, f"rows: {head.rows} {objection}: move it there")
     else:
         _try_rows(rows, line, head, encoding)
     return kind
@@ -175,8 +175,8 @@ def _kind_of_rows(rows: Path, path: Path, head: Head, encoding: str | None) -> s
 
 def _try_rows(rows: Path, line: int, head: Head, encoding: str | None) -> None:
     try:
-        _check(rows, _start(rows), encoding)
+        _check_text(rows, _read_beginning(rows), encoding)
     except UsageError as error:
-        head.note(line, f"rows: {error}")
+        head.note_mistake(line, f"rows: {error}")
     except Broken as broken:
         head.troubles.append(Trouble(line, f"rows: {rows.name}: {broken.message}"))

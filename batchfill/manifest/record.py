@@ -53,7 +53,7 @@ class Broken(Exception):
         self.message = message
 
 
-def mistake(file: Path, line: int, message: str, *, ends: bool = False) -> Mistake:
+def make_mistake(file: Path, line: int, message: str, *, ends: bool = False) -> Mistake:
     """Return a mistake whose message, which may repeat the file's text, is one printable line."""
     if not message.isprintable():
         message = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)

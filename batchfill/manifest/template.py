@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from batchfill.catalog.field import either
+from batchfill.catalog.field import join_words
 from batchfill.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ rows:                         # or the name of a CSV or JSONL file: rows: night.
 """
 
 
-def template(kind: str, model: Model) -> str:
+def make_template(kind: str, model: Model) -> str:
     """Return a manifest of *kind* (`csv`, `jsonl` or `yaml`) for *model*, with two example rows."""
-    return {"csv": _csv, "jsonl": _jsonl, "yaml": _yaml}[kind](model)
+    return {"csv": _csv_template, "jsonl": _jsonl_template, "yaml": _yaml_template}[kind](model)
 
 
 def write_template(path: Path, model: Model) -> None:
@@ -80,34 +80,34 @@ def write_template(path: Path, model: Model) -> None:
     """
     kind = _KINDS.get(path.suffix.lower())
     if kind is None:
-        raise UsageError(f"{path}: the name should end with {either(_KINDS)}")
+        raise UsageError(f"{path}: the name should end with {join_words(_KINDS)}")
     try:
         with path.open("x", encoding="utf-8", newline="") as file:
-            file.write(template(kind, model))
+            file.write(make_template(kind, model))
     except FileExistsError:
         raise UsageError(f"{path} is there already: name another file, or move it away") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _csv(_model: Model) -> str:
-    rows = _noted()
+def _csv_template(_model: Model) -> str:
+    rows = _noted_rows()
     lines = [list(rows[0]), *([f'"{cell}"' for cell in row.values()] for row in rows)]
     return "".join(",".join(line) + "\n" for line in lines)
 
 
-def _jsonl(_model: Model) -> str:
-    return "".join(json.dumps(row) + "\n" for row in _noted())
+def _jsonl_template(_model: Model) -> str:
+    return "".join(json.dumps(row) + "\n" for row in _noted_rows())
 
 
-def _noted() -> list[dict[str, str]]:
+def _noted_rows() -> list[dict[str, str]]:
     # Neither format has comments; a column that is only carried to the results may hold them.
     return [row | {"x_note": note} for row, note in zip(_ROWS, _NOTES, strict=True)]
 
 
-def _yaml(model: Model) -> str:
-    optional = [field for field in model.fields.values() if field.name not in model.needed]
-    head = _HEAD.format(model=model.name, defaults="\n".join(map(_default, optional)))
+def _yaml_template(model: Model) -> str:
+    optional = [field for field in model.fields.values() if field.name not in model.required_inputs]
+    head = _HEAD.format(model=model.name, defaults="\n".join(map(_default_text, optional)))
     return head + "".join(map(_yaml_row, _ROWS))
 
 
@@ -116,12 +116,12 @@ def _yaml_row(row: Mapping[str, str]) -> str:
     return "  - " + "\n    ".join(lines) + "\n"
 
 
-def _default(field: Field) -> str:
+def _default_text(field: Field) -> str:
     example = "" if field.default is None else json.dumps(field.default)
-    return f"#   {f'{field.name}: {example}'.strip():<32} # {_limits(field)}{field.description}"
+    return f"#   {f'{field.name}: {example}'.strip():<32} # {_limits_text(field)}{field.description}"
 
 
-def _limits(field: Field) -> str:
+def _limits_text(field: Field) -> str:
     if field.choices:
-        return f"{either(map(str, field.choices))}: "
+        return f"{join_words(map(str, field.choices))}: "
     return "" if field.minimum is None else f"{field.minimum} to {field.maximum}: "

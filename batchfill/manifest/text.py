@@ -41,7 +41,7 @@ class Lines:
     """The lines of *text*, which counts the lines and bounds what one row may take."""
 
     def __init__(self, text: TextIO) -> None:
-        self._lines = self._read(text)
+        self._lines = self._read_lines(text)
         self.number = 0
         """Of the line read last, 1-based."""
         self.held: list[str] = []
@@ -61,7 +61,7 @@ class Lines:
     def __next__(self) -> str:
         return next(self._lines)
 
-    def _read(self, text: TextIO) -> Iterator[str]:
+    def _read_lines(self, text: TextIO) -> Iterator[str]:
         readline, held = text.readline, self.held
         while line := readline(RECORD_LIMIT):
             self.number += 1
@@ -108,7 +108,7 @@ def read_start(path: Path) -> bytes:
 def explain_undecodable(path: Path, encoding: str | None) -> Broken:
     """Return what to tell about a file that is not in *encoding*: in which line, and what it looks like."""
     line, sample = _find_undecodable(path, encoding or "utf-8")
-    return Broken(line, name_encoding(encoding or "UTF-8", encodings.guess(sample)))
+    return Broken(line, name_encoding(encoding or "UTF-8", encodings.guess_encoding(sample)))
 
 
 def name_encoding(wanted: str, likely: str) -> str:
@@ -123,7 +123,7 @@ def _find_undecodable(path: Path, encoding: str) -> tuple[int, bytes]:
     # Only here are lines split as bytes, so an encoding whose line ends have several bytes has no number.
     with open_regular(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(RECORD_LIMIT), b""), 1):
-            if encodings.decodes(line, encoding, whole=True) is None:
+            if encodings.decode_sample(line, encoding, whole=True) is None:
                 return (number if _splits_by_byte(encoding) else 0), line + file.read(HEAD)
     return 0, b""
 

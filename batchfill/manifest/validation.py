@@ -11,12 +11,12 @@ from batchfill.catalog.pixel_options import FINISHING
 from batchfill.domain.rows import Row
 from batchfill.filenames import check_id, stem_of
 from batchfill.manifest.columns import Layout
-from batchfill.manifest.fingerprint import fingerprint
+from batchfill.manifest.fingerprint import make_fingerprint
 from batchfill.manifest.formats.csv import read_csv
 from batchfill.manifest.formats.jsonl import read_jsonl
 from batchfill.manifest.formats.yaml import read_yaml
-from batchfill.manifest.local_files import Files
-from batchfill.manifest.record import CELL_LIMIT, Broken, Header, Record, Trouble, mistake
+from batchfill.manifest.local_files import LocalFiles
+from batchfill.manifest.record import CELL_LIMIT, Broken, Header, Record, Trouble, make_mistake
 from batchfill.manifest.text import Lines, open_text
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def read_rows(
     still checked but none is yielded; after one that makes going on pointless (bytes in another encoding, a
     quote that is never closed) reading ends. Whether ids or rows repeat is not looked at.
     """
-    files = Files(manifest.path.parent, allow_outside=allow_outside, digest=digest)
+    files = LocalFiles(manifest.path.parent, allow_outside=allow_outside, digest=digest)
     layout = Layout(
         model,
         column=column,
@@ -64,7 +64,7 @@ def read_rows(
     )
     reader = _RowReader(manifest, model, layout, files, price, fitted=fitted)
     reader.take_defaults(defaults)
-    return reader.read()
+    return reader.read_rows()
 
 
 class _RowReader:
@@ -73,7 +73,7 @@ class _RowReader:
         manifest: Manifest,
         model: Model,
         layout: Layout,
-        files: Files,
+        files: LocalFiles,
         price: int | None,
         *,
         fitted: bool,
@@ -89,7 +89,7 @@ class _RowReader:
         self._defaults: dict[str, Input] = {}
         self._default_files: dict[str, LocalFile] = {}
         self._mistakes = [
-            self._setting(f"column.{name}", f"column: {layout.explain_unknown(name)}")
+            self._setting_mistake(f"column.{name}", f"column: {layout.explain_unknown(name)}")
             for name in layout.unknown_mappings
         ]
 
@@ -98,37 +98,39 @@ class _RowReader:
         for name, text in defaults.items():
             if not text.strip():
                 continue
-            wrong = [] if (unfit := _unfit(name, text)) is None else [unfit]
+            wrong = [] if (unfit := _why_unfit(name, text)) is None else [unfit]
             if not wrong and name in self._model.file_fields:
                 self._take_file(name, text.strip(), self._defaults, self._default_files, wrong)
             elif not wrong:
-                self._defaults[name] = _typed(partial(self._model.type_cell, name), text, wrong)
-            self._mistakes += [self._setting(f"defaults.{name}", f"defaults: {words}") for words in wrong]
+                self._defaults[name] = _read_typed(partial(self._model.type_cell, name), text, wrong)
+            self._mistakes += [
+                self._setting_mistake(f"defaults.{name}", f"defaults: {words}") for words in wrong
+            ]
 
-    def read(self) -> Iterator[Row | Mistake]:
+    def read_rows(self) -> Iterator[Row | Mistake]:
         """Yield rows and mistakes; see read_rows."""
         yield from sorted(self._mistakes, key=attrgetter("line"))
         sound = not self._mistakes
         seen = position = 0
-        for item in self._items():
+        for item in self._read_items():
             if isinstance(item, Header):
                 wrong = self._layout.columns(item.names).mistakes
                 sound = sound and not wrong
-                yield from (self._mistake(item.line, message) for message in wrong)
+                yield from (self._row_mistake(item.line, message) for message in wrong)
                 continue
             seen += 1
             if isinstance(item, Broken):
-                yield mistake(self._manifest.rows, item.line, item.message, ends=True)
+                yield make_mistake(self._manifest.rows, item.line, item.message, ends=True)
                 continue
-            row = self._row(item, position)
+            row = self._read_row(item, position)
             if not isinstance(row, Row):
-                yield from (self._mistake(item.line, message) for message in row)
+                yield from (self._row_mistake(item.line, message) for message in row)
             elif sound:
                 yield row
                 position += 1
-        yield from self._missed(seen)
+        yield from self._find_missed(seen)
 
-    def _items(self) -> Iterator[Header | Record | Trouble | Broken]:
+    def _read_items(self) -> Iterator[Header | Record | Trouble | Broken]:
         manifest = self._manifest
         try:
             with open_text(manifest.rows, manifest.encoding) as text:
@@ -136,14 +138,14 @@ class _RowReader:
         except Broken as broken:
             yield broken
 
-    def _missed(self, seen: int) -> Iterator[Mistake]:
+    def _find_missed(self, seen: int) -> Iterator[Mistake]:
         """Yield what can be known only at the end."""
         if not seen:
-            yield self._mistake(0, "no rows")
+            yield self._row_mistake(0, "no rows")
         for name, own in self._layout.never_found():
-            yield self._setting(f"column.{name}", f"column: no row has {own}, which should be {name}")
+            yield self._setting_mistake(f"column.{name}", f"column: no row has {own}, which should be {name}")
 
-    def _row(self, record: Record | Trouble, position: int) -> Row | list[str]:
+    def _read_row(self, record: Record | Trouble, position: int) -> Row | list[str]:
         """Return the row that *record* stands for, or everything that is wrong with it."""
         if isinstance(record, Trouble):
             return [record.message]
@@ -153,16 +155,16 @@ class _RowReader:
         columns = self._layout.columns(record.names)
         wrong = [] if self._layout.has_header else [*columns.mistakes]
         inputs, files = self._take_cells(cells, columns, wrong)
-        own_id = "" if columns.id is None else _id(cells[columns.id].strip(), wrong)
+        own_id = "" if columns.id is None else _read_id(cells[columns.id].strip(), wrong)
         wrong += [f"{name} is empty" for name in columns.needed if name not in inputs]
         if not wrong and not self._settings.isdisjoint(inputs):
-            wrong += self._unsuited(inputs, files)
+            wrong += self._find_unsuited(inputs, files)
         if wrong:
             return wrong
         extra = {name: cells[place] for place, name in columns.extras}
-        return self._made(position, record.line, own_id, inputs, files, extra)
+        return self._make_row(position, record.line, own_id, inputs, files, extra)
 
-    def _unsuited(self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> list[str]:
+    def _find_unsuited(self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> list[str]:
         """Return why the pixel settings cannot be met."""
         pixels = self._model.pixels(inputs)
         if pixels.shape_what_is_sent and not self._fitted:
@@ -172,7 +174,7 @@ class _RowReader:
             return [f"pixel settings need local files, and {' and '.join(remote)} is at an address"]
         return []
 
-    def _made(
+    def _make_row(
         self,
         position: int,
         line: int,
@@ -194,7 +196,7 @@ class _RowReader:
             inputs=inputs,
             files=files,
             extra=extra,
-            fingerprint=fingerprint(model.name, asked, files),
+            fingerprint=make_fingerprint(model.name, asked, files),
             outputs_asked=model.outputs_asked(inputs),
             price=model.price_of(inputs, self._price),
         )
@@ -207,7 +209,7 @@ class _RowReader:
         for place, name, read in columns.scalars:
             text = cells[place]
             if text and not text.isspace():
-                inputs[name] = _typed(read, text, wrong)
+                inputs[name] = _read_typed(read, text, wrong)
         for place, name in columns.files:
             text = cells[place].strip()
             if text:
@@ -225,21 +227,21 @@ class _RowReader:
         inputs[name] = address
         files.pop(name, None)
         try:
-            file = self._files.find(address)
+            file = self._files.find_file(address)
         except ValueError as error:
             wrong.append(f"{name}: {error}")
             return
         if file is not None:
             files[name] = file
 
-    def _mistake(self, line: int, message: str) -> Mistake:
-        return mistake(self._manifest.rows, line, message)
+    def _row_mistake(self, line: int, message: str) -> Mistake:
+        return make_mistake(self._manifest.rows, line, message)
 
-    def _setting(self, name: str, message: str) -> Mistake:
-        return mistake(self._manifest.path, self._manifest.lines.get(name, 0), message)
+    def _setting_mistake(self, name: str, message: str) -> Mistake:
+        return make_mistake(self._manifest.path, self._manifest.lines.get(name, 0), message)
 
 
-def _typed(read: Reader, text: str, wrong: list[str]) -> Input:
+def _read_typed(read: Reader, text: str, wrong: list[str]) -> Input:
     try:
         return read(text)
     except ValueError as error:
@@ -247,7 +249,7 @@ def _typed(read: Reader, text: str, wrong: list[str]) -> Input:
         return text
 
 
-def _id(text: str, wrong: list[str]) -> str:
+def _read_id(text: str, wrong: list[str]) -> str:
     try:
         return check_id(text) if text else ""
     except ValueError as error:
@@ -259,10 +261,10 @@ def _unfit_cells(record: Record) -> list[str]:
     joined = "".join(record.cells)
     if len(joined) <= CELL_LIMIT and joined.isascii() and "\0" not in joined:
         return []
-    return [words for pair in zip(record.names, record.cells, strict=True) if (words := _unfit(*pair))]
+    return [words for pair in zip(record.names, record.cells, strict=True) if (words := _why_unfit(*pair))]
 
 
-def _unfit(name: str, text: str) -> str | None:
+def _why_unfit(name: str, text: str) -> str | None:
     """Return why no cell may hold *text*, None when one may."""
     if len(text) > CELL_LIMIT:
         return f"{name} holds {len(text):,} characters; at most {CELL_LIMIT:,} are allowed"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from batchfill.catalog.pixel_options import PIXEL_READERS
-from batchfill.manifest.formats.yaml import Events, objection, text_of
+from batchfill.manifest.formats.yaml import Events, find_objection, text_of
 from batchfill.manifest.record import Broken, Trouble
 from batchfill.settings.definitions import IN_MANIFEST, explain_unknown, read_setting
 
@@ -31,7 +31,7 @@ class Head:
     """Where each thing stands: `price`, `defaults.guidance`."""
     troubles: list[Trouble] = field(default_factory=list)
 
-    def note(self, line: int, message: str) -> None:
+    def note_mistake(self, line: int, message: str) -> None:
         """Something is wrong in *line*."""
         self.troubles.append(Trouble(line, message))
 
@@ -40,17 +40,19 @@ def read_head(text: TextIO) -> Head:
     """Return the head of the YAML in *text*, which is read no further than `rows:`. Raises Broken."""
     events = Events(text)
     first = events.open()
-    if first is None or (isinstance(first, yaml.ScalarEvent) and not text_of(first) and not objection(first)):
+    if first is None or (
+        isinstance(first, yaml.ScalarEvent) and not text_of(first) and not find_objection(first)
+    ):
         raise Broken(0, "is empty")
     head = Head()
     if isinstance(first, yaml.SequenceStartEvent):
         return head
-    if refused := objection(first):
+    if refused := find_objection(first):
         raise Broken(events.line, refused)
     if not isinstance(first, yaml.MappingStartEvent):
         raise Broken(events.line, "one text instead of rows: (a CSV should be named .csv)")
     if not _read_pairs(events, head):
-        head.note(0, "no rows: add `rows:` and a list below it, or `rows: night.csv`")
+        head.note_mistake(0, "no rows: add `rows:` and a list below it, or `rows: night.csv`")
     return head
 
 
@@ -58,11 +60,11 @@ def _read_pairs(events: Events, head: Head) -> bool:
     """Read into *head*, up to the rows if they follow here; return whether there were any."""
     for name, line, value in events.pairs():
         events.begin()
-        problem = _problem(name, head, value)
+        problem = _find_problem(name, head, value)
         if name == "rows" and isinstance(value, yaml.SequenceStartEvent) and not problem:
             return True
         if problem or name is None:
-            head.note(line, problem or "a name must be a plain word")
+            head.note_mistake(line, problem or "a name must be a plain word")
             events.skip(value)
         else:
             head.lines[name] = line
@@ -70,10 +72,10 @@ def _read_pairs(events: Events, head: Head) -> bool:
     return "rows" in head.lines
 
 
-def _problem(name: str | None, head: Head, value: yaml.Event) -> str | None:
+def _find_problem(name: str | None, head: Head, value: yaml.Event) -> str | None:
     if name in head.lines:
         return f"{name} is given twice"
-    refused = objection(value)
+    refused = find_objection(value)
     return f"{name}: {refused}" if refused else None
 
 
@@ -88,13 +90,13 @@ def _read_pair(name: str, value: yaml.Event, events: Events, head: Head) -> None
         _read_rows(text, line, head)
     elif name in _MAPPINGS:
         if text != "":
-            head.note(line, f"{name} must be names and values, such as {name}: {_EXAMPLES[name]}")
+            head.note_mistake(line, f"{name} must be names and values, such as {name}: {_EXAMPLES[name]}")
     elif name in PIXEL_READERS:
         _read_pixels(name, text, line, head)
     elif name not in IN_MANIFEST:
-        head.note(line, explain_unknown(name, PIXEL_READERS))
+        head.note_mistake(line, explain_unknown(name, PIXEL_READERS))
     elif text is None:
-        head.note(line, f"{name} must be a single value")
+        head.note_mistake(line, f"{name} must be a single value")
     elif text:
         _read_scalar(name, text, line, head)
 
@@ -103,15 +105,15 @@ def _read_rows(text: str | None, line: int, head: Head) -> None:
     if text:
         head.rows = text
     else:
-        head.note(line, "no rows: a list is expected below `rows:`, or the name of a file")
+        head.note_mistake(line, "no rows: a list is expected below `rows:`, or the name of a file")
 
 
 def _read_pixels(name: str, text: str | None, line: int, head: Head) -> None:
     """Read a setting that rows may hold too: at the top of a manifest it is their default."""
     if text is None:
-        head.note(line, f"{name} must be a single value")
+        head.note_mistake(line, f"{name} must be a single value")
     elif name in head.defaults:
-        head.note(line, f"{name} is given twice: here and in defaults")
+        head.note_mistake(line, f"{name} is given twice: here and in defaults")
     elif text:
         head.defaults[name] = text
         head.lines[f"defaults.{name}"] = line
@@ -121,16 +123,16 @@ def _read_scalar(name: str, text: str, line: int, head: Head) -> None:
     try:
         head.settings[name] = read_setting(name, text)
     except ValueError as error:
-        head.note(line, str(error))
+        head.note_mistake(line, str(error))
 
 
 def _read_mapping(name: str, events: Events, head: Head) -> None:
     into = head.defaults if name == "defaults" else head.column
     for key, line, value in events.pairs():
         events.skip(value)
-        problem = f"{name}: {key} is given twice" if key in into else objection(value)
+        problem = f"{name}: {key} is given twice" if key in into else find_objection(value)
         if key is None or problem or not isinstance(value, yaml.ScalarEvent):
-            head.note(line, problem or f"{name}: {key or 'a name'} must be a single value")
+            head.note_mistake(line, problem or f"{name}: {key or 'a name'} must be a single value")
         else:
             into[key] = text_of(value)
             head.lines[f"{name}.{key}"] = line

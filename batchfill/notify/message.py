@@ -6,37 +6,41 @@ import json
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from batchfill.domain.progress import Event
+from batchfill.domain.progress import NotificationKind
 from batchfill.domain.rows import RowState
-from batchfill.providers.error_text import tidy
+from batchfill.providers.error_text import one_line
 
 if TYPE_CHECKING:
-    from batchfill.domain.progress import News
+    from batchfill.domain.progress import Notification
     from batchfill.domain.reports import Cost
 
 MILLION = 1_000_000
 
-_MARKS = {Event.ENDED: "white_check_mark", Event.STOPPED: "warning", Event.STALLED: "hourglass"}
+_MARKS = {
+    NotificationKind.ENDED: "white_check_mark",
+    NotificationKind.STOPPED: "warning",
+    NotificationKind.STALLED: "hourglass",
+}
 """What ntfy shows before the title, by its names."""
 
 
-def as_json(news: News) -> bytes:
+def as_json(news: Notification) -> bytes:
     """Return *news* as JSON: counts and cost as `status --json` names them, elapsed seconds, one sentence."""
     cost = news.cost
     told: dict[str, Any] = {
         "event": news.event.value,
         "manifest": news.manifest,
-        "text": f"{title(news)}: {line(news)}",
-        "reason": _reason(news) or None,
+        "text": f"{title_of(news)}: {text_line(news)}",
+        "reason": _reason_text(news) or None,
         "counts": {
             "total": sum(news.counts.values()),
             **{state.value: news.counts.get(state, 0) for state in RowState},
         },
         "cost": {
-            "spent": _units(cost.spent),
-            "reserved": _units(cost.reserved),
-            "to_go": _units(cost.to_go),
-            "cap": _units(cost.cap),
+            "spent": _currency_units(cost.spent),
+            "reserved": _currency_units(cost.reserved),
+            "to_go": _currency_units(cost.to_go),
+            "cap": _currency_units(cost.cap),
             "currency": cost.currency,
         },
         "elapsed": round(news.elapsed, 1),
@@ -44,48 +48,48 @@ def as_json(news: News) -> bytes:
     return json.dumps(told).encode()
 
 
-def ntfy_headers(news: News) -> dict[str, str]:
+def ntfy_headers(news: Notification) -> dict[str, str]:
     """Return what makes a text a notification with a title at ntfy and its likes."""
-    words = title(news)
+    words = title_of(news)
     # Headers are ASCII; what is not goes as RFC 2047 writes it.
     text = words if words.isascii() else f"=?UTF-8?B?{b64encode(words.encode()).decode()}?="
     return {"Title": text, "Tags": _MARKS[news.event], "Content-Type": "text/plain; charset=utf-8"}
 
 
-def title(news: News) -> str:
+def title_of(news: Notification) -> str:
     """Return `night.csv ended`."""
-    return f"{tidy(news.manifest, longest=120)} {news.event.value}"
+    return f"{one_line(news.manifest, longest=120)} {news.event.value}"
 
 
-def line(news: News) -> str:
+def text_line(news: Notification) -> str:
     """Return `9,988 of 10,000 done, 12 failed · 252.48 USD · 6 h 12 min · --limit 10 reached`."""
-    parts = [_rows(news), _paid(news.cost), _time(news.elapsed), _reason(news)]
+    parts = [_rows_text(news), _paid_text(news.cost), _time_text(news.elapsed), _reason_text(news)]
     return " · ".join(filter(None, parts))
 
 
-def _rows(news: News) -> str:
+def _rows_text(news: Notification) -> str:
     total, done = sum(news.counts.values()), news.counts.get(RowState.DONE, 0)
     others = {state: number for state, number in news.counts.items() if state is not RowState.DONE and number}
     parts = [f"{number:,} {state.value.replace('_', ' ')}" for state, number in others.items()]
     return ", ".join([f"{done:,} of {total:,} done", *parts])
 
 
-def _paid(cost: Cost) -> str:
+def _paid_text(cost: Cost) -> str:
     if cost.spent is None:
         return ""
     return f"{cost.spent / MILLION:,.2f} {cost.currency}{' if it were real' if cost.rehearsal else ''}"
 
 
-def _time(seconds: float) -> str:
+def _time_text(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
-def _reason(news: News) -> str:
-    return tidy(news.reason or "")
+def _reason_text(news: Notification) -> str:
+    return one_line(news.reason or "")
 
 
-def _units(millionths: int | None) -> float | None:
+def _currency_units(millionths: int | None) -> float | None:
     return None if millionths is None else millionths / MILLION

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from batchfill.domain.progress import Event, News, Weight
-from batchfill.errors import BatchfillError, NotTold, UsageError, alone
-from batchfill.notify.stall import Stillness
-from batchfill.run.run_log import telling
+from batchfill.domain.progress import Level, Notification, NotificationKind
+from batchfill.errors import BatchfillError, NotifyError, UsageError, unwrap_single
+from batchfill.notify.stall import StallDetector
+from batchfill.run.run_log import open_run_log
 from batchfill.run.shutdown import REFUSED, WORK_LEFT
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from batchfill.domain.progress import Notice, Progress, Watcher
+    from batchfill.domain.progress import LogEvent, Progress, ProgressListener
     from batchfill.domain.reports import Summary
     from batchfill.run.clock import Clock
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Receiver(Protocol):
     """Who is told."""
 
-    async def post(self, news: News) -> None:
-        """Tell *news*, within a few seconds. Raises NotTold."""
+    async def post(self, news: Notification) -> None:
+        """Tell *news*, within a few seconds. Raises NotifyError."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,10 +40,10 @@ class Notifier:
     manifest: str
     """The name of its file."""
     log: Path
-    watcher: Watcher | None
+    watcher: ProgressListener | None
     clock: Clock
 
-    async def told(self, run: Callable[[Watcher], Awaitable[Summary]]) -> Summary:
+    async def run_and_notify(self, run: Callable[[ProgressListener], Awaitable[Summary]]) -> Summary:
         """Return what *run* returns, which is given who is to watch it, or raise what it raises.
 
         A run that was refused before it began is nobody's news.
@@ -53,13 +53,19 @@ class Notifier:
             summary = await self._told_of_stalls(run, watch)
         except BatchfillError as error:
             if watch.still is not None:
-                await self._tell(_news(Event.STOPPED, self.manifest, watch.still.progress, str(error)))
+                await self._send_notification(
+                    _make_notification(
+                        NotificationKind.STOPPED, self.manifest, watch.still.progress, str(error)
+                    )
+                )
             raise
-        await self._tell(_last_news(self.manifest, summary))
+        await self._send_notification(_last_news(self.manifest, summary))
         return summary
 
-    async def _told_of_stalls(self, run: Callable[[Watcher], Awaitable[Summary]], watch: _Watch) -> Summary:
-        with alone():
+    async def _told_of_stalls(
+        self, run: Callable[[ProgressListener], Awaitable[Summary]], watch: _Watch
+    ) -> Summary:
+        with unwrap_single():
             async with anyio.create_task_group() as tasks:
                 watch.on_stall = lambda still: self._begin_to_tell(tasks, still)
                 summary = await run(watch)
@@ -67,32 +73,35 @@ class Notifier:
                 tasks.cancel_scope.cancel()
         return summary
 
-    def _begin_to_tell(self, tasks: TaskGroup, still: Stillness) -> None:
+    def _begin_to_tell(self, tasks: TaskGroup, still: StallDetector) -> None:
         reason = still.progress.waiting_for or "nothing was submitted and nothing ended"
-        tasks.start_soon(self._tell, _news(Event.STALLED, self.manifest, still.progress, reason))
+        tasks.start_soon(
+            self._send_notification,
+            _make_notification(NotificationKind.STALLED, self.manifest, still.progress, reason),
+        )
 
-    async def _tell(self, news: News) -> None:
+    async def _send_notification(self, news: Notification) -> None:
         try:
             await self.receiver.post(news)
-        except NotTold as error:
-            self._warn(f"--notify: {error}; that the run {news.event.value} was not told")
+        except NotifyError as error:
+            self._warn_user(f"--notify: {error}; that the run {news.event.value} was not told")
 
-    def _warn(self, text: str) -> None:
+    def _warn_user(self, text: str) -> None:
         # The run's own hold on its log ends before the last news is told.
-        with suppress(UsageError), telling(self.log, self.watcher, self.clock) as say:
-            say.say(text, Weight.WARNING)
+        with suppress(UsageError), open_run_log(self.log, self.watcher, self.clock) as say:
+            say.notice(text, Level.WARNING)
 
 
 @dataclass(slots=True)
 class _Watch:
     """A watcher that passes everything on, and notices a stall once."""
 
-    onward: Watcher | None
-    on_stall: Callable[[Stillness], object] = field(default=lambda _: None)
-    still: Stillness | None = None
+    onward: ProgressListener | None
+    on_stall: Callable[[StallDetector], object] = field(default=lambda _: None)
+    still: StallDetector | None = None
     """None until the run has begun."""
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         """Pass it on."""
         if self.onward:
             self.onward.notice(notice)
@@ -101,17 +110,19 @@ class _Watch:
         """Pass it on; call *on_stall* where nothing has moved for too long, once until something does."""
         if self.onward:
             self.onward.progress(progress)
-        self.still = self.still.and_then(progress) if self.still else Stillness(progress)
+        self.still = self.still.and_then(progress) if self.still else StallDetector(progress)
         if self.still.is_stall and not self.still.told:
             self.still = replace(self.still, told=True)
             self.on_stall(self.still)
 
 
-def _news(event: Event, manifest: str, progress: Progress, reason: str) -> News:
-    return News(event, manifest, progress.counts, progress.cost, progress.elapsed, reason)
+def _make_notification(
+    event: NotificationKind, manifest: str, progress: Progress, reason: str
+) -> Notification:
+    return Notification(event, manifest, progress.counts, progress.cost, progress.elapsed, reason)
 
 
-def _last_news(manifest: str, summary: Summary) -> News:
-    event = Event.STOPPED if summary.exit_code in (WORK_LEFT, REFUSED) else Event.ENDED
-    reason = summary.stopped_because if event is Event.STOPPED else None
-    return News(event, manifest, summary.counts, summary.cost, summary.elapsed, reason)
+def _last_news(manifest: str, summary: Summary) -> Notification:
+    event = NotificationKind.STOPPED if summary.exit_code in (WORK_LEFT, REFUSED) else NotificationKind.ENDED
+    reason = summary.stopped_because if event is NotificationKind.STOPPED else None
+    return Notification(event, manifest, summary.counts, summary.cost, summary.elapsed, reason)

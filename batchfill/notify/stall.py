@@ -10,10 +10,10 @@ from batchfill.run.shutdown import LEFT
 if TYPE_CHECKING:
     from batchfill.domain.progress import Progress
 
-PATIENCE = 900.0
+STALL_TIME = 900.0
 """Seconds without any change that are an ordinary wait: a model that starts up, a limit, a short outage."""
 
-RUNS = 5.0
+RUN_TIMES_AS_LONG = 5.0
 """Times as long as a prediction is expected to take, where that is longer."""
 
 LONGEST_STEP = 60.0
@@ -21,7 +21,7 @@ LONGEST_STEP = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stillness:
+class StallDetector:
     """What was seen last, and for how long it has been so."""
 
     progress: Progress
@@ -29,27 +29,27 @@ class Stillness:
     told: bool = False
     """Whether this stall was told."""
 
-    def and_then(self, progress: Progress) -> Stillness:
+    def and_then(self, progress: Progress) -> StallDetector:
         """Return the stillness after *progress*, the next report: none where a row changed its state."""
-        if _moved(self.progress, progress):
-            return Stillness(progress)
+        if _has_moved(self.progress, progress):
+            return StallDetector(progress)
         step = min(max(0.0, progress.elapsed - self.progress.elapsed), LONGEST_STEP)
         return replace(self, progress=progress, seconds=self.seconds + step)
 
     @property
     def is_stall(self) -> bool:
         """Whether rows are running or due, and nothing ended and nothing was submitted for too long."""
-        return self.seconds >= patience(self.progress.run_time) and bool(_left(self.progress))
+        return self.seconds >= stall_after(self.progress.run_time) and bool(_rows_left(self.progress))
 
 
-def patience(run_time: float | None) -> float:
+def stall_after(run_time: float | None) -> float:
     """Return for how many seconds nothing may move, where a prediction is expected to take *run_time*."""
-    return max(PATIENCE, RUNS * (run_time or 0.0))
+    return max(STALL_TIME, RUN_TIMES_AS_LONG * (run_time or 0.0))
 
 
-def _moved(before: Progress, now: Progress) -> bool:
+def _has_moved(before: Progress, now: Progress) -> bool:
     return (before.counts, before.gone, before.cost) != (now.counts, now.gone, now.cost)
 
 
-def _left(progress: Progress) -> int:
+def _rows_left(progress: Progress) -> int:
     return sum(progress.counts.get(state, 0) + progress.gone.get(state, 0) for state in LEFT)

@@ -22,7 +22,7 @@ _SITE_LOCAL = IPv6Network("fec0::/10")
 
 def is_public(text: str) -> bool:
     """Whether *text*, an IP address, belongs to the open internet. Raises ValueError for anything else."""
-    address = _embedded(ip_address(text))
+    address = _embedded_address(ip_address(text))
     if address in _FAKED:
         return True
     if address.is_multicast or address.is_reserved or address in _SITE_LOCAL:
@@ -37,7 +37,7 @@ def refuse_private(host: str) -> None:
     except ValueError:
         return
     if not public:
-        raise _refused(host)
+        raise _refuse_host(host)
 
 
 class PublicResolver(AbstractResolver):
@@ -61,15 +61,15 @@ class PublicResolver(AbstractResolver):
 def _public_only(host: str, found: Iterable[ResolveResult]) -> list[ResolveResult]:
     public = [result for result in found if is_public(result["host"])]
     if not public:
-        raise _refused(host)
+        raise _refuse_host(host)
     return public
 
 
-def _refused(host: str) -> OutputRefused:
+def _refuse_host(host: str) -> OutputRefused:
     return OutputRefused(f"{host[:100]} is an address of a private network, from which nothing is fetched")
 
 
-def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _embedded_address(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """Return the IPv4 address that *address* stands for on its way through a translator, else itself."""
     if isinstance(address, IPv4Address):
         return address

@@ -17,15 +17,15 @@ from batchfill.errors import (
     OutputRefused,
     RowRejected,
     Throttled,
-    TryAgain,
+    TransientError,
 )
-from batchfill.providers.downloads import begin, opened, parse_url, shown
-from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin, prediction_path
-from batchfill.providers.error_text import is_html, tidy
-from batchfill.providers.pagination import Listing, reaches_past, read_page, since, size_of, window
+from batchfill.providers.downloads import begin, open_download, parse_url, shown_url
+from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin_of, prediction_path
+from batchfill.providers.error_text import is_html, one_line
+from batchfill.providers.pagination import Listing, made_since, reaches_past, read_page, size_of, window_query
 from batchfill.providers.parsing import read_account, read_input_schema, read_prediction, read_upload
-from batchfill.providers.requests import LONGEST_PAGE, AnswerBroken, Line
-from batchfill.providers.status_codes import Call, refusal
+from batchfill.providers.requests import LONGEST_PAGE, AnswerBroken, AuthorizedClient
+from batchfill.providers.status_codes import Call, error_for
 from batchfill.providers.transport import AnswerRefused
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from batchfill.errors import BatchfillError
     from batchfill.providers.downloads import Download
     from batchfill.providers.pagination import Page
-    from batchfill.providers.rate_limiter import Pace
+    from batchfill.providers.rate_limiter import RateLimiter
     from batchfill.providers.redaction import Redaction
-    from batchfill.providers.requests import Answer
+    from batchfill.providers.requests import HttpResponse
 
 _Read = TypeVar("_Read")
 
@@ -71,7 +71,7 @@ class Service:
         token: Token,
         *,
         transport: httpx.AsyncBaseTransport,
-        reads: Pace,
+        reads: RateLimiter,
         answer_timeout: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -80,7 +80,9 @@ class Service:
         *answer_timeout*: seconds of silence after which an answer counts as lost. *clock*: ours, in
         seconds since the epoch.
         """
-        self._line = Line(base, token, transport=transport, answer_timeout=answer_timeout, clock=clock)
+        self._line = AuthorizedClient(
+            base, token, transport=transport, answer_timeout=answer_timeout, clock=clock
+        )
         self._reads = reads
         self._not_offered: dict[Call, str] = {}
 
@@ -112,21 +114,21 @@ class Service:
         *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h.
         Raises NotSent, Throttled, RowRejected, ServiceRefused, or AnswerLost when it may have been accepted.
         """
-        content = _encoded(self._as_given(inputs))
+        content = _encode_inputs(self._as_given(inputs))
         headers = {"Content-Type": "application/json", **_cancel_after(cancel_after)}
         try:
-            answer = await self._line.ask(
+            answer = await self._line.send_request(
                 "POST", f"{model_path(model)}/predictions", content=content, headers=headers
             )
         except _UNSENT as error:
-            raise NotSent(tidy(f"the create call was not sent: {error}")) from error
+            raise NotSent(one_line(f"the create call was not sent: {error}")) from error
         except (AnswerBroken, AnswerRefused) as error:
             text = f"the create call was accepted, and its answer cannot be read: {error}"
-            raise AnswerLost(tidy(text), acknowledged=True) from error
+            raise AnswerLost(one_line(text), acknowledged=True) from error
         except httpx.RequestError as error:
-            raise AnswerLost(tidy(f"the create call has no answer: {error}")) from error
+            raise AnswerLost(one_line(f"the create call has no answer: {error}")) from error
         if not answer.succeeded:
-            raise self._refusal(Call.CREATE, answer)
+            raise self._error_for(Call.CREATE, answer)
         try:
             return read_prediction(answer.body)
         except ValueError as error:
@@ -139,18 +141,18 @@ class Service:
 
         Every answer but a 5xx counts: with those a gateway says that the service behind it is down.
         """
-        await self._reads.turn()
+        await self._reads.acquire()
         path = ACCOUNT if prediction_id is None else prediction_path(prediction_id)
         try:
-            answer = await self._line.ask("GET", path)
+            answer = await self._line.send_request("GET", path)
         except httpx.RequestError:
             return False
         return answer.status < 500
 
     async def get(self, prediction_id: str) -> Prediction:
-        """Return the prediction as it stands. Raises Throttled, TryAgain, NotFound, ServiceRefused."""
-        answer = await self._read(Call.GET, "GET", prediction_path(prediction_id))
-        return self._understood(Call.GET, answer, lambda answer: read_prediction(answer.body))
+        """Return the prediction as it stands. Raises Throttled, TransientError, NotFound, ServiceRefused."""
+        answer = await self._read_free(Call.GET, "GET", prediction_path(prediction_id))
+        return self._parse_answer(Call.GET, answer, lambda answer: read_prediction(answer.body))
 
     async def list(
         self, *, created_after: float | None, created_before: float | None = None, pages: int = PAGES
@@ -158,29 +160,29 @@ class Service:
         """Return the account's predictions made in a window of time, in seconds by the service's clock.
 
         Both ends are within it, None leaves it open, and at most so many *pages* are read.
-        Raises NotOffered, TryAgain, ServiceRefused.
+        Raises NotOffered, TransientError, ServiceRefused.
         """
-        asked = window(created_after, created_before)
+        asked = window_query(created_after, created_before)
         items: list[Prediction] = []
         cursors: list[str] = []
         readable = True
         for _ in range(pages):
-            page = await self._page(asked, cursors)
+            page = await self._read_page(asked, cursors)
             items.extend(page.items)
             readable = readable and page.readable
             if not page.more or reaches_past(items, created_after):
-                return Listing(since(items, created_after), complete=readable)
+                return Listing(made_since(items, created_after), complete=readable)
             if page.cursor is None or page.cursor in cursors or size_of(items) > MOST_LISTED:
                 break
             cursors.append(page.cursor)
-        return Listing(since(items, created_after), complete=False)
+        return Listing(made_since(items, created_after), complete=False)
 
     async def cancel(self, prediction_id: str) -> Prediction | None:
         """Ask for the prediction to be stopped; None when the answer does not say how it stands.
 
-        Raises NotOffered, NotFound, Throttled, TryAgain, ServiceRefused.
+        Raises NotOffered, NotFound, Throttled, TransientError, ServiceRefused.
         """
-        answer = await self._read(Call.CANCEL, "POST", f"{prediction_path(prediction_id)}/cancel")
+        answer = await self._read_free(Call.CANCEL, "POST", f"{prediction_path(prediction_id)}/cancel")
         try:
             prediction = read_prediction(answer.body)
         except ValueError:
@@ -190,38 +192,38 @@ class Service:
     async def upload(self, content: bytes, *, name: str, mime: str) -> Upload:
         """Give a file to the provider.
 
-        Raises NotOffered, Throttled, TryAgain, RowRejected, ServiceRefused.
+        Raises NotOffered, Throttled, TransientError, RowRejected, ServiceRefused.
         """
-        answer = await self._read(Call.FILES, "POST", FILES, files={"content": (name, content, mime)})
-        return self._understood(Call.FILES, answer, lambda answer: read_upload(answer.body))
+        answer = await self._read_free(Call.FILES, "POST", FILES, files={"content": (name, content, mime)})
+        return self._parse_answer(Call.FILES, answer, lambda answer: read_upload(answer.body))
 
     async def account(self) -> str | None:
         """Return `type:username`, None where it is not offered.
 
-        Raises Throttled, TryAgain, ServiceRefused.
+        Raises Throttled, TransientError, ServiceRefused.
         """
         try:
-            answer = await self._read(Call.ACCOUNT, "GET", ACCOUNT)
+            answer = await self._read_free(Call.ACCOUNT, "GET", ACCOUNT)
         except NotOffered:
             return None
-        return self._understood(Call.ACCOUNT, answer, lambda answer: read_account(answer.body))
+        return self._parse_answer(Call.ACCOUNT, answer, lambda answer: read_account(answer.body))
 
     async def input_schema(self, model: str) -> Mapping[str, Any] | None:
         """Return the OpenAPI Input schema of *model* (OWNER/NAME), None where it is not offered.
 
-        Raises Throttled, TryAgain, ServiceRefused.
+        Raises Throttled, TransientError, ServiceRefused.
         """
         try:
-            answer = await self._read(Call.MODEL, "GET", model_path(model))
+            answer = await self._read_free(Call.MODEL, "GET", model_path(model))
         except NotOffered:
             return None
-        return self._understood(Call.MODEL, answer, lambda answer: read_input_schema(answer.body))
+        return self._parse_answer(Call.MODEL, answer, lambda answer: read_input_schema(answer.body))
 
     @asynccontextmanager
     async def fetch_own(self, url: str) -> AsyncIterator[Download]:
         """Open the output at *url* with the token, only where its origin is the base's own; no redirects.
 
-        Raises OutputRefused, NotFound, TryAgain, and SignatureWanted when the token is not enough.
+        Raises OutputRefused, NotFound, TransientError, and SignatureWanted when the token is not enough.
         """
         begun = begin(self._open_own(self.redaction.given(url) or url))
         response, download = await self.redaction.in_errors(begun)
@@ -232,51 +234,51 @@ class Service:
 
     async def _open_own(self, url: str) -> httpx.Response:
         place = parse_url(url)
-        if origin(place) != origin(httpx.URL(self.base)):
+        if origin_of(place) != origin_of(httpx.URL(self.base)):
             raise OutputRefused(
-                f"{shown(url)} is not at the base's own address: the token stays away from it"
+                f"{shown_url(url)} is not at the base's own address: the token stays away from it"
             )
-        await self._reads.turn()
-        response = await opened(self._line.open(str(place)), str(place))
+        await self._reads.acquire()
+        response = await open_download(self._line.open_url(str(place)), str(place))
         if response.is_redirect:
             await response.aclose()
-            raise OutputRefused(f"{shown(url)} redirects, and the token follows no redirect")
+            raise OutputRefused(f"{shown_url(url)} redirects, and the token follows no redirect")
         return response
 
-    async def _page(self, asked: Mapping[str, str], cursors: Sequence[str]) -> Page:
+    async def _read_page(self, asked: Mapping[str, str], cursors: Sequence[str]) -> Page:
         """Ask for the page behind the last of *cursors*, the first page when there are none."""
         call = Call.PAGE if cursors else Call.LIST
         params = {**asked, "cursor": cursors[-1]} if cursors else dict(asked)
-        answer = await self._read(call, "GET", PREDICTIONS, params=params, longest=LONGEST_PAGE)
-        page = self._understood(call, answer, lambda answer: read_page(answer.body))
+        answer = await self._read_free(call, "GET", PREDICTIONS, params=params, longest=LONGEST_PAGE)
+        page = self._parse_answer(call, answer, lambda answer: read_page(answer.body))
         if page is None and not cursors:
-            raise self._without(call, "something else than predictions")
+            raise self._refuse_without(call, "something else than predictions")
         if page is None:
-            raise TryAgain(f"the {call} holds no predictions")
+            raise TransientError(f"the {call} holds no predictions")
         return page
 
-    async def _read(self, call: Call, method: str, path: str, **given: Any) -> Answer:
+    async def _read_free(self, call: Call, method: str, path: str, **given: Any) -> HttpResponse:
         """Ask at the reading pace for what costs nothing. Raises what the answer means."""
         if call in self._not_offered:
             raise NotOffered(self._not_offered[call])
-        await self._reads.turn()
+        await self._reads.acquire()
         try:
-            answer = await self._line.ask(method, path, **given)
+            answer = await self._line.send_request(method, path, **given)
         except AnswerRefused as error:
             # Somebody is there, and says what will be no other the next time.
-            raise TryAgain(tidy(f"the {call} call: {error}")) from error
+            raise TransientError(one_line(f"the {call} call: {error}")) from error
         except httpx.RequestError as error:
-            raise NoAnswer(tidy(f"the {call} call has no answer: {error}")) from error
+            raise NoAnswer(one_line(f"the {call} call has no answer: {error}")) from error
         if not answer.succeeded:
-            raise self._refusal(call, answer)
+            raise self._error_for(call, answer)
         if call in _OPTIONAL and is_html(answer.body):
             # Some gateways answer every path they do not know with their front page.
-            raise self._without(call, "a web page")
+            raise self._refuse_without(call, "a web page")
         self._reads.accepted()
         return answer
 
-    def _refusal(self, call: Call, answer: Answer) -> BatchfillError:
-        error = refusal(call, answer.status, answer.headers, answer.body)
+    def _error_for(self, call: Call, answer: HttpResponse) -> BatchfillError:
+        error = error_for(call, answer.status, answer.headers, answer.body)
         # A model that is not there says nothing about other models.
         if isinstance(error, NotOffered) and call is not Call.MODEL:
             self._not_offered[call] = str(error)
@@ -284,14 +286,16 @@ class Service:
             self._reads.throttled(error.wait)
         return error
 
-    def _understood(self, call: Call, answer: Answer, read: Callable[[Answer], _Read]) -> _Read:
-        """Return what *read* makes of a success. Raises TryAgain when it can make nothing of it."""
+    def _parse_answer(self, call: Call, answer: HttpResponse, read: Callable[[HttpResponse], _Read]) -> _Read:
+        """Return what *read* makes of a success. Raises TransientError when it can make nothing of it."""
         try:
             return read(answer)
         except ValueError as error:
-            raise TryAgain(f"the service answered {answer.status} to the {call} call, but {error}") from error
+            raise TransientError(
+                f"the service answered {answer.status} to the {call} call, but {error}"
+            ) from error
 
-    def _without(self, call: Call, answered: str) -> NotOffered:
+    def _refuse_without(self, call: Call, answered: str) -> NotOffered:
         self._not_offered[call] = f"the service answered {answered} to the {call} call"
         return NotOffered(self._not_offered[call])
 
@@ -301,7 +305,7 @@ class Service:
         return {**inputs, **{name: self.redaction.given(text) or text for name, text in texts.items()}}
 
 
-def _encoded(inputs: Mapping[str, object]) -> bytes:
+def _encode_inputs(inputs: Mapping[str, object]) -> bytes:
     try:
         return json.dumps({"input": dict(inputs)}, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:

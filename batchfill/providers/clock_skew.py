@@ -49,12 +49,12 @@ class ServiceClock:
 
     def offset(self, moment: Moment) -> float | None:
         """Return seconds that the service's clock is ahead of ours; None before the first answer."""
-        self._notice(moment)
+        self._notice_jump(moment)
         return median(self._offsets) if self._offsets else None
 
-    def learn(self, date: str | None, *, asked: Moment, answered: Moment) -> None:
+    def learn_date(self, date: str | None, *, asked: Moment, answered: Moment) -> None:
         """Take in the Date header of an answer."""
-        self._notice(answered)
+        self._notice_jump(answered)
         if abs(answered.ahead - asked.ahead) > _SET:
             return
         theirs = read_http_date(date) if date else None
@@ -62,7 +62,7 @@ class ServiceClock:
             # The header is cut to whole seconds, and was written somewhere on the way.
             self._offsets.append(theirs + 0.5 - (asked.now + answered.now) / 2)
 
-    def _notice(self, moment: Moment) -> None:
+    def _notice_jump(self, moment: Moment) -> None:
         if abs(moment.ahead - self._ahead) > _SET:
             self._offsets.clear()
         self._ahead = moment.ahead

@@ -13,10 +13,10 @@ import httpx
 
 from batchfill.providers.address_policy import is_public
 from batchfill.providers.client import Service
-from batchfill.providers.downloads import Outputs
-from batchfill.providers.endpoints import origin
+from batchfill.providers.downloads import OutputClient
+from batchfill.providers.endpoints import origin_of
 from batchfill.providers.proxies import Proxies
-from batchfill.providers.rate_limiter import Pace
+from batchfill.providers.rate_limiter import RateLimiter
 from batchfill.providers.transport import Transport
 from batchfill.settings.addresses import LOCAL, is_loopback
 
@@ -29,7 +29,7 @@ _LOOKUP = 10.0
 
 
 @asynccontextmanager
-async def connect(
+async def open_service(
     base: str,
     token: Token,
     *,
@@ -37,7 +37,7 @@ async def connect(
     answer_timeout: float,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
-) -> AsyncIterator[tuple[Service, Outputs]]:
+) -> AsyncIterator[tuple[Service, OutputClient]]:
     """Open the provider at *base* and the way to its outputs; close both at the end.
 
     With *transport* everything goes through it, and it stays open. *clock*: ours, in seconds since the
@@ -47,35 +47,39 @@ async def connect(
     near = await _is_near(base, resolve=transport is None and proxy is None)
     loopback = is_loopback(urlsplit(base).hostname or "")
     async with AsyncExitStack() as stack:
-        calls = transport or _opened(stack, public_only=False)
-        fetches = transport or _opened(stack, public_only=not near)
-        reads = Pace(reads_per_minute)
+        calls = transport or _open_transport(stack, public_only=False)
+        fetches = transport or _open_transport(stack, public_only=not near)
+        reads = RateLimiter(reads_per_minute)
         service = Service(
             base, token, transport=calls, reads=reads, answer_timeout=answer_timeout, clock=clock
         )
         own = httpx.URL(service.base)
         yield (
             service,
-            Outputs(
-                fetches, allow_private=near, allow_http=loopback, redaction=service.redaction, own=origin(own)
+            OutputClient(
+                fetches,
+                allow_private=near,
+                allow_http=loopback,
+                redaction=service.redaction,
+                own=origin_of(own),
             ),
         )
 
 
 @asynccontextmanager
-async def fetching(base: str) -> AsyncIterator[Outputs]:
+async def open_outputs(base: str) -> AsyncIterator[OutputClient]:
     """Open the way to pictures at http and https addresses, without a token; close it at the end.
 
-    Private addresses are refused unless *base* itself is near, or is that of the embedded provider.
+    Private addresses are refused unless *base* itself is near, or is that of the local emulator.
     """
     near = base == LOCAL or await _is_near(base, resolve=Proxies().proxy_for(base) is None)
     async with AsyncExitStack() as stack:
-        yield Outputs(
-            _opened(stack, public_only=not near), allow_private=near, allow_http=True, any_host=True
+        yield OutputClient(
+            _open_transport(stack, public_only=not near), allow_private=near, allow_http=True, any_host=True
         )
 
 
-def _opened(stack: AsyncExitStack, *, public_only: bool) -> Transport:
+def _open_transport(stack: AsyncExitStack, *, public_only: bool) -> Transport:
     transport = Transport(public_only=public_only)
     stack.push_async_callback(transport.aclose)
     return transport

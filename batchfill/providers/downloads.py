@@ -11,13 +11,13 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
-from batchfill.errors import BatchfillError, NotFound, OutputRefused, TryAgain
+from batchfill.errors import BatchfillError, NotFound, OutputRefused, TransientError
 from batchfill.providers.address_policy import refuse_private
 from batchfill.providers.clock_skew import loop_time
-from batchfill.providers.endpoints import origin
-from batchfill.providers.error_text import tidy
+from batchfill.providers.endpoints import origin_of
+from batchfill.providers.error_text import one_line
 from batchfill.providers.redaction import Redaction
-from batchfill.providers.requests import request_for, send
+from batchfill.providers.requests import request_for, send_once
 from batchfill.providers.status_codes import wait_of
 from batchfill.settings.addresses import is_loopback
 
@@ -58,17 +58,18 @@ class Download:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the bytes, once.
 
-        Raises TryAgain when they end early, stall or take too long, OutputRefused when there are too many.
+        Raises TransientError when they end early, stall or take too long, OutputRefused when there are too
+        many.
         """
         size = 0
-        while piece := await self._next(size):
+        while piece := await self._next_piece(size):
             size += len(piece)
             self._check_bounds(size)
             yield piece
         if self.length is not None and size != self.length:
-            raise TryAgain(f"the output has {size} bytes where {self.length} were announced")
+            raise TransientError(f"the output has {size} bytes where {self.length} were announced")
 
-    async def _next(self, size: int) -> bytes:
+    async def _next_piece(self, size: int) -> bytes:
         """Return the piece behind the first *size* bytes; empty at the end."""
         try:
             # By the clock too: what comes may unpack to nothing for ever.
@@ -77,7 +78,7 @@ class Download:
         except TimeoutError:
             raise self._too_long(size) from None
         except httpx.RequestError as error:
-            failure = TryAgain(tidy(f"the output broke off after {size} bytes: {error}"))
+            failure = TransientError(one_line(f"the output broke off after {size} bytes: {error}"))
         # Out here the cause is forgotten on purpose: it knows the address, which may hold the token.
         raise failure
 
@@ -87,21 +88,26 @@ class Download:
         if loop_time() > self._deadline:
             raise self._too_long(size)
 
-    def _too_long(self, size: int) -> TryAgain:
-        return TryAgain(f"the output took longer than {LONGEST:.0f} s, {size} bytes so far")
+    def _too_long(self, size: int) -> TransientError:
+        return TransientError(f"the output took longer than {LONGEST:.0f} s, {size} bytes so far")
 
 
-async def opened(answer: Awaitable[httpx.Response], url: str) -> httpx.Response:
-    """Return the awaited *answer*. Raises TryAgain when there is none, OutputRefused for a useless URL."""
+async def open_download(answer: Awaitable[httpx.Response], url: str) -> httpx.Response:
+    """Return the awaited *answer*.
+
+    Raises TransientError when there is none, OutputRefused for a useless URL.
+    """
     try:
         async with asyncio.timeout(LONGEST_HEAD):
             return await answer
     except TimeoutError as error:
-        raise TryAgain(f"{shown(url)} did not begin within {LONGEST_HEAD:.0f} s") from error
+        raise TransientError(f"{shown_url(url)} did not begin within {LONGEST_HEAD:.0f} s") from error
     except httpx.UnsupportedProtocol as error:
-        raise OutputRefused(tidy(f"{shown(url)} is no address that can be fetched: {error}")) from error
+        raise OutputRefused(
+            one_line(f"{shown_url(url)} is no address that can be fetched: {error}")
+        ) from error
     except httpx.RequestError as error:
-        raise TryAgain(tidy(f"{shown(url)} cannot be fetched: {error}")) from error
+        raise TransientError(one_line(f"{shown_url(url)} cannot be fetched: {error}")) from error
 
 
 async def begin(
@@ -117,7 +123,7 @@ async def begin(
 
 
 def download_of(response: httpx.Response, *, largest: int = LARGEST) -> Download:
-    """Return the body of a success. Raises NotFound, SignatureWanted, OutputRefused or TryAgain."""
+    """Return the body of a success. Raises NotFound, SignatureWanted, OutputRefused or TransientError."""
     _check_status(response)
     encoded = response.headers.get("content-encoding", "identity").lower() != "identity"
     announced = response.headers.get("content-length", "")
@@ -128,20 +134,20 @@ def download_of(response: httpx.Response, *, largest: int = LARGEST) -> Download
     return Download(response.aiter_bytes(), length=length, content_type=kind or None, largest=largest)
 
 
-def shown(url: str) -> str:
+def shown_url(url: str) -> str:
     """Return *url* as messages show it: without its query, which may hold a signature, and not too long."""
-    return tidy(url.partition("?")[0].partition("#")[0], longest=120)
+    return one_line(url.partition("?")[0].partition("#")[0], longest=120)
 
 
 def _check_status(response: httpx.Response) -> None:
-    status, text = response.status_code, f"{shown(str(response.url))} answered {response.status_code}"
+    status, text = response.status_code, f"{shown_url(str(response.url))} answered {response.status_code}"
     if status in (401, 403):
         raise SignatureWanted(text)
     if status in (404, 410):
         raise NotFound(text)
     # A part or nothing at all was not asked for.
     if not 200 <= status < 300 or status in (204, 205, 206):
-        raise TryAgain(text, wait=wait_of(response.headers, b""))
+        raise TransientError(text, wait=wait_of(response.headers, b""))
 
 
 def _too_large(largest: int) -> OutputRefused:
@@ -154,7 +160,7 @@ _TIMEOUT = httpx.Timeout(connect=30.0, pool=60.0, write=30.0, read=60.0)
 _MOVED = frozenset({301, 302, 303, 307, 308})
 
 
-class Outputs:
+class OutputClient:
     """Fetches outputs from public https addresses; from anywhere near where the base itself is near."""
 
     def __init__(
@@ -187,40 +193,40 @@ class Outputs:
 
         Where another origin than the base's is to be asked for an address that holds the token, it is asked
         for the address with the mark in it.
-        Raises OutputRefused, NotFound (404, 410), SignatureWanted (401, 403), TryAgain.
+        Raises OutputRefused, NotFound (404, 410), SignatureWanted (401, 403), TransientError.
         """
         if url[:5].lower() == "data:":
-            yield _inline(url, self._largest)
+            yield _open_data_url(url, self._largest)
             return
-        begun = begin(self._follow(self._redaction.given(url) or url), largest=self._largest)
+        begun = begin(self._follow_redirects(self._redaction.given(url) or url), largest=self._largest)
         response, download = await self._redaction.in_errors(begun)
         try:
             yield download
         finally:
             await response.aclose()
 
-    async def _follow(self, url: str) -> httpx.Response:
-        place = self._checked(url)
+    async def _follow_redirects(self, url: str) -> httpx.Response:
+        place = self._check_url(url)
         for _ in range(REDIRECTS + 1):
-            response = await self._open(place)
+            response = await self._open_url(place)
             if response.status_code not in _MOVED:
                 return response
             await response.aclose()
-            place = self._checked(_location(response))
-        raise OutputRefused(f"{shown(url)} redirects more than {REDIRECTS} times")
+            place = self._check_url(_redirect_target(response))
+        raise OutputRefused(f"{shown_url(url)} redirects more than {REDIRECTS} times")
 
-    async def _open(self, place: httpx.URL) -> httpx.Response:
+    async def _open_url(self, place: httpx.URL) -> httpx.Response:
         # Encoded answers have no length that could be checked.
         request = request_for("GET", place, headers={"Accept-Encoding": "identity"})
-        return await opened(send(self._transport, request, _TIMEOUT), str(place))
+        return await open_download(send_once(self._transport, request, _TIMEOUT), str(place))
 
-    def _checked(self, url: str) -> httpx.URL:
+    def _check_url(self, url: str) -> httpx.URL:
         place = parse_url(url)
-        if origin(place) != self._own and (marked := self._redaction.text(url)) != url:
+        if origin_of(place) != self._own and (marked := self._redaction.text(url)) != url:
             place = parse_url(marked)
         plain = self._allow_http and place.scheme == "http" and (self._any_host or is_loopback(place.host))
         if place.scheme != "https" and not plain:
-            raise OutputRefused(f"{shown(url)}: outputs are fetched from https addresses only")
+            raise OutputRefused(f"{shown_url(url)}: outputs are fetched from https addresses only")
         if not self._allow_private:
             refuse_private(place.host)
         return place
@@ -231,20 +237,22 @@ def parse_url(url: str) -> httpx.URL:
     try:
         place = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise OutputRefused(tidy(f"{shown(url)} is not an address: {error}")) from error
+        raise OutputRefused(one_line(f"{shown_url(url)} is not an address: {error}")) from error
     if not place.host:
-        raise OutputRefused(f"{shown(url)!r} is not an address")
+        raise OutputRefused(f"{shown_url(url)!r} is not an address")
     return place.copy_with(username=None, password=None) if place.userinfo else place
 
 
-def _location(response: httpx.Response) -> str:
+def _redirect_target(response: httpx.Response) -> str:
     try:
         return str(response.url.join(response.headers.get("location", "")))
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise OutputRefused(tidy(f"{shown(str(response.url))} redirects to no address: {error}")) from error
+        raise OutputRefused(
+            one_line(f"{shown_url(str(response.url))} redirects to no address: {error}")
+        ) from error
 
 
-def _inline(url: str, largest: int) -> Download:
+def _open_data_url(url: str, largest: int) -> Download:
     head, comma, text = url[5:].partition(",")
     kind, *parameters = [part.strip().lower() for part in head.split(";")]
     # Four characters of base64, or one percent-encoded byte and its like, are never fewer bytes than a third.
@@ -252,11 +260,11 @@ def _inline(url: str, largest: int) -> Download:
         raise OutputRefused("the output is a data URL without data, or one that is too large")
     content = unquote_to_bytes(text)
     if "base64" in parameters:
-        content = _unpacked(content)
-    return Download(_whole(content), length=len(content), content_type=kind or None, largest=largest)
+        content = _unpack_data_url(content)
+    return Download(_yield_whole(content), length=len(content), content_type=kind or None, largest=largest)
 
 
-def _unpacked(text: bytes) -> bytes:
+def _unpack_data_url(text: bytes) -> bytes:
     bare = b"".join(text.split()).rstrip(b"=")
     try:
         return base64.b64decode(bare + b"=" * (-len(bare) % 4), altchars=None, validate=True)
@@ -264,5 +272,5 @@ def _unpacked(text: bytes) -> bytes:
         raise OutputRefused(f"the output is a data URL that is not base64: {error}") from error
 
 
-async def _whole(content: bytes) -> AsyncIterator[bytes]:
+async def _yield_whole(content: bytes) -> AsyncIterator[bytes]:
     yield content

@@ -30,6 +30,6 @@ def prediction_path(prediction_id: str) -> str:
         raise NotFound(f"{prediction_id[:60]!r} is no prediction id") from error
 
 
-def origin(place: httpx.URL) -> Origin:
+def origin_of(place: httpx.URL) -> Origin:
     """Return what has to be equal for two addresses to belong to one service."""
     return place.scheme, place.host, place.port

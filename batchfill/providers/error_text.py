@@ -23,7 +23,7 @@ MOST_VALUES = 2_000_000
 """Values of one answer: as many empty objects take 150 MB."""
 
 
-def parse(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """Return *body* as JSON. Raises ValueError, whatever the bytes are."""
     if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError(f"JSON of more than {MOST_VALUES:,} values")
@@ -46,23 +46,23 @@ def is_html(body: bytes) -> bool:
 def words_of_body(body: bytes) -> str:
     """Return what *body* says in at most LONGEST characters; empty when it says nothing."""
     try:
-        said = words_of(parse(body))
+        said = words_of(parse_json(body))
     except ValueError:
         said = _text_of(body[:_READ].decode("utf-8", "replace"))
-    return tidy(said)
+    return one_line(said)
 
 
 def words_of(value: Any) -> str:
     """Return what a JSON value says: its invalid fields, else its detail, error, message or title."""
     if isinstance(value, dict):
-        fields = "; ".join(_fields(value.get("invalid_fields")))
+        fields = "; ".join(_field_texts(value.get("invalid_fields")))
         return fields or _first_said(value)
     if isinstance(value, list):
-        return "; ".join(filter(None, (_item(item) for item in value[:20])))
+        return "; ".join(filter(None, (_item_text(item) for item in value[:20])))
     return value if isinstance(value, str) else ""
 
 
-def tidy(text: str, *, longest: int = LONGEST) -> str:
+def one_line(text: str, *, longest: int = LONGEST) -> str:
     """Return *text* on one line, printable, at most *longest* characters."""
     text = text[:_READ]
     if not text.isprintable():
@@ -72,14 +72,14 @@ def tidy(text: str, *, longest: int = LONGEST) -> str:
 
 
 def _first_said(value: dict[str, Any]) -> str:
-    said = next(filter(None, (_nested(value.get(key)) for key in _KEYS)), "")
+    said = next(filter(None, (_nested_text(value.get(key)) for key in _KEYS)), "")
     code = value.get("code")
     if said and isinstance(code, str) and code and code not in said:
         return f"{said} (code: {code})"
     return said
 
 
-def _nested(value: Any) -> str:
+def _nested_text(value: Any) -> str:
     # One level and a list's items: an answer that hides its words deeper is not read to its end.
     if isinstance(value, dict):
         inner = {key: item for key, item in value.items() if isinstance(item, str)}
@@ -87,22 +87,22 @@ def _nested(value: Any) -> str:
     return words_of(value)
 
 
-def _fields(value: Any) -> Iterator[str]:
+def _field_texts(value: Any) -> Iterator[str]:
     for item in value[:20] if isinstance(value, list) else ():
         if isinstance(item, dict):
             name = words_of(item.get("field")).removeprefix("input.")
-            said = _nested(item.get("description")) or _nested(item.get("message"))
+            said = _nested_text(item.get("description")) or _nested_text(item.get("message"))
             yield said if said.startswith(name) else ": ".join(filter(None, (name, said)))
 
 
-def _item(item: Any) -> str:
+def _item_text(item: Any) -> str:
     """Say one item of a list; `{"loc": ["body", "input", "seed"], "msg": …}` is what Cog answers."""
     if not isinstance(item, dict):
         return item if isinstance(item, str) else ""
     place = item.get("loc")
     last = place[-1] if isinstance(place, list) and place else ""
     name = str(last) if isinstance(last, str | int) else ""
-    return ": ".join(filter(None, (name, _nested(item))))
+    return ": ".join(filter(None, (name, _nested_text(item))))
 
 
 def _text_of(page: str) -> str:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from batchfill.providers.error_text import parse
+from batchfill.providers.error_text import parse_json
 from batchfill.providers.parsing import LATEST, prediction_of
 
 if TYPE_CHECKING:
@@ -44,24 +44,24 @@ class Page:
 
 def read_page(body: bytes) -> Page | None:
     """Read one page, None when *body* is something else. Raises ValueError when it is not even JSON."""
-    value = parse(body)
+    value = parse_json(body)
     results = value.get("results") if isinstance(value, dict) else None
     if not isinstance(results, list):
         return None
-    items = tuple(_predictions(results))
+    items = tuple(_read_items(results))
     following = value.get("next")
-    return Page(items, len(items) == len(results), following is not None, _cursor(following))
+    return Page(items, len(items) == len(results), following is not None, _read_cursor(following))
 
 
-def window(created_after: float | None, created_before: float | None) -> dict[str, str]:
+def window_query(created_after: float | None, created_before: float | None) -> dict[str, str]:
     """Return the query that asks for a window of time, widened to whole milliseconds."""
-    asked = {} if created_after is None else {"created_after": _moment(created_after)}
+    asked = {} if created_after is None else {"created_after": _format_time(created_after)}
     if created_before is not None:
-        asked["created_before"] = _moment(created_before + 0.001)
+        asked["created_before"] = _format_time(created_before + 0.001)
     return asked
 
 
-def since(items: Sequence[Prediction], created_after: float | None) -> tuple[Prediction, ...]:
+def made_since(items: Sequence[Prediction], created_after: float | None) -> tuple[Prediction, ...]:
     """Return *items* without those made before *created_after*, which some services list all the same."""
     if created_after is None:
         return tuple(items)
@@ -87,7 +87,7 @@ def size_of(items: Sequence[Prediction]) -> int:
     return 1000 * len(items) + 100 * len(given) + sum(map(len, texts))
 
 
-def _predictions(results: list[Any]) -> Iterator[Prediction]:
+def _read_items(results: list[Any]) -> Iterator[Prediction]:
     for item in results:
         try:
             yield prediction_of(item)
@@ -95,7 +95,7 @@ def _predictions(results: list[Any]) -> Iterator[Prediction]:
             continue
 
 
-def _cursor(following: Any) -> str | None:
+def _read_cursor(following: Any) -> str | None:
     if not isinstance(following, str):
         return None
     try:
@@ -106,6 +106,6 @@ def _cursor(following: Any) -> str | None:
     return found[0] if found and usable else None
 
 
-def _moment(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     known = min(max(seconds, 0.0), LATEST)
     return datetime.fromtimestamp(known, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

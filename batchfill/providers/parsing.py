@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from batchfill.domain.predictions import Prediction, Upload
 from batchfill.domain.rows import inline_note
-from batchfill.providers.error_text import parse, tidy, words_of
+from batchfill.providers.error_text import one_line, parse_json, words_of
 from batchfill.providers.redaction import MARK
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _MANY_OUTPUTS = 1000
 
 def read_prediction(body: bytes) -> Prediction:
     """Read one prediction. Raises ValueError when *body* holds none, or one without a usable id."""
-    return prediction_of(parse(body))
+    return prediction_of(parse_json(body))
 
 
 def prediction_of(value: Any) -> Prediction:
@@ -52,16 +52,16 @@ def prediction_of(value: Any) -> Prediction:
     metrics = value.get("metrics")
     return Prediction(
         id=check_prediction_id(value.get("id")),
-        status=_status(value.get("status")),
+        status=_read_status(value.get("status")),
         created_at=read_moment(value.get("created_at")),
         started_at=read_moment(value.get("started_at")),
         completed_at=read_moment(value.get("completed_at")),
-        outputs=tuple(islice(_outputs(value.get("output")), _MANY_OUTPUTS)),
-        error=_error(value.get("error")),
+        outputs=tuple(islice(_find_outputs(value.get("output")), _MANY_OUTPUTS)),
+        error=_read_error(value.get("error")),
         data_removed=value.get("data_removed") is True,
-        input=_input(value),
-        predict_time=_seconds(metrics.get("predict_time")) if isinstance(metrics, dict) else None,
-        seed=_seed(value),
+        input=_read_input(value),
+        predict_time=_read_seconds(metrics.get("predict_time")) if isinstance(metrics, dict) else None,
+        seed=_read_seed(value),
     )
 
 
@@ -73,13 +73,15 @@ def check_prediction_id(id_: Any) -> str:
     # An id that holds the token cannot be written down, so nobody could ask for it after a restart.
     bad = bad or MARK in id_
     if bad or ".." in id_ or id_ == "." or len(id_) > LONGEST_ID:
-        raise ValueError(f"the answer holds a prediction id that cannot be used: {tidy(id_, longest=60)!r}")
+        raise ValueError(
+            f"the answer holds a prediction id that cannot be used: {one_line(id_, longest=60)!r}"
+        )
     return id_
 
 
 def read_upload(body: bytes) -> Upload:
     """Read what a files call answers. Raises ValueError when it holds no URL to refer to the file by."""
-    value = parse(body)
+    value = parse_json(body)
     urls = value.get("urls") if isinstance(value, dict) else None
     url = urls.get("get") if isinstance(urls, dict) else None
     if not isinstance(url, str) or not _is_plain_url(url):
@@ -89,12 +91,12 @@ def read_upload(body: bytes) -> Upload:
 
 def read_account(body: bytes) -> str | None:
     """Return `type:username`, None when *body* names no account. Raises ValueError when it is not JSON."""
-    value = parse(body)
+    value = parse_json(body)
     name = value.get("username") if isinstance(value, dict) else None
     if not isinstance(name, str) or not name:
         return None
     kind = value.get("type")
-    return tidy(f"{kind if isinstance(kind, str) else 'user'}:{name}")
+    return one_line(f"{kind if isinstance(kind, str) else 'user'}:{name}")
 
 
 def read_input_schema(body: bytes) -> Mapping[str, Any] | None:
@@ -102,14 +104,17 @@ def read_input_schema(body: bytes) -> Mapping[str, Any] | None:
 
     Raises ValueError when *body* is not JSON.
     """
-    value = parse(body)
+    value = parse_json(body)
     for key in ("latest_version", "openapi_schema", "components", "schemas"):
         value = value.get(key) if isinstance(value, dict) else None
     schema = value.get("Input") if isinstance(value, dict) else None
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(value, dict) or not isinstance(schema, dict) or not isinstance(properties, dict):
         return None
-    return {**schema, "properties": {name: _resolved(given, value) for name, given in properties.items()}}
+    return {
+        **schema,
+        "properties": {name: _resolve_references(given, value) for name, given in properties.items()},
+    }
 
 
 def read_moment(value: Any) -> float | None:
@@ -121,46 +126,46 @@ def read_moment(value: Any) -> float | None:
     if match is None:
         return None
     try:
-        whole = datetime(*(int(part) for part in match.groups()[:6]), tzinfo=_zone(match))  # type: ignore[misc, arg-type]
+        whole = datetime(*(int(part) for part in match.groups()[:6]), tzinfo=_read_zone(match))  # type: ignore[misc, arg-type]
         seconds = whole.timestamp() + float(f"0.{match[7] or 0}")
     except (ValueError, OverflowError):
         return None
     return seconds if 0 < seconds < LATEST else None
 
 
-def _zone(match: re.Match[str]) -> timezone:
+def _read_zone(match: re.Match[str]) -> timezone:
     if match[9] is None:
         return UTC
     offset = timedelta(hours=int(match[10]), minutes=int(match[11]))
     return timezone(offset if match[9] == "+" else -offset)
 
 
-def _status(value: Any) -> str:
+def _read_status(value: Any) -> str:
     # A prediction with an id has been made: without a word for its state it is followed like any other.
-    return tidy(value, longest=40) if isinstance(value, str) and value.strip() else "unknown"
+    return one_line(value, longest=40) if isinstance(value, str) and value.strip() else "unknown"
 
 
-def _outputs(value: Any, *, depth: int = 3, named: bool = False) -> Iterator[str]:
+def _find_outputs(value: Any, *, depth: int = 3, named: bool = False) -> Iterator[str]:
     if isinstance(value, str):
         # In an object only addresses are outputs; alone or in a list anything else is refused aloud.
         if value and (not named or value.startswith(("https://", "http://", "data:"))):
             yield value.encode("utf-8", "replace").decode()
     elif depth and isinstance(value, list):
         for item in value:
-            yield from _outputs(item, depth=depth - 1, named=named)
+            yield from _find_outputs(item, depth=depth - 1, named=named)
     elif depth and isinstance(value, dict):
         for item in value.values():
-            yield from _outputs(item, depth=depth - 1, named=True)
+            yield from _find_outputs(item, depth=depth - 1, named=True)
 
 
-def _error(value: Any) -> str | None:
+def _read_error(value: Any) -> str | None:
     said = words_of(value)
     if not said and isinstance(value, dict):
         said = "; ".join(f"{key}: {item}" for key, item in value.items() if isinstance(item, str | int))
-    return tidy(said, longest=LONGEST_ERROR) or None
+    return one_line(said, longest=LONGEST_ERROR) or None
 
 
-def _input(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _read_input(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return what a row's input can be compared with: no values inside values, inline pictures as notes."""
     given = value.get("input")
     if not isinstance(given, dict) or not given:
@@ -190,7 +195,7 @@ def _is_comparable(item: Any) -> bool:
     return item is None or isinstance(item, int | float)
 
 
-def _seed(value: Mapping[str, Any]) -> int | None:
+def _read_seed(value: Mapping[str, Any]) -> int | None:
     given = value.get("input")
     seed = given.get("seed") if isinstance(given, dict) else None
     # 0 asks the model to choose one, which it then tells in the logs.
@@ -201,7 +206,7 @@ def _seed(value: Mapping[str, Any]) -> int | None:
     return int(match[1]) if match and int(match[1]) < _NO_SEED else None
 
 
-def _seconds(value: Any) -> float | None:
+def _read_seconds(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -211,7 +216,7 @@ def _seconds(value: Any) -> float | None:
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _resolved(given: Any, schemas: Mapping[str, Any]) -> Any:
+def _resolve_references(given: Any, schemas: Mapping[str, Any]) -> Any:
     """Merge what `allOf: [{$ref: …}]` refers to into the property that refers to it."""
     parts = given.get("allOf") if isinstance(given, dict) else None
     if not isinstance(parts, list):

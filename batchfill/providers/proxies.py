@@ -25,21 +25,21 @@ class Proxies:
         parts = urlsplit(url)
         origin = (parts.scheme, parts.hostname or "", parts.port)
         if origin not in self._known:
-            self._known[origin] = self._choose(*origin)
+            self._known[origin] = self._choose_proxy(*origin)
         return self._known[origin]
 
-    def _choose(self, scheme: str, host: str, port: int | None) -> str | None:
+    def _choose_proxy(self, scheme: str, host: str, port: int | None) -> str | None:
         proxy = self._proxies.get(scheme) or self._proxies.get("all")
         # What is asked of this machine stays on it, whatever NO_PROXY forgets to say.
-        if not proxy or is_loopback(host) or self._bypassed(host, port):
+        if not proxy or is_loopback(host) or self._is_bypassed(host, port):
             return None
-        return _checked(proxy)
+        return _check_proxy(proxy)
 
-    def _bypassed(self, host: str, port: int | None) -> bool:
+    def _is_bypassed(self, host: str, port: int | None) -> bool:
         return bool(proxy_bypass(f"{host}:{port}" if port else host))
 
 
-def _checked(proxy: str) -> str:
+def _check_proxy(proxy: str) -> str:
     if "://" not in proxy:
         return f"http://{proxy}"
     scheme = proxy.partition("://")[0].lower()

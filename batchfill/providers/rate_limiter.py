@@ -25,7 +25,7 @@ _PROBING = 0.3
 _NEAR = 0.97
 
 
-class Pace:
+class RateLimiter:
     """Lets callers through in their order, at most *per_minute* of them and *burst* at once.
 
     A throttled answer pauses everybody and lowers the pace: by a tenth when it comes after long quiet, by
@@ -55,25 +55,25 @@ class Pace:
         self._lowered = per_minute
         self._accepted = True
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         """Wait for this caller's turn."""
         async with self._line:
             # A pause may have begun while this caller slept.
-            while (wait := self._due() - anyio.current_time()) > 0:  # noqa: ASYNC110 - time is what it waits for
+            while (wait := self._due_time() - anyio.current_time()) > 0:  # noqa: ASYNC110 - time is what it waits for
                 await anyio.sleep(wait)
-            self._earned = max(self._earned, anyio.current_time()) + self._gap
+            self._earned = max(self._earned, anyio.current_time()) + self._gap_seconds
 
     def throttled(self, wait: float | None) -> None:
         """Pause for *wait* seconds and one more; lower the pace, once a pause."""
         now = anyio.current_time()
         if now >= self.paused_until:
-            self._lower(self._quiet(now))
+            self._lower_rate(self._quiet_time(now))
         pause = DEFAULT_PAUSE if wait is None else max(wait, 0.0)
         until = max(self.paused_until, now + pause + 1)
         self.throttled_for += until - max(self.paused_until, now)
         self.paused_until = until
         # Nothing is saved up during a pause: a burst at its end would earn the next one.
-        self._earned = max(self._earned, self.paused_until + (self._burst - 1) * self._gap)
+        self._earned = max(self._earned, self.paused_until + (self._burst - 1) * self._gap_seconds)
 
     def accepted(self) -> None:
         """Raise a lowered pace, by the time that has been quiet since the last pause."""
@@ -81,14 +81,14 @@ class Pace:
         if self.per_minute >= self.asked or now < self.paused_until:
             return
         self._accepted = True
-        quiet = self._quiet(now)
-        self.per_minute = min(max(self.per_minute, self._raised(quiet)), self.asked)
+        quiet = self._quiet_time(now)
+        self.per_minute = min(max(self.per_minute, self._raised_rate(quiet)), self.asked)
         if self.per_minute >= self.asked:
             self.allowed = None
         elif _SOON <= quiet < 1:
             self.allowed = self.per_minute
 
-    def _lower(self, quiet: float) -> None:
+    def _lower_rate(self, quiet: float) -> None:
         # A service that refuses everything for a while says nothing of what it allows afterwards.
         if self._accepted:
             self._limit = self.per_minute * _NEAR
@@ -98,19 +98,19 @@ class Pace:
         # What the network bunches up is refused where the pace is just kept.
         self._burst = min(self._burst, max(1, round(self.per_minute / 600)))
 
-    def _quiet(self, now: float) -> float:
+    def _quiet_time(self, now: float) -> float:
         """Return the time since the last pause, in recoveries."""
         return (now - self.paused_until) / max(RECOVERY, 60 * _REQUESTS / self._limit)
 
-    def _raised(self, quiet: float) -> float:
+    def _raised_rate(self, quiet: float) -> float:
         """Return the pace after so many recoveries: from the lowered one to the limit, rest, and past it."""
         if quiet < 1:
             return self._limit - (self._limit - self._lowered) * (1 - quiet) ** 3
         return self._limit * exp(_PROBING * min(quiet - 1, 8.0) ** 3)
 
     @property
-    def _gap(self) -> float:
+    def _gap_seconds(self) -> float:
         return 60 / self.per_minute
 
-    def _due(self) -> float:
-        return max(self.paused_until, self._earned - (self._burst - 1) * self._gap)
+    def _due_time(self) -> float:
+        return max(self.paused_until, self._earned - (self._burst - 1) * self._gap_seconds)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from batchfill.domain.token import SHORTEST_SECRET, Token
 from batchfill.errors import BatchfillError
-from batchfill.providers.error_text import parse
+from batchfill.providers.error_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -72,7 +72,7 @@ class Redaction:
         if not holds and MARK.encode() not in body:
             return body
         try:
-            return json.dumps(self._value(parse(body))).encode()
+            return json.dumps(self._value(parse_json(body))).encode()
         except (ValueError, RecursionError):
             return self._mark(body.decode("latin-1")).encode("latin-1") if holds else body
 

@@ -35,7 +35,7 @@ def request_for(
     return httpx.Request(method, url, headers={**_OURS, **(headers or {})}, **given)
 
 
-async def send(
+async def send_once(
     transport: httpx.AsyncBaseTransport, request: httpx.Request, timeout: httpx.Timeout
 ) -> httpx.Response:
     """Send *request* once and return the answer, its body unread. Raises httpx.RequestError.
@@ -64,7 +64,7 @@ SLOWEST_UPLOAD = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """One whole answer, each token in it marked."""
 
     status: int
@@ -81,7 +81,7 @@ class AnswerBroken(httpx.RemoteProtocolError):
     """The head of an answer said that the request was taken; its body did not come whole."""
 
 
-class Line:
+class AuthorizedClient:
     """Asks the service at one base: each request once, with the token, to that base only."""
 
     def __init__(
@@ -106,12 +106,14 @@ class Line:
     @property
     def clock_offset(self) -> float | None:
         """Seconds that the service's clock is ahead of ours; None while it is not known."""
-        return self._clock.offset(self._moment())
+        return self._clock.offset(self._read_clocks())
 
-    def _moment(self) -> Moment:
+    def _read_clocks(self) -> Moment:
         return Moment(self._now(), loop_time())
 
-    async def ask(self, method: str, path: str, *, longest: int = LONGEST_ANSWER, **given: Any) -> Answer:
+    async def send_request(
+        self, method: str, path: str, *, longest: int = LONGEST_ANSWER, **given: Any
+    ) -> HttpResponse:
         """Send one request to *path* below the base and return the answer, of at most *longest* bytes.
 
         *given* goes to httpx as it is (content, files, headers, params). Raises httpx.RequestError, whose
@@ -120,10 +122,10 @@ class Line:
         request = request_for(method, f"{self.base}{path}", **given)
         timeout = timeout_for(int(request.headers.get("content-length", 0)), self._answer_timeout)
         try:
-            async with asyncio.timeout(_whole(timeout)):
-                return await self._exchange(request, timeout, longest)
+            async with asyncio.timeout(_whole_timeout(timeout)):
+                return await self._exchange_bounded(request, timeout, longest)
         except TimeoutError:
-            message = f"no whole answer within {_whole(timeout):.0f} s"
+            message = f"no whole answer within {_whole_timeout(timeout):.0f} s"
             kind = AnswerBroken if _TAKEN in request.extensions else httpx.ReadTimeout
             failure: httpx.RequestError = kind(message, request=request)
         except httpx.RequestError as error:
@@ -131,27 +133,29 @@ class Line:
         # Out here neither cause nor traceback comes along: they hold what the service sent, as it sent it.
         raise failure
 
-    async def open(self, url: str) -> httpx.Response:
+    async def open_url(self, url: str) -> httpx.Response:
         """Ask for *url*, which the caller has found to be of the base's own origin; its body is unread."""
         request = request_for("GET", url, headers={"Accept-Encoding": "identity"})
-        return await self._send(request, timeout_for(0, self._answer_timeout))
+        return await self._send_once(request, timeout_for(0, self._answer_timeout))
 
-    async def _exchange(self, request: httpx.Request, timeout: httpx.Timeout, longest: int) -> Answer:
-        asked = self._moment()
-        response = await self._send(request, timeout)
+    async def _exchange_bounded(
+        self, request: httpx.Request, timeout: httpx.Timeout, longest: int
+    ) -> HttpResponse:
+        asked = self._read_clocks()
+        response = await self._send_once(request, timeout)
         if response.is_success:
             request.extensions[_TAKEN] = True
         try:
-            self._clock.learn(response.headers.get("date"), asked=asked, answered=self._moment())
+            self._clock.learn_date(response.headers.get("date"), asked=asked, answered=self._read_clocks())
             headers = httpx.Headers(self.redaction.headers(response.headers.multi_items()))
-            body = await _body(response, longest)
-            return Answer(response.status_code, headers, self.redaction.body(body))
+            body = await _read_body(response, longest)
+            return HttpResponse(response.status_code, headers, self.redaction.body(body))
         finally:
             await response.aclose()
 
-    async def _send(self, request: httpx.Request, timeout: httpx.Timeout) -> httpx.Response:
+    async def _send_once(self, request: httpx.Request, timeout: httpx.Timeout) -> httpx.Response:
         self.requests += 1
-        response = await send(self._transport, self._signed(request), timeout)
+        response = await send_once(self._transport, self._signed(request), timeout)
         response.request = request
         return response
 
@@ -171,15 +175,15 @@ def timeout_for(size: int, answer_timeout: float) -> httpx.Timeout:
     )
 
 
-def _whole(timeout: httpx.Timeout) -> float:
+def _whole_timeout(timeout: httpx.Timeout) -> float:
     # Longer than the parts in their order, so that a part's time-out, which says more, comes first.
     parts: Mapping[str, float | None] = timeout.as_dict()
     return sum(part or 0.0 for part in parts.values()) + 30.0
 
 
-async def _body(response: httpx.Response, longest: int) -> bytes:
+async def _read_body(response: httpx.Response, longest: int) -> bytes:
     try:
-        return await _bounded(response, longest)
+        return await _read_bounded(response, longest)
     except AnswerRefused:
         if response.is_success:
             raise
@@ -191,7 +195,7 @@ async def _body(response: httpx.Response, longest: int) -> bytes:
         return b""
 
 
-async def _bounded(response: httpx.Response, longest: int) -> bytes:
+async def _read_bounded(response: httpx.Response, longest: int) -> bytes:
     pieces, size = [], 0
     async for piece in response.aiter_bytes():
         pieces.append(piece)

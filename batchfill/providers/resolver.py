@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class ForsakenResolver(AbstractResolver):
+class DaemonResolver(AbstractResolver):
     """Resolves each name in a thread of its own, which is forsaken with whoever asked.
 
     The event loop's own threads are joined before the program ends, and a dead name server takes half a
@@ -37,14 +37,14 @@ class ForsakenResolver(AbstractResolver):
                 proto=proto,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for kind, _, proto, _, address in await _forsaken(look)
+            for kind, _, proto, _, address in await _run_in_daemon(look)
         ]
 
     async def close(self) -> None:
         """Release nothing: threads end by themselves."""
 
 
-async def _forsaken(look: Callable[[], Any]) -> Any:
+async def _run_in_daemon(look: Callable[[], Any]) -> Any:
     """Return what *look* returns or raise its OSError or UnicodeError; cancelled, leave it alone."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()

@@ -15,9 +15,9 @@ from batchfill.errors import (
     RowRejected,
     ServiceRefused,
     Throttled,
-    TryAgain,
+    TransientError,
 )
-from batchfill.providers.error_text import parse, words_of_body
+from batchfill.providers.error_text import parse_json, words_of_body
 from batchfill.providers.parsing import LATEST
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ _WAITS = (
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> BatchfillError:
+def error_for(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> BatchfillError:
     """Return the error that an answer with *status* (not 2xx) means for *call*; *headers* in lower case."""
     said = words_of_body(body)
     text = f"the service answered {status} to the {call} call" + (f": {said}" if said else "")
     if status == 429:
         return Throttled(text, wait=wait_of(headers, body))
     if status in _ACCOUNT_TROUBLE:
-        return ServiceRefused(f"{text}{_advice(status)}", status=status)
+        return ServiceRefused(f"{text}{_advice_for(status)}", status=status)
     if status in _GONE.get(call, ()):
         return NotFound(text)
     # A gateway may send paths that it does not know to its front page.
@@ -76,7 +76,7 @@ def refusal(call: Call, status: int, headers: Mapping[str, str], body: bytes) ->
 def wait_of(headers: Mapping[str, str], body: bytes) -> float | None:
     """Return the longest wait in seconds that an answer asks for, None when it asks for none."""
     waits = [*_waits_of_headers(headers), *_waits_of_body(body)]
-    return min(max(waits), LONGEST_WAIT) if waits else _reset(headers)
+    return min(max(waits), LONGEST_WAIT) if waits else _seconds_to_reset(headers)
 
 
 def _redirected(call: Call, status: int, text: str) -> BatchfillError:
@@ -90,7 +90,7 @@ def _redirected(call: Call, status: int, text: str) -> BatchfillError:
 def _of_the_rest(call: Call, status: int, text: str, wait: float | None) -> BatchfillError:
     if call is not Call.CREATE:
         rejected = call is Call.FILES and status in _NOTHING_MADE
-        return RowRejected(text) if rejected else TryAgain(text, wait=wait)
+        return RowRejected(text) if rejected else TransientError(text, wait=wait)
     if status in (404, 405):
         return ServiceRefused(f"{text}: is the model's name right, and the base URL?", status=status)
     if status in _NOTHING_MADE:
@@ -98,7 +98,7 @@ def _of_the_rest(call: Call, status: int, text: str, wait: float | None) -> Batc
     return AnswerLost(text)
 
 
-def _advice(status: int) -> str:
+def _advice_for(status: int) -> str:
     return {
         401: ": check the token",
         402: ": add credit, then run again",
@@ -108,7 +108,7 @@ def _advice(status: int) -> str:
 
 def _waits_of_headers(headers: Mapping[str, str]) -> Iterator[float]:
     given = headers.get("retry-after", "").strip()
-    if (seconds := _number(given)) is not None:
+    if (seconds := _to_number(given)) is not None:
         yield seconds
     elif (until := read_http_date(given)) is not None:
         # Both by the service's clock: ours may be wrong by hours.
@@ -119,10 +119,10 @@ def _waits_of_headers(headers: Mapping[str, str]) -> Iterator[float]:
 
 def _waits_of_body(body: bytes) -> Iterator[float]:
     try:
-        value = parse(body)
+        value = parse_json(body)
     except ValueError:
         value = None
-    if isinstance(value, dict) and (seconds := _number(value.get("retry_after"))) is not None:
+    if isinstance(value, dict) and (seconds := _to_number(value.get("retry_after"))) is not None:
         yield seconds
     text = body[:10_000].decode("utf-8", "replace")
     for pattern in _WAITS:
@@ -130,12 +130,12 @@ def _waits_of_body(body: bytes) -> Iterator[float]:
             yield float(number) * _UNITS[unit.lower() or "s"]
 
 
-def _reset(headers: Mapping[str, str]) -> float | None:
-    seconds = _number(headers.get("ratelimit-reset"))
+def _seconds_to_reset(headers: Mapping[str, str]) -> float | None:
+    seconds = _to_number(headers.get("ratelimit-reset"))
     return None if seconds is None else min(seconds, LONGEST_WAIT)
 
 
-def _number(value: Any) -> float | None:
+def _to_number(value: Any) -> float | None:
     text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     return float(text) if re.fullmatch(r"\d{1,12}(\.\d{1,20})?", text, re.ASCII) else None
 

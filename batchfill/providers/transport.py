@@ -73,11 +73,11 @@ class Transport(httpx.AsyncBaseTransport):
         content = await request.aread()
         body = _Body(content, request.extensions.get("timeout", {}).get("write")) if content else None
         try:
-            answer = await self._send(request, body)
+            answer = await self._send_request(request, body)
         except _NETWORK_ERRORS as error:
-            failure = _translated(error, body, request)
+            failure = _translate_error(error, body, request)
         else:
-            return _response(answer, request)
+            return _to_response(answer, request)
         # Out here the cause is forgotten on purpose: aiohttp's errors show the request's headers.
         raise failure
 
@@ -87,36 +87,36 @@ class Transport(httpx.AsyncBaseTransport):
             await session.close()
         self._sessions.clear()
 
-    async def _send(self, request: httpx.Request, body: _Body | None) -> aiohttp.ClientResponse:
-        proxy = self._proxy(request)
-        return await self._session(proxied=proxy is not None).request(
+    async def _send_request(self, request: httpx.Request, body: _Body | None) -> aiohttp.ClientResponse:
+        proxy = self._proxy_for(request)
+        return await self._session_for(proxied=proxy is not None).request(
             request.method,
-            _address(request),
-            headers=_headers(request),
+            _request_url(request),
+            headers=_request_headers(request),
             data=body,
             allow_redirects=False,
             proxy=proxy,
-            timeout=_timeout(request),
+            timeout=_to_timeout(request),
         )
 
-    def _proxy(self, request: httpx.Request) -> str | None:
+    def _proxy_for(self, request: httpx.Request) -> str | None:
         try:
             return self._proxies.proxy_for(str(request.url))
         except UsageError as error:
             raise httpx.ProxyError(str(error), request=request) from error
 
-    def _session(self, *, proxied: bool) -> aiohttp.ClientSession:
+    def _session_for(self, *, proxied: bool) -> aiohttp.ClientSession:
         # A proxy may well have a private address, so that its connections have a session of their own.
         if proxied not in self._sessions:
-            self._sessions[proxied] = self._open(public_only=self._public_only and not proxied)
+            self._sessions[proxied] = self._open_session(public_only=self._public_only and not proxied)
         return self._sessions[proxied]
 
-    def _open(self, *, public_only: bool) -> aiohttp.ClientSession:
+    def _open_session(self, *, public_only: bool) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=CONNECTIONS,
             keepalive_timeout=IDLE,
             resolver=PublicResolver() if public_only else self._resolver,
-            ssl=self._tls or _trust(),
+            ssl=self._tls or _trusted_certificates(),
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -171,7 +171,7 @@ class _AnswerBody(httpx.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        if (packed := _packing(self._answer)) not in _ASKED_FOR:
+        if (packed := _content_codings(self._answer)) not in _ASKED_FOR:
             # Packed twice, a megabyte of zeros is a terabyte.
             message = f"the answer is packed as {', '.join(packed)[:100]}, which was not asked for"
             raise AnswerRefused(message, request=self._request)
@@ -181,7 +181,7 @@ class _AnswerBody(httpx.AsyncByteStream):
             async for piece in self._answer.content.iter_chunked(size):
                 yield piece
         except _NETWORK_ERRORS as error:
-            failure = _translated(error, None, self._request)
+            failure = _translate_error(error, None, self._request)
         else:
             return
         raise failure
@@ -194,25 +194,25 @@ class _AnswerBody(httpx.AsyncByteStream):
             self._answer.close()
 
 
-def _packing(answer: aiohttp.ClientResponse) -> list[str]:
+def _content_codings(answer: aiohttp.ClientResponse) -> list[str]:
     named = ",".join(answer.headers.getall("Content-Encoding", [])).lower().split(",")
     return [coding for word in named if (coding := word.strip()) in _PACKED]
 
 
-def _headers(request: httpx.Request) -> list[tuple[str, str]]:
+def _request_headers(request: httpx.Request) -> list[tuple[str, str]]:
     # As written: some servers know their headers by capital letters only.
     encoding = request.headers.encoding
     return [(name.decode(encoding), value.decode(encoding)) for name, value in request.headers.raw]
 
 
-def _address(request: httpx.Request) -> URL:
+def _request_url(request: httpx.Request) -> URL:
     try:
         return URL(str(request.url), encoded=True)
     except ValueError as error:
         raise httpx.UnsupportedProtocol(str(error), request=request) from error
 
 
-def _response(answer: aiohttp.ClientResponse, request: httpx.Request) -> httpx.Response:
+def _to_response(answer: aiohttp.ClientResponse, request: httpx.Request) -> httpx.Response:
     return httpx.Response(
         status_code=answer.status,
         headers=answer.raw_headers,
@@ -222,7 +222,7 @@ def _response(answer: aiohttp.ClientResponse, request: httpx.Request) -> httpx.R
     )
 
 
-def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
+def _to_timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
     given = request.extensions.get("timeout", {})
     connect, pool = given.get("connect"), given.get("pool")
     whole = None if connect is None or pool is None else connect + pool
@@ -230,7 +230,7 @@ def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
 
 
 @cache
-def _trust() -> ssl.SSLContext:
+def _trusted_certificates() -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     # A company's own authority is often known to the system only.
     context.load_default_certs()
@@ -238,7 +238,7 @@ def _trust() -> ssl.SSLContext:
     return context
 
 
-def _translated(error: Exception, body: _Body | None, request: httpx.Request) -> httpx.TransportError:
+def _translate_error(error: Exception, body: _Body | None, request: httpx.Request) -> httpx.TransportError:
     kind = _before_sending(error) or _after_connecting(error, body)
     return kind(str(error) or type(error).__name__, request=request)
 

@@ -17,35 +17,38 @@ _SCRIPT = '<script type="module" src="page/main.js"></script>'
 _POLICY = '<meta charset="utf-8">'
 
 
-def names() -> list[str]:
+def asset_names() -> list[str]:
     """Return the name of every file."""
     return sorted(file.name for file in FOLDER.iterdir() if file.is_file())
 
 
-def read(name: str) -> str:
+def read_asset(name: str) -> str:
     """Return one file."""
     return FOLDER.joinpath(name).read_text("utf-8")
 
 
-def script() -> str:
+def join_scripts() -> str:
     """Return all modules as one classic script, each behind those that it imports.
 
     Browsers load no modules from a file. Names at the top of the modules must differ from each other.
     """
     ordered: dict[str, str] = {}
-    _gather("main.js", ordered)
+    _gather_imports("main.js", ordered)
     return '(() => {\n"use strict";\n' + "\n".join(ordered.values()) + "})();\n"
 
 
-def bound(document: str) -> str:
+def bind_page(document: str) -> str:
     """Return the page as one HTML file that holds *document*, the JSON, and asks for nothing but pictures."""
-    style, code = read("page.css"), script()
+    style, code = read_asset("page.css"), join_scripts()
     pictures = "img-src 'self' file: data:"
-    policy = f"default-src 'none'; {pictures}; script-src {_digest(code)}; style-src {_digest(style)}"
+    policy = (
+        f"default-src 'none'; {pictures}; script-src {_content_digest(code)}; style-src "
+        f"{_content_digest(style)}"
+    )
     # No text of a manifest may end the element that holds it.
     inert = document.replace("<", "\\u003c")
     return (
-        read("index.html")
+        read_asset("index.html")
         .replace(_POLICY, f'{_POLICY}\n<meta http-equiv="Content-Security-Policy" content="{policy}">')
         .replace(_ICON, '<link rel="icon" href="data:,">')
         .replace(_STYLE, f"<style>{style}</style>")
@@ -57,13 +60,13 @@ def bound(document: str) -> str:
     )
 
 
-def _gather(name: str, ordered: dict[str, str]) -> None:
-    text = read(name)
+def _gather_imports(name: str, ordered: dict[str, str]) -> None:
+    text = read_asset(name)
     for _, needed in _IMPORT.findall(text):
         if needed not in ordered:
-            _gather(needed, ordered)
+            _gather_imports(needed, ordered)
     ordered[name] = re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)
 
 
-def _digest(text: str) -> str:
+def _content_digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"

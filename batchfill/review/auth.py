@@ -37,7 +37,7 @@ STRANGER = (
 )
 
 
-class Door:
+class Auth:
     """The keys of one server; a key is exchanged for a cookie and then good for nothing."""
 
     def __init__(self, port: int) -> None:
@@ -48,13 +48,13 @@ class Door:
         self._secret = secrets.token_urlsafe(32)
         self._keys: set[str] = set()
 
-    def way_in(self) -> str:
+    def login_url(self) -> str:
         """Return a new address of the page."""
         key = secrets.token_urlsafe(24)
         self._keys.add(key)
         return f"http://{HOST}:{self._port}/?{KEY}={key}"
 
-    def middleware(self) -> Middleware:
+    def make_middleware(self) -> Middleware:
         """Return what answers strangers before anything else does."""
 
         @web.middleware
@@ -63,7 +63,7 @@ class Door:
                 raise web.HTTPForbidden(text=ELSEWHERE)
             if self._is_known(request):
                 return await handler(request)
-            if request.path != "/" or not self._spend(request.query.get(KEY, "")):
+            if request.path != "/" or not self._redeem(request.query.get(KEY, "")):
                 raise web.HTTPForbidden(text=STRANGER)
             response = await handler(request)
             response.set_cookie(self._cookie, self._secret, httponly=True, samesite="Strict", path="/")
@@ -89,13 +89,13 @@ class Door:
         given = request.cookies.get(self._cookie, "")
         return secrets.compare_digest(given.encode(), self._secret.encode())
 
-    def _spend(self, given: str) -> bool:
+    def _redeem(self, given: str) -> bool:
         found = [key for key in self._keys if secrets.compare_digest(given.encode(), key.encode())]
         self._keys.difference_update(found)
         return bool(found)
 
 
-async def harden(request: web.Request, response: web.StreamResponse) -> None:
+async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add what keeps a browser from doing more with an answer than the page needs."""
     response.headers.update(HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
@@ -105,7 +105,7 @@ NAME = "review.html"
 
 
 @contextmanager
-def doorstep(folder: Path, address: str) -> Iterator[str]:
+def login_page(folder: Path, address: str) -> Iterator[str]:
     """Give the address of a file, readable by its owner only, that leads to *address*; it is gone afterwards.
 
     A browser is started with the address in its arguments, which every user of the machine can read.

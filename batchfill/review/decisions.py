@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.review import Decision, ReviewDecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST = 1000
+MAX_DECISIONS = 1000
 """Rulings that are taken at once."""
 
 MOST_NUMBER = 2**53 - 1
@@ -25,7 +25,7 @@ class Message:
 
     page: str
     first: int
-    rulings: tuple[Ruling | str, ...]
+    rulings: tuple[ReviewDecision | str, ...]
     """A text says why something is no decision."""
 
     @property
@@ -39,10 +39,10 @@ def read_message(said: Any, now: Callable[[], float]) -> Message:
     page, first, decisions = _parts(said)
     if type(page) is not str:
         raise ValueError("page: the name that batch.json gave")
-    if type(first) is not int or not 1 <= first <= MOST_NUMBER - MOST:
+    if type(first) is not int or not 1 <= first <= MOST_NUMBER - MAX_DECISIONS:
         raise ValueError("first: the number of the first decision, counted from 1")
-    if not isinstance(decisions, list) or not 0 < len(decisions) <= MOST:
-        raise ValueError(f"decisions: a list of 1 to {MOST}")
+    if not isinstance(decisions, list) or not 0 < len(decisions) <= MAX_DECISIONS:
+        raise ValueError(f"decisions: a list of 1 to {MAX_DECISIONS}")
     return Message(page, first, tuple(_ruling_or_reason(fields, now()) for fields in decisions))
 
 
@@ -52,14 +52,14 @@ def _parts(said: Any) -> tuple[Any, Any, Any]:
     return said["page"], said["first"], said["decisions"]
 
 
-def _ruling_or_reason(fields: Any, at: float) -> Ruling | str:
+def _ruling_or_reason(fields: Any, at: float) -> ReviewDecision | str:
     try:
-        return _ruling(fields, at)
+        return _read_decision(fields, at)
     except ValueError as error:
         return str(error)
 
 
-def _ruling(fields: Any, at: float) -> Ruling:
+def _read_decision(fields: Any, at: float) -> ReviewDecision:
     if not isinstance(fields, dict):
         raise ValueError("a decision is an object")  # noqa: TRY004  (of a message, not of an argument)
     given = {name: value for name, value in fields.items() if value is not None}
@@ -71,4 +71,4 @@ def _ruling(fields: Any, at: float) -> Ruling:
     word = given.pop("decision", None)
     if word is not None and word not in list(Decision):
         raise ValueError(f"a decision is {', '.join(Decision)}, or null, not {word!r:.50}")
-    return Ruling(decision=None if word is None else Decision(word), at=at, **given)
+    return ReviewDecision(decision=None if word is None else Decision(word), at=at, **given)

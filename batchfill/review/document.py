@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.rows import RowState
-from batchfill.review.statistics import course, run_times, working_time
+from batchfill.review.statistics import make_timeline, run_times, working_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from batchfill.domain.predictions import Output
-    from batchfill.domain.reports import Ended, Exhibit, Status
+    from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
     from batchfill.domain.rows import LocalFile
 
 FORMAT = 1
@@ -36,10 +36,10 @@ class Document:
 
     def text(self, **more: Any) -> str:
         """Return the whole JSON, with *more* beside the head."""
-        return written({**self.head, **more}, self.rows.values())
+        return encode_document({**self.head, **more}, self.rows.values())
 
 
-def document(status: Status, exhibits: Iterable[Exhibit], history: Sequence[Ended]) -> Document:
+def make_document(status: Status, exhibits: Iterable[ReviewRow], history: Sequence[EndedAttempt]) -> Document:
     """Return what the page shows of a batch."""
     pictures, rows = 0, {}
     for exhibit in exhibits:
@@ -48,13 +48,13 @@ def document(status: Status, exhibits: Iterable[Exhibit], history: Sequence[Ende
     return Document(head_object(status, history, pictures), rows)
 
 
-def written(head: Mapping[str, Any], rows: Iterable[str]) -> str:
+def encode_document(head: Mapping[str, Any], rows: Iterable[str]) -> str:
     """Return a JSON object of *head* and the encoded *rows*."""
     lines = ",\n".join(rows)
     return f'{_encode(head)[:-1]},"rows":[\n{lines}\n]}}'
 
 
-def head_object(status: Status, history: Sequence[Ended], pictures: int) -> dict[str, Any]:
+def head_object(status: Status, history: Sequence[EndedAttempt], pictures: int) -> dict[str, Any]:
     """Return everything but the rows; *pictures*: how many finished ones there are."""
     return {
         "format": FORMAT,
@@ -62,44 +62,44 @@ def head_object(status: Status, history: Sequence[Ended], pictures: int) -> dict
         "model": status.model,
         "base": status.base,
         "running": status.running,
-        "started_at": _moment(status.started_at),
-        "updated_at": _moment(status.updated_at),
+        "started_at": _iso_time(status.started_at),
+        "updated_at": _iso_time(status.updated_at),
         "stopped_because": status.stopped_because,
         "counts": {
             "total": sum(status.counts.values()),
             **{state.value: status.counts.get(state, 0) for state in RowState},
         },
         "reasons": [{"reason": reason, "rows": rows} for reason, rows in status.reasons.items()],
-        "cost": _cost(status, pictures),
+        "cost": _cost_object(status, pictures),
         "pictures": pictures,
         "seconds": round(working_time(history), 1),
-        "course": _course(history),
+        "course": _timeline_object(history),
         "run_times": _run_times(history),
     }
 
 
-def row_object(exhibit: Exhibit) -> dict[str, Any]:
+def row_object(exhibit: ReviewRow) -> dict[str, Any]:
     """Return one row; what is unknown or empty is left out."""
     result = exhibit.result
     fields = {
         "id": result.id,
         "line": result.line,
         "state": result.state.value,
-        "image": _input(result.image, exhibit.files.get("image")),
-        "mask": _input(result.mask, exhibit.files.get("mask")),
+        "image": _input_object(result.image, exhibit.files.get("image")),
+        "mask": _input_object(result.mask, exhibit.files.get("mask")),
         "prompt": result.prompt,
         "seed": result.seed,
-        "outputs": [_output(output) for output in exhibit.outputs],
-        "earlier": [_output(output) for output in exhibit.earlier],
+        "outputs": [_output_object(output) for output in exhibit.outputs],
+        "earlier": [_output_object(output) for output in exhibit.earlier],
         "attempts": result.attempts,
         "cost": None if result.cost is None else result.cost / MILLION,
         "run_time": None if exhibit.run_time is None else round(exhibit.run_time, 3),
-        "ended_at": _moment(exhibit.ended_at),
+        "ended_at": _iso_time(exhibit.ended_at),
         "prediction_id": result.prediction_id,
         "error": result.error,
         "decision": result.decision,
         "chosen": result.chosen,
-        "redo": _redo(exhibit),
+        "redo": _redo_object(exhibit),
     }
     return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
 
@@ -109,11 +109,11 @@ def key_of(sha256: str) -> str:
     return sha256[:LENGTH]
 
 
-def _input(name: str, file: LocalFile | None) -> dict[str, Any]:
+def _input_object(name: str, file: LocalFile | None) -> dict[str, Any]:
     return {"name": name, **({} if file is None else {"key": key_of(file.sha256)})} if name else {}
 
 
-def _output(output: Output) -> dict[str, Any]:
+def _output_object(output: Output) -> dict[str, Any]:
     assert output.sha256 is not None
     fields = {
         "n": output.n,
@@ -124,12 +124,12 @@ def _output(output: Output) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value != []}
 
 
-def _redo(exhibit: Exhibit) -> dict[str, Any]:
+def _redo_object(exhibit: ReviewRow) -> dict[str, Any]:
     asked = {"prompt": exhibit.redo_prompt, "seed": exhibit.redo_seed}
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _cost(status: Status, pictures: int) -> dict[str, Any]:
+def _cost_object(status: Status, pictures: int) -> dict[str, Any]:
     cost = status.cost
     each = cost.spent / pictures if cost.spent is not None and pictures else None
     amounts = {"spent": cost.spent, "reserved": cost.reserved, "to_go": cost.to_go, "cap": cost.cap}
@@ -142,12 +142,12 @@ def _cost(status: Status, pictures: int) -> dict[str, Any]:
     }
 
 
-def _course(history: Sequence[Ended]) -> dict[str, Any] | None:
-    found = course(history)
+def _timeline_object(history: Sequence[EndedAttempt]) -> dict[str, Any] | None:
+    found = make_timeline(history)
     if found is None:
         return None
     return {
-        "begun_at": _moment(found.begun_at),
+        "begun_at": _iso_time(found.begun_at),
         "step": found.step,
         "done": found.done,
         "failed": found.failed,
@@ -155,7 +155,7 @@ def _course(history: Sequence[Ended]) -> dict[str, Any] | None:
     }
 
 
-def _run_times(history: Sequence[Ended]) -> dict[str, Any] | None:
+def _run_times(history: Sequence[EndedAttempt]) -> dict[str, Any] | None:
     found = run_times(history)
     if found is None:
         return None
@@ -167,5 +167,5 @@ def _run_times(history: Sequence[Ended]) -> dict[str, Any] | None:
     }
 
 
-def _moment(seconds: float | None) -> str | None:
+def _iso_time(seconds: float | None) -> str | None:
     return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from batchfill.review.document import Document, document, written
+from batchfill.review.document import Document, encode_document, make_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batchfill.review.pages import Pages
-    from batchfill.review.source import Source
-    from batchfill.review.thumbnails import Pictures
+    from batchfill.review.source import ReviewSource
+    from batchfill.review.thumbnails import Thumbnails
 
-EVERY = 0.5
+REFRESH_INTERVAL = 0.5
 """Seconds between two looks at whether anything changed."""
 
 REST = 9
 """Times as long as the last reading took, for which the next one waits: reading takes a tenth of a core."""
 
 
-class Book:
+class Feed:
     """Editions of the document, counted from 1."""
 
-    def __init__(self, source: Source, pictures: Pictures, pages: Pages) -> None:
+    def __init__(self, source: ReviewSource, pictures: Thumbnails, pages: Pages) -> None:
         self._source, self._pictures, self._pages = source, pictures, pages
         self._mark: object = None
         self._noted: Mapping[str, int] = {}
@@ -37,31 +37,31 @@ class Book:
         self._news = anyio.Event()
         self._changed: dict[str, int] = {}
         """Row → the edition with which it changed last, or was gone."""
-        self.edition = 0
+        self.version = 0
         self.document = Document({}, {})
 
     async def follow(self) -> None:
         """Keep up with the batch until cancelled."""
         while True:
             await self.refresh()
-            await anyio.sleep(max(EVERY, REST * self._took))
+            await anyio.sleep(max(REFRESH_INTERVAL, REST * self._took))
 
     async def refresh(self) -> None:
         """Read the batch again if it changed."""
         # Asked for first: what is on disk before the reading begins is in what it reads.
         noted = self._pages.noted()
-        read = await to_thread.run_sync(self._read, limiter=self._one_at_a_time)
+        read = await to_thread.run_sync(self._read_document, limiter=self._one_at_a_time)
         if read is not None or noted != self._noted:
-            self._publish(read, noted)
+            self._publish_document(read, noted)
 
     def text(self, page: str) -> str:
         """Return the whole JSON, for *page*."""
         more = {"folder": str(self._source.folder.resolve()), "page": page}
-        return self.document.text(**more, edition=self.edition, noted=self._noted.get(page, 0))
+        return self.document.text(**more, edition=self.version, noted=self._noted.get(page, 0))
 
     async def wait_beyond(self, edition: int) -> None:
         """Return when there is a later edition."""
-        while self.edition <= edition:
+        while self.version <= edition:
             await self._news.wait()
 
     def since(self, edition: int, page: str) -> tuple[int, str]:
@@ -72,32 +72,32 @@ class Book:
         changed = [id_ for id_, when in self._changed.items() if when > edition]
         rows = self.document.rows
         more: dict[str, Any] = {
-            "edition": self.edition,
+            "edition": self.version,
             "noted": self._noted.get(page, 0),
             "gone": [id_ for id_ in changed if id_ not in rows],
         }
-        return self.edition, written(
+        return self.version, encode_document(
             {**self.document.head, **more}, [rows[id_] for id_ in changed if id_ in rows]
         )
 
-    def _read(self) -> tuple[Document, set[str]] | None:
+    def _read_document(self) -> tuple[Document, set[str]] | None:
         """Return the batch and the rows that are other ones now; None where nothing changed."""
         mark = self._source.mark()
         if mark == self._mark:
             return None
         begun, self._mark = time.monotonic(), mark
-        exhibits = self._pictures.learn(self._source.exhibits())
-        read = document(self._source.status(), exhibits, list(self._source.history()))
+        exhibits = self._pictures.learn_files(self._source.review_rows())
+        read = make_document(self._source.status(), exhibits, list(self._source.history()))
         changed = _differing(self.document.rows, read.rows)
         self._took = time.monotonic() - begun
         return read, changed
 
-    def _publish(self, read: tuple[Document, set[str]] | None, noted: Mapping[str, int]) -> None:
-        self.edition += 1
+    def _publish_document(self, read: tuple[Document, set[str]] | None, noted: Mapping[str, int]) -> None:
+        self.version += 1
         self._noted = noted
         if read is not None:
             self.document, changed = read
-            self._changed |= dict.fromkeys(changed, self.edition)
+            self._changed |= dict.fromkeys(changed, self.version)
         self._news.set()
         self._news = anyio.Event()
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.review import Ruling
+from batchfill.domain.review import ReviewDecision
 
 if TYPE_CHECKING:
     from batchfill.review.decisions import Message
-    from batchfill.review.source import Source
+    from batchfill.review.source import ReviewSource
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class _Page:
 class Pages:
     """Every page that this server was asked for, by a name that it gave to it."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ReviewSource) -> None:
         self._source = source
         self._pages: dict[str, _Page] = {}
         self._in_order = anyio.Lock()
@@ -68,9 +68,9 @@ class Pages:
         async with self._in_order:
             pass
 
-    async def _decide(self, numbered: list[tuple[int, Ruling | str]]) -> dict[int, str]:
+    async def _decide(self, numbered: list[tuple[int, ReviewDecision | str]]) -> dict[int, str]:
         refused = {n: one for n, one in numbered if isinstance(one, str)}
-        rulings = [(n, one) for n, one in numbered if isinstance(one, Ruling)]
+        rulings = [(n, one) for n, one in numbered if isinstance(one, ReviewDecision)]
         if rulings:
             by_place = await self._source.decide([ruling for _, ruling in rulings])
             refused |= {rulings[place][0]: why for place, why in by_place.items()}

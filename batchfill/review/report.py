@@ -12,14 +12,14 @@ from anyio import to_thread
 
 from batchfill.errors import BadPicture, UsageError
 from batchfill.review import assets
-from batchfill.review.document import document
-from batchfill.review.thumbnails import THUMB, VIEW, Pictures
+from batchfill.review.document import make_document
+from batchfill.review.thumbnails import THUMB, VIEW, Thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from batchfill.review.source import Source
+    from batchfill.review.source import ReviewSource
     from batchfill.workers.pool import Workers
 
 PAGE, DOCUMENT = "index.html", "batch.json"
@@ -29,7 +29,7 @@ AHEAD = 16
 
 
 async def write_report(
-    source: Source,
+    source: ReviewSource,
     workers: Workers,
     target: Path,
     *,
@@ -41,24 +41,26 @@ async def write_report(
     Raises UsageError when *target* holds anything else.
     """
     _refuse_foreign(target)
-    pictures = Pictures(source.folder, workers)
-    whole = document(source.status(), pictures.learn(source.exhibits()), list(source.history())).text()
+    pictures = Thumbnails(source.folder, workers)
+    whole = make_document(
+        source.status(), pictures.learn_files(source.review_rows()), list(source.history())
+    ).text()
     for folder in FOLDERS.values():
         (target / folder).mkdir(parents=True, exist_ok=True)
     await _copy_all(pictures, target, watch)
     (target / DOCUMENT).write_text(whole, "utf-8")
-    (target / PAGE).write_text(assets.bound(whole), "utf-8")
+    (target / PAGE).write_text(assets.bind_page(whole), "utf-8")
     return target / PAGE
 
 
-async def _copy_all(pictures: Pictures, target: Path, watch: Callable[[int, int], None]) -> None:
+async def _copy_all(pictures: Thumbnails, target: Path, watch: Callable[[int, int], None]) -> None:
     wanted = [(key, size) for key in pictures.all_keys() for size in FOLDERS]
     numbers, limit = count(1), anyio.Semaphore(AHEAD)
 
     async def copy(key: str, size: str) -> None:
         async with limit:
             with suppress(BadPicture):  # the page says that it is not there
-                small = await pictures.small(key, size)
+                small = await pictures.small_copy(key, size)
                 assert small is not None
                 await to_thread.run_sync(shutil.copyfile, small, target / FOLDERS[size] / f"{key}.webp")
             watch(next(numbers), len(wanted))

@@ -14,17 +14,17 @@ from anyio import to_thread
 
 from batchfill.errors import BadPicture, BatchfillError, UsageError
 from batchfill.review import assets
-from batchfill.review.auth import HOST, Door, doorstep, harden
+from batchfill.review.auth import HOST, Auth, add_security_headers, login_page
 from batchfill.review.decisions import read_message
-from batchfill.review.feed import Book
+from batchfill.review.feed import Feed
 from batchfill.review.pages import Pages
-from batchfill.review.thumbnails import THUMB, VIEW, Pictures
+from batchfill.review.thumbnails import THUMB, VIEW, Thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from batchfill.review.source import Source
+    from batchfill.review.source import ReviewSource
     from batchfill.workers.pool import Workers
 
 QUIET = 15.0
@@ -50,17 +50,17 @@ FOREVER = "private, max-age=31536000, immutable"
 """A picture's address names its content."""
 
 
-class Server:
+class ReviewServer:
     """Answers the page."""
 
-    def __init__(self, pages: Pages, book: Book, pictures: Pictures) -> None:
+    def __init__(self, pages: Pages, book: Feed, pictures: Thumbnails) -> None:
         self._pages, self._book, self._pictures = pages, book, pictures
         self._streams: set[anyio.CancelScope] = set()
 
-    def app(self, door: Door) -> web.Application:
+    def make_app(self, door: Auth) -> web.Application:
         """Return the application."""
-        app = web.Application(middlewares=[door.middleware()])
-        app.on_response_prepare.append(harden)
+        app = web.Application(middlewares=[door.make_middleware()])
+        app.on_response_prepare.append(add_security_headers)
         app.on_shutdown.append(self.finish)
         app.router.add_get("/", self.page)
         app.router.add_get("/page/{name}", self.sheet)
@@ -74,15 +74,15 @@ class Server:
 
     async def page(self, request: web.Request) -> web.Response:
         """The page itself."""
-        return web.Response(text=assets.read("index.html"), content_type="text/html")
+        return web.Response(text=assets.read_asset("index.html"), content_type="text/html")
 
     async def sheet(self, request: web.Request) -> web.Response:
         """One of the page's styles and scripts."""
         name = request.match_info["name"]
-        if name not in assets.names():
+        if name not in assets.asset_names():
             raise web.HTTPNotFound
         kind = assets.TYPES[name[name.rindex(".") :]]
-        return web.Response(text=assets.read(name), content_type=kind)
+        return web.Response(text=assets.read_asset(name), content_type=kind)
 
     async def batch(self, request: web.Request) -> web.Response:
         """The whole JSON; a page that has a name keeps it."""
@@ -94,7 +94,7 @@ class Server:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         page = request.query.get("page", "")
-        edition = _number(request.headers.get("Last-Event-ID") or request.query.get("since", ""))
+        edition = _read_number(request.headers.get("Last-Event-ID") or request.query.get("since", ""))
         # The reader may be gone at any moment.
         with suppress(ConnectionError), self._streaming():
             while True:
@@ -130,15 +130,15 @@ class Server:
 
     async def thumb(self, request: web.Request) -> web.StreamResponse:
         """A picture for the wall."""
-        return await self._small(request, THUMB)
+        return await self._send_small(request, THUMB)
 
     async def view(self, request: web.Request) -> web.StreamResponse:
         """A picture that fills the window."""
-        return await self._small(request, VIEW)
+        return await self._send_small(request, VIEW)
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """A picture as it is."""
-        return _picture(self._pictures.original(request.match_info["key"]))
+        return _picture_response(self._pictures.original_file(request.match_info["key"]))
 
     @contextmanager
     def _streaming(self) -> Iterator[None]:
@@ -149,15 +149,15 @@ class Server:
             finally:
                 self._streams.discard(stream)
 
-    async def _small(self, request: web.Request, size: str) -> web.StreamResponse:
+    async def _send_small(self, request: web.Request, size: str) -> web.StreamResponse:
         try:
-            return _picture(await self._pictures.small(request.match_info["key"], size))
+            return _picture_response(await self._pictures.small_copy(request.match_info["key"], size))
         except BadPicture as error:
             raise web.HTTPNotFound(text=str(error)) from error
 
 
-async def serve(
-    source: Source,
+async def serve_review(
+    source: ReviewSource,
     workers: Workers,
     *,
     port: int = 0,
@@ -169,45 +169,45 @@ async def serve(
     Once it answers, *on_ready* is told an address that lets one browser in, once, and *browse*, in a thread,
     one for the browser that it starts. Raises UsageError when the port cannot be had.
     """
-    pictures = Pictures(source.folder, workers)
+    pictures = Thumbnails(source.folder, workers)
     pages = Pages(source)
-    book = Book(source, pictures, pages)
+    book = Feed(source, pictures, pages)
     await book.refresh()
-    with _listening(port) as listening:
-        door = Door(listening.getsockname()[1])
+    with _open_socket(port) as listening:
+        door = Auth(listening.getsockname()[1])
         async with (
-            _served(Server(pages, book, pictures).app(door), listening),
+            _serve_app(ReviewServer(pages, book, pictures).make_app(door), listening),
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(book.follow)
             tasks.start_soon(_make_thumbs, book, pictures)
-            on_ready(door.way_in())
+            on_ready(door.login_url())
             if browse is not None:
-                tasks.start_soon(_invite, browse, source.folder, door.way_in())
+                tasks.start_soon(_invite_browser, browse, source.folder, door.login_url())
 
 
-async def _invite(browse: Callable[[str], object], folder: Path, address: str) -> None:
+async def _invite_browser(browse: Callable[[str], object], folder: Path, address: str) -> None:
     # In a folder that cannot be written there is no step, and the address is known all the same.
-    with suppress(OSError), doorstep(folder, address) as step:
+    with suppress(OSError), login_page(folder, address) as step:
         await to_thread.run_sync(browse, step, abandon_on_cancel=True)
         await anyio.sleep_forever()
 
 
-async def _make_thumbs(book: Book, pictures: Pictures) -> None:
+async def _make_thumbs(book: Feed, pictures: Thumbnails) -> None:
     """Make the wall's pictures ahead of whoever scrolls to them."""
     seen: set[str] = set()
     while True:
-        edition = book.edition
+        edition = book.version
         for key in pictures.all_keys():
             if key not in seen:
                 seen.add(key)
                 with suppress(BadPicture, OSError):  # told to whoever asks for it
-                    await pictures.small(key, THUMB)
+                    await pictures.small_copy(key, THUMB)
         await book.wait_beyond(edition)
 
 
 @contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
+def _open_socket(port: int) -> Iterator[socket.socket]:
     try:
         listening = socket.create_server((HOST, port))
     except OSError as error:
@@ -217,7 +217,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
 
 
 @asynccontextmanager
-async def _served(app: web.Application, listening: socket.socket) -> AsyncIterator[None]:
+async def _serve_app(app: web.Application, listening: socket.socket) -> AsyncIterator[None]:
     runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=LAST_ANSWERS)
     await runner.setup()
     try:
@@ -228,12 +228,12 @@ async def _served(app: web.Application, listening: socket.socket) -> AsyncIterat
             await runner.cleanup()
 
 
-def _picture(path: Path | None) -> web.StreamResponse:
+def _picture_response(path: Path | None) -> web.StreamResponse:
     if path is None or not path.is_file():
         raise web.HTTPNotFound(text="no such picture (any more)")
     kind = TYPES.get(path.suffix.lower(), "application/octet-stream")
     return web.FileResponse(path, headers={"Content-Type": kind, "Cache-Control": FOREVER})
 
 
-def _number(text: str) -> int:
+def _read_number(text: str) -> int:
     return int(text) if text.isdecimal() else 0

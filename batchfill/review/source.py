@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from batchfill.domain.reports import Ended, Exhibit, Status
-    from batchfill.domain.review import Ruling
+    from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
+    from batchfill.domain.review import ReviewDecision
 
 
-class Source(Protocol):
+class ReviewSource(Protocol):
     """A batch, to be asked by one thread at a time."""
 
     @property
@@ -25,13 +25,13 @@ class Source(Protocol):
     def status(self) -> Status:
         """Return where the batch stands."""
 
-    def exhibits(self) -> Iterable[Exhibit]:
+    def review_rows(self) -> Iterable[ReviewRow]:
         """Yield every row of the manifest, in its order."""
 
-    def history(self) -> Iterator[Ended]:
+    def history(self) -> Iterator[EndedAttempt]:
         """Yield every attempt that came to an end, in the order of the ends."""
 
-    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+    async def decide(self, rulings: Sequence[ReviewDecision]) -> dict[int, str]:
         """Return once *rulings* are on disk, but for those refused: by place, why.
 
         Whatever is read after that holds them. Raises UsageError when the disk takes none.

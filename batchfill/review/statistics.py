@@ -11,7 +11,7 @@ from batchfill.domain.rows import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from batchfill.domain.reports import Ended
+    from batchfill.domain.reports import EndedAttempt
 
 MOST_STEPS, MOST_BARS = 60, 24
 STEPS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 86400, 604800)
@@ -24,7 +24,7 @@ SPENT = frozenset({Outcome.SUCCEEDED, Outcome.CANCELED})
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Timeline:
     """What happened in each step of a time."""
 
     begun_at: float
@@ -40,7 +40,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class RunTimes:
+class RunTimeHistogram:
     """How many attempts took how long."""
 
     step: float
@@ -52,12 +52,12 @@ class RunTimes:
     """Seconds within which nineteen of twenty ended."""
 
 
-def course(history: Sequence[Ended]) -> Course | None:
+def make_timeline(history: Sequence[EndedAttempt]) -> Timeline | None:
     """Return how *history* went, in at most MOST_STEPS steps; None when nothing has ended yet."""
     if not history:
         return None
     first, last = min(one.begun_at for one in history), max(one.at for one in history)
-    step = _step(last - first)
+    step = _step_length(last - first)
     steps = int((last - first) / step) + 1
     done, failed, spent = [0] * steps, [0] * steps, [0] * steps
     for one in history:
@@ -65,35 +65,35 @@ def course(history: Sequence[Ended]) -> Course | None:
         counted = done if one.outcome is Outcome.SUCCEEDED else failed
         counted[n] += 1
         spent[n] += one.price or 0 if one.outcome in SPENT else 0
-    return Course(first, step, tuple(done), tuple(failed), tuple(accumulate(spent)))
+    return Timeline(first, step, tuple(done), tuple(failed), tuple(accumulate(spent)))
 
 
-def run_times(history: Iterable[Ended]) -> RunTimes | None:
+def run_times(history: Iterable[EndedAttempt]) -> RunTimeHistogram | None:
     """Return how long the attempts that succeeded took; None when that is known of none."""
     known = (one.run_time for one in history if one.outcome is Outcome.SUCCEEDED)
     seconds = sorted(time for time in known if time is not None)
     if not seconds:
         return None
     longest = seconds[int(0.99 * (len(seconds) - 1))]
-    step = _round(max(longest, 0.01) / MOST_BARS)
+    step = _round_up(max(longest, 0.01) / MOST_BARS)
     bars = min(int(longest / step) + 1, MOST_BARS)
     counts = [0] * bars
     for time in seconds:
         counts[min(int(time / step), bars - 1)] += 1
-    return RunTimes(step, tuple(counts), _share(seconds, 0.5), _share(seconds, 0.95))
+    return RunTimeHistogram(step, tuple(counts), _share_within(seconds, 0.5), _share_within(seconds, 0.95))
 
 
-def working_time(history: Sequence[Ended]) -> float:
+def working_time(history: Sequence[EndedAttempt]) -> float:
     """Return the seconds in which the batch worked: pauses of more than PAUSE are left out."""
     moments = sorted(moment for one in history for moment in (one.begun_at, one.at))
     return sum(later - moment for moment, later in pairwise(moments) if later - moment <= PAUSE)
 
 
-def _step(seconds: float) -> float:
+def _step_length(seconds: float) -> float:
     return next((step for step in STEPS if seconds / step < MOST_STEPS), seconds / (MOST_STEPS - 1))
 
 
-def _round(least: float) -> float:
+def _round_up(least: float) -> float:
     """Return the next of 1, 2, 5, 10, 20, … thousandths."""
     unit = 0.001
     while True:
@@ -103,5 +103,5 @@ def _round(least: float) -> float:
         unit *= 10
 
 
-def _share(seconds: Sequence[float], share: float) -> float:
+def _share_within(seconds: Sequence[float], share: float) -> float:
     return seconds[int(share * (len(seconds) - 1))]

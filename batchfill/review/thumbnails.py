@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
-from batchfill.images.codec.thumbnail import ThumbTask, thumb
+from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
 from batchfill.review.document import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from batchfill.domain.reports import Exhibit
+    from batchfill.domain.reports import ReviewRow
     from batchfill.workers.pool import Workers
 
 FOLDER = "thumbs"
@@ -34,7 +34,7 @@ class Original:
     sha256: str
 
 
-class Pictures:
+class Thumbnails:
     """Small copies in the batch folder, named by what they show, so that they never go stale."""
 
     def __init__(self, folder: Path, workers: Workers) -> None:
@@ -42,10 +42,10 @@ class Pictures:
         self._originals: dict[str, Original] = {}
         self._being_made: dict[Path, anyio.Event] = {}
 
-    def learn(self, exhibits: Iterable[Exhibit]) -> Iterator[Exhibit]:
+    def learn_files(self, exhibits: Iterable[ReviewRow]) -> Iterator[ReviewRow]:
         """Yield *exhibits* on, having taken note of their files; of equal ones the first stands for all."""
         for exhibit in exhibits:
-            for original in self._of(exhibit):
+            for original in self._originals_of(exhibit):
                 self._originals.setdefault(key_of(original.sha256), original)
             yield exhibit
 
@@ -53,12 +53,12 @@ class Pictures:
         """Return the key of every picture."""
         return list(self._originals)
 
-    def original(self, key: str) -> Path | None:
+    def original_file(self, key: str) -> Path | None:
         """Return the file itself; None when no row has such a picture."""
         found = self._originals.get(key)
         return None if found is None else found.file
 
-    async def small(self, key: str, size: str) -> Path | None:
+    async def small_copy(self, key: str, size: str) -> Path | None:
         """Return the copy of a picture at one of the sizes, made if need be.
 
         None when no row has such a picture. Raises BadPicture when its file is gone, damaged or another.
@@ -70,19 +70,21 @@ class Pictures:
         while target in self._being_made:
             await self._being_made[target].wait()
         if not target.exists():
-            await self._make(original, target, LONGEST[size])
+            await self._make_copy(original, target, LONGEST[size])
         return target
 
-    async def _make(self, original: Original, target: Path, longest: int) -> None:
+    async def _make_copy(self, original: Original, target: Path, longest: int) -> None:
         done = self._being_made[target] = anyio.Event()
         try:
-            content = await self._workers.do(thumb, ThumbTask(original.file, original.sha256, longest))
-            await to_thread.run_sync(_write, target, content)
+            content = await self._workers.do(
+                make_thumbnail, ThumbTask(original.file, original.sha256, longest)
+            )
+            await to_thread.run_sync(_write_copy, target, content)
         finally:
             del self._being_made[target]
             done.set()
 
-    def _of(self, exhibit: Exhibit) -> Iterator[Original]:
+    def _originals_of(self, exhibit: ReviewRow) -> Iterator[Original]:
         for name in ("image", "mask"):
             if (file := exhibit.files.get(name)) is not None:
                 yield Original(file.path, file.sha256)
@@ -92,7 +94,7 @@ class Pictures:
             yield Original(self._batch / output.file, output.sha256)
 
 
-def _write(target: Path, content: bytes) -> None:
+def _write_copy(target: Path, content: bytes) -> None:
     """Write a copy whole or not at all; on a full disk the next one who asks has it made again."""
     target.parent.mkdir(exist_ok=True)
     unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")

@@ -9,36 +9,36 @@ if TYPE_CHECKING:
     from batchfill.catalog.model import Model
     from batchfill.ledger.ledger import Ledger
     from batchfill.providers.client import Service
-    from batchfill.providers.downloads import Outputs
-    from batchfill.providers.rate_limiter import Pace
+    from batchfill.providers.downloads import OutputClient
+    from batchfill.providers.rate_limiter import RateLimiter
     from batchfill.run.clock import Chance, Clock
-    from batchfill.run.run_log import Telling
+    from batchfill.run.run_log import RunLog
     from batchfill.settings.settings import Settings
-    from batchfill.storage.output_store import Shelf
+    from batchfill.storage.output_store import OutputStore
     from batchfill.workers.pool import Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class FileContext:
     """What work on files takes, without the network."""
 
     model: Model
     ledger: Ledger
-    shelf: Shelf
+    store: OutputStore
     workers: Workers
     """For short work."""
     pixels: Workers
     """For work on pictures that takes its time."""
-    telling: Telling
+    log: RunLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools(Bench):
+class RunContext(FileContext):
     """Every effect of a stage goes through one of these."""
 
     settings: Settings
     service: Service
-    outputs: Outputs
+    outputs: OutputClient
     clock: Clock
     chance: Chance
-    creates: Pace
+    creates: RateLimiter

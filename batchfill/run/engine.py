@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill import filenames
-from batchfill.domain.progress import Weight
+from batchfill.domain.progress import Level
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import BatchfillError, in_words
-from batchfill.run.deadline import Until
-from batchfill.run.download.downloader import Collecting
-from batchfill.run.placement import Placing
-from batchfill.run.poll.outcome import Settling
-from batchfill.run.poll.poller import Following
-from batchfill.run.poll.run_times import fetched_within
-from batchfill.run.postprocess.postprocessor import Finishing
-from batchfill.run.progress_meter import Lost, Measure
-from batchfill.run.recover.reconciler import Recovering
-from batchfill.run.run_log import tell_taken
-from batchfill.run.shutdown import Alike
-from batchfill.run.submit.disk_space import ASK_EVERY, Space
-from batchfill.run.submit.submitter import Submitting
+from batchfill.run.deadline import Deadline
+from batchfill.run.download.downloader import Downloader
+from batchfill.run.placement import OutputPlacer
+from batchfill.run.poll.outcome import OutcomeRecorder
+from batchfill.run.poll.poller import Poller
+from batchfill.run.poll.run_times import time_to_finish
+from batchfill.run.postprocess.postprocessor import PostProcessor
+from batchfill.run.progress_meter import ProgressMeter, Stopwatch
+from batchfill.run.recover.reconciler import Reconciler
+from batchfill.run.run_log import log_applied_decisions
+from batchfill.run.shutdown import FailureStreak
+from batchfill.run.submit.disk_space import CHECK_INTERVAL, DiskSpaceGuard
+from batchfill.run.submit.submitter import Submitter
 from batchfill.storage import inbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from batchfill.domain.predictions import Prediction
-    from batchfill.domain.progress import Progress, Watcher
+    from batchfill.domain.progress import Progress, ProgressListener
     from batchfill.domain.rows import Attempt
-    from batchfill.run.context import Tools
-    from batchfill.run.poll.run_times import Timing
-    from batchfill.run.shutdown import Stopping
+    from batchfill.run.context import RunContext
+    from batchfill.run.poll.run_times import RunTimes
+    from batchfill.run.shutdown import StopSignal
 
 LEARNED_FROM = 64
 BACKLOG = 2
@@ -53,7 +53,7 @@ ASK_INBOX = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EngineResult:
     """What a night did."""
 
     submitted: int
@@ -65,89 +65,93 @@ class Ended:
     """Seconds for which fetching kept submits waiting."""
 
 
-class Night:
+class Engine:
     """The stages of one run, wired to each other."""
 
-    def __init__(self, tools: Tools, stopping: Stopping, timing: Timing, watcher: Watcher | None) -> None:
-        self._tools = tools
+    def __init__(
+        self, context: RunContext, stopping: StopSignal, timing: RunTimes, watcher: ProgressListener | None
+    ) -> None:
+        self._context = context
         self._stopping = stopping
         self._watcher = watcher
-        self._timing = timing
-        alike = Alike()
-        many = sum(tools.ledger.counts.values()) > filenames.MANY_ROWS
-        self._placing = Placing(tools, many=many)
-        self._finishing = Finishing(tools, self._placing, finished=self._something_to_fetch)
-        self._collecting = Collecting(
-            tools, stopping, self._placing, self._finishing, collected=self._something_ended
+        self._run_times = timing
+        alike = FailureStreak()
+        many = sum(context.ledger.counts.values()) > filenames.MANY_ROWS
+        self._placer = OutputPlacer(context, many=many)
+        self._postprocessor = PostProcessor(context, self._placer, finished=self._something_to_fetch)
+        self._collecting = Downloader(
+            context, stopping, self._placer, self._postprocessor, collected=self._something_ended
         )
-        settling = Settling(tools, stopping, alike, timing)
-        self._following = Following(tools, stopping, settling, timing, ended=self._something_to_fetch)
-        self._recovering = Recovering(
-            tools,
+        outcomes = OutcomeRecorder(context, stopping, alike, timing)
+        self._poller = Poller(context, stopping, outcomes, timing, ended=self._something_to_fetch)
+        self._reconciler = Reconciler(
+            context,
             stopping,
             found=self._has_prediction,
             settled=self._something_ended,
             unanswered=lambda: self._submitting.open.values(),
         )
-        self._submitting = Submitting(
-            tools,
+        self._submitting = Submitter(
+            context,
             stopping,
             alike,
-            hold=self._hold,
+            hold=self._why_blocked,
             accepted=self._has_prediction,
-            lost=self._recovering.add,
+            lost=self._reconciler.add_attempt,
             run_time=lambda: timing.expected,
         )
-        self._until = Until(tools.settings.until, tools.clock.now())
-        self._space = Space(tools.shelf.folder, tools.telling)
-        self._measure = Measure(tools.ledger.counts, tools.clock.now())
-        self._held = Lost()
+        self._deadline = Deadline(context.settings.until, context.clock.now())
+        self._space = DiskSpaceGuard(context.store.folder, context.log)
+        self._meter = ProgressMeter(context.ledger.counts, context.clock.now())
+        self._held = Stopwatch()
         self._stages = anyio.create_task_group()
 
-    async def run(self) -> Ended:
-        """Carry the batch as far as it goes. What ended it early is in the Stopping."""
-        await self._load()
+    async def run(self) -> EngineResult:
+        """Carry the batch as far as it goes. What ended it early is in the StopSignal."""
+        await self._load_open()
         async with self._stages as stages:
-            await self._guarded(self._placing.rename_all)
-            for serve in (self._collecting.serve, self._finishing.serve, self._following.serve):
-                stages.start_soon(self._guarded, serve)
-            stages.start_soon(self._guarded, self._recovering.serve)
+            await self._run_guarded(self._placer.rename_all)
+            for serve in (self._collecting.serve, self._postprocessor.serve_rows, self._poller.serve_polls):
+                stages.start_soon(self._run_guarded, serve)
+            stages.start_soon(self._run_guarded, self._reconciler.serve_lost)
             # What was made is fetched all the same.
-            stages.start_soon(partial(self._guarded, self._submitting.serve, stop=self._stopping.submits))
+            stages.start_soon(
+                partial(self._run_guarded, self._submitting.serve_due, stop=self._stopping.stop_submitting)
+            )
             for serve in (self._read_inbox, self._watch_time):
-                stages.start_soon(self._guarded, serve)
+                stages.start_soon(self._run_guarded, serve)
             await self._until_over()
             self._say_what_waits()
             stages.cancel_scope.cancel()
-        self._report()
-        counts, now = self._tools.ledger.counts, self._tools.clock.now()
-        return Ended(
+        self._report_progress()
+        counts, now = self._context.ledger.counts, self._context.clock.now()
+        return EngineResult(
             self._submitting.submitted,
-            self._measure.finished(counts),
-            now - self._measure.began,
-            throttled=self._tools.creates.throttled_for,
+            self._meter.finished_rows(counts),
+            now - self._meter.began,
+            throttled=self._context.creates.throttled_for,
             held=self._held.total(anyio.current_time()),
         )
 
-    async def _load(self) -> None:
+    async def _load_open(self) -> None:
         """Take up what earlier runs left: the ledger is the queue."""
-        ledger = self._tools.ledger
-        self._recovering.add_all(await ledger.open_attempts(RowState.SUBMITTING))
+        ledger = self._context.ledger
+        self._reconciler.add_all(await ledger.open_attempts(RowState.SUBMITTING))
         doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
-        consented = self._consented(doubtful)
-        self._recovering.add_consented(consented)
-        self._recovering.add_all([attempt for attempt in doubtful if attempt not in consented])
-        self._following.add_all(await ledger.open_attempts(RowState.RUNNING))
+        consented = self._take_consented(doubtful)
+        self._reconciler.add_consented(consented)
+        self._reconciler.add_all([attempt for attempt in doubtful if attempt not in consented])
+        self._poller.add_all(await ledger.open_attempts(RowState.RUNNING))
 
-    def _consented(self, doubtful: Sequence[Attempt]) -> list[Attempt]:
+    def _take_consented(self, doubtful: Sequence[Attempt]) -> list[Attempt]:
         """Return those in doubt whose rows --retry wants submitted anew, should they not be found."""
-        settings = self._tools.settings
+        settings = self._context.settings
         if RowState.IN_DOUBT not in settings.retry:
             return []
-        ids = frozenset(map(filenames.fold, settings.ids))
-        return [attempt for attempt in doubtful if not ids or filenames.fold(attempt.id) in ids]
+        ids = frozenset(map(filenames.fold_case, settings.ids))
+        return [attempt for attempt in doubtful if not ids or filenames.fold_case(attempt.id) in ids]
 
-    async def _guarded(
+    async def _run_guarded(
         self, serve: Callable[[], Awaitable[object]], *, stop: Callable[[str], None] | None = None
     ) -> None:
         """Run one stage; what it cannot carry on after ends the night, not the program.
@@ -157,79 +161,81 @@ class Night:
         try:
             await serve()
         except* BatchfillError as group:
-            self._stopping.everything(in_words(group))
+            self._stopping.stop_now(in_words(group))
         except* (
             Exception
         ) as group:  # the stages' boundary: nobody else hears of it while others wait for them
             words = f"the run cannot go on: {in_words(group)}"
-            self._tools.telling.say(words, Weight.ERROR)
-            (stop or self._stopping.everything)(words)
+            self._context.log.notice(words, Level.ERROR)
+            (stop or self._stopping.stop_now)(words)
 
     async def _until_over(self) -> None:
         while not self._is_over():
-            seen = self._stopping.bell.rung
-            self._report()
-            await self._stopping.bell.wait(seen, REFRESH)
+            seen = self._stopping.wakeup.version
+            self._report_progress()
+            await self._stopping.wakeup.wait(seen, REFRESH)
         while self._submitting.open:
-            await self._stopping.bell.wait(self._stopping.bell.rung, REFRESH)
+            await self._stopping.wakeup.wait(self._stopping.wakeup.version, REFRESH)
 
     def _say_what_waits(self) -> None:
-        ledger = self._tools.ledger
+        ledger = self._context.ledger
         if self._stopping.because is None and ledger.counts[RowState.PENDING] > ledger.to_submit:
-            self._stopping.submits("only the rows named by --id were to run")
+            self._stopping.stop_submitting("only the rows named by --id were to run")
 
     def _is_over(self) -> bool:
-        stopping, ledger = self._stopping, self._tools.ledger
+        stopping, ledger = self._stopping, self._context.ledger
         if stopping.at_once:
             return True
         submits = stopping.because is None and ledger.to_submit > 0
         # The next start recovers as well as this one: only a cancel has to know what runs now.
-        recovers = self._recovering.waiting and (stopping.cancel or not stopping.by_user)
+        recovers = self._reconciler.waiting and (stopping.cancel or not stopping.by_user)
         # Nor need they wait for what could not be fetched at the first try.
         collects = self._collecting.fresh if stopping.by_user else self._collecting.waiting
         runs = ledger.in_state(RowState.RUNNING) + collects
         # What is fetched can be finished and judged by any later start.
-        works = self._finishing.waiting or self._collecting.busy or not self._finishing.idle
+        works = self._postprocessor.waiting or self._collecting.busy or not self._postprocessor.idle
         works = works and not stopping.by_user
         return not (submits or recovers or runs or works or self._submitting.busy)
 
     def _has_prediction(self, attempt: Attempt, prediction: Prediction) -> None:
         """A prediction is ours, newly made or found again."""
-        self._following.add(attempt)
+        self._poller.add_attempt(attempt)
         if prediction.ended:
-            self._stages.start_soon(self._guarded, partial(self._following.settle, attempt, prediction))
+            self._stages.start_soon(
+                self._run_guarded, partial(self._poller.settle_prediction, attempt, prediction)
+            )
 
     def _something_to_fetch(self) -> None:
-        self._collecting.bell.ring()
+        self._collecting.bell.notify()
         self._something_ended()
 
     def _something_ended(self) -> None:
-        self._submitting.gate.bell.ring()
-        self._stopping.bell.ring()
+        self._submitting.gate.wakeup.notify()
+        self._stopping.wakeup.notify()
 
-    def _hold(self) -> tuple[str, float | None] | None:
+    def _why_blocked(self) -> tuple[str, float | None] | None:
         """Return why nothing may be submitted now, and how long to wait at most."""
-        if (unwritten := self._tools.ledger.lack) is not None:
-            return unwritten, ASK_EVERY
-        largest = max(self._collecting.largest, self._finishing.largest)
+        if (unwritten := self._context.ledger.lack) is not None:
+            return unwritten, CHECK_INTERVAL
+        largest = max(self._collecting.largest, self._postprocessor.largest)
         if self._submitting.refused and self._space.takes_files():
             self._submitting.refused = None
-        refused = self._collecting.refused or self._finishing.refused or self._submitting.refused
-        lack = self._space.lack(self._in_flight(), largest, refused)
+        refused = self._collecting.refused or self._postprocessor.refused or self._submitting.refused
+        lack = self._space.shortage(self._in_flight(), largest, refused)
         if lack is not None:
             if self._space.out_of_patience:
-                self._stopping.submits(lack)
-            return lack, ASK_EVERY
+                self._stopping.stop_submitting(lack)
+            return lack, CHECK_INTERVAL
         first = self._fetch_first()
         self._held.note(waits=first is not None, now=anyio.current_time())
         return first
 
     def _in_flight(self) -> int:
-        return sum(map(self._tools.ledger.in_state, OPEN))
+        return sum(map(self._context.ledger.in_state, OPEN))
 
     def _fetch_first(self) -> tuple[str, float | None] | None:
-        now = self._tools.clock.now()
-        if self._collecting.waiting > BACKLOG * self._tools.settings.concurrency:
+        now = self._context.clock.now()
+        if self._collecting.waiting > BACKLOG * self._context.settings.concurrency:
             return "finished pictures to be fetched", None
         oldest = self._collecting.oldest
         if oldest is not None and now - oldest > LONGEST_WAIT_TO_COLLECT:
@@ -239,43 +245,47 @@ class Night:
     async def _read_inbox(self) -> None:
         # No event crosses processes on every system; a look at an empty folder costs microseconds.
         while True:
-            folder = self._tools.shelf.folder
-            tell_taken(self._tools.telling, await inbox.take_rulings(folder, self._tools.ledger))
-            for request in inbox.drain(folder):
-                self._tools.telling.say(f"asked to {request.value} by another batchfill")
+            folder = self._context.store.folder
+            log_applied_decisions(self._context.log, await inbox.take_rulings(folder, self._context.ledger))
+            for request in inbox.drain_requests(folder):
+                self._context.log.notice(f"asked to {request.value} by another batchfill")
                 if request is inbox.Request.CANCEL:
                     self._stopping.cancel_all()
                 else:
-                    self._stopping.submits("stopped by the user", by_user=True)
+                    self._stopping.stop_submitting("stopped by the user", by_user=True)
             await anyio.sleep(ASK_INBOX)
 
     async def _watch_time(self) -> None:
         """Stop submitting early enough that what runs is fetched by --until."""
         while True:
-            fetched = fetched_within(self._timing, self._collecting.times, behind=self._in_flight())
-            left = self._until.left(self._tools.clock.now(), fetched)
+            fetched = time_to_finish(self._run_times, self._collecting.times, behind=self._in_flight())
+            left = self._deadline.seconds_left(self._context.clock.now(), fetched)
             if left <= 0:
                 break
             # In small steps: run times are still being learned, and a laptop may have slept.
             await anyio.sleep(min(left, LOOK_AT_CLOCK))
-        self._stopping.submits(f"--until {self._until} reached")
+        self._stopping.stop_submitting(f"--until {self._deadline} reached")
 
-    def _report(self) -> None:
+    def _report_progress(self) -> None:
         if self._watcher:
-            self._watcher.progress(self._progress())
+            self._watcher.progress(self._make_progress())
 
-    def _progress(self) -> Progress:
-        tools = self._tools
+    def _make_progress(self) -> Progress:
+        context = self._context
         submitting = self._submitting
         waiting_for = submitting.gate.waiting_for or submitting.allowance.waiting_for
-        if waiting_for is None and self._finishing.waiting and not tools.ledger.counts[RowState.PENDING]:
+        if (
+            waiting_for is None
+            and self._postprocessor.waiting
+            and not context.ledger.counts[RowState.PENDING]
+        ):
             waiting_for = "pictures to be finished"
-        return self._measure.progress(
-            tools.ledger.counts,
-            tools.ledger.gone,
-            replace(tools.ledger.cost, rehearsal=tools.settings.local),
-            now=tools.clock.now(),
+        return self._meter.make_progress(
+            context.ledger.counts,
+            context.ledger.gone,
+            replace(context.ledger.cost, rehearsal=context.settings.local),
+            now=context.clock.now(),
             waiting_for=waiting_for,
-            last_failure=tools.telling.last_failure,
-            run_time=self._timing.expected,
+            last_failure=context.log.last_failure,
+            run_time=self._run_times.expected,
         )

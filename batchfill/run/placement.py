@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill import filenames
-from batchfill.images.codec.decode import whole
+from batchfill.images.codec.decode import decode_whole
 from batchfill.storage.output_store import OUTPUTS, RAW
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from batchfill.domain.predictions import Output, Picture
     from batchfill.domain.rows import Attempt
-    from batchfill.run.context import Bench
-    from batchfill.storage.output_store import Written
+    from batchfill.run.context import FileContext
+    from batchfill.storage.output_store import StagedFile
 
 
 LEFT_OUT = "the service left the others out"
@@ -34,56 +34,56 @@ TOLD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class Downloaded:
     """A file that was fetched or made, flushed to disk and decoded; not in its place yet."""
 
     output: Output
-    written: Written
+    written: StagedFile
     picture: Picture
 
 
-class Placing:
+class OutputPlacer:
     """Puts files where the manifest's ids say."""
 
-    def __init__(self, tools: Bench, *, many: bool) -> None:
+    def __init__(self, context: FileContext, *, many: bool) -> None:
         """*many*: outputs go to sub-folders."""
-        self._tools = tools
+        self._context = context
         self._many = many
 
-    async def find(self, attempt: Attempt, output: Output, named: int) -> Fetched | None:
+    async def find_staged(self, attempt: Attempt, output: Output, named: int) -> Downloaded | None:
         """Return what an earlier run, or an earlier try, had of *output*, if it is there and as it was.
 
         It was kept raw, or written to be kept or placed; or it is the finished file in its place, as its
         *finished_with* then says. *named*: how many outputs the service named.
         """
-        shelf, finished = self._tools.shelf, False
-        written = await shelf.kept(output)
+        shelf, finished = self._context.store, False
+        written = await shelf.find_kept(output)
         if written is None:
-            written = await shelf.find(self._ours(attempt, output, named))
+            written = await shelf.find_staged(self._ours(attempt, output, named))
             finished = written is not None and written.path == shelf.folder / (output.planned or "")
         if written is None:
             return None
         made = output.finished_with if finished else None
-        picture = await self._tools.workers.do(whole, written.path)
-        return Fetched(replace(output, finished_with=made), written, picture)
+        picture = await self._context.workers.do(decode_whole, written.path)
+        return Downloaded(replace(output, finished_with=made), written, picture)
 
-    async def keep(self, attempt: Attempt, fetched: Sequence[Fetched]) -> list[Output]:
+    async def keep_raw(self, attempt: Attempt, fetched: Sequence[Downloaded]) -> list[Output]:
         """Put outputs of *attempt* where raw ones are kept, for files to be made of them; return them."""
-        tools = self._tools
+        context = self._context
         planned = [self._plan_raw(one) for one in fetched]
-        await tools.ledger.record_planned(planned)
+        await context.ledger.record_planned(planned)
         kept = []
         for output, one in zip(planned, fetched, strict=True):
             assert output.planned is not None
-            await tools.shelf.place(one.written, output.planned)
+            await context.store.commit(one.written, output.planned)
             kept.append(replace(output, raw=output.planned, raw_sha256=output.sha256))
-        await tools.ledger.record_kept(attempt, kept)
+        await context.ledger.record_kept(attempt, kept)
         return kept
 
-    async def place(
+    async def place_outputs(
         self,
         attempt: Attempt,
-        fetched: Sequence[Fetched],
+        fetched: Sequence[Downloaded],
         outputs: Sequence[Output],
         *,
         more: bool = False,
@@ -94,46 +94,46 @@ class Placing:
         *outputs*: all that the service named, as the ledger has them. *more*: the row is done only once none
         of them is still to come. *error*: what is to be said of the row beside what it is without.
         """
-        tools = self._tools
+        context = self._context
         # A row that was edited away must not take the place of the one that has its id now.
         displaced = not await self._clear_way(attempt)
-        planned = [self._plan(attempt, one, len(outputs), displaced=displaced) for one in fetched]
-        await tools.ledger.record_planned(planned)
+        planned = [self._plan_output(attempt, one, len(outputs), displaced=displaced) for one in fetched]
+        await context.ledger.record_planned(planned)
         placed = []
         for output, one in zip(planned, fetched, strict=True):
             assert output.planned is not None
             over = one.output.sha256 if one.output.file == output.planned else None
-            await tools.shelf.place(one.written, output.planned, over=over)
+            await context.store.commit(one.written, output.planned, over=over)
             placed.append((replace(output, file=output.planned), one.picture.width, one.picture.height))
         said = "; ".join(filter(None, (error, told_lost(attempt, outputs)))) or None
-        await tools.ledger.record_collected(attempt, placed, said, in_place=not displaced, more=more)
+        await context.ledger.record_collected(attempt, placed, said, in_place=not displaced, more=more)
         files = ", ".join(output.file or "" for output, _, _ in placed)
-        tools.telling.log(f"{attempt.id}: {'in place' if more else 'done'}, {files}")
+        context.log.debug(f"{attempt.id}: {'in place' if more else 'done'}, {files}")
         return [output for output, _, _ in placed]
 
     async def rename_all(self) -> None:
         """Give files the present ids of their rows, after ids were changed in the manifest."""
-        renamed = await self._tools.ledger.misnamed()
+        renamed = await self._context.ledger.misnamed_attempts()
         # Two steps, since rows may have swapped their ids.
         for attempt in renamed:
             for output in await self._outputs_of(attempt):
-                await self._move(output, self._tools.shelf.earlier_name(output))
+                await self._move_file(output, self._context.store.earlier_name(output))
         for attempt in renamed:
             await self._clear_way(attempt)
             outputs = await self._outputs_of(attempt)
             for output in outputs:
                 suffix = PurePosixPath(output.file or "").suffix
-                await self._move(output, self._name(attempt, output, suffix, len(outputs)))
-            await self._tools.ledger.record_renamed(attempt)
+                await self._move_file(output, self._output_name(attempt, output, suffix, len(outputs)))
+            await self._context.ledger.record_renamed(attempt)
 
-    def _plan_raw(self, one: Fetched) -> Output:
-        place = self._tools.shelf.raw_name(one.output, one.picture.suffix)
+    def _plan_raw(self, one: Downloaded) -> Output:
+        place = self._context.store.raw_name(one.output, one.picture.suffix)
         return replace(one.output, planned=place, size=one.written.size, sha256=one.written.sha256)
 
-    def _plan(self, attempt: Attempt, one: Fetched, made: int, *, displaced: bool) -> Output:
-        planned = self._name(attempt, one.output, one.picture.suffix, made)
+    def _plan_output(self, attempt: Attempt, one: Downloaded, made: int, *, displaced: bool) -> Output:
+        planned = self._output_name(attempt, one.output, one.picture.suffix, made)
         if displaced:
-            planned = self._tools.shelf.earlier_name(replace(one.output, file=planned))
+            planned = self._context.store.earlier_name(replace(one.output, file=planned))
         return replace(one.output, planned=planned, size=one.written.size, sha256=one.written.sha256)
 
     def _ours(self, attempt: Attempt, output: Output, named: int) -> Output:
@@ -142,12 +142,12 @@ class Placing:
         That row may be about to clear it.
         """
         planned = output.planned or ""
-        place = self._name(attempt, output, PurePosixPath(planned).suffix, named)
-        aside = self._tools.shelf.earlier_name(replace(output, file=place))
+        place = self._output_name(attempt, output, PurePosixPath(planned).suffix, named)
+        aside = self._context.store.earlier_name(replace(output, file=place))
         ours = planned.startswith(f"{RAW}/") or planned in (place, aside)
         return output if ours else replace(output, planned=None)
 
-    def _name(self, attempt: Attempt, output: Output, suffix: str, made: int) -> str:
+    def _output_name(self, attempt: Attempt, output: Output, suffix: str, made: int) -> str:
         # A service may make more than was asked for: each needs a name of its own.
         asked = max(attempt.outputs_asked, made)
         return f"{OUTPUTS}/{filenames.output_name(attempt.id, output.n, asked, suffix, many=self._many)}"
@@ -157,20 +157,20 @@ class Placing:
 
         False: they stand there by right.
         """
-        in_the_way = await self._tools.ledger.outputs_in_the_way(attempt, filenames.fold(attempt.id))
+        in_the_way = await self._context.ledger.outputs_in_the_way(attempt, filenames.fold_case(attempt.id))
         for output in in_the_way or ():
-            await self._move(output, self._tools.shelf.earlier_name(output))
+            await self._move_file(output, self._context.store.earlier_name(output))
         return in_the_way is not None
 
     async def _outputs_of(self, attempt: Attempt) -> list[Output]:
         assert attempt.prediction_id is not None
-        return await self._tools.ledger.outputs_of(attempt.prediction_id)
+        return await self._context.ledger.outputs_of(attempt.prediction_id)
 
-    async def _move(self, output: Output, file: str) -> None:
+    async def _move_file(self, output: Output, file: str) -> None:
         if output.file is not None and output.file != file:
             with anyio.CancelScope(shield=True):
-                await self._tools.shelf.move(output.file, file)
-                await self._tools.ledger.record_moved(output, file)
+                await self._context.store.move_file(output.file, file)
+                await self._context.ledger.record_moved(output, file)
 
 
 def told_lost(attempt: Attempt, outputs: Sequence[Output]) -> str | None:

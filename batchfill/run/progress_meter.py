@@ -23,19 +23,19 @@ ENOUGH = 5.0
 """Seconds after which a rate is worth showing."""
 
 
-class Measure:
+class ProgressMeter:
     """Progress of one run, from the ledger's counts."""
 
     def __init__(self, counts: Mapping[RowState, int], now: float) -> None:
         self.began = now
-        self._first = _ended(counts)
+        self._first = _ended_rows(counts)
         self._samples: deque[tuple[float, int]] = deque([(now, self._first)])
 
-    def finished(self, counts: Mapping[RowState, int]) -> int:
+    def finished_rows(self, counts: Mapping[RowState, int]) -> int:
         """Return how many rows this run brought to an end."""
-        return max(0, _ended(counts) - self._first)
+        return max(0, _ended_rows(counts) - self._first)
 
-    def progress(
+    def make_progress(
         self,
         counts: Mapping[RowState, int],
         gone: Mapping[RowState, int],
@@ -47,14 +47,14 @@ class Measure:
         run_time: float | None = None,
     ) -> Progress:
         """Return the present state."""
-        rate = self._rate(_ended(counts), now)
-        left = sum(counts.values()) - _ended(counts) - counts[RowState.IN_DOUBT]
+        rate = self._row_rate(_ended_rows(counts), now)
+        left = sum(counts.values()) - _ended_rows(counts) - counts[RowState.IN_DOUBT]
         return Progress(
             counts=counts,
             gone=gone,
             cost=cost,
             elapsed=now - self.began,
-            finished_now=self.finished(counts),
+            finished_now=self.finished_rows(counts),
             seconds_left=left / rate if rate else None,
             rate=None if rate is None else rate * 60,
             waiting_for=waiting_for,
@@ -62,7 +62,7 @@ class Measure:
             run_time=run_time,
         )
 
-    def _rate(self, ended: int, now: float) -> float | None:
+    def _row_rate(self, ended: int, now: float) -> float | None:
         """Return rows a second over the window; None while unknown."""
         if now - self._samples[-1][0] >= 1.0:
             self._samples.append((now, ended))
@@ -74,11 +74,11 @@ class Measure:
         return (ended - before) / (now - at)
 
 
-def _ended(counts: Mapping[RowState, int]) -> int:
+def _ended_rows(counts: Mapping[RowState, int]) -> int:
     return sum(counts[state] for state in ENDS)
 
 
-class Lost:
+class Stopwatch:
     """Adds up the time for which something keeps a run waiting."""
 
     def __init__(self) -> None:

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.progress import Notice, Weight
+from batchfill.domain.progress import Level, LogEvent
 from batchfill.domain.rows import RowState
-from batchfill.run.wakeup import Bell
+from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from batchfill.domain.progress import Watcher
+    from batchfill.domain.progress import ProgressListener
     from batchfill.run.clock import Clock
 
 
 @dataclass(slots=True)
-class Stopping:
+class StopSignal:
     """Set by whoever finds a reason; the first one counts."""
 
-    bell: Bell = field(default_factory=Bell)
+    wakeup: Wakeup = field(default_factory=Wakeup)
     """Rings at every change."""
     because: str | None = None
     """No new submits; what runs is finished. In words for a person."""
@@ -41,32 +41,32 @@ class Stopping:
     on_hurry: Callable[[], object] = lambda: None
     """Called when the user will not wait for what takes long."""
 
-    def submits(self, because: str, *, by_user: bool = False, refused: bool = False) -> None:
+    def stop_submitting(self, because: str, *, by_user: bool = False, refused: bool = False) -> None:
         """Stop submitting."""
         self.because = self.because or because
         self.by_user = self.by_user or by_user
         self.refused = self.refused or refused
-        self.bell.ring()
+        self.wakeup.notify()
 
-    def everything(self, because: str, *, refused: bool = False) -> None:
+    def stop_now(self, because: str, *, refused: bool = False) -> None:
         """Wait for nothing but open POST answers."""
         self.at_once = True
-        self.submits(because, refused=refused)
+        self.stop_submitting(because, refused=refused)
 
     def cancel_all(self) -> None:
         """Stop submitting and ask the service to cancel what runs."""
         self.cancel = True
-        self.submits("canceled by the user", by_user=True)
+        self.stop_submitting("canceled by the user", by_user=True)
 
     def interrupt(self) -> int:
         """Take one Ctrl-C and return how many there were: finish what runs, then only open answers."""
         if self.at_once:
             return 3
         if self.by_user:
-            self.everything("stopped by the user, without waiting for what runs")
+            self.stop_now("stopped by the user, without waiting for what runs")
             self.on_hurry()
             return 2
-        self.submits("stopped by the user", by_user=True)
+        self.stop_submitting("stopped by the user", by_user=True)
         return 1
 
 
@@ -77,7 +77,7 @@ BAD = (RowState.FAILED, RowState.EXPIRED, RowState.IN_DOUBT)
 
 
 def exit_code(
-    counts: Mapping[RowState, int], gone: Mapping[RowState, int], stopping: Stopping, *, skipped: int
+    counts: Mapping[RowState, int], gone: Mapping[RowState, int], stopping: StopSignal, *, skipped: int
 ) -> int:
     """Return how the run ended, for a shell: 4 refused, 3 work left, 1 some rows failed, 0 every row done."""
     if stopping.refused:
@@ -98,7 +98,7 @@ AT_ONCE = 3
 """Exit code of an end at once: work is left, and the next run recovers it."""
 
 
-async def obey(stopping: Stopping, watcher: Watcher | None, clock: Clock) -> None:
+async def watch_signals(stopping: StopSignal, watcher: ProgressListener | None, clock: Clock) -> None:
     """Pass signals on to *stopping*, until cancelled."""
     if sys.platform == "win32":
         return
@@ -109,26 +109,26 @@ async def obey(stopping: Stopping, watcher: Watcher | None, clock: Clock) -> Non
                 # A crash is an ordinary way to stop: everything that matters is in the ledger.
                 os._exit(AT_ONCE)
             if watcher:
-                watcher.notice(Notice(clock.now(), SAID[times], Weight.WARNING))
+                watcher.notice(LogEvent(clock.now(), SAID[times], Level.WARNING))
 
 
 MANY = 10
 
 
-class Alike:
+class FailureStreak:
     """Counts rows that failed for the same reason with no success in between."""
 
     def __init__(self) -> None:
         self._kind = ""
         self._count = 0
 
-    def failed(self, reason: str) -> bool:
+    def record_failure(self, reason: str) -> bool:
         """Note a failed row; return whether it was the tenth alike in a row."""
         kind = re.sub(r"[\d\W]+", " ", reason).strip().lower()
         self._count = self._count + 1 if kind == self._kind else 1
         self._kind = kind
         return self._count >= MANY
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """A row succeeded: the row of failures is broken."""
         self._count = 0

@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 
 
-class Bell:
+class Wakeup:
     """Wakes everybody who waits; a ring between looking and waiting is not missed."""
 
     def __init__(self) -> None:
-        self.rung = 0
+        self.version = 0
         """How often it rang; note it before looking, and give it to `wait`."""
         self._event = asyncio.Event()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake everybody."""
-        self.rung += 1
+        self.version += 1
         self._event.set()
         self._event = asyncio.Event()
 
     async def wait(self, seen: int, seconds: float | None = None) -> None:
         """Return once it has rung since *seen*, or after *seconds*."""
-        if self.rung != seen:
+        if self.version != seen:
             return
         event = self._event
         try:

@@ -42,7 +42,7 @@ def refuse_other_batch(facts: Mapping[str, str], settings: Settings) -> None:
                 f"leave {flag} out to go on, or give another folder with --out"
             )
     known = facts.get("manifest")
-    if known is not None and known != settings.manifest.name and _exists(settings, known):
+    if known is not None and known != settings.manifest.name and _manifest_exists(settings, known):
         raise UsageError(
             f"{settings.folder.name} belongs to {known}, and this command names {settings.manifest.name}: "
             "give it a folder of its own with --out"
@@ -116,7 +116,7 @@ def _manifest_of(folder: Path) -> str | None:
     with suppress(LedgerError):
         if is_there(folder / LEDGER):
             with open_reader(folder / LEDGER) as reader:
-                if (name := reader.facts().get("manifest")) is not None:
+                if (name := reader.metadata().get("manifest")) is not None:
                     return name
     with suppress(LedgerError):
         reading = read_record(folder / PAID)
@@ -128,7 +128,7 @@ def _manifest_of(folder: Path) -> str | None:
 def account_facts(facts: Mapping[str, str], token: Token, account: str | None) -> dict[str, str]:
     """Return what to remember of the account; *account* is the service's word, None where it has none."""
     salt = facts.get("token_salt") or secrets.token_hex(16)
-    remembered = {"token_salt": salt, "token_hash": _hash(token, salt)}
+    remembered = {"token_salt": salt, "token_hash": _salted_hash(token, salt)}
     return remembered if account is None else {**remembered, "account": account}
 
 
@@ -148,18 +148,18 @@ def refuse_other_account(facts: Mapping[str, str], settings: Settings, account: 
     if settings.same_account or settings.token is None:
         return
     salt, remembered = facts.get("token_salt"), facts.get("token_hash")
-    if salt and remembered and not hmac.compare_digest(_hash(settings.token, salt), remembered):
+    if salt and remembered and not hmac.compare_digest(_salted_hash(settings.token, salt), remembered):
         raise UsageError(
             f"{settings.folder.name} was begun with another token: use that one, or give --same-account "
             "if this one belongs to the same account"
         )
 
 
-def _exists(settings: Settings, manifest: str) -> bool:
+def _manifest_exists(settings: Settings, manifest: str) -> bool:
     return (settings.folder.parent / manifest).exists() or (settings.manifest.parent / manifest).exists()
 
 
-def _hash(token: Token, salt: str) -> str:
+def _salted_hash(token: Token, salt: str) -> str:
     return hashlib.scrypt(token.reveal().encode(), salt=salt.encode(), n=2**12, r=8, p=1).hex()[:64]
 
 

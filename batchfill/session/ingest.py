@@ -15,10 +15,10 @@ from anyio import to_thread
 from batchfill._version import __version__
 from batchfill.domain.rows import Row
 from batchfill.errors import BadPicture, ManifestError, Mistake
-from batchfill.images.codec.decode import look
+from batchfill.images.codec.decode import read_header
 from batchfill.images.prepare.mask import refuse_misfit
 from batchfill.ledger.reader import open_reader
-from batchfill.manifest.local_files import Places, digest_file, reach_of
+from batchfill.manifest.local_files import FileLocations, digest_file, reach_of
 from batchfill.manifest.validation import read_rows
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Picture
     from batchfill.domain.rows import LocalFile
     from batchfill.ledger.digests import Digests
-    from batchfill.ledger.import_rows import Intake
+    from batchfill.ledger.import_rows import RowImport
     from batchfill.manifest.manifest import Manifest
     from batchfill.settings.settings import Settings
 
@@ -38,13 +38,13 @@ NEIGHBOURS = 4096
 """Files that are looked at only once, where rows that name them stand together."""
 
 
-def basis_of(manifest: Manifest, model: Model, settings: Settings) -> str | None:
+def manifest_digest(manifest: Manifest, model: Model, settings: Settings) -> str | None:
     """Return 64 hex digits of all that reading *manifest* depends on, except the local files that rows name.
 
     None when it cannot be told, because a file cannot be read.
     """
     try:
-        files = [_facts(path) for path in dict.fromkeys((manifest.path, manifest.rows))]
+        files = [_file_facts(path) for path in dict.fromkeys((manifest.path, manifest.rows))]
     except OSError:
         return None
     rests_on = {
@@ -63,12 +63,12 @@ def basis_of(manifest: Manifest, model: Model, settings: Settings) -> str | None
 
 def files_stand(ledger: Path, folder: Path) -> bool:
     """Whether each local file that rows in *ledger* name from *folder* is the one that was read."""
-    stands = lru_cache(maxsize=NEIGHBOURS)(Places(folder).hold)
+    stands = lru_cache(maxsize=NEIGHBOURS)(FileLocations(folder).still_hold)
     with open_reader(ledger) as reader:
         return all(map(stands, reader.local_files()))
 
 
-def _facts(path: Path) -> list[str | int]:
+def _file_facts(path: Path) -> list[str | int]:
     file = digest_file(path)
     return [file.stamp.size, file.stamp.mtime_ns, file.sha256]
 
@@ -99,7 +99,7 @@ class Reading:
         """How many mistakes there are."""
         return len(self.mistakes) + self.more
 
-    def add(self, mistake: Mistake) -> None:
+    def add_mistake(self, mistake: Mistake) -> None:
         """Note one mistake; those of one row come one after the other."""
         self.whole = self.whole and not mistake.ends
         self.bad_rows += (mistake.file, mistake.line) != self._last
@@ -118,8 +118,8 @@ class Reading:
             raise ManifestError(sorted(self.mistakes, key=lambda m: m.line), more=self.more)
 
 
-async def take_in(
-    intake: Intake,
+async def ingest_rows(
+    intake: RowImport,
     manifest: Manifest,
     model: Model,
     settings: Settings,
@@ -135,30 +135,32 @@ async def take_in(
     none either, and the mistakes of the others; where it does, headers are left to it.
     """
     reading = Reading()
-    rows = _rows(manifest, model, settings, digests)
+    rows = _read_checked(manifest, model, settings, digests)
     if look_at is None:
-        rows = _checked(rows, manifest, model)
+        rows = _check_headers(rows, manifest, model)
     while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
         for mistake in (item for item in chunk if isinstance(item, Mistake)):
-            reading.add(mistake)
+            reading.add_mistake(mistake)
         good = [item for item in chunk if isinstance(item, Row)]
         if look_at is not None:
             good, wrong = await look_at(good)
             for mistake in wrong:
-                reading.add(mistake)
+                reading.add_mistake(mistake)
         reading.rows += len(good)
-        await intake.add(good)
+        await intake.add_rows(good)
         if remember is not None and (new := digests.take_new()):
             await remember(new)
-    await intake.identify()
-    for double in await intake.duplicates(KEPT):
+    await intake.identify_rows()
+    for double in await intake.find_duplicates(KEPT):
         case = "" if double.id == double.first_id else f" (as {double.first_id}: only the case differs)"
         message = f"id {double.id} is used already in line {double.first_line}{case}"
-        reading.add(Mistake(manifest.rows, double.line, message))
+        reading.add_mistake(Mistake(manifest.rows, double.line, message))
     return reading
 
 
-def _rows(manifest: Manifest, model: Model, settings: Settings, digests: Digests) -> Iterator[Row | Mistake]:
+def _read_checked(
+    manifest: Manifest, model: Model, settings: Settings, digests: Digests
+) -> Iterator[Row | Mistake]:
     return read_rows(
         manifest,
         model,
@@ -172,23 +174,25 @@ def _rows(manifest: Manifest, model: Model, settings: Settings, digests: Digests
     )
 
 
-def _checked(rows: Iterator[Row | Mistake], manifest: Manifest, model: Model) -> Iterator[Row | Mistake]:
+def _check_headers(
+    rows: Iterator[Row | Mistake], manifest: Manifest, model: Model
+) -> Iterator[Row | Mistake]:
     headers = _Headers()
     for row in rows:
-        message = None if isinstance(row, Mistake) else _trouble(row, model, headers)
+        message = None if isinstance(row, Mistake) else _header_trouble(row, model, headers)
         if isinstance(row, Row) and message is not None:
             yield Mistake(manifest.rows, row.line, message)
         else:
             yield row
 
 
-def _trouble(row: Row, model: Model, headers: _Headers) -> str | None:
+def _header_trouble(row: Row, model: Model, headers: _Headers) -> str | None:
     """Return what the headers of a row's local pictures say against it; None: nothing."""
     found: dict[str, Picture] = {}
     for name in (model.image_field, model.mask_field):
         if name is not None and name in row.files:
             try:
-                found[name] = headers.of(row.files[name].path)
+                found[name] = headers.header_of(row.files[name].path)
             except BadPicture as error:
                 return f"{name} {error}"
     if len(found) < 2:
@@ -208,10 +212,10 @@ class _Headers:
     def __init__(self) -> None:
         self._seen: dict[Path, Picture] = {}
 
-    def of(self, path: Path) -> Picture:
+    def header_of(self, path: Path) -> Picture:
         """Return what the header of *path* says. Raises BadPicture."""
         if path not in self._seen:
             if len(self._seen) >= HEADERS_KEPT:
                 self._seen.clear()
-            self._seen[path] = look(path)
+            self._seen[path] = read_header(path)
         return self._seen[path]

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from batchfill.domain.reports import Cost
     from batchfill.ledger.import_rows import Comparison, Group
-    from batchfill.ledger.selection import Chosen
+    from batchfill.ledger.selection import SelectedRows
     from batchfill.settings.settings import Settings
     from batchfill.storage.missing import Missing
 
 
 LOCAL_RUN = 0.5
-"""Seconds that the embedded provider takes for a picture."""
+"""Seconds that the local emulator takes for a picture."""
 
 
-def groups_to_go(comparison: Comparison, chosen: Chosen | None) -> list[Group]:
+def groups_to_go(comparison: Comparison, chosen: SelectedRows | None) -> list[Group]:
     """Return the rows that would be submitted: those pending and those that --retry means, or --id names."""
     pending = comparison.groups[RowState.PENDING]
     if chosen is None:
@@ -59,7 +59,7 @@ def make_plan(
     run_time: float | None,
     warnings: Sequence[str],
     missing: Missing = NONE_MISSING,
-    chosen: Chosen | None = None,
+    chosen: SelectedRows | None = None,
 ) -> Plan:
     """Return the plan of a run."""
     groups = comparison.groups

@@ -10,7 +10,7 @@ REPLICATE = "https://api.replicate.com/v1"
 NTFY = "ntfy+"
 """Before an address: it speaks the ntfy protocol, whatever it is called."""
 LOCAL = "local"
-"""What stands for the base when the embedded provider serves the run: its port changes, it does not."""
+"""What stands for the base when the local emulator serves the run: its port changes, it does not."""
 
 
 def read_base(text: str) -> str:

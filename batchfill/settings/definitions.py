@@ -26,7 +26,7 @@ FLAGGED = {f"flagged:{flag}": flag for flag in FLAGS}
 """And rows with a picture that is flagged so."""
 
 
-def _number(low: float, high: float, *, whole: bool) -> Callable[[str], Any]:
+def _number_reader(low: float, high: float, *, whole: bool) -> Callable[[str], Any]:
     def read(text: str) -> int | float:
         kind = "a whole number" if whole else "a number"
         try:
@@ -40,7 +40,7 @@ def _number(low: float, high: float, *, whole: bool) -> Callable[[str], Any]:
     return read
 
 
-def _choice(*words: str) -> Callable[[str], str]:
+def _choice_reader(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text in words:
             return text
@@ -78,26 +78,26 @@ def _read_model(text: str) -> str:
 
 
 def _read_keep(text: str) -> bool:
-    return _choice("keep", "refuse")(text) == "keep"
+    return _choice_reader("keep", "refuse")(text) == "keep"
 
 
 READERS: Mapping[str, Callable[[str], Any]] = {
     "model": _read_model,
-    "concurrency": _number(1, 1000, whole=True),
-    "rate": _number(0.1, 100_000, whole=False),
-    "attempts": _number(1, 100, whole=True),
-    "limit": _number(1, 10**9, whole=True),
-    "accept_loss": _number(1, 10**9, whole=True),
+    "concurrency": _number_reader(1, 1000, whole=True),
+    "rate": _number_reader(0.1, 100_000, whole=False),
+    "attempts": _number_reader(1, 100, whole=True),
+    "limit": _number_reader(1, 10**9, whole=True),
+    "accept_loss": _number_reader(1, 10**9, whole=True),
     "max_cost": _read_cap,
     "until": _read_time,
-    "prediction_timeout": _number(5, 86_400, whole=False),
-    "recover_wait": _number(0, 86_400, whole=False),
-    "answer_timeout": _number(1, 3600, whole=False),
+    "prediction_timeout": _number_reader(5, 86_400, whole=False),
+    "recover_wait": _number_reader(0, 86_400, whole=False),
+    "answer_timeout": _number_reader(1, 3600, whole=False),
     "extra_columns": _read_keep,
     "encoding": str,
     "price": read_money,
-    "send": _choice("fitted", "original"),
-    "latency": _number(0, 3600, whole=False),
+    "send": _choice_reader("fitted", "original"),
+    "latency": _number_reader(0, 3600, whole=False),
 }
 """The reader of each scalar setting; each raises ValueError with what was expected."""
 
@@ -147,7 +147,7 @@ def read_retry(text: str) -> frozenset[RowState]:
     """Read the states of `failed,expired,missing`. Raises ValueError for words that --retry does not take."""
     states = {state.value.replace("_", "-"): state for state in RETRYABLE}
     known = [*states, MISSING, *DECIDED, *FLAGGED]
-    words = _words(text)
+    words = _split_words(text)
     for word in words:
         if word not in known:
             raise ValueError(f"takes {', '.join(sorted(known))}, not {word!r}")
@@ -156,18 +156,18 @@ def read_retry(text: str) -> frozenset[RowState]:
 
 def read_decided(text: str) -> frozenset[Decision]:
     """Read the decisions of `failed,rejected`."""
-    return frozenset(DECIDED[word] for word in _words(text) if word in DECIDED)
+    return frozenset(DECIDED[word] for word in _split_words(text) if word in DECIDED)
 
 
 def read_flagged(text: str) -> frozenset[str]:
     """Read the flags of `failed,flagged:blank`."""
-    return frozenset(FLAGGED[word] for word in _words(text) if word in FLAGGED)
+    return frozenset(FLAGGED[word] for word in _split_words(text) if word in FLAGGED)
 
 
 def read_missing(text: str) -> bool:
     """Whether `failed,missing` asks for lost files too."""
-    return MISSING in _words(text)
+    return MISSING in _split_words(text)
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return [word for part in text.split(",") if (word := part.strip().lower().replace("_", "-"))]

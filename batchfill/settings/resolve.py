@@ -54,7 +54,7 @@ def _read_address(text: str, where: str) -> str:
         raise UsageError(f"{where}: {error}") from None
 
 
-def resolve(
+def resolve_settings(
     manifest: Path,
     flags: Mapping[str, Any],
     *,
@@ -72,7 +72,7 @@ def resolve(
     given = {name: _read_flag(name, value) for name, value in flags.items() if value is not None}
     base, base_named = _choose_base(given, facts, environ)
     known: dict[str, Any] = {"model": facts["model"]} if "model" in facts else {}
-    chosen = {**known, **_cap(facts, head), **given}
+    chosen = {**known, **_with_cap(facts, head), **given}
     for name in ("local", "base_url", "out", "set", "id"):
         chosen.pop(name, None)
     return Settings(
@@ -84,7 +84,7 @@ def resolve(
             "fetch_missing": read_missing(retry := str(flags.get("retry") or "")),
             "retry_decided": read_decided(retry),
             "retry_flagged": read_flagged(retry),
-            "ids": _ids(given.get("id", ())),
+            "ids": _unique_ids(given.get("id", ())),
             "cap_by_flag": "max_cost" in given or facts.get("max_cost_by") == BY_FLAG,
             "token": None if base == LOCAL else find_token(environ, base, base_named=base_named),
             "defaults": {**defaults, **given.get("set", {})},
@@ -93,11 +93,11 @@ def resolve(
     )
 
 
-def _ids(given: str | Iterable[str]) -> tuple[str, ...]:
+def _unique_ids(given: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((given,) if isinstance(given, str) else given))
 
 
-def _cap(facts: Mapping[str, str], head: Mapping[str, Any]) -> dict[str, Any]:
+def _with_cap(facts: Mapping[str, str], head: Mapping[str, Any]) -> dict[str, Any]:
     """Return *head* under the --max-cost that the ledger remembers, which the manifest does not lift."""
     if "max_cost" not in facts:
         return dict(head)

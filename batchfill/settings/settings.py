@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batchfill.domain.rows import Choice, RowState
+from batchfill.domain.rows import RowSelection, RowState
 from batchfill.settings.addresses import LOCAL, REPLICATE
 from batchfill.settings.definitions import FLUX_FILL_DEV
 
@@ -67,25 +67,27 @@ class Settings:
     extra_columns: bool = False
     """Keep unknown columns instead of refusing them."""
     price: int | None = None
-    """Of one output, when given; else the catalog's on Replicate and on the embedded provider."""
+    """Of one output, when given; else the catalog's on Replicate and on the local emulator."""
     send: str = "fitted"
     """`fitted` or `original`."""
     latency: float | None = None
-    """The embedded provider's pretended run time in seconds."""
+    """The local emulator's pretended run time in seconds."""
     notify: str | None = field(default=None, repr=False)
     """Where notifications go, as `read_notify` returns it; who knows a webhook's address can use it."""
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> RowSelection:
         """The rows that --retry and --id mean."""
         states, asked = self.retry, self.retry or self.retry_decided or self.retry_flagged
         if self.ids:
             # To name a row is to want it run, whatever has become of it; what may be paid for already is not
             # meant unless it is said.
             states |= {RowState.PENDING} if asked or self.fetch_missing else {RowState.PENDING, *ENDED}
-        return Choice(states=states, decisions=self.retry_decided, flags=self.retry_flagged, ids=self.ids)
+        return RowSelection(
+            states=states, decisions=self.retry_decided, flags=self.retry_flagged, ids=self.ids
+        )
 
     @property
     def local(self) -> bool:
-        """Whether the embedded provider serves the run."""
+        """Whether the local emulator serves the run."""
         return self.base == LOCAL

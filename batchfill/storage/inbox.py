@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from batchfill.domain.review import Decision, Letter, Ruling
+from batchfill.domain.review import Decision, DecisionFile, ReviewDecision
 from batchfill.storage.output_store import flush_folder
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Request(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AppliedDecisions:
     """What was found among the decisions that waited."""
 
     met: frozenset[str] = frozenset()
@@ -46,24 +46,24 @@ class Taken:
     """The names of files that could not be read as decisions; they are kept beside the others."""
 
 
-def post(folder: Path, request: Request) -> None:
+def post_request(folder: Path, request: Request) -> None:
     """Leave *request* for the run that holds the batch folder's lock."""
     # A run that a full disk troubles is to be stopped all the same, and no request outlives a power cut.
-    _post(folder, request.value, REQUEST, flush=lambda _: None)
+    _write_whole(folder, request.value, REQUEST, flush=lambda _: None)
 
 
-def post_rulings(folder: Path, rulings: Sequence[Ruling]) -> None:
+def post_rulings(folder: Path, rulings: Sequence[ReviewDecision]) -> None:
     """Leave *rulings* for whoever holds the lock next; they are on disk, all of them, when this returns."""
     text = json.dumps([asdict(ruling) for ruling in rulings], ensure_ascii=False)
-    _post(folder, text, RULINGS, flush=os.fsync)
+    _write_whole(folder, text, RULINGS, flush=os.fsync)
     for flushed in (folder, folder / NAME):
         flush_folder(flushed)
 
 
-def drain(folder: Path) -> list[Request]:
+def drain_requests(folder: Path) -> list[Request]:
     """Take every request, oldest first; unknown ones (of a newer version) are left out."""
     found = []
-    for path in _waiting(folder, REQUEST):
+    for path in _waiting_files(folder, REQUEST):
         text = path.read_text("utf-8", "replace").strip()
         path.unlink(missing_ok=True)
         if text in list(Request):
@@ -73,30 +73,30 @@ def drain(folder: Path) -> list[Request]:
 
 def rulings_waiting(folder: Path) -> frozenset[str]:
     """Return the names of the files in which decisions wait."""
-    return frozenset(path.name for path in _waiting(folder, RULINGS))
+    return frozenset(path.name for path in _waiting_files(folder, RULINGS))
 
 
-def waiting_rulings(folder: Path, *, taken: Callable[[], frozenset[str]]) -> list[Ruling]:
+def waiting_rulings(folder: Path, *, taken: Callable[[], frozenset[str]]) -> list[ReviewDecision]:
     """Return the decisions that wait, in their order; *taken* tells which letters the ledger has."""
     letters = []
     for name in sorted(rulings_waiting(folder)):
         # The run may take it at any moment, and sets aside what cannot be read.
         with suppress(OSError, *_UNREADABLE):
-            letters.append(Letter(name, _read((folder / NAME / name).read_bytes())))
+            letters.append(DecisionFile(name, _read_content((folder / NAME / name).read_bytes())))
     # In this order: the ledger forgets that it has a letter only once its file is gone.
     known = taken()
     waiting = rulings_waiting(folder) - known
-    return [ruling for letter in letters if letter.name in waiting for ruling in letter.rulings]
+    return [ruling for letter in letters if letter.name in waiting for ruling in letter.decisions]
 
 
-def refusals(rulings: Sequence[Ruling], reader: Reader) -> dict[int, str]:
+def refusals(rulings: Sequence[ReviewDecision], reader: Reader) -> dict[int, str]:
     """Return why some are about pictures that the batch of *reader* does not have, by their place."""
     made = reader.outputs_made({ruling.prediction_id for ruling in rulings})
     found = ((place, _refusal(ruling, made)) for place, ruling in enumerate(rulings))
     return {place: why for place, why in found if why is not None}
 
 
-def _refusal(ruling: Ruling, made: Mapping[str, int]) -> str | None:
+def _refusal(ruling: ReviewDecision, made: Mapping[str, int]) -> str | None:
     if ruling.prediction_id not in made:
         return f"{ruling.prediction_id} is no prediction of this batch"
     if (ruling.chosen or 0) > (there := made[ruling.prediction_id]):
@@ -104,25 +104,25 @@ def _refusal(ruling: Ruling, made: Mapping[str, int]) -> str | None:
     return None
 
 
-async def take_rulings(folder: Path, ledger: Ledger) -> Taken:
+async def take_rulings(folder: Path, ledger: Ledger) -> AppliedDecisions:
     """Record the decisions that wait, oldest first, and clear their files away; only for who holds the lock.
 
     Whoever dies here loses none, and takes none twice.
     """
     waiting = rulings_waiting(folder)
-    letters, damaged = _letters(folder, waiting)
+    letters, damaged = _read_files(folder, waiting)
     if not letters:
-        return Taken(waiting, damaged=damaged)
+        return AppliedDecisions(waiting, damaged=damaged)
     await ledger.record_decisions(letters, there=waiting)
-    _clear(folder, letters)
-    return Taken(waiting, sum(len(letter.rulings) for letter in letters), damaged)
+    _clear_files(folder, letters)
+    return AppliedDecisions(waiting, sum(len(letter.decisions) for letter in letters), damaged)
 
 
-def _post(folder: Path, text: str, suffix: str, *, flush: Callable[[int], None]) -> None:
+def _write_whole(folder: Path, text: str, suffix: str, *, flush: Callable[[int], None]) -> None:
     """Write a file that is whole or not there; *flush* is given its descriptor."""
     inbox = folder / NAME
     inbox.mkdir(exist_ok=True)
-    name = f"{_next(inbox)}-{uuid4().hex[:8]}"
+    name = f"{_next_number(inbox)}-{uuid4().hex[:8]}"
     unfinished = inbox / f"{name}{UNFINISHED}"
     try:
         with unfinished.open("x", encoding="utf-8") as file:
@@ -135,21 +135,21 @@ def _post(folder: Path, text: str, suffix: str, *, flush: Callable[[int], None])
         raise
 
 
-def _next(inbox: Path) -> int:
+def _next_number(inbox: Path) -> int:
     """Return a number above those of all that waits: somebody may have put the clock back."""
     numbers = (path.name.partition("-")[0] for path in inbox.iterdir())
     return max([time.time_ns(), *(int(n) + 1 for n in numbers if n.isdecimal())])
 
 
-def _waiting(folder: Path, suffix: str) -> list[Path]:
+def _waiting_files(folder: Path, suffix: str) -> list[Path]:
     return sorted((folder / NAME).glob(f"*{suffix}"))
 
 
-def _letters(folder: Path, names: Iterable[str]) -> tuple[list[Letter], tuple[str, ...]]:
+def _read_files(folder: Path, names: Iterable[str]) -> tuple[list[DecisionFile], tuple[str, ...]]:
     letters, damaged = [], []
     for path in (folder / NAME / name for name in sorted(names)):
         try:
-            letters.append(Letter(path.name, _read(path.read_bytes())))
+            letters.append(DecisionFile(path.name, _read_content(path.read_bytes())))
         except OSError:
             continue  # it may be read the next time
         except _UNREADABLE:
@@ -159,17 +159,17 @@ def _letters(folder: Path, names: Iterable[str]) -> tuple[list[Letter], tuple[st
     return letters, tuple(damaged)
 
 
-def _read(content: bytes) -> tuple[Ruling, ...]:
+def _read_content(content: bytes) -> tuple[ReviewDecision, ...]:
     """Read what post_rulings wrote. Raises ValueError, KeyError or TypeError for anything else."""
-    return tuple(map(_ruling, json.loads(content)))
+    return tuple(map(_read_decision, json.loads(content)))
 
 
-def _ruling(fields: dict[str, Any]) -> Ruling:
+def _read_decision(fields: dict[str, Any]) -> ReviewDecision:
     decision = fields["decision"]
-    return Ruling(**{**fields, "decision": None if decision is None else Decision(decision)})
+    return ReviewDecision(**{**fields, "decision": None if decision is None else Decision(decision)})
 
 
-def _clear(folder: Path, letters: Iterable[Letter]) -> None:
+def _clear_files(folder: Path, letters: Iterable[DecisionFile]) -> None:
     for letter in letters:
         # One that cannot be removed now is known by its name the next time.
         with suppress(OSError):

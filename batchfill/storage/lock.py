@@ -44,16 +44,16 @@ else:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def hold_lock(folder: Path) -> Iterator[None]:
     """Hold the batch folder's lock. Raises UsageError when another process does."""
     path = folder / NAME
-    with _opened(path) as file:
-        if not _taken(file):
+    with _open_file(path) as file:
+        if not _take_lock(file):
             raise UsageError(
-                f"another batchfill works on this batch ({_holder(path)}): wait for it, "
+                f"another batchfill works on this batch ({_read_holder(path)}): wait for it, "
                 "or stop it with `batchfill stop`"
             )
-        _sign(file, _us())
+        _sign_file(file, _our_name())
         yield
 
 
@@ -64,11 +64,11 @@ def held_for_a_moment(folder: Path) -> Iterator[bool]:
     Meanwhile nobody counts as working on the batch, and a run that starts waits.
     """
     path = folder / NAME
-    with _opened(path) as file:
-        if not _taken(file, unless=lambda: _is_locked(path)):
+    with _open_file(path) as file:
+        if not _take_lock(file, unless=lambda: _is_locked(path)):
             yield False
             return
-        _sign(file, f"{_us()}{MOMENT}")
+        _sign_file(file, f"{_our_name()}{MOMENT}")
         try:
             yield True
         finally:
@@ -85,7 +85,7 @@ async def wait_out_moments(folder: Path) -> None:
             await anyio.sleep(BETWEEN_LOOKS)
 
 
-def _sign(file: IO[str], who: str) -> None:
+def _sign_file(file: IO[str], who: str) -> None:
     # On a full disk it is held all the same.
     with suppress(OSError):
         os.ftruncate(file.fileno(), 0)
@@ -94,14 +94,14 @@ def _sign(file: IO[str], who: str) -> None:
 
 def is_ours(folder: Path) -> bool:
     """Whether this process holds the batch folder's lock."""
-    return is_held(folder) and _holder(folder / NAME) == _us()
+    return is_held(folder) and _read_holder(folder / NAME) == _our_name()
 
 
-def _us() -> str:
+def _our_name() -> str:
     return f"process {os.getpid()}"
 
 
-def _opened(path: Path) -> IO[str]:
+def _open_file(path: Path) -> IO[str]:
     try:
         return path.open("a+", encoding="utf-8")
     except OSError as error:
@@ -131,10 +131,10 @@ def _is_locked(path: Path) -> bool:
 
 
 def _is_momentary(path: Path) -> bool:
-    return _holder(path).endswith(MOMENT)
+    return _read_holder(path).endswith(MOMENT)
 
 
-def _taken(file: IO[str], *, unless: Callable[[], bool] = lambda: False) -> bool:
+def _take_lock(file: IO[str], *, unless: Callable[[], bool] = lambda: False) -> bool:
     """Take the lock within a few looks; False: somebody else holds it, or *unless* says so before."""
     # Whoever asks whether it is held takes it for a moment, which must not turn a run away.
     for _ in range(LOOKS):
@@ -149,7 +149,7 @@ def _taken(file: IO[str], *, unless: Callable[[], bool] = lambda: False) -> bool
     return False
 
 
-def _holder(path: Path) -> str:
+def _read_holder(path: Path) -> str:
     try:
         return path.read_text("utf-8").strip() or "it has just begun"
     except OSError:

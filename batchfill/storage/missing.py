@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from batchfill import filenames
 from batchfill.errors import BadPicture
-from batchfill.images.codec.decode import whole
+from batchfill.images.codec.decode import decode_whole
 from batchfill.storage.output_store import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
-    from batchfill.domain.rows import Placed
+    from batchfill.domain.rows import StoredFile
 
 
-class Fate(StrEnum):
+class FileState(StrEnum):
     """What became of a file."""
 
     IN_PLACE = "in place"
@@ -29,7 +29,7 @@ class Fate(StrEnum):
     """A whole picture still: somebody's own work on it, which is left alone."""
 
 
-LOST = frozenset({Fate.MISSING, Fate.DAMAGED})
+LOST = frozenset({FileState.MISSING, FileState.DAMAGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +45,28 @@ class Missing:
 NONE_MISSING = Missing((), 0)
 
 
-def fate_of(folder: Path, placed: Placed) -> Fate:
+def file_state(folder: Path, placed: StoredFile) -> FileState:
     """Return what became of a file below the batch folder *folder*."""
     path = folder / placed.file
     if not path.is_file():
-        return Fate.MISSING
+        return FileState.MISSING
     try:
         if path.stat().st_size == placed.size and digest_of(path) == placed.sha256:
-            return Fate.IN_PLACE
-        whole(path)
+            return FileState.IN_PLACE
+        decode_whole(path)
     except (BadPicture, OSError):
-        return Fate.DAMAGED
-    return Fate.CHANGED
+        return FileState.DAMAGED
+    return FileState.CHANGED
 
 
-def of_rows(collected: Iterable[Placed], ids: Collection[str]) -> Iterator[Placed]:
+def of_rows(collected: Iterable[StoredFile], ids: Collection[str]) -> Iterator[StoredFile]:
     """Yield what was collected of the rows with these ids; of all, where none is named."""
-    folded = frozenset(map(filenames.fold, ids))
-    return (placed for placed in collected if not folded or filenames.fold(placed.id) in folded)
+    folded = frozenset(map(filenames.fold_case, ids))
+    return (placed for placed in collected if not folded or filenames.fold_case(placed.id) in folded)
 
 
-def find_missing(folder: Path, collected: Iterable[Placed]) -> Missing:
+def find_missing(folder: Path, collected: Iterable[StoredFile]) -> Missing:
     """Return those of the rows whose files are *collected* that have lost one or more."""
-    prices = {placed.attempt: placed.price for placed in collected if fate_of(folder, placed) in LOST}
+    prices = {placed.attempt: placed.price for placed in collected if file_state(folder, placed) in LOST}
     known = [price for price in prices.values() if price is not None]
     return Missing(tuple(prices), sum(known) if len(known) == len(prices) else None)

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from anyio import CapacityLimiter, to_thread
 
-from batchfill.errors import NO_ROOM, FolderFailed
+from batchfill.errors import NO_ROOM, StorageError
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ EARLIER, RAW = "outputs/earlier", "outputs/raw"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class StagedFile:
     """A temporary file, written and flushed to disk."""
 
     path: Path
@@ -42,7 +42,7 @@ class Written:
     sha256: str
 
 
-class _Growing:
+class _PartialFile:
     """A temporary file as it grows; its methods are for other threads than the event loop's."""
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class _Growing:
         self._file: IO[bytes] | None = None
         self._digest, self._size = sha256(), 0
 
-    def add(self, chunks: Sequence[bytes]) -> None:
+    def add_chunks(self, chunks: Sequence[bytes]) -> None:
         """Write *chunks* behind what is there."""
         if self._file is None:
             # Whatever stands there, a pipe perhaps, is not written to.
@@ -61,16 +61,16 @@ class _Growing:
             self._digest.update(chunk)
             self._size += len(chunk)
 
-    def finish(self, chunks: Sequence[bytes]) -> Written:
+    def finish_file(self, chunks: Sequence[bytes]) -> StagedFile:
         """Write the last *chunks* and flush all to disk."""
-        self.add(chunks)
+        self.add_chunks(chunks)
         assert self._file is not None
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        return Written(self._path, self._size, self._digest.hexdigest())
+        return StagedFile(self._path, self._size, self._digest.hexdigest())
 
-    def discard(self) -> None:
+    def discard_file(self) -> None:
         """Leave nothing behind."""
         if self._file is not None:
             with suppress(OSError):
@@ -78,7 +78,7 @@ class _Growing:
             self._path.unlink(missing_ok=True)
 
 
-class Shelf:
+class OutputStore:
     """Files below one batch folder; every name given out or taken is relative to it."""
 
     def __init__(self, folder: Path) -> None:
@@ -88,154 +88,154 @@ class Shelf:
         # A decoded picture may take most of the memory that there is.
         self._looking = CapacityLimiter(os.cpu_count() or 2)
 
-    def prepare(self) -> None:
+    def make_folders(self) -> None:
         """Make the folders."""
-        with _writing():
+        with _write_guarded():
             _flush_above(self.folder)
             for name in (OUTPUTS, TMP):
-                self._make(self.folder / name)
+                self._make_folder(self.folder / name)
                 _refuse_unwritable(self.folder / name)
 
-    def sweep(self) -> None:
+    def sweep_temporary(self) -> None:
         """Clear away what runs that died left behind, once nobody will `find` it any more."""
         with suppress(OSError):
             for leftover in (self.folder / TMP).iterdir():
                 with suppress(OSError):
                     leftover.unlink()
 
-    async def write(
+    async def write_staged(
         self, prediction_id: str, n: int, chunks: AsyncIterable[bytes], look: Callable[[Path], Seen]
-    ) -> tuple[Written, Seen]:
+    ) -> tuple[StagedFile, Seen]:
         """Write *chunks* to a temporary file, flush it to disk, and return it and what *look* sees in it.
 
         Nothing stays when they break off, or when *look* raises.
         """
-        path = self._temporary(prediction_id, n)
-        growing = _Growing(path)
+        path = self._temporary_path(prediction_id, n)
+        growing = _PartialFile(path)
         held: list[bytes] = []
-        with _writing():
-            self._make(path.parent)
+        with _write_guarded():
+            self._make_folder(path.parent)
             try:
                 # Beside the event loop, in as few hops as the size allows: a disk may be slow.
                 async for chunk in chunks:
                     held.append(chunk)
                     if sum(map(len, held)) >= HELD:
-                        await to_thread.run_sync(growing.add, held)
+                        await to_thread.run_sync(growing.add_chunks, held)
                         held = []
-                return await to_thread.run_sync(_finish, growing, held, look, limiter=self._looking)
+                return await to_thread.run_sync(_finish_file, growing, held, look, limiter=self._looking)
             except BaseException:
-                growing.discard()
+                growing.discard_file()
                 raise
 
-    async def place(self, written: Written, file: str, *, over: str | None = None) -> None:
+    async def commit(self, written: StagedFile, file: str, *, over: str | None = None) -> None:
         """Move a whole file to *file*, relative to the batch folder.
 
         What stands there is set aside, unless its digest is *over*.
         """
         target = self.folder / file
-        with _writing():
-            await to_thread.run_sync(self._place, written, target, over)
+        with _write_guarded():
+            await to_thread.run_sync(self._place_file, written, target, over)
 
-    async def move(self, file: str, to: str) -> None:
+    async def move_file(self, file: str, to: str) -> None:
         """Move a file that is in place, if it still is, to *to*; both relative to the batch folder."""
         source, target = self.folder / file, self.folder / to
-        with _writing():
+        with _write_guarded():
             if os.path.lexists(source):
                 if os.path.lexists(target):
-                    await to_thread.run_sync(self._set_aside, target)
-                await to_thread.run_sync(self._move, source, target)
+                    await to_thread.run_sync(self._archive_file, target)
+                await to_thread.run_sync(self._move_file, source, target)
             elif os.path.lexists(target):
                 await to_thread.run_sync(flush_folder, target.parent)
 
-    async def find(self, output: Output) -> Written | None:
+    async def find_staged(self, output: Output) -> StagedFile | None:
         """Return what a run that died had written whole of *output*, in its planned place or before it."""
         if output.sha256 is None:
             return None
-        places = [self._temporary(output.prediction_id, output.n)]
+        places = [self._temporary_path(output.prediction_id, output.n)]
         if output.planned is not None:
             places.append(self.folder / output.planned)
         for path in places:
             if await to_thread.run_sync(_content, path) == output.sha256:
-                return Written(path, path.stat().st_size, output.sha256)
+                return StagedFile(path, path.stat().st_size, output.sha256)
         return None
 
-    def spare(self) -> Path:
+    def spare_path(self) -> Path:
         """Return a new name for a temporary file, which whoever works for a run that died cannot have too."""
         return self.folder / TMP / uuid4().hex
 
     def raw_name(self, output: Output, suffix: str) -> str:
         """Return where *output* is kept as the service sent it, for a file to be made of it."""
-        return f"{RAW}/{_safe(output.prediction_id)}-{output.n}{suffix}"
+        return f"{RAW}/{_safe_name(output.prediction_id)}-{output.n}{suffix}"
 
-    async def kept(self, output: Output) -> Written | None:
+    async def find_kept(self, output: Output) -> StagedFile | None:
         """Return the file that *output* is kept in, if it is there and as it was."""
         if output.raw is None or output.raw_sha256 is None:
             return None
         return await self._as_it_was(output.raw, output.raw_sha256)
 
-    async def in_place(self, output: Output) -> Written | None:
+    async def in_place(self, output: Output) -> StagedFile | None:
         """Return the file of *output*, if it is there and as it was."""
         if output.file is None or output.sha256 is None:
             return None
         return await self._as_it_was(output.file, output.sha256)
 
-    async def remove(self, output: Output) -> None:
+    async def remove_file(self, output: Output) -> None:
         """Remove the file of *output*, which another was made for, unless somebody has changed it."""
         if (written := await self.in_place(output)) is not None:
             written.path.unlink()
 
-    async def _as_it_was(self, file: str, sha256: str) -> Written | None:
+    async def _as_it_was(self, file: str, sha256: str) -> StagedFile | None:
         path = self.folder / file
         if await to_thread.run_sync(_content, path) != sha256:
             return None
-        return Written(path, path.stat().st_size, sha256)
+        return StagedFile(path, path.stat().st_size, sha256)
 
     def earlier_name(self, output: Output) -> str:
         """Return where *output* goes when another takes its place."""
         suffix = PurePosixPath(output.file or "").suffix
-        return f"{EARLIER}/{_safe(output.prediction_id)}-{output.n}{suffix}"
+        return f"{EARLIER}/{_safe_name(output.prediction_id)}-{output.n}{suffix}"
 
-    def keep_suspect(self, written: Written, mark: Callable[[bytes], bytes] = bytes) -> str:
+    def keep_suspect(self, written: StagedFile, mark: Callable[[bytes], bytes] = bytes) -> str:
         """Keep bytes that are not a whole picture, for a person to look at. Return their place.
 
         *mark* is given the bytes and returns those to be kept.
         """
         target = self.folder / SUSPECT / written.path.name
-        with _writing():
+        with _write_guarded():
             written.path.write_bytes(mark(written.path.read_bytes()))
             target.parent.mkdir(exist_ok=True)
             if target.is_dir():
-                self._set_aside(target)
+                self._archive_file(target)
             written.path.replace(target)
         return f"{SUSPECT}/{target.name}"
 
-    def discard(self, written: Written) -> None:
+    def discard_file(self, written: StagedFile) -> None:
         """Remove a temporary file."""
         written.path.unlink(missing_ok=True)
 
-    def _temporary(self, prediction_id: str, n: int) -> Path:
-        return self.folder / TMP / f"{_safe(prediction_id)}-{n}"
+    def _temporary_path(self, prediction_id: str, n: int) -> Path:
+        return self.folder / TMP / f"{_safe_name(prediction_id)}-{n}"
 
-    def _place(self, written: Written, target: Path, over: str | None) -> None:
+    def _place_file(self, written: StagedFile, target: Path, over: str | None) -> None:
         content = _content(target)
         if os.path.lexists(target) and (content is None or content not in (written.sha256, over)):
-            self._set_aside(target)
-        self._move(written.path, target)
+            self._archive_file(target)
+        self._move_file(written.path, target)
 
-    def _set_aside(self, target: Path) -> None:
+    def _archive_file(self, target: Path) -> None:
         """Keep what the ledger does not know: the user's own, or left between rename and record.
 
         A folder, a pipe or a link in the place of a picture moves as it is.
         """
         mark = (_content(target) or uuid4().hex)[:12]
-        self._move(target, self.folder / EARLIER / f"{target.stem}-{mark}{target.suffix}")
+        self._move_file(target, self.folder / EARLIER / f"{target.stem}-{mark}{target.suffix}")
 
-    def _move(self, source: Path, target: Path) -> None:
-        self._make(target.parent)
+    def _move_file(self, source: Path, target: Path) -> None:
+        self._make_folder(target.parent)
         source.replace(target)
         flush_folder(target.parent)
 
-    def _make(self, folder: Path) -> None:
+    def _make_folder(self, folder: Path) -> None:
         # The whole batch folder may be moved away while a run goes on.
         if folder not in self._flushed or not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
@@ -243,20 +243,22 @@ class Shelf:
             self._flushed.add(folder)
 
 
-def _finish(growing: _Growing, chunks: Sequence[bytes], look: Callable[[Path], Seen]) -> tuple[Written, Seen]:
-    written = growing.finish(chunks)
+def _finish_file(
+    growing: _PartialFile, chunks: Sequence[bytes], look: Callable[[Path], Seen]
+) -> tuple[StagedFile, Seen]:
+    written = growing.finish_file(chunks)
     return written, look(written.path)
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def _write_guarded() -> Iterator[None]:
     """Say it once, where every file is written: the folder cannot take what was paid for."""
     try:
         yield
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise FolderFailed(
-            f"the batch folder cannot be written: {where}{error.strerror}. {_remedy(error)}"
+        raise StorageError(
+            f"the batch folder cannot be written: {where}{error.strerror}. {_remedy_for(error)}"
         ) from error
 
 
@@ -266,7 +268,7 @@ def _refuse_unwritable(folder: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-def _remedy(error: OSError) -> str:
+def _remedy_for(error: OSError) -> str:
     return "Make room" if error.errno in NO_ROOM else "Check its permissions"
 
 
@@ -306,7 +308,7 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _safe(prediction_id: str) -> str:
+def _safe_name(prediction_id: str) -> str:
     """Return a file name for an id that the service chose and that may hold anything."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", prediction_id):
         return prediction_id

@@ -16,12 +16,12 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.domain.rows import RowState
 from batchfill.emulator.emulator_model import TINY
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.run.placement import Placing
-from batchfill.storage.output_store import Shelf
+from batchfill.run.placement import OutputPlacer
+from batchfill.storage.output_store import OutputStore
 from tests.chaos.soak.outputs import ASKED, BAD, HOUR, NEVER, hostile, is_told, spoiling
 from tests.conftest import HANGS
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from batchfill.batch import Batch
     from batchfill.domain.progress import Progress
     from batchfill.domain.reports import Result, Summary
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
     from tests.conftest import Desk, Program
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
-    Gateway = Callable[[Provider, Callable[[str], str]], Awaitable[str]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
+    Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
     Origin = Callable[..., Awaitable[str]]
     Later = Callable[[float], None]
 
@@ -274,7 +274,7 @@ async def test_the_outputs_of_a_row_get_their_places_one_at_a_time(
     service: Serve, batch: Open, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first clears the way, and what it put there is not to be cleared by the second."""
-    write, place, fetched, placing, most = Shelf.write, Placing.place, 0, 0, 0
+    write, place, fetched, placing, most = OutputStore.write_staged, OutputPlacer.place_outputs, 0, 0, 0
     all_fetched = asyncio.Event()
 
     async def noting(*args: Any) -> Any:
@@ -297,8 +297,8 @@ async def test_the_outputs_of_a_row_get_their_places_one_at_a_time(
         finally:
             placing -= 1
 
-    monkeypatch.setattr(Shelf, "write", noting)
-    monkeypatch.setattr(Placing, "place", counting)
+    monkeypatch.setattr(OutputStore, "write_staged", noting)
+    monkeypatch.setattr(OutputPlacer, "place_outputs", counting)
     night = batch(await service(), desk.rows(1, num_outputs=str(ASKED)))
     assert (await night.run()).exit_code == 0
     assert (len(pictures(night)), most) == (ASKED, 1)
@@ -336,7 +336,7 @@ async def test_a_redo_keeps_what_it_has_and_what_there_was_before(
     bad[rows[0]["prompt"]] = {2: "ftp"}
     (row,) = night.results()
     assert row.prediction_id is not None
-    await night.decide([Ruling(prediction_id=row.prediction_id, decision=Decision.REDO, at=1.0)])
+    await night.decide([ReviewDecision(prediction_id=row.prediction_id, decision=Decision.REDO, at=1.0)])
     again = batch(base, retry="redo")
     assert (await again.run()).exit_code == 0
     (row,) = again.results()
@@ -397,7 +397,7 @@ async def test_an_original_in_whose_place_something_else_is_leaves_the_outputs_a
     name: str,
     put: str,
 ) -> None:
-    keep = Placing.keep
+    keep = OutputPlacer.keep_raw
     replacing: dict[str, Callable[[Path], object]] = {
         "pipe": os.mkfifo,
         "folder": Path.mkdir,
@@ -411,7 +411,7 @@ async def test_an_original_in_whose_place_something_else_is_leaves_the_outputs_a
             replacing[put](path)
         return await keep(*args)
 
-    monkeypatch.setattr(Placing, "keep", keep_and_replace)
+    monkeypatch.setattr(OutputPlacer, "keep_raw", keep_and_replace)
     night = batch(await service(), exact(1))
     assert (await night.run()).exit_code == 0
     (row,) = night.results()

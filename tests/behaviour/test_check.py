@@ -13,7 +13,7 @@ from aiohttp import web
 from PIL import Image, ImageOps
 
 from batchfill.check import remote
-from batchfill.domain.findings import Scale
+from batchfill.domain.findings import Sizes
 from batchfill.workers.pool import Processes
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.rows import Box
-    from batchfill.images.preflight.inspect import Judgement, JudgeTask
+    from batchfill.images.preflight.inspect import Inspection, InspectTask
 
     Open = Callable[..., Batch]
     Origin = Callable[..., Awaitable[str]]
@@ -91,10 +91,10 @@ def kinds(report: Any) -> dict[str, int]:
 async def test_rows_that_share_a_pair_are_looked_at_once_and_all_counted(
     batch: Open, desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[JudgeTask] = []
+    looks: list[InspectTask] = []
     do = Processes.do
 
-    async def noting(self: Processes, work: Any, task: JudgeTask) -> Judgement:
+    async def noting(self: Processes, work: Any, task: InspectTask) -> Inspection:
         looks.append(task)
         return await do(self, work, task)
 
@@ -107,14 +107,14 @@ async def test_rows_that_share_a_pair_are_looked_at_once_and_all_counted(
     (found,) = report.pictures.found
     assert (found.line, found.id, found.rows, report.pictures.left_out) == (2, "r1", 1200, 0)
     (counted,) = report.pictures.scales
-    assert (counted.scale, counted.rows) == (Scale((64, 48), None, (1152, 864)), 1200)
+    assert (counted.scale, counted.rows) == (Sizes((64, 48), None, (1152, 864)), 1200)
 
 
 async def test_a_picture_that_takes_the_process_along_is_a_mistake_of_its_row(
     batch: Open, desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Called with a task it is no exit code, so that the process ends on the spot and says 1.
-    monkeypatch.setattr("batchfill.check.pictures.judge", sys.exit)
+    monkeypatch.setattr("batchfill.check.pictures.inspect_files", sys.exit)
     report = await batch(NOWHERE, desk.rows(1)).check()
     (mistake,) = report.mistakes
     assert mistake.message.startswith("a.png and a.png: too much for this machine")

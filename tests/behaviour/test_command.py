@@ -20,15 +20,15 @@ from batchfill.batch import Batch
 from batchfill.cli.commands import cli
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 from tests.support.modes import bound, obey_modes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 TOKEN = "r8_for_tests_only"
 COMMANDS = (
@@ -215,7 +215,7 @@ async def test_run_refuses_a_manifest_with_a_mistake_before_it_asks_anybody(
 async def test_check_online_tells_what_the_provider_offers(
     service: Serve, batchfill: Any, night: Path
 ) -> None:
-    provider = await service(manner=Manner(offers=frozenset({"account"})))
+    provider = await service(quirks=Quirks(offers=frozenset({"account"})))
     checked = await batchfill("check", "night.csv", "--online", "--base-url", provider.base)
     assert checked.code == 0, checked.err
     assert f"{provider.base} answers; account: user:local" in checked.out

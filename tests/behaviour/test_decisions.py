@@ -13,7 +13,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import LedgerError, UsageError
 from batchfill.ledger.ledger import Ledger
 from batchfill.ledger.location import LEDGER
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     Find = Callable[..., Result]
 
 AT = 1_763_850_000.0
 
 
-def ruling(row: Result, decision: Decision | None = Decision.APPROVED, **changes: Any) -> Ruling:
+def ruling(row: Result, decision: Decision | None = Decision.APPROVED, **changes: Any) -> ReviewDecision:
     assert row.prediction_id is not None
-    return Ruling(prediction_id=row.prediction_id, decision=decision, at=AT, **changes)
+    return ReviewDecision(prediction_id=row.prediction_id, decision=decision, at=AT, **changes)
 
 
 def decisions(batch: Batch) -> dict[str, tuple[str | None, int | None]]:
@@ -114,7 +114,7 @@ async def test_an_edited_manifest_does_not_move_a_decision_to_another_row(
 async def test_a_decision_about_pictures_of_another_batch_is_refused(done: Batch, result: Find) -> None:
     known = ruling(result(done))
     with pytest.raises(UsageError, match="p404 is no prediction of this batch: nothing was decided"):
-        await done.decide([known, Ruling(prediction_id="p404", decision=Decision.APPROVED, at=AT)])
+        await done.decide([known, ReviewDecision(prediction_id="p404", decision=Decision.APPROVED, at=AT)])
     with pytest.raises(UsageError, match="has 2 pictures, so number 3 cannot be chosen"):
         await done.decide([known, ruling(result(done), chosen=3)])
     assert decisions(done)["r1"] == (None, None)
@@ -123,7 +123,7 @@ async def test_a_decision_about_pictures_of_another_batch_is_refused(done: Batch
 async def test_without_a_ledger_nothing_can_be_decided(batch: Callable[..., Batch], service: Serve) -> None:
     found = batch(await service(), 1)
     with pytest.raises(LedgerError, match="no ledger here yet"):
-        await found.decide([Ruling(prediction_id="p1", decision=None, at=AT)])
+        await found.decide([ReviewDecision(prediction_id="p1", decision=None, at=AT)])
 
 
 @bound
@@ -246,7 +246,7 @@ import anyio
 from batchfill.ledger.ledger import open_ledger
 from batchfill.storage import inbox
 
-inbox._clear = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+inbox._clear_files = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
 async def take():
     folder = Path(sys.argv[1])
@@ -303,14 +303,16 @@ async def test_many_who_decide_at_once_are_all_heard(done: Batch, result: Find) 
 @pytest.fixture
 def shown(done: Batch) -> Iterator[Callable[[], dict[str, tuple[str | None, int | None]]]]:
     """Return what the review would show as decided and chosen, by row."""
-    with done._exhibition() as (source, _):
-        yield lambda: {one.result.id: (one.result.decision, one.result.chosen) for one in source.exhibits()}
+    with done._open_source() as (source, _):
+        yield lambda: {
+            one.result.id: (one.result.decision, one.result.chosen) for one in source.review_rows()
+        }
 
 
 @pytest.fixture
 def working(done: Batch) -> Iterator[None]:
     """Another process works on the batch, and takes nothing from its inbox."""
-    with lock.held(done.folder):
+    with lock.hold_lock(done.folder):
         yield
 
 
@@ -318,12 +320,12 @@ def working(done: Batch) -> Iterator[None]:
 async def test_the_review_shows_what_is_on_disk_before_a_run_takes_it(
     done: Batch, result: Find, shown: Callable[[], Any]
 ) -> None:
-    with done._exhibition() as (source, _):
+    with done._open_source() as (source, _):
         before = source.mark()
         await source.decide([ruling(result(done, "r1"), chosen=2), ruling(result(done, "r2"))])
         await source.decide([ruling(result(done, "r2"), Decision.REDO, prompt="a boat", seed=7)])
         assert source.mark() != before
-        redo = [(one.redo_prompt, one.redo_seed) for one in source.exhibits()]
+        redo = [(one.redo_prompt, one.redo_seed) for one in source.review_rows()]
     assert redo == [(None, None), ("a boat", 7), (None, None)]
     assert shown() == {"r1": ("approved", 2), "r2": ("redo", None), "r3": (None, None)}
     assert decisions(done) == dict.fromkeys(("r1", "r2", "r3"), (None, None))
@@ -350,16 +352,16 @@ async def test_a_letter_that_is_taken_while_it_is_read_is_not_shown_over_a_later
 ) -> None:
     row = result(done)
     inbox.post_rulings(done.folder, [ruling(row)])
-    read = inbox._read
+    read = inbox._read_content
 
-    def read_late(content: bytes) -> tuple[Ruling, ...]:
-        monkeypatch.setattr(inbox, "_read", read)
+    def read_late(content: bytes) -> tuple[ReviewDecision, ...]:
+        monkeypatch.setattr(inbox, "_read_content", read)
         anyio.from_thread.run(done.decide, [ruling(row, Decision.REJECTED)])
         # This one makes the ledger forget the letter that is being read.
         anyio.from_thread.run(done.decide, [ruling(result(done, "r2"))])
         return read(content)
 
-    monkeypatch.setattr(inbox, "_read", read_late)
+    monkeypatch.setattr(inbox, "_read_content", read_late)
     assert (await to_thread.run_sync(shown))["r1"] == ("rejected", None)
 
 
@@ -376,9 +378,9 @@ async def test_what_cannot_be_read_as_decisions_hides_nothing_from_the_review(
 
 
 async def test_where_some_are_refused_the_others_are_taken(done: Batch, result: Find) -> None:
-    unknown = Ruling(prediction_id="p404", decision=Decision.APPROVED, at=AT)
+    unknown = ReviewDecision(prediction_id="p404", decision=Decision.APPROVED, at=AT)
     known = ruling(result(done))
-    with done._exhibition() as (source, _):
+    with done._open_source() as (source, _):
         refused = await source.decide([unknown, known, ruling(result(done, "r2"), chosen=3)])
         assert await source.decide([unknown]) == {0: "p404 is no prediction of this batch"}
     assert refused[0] == "p404 is no prediction of this batch"
@@ -389,7 +391,7 @@ async def test_where_some_are_refused_the_others_are_taken(done: Batch, result: 
 async def test_a_disk_that_takes_nothing_says_so_and_takes_it_when_it_can(done: Batch, result: Find) -> None:
     row = ruling(result(done))
     (done.folder / "inbox").write_text("in the way")
-    with done._exhibition() as (source, _):
+    with done._open_source() as (source, _):
         with pytest.raises(UsageError, match=r"inbox cannot be written: .*; the decision was not taken"):
             await source.decide([row])
         (done.folder / "inbox").unlink()
@@ -400,4 +402,4 @@ async def test_a_disk_that_takes_nothing_says_so_and_takes_it_when_it_can(done: 
 @pytest.mark.parametrize("prompt", ["a \ud83d boat", "a \0 boat"])
 def test_a_prompt_that_no_file_and_no_service_could_take_is_refused(prompt: str) -> None:
     with pytest.raises(ValueError, match="a prompt must not hold"):
-        Ruling(prediction_id="p1", decision=Decision.REDO, prompt=prompt, at=1.0)
+        ReviewDecision(prediction_id="p1", decision=Decision.REDO, prompt=prompt, at=1.0)

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import Notice, Progress
+    from batchfill.domain.progress import LogEvent, Progress
     from batchfill.domain.reports import Summary
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 MB = 1_000_000
@@ -45,7 +45,7 @@ class Ears:
         """Whatever submitting waited for."""
         self._news = asyncio.Event()
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         self.notices.append(notice.text)
         self._news.set()
 
@@ -78,7 +78,7 @@ class Disk:
 
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(disk_space, "free_bytes", lambda _: self.free)
-        monkeypatch.setattr(disk_space, "ASK_EVERY", 0.02)
+        monkeypatch.setattr(disk_space, "CHECK_INTERVAL", 0.02)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_a_run_that_nobody_makes_room_for_ends_with_work_left(
 ) -> None:
     provider = await service()
     disk.free = 12 * MB
-    monkeypatch.setattr(disk_space, "PATIENCE", 0.0)
+    monkeypatch.setattr(disk_space, "MAX_FULL_TIME", 0.0)
     summary = await batch(provider, 2).run()
     assert (summary.exit_code, summary.stopped_because) == (3, LACK)
     assert provider.creates_seen == 0
@@ -229,7 +229,7 @@ class SmallDisk:
 @pytest.fixture
 def small_disk(monkeypatch: pytest.MonkeyPatch) -> SmallDisk:
     disk = SmallDisk()
-    monkeypatch.setattr(database, "_connect", disk.connect)
+    monkeypatch.setattr(database, "_connect_to", disk.connect)
     monkeypatch.setattr(writer, "AGAIN_EVERY", 0.02)
     return disk
 
@@ -301,7 +301,7 @@ async def test_a_ledger_without_room_for_too_long_ends_the_run_in_words_and_noth
     small_disk: SmallDisk,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session, "PATIENCE", 0.2)
+    monkeypatch.setattr(session, "MAX_FULL_TIME", 0.2)
     provider = await service(latency=0.05)
     night = batch(provider, 60, concurrency=4)
     running = asyncio.ensure_future(night.run(watch=ears))

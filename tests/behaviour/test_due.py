@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import pytest
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 
 async def test_a_row_that_comes_due_between_the_look_and_the_question_when_to_look_again_is_not_forgotten(

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 REFUSED = Fault("get", "status", options={"status": 401})
 """Ends a run with its rows running at the service."""
 
 
-def prompts(provider: Provider) -> list[str]:
+def prompts(provider: EmulatorServer) -> list[str]:
     return [str(record.input["prompt"]) for record in provider.predictions()]
 
 
@@ -39,7 +39,7 @@ def stands(night: Batch) -> bool:
     return len(named) == len(set(named)) and all((night.folder / file).is_file() for file in named)
 
 
-async def run_and_leave_running(provider: Provider, night: Batch) -> None:
+async def run_and_leave_running(provider: EmulatorServer, night: Batch) -> None:
     """Run *night* until all its rows run at the service."""
     provider.faults.add(REFUSED)
     await night.run()
@@ -129,7 +129,7 @@ async def test_an_old_prompt_that_ends_after_the_new_one_does_not_take_its_place
     run = asyncio.create_task(batch(provider, rows).run())
     await provider.until(lambda: provider.requests["output"] >= 1)
     # As if it had only been slow.
-    provider._desk.predictions._end(
+    provider._context.predictions._end_prediction(
         old.id, "succeeded", outputs=provider._outputs.write(old.id, (b"",), "webp")
     )
     assert (await run).exit_code == 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import ExportStopped, LedgerError, NotExported, UsageError
 from batchfill.export import conflicts, copier
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 SHM = Path("/dev/shm")
 """A file system of its own, on most systems that have it."""
@@ -37,7 +37,7 @@ def final(tmp_path: Path) -> Path:
     return tmp_path / "final"
 
 
-async def finished(provider: Provider, batch: Open, desk: Any) -> Batch:
+async def finished(provider: EmulatorServer, batch: Open, desk: Any) -> Batch:
     """Return a batch whose three rows are done, the second with two pictures."""
     rows = desk.rows(3, x_for="menu", num_outputs="1")
     rows[1] |= {"num_outputs": "2", "x_for": "web/shop"}
@@ -47,12 +47,12 @@ async def finished(provider: Provider, batch: Open, desk: Any) -> Batch:
 
 
 @pytest.fixture
-async def provider(service: Serve) -> Provider:
+async def provider(service: Serve) -> EmulatorServer:
     return await service()
 
 
 @pytest.fixture
-async def night(provider: Provider, batch: Open, desk: Any) -> Batch:
+async def night(provider: EmulatorServer, batch: Open, desk: Any) -> Batch:
     return await finished(provider, batch, desk)
 
 
@@ -148,7 +148,9 @@ async def test_there_is_nothing_to_export_before_a_row_is_done(
 async def decide(night: Batch, id_: str, decision: Decision | None, chosen: int | None = None) -> None:
     (prediction,) = (result.prediction_id for result in night.results() if result.id == id_)
     assert prediction is not None
-    await night.decide([Ruling(prediction_id=prediction, decision=decision, chosen=chosen, at=time.time())])
+    await night.decide(
+        [ReviewDecision(prediction_id=prediction, decision=decision, chosen=chosen, at=time.time())]
+    )
 
 
 async def test_once_anything_is_decided_only_approved_rows_are_exported_unless_all_are_asked_for(
@@ -186,7 +188,7 @@ async def test_of_an_approved_row_without_a_choice_all_pictures_are_exported(
 
 
 async def test_a_choice_that_is_gone_is_told(
-    night: Batch, provider: Provider, batch: Open, final: Path
+    night: Batch, provider: EmulatorServer, batch: Open, final: Path
 ) -> None:
     await decide(night, "r2", Decision.APPROVED, chosen=1)
     (night.folder / "outputs/r2@1.webp").unlink()
@@ -476,7 +478,7 @@ async def test_a_disk_that_is_full_ends_the_export_which_goes_on_when_there_is_r
 async def test_what_appears_or_changes_meanwhile_ends_the_export(
     night: Batch, final: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = copier.Delivery.put
+    put = copier.Copier.put_file
 
     def meddling(self: Any, source: Path, name: str, digest: str | None) -> None:
         (final / "r2@1.webp").write_bytes(b"mine")
@@ -484,7 +486,7 @@ async def test_what_appears_or_changes_meanwhile_ends_the_export(
 
     final.mkdir()
     with monkeypatch.context() as patched:
-        patched.setattr(copier.Delivery, "put", meddling)
+        patched.setattr(copier.Copier, "put_file", meddling)
         with pytest.raises(ExportStopped, match="appeared during the export"):
             night.export(final)
     assert (final / "r2@1.webp").read_bytes() == b"mine"
@@ -495,7 +497,7 @@ async def test_what_appears_or_changes_meanwhile_ends_the_export(
         put(self, source, name, digest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(copier.Delivery, "put", editing)
+        patched.setattr(copier.Copier, "put_file", editing)
         with pytest.raises(ExportStopped, match="was changed while"):
             night.export(final)
     assert tree(final).keys() == {"r1.webp"}

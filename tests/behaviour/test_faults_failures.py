@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 AGAIN = (
@@ -201,7 +201,7 @@ async def test_what_somebody_else_canceled_is_not_tried_again(
     night = batch(provider, 1)
     run = asyncio.create_task(night.run())
     await provider.until(lambda: provider.requests["get"] >= 1)
-    provider._desk.predictions.cancel(provider.predictions()[0].id)
+    provider._context.predictions.cancel(provider.predictions()[0].id)
     assert (await run).exit_code == 1
     assert (result(night).state, provider.billed) == ("failed", 1)
 

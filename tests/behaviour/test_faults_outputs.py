@@ -11,21 +11,21 @@ from aiohttp import web
 from batchfill.domain.rows import RowState
 from batchfill.emulator.emulator_model import TINY
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 from batchfill.run.download.unfetched import ENOUGH
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import Notice
+    from batchfill.domain.progress import LogEvent
     from batchfill.domain.reports import Result
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
-    Gateway = Callable[[Provider, Callable[[str], str]], Awaitable[str]]
+    Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
 
 HOUR = 3600.0
 
@@ -41,7 +41,7 @@ class Listener:
         self._word = word
         self.heard = asyncio.Event()
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         if self._word in notice.text:
             self.heard.set()
 
@@ -224,7 +224,7 @@ async def test_a_token_refused_while_a_missing_output_is_confirmed_ends_the_run(
 
 
 async def test_outputs_inside_the_answer_become_files(service: Serve, batch: Open, desk: Any) -> None:
-    provider = await service(manner=Manner(inline_outputs=True))
+    provider = await service(quirks=Quirks(inline_outputs=True))
     night = batch(provider, desk.rows(2, num_outputs="2"))
     assert (await night.run()).exit_code == 0
     assert kept(night, "outputs") == [TINY] * 4

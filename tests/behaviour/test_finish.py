@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.errors import FolderFailed, UsageError
+from batchfill.errors import StorageError, UsageError
 from batchfill.ledger.ledger import Ledger
 from batchfill.run import engine
-from batchfill.run.engine import Night
-from batchfill.run.placement import Placing
+from batchfill.run.engine import Engine
+from batchfill.run.placement import OutputPlacer
 from batchfill.run.postprocess import postprocessor as finishing
 from batchfill.session.session import Session
-from batchfill.storage.output_store import Shelf
+from batchfill.storage.output_store import OutputStore
 from tests.behaviour.test_disk import Ears
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
     from tests.conftest import Desk
 
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     Open = Callable[..., Batch]
     Exact = Callable[..., list[dict[str, str]]]
 
@@ -155,13 +155,13 @@ async def test_outputs_are_judged_and_flags_are_in_the_results(
 async def test_an_original_that_is_gone_leaves_the_output_as_it_was_sent(
     service: Serve, batch: Open, exact: Exact, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Placing.keep
+    kept = OutputPlacer.keep_raw
 
     async def keep_and_lose(*args: Any) -> Any:
         (desk.folder / "images/p.png").unlink(missing_ok=True)
         return await kept(*args)
 
-    monkeypatch.setattr(Placing, "keep", keep_and_lose)
+    monkeypatch.setattr(OutputPlacer, "keep_raw", keep_and_lose)
     made = batch(await service(), exact())
     assert (await made.run()).exit_code == 0
     (row,) = made.results()
@@ -173,7 +173,7 @@ async def test_an_original_that_is_gone_leaves_the_output_as_it_was_sent(
 async def test_work_that_ends_its_process_leaves_the_output_as_it_was_sent(
     service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.finish", _EndOfTheProcess())
+    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.make_composite", _EndOfTheProcess())
     made = batch(await service(), exact())
     assert (await made.run()).exit_code == 0
     (row,) = made.results()
@@ -198,7 +198,7 @@ async def test_what_was_kept_is_finished_by_the_next_start_without_the_service(
         await provider.until(lambda: provider.billed == 2)
         made.stop()
 
-    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.Finishing._finish", die)
+    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.PostProcessor._finish_row", die)
     assert (await made.run()).exit_code == 3
     assert made.status().counts[RowState.COLLECTING] == 2
     monkeypatch.undo()
@@ -275,19 +275,19 @@ async def test_a_run_does_not_end_between_a_picture_and_its_judgement(
 ) -> None:
     """The last row is done in the ledger, and whoever judges it has not been told yet."""
     looked = anyio.Event()
-    record, is_over = Ledger.record_collected, Night._is_over
+    record, is_over = Ledger.record_collected, Engine._is_over
 
     async def recording(*arguments: Any, **options: Any) -> None:
         await record(*arguments, **options)
         await looked.wait()
 
-    def looking(night: Night) -> bool:
-        if night._tools.ledger.counts[RowState.DONE]:
+    def looking(night: Engine) -> bool:
+        if night._context.ledger.counts[RowState.DONE]:
             looked.set()
         return is_over(night)
 
     monkeypatch.setattr(Ledger, "record_collected", recording)
-    monkeypatch.setattr(Night, "_is_over", looking)
+    monkeypatch.setattr(Engine, "_is_over", looking)
     night = batch(await service(), 1)
     assert (await night.run()).exit_code == 0
     with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db:
@@ -298,7 +298,7 @@ async def test_an_output_that_was_delivered_raw_is_fetched_again_when_it_is_miss
     service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = await service()
-    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.finish", _EndOfTheProcess())
+    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.make_composite", _EndOfTheProcess())
     made = batch(provider, exact())
     await made.run()
     (made.folder / "outputs/r1.webp").unlink()
@@ -311,7 +311,7 @@ async def test_an_output_that_was_delivered_raw_is_fetched_again_when_it_is_miss
 async def test_judging_that_fails_keeps_no_picture_from_being_finished(
     service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.flag", _EndOfTheProcess())
+    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.flag_outputs", _EndOfTheProcess())
     made = batch(await service(), exact())
     assert (await made.run()).exit_code == 0
     (row,) = made.results()
@@ -328,7 +328,7 @@ async def test_rows_without_files_are_judged_as_they_are_fetched(
     rows = [{"id": "r1", "image": address, "mask": address, "prompt": "p"}]
     made = batch(provider, rows, name="addresses.csv")
     # Nobody who works later is to be needed for it.
-    monkeypatch.setattr(Ledger, "unjudged", _none_unjudged)
+    monkeypatch.setattr(Ledger, "unjudged_jobs", _none_unjudged)
     assert (await made.run()).exit_code == 0
     assert in_ledger(made, "SELECT count(*) FROM outputs WHERE flags IS NULL") == [(0,)]
 
@@ -356,9 +356,9 @@ async def test_a_full_disk_ends_finishing_anew_in_words_and_loses_nothing(
     before = outputs(made)
 
     async def refuse(*_: object, **__: object) -> None:
-        raise FolderFailed("the batch folder cannot be written: No space left on device. Make room")
+        raise StorageError("the batch folder cannot be written: No space left on device. Make room")
 
-    monkeypatch.setattr(Shelf, "place", refuse)
+    monkeypatch.setattr(OutputStore, "commit", refuse)
     again = batch(provider, exact(3, mask_feather="9"))
     with pytest.raises(UsageError, match=r"r\d: .*Make room; then run `finish` again"):
         await again.finish()
@@ -371,21 +371,21 @@ async def test_a_full_disk_keeps_finishing_waiting_and_creates_too(
     service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finishing, "WAITS", (0.02, 0.02))
-    monkeypatch.setattr(engine, "ASK_EVERY", 0.02)
+    monkeypatch.setattr(engine, "CHECK_INTERVAL", 0.02)
     full, refused, often = True, 0, asyncio.Event()
 
-    async def place(self: Placing, *given: Any, **named: Any) -> Any:
+    async def place(self: OutputPlacer, *given: Any, **named: Any) -> Any:
         nonlocal refused
         if full:
             refused += 1
             if refused > 20:
                 often.set()
-            error = FolderFailed("the batch folder cannot be written: No space left on device. Make room")
+            error = StorageError("the batch folder cannot be written: No space left on device. Make room")
             raise error from OSError(errno.ENOSPC, "No space left on device")
         return await placed(self, *given, **named)
 
-    placed = Placing.place
-    monkeypatch.setattr(Placing, "place", place)
+    placed = OutputPlacer.place_outputs
+    monkeypatch.setattr(OutputPlacer, "place_outputs", place)
     provider, ears = await service(latency=0.05), Ears()
     made = batch(provider, exact(20), concurrency=1)
     running = asyncio.ensure_future(made.run(watch=ears))
@@ -410,7 +410,7 @@ async def test_what_cannot_be_finished_for_another_reason_is_left_for_the_next_r
     provider = await service()
     made = batch(provider, exact())
     with monkeypatch.context() as patch:
-        patch.setattr(Placing, "place", place)
+        patch.setattr(OutputPlacer, "place_outputs", place)
         assert (await made.run()).exit_code == 3
     assert (await batch(provider, exact()).run()).exit_code == 0
     assert provider.billed == len(glob(made, "outputs/*.png")) == 1
@@ -423,7 +423,7 @@ async def test_a_decision_that_came_while_pictures_were_finished_anew_is_taken(
     await made.run()
     (row,) = made.results()
     assert row.prediction_id is not None
-    ruling = Ruling(prediction_id=row.prediction_id, decision=Decision.APPROVED, at=1.0)
+    ruling = ReviewDecision(prediction_id=row.prediction_id, decision=Decision.APPROVED, at=1.0)
     original = Session.finish
 
     async def finish_and_hear(self: Session, manifest: Any) -> Any:
@@ -443,7 +443,7 @@ async def test_one_output_that_was_saved_is_finished_when_the_service_has_remove
 
     async def die(*_: object) -> None:
         made.stop()
-        raise FolderFailed("it was not recorded")
+        raise StorageError("it was not recorded")
 
     monkeypatch.setattr(Ledger, "record_kept", die)
     assert (await made.run()).exit_code == 3

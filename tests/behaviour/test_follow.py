@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 WAVE = {"concurrency": 12}
 
@@ -31,8 +31,8 @@ async def test_a_list_takes_the_place_of_many_questions(service: Serve, batch: O
 
 
 async def test_without_a_list_each_is_asked_for(service: Serve, batch: Open) -> None:
-    bare = Manner(offers=frozenset({"files", "account", "cancel"}))
-    provider = await service(latency=0.3, manner=bare)
+    bare = Quirks(offers=frozenset({"files", "account", "cancel"}))
+    provider = await service(latency=0.3, quirks=bare)
     assert (await batch(provider, 24, **WAVE).run()).exit_code == 0
     assert provider.requests["list"] == 1, "asked for once"
     assert provider.requests["get"] >= 24

@@ -14,7 +14,7 @@ from batchfill.console.status import status_lines
 from batchfill.console.summary import summary_lines
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 from batchfill.providers.client import Service
 
 if TYPE_CHECKING:
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
-    Gateway = Callable[[Provider, Callable[[str], str]], Awaitable[str]]
+    Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
     Origin = Callable[..., Awaitable[str]]
 
 SOON = {"answer_timeout": 1, "recover_wait": 0}
 LOST = Fault("create", "reset_after", times=1)
 
 
-def bare(**more: Any) -> Manner:
+def bare(**more: Any) -> Quirks:
     """A gateway's manners: no call but create and get, a plain 200, somebody else's addresses."""
-    return Manner(offers=frozenset(), create_status=200, foreign_urls=True, error_objects=True, **more)
+    return Quirks(offers=frozenset(), create_status=200, foreign_urls=True, error_objects=True, **more)
 
 
 @pytest.mark.parametrize("not_offered", [404, 405])
 async def test_a_batch_runs_through_a_gateway_that_only_creates_and_gets(
     service: Serve, batch: Open, not_offered: int
 ) -> None:
-    provider = await service(manner=bare(not_offered=not_offered))
+    provider = await service(quirks=bare(not_offered=not_offered))
     assert (await batch(provider, 5).run()).exit_code == 0
     assert provider.billed == 5
     assert (await batch(provider).run()).submitted_now == 0
 
 
 async def test_a_list_that_is_not_offered_is_asked_for_once(service: Serve, batch: Open) -> None:
-    provider = await service(manner=bare(), faults=Faults([Fault("create", "reset_after", times=3)]))
+    provider = await service(quirks=bare(), faults=Faults([Fault("create", "reset_after", times=3)]))
     await batch(provider, 6, **SOON).run()
     assert provider.requests["list"] == 1
 
@@ -61,7 +61,7 @@ async def test_a_list_that_is_not_offered_is_asked_for_once(service: Serve, batc
 async def test_a_lost_answer_without_a_list_is_held_in_doubt_and_the_others_go_on(
     service: Serve, batch: Open, states: States
 ) -> None:
-    provider = await service(manner=bare(), faults=Faults([LOST]))
+    provider = await service(quirks=bare(), faults=Faults([LOST]))
     night = batch(provider, 4, head={"price": "0.04"}, **SOON)
     summary = await night.run()
     assert (summary.exit_code, summary.counts[RowState.IN_DOUBT], summary.counts[RowState.DONE]) == (1, 1, 3)
@@ -73,7 +73,7 @@ async def test_a_lost_answer_without_a_list_is_held_in_doubt_and_the_others_go_o
 async def test_a_row_in_doubt_is_explained_with_its_price_and_what_each_way_out_costs(
     service: Serve, batch: Open
 ) -> None:
-    provider = await service(manner=bare(), faults=Faults([LOST]))
+    provider = await service(quirks=bare(), faults=Faults([LOST]))
     night = batch(provider, 1, head={"price": "0.04"}, **SOON)
     summary = await night.run()
     for lines in (
@@ -91,7 +91,7 @@ async def test_a_row_in_doubt_is_explained_with_its_price_and_what_each_way_out_
 async def test_consent_sends_a_row_in_doubt_again_once_and_keeps_its_first_price_reserved(
     service: Serve, batch: Open
 ) -> None:
-    provider = await service(manner=bare(), faults=Faults([LOST]))
+    provider = await service(quirks=bare(), faults=Faults([LOST]))
     await batch(provider, 2, head={"price": "0.04"}, **SOON).run()
     summary = await batch(provider, retry="in-doubt", **SOON).run()
     assert (summary.exit_code, provider.billed) == (0, 3)
@@ -101,7 +101,7 @@ async def test_consent_sends_a_row_in_doubt_again_once_and_keeps_its_first_price
 async def test_a_crash_between_post_and_record_is_in_doubt_without_a_list(
     service: Serve, batch: Open, states: States, crash: Callable[..., type[BaseException]]
 ) -> None:
-    provider = await service(manner=bare())
+    provider = await service(quirks=bare())
     night = batch(provider, 2, concurrency=1, **SOON)
     crash(Service, "create", after=True)
     with pytest.raises(BaseExceptionGroup):
@@ -119,7 +119,7 @@ async def test_a_stuck_prediction_ends_by_the_deadline_that_it_was_given_and_is_
 ) -> None:
     # Without a cancel call only Cancel-After, sent with the create, can end it.
     stuck, refused = Fault("create", "stuck"), Fault("get", "status", options={"status": 401})
-    provider = await service(manner=bare(failed_only=True), faults=Faults([stuck, refused]))
+    provider = await service(quirks=bare(failed_only=True), faults=Faults([stuck, refused]))
     await batch(provider, 1, prediction_timeout=600).run()
     later(601)
     provider = await service.again(provider, faults=Faults(clock_skew=601))
@@ -130,14 +130,14 @@ async def test_a_stuck_prediction_ends_by_the_deadline_that_it_was_given_and_is_
 
 async def test_canceling_says_what_it_could_not_cancel(service: Serve, batch: Open) -> None:
     refused = Fault("get", "status", times=1, options={"status": 401})
-    provider = await service(manner=bare(), faults=Faults([Fault("create", "stuck"), refused]))
+    provider = await service(quirks=bare(), faults=Faults([Fault("create", "stuck"), refused]))
     await batch(provider, 1).run()
 
     class Watcher:
         def notice(self, notice: Any) -> None:
             if "r1: cannot be canceled" in notice.text:
                 # So it runs on, until it ends.
-                provider._desk.predictions.cancel(provider.predictions()[0].id)
+                provider._context.predictions.cancel(provider.predictions()[0].id)
 
         def progress(self, progress: object) -> None:
             pass
@@ -153,14 +153,14 @@ async def test_errors_as_objects_and_renamed_states_are_understood(
 ) -> None:
     error = "Prediction interrupted; please retry (code: PA)"
     fault = Fault("create", "fail", times=1, options={"error": error})
-    provider = await service(manner=bare(failed_only=failed_only), faults=Faults([fault]))
+    provider = await service(quirks=bare(failed_only=failed_only), faults=Faults([fault]))
     night = batch(provider, 1)
     assert (await night.run()).exit_code == 0
     assert (provider.billed, result(night).attempts) == (2, 2)
 
 
 async def test_large_pictures_go_inline_and_small_enough(service: Serve, batch: Open, desk: Any) -> None:
-    provider = await service(manner=bare())
+    provider = await service(quirks=bare())
     rows = [{**row, **large(desk, "big.png", grain=16)} for row in desk.rows(2)]
     assert (await batch(provider, rows).run()).exit_code == 0
     assert [set(record.contents) for record in provider.predictions()] == [{"image", "mask"}] * 2
@@ -169,7 +169,7 @@ async def test_large_pictures_go_inline_and_small_enough(service: Serve, batch: 
 async def test_a_picture_that_is_too_large_to_send_as_it_is_fails_its_row_only(
     service: Serve, batch: Open, desk: Any, result: Callable[..., Result]
 ) -> None:
-    provider = await service(manner=bare())
+    provider = await service(quirks=bare())
     rows = desk.rows(2)
     rows[0] |= large(desk, "big.png", grain=256)
     night = batch(provider, rows, head={"send": "original"})

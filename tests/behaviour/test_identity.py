@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.domain.rows import RowState
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 PRO = "black-forest-labs/flux-fill-pro"
-BARE = Manner(offers=frozenset({"list"}))
+BARE = Quirks(offers=frozenset({"list"}))
 """A provider that does not say whose token it is."""
 
 
@@ -137,7 +137,7 @@ async def test_another_token_of_the_same_account_goes_on(service: Any, batch: Op
 
 
 async def test_another_token_is_refused_where_nobody_tells_the_account(service: Any, batch: Open) -> None:
-    provider = await service(token=None, manner=BARE)
+    provider = await service(token=None, quirks=BARE)
     await batch(provider, 2, limit=1).run()
     with pytest.raises(UsageError, match="begun with another token: use that one, or give --same-account"):
         await batch(provider, token="r8_another").run()
@@ -147,7 +147,7 @@ async def test_another_token_is_refused_where_nobody_tells_the_account(service: 
 async def test_a_new_token_is_accepted_when_the_user_vouches_for_it_and_is_remembered(
     service: Any, batch: Open
 ) -> None:
-    provider = await service(token=None, manner=BARE)
+    provider = await service(token=None, quirks=BARE)
     await batch(provider, 3, limit=1).run()
     await batch(provider, token="r8_another", same_account=True, limit=1).run()
     assert (await batch(provider, token="r8_another").run()).exit_code == 0
@@ -156,14 +156,14 @@ async def test_a_new_token_is_accepted_when_the_user_vouches_for_it_and_is_remem
 
 
 async def test_vouching_for_a_token_does_not_outlast_the_command(service: Any, batch: Open) -> None:
-    provider = await service(token=None, manner=BARE)
+    provider = await service(token=None, quirks=BARE)
     await batch(provider, 2, limit=1, same_account=True).run()
     with pytest.raises(UsageError, match="another token"):
         await batch(provider, token="r8_another").run()
 
 
 async def test_nothing_of_the_token_is_remembered_but_a_salted_hash(service: Any, batch: Open) -> None:
-    provider = await service(token=None, manner=BARE)
+    provider = await service(token=None, quirks=BARE)
     night = batch(provider, 1, token="r8_a_secret_of_the_user")
     await night.run()
     for path in night.folder.rglob("*"):

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 SOON = {"answer_timeout": 1, "recover_wait": 0}

@@ -17,15 +17,15 @@ from batchfill.batch import Batch
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.journal import read_bill
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 KILLS = 8
 QUICK = ("--recover-wait", "0", "--answer-timeout", "5", "--rate", "100000")
@@ -70,7 +70,7 @@ async def kill_once(condition: Callable[[], bool], running: Any) -> None:
     await running.ended()
 
 
-async def kill_while_paying(running: Any, provider: Provider) -> None:
+async def kill_while_paying(running: Any, provider: EmulatorServer) -> None:
     """Kill a run as soon as the provider has made one more prediction."""
     before = provider.billed
     await running.meanwhile(provider.until(lambda: provider.billed > before))
@@ -160,7 +160,7 @@ async def test_at_a_gateway_without_a_list_what_a_kill_leaves_unknown_is_held_an
     service: Serve, batchfill: Any, desk: Any, chance: random.Random
 ) -> None:
     rows = 60
-    provider = await service(manner=Manner(offers=frozenset()), latency=0.2, faults=Faults([SLOW]))
+    provider = await service(quirks=Quirks(offers=frozenset()), latency=0.2, faults=Faults([SLOW]))
     night = desk.write(desk.rows(rows))
     command = ("run", night.name, "--base-url", provider.base, "--concurrency", "8", *QUICK)
     for _ in range(2):

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Summary
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 ROWS = 12
@@ -37,7 +37,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows lets nobody take 
 
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_guard, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(ledger_guard, "CHECK_INTERVAL", 0.02)
 
 
 def pictures(night: Batch) -> set[str]:
@@ -48,7 +48,7 @@ def pictures(night: Batch) -> set[str]:
 async def interrupted(service: Serve, batch: Open) -> Callable[..., Awaitable[Any]]:
     """Run ROWS rows, do something to the ledger once three are made, and return how that ended."""
 
-    async def interrupted(deed: Callable[[Batch], object]) -> tuple[Provider, Batch, Summary]:
+    async def interrupted(deed: Callable[[Batch], object]) -> tuple[EmulatorServer, Batch, Summary]:
         provider = await service(latency=0.2)
         night = batch(provider, ROWS, concurrency=3)
         running = asyncio.ensure_future(night.run())
@@ -83,7 +83,7 @@ from pathlib import Path
 from batchfill.storage import lock
 folder = Path(sys.argv[1])
 folder.mkdir()
-with lock.held(folder):
+with lock.hold_lock(folder):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -119,7 +119,7 @@ async def test_a_ledger_that_is_taken_away_is_put_back_and_nothing_is_paid_twice
 async def test_not_one_more_row_is_submitted_before_the_loss_is_noticed(
     interrupted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_guard, "LOOK_EVERY", 3600.0)
+    monkeypatch.setattr(ledger_guard, "CHECK_INTERVAL", 3600.0)
     provider, night, summary = await interrupted(delete)
     assert summary.stopped_because == "ledger.sqlite was taken away while the run went on"
     assert provider.billed <= 4
@@ -200,7 +200,7 @@ async def test_a_batch_that_never_paid_may_lose_its_ledger(service: Serve, batch
 async def test_a_ledger_that_another_program_holds_is_exit_2_and_a_sentence(
     service: Serve, batch: Open, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 0.1)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", 0.1)
     provider = await service()
     night = batch(provider, 2)
     await night.run()
@@ -229,7 +229,7 @@ async def test_a_program_that_holds_the_ledger_for_a_while_is_waited_for(service
 async def test_a_program_that_does_not_let_go_of_the_ledger_ends_the_run_and_nothing_is_paid_twice(
     service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "LONG_PATIENCE", 0.2)
+    monkeypatch.setattr(database, "RUN_LOCK_TIMEOUT", 0.2)
     provider = await service(latency=0.1)
     night = batch(provider, ROWS, concurrency=3)
     running = asyncio.ensure_future(night.run())

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import Notice, Progress
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.domain.progress import LogEvent, Progress
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 
@@ -252,10 +252,10 @@ async def test_a_rehearsal_needs_no_token_and_has_a_folder_of_its_own(batch: Ope
 
 class _Watcher:
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.notices: list[LogEvent] = []
         self.last: Progress | None = None
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         self.notices.append(notice)
 
     def progress(self, progress: Progress) -> None:

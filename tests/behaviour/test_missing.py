@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
     Find = Callable[..., Result]
 
@@ -44,7 +44,7 @@ def told(night: Batch) -> dict[str, int]:
     return {state.value: number for state, number in night.status().counts.items() if number}
 
 
-def expire(provider: Provider) -> None:
+def expire(provider: EmulatorServer) -> None:
     for record in provider.predictions():
         provider.expire(record.id)
 

@@ -11,7 +11,7 @@ import pytest
 from batchfill.console.summary import summary_lines
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 from batchfill.errors import ManifestError, UsageError
 from batchfill.run.clock import SystemClock
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 PRICED = {"price": "0.04"}
@@ -116,7 +116,7 @@ async def test_what_runs_is_reserved(service: Serve, batch: Open) -> None:
 
 async def test_a_row_in_doubt_keeps_its_price_reserved(service: Serve, batch: Open) -> None:
     provider = await service(
-        manner=Manner(offers=frozenset()), faults=Faults([Fault("create", "reset_after", times=1)])
+        quirks=Quirks(offers=frozenset()), faults=Faults([Fault("create", "reset_after", times=1)])
     )
     summary = await batch(provider, 4, head=PRICED, max_cost="0.08", **SOON).run()
     assert (summary.exit_code, provider.billed) == (3, 2)
@@ -128,7 +128,7 @@ async def test_a_row_in_doubt_keeps_its_price_reserved(service: Serve, batch: Op
 
 async def test_a_doubt_that_was_sent_again_counts_twice(service: Serve, batch: Open) -> None:
     provider = await service(
-        manner=Manner(offers=frozenset()), faults=Faults([Fault("create", "reset_after", times=1)])
+        quirks=Quirks(offers=frozenset()), faults=Faults([Fault("create", "reset_after", times=1)])
     )
     await batch(provider, 1, head=PRICED, **SOON).run()
     summary = await batch(provider, 3, head=PRICED, retry="in-doubt", max_cost="0.12", **SOON).run()
@@ -333,4 +333,4 @@ async def test_the_plan_counts_what_is_run_again(service: Serve, batch: Open, pl
 def test_there_is_no_consent_for_everything(batch: Open, retry: str, desk: Any) -> None:
     night = batch("http://127.0.0.1:9/v1", 1, retry=retry)
     with pytest.raises(UsageError, match=r"--retry takes done, .*, in-doubt, missing, redo, rejected, not"):
-        night._resolved()
+        night._resolve_manifest()

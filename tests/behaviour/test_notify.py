@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import Notice, Progress
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.domain.progress import LogEvent, Progress
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     Origin = Callable[..., Awaitable[str]]
 
 TOKEN = "r8_for_tests_only"
@@ -57,8 +57,8 @@ class Watch:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def notice(self, notice: Notice) -> None:
-        self.said.append(f"{notice.weight}: {notice.text}")
+    def notice(self, notice: LogEvent) -> None:
+        self.said.append(f"{notice.level}: {notice.text}")
 
     def progress(self, progress: Progress) -> None:
         """Nobody asks."""
@@ -132,12 +132,12 @@ async def test_a_ledger_that_is_lost_in_the_run_is_told_before_it_is_an_error(
     service: Serve, batch: Open, hook: Hook, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from batchfill.errors import LedgerFailed, RunBroken
-    from batchfill.run.ledger_guard import Rescue
+    from batchfill.run.ledger_guard import LedgerGuard
 
-    async def fail(_: Rescue) -> None:
+    async def fail(_: LedgerGuard) -> None:
         raise LedgerFailed("ledger.sqlite was taken away")
 
-    monkeypatch.setattr(Rescue, "end", fail)
+    monkeypatch.setattr(LedgerGuard, "end_watch", fail)
     with pytest.raises(RunBroken, match=r"^ledger\.sqlite was taken away"):
         await batch(await service(), 1, notify=address).run()
     assert hook.events == ["stopped"]
@@ -155,12 +155,12 @@ async def test_a_run_that_did_not_begin_is_nobodys_news(
 async def test_a_stall_is_told_once_and_then_the_stop(
     service: Serve, batch: Open, hook: Hook, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stall, "RUNS", 0.0)
+    monkeypatch.setattr(stall, "RUN_TIMES_AS_LONG", 0.0)
     provider = await service(faults=Faults([Fault("create", "stuck")]))
     made = batch(provider, 2, notify=address)
     running = asyncio.ensure_future(made.run())
     await provider.until(lambda: provider.billed == 2 == made.status().counts[RowState.RUNNING])
-    monkeypatch.setattr(stall, "PATIENCE", 0.0)
+    monkeypatch.setattr(stall, "STALL_TIME", 0.0)
     await hook.news.wait()
     assert (hook.events, hook.told[0]["counts"]["running"]) == (["stalled"], 2)
     assert hook.told[0]["reason"]
@@ -205,7 +205,7 @@ async def test_nobody_there_is_a_warning(service: Serve, batch: Open, free_port:
 async def test_a_receiver_that_hangs_is_left_alone_after_a_while(
     service: Serve, batch: Open, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "PATIENCE", 0.05)
+    monkeypatch.setattr(webhook, "POST_TIMEOUT", 0.05)
     over = asyncio.Event()
 
     async def hang(_: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import pytest
 
 from batchfill.emulator.rate_limit import LOW_CREDIT, Rate
-from batchfill.providers.rate_limiter import Pace
+from batchfill.providers.rate_limiter import RateLimiter
 from tests.chaos.nights.loop import SimLoop
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def seen(answers: list[Answered], allowed: float, start: float, end: float) -> S
 class _Night:
     def __init__(self, told: Told) -> None:
         self._told = told
-        self._pace = Pace(told.asked)
+        self._pace = RateLimiter(told.asked)
         self._limit: Limit
         self._answers: list[Answered] = []
         self._accepted = 0
@@ -108,7 +108,7 @@ class _Night:
     async def _lane(self) -> None:
         loop, told = asyncio.get_running_loop(), self._told
         while loop.time() < told.minutes * 60 and self._accepted < told.rows:
-            await self._pace.turn()
+            await self._pace.acquire()
             await asyncio.sleep(LATENCY / 2)
             wait = self._limit.take()
             await asyncio.sleep(LATENCY / 2)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
 from batchfill.ledger.payment_record import PaymentRecord
 from batchfill.session import past
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
-    Forget = Callable[..., Awaitable[Provider]]
+    Forget = Callable[..., Awaitable[EmulatorServer]]
 
 ROWS = 6
 HALF = 3
@@ -47,12 +47,12 @@ def record(night: Batch) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def forget(service: Any) -> Callable[..., Awaitable[Provider]]:
+def forget(service: Any) -> Callable[..., Awaitable[EmulatorServer]]:
     """`provider = await forget(provider)`: it answers 404 for what it has made; *times*: so often."""
 
-    async def forget(provider: Provider, times: int | None = None) -> Provider:
+    async def forget(provider: EmulatorServer, times: int | None = None) -> EmulatorServer:
         gone = Fault("get", "status", times=times, options={"status": 404})
-        found: Provider = await service.again(provider, faults=Faults([gone]))
+        found: EmulatorServer = await service.again(provider, faults=Faults([gone]))
         return found
 
     return forget
@@ -63,7 +63,7 @@ def pictures(night: Batch) -> set[str]:
 
 
 @pytest.fixture
-async def half_done(service: Serve, batch: Open, tmp_path: Path) -> tuple[Provider, Batch, Path]:
+async def half_done(service: Serve, batch: Open, tmp_path: Path) -> tuple[EmulatorServer, Batch, Path]:
     """A batch of ROWS rows of which HALF are done, and a copy of its ledger as it is then."""
     provider = await service()
     night = batch(provider, ROWS, limit=HALF)
@@ -74,7 +74,9 @@ async def half_done(service: Serve, batch: Open, tmp_path: Path) -> tuple[Provid
 
 
 @pytest.fixture
-async def restored(half_done: tuple[Provider, Batch, Path], batch: Open) -> tuple[Provider, Batch]:
+async def restored(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open
+) -> tuple[EmulatorServer, Batch]:
     """A batch that was finished, and whose ledger is from a copy that knows HALF of it."""
     provider, night, copy = half_done
     assert (await batch(provider).run()).exit_code == 0
@@ -126,7 +128,7 @@ async def test_an_intent_is_in_the_record_before_its_post_leaves(
 
 
 async def test_a_batch_that_was_begun_before_gets_its_record_from_the_ledger(
-    half_done: tuple[Provider, Batch, Path], batch: Open, states: States
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, states: States
 ) -> None:
     provider, night, _ = half_done
     before = [line for line in record(night) if "batchfill" not in line]
@@ -144,7 +146,7 @@ async def test_a_batch_that_was_begun_before_gets_its_record_from_the_ledger(
 
 
 async def test_rows_that_a_restored_ledger_does_not_know_are_done_when_their_pictures_are_there(
-    restored: tuple[Provider, Batch], batch: Open, states: States, forget: Forget
+    restored: tuple[EmulatorServer, Batch], batch: Open, states: States, forget: Forget
 ) -> None:
     provider, night = restored
     provider = await forget(provider)
@@ -155,7 +157,7 @@ async def test_rows_that_a_restored_ledger_does_not_know_are_done_when_their_pic
 
 
 async def test_rows_that_a_restored_ledger_does_not_know_are_adopted_from_the_service(
-    restored: tuple[Provider, Batch], batch: Open, states: States, result: Any
+    restored: tuple[EmulatorServer, Batch], batch: Open, states: States, result: Any
 ) -> None:
     provider, night = restored
     seeds = {line["row"]: line["seed"] for line in record(night) if "intent" in line}
@@ -168,7 +170,7 @@ async def test_rows_that_a_restored_ledger_does_not_know_are_adopted_from_the_se
 
 
 async def test_rows_that_nobody_knows_are_exit_2_with_count_and_price_until_just_so_many_are_accepted(
-    restored: tuple[Provider, Batch], batch: Open, states: States, forget: Forget
+    restored: tuple[EmulatorServer, Batch], batch: Open, states: States, forget: Forget
 ) -> None:
     provider, night = restored
     provider = await forget(provider)
@@ -206,7 +208,7 @@ async def test_the_price_of_what_is_lost_is_told_and_stays_reserved(
 
 
 async def test_only_what_remains_is_asked_about(
-    restored: tuple[Provider, Batch], batch: Open, forget: Forget
+    restored: tuple[EmulatorServer, Batch], batch: Open, forget: Forget
 ) -> None:
     provider, night = restored
     lose_pictures(night)
@@ -219,7 +221,7 @@ async def test_only_what_remains_is_asked_about(
 
 
 async def test_a_prediction_of_another_seed_is_not_adopted(
-    restored: tuple[Provider, Batch], batch: Open, monkeypatch: pytest.MonkeyPatch
+    restored: tuple[EmulatorServer, Batch], batch: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider, night = restored
     lose_pictures(night)
@@ -230,7 +232,7 @@ async def test_a_prediction_of_another_seed_is_not_adopted(
 
 
 async def test_a_service_that_does_not_tell_ends_the_start_and_nothing_is_paid(
-    restored: tuple[Provider, Batch], batch: Open, service: Any, monkeypatch: pytest.MonkeyPatch
+    restored: tuple[EmulatorServer, Batch], batch: Open, service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(past, "WAITS", (0.0, 0.0))
     provider, night = restored
@@ -242,7 +244,7 @@ async def test_a_service_that_does_not_tell_ends_the_start_and_nothing_is_paid(
 
 
 async def test_cancel_reaches_what_a_restored_ledger_does_not_know(
-    half_done: tuple[Provider, Batch, Path], batch: Open, service: Any
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, service: Any
 ) -> None:
     provider, night, copy = half_done
     provider = await service.again(provider, latency=60.0)
@@ -314,7 +316,7 @@ async def test_pictures_that_are_paid_for_again_do_not_replace_those_of_a_lost_l
 async def test_an_id_that_the_ledger_did_not_come_to_note_is_taken_from_the_record(
     service: Serve, batch: Open, states: States, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = await service(manner=Manner(offers=frozenset()))
+    provider = await service(quirks=Quirks(offers=frozenset()))
     night = batch(provider, 1)
     flushed = PaymentRecord.flush_ids
 
@@ -360,7 +362,7 @@ async def test_pictures_of_several_outputs_count_as_one_row(service: Serve, batc
 
 
 async def test_an_older_ledger_without_a_record_is_asked_about_by_its_pictures(
-    restored: tuple[Provider, Batch], batch: Open
+    restored: tuple[EmulatorServer, Batch], batch: Open
 ) -> None:
     provider, night = restored
     (night.folder / "paid.jsonl").unlink()
@@ -580,7 +582,9 @@ async def test_a_lost_ledger_of_another_model_goes_on_with_that(service: Serve, 
     assert (await batch(provider).run()).submitted_now == 0
 
 
-async def test_a_torn_last_line_is_cut_off(half_done: tuple[Provider, Batch, Path], batch: Open) -> None:
+async def test_a_torn_last_line_is_cut_off(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open
+) -> None:
     provider, night, _ = half_done
     path = night.folder / "paid.jsonl"
     path.write_bytes(path.read_bytes() + b'{"intent":9,"key":"ab' + b"\0" * 500)
@@ -591,7 +595,7 @@ async def test_a_torn_last_line_is_cut_off(half_done: tuple[Provider, Batch, Pat
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
 async def test_a_record_that_lost_its_end_is_made_again_from_the_ledger(
-    half_done: tuple[Provider, Batch, Path], batch: Open, kept: float
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, kept: float
 ) -> None:
     provider, night, _ = half_done
     path = night.folder / "paid.jsonl"

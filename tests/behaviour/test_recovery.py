@@ -11,19 +11,19 @@ import pytest
 from PIL import Image
 
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.quirks import OFFERS, Manner
+from batchfill.emulator.quirks import OFFERS, Quirks
 from batchfill.ledger.ledger import Ledger
 from batchfill.providers.client import Service
-from batchfill.storage.output_store import Shelf
+from batchfill.storage.output_store import OutputStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
     Crash = Callable[..., type[BaseException]]
 
@@ -83,9 +83,9 @@ async def test_a_crash_between_post_and_record_is_adopted_by_its_seed(
         (Ledger, "record_accepted", True),
         (Ledger, "record_succeeded", False),
         (Ledger, "record_succeeded", True),
-        (Shelf, "write", True),
-        (Shelf, "place", False),
-        (Shelf, "place", True),
+        (OutputStore, "write", True),
+        (OutputStore, "place", False),
+        (OutputStore, "place", True),
         (Ledger, "record_collected", False),
         (Ledger, "record_collected", True),
     ],
@@ -195,8 +195,8 @@ async def test_a_lost_row_is_not_given_a_prediction_of_its_seed_and_prompt_from_
 async def test_what_an_answer_said_was_accepted_is_never_sent_again(
     service: Serve, batch: Open, states: States, options: dict[str, Any], listed: bool
 ) -> None:
-    manner = Manner() if listed else Manner(offers=OFFERS - {"list"})
-    provider = await service(manner=manner)
+    quirks = Quirks() if listed else Quirks(offers=OFFERS - {"list"})
+    provider = await service(quirks=quirks)
     await batch(provider, 1, **SOON).run()
     # The list shows what was made before, and nothing of this one.
     provider.faults.add(Fault("create", "status", times=1, options=options))

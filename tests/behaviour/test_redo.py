@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from batchfill.console.render_plan import plan_lines
-from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.errors import UsageError
 from batchfill.ledger.ledger import Ledger
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     Find = Callable[..., Result]
     Decide = Callable[..., Awaitable[None]]
 
@@ -37,7 +37,9 @@ def decide(result: Find) -> Decide:
     async def decide(night: Batch, id_: str, decision: Decision, **changes: Any) -> None:
         prediction_id = result(night, id_).prediction_id
         assert prediction_id is not None
-        await night.decide([Ruling(prediction_id=prediction_id, decision=decision, at=1.0, **changes)])
+        await night.decide(
+            [ReviewDecision(prediction_id=prediction_id, decision=decision, at=1.0, **changes)]
+        )
 
     return decide
 
@@ -189,7 +191,7 @@ async def test_a_killed_run_goes_on_with_the_redo_it_was_asked_for(
     night = batch(provider, 1)
     await night.run()
     await decide(night, "r1", Decision.REDO, prompt="a blue door", seed=77)
-    with pytest.raises(crash(Ledger, "retry", after=True)):
+    with pytest.raises(crash(Ledger, "retry_selected", after=True)):
         await batch(provider, retry="redo").run()
     assert rows(night)["r1"].prompt == "picture 1"  # of the picture that is there
     assert (await batch(provider).run()).exit_code == 0

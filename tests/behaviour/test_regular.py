@@ -12,16 +12,16 @@ import pytest
 from PIL import Image
 
 from batchfill.catalog.pixel_options import Pixels
-from batchfill.domain.rows import LocalFile, Placed, Stamp
+from batchfill.domain.rows import LocalFile, Stamp, StoredFile
 from batchfill.errors import BadPicture, RowRejected
-from batchfill.images.codec.decode import look, whole
-from batchfill.images.codec.thumbnail import ThumbTask, thumb
-from batchfill.images.composite.composite import FinishTask, finish
+from batchfill.images.codec.decode import decode_whole, read_header
+from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
+from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.manifest.local_files import digest_file
 from batchfill.manifest.text import read_start
 from batchfill.regular_files import open_regular
-from batchfill.run.submit.inputs import _read
-from batchfill.storage.missing import Fate, fate_of
+from batchfill.run.submit.inputs import _read_file
+from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import digest_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ PUT: dict[str, Callable[[Path], object]] = {
 def _finish(path: Path) -> object:
     picture = LocalFile(path, Stamp(1, 1), "ab" * 32)
     task = FinishTask(path, picture, picture, Pixels(), None, path.with_name("target"), None, {})
-    return finish(task)
+    return make_composite(task)
 
 
 OPENING: dict[str, Callable[[Path], object]] = {
@@ -69,11 +69,11 @@ OPENING: dict[str, Callable[[Path], object]] = {
     "digest_file": digest_file,
     "digest_of": digest_of,
     "read_start": read_start,
-    "look": look,
-    "whole": whole,
-    "thumb": lambda path: thumb(ThumbTask(path, "ab" * 32, 100)),
+    "look": read_header,
+    "whole": decode_whole,
+    "thumb": lambda path: make_thumbnail(ThumbTask(path, "ab" * 32, 100)),
     "finish": _finish,
-    "prepare": lambda path: _read("image", LocalFile(path, Stamp(1, 1), "ab" * 32)),
+    "prepare": lambda path: _read_file("image", LocalFile(path, Stamp(1, 1), "ab" * 32)),
 }
 
 
@@ -113,12 +113,12 @@ def test_a_regular_file_is_read_through_links(tmp_path: Path) -> None:
 @pytest.mark.parametrize("put", PUT)
 def test_a_picture_in_whose_place_something_else_is_counts_as_missing(tmp_path: Path, put: str) -> None:
     PUT[put](tmp_path / "r1.webp")
-    placed = Placed("r1", 2, 1, None, "r1.webp", 7, sha256(b"picture").hexdigest(), 1)
-    assert fate_of(tmp_path, placed) is Fate.MISSING
+    placed = StoredFile("r1", 2, 1, None, "r1.webp", 7, sha256(b"picture").hexdigest(), 1)
+    assert file_state(tmp_path, placed) is FileState.MISSING
 
 
 def test_pictures_are_closed_again(tmp_path: Path) -> None:
     """Warnings are errors: a file that is left open would fail this test."""
     path = tmp_path / "a.png"
     Image.new("RGB", (3, 2)).save(path)
-    assert look(path).width == whole(path).width == 3
+    assert read_header(path).width == decode_whole(path).width == 3

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.domain.rows import RowState
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 FIRST = "stopping: nothing new is submitted, what runs is finished and fetched"
 SECOND = "stopping now: only answers to open submissions are waited for"
@@ -36,7 +36,7 @@ async def begin(batchfill: Any, desk: Any) -> Callable[..., Awaitable[Any]]:
     """Start a run of ROWS rows and return once as many predictions are made as may be in flight."""
     desk.write(desk.rows(ROWS))
 
-    async def start(provider: Provider, *flags: str, **options: Any) -> Any:
+    async def start(provider: EmulatorServer, *flags: str, **options: Any) -> Any:
         command = ("run", "night.csv", "--base-url", provider.base, "--concurrency", CONCURRENCY)
         running = await batchfill.start(*command, "--rate", "100000", *flags, **options)
         await running.meanwhile(provider.until(lambda: provider.billed >= CONCURRENCY))

@@ -13,10 +13,10 @@ from batchfill.batch import Batch, pair_folders
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 FORMULAS = ["=1+1", "+a+b", "-2+3", "@SUM(A1)", "'=1", "''+x", "＝1", "-5", "'tis a cat", "a = b"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 HEAVY = {"PIL", "aiohttp", "aiosqlite", "asyncio", "httpx", "numpy", "rich", "ssl", "yaml"}
 """Each takes longer to load than such a command to do all that it does."""

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import Notice, Progress
+    from batchfill.domain.progress import LogEvent, Progress
     from batchfill.domain.reports import Summary
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 """Loaded before any process is forked, which must not load it."""
@@ -62,7 +62,7 @@ class Watch:
         self._reports = 0
         self._news = asyncio.Event()
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         """Nobody asks."""
 
     def progress(self, progress: Progress) -> None:
@@ -79,7 +79,7 @@ class Watch:
         assert not running.done(), await running
 
 
-def reached(provider: Provider, creates: int) -> bool:
+def reached(provider: EmulatorServer, creates: int) -> bool:
     return provider.creates_seen >= creates
 
 

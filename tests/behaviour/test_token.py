@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
-    Gateway = Callable[[Provider, Callable[[str], str]], Awaitable[str]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
+    Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
     Origin = Callable[..., Awaitable[str]]
 
 SOON = {"answer_timeout": 1, "recover_wait": 0}
 LOST = Fault("create", "reset_after", times=1)
 
 
-def elsewhere_for(elsewhere: Any, provider: Provider) -> Callable[[str], str]:
+def elsewhere_for(elsewhere: Any, provider: EmulatorServer) -> Callable[[str], str]:
     """Make every address of an answer name the other origin, but those of outputs."""
     return lambda text: text.replace(f"{provider.base}/", f"{elsewhere.base}/v1/")
 
@@ -156,7 +156,7 @@ async def test_no_call_follows_a_redirect(service: Serve, batch: Open, elsewhere
     assert elsewhere.asked == []
 
 
-async def passed_on(request: web.Request, provider: Provider, here: str) -> web.Response:
+async def passed_on(request: web.Request, provider: EmulatorServer, here: str) -> web.Response:
     kept = {n: v for n, v in request.headers.items() if n in ("Authorization", "Content-Type")}
     url = provider.base.removesuffix("/v1") + request.path_qs
     async with (

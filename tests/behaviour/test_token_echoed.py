@@ -26,16 +26,16 @@ from batchfill.domain.token import Token
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.errors import ServiceRefused
 from batchfill.settings.credentials import Environment
-from batchfill.storage.output_store import Shelf
+from batchfill.storage.output_store import OutputStore
 from batchfill.workers.pool import Processes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 TOKEN = "r8_for_tests_only"
 ENCODED = "".join(f"%{ord(c):02X}" for c in TOKEN)
@@ -59,7 +59,7 @@ def leaking_files(folder: Path) -> list[str]:
 class Echo:
     """A gateway in front of a provider, which has the token to say in every answer."""
 
-    def __init__(self, provider: Provider, onward: ClientSession) -> None:
+    def __init__(self, provider: EmulatorServer, onward: ClientSession) -> None:
         self._provider, self._onward = provider, onward
         self.base = ""
         self.outputs = ""
@@ -127,11 +127,11 @@ def _basic() -> str:
 
 
 @pytest.fixture
-async def echo(origin: Any) -> AsyncIterator[Callable[[Provider], Awaitable[Echo]]]:
+async def echo(origin: Any) -> AsyncIterator[Callable[[EmulatorServer], Awaitable[Echo]]]:
     """`await echo(provider)` opens a gateway in front of it; see Echo."""
     async with ClientSession() as onward:
 
-        async def open_(provider: Provider) -> Echo:
+        async def open_(provider: EmulatorServer) -> Echo:
             made = Echo(provider, onward)
             root = await origin(made.meet)
             made.base, made.outputs = f"{root}/v1", f"{root}/outputs"
@@ -159,7 +159,7 @@ async def test_such_an_address_is_asked_for_again_after_a_death(
 ) -> None:
     provider = await service()
     gateway = await echo(provider)
-    crash(Shelf, "write")
+    crash(OutputStore, "write_staged")
     with pytest.raises(BaseExceptionGroup):
         await batch(gateway.base, 1).run()
     provider.requests.clear()
@@ -357,7 +357,7 @@ async def test_a_batch_and_all_that_it_gives_show_no_token(
     report = await night.check(online=True)
     exported = night.export(desk.folder / "final")
     public = [night, night.environ, summary, report, exported, *plans, night.status(), *night.results()]
-    settings = night._settled(head={}, defaults={}, column={})
+    settings = night._resolve_settings(head={}, defaults={}, column={})
     for shown in [*public, settings, settings.token]:
         assert shown_by(shown) == []
     assert settings.token is not None

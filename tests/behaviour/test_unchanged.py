@@ -15,7 +15,7 @@ import pytest
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.errors import ManifestError, UsageError
-from batchfill.ledger.import_rows import Intake
+from batchfill.ledger.import_rows import RowImport
 from batchfill.session import ingest
 from batchfill.session.session import Session
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 NOT_READ = "not read again"
@@ -40,7 +40,7 @@ def spared(night: Batch) -> int:
     return (night.folder / "run.log").read_text("utf-8").count(NOT_READ)
 
 
-def prompts(provider: Provider) -> list[str]:
+def prompts(provider: EmulatorServer) -> list[str]:
     return [str(record.input["prompt"]) for record in provider.predictions()]
 
 
@@ -73,7 +73,7 @@ def settled(desk: Any, later: Callable[[float], None]) -> Callable[[], None]:
 
 @pytest.fixture
 def rows(desk: Any, settled: Callable[[], None]) -> Callable[..., list[dict[str, str]]]:
-    """Return rows of a picture whose stamp can be trusted; see Desk.rows."""
+    """Return rows of a picture whose stamp can be trusted; see HandlerContext.rows."""
 
     def rows(count: int, **cells: str) -> list[dict[str, str]]:
         made: list[dict[str, str]] = desk.rows(count, **cells)
@@ -390,14 +390,14 @@ async def test_a_manifest_that_is_edited_while_a_run_begins_is_read_again(
     made = rows(2)
     night = batch(provider, made)
     kept, facts = table.read_bytes(), table.stat()
-    real = ingest.take_in
+    real = ingest.ingest_rows
 
     async def edit_and_read(*args: Any, **options: Any) -> Any:
         desk.write([made[0], made[1] | {"prompt": "late"}])
         return await real(*args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr("batchfill.session.session.take_in", edit_and_read)
+        patch.setattr("batchfill.session.session.ingest_rows", edit_and_read)
         await night.run()
     if put_back:
         table.write_bytes(kept)
@@ -412,7 +412,7 @@ async def test_an_import_that_dies_leaves_nothing_out_and_runs_nothing_twice(
     service: Serve, batch: Open, rows: Any, crash: Any, method: str, after: bool
 ) -> None:
     provider = await service()
-    with pytest.raises(crash(Intake, method, after=after)):
+    with pytest.raises(crash(RowImport, method, after=after)):
         await batch(provider, rows(3)).run()
     assert (await batch(provider).run()).exit_code == 0
     assert sorted(prompts(provider)) == ["picture 1", "picture 2", "picture 3"]
@@ -423,7 +423,7 @@ async def test_a_run_that_dies_right_after_its_import_is_carried_on_without_read
 ) -> None:
     provider = await service()
     night = batch(provider, rows(3))
-    with pytest.raises(crash(Session, "_begin")):
+    with pytest.raises(crash(Session, "_record_start")):
         await night.run()
     assert (await batch(provider).run()).exit_code == 0
     assert (spared(night), provider.billed) == (1, 3)

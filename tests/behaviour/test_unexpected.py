@@ -16,20 +16,20 @@ from batchfill.domain.rows import RowState
 from batchfill.errors import RunBroken
 from batchfill.ledger.reader import Reader
 from batchfill.providers.client import Service
-from batchfill.run.placement import Placing
+from batchfill.run.placement import OutputPlacer
 from batchfill.run.submit import inputs
 from batchfill.storage.inbox import Request
-from batchfill.storage.output_store import Shelf
+from batchfill.storage.output_store import OutputStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
 
@@ -95,7 +95,8 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.mark.parametrize("error", ERRORS, ids=name_of)
 @pytest.mark.parametrize(
-    ("owner", "method"), [(Shelf, "find"), (Shelf, "place"), (Placing, "place"), (Service, "get")]
+    ("owner", "method"),
+    [(OutputStore, "find"), (OutputStore, "place"), (OutputPlacer, "place"), (Service, "get")],
 )
 async def test_what_the_machine_lacks_for_a_while_is_tried_again_and_every_row_is_done(
     service: Serve, batch: Open, states: States, fail: Any, error: Exception, owner: type, method: str
@@ -111,7 +112,7 @@ async def test_a_row_whose_file_could_not_be_opened_for_want_of_files_is_not_at_
     service: Serve, batch: Open, states: States, fail: Any, error: Exception
 ) -> None:
     provider = await service()
-    fail(inputs, "_read", error, times=3)
+    fail(inputs, "_read_file", error, times=3)
     assert (await batch(provider, 2).run()).exit_code == 0
     assert provider.billed == 2
 
@@ -121,7 +122,7 @@ async def test_a_machine_that_stays_short_ends_submitting_and_leaves_the_rows_pe
     service: Serve, batch: Open, states: States, fail: Any, error: Exception
 ) -> None:
     provider = await service()
-    fail(inputs, "_read", error)
+    fail(inputs, "_read_file", error)
     summary = await batch(provider, 3).run()
     assert (summary.exit_code, provider.creates_seen) == (3, 0)
     assert "rows cannot be made ready: " in str(summary.stopped_because)

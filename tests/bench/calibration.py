@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
-from batchfill.catalog.builtin import find
+from batchfill.catalog.builtin import find_model
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.findings import FLAGS
-from batchfill.images.prepare.mask import read_hole, scaled
-from batchfill.images.quality.flags import FlagTask, flag
+from batchfill.images.prepare.mask import read_mask, scale_mask
+from batchfill.images.quality.flags import FlagTask, flag_outputs
 from tests.bench.spoiling import GOOD, SPOILT, Scene, any_good, filled, textured
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MASKS = tuple(sorted((JOBS / "masks").glob("*.png")))
 LOSSY = (("webp", 60), ("webp", 80), ("webp", 95), ("jpeg", 60), ("jpeg", 75), ("jpeg", 85), ("jpeg", 95))
 ENCODINGS = (*LOSSY, ("png", 0))
 MEGAPIXELS = ("match_input", "1")
-MODEL = find("black-forest-labs/flux-fill-dev")
+MODEL = find_model("black-forest-labs/flux-fill-dev")
 assert MODEL is not None
 assert MODEL.size_rule is not None
 RULE = MODEL.size_rule
@@ -92,10 +92,10 @@ def scene(picture: Path, mask: Path, other: Path, megapixels: str) -> Scene:
     inputs = {"megapixels": megapixels}
     with Image.open(picture) as image, Image.open(other) as second:
         photograph = image.convert("RGB")
-        size = RULE.generated(*RULE.fitting(*photograph.size, inputs), inputs)
+        size = RULE.generated_size(*RULE.fitting_size(*photograph.size, inputs), inputs)
         before = photograph.resize(size, Image.Resampling.LANCZOS)
         elsewhere = ImageOps.fit(second.convert("RGB"), size)
-    hole = scaled(read_hole(mask, Pixels(), mask.name, photograph.size), size)
+    hole = scale_mask(read_mask(mask, Pixels(), mask.name, photograph.size), size)
     return Scene(mask.stem, picture, mask, megapixels, before, hole, elsewhere)
 
 
@@ -146,7 +146,9 @@ class Calibration:
     def judged(self, *outputs: Path) -> tuple[tuple[str, ...], ...]:
         inputs = (("megapixels", self.scene.megapixels),)
         try:
-            return flag(FlagTask(outputs, self.scene.picture, self.scene.mask, Pixels(), None, RULE, inputs))
+            return flag_outputs(
+                FlagTask(outputs, self.scene.picture, self.scene.mask, Pixels(), None, RULE, inputs)
+            )
         finally:
             for path in outputs:
                 path.unlink()

@@ -3,7 +3,7 @@
 Three tables as Markdown. The first: one photograph of 12 megapixels, sent whole or as what surrounds its
 mask, its output taken as it is or finished. Inside the mask there is a truth to hold an output against only
 for a model that changes nothing: what was sent, at the size at which the model works. Outside it is the
-embedded provider's output, with the losses of its WebP. The second: finishing, by format and size, each kind
+local emulator's output, with the losses of its WebP. The second: finishing, by format and size, each kind
 in a process of its own. The third: many rows at once, as a run works on them, by two processes.
 """
 
@@ -26,14 +26,14 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
-from batchfill.catalog.builtin import find
+from batchfill.catalog.builtin import find_model
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.rows import LocalFile, Stamp
-from batchfill.images.composite.composite import FinishTask, finish
-from batchfill.images.inpaint import PaintTask, paint
-from batchfill.images.prepare.fit import FitTask, fit
-from batchfill.images.prepare.grow import faded
-from batchfill.images.prepare.mask import read_hole
+from batchfill.images.composite.composite import FinishTask, make_composite
+from batchfill.images.inpaint import PaintTask, inpaint_files
+from batchfill.images.prepare.fit import FitTask, fit_files
+from batchfill.images.prepare.grow import fade_mask
+from batchfill.images.prepare.mask import read_mask
 from batchfill.workers.pool import Processes
 from tests.bench import photograph, results
 from tests.bench.measure import measured
@@ -116,7 +116,7 @@ def compare(folder: str) -> None:
 def _compared(folder: Path, pixels: Pixels) -> Iterator[Kept]:
     picture, mask = folder / "12.jpg", folder / "12-small.png"
     task = FitTask(picture.read_bytes(), mask.read_bytes(), pixels, _model().size_rule)
-    fitted, fit_ms = _timed(fit, task)
+    fitted, fit_ms = _timed(fit_files, task)
     painted, same, made = _made(folder, fitted)
     original, hole = _opened(picture), _hole(mask, pixels)
     box = fitted.area or (0, 0, *original.size)
@@ -131,21 +131,21 @@ def _compared(folder: Path, pixels: Pixels) -> Iterator[Kept]:
 
 
 def _made(folder: Path, fitted: Fitted) -> tuple[Path, Path, str]:
-    """Return the output of the embedded provider, one of a model that changes nothing, and their size."""
+    """Return the output of the local emulator, one of a model that changes nothing, and their size."""
     assert fitted.picture is not None
     assert fitted.mask is not None
     size = _model().generated_size(*fitted.picture.size, {})
     assert size is not None
     painted, same = folder / "painted.webp", folder / "same.png"
     task = PaintTask(fitted.picture.content, fitted.mask.content, size, (1,), "webp", 80)
-    painted.write_bytes(paint(task)[0])
+    painted.write_bytes(inpaint_files(task)[0])
     with Image.open(io.BytesIO(fitted.picture.content)) as sent:
         sent.convert("RGB").resize(size, Resampling.LANCZOS).save(same)
     return painted, same, f"{size[0]}x{size[1]}"
 
 
 def _model() -> Model:
-    found = find("black-forest-labs/flux-fill-dev")
+    found = find_model("black-forest-labs/flux-fill-dev")
     assert found is not None
     return found
 
@@ -155,7 +155,7 @@ def _finished(
 ) -> tuple[Image.Image, float]:
     """Return the finished picture, and the milliseconds of CPU that it took."""
     task = _task(folder, "12", "small", form, output=output, pixels=pixels, area=area)
-    _, spent = _timed(finish, task)
+    _, spent = _timed(make_composite, task)
     return _opened(task.target), spent
 
 
@@ -216,7 +216,7 @@ def once(folder: str, name: str, kind: str, form: str) -> None:
     """Finish one picture and say what it took."""
     task = _task(Path(folder), name, kind, None if form == "None" else form)
     began = time.process_time()
-    answer = finish(task)
+    answer = make_composite(task)
     print(f"{(time.process_time() - began) * 1000:,.0f} ms\t{answer.size / 1e6:.1f} MB", end="")
 
 
@@ -233,7 +233,7 @@ async def _many(folder: Path, form: str | None, rows: int) -> None:
     async with anyio.create_task_group() as group:
         for number in range(rows):
             task = _task(folder, "24", "large", form, number=number % 10)
-            group.start_soon(workers.do, finish, task)
+            group.start_soon(workers.do, make_composite, task)
     workers.close()
 
 
@@ -250,7 +250,7 @@ def _timed(work: Callable[[Any], Any], task: Any) -> tuple[Any, float]:
 def _hole(mask: Path, pixels: Pixels) -> Image.Image:
     with Image.open(mask) as image:
         size = image.size
-    return faded(read_hole(mask, pixels, mask.name, size), pixels.mask_feather)
+    return fade_mask(read_mask(mask, pixels, mask.name, size), pixels.mask_feather)
 
 
 def _opened(path: Path) -> Image.Image:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from batchfill.images.inpaint import fill
+from batchfill.images.inpaint import fill_masked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ Make = Callable[[Scene, Random], Image.Image]
 
 def filled(scene: Scene, chance: Random) -> Image.Image:
     """The classical fill, which is smooth."""
-    pixels = fill(np.asarray(scene.before), np.asarray(scene.hole), chance.randrange(2**31))
+    pixels = fill_masked(np.asarray(scene.before), np.asarray(scene.hole), chance.randrange(2**31))
     return Image.fromarray(pixels)
 
 

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from batchfill.batch import Batch
-from batchfill.domain.progress import Weight
+from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from tests.bench.clients import OURS, PEERS, Setting, run
 from tests.bench.manifest import write_manifest
@@ -22,7 +22,7 @@ from tests.bench.serving import serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchfill.domain.progress import Notice, Progress
+    from batchfill.domain.progress import LogEvent, Progress
     from tests.bench.serving import Served
 
 ROWS = 20
@@ -34,8 +34,8 @@ class Listener:
     def __init__(self) -> None:
         self.complaints: list[str] = []
 
-    def notice(self, notice: Notice) -> None:
-        if notice.weight in (Weight.WARNING, Weight.ERROR):
+    def notice(self, notice: LogEvent) -> None:
+        if notice.level in (Level.WARNING, Level.ERROR):
             self.complaints.append(notice.text)
 
     def progress(self, progress: Progress) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from batchfill.emulator.faults.kinds import MEMBERS, check_value, unknown
+from batchfill.emulator.faults.kinds import MEMBERS, check_value, unknown_name
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.rate_limit import LOW_CREDIT
 from batchfill.errors import UsageError
@@ -23,7 +23,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FaultPlan:
     """What a plan asks of a provider; the defaults ask for nothing."""
 
     faults: Faults = field(default_factory=Faults)
@@ -32,7 +32,7 @@ class Plan:
     burst: int = 10
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> FaultPlan:
     """Return the plan in a YAML file; everything in it may be left out:
 
         seed: 7                           # of all chance in it
@@ -48,14 +48,14 @@ def read_plan(path: Path) -> Plan:
     start; what else stands in a fault are the options of its kind, as in `kinds.OPTIONS`. Raises UsageError,
     which names every mistake.
     """
-    reading = _Reading(_load(path))
-    plan = reading.plan()
+    reading = _Reading(_load_yaml(path))
+    plan = reading.read_plan()
     if reading.mistakes:
         raise UsageError("\n".join(f"{path.name}: {mistake}" for mistake in reading.mistakes))
     return plan
 
 
-def _load(path: Path) -> Any:
+def _load_yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_bytes(), _LOADER)  # noqa: S506 - it is a safe loader
     except OSError as error:
@@ -75,20 +75,22 @@ class _Reading:
         self._told: dict[Any, Any] = told if isinstance(told, dict) else {}
         if not isinstance(told, dict):
             self.mistakes.append("must be names and values, such as `clock_skew: -120`")
-        self.mistakes += [unknown("setting", name, _SETTINGS) for name in self._told if name not in _SETTINGS]
+        self.mistakes += [
+            unknown_name("setting", name, _SETTINGS) for name in self._told if name not in _SETTINGS
+        ]
 
-    def plan(self) -> Plan:
+    def read_plan(self) -> FaultPlan:
         """Return the plan, as far as it can be read."""
-        seed, skew = self._number("seed", 0), self._number("clock_skew", 0.0)
-        faults = Faults(self._rules(), seed=int(seed), clock_skew=skew)
-        rate, burst = self._pace()
-        return Plan(faults, rate, burst)
+        seed, skew = self._read_number("seed", 0), self._read_number("clock_skew", 0.0)
+        faults = Faults(self._read_rules(), seed=int(seed), clock_skew=skew)
+        rate, burst = self._read_rate()
+        return FaultPlan(faults, rate, burst)
 
-    def _number(self, name: str, otherwise: float) -> float:
+    def _read_number(self, name: str, otherwise: float) -> float:
         value = self._told.get(name, otherwise)
-        return value if self._fits(name, value) else otherwise
+        return value if self._check_setting(name, value) else otherwise
 
-    def _fits(self, name: str, value: Any) -> bool:
+    def _check_setting(self, name: str, value: Any) -> bool:
         try:
             check_value(name, value)
         except ValueError as error:
@@ -96,7 +98,7 @@ class _Reading:
             return False
         return True
 
-    def _pace(self) -> tuple[float | None, int]:
+    def _read_rate(self) -> tuple[float | None, int]:
         rate, credit = self._told.get("rate"), self._told.get("credit")
         if credit not in (None, "low"):
             self.mistakes.append(f"credit must be low, not {credit!r:.60}")
@@ -107,24 +109,24 @@ class _Reading:
         if not isinstance(rate, dict) or "per_minute" not in rate:
             self.mistakes.append("rate must be such as {per_minute: 600, burst: 10}")
             return None, 10
-        self.mistakes += [f"rate: {unknown('name', name, _RATE)}" for name in rate if name not in _RATE]
+        self.mistakes += [f"rate: {unknown_name('name', name, _RATE)}" for name in rate if name not in _RATE]
         told = {"burst": 10, **{name: rate[name] for name in _RATE if name in rate}}
-        wrong = [name for name, value in told.items() if not self._fits(name, value)]
+        wrong = [name for name, value in told.items() if not self._check_setting(name, value)]
         return (None, 10) if wrong else (told["per_minute"], told["burst"])
 
-    def _rules(self) -> Iterator[Fault]:
+    def _read_rules(self) -> Iterator[Fault]:
         told = self._told.get("faults") or []
         if not isinstance(told, list):
             self.mistakes.append("faults must be a list, each such as `- {call: create, kind: reset_after}`")
             return
         for number, rule in enumerate(told, 1):
             try:
-                yield _rule(rule)
+                yield _read_rule(rule)
             except ValueError as error:
                 self.mistakes.append(f"fault {number}: {error}")
 
 
-def _rule(told: Any) -> Fault:
+def _read_rule(told: Any) -> Fault:
     """Return one fault. Raises ValueError."""
     if not isinstance(told, dict) or not all(isinstance(told.get(name), str) for name in ("call", "kind")):
         raise ValueError("call and kind must be given, such as {call: create, kind: reset_after}")

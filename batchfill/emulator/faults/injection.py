@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from batchfill.emulator.responses import wrong
+from batchfill.emulator.responses import wrong_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ HITS = web.RequestKey("hits", tuple)
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-def misbehaving(
+def fault_middleware(
     strike: Callable[[str], tuple[Fault, ...]],
     call_of: Callable[[web.Request], str],
     *,
@@ -40,7 +40,7 @@ def misbehaving(
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[HITS] = strike(call_of(request))
         try:
-            return await _answer(request, handler, pause=pause, now=now)
+            return await _answer_faulty(request, handler, pause=pause, now=now)
         except ConnectionError:
             # Whoever asked has gone.
             return web.Response()
@@ -48,19 +48,19 @@ def misbehaving(
     return middleware
 
 
-async def _answer(
+async def _answer_faulty(
     request: web.Request, handler: Handler, *, pause: Pause, now: Callable[[], float]
 ) -> web.StreamResponse:
     hits = request[HITS]
     early = next((hit for hit in hits if _is_early(hit)), None)
     if early is not None:
-        return _refuse(request, early, now())
+        return _refuse_request(request, early, now())
     late = next((hit for hit in hits if hit.kind == "taken_late"), None)
     if late is not None and not await _held_back(request, late, pause):
-        return _reset(request)
+        return _reset_connection(request)
     response = await handler(request)
     for hit in hits:
-        response = await _spoil(request, response, hit, pause=pause, now=now())
+        response = await _spoil_response(request, response, hit, pause=pause, now=now())
     return response
 
 
@@ -80,10 +80,10 @@ def _is_early(hit: Fault) -> bool:
     )
 
 
-def _refuse(request: web.Request, hit: Fault, now: float) -> web.Response:
+def _refuse_request(request: web.Request, hit: Fault, now: float) -> web.Response:
     if hit.kind in ("down", "reset_before"):
-        return _reset(request)
-    return wrong(hit.option("status", 404), hit.options, now)
+        return _reset_connection(request)
+    return wrong_response(hit.option("status", 404), hit.options, now)
 
 
 async def _held_back(request: web.Request, hit: Fault, pause: Pause) -> bool:
@@ -93,24 +93,24 @@ async def _held_back(request: web.Request, hit: Fault, pause: Pause) -> bool:
     return await pause(hit.option("seconds", 120.0))
 
 
-async def _spoil(
+async def _spoil_response(
     request: web.Request, response: web.StreamResponse, hit: Fault, *, pause: Pause, now: float
 ) -> web.StreamResponse:
     """Return what is sent in place of *response*, whose request has taken effect."""
     if hit.kind == "reset_after":
-        return _reset(request)
+        return _reset_connection(request)
     if hit.kind == "delay":
         await pause(hit.option("seconds", 1.0))
     if hit.kind == "status":
-        return wrong(hit.options["status"], hit.options, now)
+        return wrong_response(hit.options["status"], hit.options, now)
     if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
         return response
     if hit.kind == "cut":
-        return await _cut(request, response.body, response)
+        return await _cut_body(request, response.body, response)
     if hit.kind == "invalid_json":
-        return _replaced(response, response.body[:-1] + b",")
+        return _replace_body(response, response.body[:-1] + b",")
     if hit.kind == "no_id":
-        return _replaced(response, _without_id(response.body))
+        return _replace_body(response, _without_id(response.body))
     return response
 
 
@@ -122,7 +122,7 @@ def _without_id(body: bytes) -> bytes:
     return json.dumps({name: value for name, value in answer.items() if name != "id"}).encode()
 
 
-def _reset(request: web.Request) -> web.Response:
+def _reset_connection(request: web.Request) -> web.Response:
     transport = request.transport
     if transport is not None:
         connection: socket.socket | None = transport.get_extra_info("socket")
@@ -133,7 +133,7 @@ def _reset(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def _cut(request: web.Request, body: bytes, like: web.Response) -> web.StreamResponse:
+async def _cut_body(request: web.Request, body: bytes, like: web.Response) -> web.StreamResponse:
     answer = await _send_half(request, body, like)
     if request.transport is not None:
         request.transport.close()
@@ -149,5 +149,5 @@ async def _send_half(request: web.Request, body: bytes, like: web.Response) -> w
     return answer
 
 
-def _replaced(like: web.Response, body: bytes) -> web.Response:
+def _replace_body(like: web.Response, body: bytes) -> web.Response:
     return web.Response(status=like.status, body=body, content_type=like.content_type)

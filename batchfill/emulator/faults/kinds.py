@@ -149,21 +149,21 @@ def check_value(name: str, value: Any) -> None:
 def check_kind(call: str, kind: str, options: Mapping[str, Any]) -> None:
     """Raise ValueError when there is no such fault."""
     if call not in CALLS | {ANY}:
-        raise ValueError(unknown("call", call, {*CALLS, ANY}))
+        raise ValueError(unknown_name("call", call, {*CALLS, ANY}))
     if kind not in OPTIONS:
-        raise ValueError(unknown("fault", kind, OPTIONS))
+        raise ValueError(unknown_name("fault", kind, OPTIONS))
     if not ({call} if call != ANY else CALLS) <= _ONLY.get(kind, CALLS):
         raise ValueError(
             f"the fault {kind} does not exist for the call {call}, only for {', '.join(sorted(_ONLY[kind]))}"
         )
     for name in options:
         if name not in OPTIONS[kind]:
-            raise ValueError(unknown(f"option of {kind}", name, {*OPTIONS[kind], *MEMBERS}))
+            raise ValueError(unknown_name(f"option of {kind}", name, {*OPTIONS[kind], *MEMBERS}))
     if kind in _NEEDED and _NEEDED[kind] not in options:
         raise ValueError(f"the fault {kind} needs the option {_NEEDED[kind]}")
 
 
-def unknown(what: str, name: object, known: Iterable[str]) -> str:
+def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
     """Return what to tell somebody who gave a *name* that does not exist."""
     near = get_close_matches(str(name), known, 1)
     hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"

@@ -47,7 +47,7 @@ class Fault:
         """Return one option."""
         return self.options.get(name, default)
 
-    def holds(self, elapsed: float) -> bool:
+    def is_active(self, elapsed: float) -> bool:
         """Whether it holds so many seconds after the provider's start."""
         return self.after <= elapsed and (self.before is None or elapsed < self.before)
 
@@ -73,15 +73,19 @@ class Faults:
         self._rules.clear()
         self._struck.clear()
 
-    def strike(self, call: str, elapsed: float = 0.0) -> tuple[Fault, ...]:
+    def match(self, call: str, elapsed: float = 0.0) -> tuple[Fault, ...]:
         """Count one request of *call*, so many seconds after the start; return the faults that hit it."""
         self._made.update((call, ANY))
-        return tuple(rule for n, rule in enumerate(self._rules) if self._hits(n, rule, call, elapsed))
+        return tuple(rule for n, rule in enumerate(self._rules) if self._is_hit(n, rule, call, elapsed))
 
-    def _hits(self, n: int, rule: Fault, call: str, elapsed: float) -> bool:
+    def _is_hit(self, n: int, rule: Fault, call: str, elapsed: float) -> bool:
         place = self._made[rule.call]
         due = rule.call in (call, ANY) and (place in rule.at if rule.at is not None else place >= rule.first)
-        if not due or not rule.holds(elapsed) or (rule.times is not None and self._struck[n] >= rule.times):
+        if (
+            not due
+            or not rule.is_active(elapsed)
+            or (rule.times is not None and self._struck[n] >= rule.times)
+        ):
             return False
         if rule.probability < 1 and self._random.random() >= rule.probability:
             return False

@@ -32,12 +32,12 @@ def without_alpha(image: Image, name: str) -> Image:
         return _without_key(image)
     if image.mode in DEEP:
         # Pillow's own conversion clips 16 bits to white instead of scaling them.
-        return deep(image, name).convert("I").point(lambda value: value * (1 / 256)).convert("L")
+        return to_16_bits(image, name).convert("I").point(lambda value: value * (1 / 256)).convert("L")
     refuse_floats(image, name)
     return image.convert("L" if image.mode in GREY else "RGB")
 
 
-def deep(image: Image, name: str) -> Image:
+def to_16_bits(image: Image, name: str) -> Image:
     """Return *image*, of a DEEP mode, as I;16. Raises BadPicture when its values need more than 16 bits."""
     if image.mode == "I;16":
         return image
@@ -63,6 +63,6 @@ def _without_key(image: Image) -> Image:
     return plain
 
 
-def grey(image: Image, name: str) -> Image:
+def to_grey(image: Image, name: str) -> Image:
     """Return *image* as 8-bit grey, its transparency dropped. Raises BadPicture."""
     return without_alpha(image, name).convert("L")

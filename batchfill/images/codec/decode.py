@@ -12,7 +12,7 @@ from batchfill.images.codec.open import (
     MAX_PIXELS,
     SUFFIXES,
     is_turned,
-    opened,
+    open_image,
     refuse_animation,
     refuse_large,
 )
@@ -33,18 +33,18 @@ MOST_DECODED = 5 * MAX_PIXELS
 _LEAST, _USUAL_SCANS = 10_000, 10
 
 
-def look(path: Path) -> Picture:
+def read_header(path: Path) -> Picture:
     """Return what the header of an input says; nothing is decoded.
 
     Raises BadPicture, naming the file: no picture, unreadable, animated, beyond 200 megapixels.
     """
-    with opened(path, path.name) as image:
+    with open_image(path, path.name) as image:
         refuse_animation(image, path.name)
         turned = _late_turn(image, path) or is_turned(image)
-        return _picture(image, turned=turned)
+        return _describe_picture(image, turned=turned)
 
 
-def whole(path: Path) -> Picture:
+def decode_whole(path: Path) -> Picture:
     """Decode every byte of an output and return what it is; its size is as stored, EXIF left aside.
 
     Raises BadPicture when anything is missing, even the last bytes. Bytes changed inside a JPEG or WebP
@@ -55,9 +55,9 @@ def whole(path: Path) -> Picture:
             content = file.read()
     except OSError as error:
         raise BadPicture(f"{path.name} cannot be read: {error.strerror}") from error
-    with opened(io.BytesIO(content), path.name) as image:
-        found = _picture(image, turned=False)
-        _decode(image, path.name, scans=content.count(_JPEG_SCAN) if found.format in _JPEGS else 0)
+    with open_image(io.BytesIO(content), path.name) as image:
+        found = _describe_picture(image, turned=False)
+        _decode_frames(image, path.name, scans=content.count(_JPEG_SCAN) if found.format in _JPEGS else 0)
         plain = is_plain(image)
     if not _has_end(found.format, content):
         raise BadPicture(f"{path.name} is cut short: its last bytes are missing")
@@ -73,11 +73,11 @@ def is_plain(image: Image) -> bool:
 
 def stored_size(content: bytes, name: str) -> tuple[int, int]:
     """Return width and height as stored, EXIF rotation left aside. Raises BadPicture."""
-    with opened(io.BytesIO(content), name) as image:
+    with open_image(io.BytesIO(content), name) as image:
         return image.size
 
 
-def _decode(image: Image, name: str, *, scans: int) -> None:
+def _decode_frames(image: Image, name: str, *, scans: int) -> None:
     """Decode every picture of a file. Raises BadPicture when that would take minutes, or one is missing."""
     frames = decoded = 0
     while True:
@@ -96,7 +96,7 @@ def _decode(image: Image, name: str, *, scans: int) -> None:
         raise BadPicture(f"{name} is cut short: {frames} of its pictures are there")
 
 
-def _picture(image: Image, *, turned: bool) -> Picture:
+def _describe_picture(image: Image, *, turned: bool) -> Picture:
     kind = image.format or ""
     width, height = reversed(image.size) if turned else image.size
     return Picture(format=kind, suffix=SUFFIXES[kind], width=width, height=height, mode=image.mode)

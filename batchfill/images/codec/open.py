@@ -75,7 +75,7 @@ _TURNS = {
 
 
 @contextmanager
-def opened(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
+def open_image(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     """Give the picture in *source*, its header read, nothing decoded.
 
     What goes wrong, here or in the body (decoding), is raised as BadPicture beginning with *name*.
@@ -98,22 +98,22 @@ def _readable(source: Path | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
     return open_regular(source) if isinstance(source, Path) else nullcontext(source)
 
 
-def upright(picture: Image.Image) -> Image.Image:
+def apply_orientation(picture: Image.Image) -> Image.Image:
     """Return *picture* decoded and turned as its EXIF says: itself, where there is nothing to turn.
 
     Its EXIF still says so afterwards. Where that is broken, the picture is as it is.
     """
     picture.load()
-    turn = _TURNS.get(_orientation(picture))
+    turn = _TURNS.get(_read_orientation(picture))
     return picture if turn is None else picture.transpose(turn)
 
 
 def is_turned(picture: Image.Image) -> bool:
     """Whether EXIF rotation swaps width and height. Decodes nothing, so a PNG's late EXIF is not seen."""
-    return _orientation(picture) in range(5, 9)
+    return _read_orientation(picture) in range(5, 9)
 
 
-def _orientation(picture: Image.Image) -> int:
+def _read_orientation(picture: Image.Image) -> int:
     if picture.format == "TIFF":
         return 1  # Pillow turns these by itself, and says the upright size from the start
     try:
@@ -143,7 +143,7 @@ def _too_large(name: str) -> str:
 
 def _what_else(source: Path | IO[bytes]) -> str:
     """Say what a file that is no picture seems to be."""
-    head = _head(source)
+    head = _read_head(source)
     start = head.lstrip().lower()
     if not head:
         return "is empty"
@@ -160,7 +160,7 @@ def _what_else(source: Path | IO[bytes]) -> str:
     return "is not a picture in a known format (PNG, JPEG, WebP, GIF, AVIF, TIFF, BMP), or is damaged"
 
 
-def _head(source: Path | IO[bytes]) -> bytes:
+def _read_head(source: Path | IO[bytes]) -> bytes:
     if isinstance(source, Path):
         with open_regular(source) as file:
             return file.read(512)

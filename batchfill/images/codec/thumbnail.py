@@ -12,7 +12,7 @@ from PIL.Image import Resampling
 
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import FOREIGN, without_alpha
-from batchfill.images.codec.open import opened
+from batchfill.images.codec.open import open_image
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class ThumbTask:
     """Pixels of the copy's longer side at most; a smaller picture keeps its size."""
 
 
-def thumb(task: ThumbTask) -> bytes:
+def make_thumbnail(task: ThumbTask) -> bytes:
     """Return a WebP of the picture, upright, as the model sees it: its transparency dropped.
 
     Raises BadPicture: no picture, unreadable, beyond 200 megapixels, or another content than was meant.
     """
     name = task.file.name
-    content = _content(task)
-    with opened(io.BytesIO(content), name) as image:
+    content = _read_content(task)
+    with open_image(io.BytesIO(content), name) as image:
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
         # A JPEG is decoded at the half, quarter or eighth that is still twice as large as needed.
         image.draft("RGB", (2 * task.longest, 2 * task.longest))
@@ -50,7 +50,7 @@ def thumb(task: ThumbTask) -> bytes:
     return written.getvalue()
 
 
-def _content(task: ThumbTask) -> bytes:
+def _read_content(task: ThumbTask) -> bytes:
     try:
         with open_regular(task.file) as file:
             content = file.read()

@@ -13,11 +13,19 @@ from PIL.Image import Resampling
 
 from batchfill.domain.predictions import Picture
 from batchfill.errors import BadPicture
-from batchfill.images.codec.colors import DEEP, FOREIGN, GREY, deep, has_alpha, refuse_floats, without_alpha
-from batchfill.images.codec.open import SUFFIXES, opened, refuse_animation, upright
+from batchfill.images.codec.colors import (
+    DEEP,
+    FOREIGN,
+    GREY,
+    has_alpha,
+    refuse_floats,
+    to_16_bits,
+    without_alpha,
+)
+from batchfill.images.codec.open import SUFFIXES, apply_orientation, open_image, refuse_animation
 from batchfill.images.composite import metadata
-from batchfill.images.composite.metadata import written_in
-from batchfill.images.prepare.mask import read_hole
+from batchfill.images.composite.metadata import write_metadata
+from batchfill.images.prepare.mask import read_mask
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -78,7 +86,7 @@ class Finished:
     picture: Picture
 
 
-def finish(task: FinishTask) -> Finished:
+def make_composite(task: FinishTask) -> Finished:
     """Write the finished picture of *task*.
 
     The original upright, at its own size, mode and depth, with its alpha, colour profile and EXIF; every
@@ -88,12 +96,12 @@ def finish(task: FinishTask) -> Finished:
     that was sent, or when no format takes the picture; OSError when the disk does not take it.
     """
     picture, extras = _read_original(task.picture)
-    _fill(picture, task)
-    return _write(task, picture, extras)
+    _fill_masked(picture, task)
+    return _write_file(task, picture, extras)
 
 
 @contextmanager
-def _unchanged(file: LocalFile) -> Iterator[IO[bytes]]:
+def _open_unchanged(file: LocalFile) -> Iterator[IO[bytes]]:
     """Give *file*, at its beginning. Raises BadPicture when it is gone or not what it was."""
     try:
         content = open_regular(file.path)
@@ -108,38 +116,38 @@ def _unchanged(file: LocalFile) -> Iterator[IO[bytes]]:
 
 def _read_original(file: LocalFile) -> tuple[Image.Image, dict[str, Any]]:
     """Return the picture upright, in a mode that can be pasted into, and what is saved along with it."""
-    with _unchanged(file) as content, opened(content, file.path.name) as image:
+    with _open_unchanged(file) as content, open_image(content, file.path.name) as image:
         refuse_animation(image, file.path.name)
-        picture = _pastable(upright(image), file.path.name)
+        picture = _convert_for_paste(apply_orientation(image), file.path.name)
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
-        return picture, {"exif": metadata.kept(image), "icc_profile": profile}
+        return picture, {"exif": metadata.keep_exif(image), "icc_profile": profile}
 
 
-def _pastable(image: Image.Image, name: str) -> Image.Image:
+def _convert_for_paste(image: Image.Image, name: str) -> Image.Image:
     refuse_floats(image, name)
     if image.mode in DEEP:
-        return deep(image, name)
+        return to_16_bits(image, name)
     colours = "L" if image.mode in GREY else "RGB"
     mode = colours + "A" if has_alpha(image) else colours
     # A copy would take as much room again.
     return image if image.mode == mode else image.convert(mode)
 
 
-def _fill(picture: Image.Image, task: FinishTask) -> None:
+def _fill_masked(picture: Image.Image, task: FinishTask) -> None:
     """Paste the output of *task* into *picture* where the mask says."""
     left, top, right, bottom = task.area or (0, 0, *picture.size)
     hole = _read_mask(task, picture.size).crop((left, top, right, bottom))
-    with opened(task.raw, task.raw.name) as image:
+    with open_image(task.raw, task.raw.name) as image:
         image.load()
         output = without_alpha(image, task.raw.name)
     # All of its width at once: Pillow begins with the cheaper direction, another one for another strip.
     output = output.resize((hole.width, output.height), Resampling.LANCZOS)
-    for box in _boxes(hole):
+    for box in _cover_boxes(hole):
         corner = left + box[0], top + box[1]
-        _paste(picture, _scaled(output, hole.size, box), hole.crop(box), corner)
+        _paste_box(picture, _scale_box(output, hole.size, box), hole.crop(box), corner)
 
 
-def _boxes(hole: Image.Image) -> Iterator[Box]:
+def _cover_boxes(hole: Image.Image) -> Iterator[Box]:
     """Give boxes that hold all of *hole* that is not black, none of them high."""
     for top in range(0, hole.height, _STRIP):
         box = hole.crop((0, top, hole.width, min(top + _STRIP, hole.height))).getbbox()
@@ -148,16 +156,16 @@ def _boxes(hole: Image.Image) -> Iterator[Box]:
 
 
 def _read_mask(task: FinishTask, size: Size) -> Image.Image:
-    with _unchanged(task.mask) as content:
-        hole = read_hole(content, task.pixels, task.mask.path.name, size)
+    with _open_unchanged(task.mask) as content:
+        hole = read_mask(content, task.pixels, task.mask.path.name, size)
     if not task.pixels.mask_feather:
         return hole
-    from batchfill.images.prepare.grow import faded  # numpy is loaded for those who need it
+    from batchfill.images.prepare.grow import fade_mask  # numpy is loaded for those who need it
 
-    return faded(hole, task.pixels.mask_feather)
+    return fade_mask(hole, task.pixels.mask_feather)
 
 
-def _scaled(output: Image.Image, size: Size, box: Box) -> Image.Image:
+def _scale_box(output: Image.Image, size: Size, box: Box) -> Image.Image:
     """Return what lies in *box* once *output* is scaled to *size*: it alone is made."""
     if output.size == size:
         return output.crop(box)
@@ -167,7 +175,7 @@ def _scaled(output: Image.Image, size: Size, box: Box) -> Image.Image:
     return output.resize((right - left, bottom - top), Resampling.LANCZOS, source)
 
 
-def _paste(picture: Image.Image, filled: Image.Image, hole: Image.Image, corner: Size) -> None:
+def _paste_box(picture: Image.Image, filled: Image.Image, hole: Image.Image, corner: Size) -> None:
     """Paste *filled* into *picture* from *corner* on, where *hole*, of the same size, is not black."""
     box = (*corner, corner[0] + hole.width, corner[1] + hole.height)
     if picture.mode == "I;16":
@@ -189,21 +197,21 @@ def _paste_deep(picture: Image.Image, filled: Image.Image, hole: Image.Image, bo
     picture.paste(Image.fromarray(blended.astype(np.uint16)), box)
 
 
-def _write(task: FinishTask, picture: Image.Image, extras: Mapping[str, Any]) -> Finished:
+def _write_file(task: FinishTask, picture: Image.Image, extras: Mapping[str, Any]) -> Finished:
     kind = _FORMATS.get(task.format or "", "PNG")
-    options = {**_OPTIONS[kind], **extras, **written_in(kind, task.note)}
-    if not _holds(kind, picture, options):
-        kind, options = "PNG", {**_OPTIONS["PNG"], **extras, **written_in("PNG", task.note)}
+    options = {**_OPTIONS[kind], **extras, **write_metadata(kind, task.note)}
+    if not _can_hold(kind, picture, options):
+        kind, options = "PNG", {**_OPTIONS["PNG"], **extras, **write_metadata("PNG", task.note)}
     with task.target.open("wb") as file:
         written = _Written(file)
-        _save(picture, written, kind, options, task.picture.path.name)
+        _save_picture(picture, written, kind, options, task.picture.path.name)
         file.flush()
         os.fsync(file.fileno())
     shown = Picture(kind, SUFFIXES[kind], picture.width, picture.height, picture.mode)
     return Finished(written.size, written.digest.hexdigest(), shown)
 
 
-def _holds(kind: str, picture: Image.Image, options: Mapping[str, Any]) -> bool:
+def _can_hold(kind: str, picture: Image.Image, options: Mapping[str, Any]) -> bool:
     """Whether a file of *kind* holds all of *picture* and of what is saved with it."""
     if kind == "JPEG":
         told = max(len(options["exif"]), len(options.get("xmp", b"")))
@@ -230,7 +238,9 @@ class _Written:
         return self._file.write(content)
 
 
-def _save(picture: Image.Image, target: _Written, kind: str, options: Mapping[str, Any], name: str) -> None:
+def _save_picture(
+    picture: Image.Image, target: _Written, kind: str, options: Mapping[str, Any], name: str
+) -> None:
     try:
         picture.save(cast("IO[bytes]", target), kind, **options)
     except (OSError, ValueError) as error:

@@ -30,7 +30,7 @@ _UNTOLD = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML holds, and no text of a PNG: control characters, halves of surrogate pairs."""
 
 
-def written_in(kind: str, note: Mapping[str, str]) -> dict[str, Any]:
+def write_metadata(kind: str, note: Mapping[str, str]) -> dict[str, Any]:
     """Return the options with which Pillow saves *note* in a file of *kind*; its names are words.
 
     PNG has a text for each name; JPEG and WebP have an XMP packet, the prompt in it also as `dc:description`.
@@ -44,11 +44,13 @@ def written_in(kind: str, note: Mapping[str, str]) -> dict[str, Any]:
         for name, text in told.items():
             info.add_itxt(name, text)
         return {"pnginfo": info}
-    fields = "\n".join(f"<batchfill:{name}>{_xml(text)}</batchfill:{name}>" for name, text in told.items())
-    return {"xmp": _PACKET.format(prompt=_xml(told.get("prompt", "")), fields=fields).encode()}
+    fields = "\n".join(
+        f"<batchfill:{name}>{_escape_xml(text)}</batchfill:{name}>" for name, text in told.items()
+    )
+    return {"xmp": _PACKET.format(prompt=_escape_xml(told.get("prompt", "")), fields=fields).encode()}
 
 
-def _xml(text: str) -> str:
+def _escape_xml(text: str) -> str:
     # Readers of XML take a bare carriage return for a new line.
     return escape(text, {"\r": "&#13;"})
 
@@ -63,7 +65,7 @@ _OF_THE_FILE = frozenset(
 )
 
 
-def kept(picture: Image) -> bytes:
+def keep_exif(picture: Image) -> bytes:
     """Return the EXIF of a decoded *picture* for one made upright of it, without its orientation.
 
     Empty where there is none, or none that can be written again: that of a picture that decodes is nobody's

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import ImageChops
 
-from batchfill.domain.findings import Finding, FindingKind, Gravity
-from batchfill.images.prepare.mask import NEARLY, scaled
+from batchfill.domain.findings import Finding, FindingKind, Severity
+from batchfill.images.prepare.mask import NEARLY, scale_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,33 +49,33 @@ class Strokes(NamedTuple):
         return sum(counts[128:]) / sum(counts)
 
 
-def suspicions(strokes: Strokes) -> Iterator[Finding]:
+def find_suspicions(strokes: Strokes) -> Iterator[Finding]:
     """Say what looks wrong with the mask by itself."""
     counts = strokes.hole.histogram()
     total, name = sum(counts), strokes.name
     if strokes.cover > MUCH and strokes.source in _FILLS:
-        yield Finding(FindingKind.POLARITY, Gravity.WARNING, _inverted(strokes))
+        yield Finding(FindingKind.POLARITY, Severity.WARNING, _inverted_hint(strokes))
     if sum(counts[32:224]) > MOSTLY_GREY * total:
         text = f"{name} is largely grey, and grey is filled in part: is it a mask?"
-        yield Finding(FindingKind.GREY, Gravity.WARNING, text)
+        yield Finding(FindingKind.GREY, Severity.WARNING, text)
     elif (width := _edge_width(strokes.hole, counts)) > SOFT:
         text = f"{name} has soft edges, some {width:.0f} pixels wide, which are filled in part"
         hint = ": draw them hard, and leave blending to mask_feather" if strokes.fitted else ""
-        yield Finding(FindingKind.SOFT, Gravity.NOTE, text + hint)
+        yield Finding(FindingKind.SOFT, Severity.NOTE, text + hint)
 
 
-def specks(hole: Image, worked: Size | None, strokes: Strokes) -> Iterator[Finding]:
+def find_specks(hole: Image, worked: Size | None, strokes: Strokes) -> Iterator[Finding]:
     """Say so when next to nothing is left of *hole* at the size *worked*, where it is known."""
-    small = hole if worked is None else scaled(hole, worked)
+    small = hole if worked is None else scale_mask(hole, worked)
     left = sum(small.histogram()[128:])
     if left < SPECKS:
         where = "" if worked is None else f" at {worked[0]}x{worked[1]}, where the model works"
         text = f"{strokes.name} fills a few specks only, {left} pixels{where}: is it the right mask?"
         hint = " mask_grow makes them larger" if strokes.fitted else ""
-        yield Finding(FindingKind.SPECKS, Gravity.WARNING, text + hint)
+        yield Finding(FindingKind.SPECKS, Severity.WARNING, text + hint)
 
 
-def _inverted(strokes: Strokes) -> str:
+def _inverted_hint(strokes: Strokes) -> str:
     fills = _FILLS[strokes.source]
     text = f"{strokes.name} is {strokes.cover:.0%} {fills}, and {fills} is what gets filled: is it inverted?"
     if not strokes.fitted:
@@ -89,10 +89,10 @@ def _edge_width(hole: Image, counts: list[int]) -> float:
     if not greys:
         return 0.0
     core = hole.point(_FULL)
-    return greys / max(_changes(core), 1)
+    return greys / max(_count_changes(core), 1)
 
 
-def _changes(core: Image) -> int:
+def _count_changes(core: Image) -> int:
     """Return how often black and white lie side by side, or one above the other."""
     width, height = core.size
     pairs = (

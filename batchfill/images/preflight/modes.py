@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.domain.findings import Finding, FindingKind, Gravity
+from batchfill.domain.findings import Finding, FindingKind, Severity
 from batchfill.images.codec.colors import FOREIGN
 from batchfill.images.prepare.mask import alpha_varies
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def oddity(image: Image) -> str | None:
+def describe_oddity(image: Image) -> str | None:
     """Return what is unusual about how *image*, of which nothing is decoded yet, holds its pixels."""
     if image.mode.startswith("I;16") or _is_deep(image):
         return "16 bits a channel"
@@ -26,22 +26,22 @@ def oddity(image: Image) -> str | None:
 def picture_modes(image: Image, odd: str | None, name: str, *, fitted: bool) -> Iterator[Finding]:
     """Say what becomes of the colours and the transparency of a decoded picture; *odd*: its oddity."""
     if odd is not None:
-        yield _told(
+        yield _mode_finding(
             name, odd, _PICTURE.get(odd, "it is turned into RGB, where they may differ"), fitted=fitted
         )
     if alpha_varies(image):
         text = f"{name} is transparent in places, where the model sees the colours that lie underneath"
-        yield Finding(FindingKind.ALPHA, Gravity.WARNING, f"{text}: lay it on a background if they look odd")
+        yield Finding(FindingKind.ALPHA, Severity.WARNING, f"{text}: lay it on a background if they look odd")
 
 
 def mask_modes(image: Image, odd: str | None, name: str, source: str, *, fitted: bool) -> Iterator[Finding]:
     """Say what becomes of the colours and the transparency of a decoded mask; *source*: its mask_from."""
     if odd is not None:
-        yield _told(name, odd, _MASK.get(odd, "they are read as greys"), fitted=fitted)
+        yield _mode_finding(name, odd, _MASK.get(odd, "they are read as greys"), fitted=fitted)
     if source in ("white", "black") and alpha_varies(image):
         text = f"{name} is transparent in places, which is ignored: only its greys count"
         text += "; mask_from: alpha would fill what is transparent" if fitted else ""
-        yield Finding(FindingKind.ALPHA, Gravity.NOTE, text)
+        yield Finding(FindingKind.ALPHA, Severity.NOTE, text)
 
 
 _ODD = {
@@ -65,11 +65,11 @@ _MASK = {
 }
 
 
-def _told(name: str, odd: str, becomes: str, *, fitted: bool) -> Finding:
+def _mode_finding(name: str, odd: str, becomes: str, *, fitted: bool) -> Finding:
     if not fitted:
         text = f"{name} holds {odd} and is sent as it is: save it as 8-bit RGB or grey to be safe"
-        return Finding(FindingKind.MODE, Gravity.WARNING, text)
-    gravity = Gravity.WARNING if odd.endswith("colours") else Gravity.NOTE
+        return Finding(FindingKind.MODE, Severity.WARNING, text)
+    gravity = Severity.WARNING if odd.endswith("colours") else Severity.NOTE
     return Finding(FindingKind.MODE, gravity, f"{name} holds {odd}: {becomes}")
 
 

@@ -11,9 +11,9 @@ from PIL.Image import Resampling
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import FOREIGN, has_alpha, without_alpha
-from batchfill.images.codec.open import MIMES, is_turned, opened, refuse_animation, upright
-from batchfill.images.prepare.crop import cut
-from batchfill.images.prepare.mask import read_hole, scaled
+from batchfill.images.codec.open import MIMES, apply_orientation, is_turned, open_image, refuse_animation
+from batchfill.images.prepare.crop import crop_box
+from batchfill.images.prepare.mask import read_mask, scale_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ class FitTask:
 
     def size_for(self, own: Size) -> Size:
         """Return the width and height to send what is of the *own* size at: never larger."""
-        return self.rule.fitting(*own, self.inputs) if self.rule else own
+        return self.rule.fitting_size(*own, self.inputs) if self.rule else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Fitted:
     """What was cut out of the picture; None: all of it is sent."""
 
 
-def fit(task: FitTask) -> Fitted:
+def fit_files(task: FitTask) -> Fitted:
     """Return the files of *task* as `send: fitted` sends them.
 
     The picture is turned as its EXIF says, cut to its area, scaled down (never up), without transparency,
@@ -82,7 +82,7 @@ def fit(task: FitTask) -> Fitted:
     """
     own = _upright_size(task)
     hole = _read_mask(task, own)
-    area = None if hole is None or task.picture is None else _cut(task, own, hole)
+    area = None if hole is None or task.picture is None else _crop_for(task, own, hole)
     size = task.size_for(own if area is None else (area[2] - area[0], area[3] - area[1]))
     return Fitted(_fit_picture(task, area, size), _fit_mask(task, hole, area, size), area)
 
@@ -91,7 +91,7 @@ def _upright_size(task: FitTask) -> Size:
     """Return the size of the picture, or of the mask where the picture is remote, as its EXIF turns it."""
     content, name = (task.mask, task.mask_name) if task.picture is None else (task.picture, task.picture_name)
     assert content is not None
-    with opened(io.BytesIO(content), name) as image:
+    with open_image(io.BytesIO(content), name) as image:
         refuse_animation(image, name)
         if image.format == "PNG":
             image.load()  # its EXIF may stand behind its pixels
@@ -101,30 +101,30 @@ def _upright_size(task: FitTask) -> Size:
 def _read_mask(task: FitTask, own: Size) -> Image | None:
     if task.mask is None:
         return None
-    return read_hole(io.BytesIO(task.mask), task.pixels, task.mask_name, own)
+    return read_mask(io.BytesIO(task.mask), task.pixels, task.mask_name, own)
 
 
-def _cut(task: FitTask, own: Size, hole: Image) -> Box | None:
-    return cut(own, hole, task.pixels, task.rule, task.inputs)
+def _crop_for(task: FitTask, own: Size, hole: Image) -> Box | None:
+    return crop_box(own, hole, task.pixels, task.rule, task.inputs)
 
 
 def _fit_picture(task: FitTask, area: Box | None, size: Size) -> FittedFile | None:
     content, name = task.picture, task.picture_name
     if content is None:
         return None
-    with opened(io.BytesIO(content), name) as image:
+    with open_image(io.BytesIO(content), name) as image:
         if area is None:
-            _hurry(image, size)
-        turned = upright(image)
-        if area is None and _is_plain(image, turned, size) and _fits(content, task.picture_limit):
+            _decode_reduced(image, size)
+        turned = apply_orientation(image)
+        if area is None and _is_plain(image, turned, size) and _is_small_enough(content, task.picture_limit):
             return FittedFile(content, MIMES[image.format or ""], size, "unchanged")
         plain = without_alpha(turned if area is None else turned.crop(area), name)
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
         fitting = plain if size == plain.size else plain.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
-        return _encode(fitting, profile, task.picture_limit, name)
+        return _encode_within(fitting, profile, task.picture_limit, name)
 
 
-def _hurry(image: Image, target: Size) -> None:
+def _decode_reduced(image: Image, target: Size) -> None:
     """Have a large JPEG decoded at a half, a quarter or an eighth, still twice as large as the target."""
     width, height = reversed(target) if is_turned(image) else target
     # Decoding in full takes most of the time for a photograph; of its detail nothing would be left.
@@ -135,17 +135,25 @@ def _fit_mask(task: FitTask, hole: Image | None, area: Box | None, size: Size) -
     content = task.mask
     if content is None or hole is None:
         return None
-    if hole.size == size and _fits(content, task.mask_limit) and _is_clean(content, hole, task.mask_name):
+    if (
+        hole.size == size
+        and _is_small_enough(content, task.mask_limit)
+        and _is_clean(content, hole, task.mask_name)
+    ):
         return FittedFile(content, "image/png", size, "unchanged")
-    return _encode(
-        scaled(hole if area is None else hole.crop(area), size), None, task.mask_limit, task.mask_name
+    return _encode_within(
+        scale_mask(hole if area is None else hole.crop(area), size), None, task.mask_limit, task.mask_name
     )
 
 
 def _is_clean(content: bytes, hole: Image, name: str) -> bool:
     """Whether the stored mask already is what would be sent."""
-    with opened(io.BytesIO(content), name) as image:
-        right = image.format == "PNG" and image.mode == "L" and _is_plain(image, upright(image), hole.size)
+    with open_image(io.BytesIO(content), name) as image:
+        right = (
+            image.format == "PNG"
+            and image.mode == "L"
+            and _is_plain(image, apply_orientation(image), hole.size)
+        )
         return right and image.tobytes() == hole.tobytes()
 
 
@@ -155,21 +163,21 @@ def _is_plain(image: Image, turned: Image, size: Size) -> bool:
     return right and turned is image and not has_alpha(image)
 
 
-def _fits(content: bytes, limit: int | None) -> bool:
+def _is_small_enough(content: bytes, limit: int | None) -> bool:
     return limit is None or len(content) <= limit
 
 
-def _encode(image: Image, profile: bytes | None, limit: int | None, name: str) -> FittedFile:
+def _encode_within(image: Image, profile: bytes | None, limit: int | None, name: str) -> FittedFile:
     content = b""
-    for how, content in _encodings(image, profile):
-        if _fits(content, limit):
+    for how, content in _smaller_encodings(image, profile):
+        if _is_small_enough(content, limit):
             mime = MIMES[how.partition(" ")[0]]
             return FittedFile(content, mime, image.size, how)
     best = f"{len(content):,} bytes as JPEG of quality {_QUALITIES[-1]}"
     raise BadPicture(f"{name} cannot be made small enough: {best}, and the provider takes {limit:,}")
 
 
-def _encodings(image: Image, profile: bytes | None) -> Iterator[tuple[str, bytes]]:
+def _smaller_encodings(image: Image, profile: bytes | None) -> Iterator[tuple[str, bytes]]:
     """Give ever smaller encodings, each made only when it is asked for."""
     target = io.BytesIO()
     image.save(target, "PNG", icc_profile=profile)

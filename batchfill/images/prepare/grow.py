@@ -22,18 +22,18 @@ FULL = 128
 """The grey from which a pixel counts as filled."""
 
 
-def grown(hole: Image.Image, reach: int) -> Image.Image:
+def grow_mask(hole: Image.Image, reach: int) -> Image.Image:
     """Return *hole* ("L") white wherever one of its filled pixels is at most *reach* pixels away."""
-    box = _core(hole)
+    box = _core_box(hole)
     if reach == 0 or box is None:
         return hole
-    around = _around(box, reach, hole.size)
+    around = _box_around(box, reach, hole.size)
     spread = hole.copy()
-    spread.paste(255, around, _disc(hole.crop(around), reach))
+    spread.paste(255, around, _grow_by_disc(hole.crop(around), reach))
     return spread
 
 
-def faded(hole: Image.Image, reach: int) -> Image.Image:
+def fade_mask(hole: Image.Image, reach: int) -> Image.Image:
     """Return *hole* with its outer side fading to black; beyond *reach* pixels of it nothing but black is.
 
     Where *hole* is white the answer is white.
@@ -41,35 +41,35 @@ def faded(hole: Image.Image, reach: int) -> Image.Image:
     box = hole.getbbox()
     if reach == 0 or box is None:
         return hole
-    around = _around(box, reach, hole.size)
+    around = _box_around(box, reach, hole.size)
     part = hole.crop(around)
     # Blurred by half the reach, twice: a slope that begins at the border and ends at the reach.
-    middle = _disc(part, max(reach // 2, 1), full=1)
+    middle = _grow_by_disc(part, max(reach // 2, 1), full=1)
     slope = middle.filter(ImageFilter.BoxBlur(reach / 4)).filter(ImageFilter.BoxBlur(reach / 4))
-    within = ImageChops.darker(slope, _disc(part, reach, full=1))
+    within = ImageChops.darker(slope, _grow_by_disc(part, reach, full=1))
     spread = hole.copy()
     spread.paste(ImageChops.lighter(within, part), around)
     return spread
 
 
-def _core(hole: Image.Image) -> Box | None:
+def _core_box(hole: Image.Image) -> Box | None:
     return hole.point([255 * (grey >= FULL) for grey in range(256)]).getbbox()
 
 
-def _around(box: Box, reach: int, size: tuple[int, int]) -> Box:
+def _box_around(box: Box, reach: int, size: tuple[int, int]) -> Box:
     left, top, right, bottom = box
     width, height = size
     return max(left - reach, 0), max(top - reach, 0), min(right + reach, width), min(bottom + reach, height)
 
 
-def _disc(hole: Image.Image, reach: int, *, full: int = FULL) -> Image.Image:
+def _grow_by_disc(hole: Image.Image, reach: int, *, full: int = FULL) -> Image.Image:
     """Return white where a pixel of at least *full* is within *reach*, black elsewhere."""
     core = np.asarray(hole) >= full
     if reach <= FINE:
-        return _white_where(_within(core, reach))
+        return _white_where(_near_core(core, reach))
     scale = -(-reach // FINE)
     # A cell stands for whatever lies in it, so two of them may be a diagonal nearer than what they hold.
-    spread = _within(_cells(core, scale), int(reach / scale - 2**0.5))
+    spread = _near_core(_occupied_cells(core, scale), int(reach / scale - 2**0.5))
     fine = spread.repeat(scale, axis=0).repeat(scale, axis=1)[: core.shape[0], : core.shape[1]]
     return _white_where(fine | core)
 
@@ -78,7 +78,7 @@ def _white_where(marked: NDArray[np.bool_]) -> Image.Image:
     return Image.fromarray(marked.astype(np.uint8) * np.uint8(255))
 
 
-def _cells(core: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
+def _occupied_cells(core: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
     """Return which squares of *scale* pixels hold any pixel of *core*."""
     height, width = core.shape
     even = np.pad(core, ((0, -height % scale), (0, -width % scale)))
@@ -86,7 +86,7 @@ def _cells(core: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
     return np.asarray(squares.any(axis=(1, 3)), np.bool_)
 
 
-def _within(core: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+def _near_core(core: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     """Return where a pixel of *core* is at most *reach* away, as the crow flies."""
     near = np.empty_like(core)
     # Strip by strip: a mask may be as large as a picture, and distances take more room than it.

@@ -8,8 +8,8 @@ from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
 from batchfill.errors import BadPicture
-from batchfill.images.codec.colors import grey, has_alpha
-from batchfill.images.codec.open import opened, refuse_animation, upright
+from batchfill.images.codec.colors import has_alpha, to_grey
+from batchfill.images.codec.open import apply_orientation, open_image, refuse_animation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,27 +23,27 @@ NEARLY = 16
 _CLEAN = [0 if v < NEARLY else 255 if v > 255 - NEARLY else v for v in range(256)]
 
 
-def read_hole(source: Path | IO[bytes], pixels: Pixels, name: str, size: Size) -> Image.Image:
+def read_mask(source: Path | IO[bytes], pixels: Pixels, name: str, size: Size) -> Image.Image:
     """Return the mask in *source* as "L" of *size*, the upright picture's: white is filled, and has grown.
 
     Raises BadPicture, beginning with *name* and ending with what to do: no picture, nothing or all of it
     filled, a shape that only transparency holds, another shape than the picture's.
     """
-    with opened(source, name) as image:
+    with open_image(source, name) as image:
         refuse_animation(image, name)
-        drawn = filled(upright(image), pixels, name)
+        drawn = clean_mask(apply_orientation(image), pixels, name)
     refuse_misfit(size, drawn.size, pixels, name)
-    hole = scaled(drawn, size)
+    hole = scale_mask(drawn, size)
     if pixels.mask_grow:
-        from batchfill.images.prepare.grow import grown  # numpy is loaded for those who need it
+        from batchfill.images.prepare.grow import grow_mask  # numpy is loaded for those who need it
 
-        hole = grown(hole, pixels.mask_grow)
+        hole = grow_mask(hole, pixels.mask_grow)
     return hole
 
 
-def filled(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
+def clean_mask(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
     """Return the upright *mask* at its own size, cleaned: white is filled. Raises BadPicture."""
-    chosen = _chosen(mask, pixels.mask_from, name).point(_CLEAN)
+    chosen = _choose_channel(mask, pixels.mask_from, name).point(_CLEAN)
     counts = chosen.histogram()
     if sum(counts[:128]) and sum(counts[128:]):
         return chosen
@@ -54,7 +54,7 @@ def filled(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
     raise BadPicture(_one_sided(name, pixels, everything=everything), kind=kind)
 
 
-def scaled(mask: Image.Image, size: Size) -> Image.Image:
+def scale_mask(mask: Image.Image, size: Size) -> Image.Image:
     """Return *mask* at *size*."""
     # BOX counts covered pixels when scaling down; scaling up by it would only make stairs.
     shrinks = size[0] <= mask.width and size[1] <= mask.height
@@ -73,29 +73,30 @@ def refuse_misfit(picture: Size, mask: Size, pixels: Pixels, name: str) -> None:
     """Raise BadPicture for a mask of another shape than its picture, unless it is to be stretched."""
     if pixels.mask_fit != "resize" and not same_shape(picture, mask):
         raise BadPicture(
-            f"{name} is {_words(mask)} but its picture is {_words(picture)}: make both the same size, "
+            f"{name} is {_size_text(mask)} but its picture is {_size_text(picture)}: make both the same "
+            "size, "
             "or set mask_fit: resize to stretch the mask",
             kind="shape",
         )
 
 
-def _chosen(mask: Image.Image, source: str, name: str) -> Image.Image:
+def _choose_channel(mask: Image.Image, source: str, name: str) -> Image.Image:
     match source:
         case "white":
-            return grey(mask, name)
+            return to_grey(mask, name)
         case "black":
-            return ImageOps.invert(grey(mask, name))
+            return ImageOps.invert(to_grey(mask, name))
         case "alpha":
-            return ImageOps.invert(_alpha(mask, name))
+            return ImageOps.invert(_read_alpha(mask, name))
         case _:
-            return _likeliest(mask, name)
+            return _guess_channel(mask, name)
 
 
-def _likeliest(mask: Image.Image, name: str) -> Image.Image:
+def _guess_channel(mask: Image.Image, name: str) -> Image.Image:
     """Return what is most likely meant: strokes on an empty layer, a hole in a picture, or the rarer grey."""
-    drawn = grey(mask, name)
+    drawn = to_grey(mask, name)
     if alpha_varies(mask):
-        alpha = _alpha(mask, name)
+        alpha = _read_alpha(mask, name)
         return alpha if _one_grey(drawn, alpha) else ImageOps.invert(alpha)
     counts = drawn.histogram()
     return drawn if 2 * sum(counts[128:]) <= sum(counts) else ImageOps.invert(drawn)
@@ -108,7 +109,7 @@ def _one_grey(drawn: Image.Image, alpha: Image.Image) -> bool:
     return bool(greys) and greys[-1] - greys[0] < NEARLY
 
 
-def _alpha(mask: Image.Image, name: str) -> Image.Image:
+def _read_alpha(mask: Image.Image, name: str) -> Image.Image:
     if not has_alpha(mask):
         message = f"{name} has no transparency, which mask_from: alpha takes: set mask_from: white"
         raise BadPicture(message, kind="alpha")
@@ -131,8 +132,8 @@ def _one_sided(name: str, pixels: Pixels, *, everything: bool) -> str:
 
 def alpha_varies(mask: Image.Image) -> bool:
     """Whether *mask* is more transparent in some places than in others."""
-    return has_alpha(mask) and max(_alpha(mask, "").histogram()) < mask.width * mask.height
+    return has_alpha(mask) and max(_read_alpha(mask, "").histogram()) < mask.width * mask.height
 
 
-def _words(size: Size) -> str:
+def _size_text(size: Size) -> str:
     return f"{size[0]}x{size[1]}"

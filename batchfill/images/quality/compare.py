@@ -11,9 +11,9 @@ from PIL import ImageFilter
 from PIL.Image import Resampling
 
 from batchfill.images.codec.colors import without_alpha
-from batchfill.images.codec.open import is_turned, opened, upright
-from batchfill.images.prepare.mask import read_hole, scaled
-from batchfill.images.quality.drift import CELL, drifts
+from batchfill.images.codec.open import apply_orientation, is_turned, open_image
+from batchfill.images.prepare.mask import read_mask, scale_mask
+from batchfill.images.quality.drift import CELL, has_drift
 from batchfill.images.quality.seam import has_seam
 from batchfill.images.quality.thresholds import LIMITS
 
@@ -46,21 +46,21 @@ class Sent:
     @classmethod
     def of(cls, picture: Path, mask: Path, pixels: Pixels, area: Box | None, size: Size) -> Sent:
         """Read *area* of the two files and bring it to *size*. Raises BadPicture."""
-        with opened(picture, picture.name) as image:
+        with open_image(picture, picture.name) as image:
             stored = image.size
-            _shrink(image, area, size)
-            drawn = upright(image)
+            _decode_reduced(image, area, size)
+            drawn = apply_orientation(image)
             own = stored[::-1] if is_turned(image) else stored
             plain = without_alpha(drawn, picture.name).convert("RGB")
         box = area or (0, 0, *own)
         across, down = plain.width / own[0], plain.height / own[1]
         part = box[0] * across, box[1] * down, box[2] * across, box[3] * down
-        hole = read_hole(mask, pixels, mask.name, own).crop(box)
+        hole = read_mask(mask, pixels, mask.name, own).crop(box)
         at_size = plain.resize(size, Resampling.LANCZOS, part, reducing_gap=3.0)
-        return cls(at_size, scaled(hole, size), hole.size)
+        return cls(at_size, scale_mask(hole, size), hole.size)
 
 
-def _shrink(image: Image.Image, area: Box | None, size: Size) -> None:
+def _decode_reduced(image: Image.Image, area: Box | None, size: Size) -> None:
     """Have a JPEG decoded at a half, a quarter or an eighth where that still is *size* and more."""
     own = image.size[::-1] if is_turned(image) else image.size
     left, top, right, bottom = area or (0, 0, *own)
@@ -69,7 +69,7 @@ def _shrink(image: Image.Image, area: Box | None, size: Size) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Signature:
     """What is kept of an output to find others like it."""
 
     size: Size
@@ -77,28 +77,28 @@ class Trace:
     """The means of its cells."""
 
 
-class View:
+class OutputComparison:
     """One output beside what was sent for it, where that is known."""
 
     def __init__(self, output: Image.Image, sent: Sent | None) -> None:
         """*sent* is of the output's size."""
         self._output, self._sent = output, sent
-        self._cells = _cells(output, CELL)
-        self.trace = Trace(output.size, _cells(output, COARSE))
+        self._cells = _cell_means(output, CELL)
+        self.trace = Signature(output.size, _cell_means(output, COARSE))
 
     @cached_property
     def drifts(self) -> bool:
         """Whether outside the mask it is not what was sent, re-encoded."""
         if self._sent is None:
             return False
-        outside = _outside(self._sent.hole, CELL, LIMITS.margin)
-        return drifts(self._cells, _cells(self._sent.picture, CELL), outside)
+        outside = _cells_outside(self._sent.hole, CELL, LIMITS.margin)
+        return has_drift(self._cells, _cell_means(self._sent.picture, CELL), outside)
 
     @property
     def is_blank(self) -> bool:
         """Whether it is one colour, or nearly so, which what was sent is not."""
         return _is_flat(self._cells) and not (
-            self._sent is not None and _is_flat(_cells(self._sent.picture, CELL)) and not self.drifts
+            self._sent is not None and _is_flat(_cell_means(self._sent.picture, CELL)) and not self.drifts
         )
 
     @property
@@ -106,8 +106,8 @@ class View:
         """Whether inside the mask it is what was sent, re-encoded."""
         if self._sent is None:
             return False
-        before = _cells(self._sent.picture, COARSE)
-        return _differing(self.trace.coarse, before, self._sent.hole) < LIMITS.unchanged
+        before = _cell_means(self._sent.picture, COARSE)
+        return _difference_inside(self.trace.coarse, before, self._sent.hole) < LIMITS.unchanged
 
     @property
     def has_seam(self) -> bool:
@@ -117,16 +117,16 @@ class View:
         after, before = np.asarray(self._output), np.asarray(self._sent.picture)
         return has_seam(after, before, np.asarray(self._sent.hole) > 127)
 
-    def is_like(self, other: Trace) -> bool:
+    def is_like(self, other: Signature) -> bool:
         """Whether inside the mask, or all over where that is not known, it is *other*, re-encoded."""
         if self.trace.size != other.size:
             return False
         if self._sent is None:
-            return float(_change(self.trace.coarse, other.coarse).max()) < LIMITS.patch
-        return _differing(self.trace.coarse, other.coarse, self._sent.hole) < LIMITS.duplicate
+            return float(_change_between(self.trace.coarse, other.coarse).max()) < LIMITS.patch
+        return _difference_inside(self.trace.coarse, other.coarse, self._sent.hole) < LIMITS.duplicate
 
 
-def _cells(image: Image.Image, side: int) -> Floats:
+def _cell_means(image: Image.Image, side: int) -> Floats:
     return np.asarray(image.reduce(side), np.float32)
 
 
@@ -134,34 +134,38 @@ def _is_flat(cells: Floats) -> bool:
     return bool(cells.std(axis=(0, 1)).max() < LIMITS.flat)
 
 
-def _inside(hole: Image.Image) -> Truths:
+def _cells_inside(hole: Image.Image) -> Truths:
     """Return the coarse cells that are filled; the fullest, where strokes are thinner than any cell."""
     covered = np.asarray(hole.reduce(COARSE))
     return np.asarray(covered > min(127, int(covered.max()) // 2), np.bool_)
 
 
-def _outside(hole: Image.Image, side: int, margin: int) -> Truths:
+def _cells_outside(hole: Image.Image, side: int, margin: int) -> Truths:
     """Return the cells that neither the mask nor *margin* cells around it touch."""
     near = hole.reduce(side).filter(ImageFilter.MaxFilter(2 * margin + 1))
     return np.asarray(np.asarray(near) == 0, np.bool_)
 
 
-def _change(one: Floats, other: Floats) -> Floats:
+def _change_between(one: Floats, other: Floats) -> Floats:
     return np.asarray(np.abs(one - other).mean(axis=-1), np.float32)
 
 
-def _differing(one: Floats, other: Floats, hole: Image.Image) -> float:
+def _difference_inside(one: Floats, other: Floats, hole: Image.Image) -> float:
     """Return how much two pictures differ inside *hole*, over what re-encoding explains there.
 
     What it does to these two is seen outside, and it does more where there is more detail.
     """
-    change, inside, outside = _change(one, other), _inside(hole), _outside(hole, COARSE, 1)
+    change, inside, outside = (
+        _change_between(one, other),
+        _cells_inside(hole),
+        _cells_outside(hole, COARSE, 1),
+    )
     noise = min(float(change[outside].mean()), LIMITS.noise) if outside.any() else LIMITS.unseen
-    detail = float(_slopes(other)[inside].mean())
+    detail = float(_slopes_of(other)[inside].mean())
     return float(change[inside].mean()) / (LIMITS.faint + noise + LIMITS.busy * detail)
 
 
-def _slopes(cells: Floats) -> Floats:
+def _slopes_of(cells: Floats) -> Floats:
     """Return by how much each cell differs from those before it, to the left and above, on average."""
     down, across = (np.abs(np.diff(cells, axis=axis, prepend=cells.take([0], axis))) for axis in (0, 1))
     return np.asarray((down + across).mean(axis=-1) / 2, np.float32)

@@ -20,23 +20,23 @@ CELL = 4
 _GREY = np.array((0.299, 0.587, 0.114), np.float32)
 
 
-def drifts(after: Floats, before: Floats, outside: Truths) -> bool:
+def has_drift(after: Floats, before: Floats, outside: Truths) -> bool:
     """Whether *after* (height, width, 3; cells) is not *before*, re-encoded, where it is *outside*."""
     if np.count_nonzero(outside) < LIMITS.enough:
         return False
     return (
-        replaced(after, before, outside) > LIMITS.others
-        or shifted(after, before, outside) > LIMITS.shift
-        or moved(after, before, outside) > LIMITS.moved
+        share_replaced(after, before, outside) > LIMITS.others
+        or color_shift(after, before, outside) > LIMITS.shift
+        or pixels_moved(after, before, outside) > LIMITS.moved
     )
 
 
-def replaced(after: Floats, before: Floats, outside: Truths) -> float:
+def share_replaced(after: Floats, before: Floats, outside: Truths) -> float:
     """Return the share of cells that are others."""
     return float((np.abs(after - before).max(axis=-1)[outside] > LIMITS.other).mean())
 
 
-def shifted(after: Floats, before: Floats, outside: Truths) -> float:
+def color_shift(after: Floats, before: Floats, outside: Truths) -> float:
     """Return by how many levels colours are shifted, as far as the colour itself tells how.
 
     Brightness, contrast, saturation, a tint and, nearly, gamma change every pixel by a linear function of its
@@ -44,10 +44,10 @@ def shifted(after: Floats, before: Floats, outside: Truths) -> float:
     """
     was = before[outside]
     causes = np.column_stack([np.ones(len(was), np.float32), was / 128 - 1])
-    return _root_mean_square(causes @ _explained(causes, after[outside] - was))
+    return _root_mean_square(causes @ _fit_causes(causes, after[outside] - was))
 
 
-def moved(after: Floats, before: Floats, outside: Truths) -> float:
+def pixels_moved(after: Floats, before: Floats, outside: Truths) -> float:
     """Return how many pixels of the output the picture has moved by, grown, turned or been stretched.
 
     A small move changes each cell by its slope times the way, which is a linear function of the place. Moves
@@ -55,18 +55,18 @@ def moved(after: Floats, before: Floats, outside: Truths) -> float:
     """
     now, was = after @ _GREY, before @ _GREY
     down, across = (np.gradient((now + was) / 2, axis=axis) for axis in (0, 1))
-    y, x = (axis[outside] for axis in _places(outside.shape))
+    y, x = (axis[outside] for axis in _cell_places(outside.shape))
     across, down = across[outside], down[outside]
     even = np.ones_like(x)
     causes = np.column_stack(
         [across, across * x, across * y, down, down * x, down * y, even, was[outside] / 128 - 1]
     )
-    found: NDArray[Any] = _explained(causes, (now - was)[outside])
+    found: NDArray[Any] = _fit_causes(causes, (now - was)[outside])
     place = np.column_stack([even, x, y])
     return CELL * float(np.hypot(_root_mean_square(place @ found[:3]), _root_mean_square(place @ found[3:6])))
 
 
-def _places(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+def _cell_places(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Return for each cell how far down and across it is from the middle, at most 1."""
     height, width = shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -74,7 +74,7 @@ def _places(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
     return (y - height / 2) / most, (x - width / 2) / most
 
 
-def _explained(causes: NDArray[Any], effects: NDArray[Any]) -> NDArray[Any]:
+def _fit_causes(causes: NDArray[Any], effects: NDArray[Any]) -> NDArray[Any]:
     """Return what *causes* (n, k) are to be multiplied by to come nearest to *effects*."""
     # Many rows, few columns: the small squares are solved in a hundredth of the time.
     squares, mixed = causes.T @ causes, causes.T @ effects

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from batchfill.domain.findings import FLAGS
 from batchfill.images.codec.colors import without_alpha
-from batchfill.images.codec.open import is_turned, opened
+from batchfill.images.codec.open import is_turned, open_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.catalog.sizes import Size, SizeRule
     from batchfill.domain.rows import Box, Input
-    from batchfill.images.quality.compare import Sent, Trace
+    from batchfill.images.quality.compare import Sent, Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class FlagTask:
     """The model's inputs, for the rule."""
 
 
-def flag(task: FlagTask) -> tuple[tuple[str, ...], ...]:
+def flag_outputs(task: FlagTask) -> tuple[tuple[str, ...], ...]:
     """Return the flags of each output, in the order of FLAGS.
 
     `blank`: one colour all over, or nearly so. `unchanged`: inside the mask it is what was sent. `drift`:
@@ -47,17 +47,17 @@ def flag(task: FlagTask) -> tuple[tuple[str, ...], ...]:
     local picture and mask only `blank`, `duplicate` (all over) and, with a local picture, `size` are told.
     Raises BadPicture.
     """
-    from batchfill.images.quality.compare import View  # numpy is loaded by the process that works
+    from batchfill.images.quality.compare import OutputComparison  # numpy is loaded by the process that works
 
     sent: Sent | None = None
-    earlier: list[Trace] = []
+    earlier: list[Signature] = []
     found: list[tuple[str, ...]] = []
     for path in task.outputs:
-        output = _read(path)
+        output = _read_output(path)
         if sent is None or sent.picture.size != output.size:
-            sent = _sent(task, output.size)
-        made = _made(task, sent)
-        view = View(output, sent)
+            sent = _read_sent(task, output.size)
+        made = _generated_size(task, sent)
+        view = OutputComparison(output, sent)
         words = {
             "blank": view.is_blank,
             "unchanged": view.is_unchanged,
@@ -71,12 +71,12 @@ def flag(task: FlagTask) -> tuple[tuple[str, ...], ...]:
     return tuple(found)
 
 
-def _read(path: Path) -> Image:
-    with opened(path, path.name) as image:
+def _read_output(path: Path) -> Image:
+    with open_image(path, path.name) as image:
         return without_alpha(image, path.name).convert("RGB")
 
 
-def _sent(task: FlagTask, size: Size) -> Sent | None:
+def _read_sent(task: FlagTask, size: Size) -> Sent | None:
     """Return what was sent at *size*; None: not known."""
     from batchfill.images.quality.compare import Sent
 
@@ -85,19 +85,19 @@ def _sent(task: FlagTask, size: Size) -> Sent | None:
     return Sent.of(task.picture, task.mask, task.pixels, task.area, size)
 
 
-def _made(task: FlagTask, sent: Sent | None) -> Size | None:
+def _generated_size(task: FlagTask, sent: Sent | None) -> Size | None:
     """Return the size at which the model works; None: not known."""
     if task.rule is None or task.picture is None:
         return None
     own = _cut_size(task.picture, task.area) if sent is None else sent.cut
     inputs = dict(task.inputs)
-    return task.rule.generated(*task.rule.fitting(*own, inputs), inputs)
+    return task.rule.generated_size(*task.rule.fitting_size(*own, inputs), inputs)
 
 
 def _cut_size(picture: Path, area: Box | None) -> Size:
     if area is not None:
         return area[2] - area[0], area[3] - area[1]
-    with opened(picture, picture.name) as image:
+    with open_image(picture, picture.name) as image:
         if image.format == "PNG":
             image.load()  # what turns it may come last
         return image.size[::-1] if is_turned(image) else image.size

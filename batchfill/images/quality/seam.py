@@ -36,7 +36,7 @@ def has_seam(after: Bytes, before: Bytes, filled: Truths) -> bool:
     length = sum(border.rows.size for _, _, border in borders)
     if length < FEWEST:
         return False
-    return sum(_stepped(*each) for each in borders) > LIMITS.along * length
+    return sum(_count_steps(*each) for each in borders) > LIMITS.along * length
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class _Border:
         stretch = np.unique(2 * squares + rightwards, return_inverse=True)[1]
         return cls(rows, columns, inward, stretch)
 
-    def step(self, pixels: Bytes, nearer: int, farther: int) -> Floats:
+    def step_across(self, pixels: Bytes, nearer: int, farther: int) -> Floats:
         """Return for each stretch by how many levels *pixels* differ between two depths inside the mask."""
         one, other = (
             pixels[self.rows, self.columns + depth * self.inward].astype(np.float32)
@@ -77,13 +77,13 @@ class _Border:
         return np.bincount(self.stretch)
 
 
-def _stepped(after: Bytes, before: Bytes, border: _Border) -> int:
+def _count_steps(after: Bytes, before: Bytes, border: _Border) -> int:
     """Return how many crossings of *border* have a sharp step."""
     if not border.rows.size:
         return 0
     # Over three pixels, since compression takes a step apart; depth 0 is the last pixel outside.
-    across = border.step(after, -1, 2)
-    beside = np.maximum(border.step(after, 3, 6), border.step(after, -5, -2))
-    new = across - border.step(before, -1, 2)
+    across = border.step_across(after, -1, 2)
+    beside = np.maximum(border.step_across(after, 3, 6), border.step_across(after, -5, -2))
+    new = across - border.step_across(before, -1, 2)
     sharp = (across > LIMITS.sharp * beside) & (np.minimum(across, new) > LIMITS.step)
     return int(border.lengths[sharp].sum())

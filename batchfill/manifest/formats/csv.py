@@ -33,30 +33,30 @@ def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
     csv.field_size_limit(RECORD_LIMIT)
     reader: Iterator[list[str]] = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     header_line = lines.number
-    names = _names(_cells(reader, lines) or [])
+    names = _column_names(_next_cells(reader, lines) or [])
     if RESULTS.issubset(names):
         names = tuple(map(from_cell, names))
         # A generator would end at the first line that is no CSV.
         reader = map(_as_given, reader)
     yield Header(header_line, names)
-    yield from _rows(reader, lines, names, _DELIMITERS[delimiter])
+    yield from _read_rows(reader, lines, names, _DELIMITERS[delimiter])
 
 
-def _rows(
+def _read_rows(
     reader: Iterator[list[str]], lines: Lines, names: tuple[str, ...], delimiter: str
 ) -> Iterator[Record | Trouble]:
     lines.begin()
     line = lines.number + 1
-    while (cells := _cells(reader, lines)) is not None:
+    while (cells := _next_cells(reader, lines)) is not None:
         if isinstance(cells, Trouble):
             yield cells
         elif any(map(str.strip, cells)):
-            yield _record(line, names, cells, delimiter)
+            yield _make_record(line, names, cells, delimiter)
         lines.begin()
         line = lines.number + 1
 
 
-def _record(line: int, names: tuple[str, ...], cells: list[str], delimiter: str) -> Record | Trouble:
+def _make_record(line: int, names: tuple[str, ...], cells: list[str], delimiter: str) -> Record | Trouble:
     width = len(names)
     if len(cells) == width:
         return Record(line, names, cells)
@@ -71,7 +71,7 @@ def _as_given(cells: list[str]) -> list[str]:
     return list(map(from_cell, cells))
 
 
-def _names(cells: list[str] | Trouble) -> tuple[str, ...]:
+def _column_names(cells: list[str] | Trouble) -> tuple[str, ...]:
     if isinstance(cells, Trouble):
         raise Broken(*cells)
     names = [cell.strip() for cell in cells]
@@ -80,7 +80,7 @@ def _names(cells: list[str] | Trouble) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _cells(reader: Iterator[list[str]], lines: Lines) -> list[str] | Trouble | None:
+def _next_cells(reader: Iterator[list[str]], lines: Lines) -> list[str] | Trouble | None:
     """Return the next row's cells, what is wrong with it, or None at the end."""
     try:
         return next(reader, None)

@@ -18,11 +18,11 @@ def read_jsonl(lines: Lines) -> Iterator[Record | Trouble]:
     lines.begin()
     for line in lines:
         if line.strip():
-            yield _read(line, lines.number)
+            yield _read_line(line, lines.number)
         lines.begin()
 
 
-def _read(line: str, number: int) -> Record | Trouble:
+def _read_line(line: str, number: int) -> Record | Trouble:
     try:
         # The decoder gives objects as tuples of pairs: a dictionary would lose a key given twice.
         value = _DECODER.decode(line.strip())
@@ -34,13 +34,13 @@ def _read(line: str, number: int) -> Record | Trouble:
         return Trouble(number, "values inside values inside values")
     if not isinstance(value, tuple):
         return Trouble(number, 'one object a line is expected, such as {"image": "a.png", "mask": "b.png"}')
-    return _record(value, number)
+    return _make_record(value, number)
 
 
-def _record(pairs: Iterable[tuple[str, Any]], number: int) -> Record | Trouble:
+def _make_record(pairs: Iterable[tuple[str, Any]], number: int) -> Record | Trouble:
     cells: dict[str, str] = {}
     for name, value in pairs:
-        cell = _cell(value)
+        cell = _to_cell(value)
         if cell is None:
             return Trouble(number, f"{name} must be text, a number, true, false or null")
         if name in cells:
@@ -49,7 +49,7 @@ def _record(pairs: Iterable[tuple[str, Any]], number: int) -> Record | Trouble:
     return Record(number, tuple(cells), list(cells.values()))
 
 
-def _cell(value: Any) -> str | None:
+def _to_cell(value: Any) -> str | None:
     """Return *value* as a CSV would have it, so that 30 and "30" agree; None when it holds values."""
     if value is None:
         return ""
@@ -58,9 +58,11 @@ def _cell(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=_refuse_constant
+)
 """Numbers stay as they were written: the model's schema says what they are."""

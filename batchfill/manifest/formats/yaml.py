@@ -42,11 +42,11 @@ class Events:
         try:
             event = next(self._events)
         except yaml.MarkedYAMLError as error:
-            raise Broken(*_explain(error)) from None
+            raise Broken(*_explain_error(error)) from None
         except yaml.YAMLError as error:
             raise Broken(0, f"not YAML: {error}") from None
         self.line = event.start_mark.line + 1 if event.start_mark else 0
-        self._deep += _depth(event)
+        self._deep += _depth_change(event)
         if self._deep > DEEPEST:
             raise Broken(self.line, TOO_DEEP)
         return event
@@ -66,9 +66,9 @@ class Events:
 
     def skip(self, event: yaml.Event) -> None:
         """Read on to the end of the value that *event* begins."""
-        depth = _depth(event)
+        depth = _depth_change(event)
         while depth:
-            depth += _depth(self.next())
+            depth += _depth_change(self.next())
 
     def pairs(self) -> Iterator[tuple[str | None, int, yaml.Event]]:
         """Yield key, line and the event that begins the value, of the mapping just begun, to its end.
@@ -78,11 +78,13 @@ class Events:
         while not isinstance(key := self.next(), yaml.MappingEndEvent):
             line = self.line
             self.skip(key)
-            name = key.value.strip() if isinstance(key, yaml.ScalarEvent) and not objection(key) else None
+            name = (
+                key.value.strip() if isinstance(key, yaml.ScalarEvent) and not find_objection(key) else None
+            )
             yield name, line, self.next()
 
 
-def objection(event: yaml.Event) -> str | None:
+def find_objection(event: yaml.Event) -> str | None:
     """Return why the value that *event* begins is refused, whatever it is for; None when it is not."""
     if isinstance(event, yaml.AliasEvent):
         return f"the alias *{event.anchor} is not allowed: write the value out"
@@ -99,13 +101,13 @@ def text_of(event: yaml.ScalarEvent) -> str:
     return "" if plain and event.value in _EMPTY else str(event.value)
 
 
-def _depth(event: yaml.Event) -> int:
+def _depth_change(event: yaml.Event) -> int:
     if isinstance(event, yaml.CollectionStartEvent):
         return 1
     return -1 if isinstance(event, yaml.CollectionEndEvent) else 0
 
 
-def _explain(error: yaml.MarkedYAMLError) -> tuple[int, str]:
+def _explain_error(error: yaml.MarkedYAMLError) -> tuple[int, str]:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 0
     problem = error.problem or "it cannot be understood"
@@ -122,7 +124,7 @@ def read_yaml(text: TextIO) -> Iterator[Record | Trouble]:
     events = Events(text)
     first = events.open()
     if isinstance(first, yaml.SequenceStartEvent):
-        yield from _rows(events)
+        yield from _read_rows(events)
     elif isinstance(first, yaml.MappingStartEvent):
         yield from _rows_below_head(events)
     if first is not None:
@@ -137,16 +139,16 @@ def _rows_below_head(events: Events) -> Iterator[Record | Trouble]:
             yield Trouble(line, f"{name} comes after rows: move it above them")
         if name == "rows" and not begun and isinstance(value, yaml.SequenceStartEvent):
             begun = True
-            yield from _rows(events)
+            yield from _read_rows(events)
         else:
             events.skip(value)
 
 
-def _rows(events: Events) -> Iterator[Record | Trouble]:
+def _read_rows(events: Events) -> Iterator[Record | Trouble]:
     while not isinstance(event := events.next(), yaml.SequenceEndEvent):
         events.begin()
         line = events.line
-        problem = objection(event)
+        problem = find_objection(event)
         if not problem and not isinstance(event, yaml.MappingStartEvent):
             problem = (
                 "not a row: expected names and values, such as {image: a.png, mask: b.png, prompt: a boat}"
@@ -155,23 +157,23 @@ def _rows(events: Events) -> Iterator[Record | Trouble]:
             events.skip(event)
             yield Trouble(line, problem)
         else:
-            yield from _row(events, line)
+            yield from _read_row(events, line)
 
 
-def _row(events: Events, line: int) -> Iterator[Record | Trouble]:
+def _read_row(events: Events, line: int) -> Iterator[Record | Trouble]:
     cells: dict[str, str] = {}
     sound = True
     for name, at, value in events.pairs():
         events.skip(value)
-        problem = f"{name} is given twice" if name in cells else objection(value)
+        problem = f"{name} is given twice" if name in cells else find_objection(value)
         if name is None or problem or not isinstance(value, yaml.ScalarEvent):
             sound = False
-            yield Trouble(at, problem or _misshapen(name))
+            yield Trouble(at, problem or _misshapen_row(name))
         else:
             cells[name] = text_of(value)
     if sound:
         yield Record(line, tuple(cells), list(cells.values()))
 
 
-def _misshapen(name: str | None) -> str:
+def _misshapen_row(name: str | None) -> str:
     return "a name must be a plain word" if name is None else f"{name} must be a single value"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.predictions import HOUR, Prediction
-from batchfill.domain.progress import Weight
+from batchfill.domain.predictions import OUTPUT_RETENTION, Prediction
+from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import (
     BadPicture,
@@ -18,10 +18,10 @@ from batchfill.errors import (
     NotFound,
     OutputRefused,
     ServiceRefused,
-    TryAgain,
+    TransientError,
     short_of_something,
 )
-from batchfill.images.codec.decode import whole
+from batchfill.images.codec.decode import decode_whole
 from batchfill.providers.downloads import SignatureWanted
 from batchfill.run.download.unfetched import (
     OF_THIS_MACHINE,
@@ -31,11 +31,11 @@ from batchfill.run.download.unfetched import (
     addresses,
     is_removed,
 )
-from batchfill.run.placement import GONE, Fetched, of_each, told_lost
-from batchfill.run.poll.run_times import FETCHED_AT_ONCE, Timing
+from batchfill.run.placement import GONE, Downloaded, of_each, told_lost
+from batchfill.run.poll.run_times import FETCHED_AT_ONCE, RunTimes
 from batchfill.run.postprocess.postprocessor import finish_of
-from batchfill.run.recover.matching import ask
-from batchfill.run.wakeup import Bell
+from batchfill.run.recover.matching import fetch_prediction
+from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.domain.predictions import Output, Picture
-    from batchfill.domain.rows import Attempt, Collectable, ToCollect
+    from batchfill.domain.rows import Attempt, DownloadJob, DownloadQueue
     from batchfill.errors import BatchfillError
     from batchfill.providers.downloads import Download
-    from batchfill.run.context import Tools
-    from batchfill.run.placement import Placing
-    from batchfill.run.postprocess.postprocessor import Finishing
-    from batchfill.run.shutdown import Stopping
+    from batchfill.run.context import RunContext
+    from batchfill.run.placement import OutputPlacer
+    from batchfill.run.postprocess.postprocessor import PostProcessor
+    from batchfill.run.shutdown import StopSignal
 
 
 FIRST_WAIT = 2.0
@@ -60,31 +60,31 @@ REMOVED = "made and paid for, but the service removed it before it was fetched"
 NONE_MADE = "the service made no picture of it (its safety filter leaves some out)"
 
 
-class Collecting:
+class Downloader:
     """The stage that fetches."""
 
     def __init__(
         self,
-        tools: Tools,
-        stopping: Stopping,
-        placing: Placing,
-        finishing: Finishing,
+        context: RunContext,
+        stopping: StopSignal,
+        placer: OutputPlacer,
+        postprocessor: PostProcessor,
         *,
         collected: Callable[[], None],
     ) -> None:
         """*collected* is called when something has come of a row."""
-        self._tools = tools
+        self._context = context
         self._stopping = stopping
-        self._placing = placing
-        self._finishing = finishing
+        self._placer = placer
+        self._postprocessor = postprocessor
         self._collected = collected
         self._busy: set[int] = set()
         self._failed: defaultdict[int, Unfetched] = defaultdict(Unfetched)
         self._left: set[int] = set()
         self._at_once = anyio.CapacityLimiter(FETCHED_AT_ONCE)
-        self.times = Timing([0.0])
+        self.times = RunTimes([0.0])
         """Of fetching all files of a row, in seconds."""
-        self.bell = Bell()
+        self.bell = Wakeup()
         """Rings when a row may have become due."""
         self.oldest: float | None = None
         """Since when the oldest row has been waiting, in seconds since the epoch."""
@@ -96,7 +96,7 @@ class Collecting:
     @property
     def waiting(self) -> int:
         """How many rows are to be fetched in this run."""
-        ledger = self._tools.ledger
+        ledger = self._context.ledger
         return ledger.in_state(RowState.COLLECTING) - ledger.kept - len(self._left)
 
     @property
@@ -113,29 +113,29 @@ class Collecting:
         """Fetch what is due until cancelled: first what was not tried yet, oldest first."""
         async with anyio.create_task_group() as fetching:
             while True:
-                seen = self.bell.rung
+                seen = self.bell.version
                 room = FETCHED_AT_ONCE - len(self._busy)
                 found = await self._due(room)
                 self.oldest = found.oldest
                 for one in found.due:
                     self._busy.add(one.attempt.number)
-                    fetching.start_soon(self._collect, one)
-                await self.bell.wait(seen, self._until(found.next_at))
+                    fetching.start_soon(self._download_row, one)
+                await self.bell.wait(seen, self._seconds_until(found.next_at))
 
-    async def _due(self, room: int) -> ToCollect:
+    async def _due(self, room: int) -> DownloadQueue:
         """Return what to fetch now: rows that hang, however old, must not keep out those that can be had."""
-        ledger = self._tools.ledger
-        found = await ledger.to_collect(room, without=self._left, busy={*self._busy, *self._failed})
+        ledger = self._context.ledger
+        found = await ledger.download_queue(room, without=self._left, busy={*self._busy, *self._failed})
         if not self._failed or len(found.due) == room:
             return found
         fresh = {one.attempt.number for one in found.due}
-        rest = await ledger.to_collect(room - len(fresh), without=self._left, busy=self._busy | fresh)
+        rest = await ledger.download_queue(room - len(fresh), without=self._left, busy=self._busy | fresh)
         return replace(rest, due=found.due + rest.due)
 
-    def _until(self, at: float | None) -> float | None:
-        return None if at is None else max(0.0, at - self._tools.clock.now()) + 0.01
+    def _seconds_until(self, at: float | None) -> float | None:
+        return None if at is None else max(0.0, at - self._context.clock.now()) + 0.01
 
-    async def _collect(self, one: Collectable) -> None:
+    async def _download_row(self, one: DownloadJob) -> None:
         attempt = one.attempt
         try:
             with short_of_something():
@@ -144,16 +144,16 @@ class Collecting:
             await self._put_off(attempt, str(error))
         finally:
             self._busy.discard(attempt.number)
-            self.bell.ring()
+            self.bell.notify()
             if one.asked.files:
-                self._finishing.bell.ring()
+                self._postprocessor.bell.notify()
             self._collected()
 
-    def _is_finished(self, one: Collectable) -> bool:
+    def _is_finished(self, one: DownloadJob) -> bool:
         """Whether other files are made of the outputs."""
-        return finish_of(self._tools.model, one.asked) is not None
+        return finish_of(self._context.model, one.asked) is not None
 
-    async def _fetch_all(self, one: Collectable) -> None:
+    async def _fetch_all(self, one: DownloadJob) -> None:
         wanted = [output for output in one.outputs if output.lost is None and not self._is_there(one, output)]
         if not wanted:
             # A run died before it could say so.
@@ -170,23 +170,23 @@ class Collecting:
             return
         self.refused = None
         self._failed.pop(one.attempt.number, None)
-        self.times.ended(anyio.current_time() - began)
+        self.times.add_run_time(anyio.current_time() - began)
 
-    def _is_there(self, one: Collectable, output: Output) -> bool:
+    def _is_there(self, one: DownloadJob, output: Output) -> bool:
         if self._is_finished(one):
             return output.raw is not None or (output.file is not None and output.finished_with is not None)
         return output.file is not None
 
     async def _get(
-        self, one: Collectable, output: Output, failed: dict[int, BatchfillError], in_turn: anyio.Lock
+        self, one: DownloadJob, output: Output, failed: dict[int, BatchfillError], in_turn: anyio.Lock
     ) -> None:
         """Fetch one output and keep it, whatever becomes of the others; note in *failed* why it cannot be."""
         try:
             with short_of_something():
-                fetched = await self._placing.find(one.attempt, output, len(one.outputs))
+                fetched = await self._placer.find_staged(one.attempt, output, len(one.outputs))
                 if fetched is None:
                     async with self._at_once:
-                        fetched = await self._fetch(output)
+                        fetched = await self._fetch_output(output)
                 with anyio.CancelScope(shield=True):
                     # The first that gets its place clears the way for all of them.
                     async with in_turn:
@@ -194,51 +194,55 @@ class Collecting:
         except UNFETCHED as error:
             failed[output.n] = error
 
-    async def _keep(self, one: Collectable, fetched: Fetched) -> None:
+    async def _keep(self, one: DownloadJob, fetched: Downloaded) -> None:
         """Record what is whole as what it is to be: a file to work on, or one in its place."""
         if self._is_finished(one) and fetched.output.finished_with is None:
-            await self._placing.keep(one.attempt, [fetched])
+            await self._placer.keep_raw(one.attempt, [fetched])
             return
         if not one.asked.files:
             # Nobody will judge it later: there is nothing at hand to compare it with.
             fetched = _judged_alone(fetched)
         fetched = replace(fetched, output=replace(fetched.output, raw=None, raw_sha256=None))
-        await self._placing.place(one.attempt, [fetched], one.outputs, more=True)
+        await self._placer.place_outputs(one.attempt, [fetched], one.outputs, more=True)
 
-    async def _fetch(self, output: Output) -> Fetched:
-        if self._tools.service.redaction.given(output.url) is None:
+    async def _fetch_output(self, output: Output) -> Downloaded:
+        if self._context.service.redaction.given(output.url) is None:
             # An earlier run knew it; a fresh look at the prediction tells it again.
-            raise TryAgain("its address held the token, and was not written down")
+            raise TransientError("its address held the token, and was not written down")
         try:
-            return await self._download(output, self._tools.outputs.fetch(output.url))
+            return await self._download_output(output, self._context.outputs.fetch(output.url))
         except SignatureWanted as unsigned:
             try:
-                return await self._download(output, self._tools.service.fetch_own(output.url))
+                return await self._download_output(output, self._context.service.fetch_own(output.url))
             except OutputRefused:
                 # Not at the base's own address: the token stays away, and the refusal may pass.
                 raise unsigned from None
 
-    async def _download(self, output: Output, opening: AbstractAsyncContextManager[Download]) -> Fetched:
-        shelf = self._tools.shelf
+    async def _download_output(
+        self, output: Output, opening: AbstractAsyncContextManager[Download]
+    ) -> Downloaded:
+        shelf = self._context.store
         async with opening as download:
-            written, seen = await shelf.write(output.prediction_id, output.n, download.chunks(), _look)
+            written, seen = await shelf.write_staged(
+                output.prediction_id, output.n, download.chunks(), _inspect_output
+            )
         self.largest = max(self.largest, written.size)
         if isinstance(seen, BadPicture):
             # Such bytes are mostly words, and a service may repeat in them what it was sent.
-            place = shelf.keep_suspect(written, self._tools.service.redaction.body)
+            place = shelf.keep_suspect(written, self._context.service.redaction.body)
             raise BadPicture(f"the service sent no whole picture ({seen}); kept as {place}") from seen
-        return Fetched(replace(output, finished_with=None), written, seen)
+        return Downloaded(replace(output, finished_with=None), written, seen)
 
     async def _look_again(self, attempt: Attempt) -> Prediction | None:
         """Return the prediction as the service has it now; None when it cannot be asked. Raises NotFound."""
         try:
-            return await ask(self._tools, attempt)
+            return await fetch_prediction(self._context, attempt)
         except ServiceRefused as error:
             if error.status == 401:
                 # What became of it can no longer be asked: its row stays as it is for another start.
-                self._stopping.everything(str(error), refused=True)
+                self._stopping.stop_now(str(error), refused=True)
             return None
-        except TryAgain:
+        except TransientError:
             return None
 
     async def _ask_for_outputs(self, attempt: Attempt) -> None:
@@ -246,18 +250,18 @@ class Collecting:
         try:
             prediction = await self._look_again(attempt)
         except NotFound:
-            await self._expire(attempt, REMOVED)
+            await self._expire_row(attempt, REMOVED)
             return
         if prediction is None:
             await self._put_off(attempt, "the service named no outputs")
         elif prediction.outputs:
-            await self._tools.ledger.record_urls(attempt, prediction.outputs)
+            await self._context.ledger.record_urls(attempt, prediction.outputs)
         elif prediction.data_removed or self._hour_is_over(attempt, attempt.accepted_at):
-            await self._expire(attempt, REMOVED)
+            await self._expire_row(attempt, REMOVED)
         else:
             await self._give_up(attempt, NONE_MADE)
 
-    async def _go_on_without(self, one: Collectable, failed: Mapping[int, BatchfillError]) -> None:
+    async def _go_on_without(self, one: DownloadJob, failed: Mapping[int, BatchfillError]) -> None:
         """Ask the service for the outputs that could not be fetched: addresses expire, and outputs too."""
         attempt, errors = one.attempt, failed.values()
         self.refused = next(
@@ -273,7 +277,7 @@ class Collecting:
         except NotFound:
             prediction = Prediction(attempt.prediction_id, "unknown")  # which names no outputs
         if prediction is not None and is_removed(prediction, errors, over=over):
-            await self._tools.ledger.record_lost(attempt, dict.fromkeys(failed, GONE))
+            await self._context.ledger.record_lost(attempt, dict.fromkeys(failed, GONE))
             await self._end(one)
         elif prediction is None or not prediction.outputs:
             await self._put_off(attempt, _told(one, failed))
@@ -282,7 +286,7 @@ class Collecting:
 
     async def _decide(
         self,
-        one: Collectable,
+        one: DownloadJob,
         failed: Mapping[int, BatchfillError],
         urls: Mapping[int, str],
         *,
@@ -292,18 +296,18 @@ class Collecting:
         attempt, known = one.attempt, self._failed[one.attempt.number]
         new = any(urls[output.n] != output.url for output in one.outputs if output.n in failed)
         if new:
-            await self._tools.ledger.record_urls(attempt, list(urls.values()))
+            await self._context.ledger.record_urls(attempt, list(urls.values()))
         known.looked(one.outputs, list(urls.values()))
         siblings = any(output.lost is None and output.n not in failed for output in one.outputs)
         steps = {n: known.next_step(n, error, over=over, siblings=siblings) for n, error in failed.items()}
         lost = {n: self._reason(attempt, failed[n]) for n, step in steps.items() if step is Step.LOST}
         if lost:
-            await self._tools.ledger.record_lost(attempt, lost)
+            await self._context.ledger.record_lost(attempt, lost)
         rest = {n: error for n, error in failed.items() if n not in lost}
         if not rest:
             await self._end(one)
         elif all(steps[n] is Step.LEFT for n in rest):
-            await self._leave(attempt, _told(one, rest))
+            await self._leave_output(attempt, _told(one, rest))
         else:
             known.renewed = new and not known.renewed
             await self._put_off(attempt, _told(one, rest), at_once=known.renewed)
@@ -314,80 +318,82 @@ class Collecting:
             return GONE
         if not isinstance(error, OutputRefused):
             return str(error)
-        made = attempt.ended_at or self._tools.clock.now()
-        until = datetime.fromtimestamp(made + HOUR).astimezone().strftime("%H:%M")
+        made = attempt.ended_at or self._context.clock.now()
+        until = datetime.fromtimestamp(made + OUTPUT_RETENTION).astimezone().strftime("%H:%M")
         return f"{error}. It was paid for, and the service removes it about {until}: fetch it yourself"
 
     async def _put_off(self, attempt: Attempt, error: str, *, at_once: bool = False) -> None:
         """Try again later, or with new addresses *at_once*: they may hold for seconds only."""
-        tools = self._tools
+        context = self._context
         known = self._failed[attempt.number]
         known.tries += 1
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(known.tries - 1, 10)) * tools.chance.between(0.8, 1.2)
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(known.tries - 1, 10)) * context.chance.between(
+            0.8, 1.2
+        )
         wait = 0.0 if at_once else wait
-        await tools.ledger.record_put_off(attempt, error, due_at=tools.clock.now() + wait)
-        weight = Weight.WARNING if known.tries in (1, 5) else Weight.QUIET
-        tools.telling.say(f"{attempt.id}: fetching: {error}; again in {wait:.0f} s", weight)
+        await context.ledger.record_put_off(attempt, error, due_at=context.clock.now() + wait)
+        weight = Level.WARNING if known.tries in (1, 5) else Level.DEBUG
+        context.log.notice(f"{attempt.id}: fetching: {error}; again in {wait:.0f} s", weight)
 
-    async def _leave(self, attempt: Attempt, error: str) -> None:
+    async def _leave_output(self, attempt: Attempt, error: str) -> None:
         """The service still names what cannot be fetched: nobody waits for it, the next start tries again."""
-        await self._tools.ledger.record_put_off(attempt, error, due_at=0)
+        await self._context.ledger.record_put_off(attempt, error, due_at=0)
         self._left.add(attempt.number)
-        self._tools.telling.say(f"{attempt.id}: left for the next run: {error}", Weight.WARNING)
+        self._context.log.notice(f"{attempt.id}: left for the next run: {error}", Level.WARNING)
 
-    async def _end(self, one: Collectable) -> None:
+    async def _end(self, one: DownloadJob) -> None:
         """No more outputs will come: what is there is the row's, and if there is none it has failed."""
         attempt = one.attempt
         assert attempt.prediction_id is not None
-        outputs = await self._tools.ledger.outputs_of(attempt.prediction_id)
+        outputs = await self._context.ledger.outputs_of(attempt.prediction_id)
         lost = {output.n: output.lost for output in outputs if output.lost is not None}
         if len(lost) < len(outputs):
             await self._go_on_with(one, outputs)
         elif GONE in lost.values():
-            await self._expire(attempt, LOST if any(output.planned for output in outputs) else REMOVED)
+            await self._expire_row(attempt, LOST if any(output.planned for output in outputs) else REMOVED)
         else:
             await self._give_up(attempt, of_each(lost) if len(lost) > 1 else lost[1])
 
-    async def _go_on_with(self, one: Collectable, outputs: Sequence[Output]) -> None:
+    async def _go_on_with(self, one: DownloadJob, outputs: Sequence[Output]) -> None:
         """Finish, or call done, what there is of *outputs*."""
         attempt = one.attempt
         self._failed.pop(attempt.number, None)
         if self._is_finished(one):
-            await self._tools.ledger.record_kept(attempt, [])
+            await self._context.ledger.record_kept(attempt, [])
         else:
-            await self._placing.place(attempt, [], outputs, more=True)
+            await self._placer.place_outputs(attempt, [], outputs, more=True)
         if (fewer := told_lost(attempt, outputs)) is not None:
-            self._tools.telling.say(f"{attempt.id}: {fewer}", Weight.WARNING)
+            self._context.log.notice(f"{attempt.id}: {fewer}", Level.WARNING)
 
     async def _give_up(self, attempt: Attempt, error: str) -> None:
         self._failed.pop(attempt.number, None)
-        await self._tools.ledger.record_uncollectable(attempt, error)
-        self._tools.telling.failed(attempt.id, error)
+        await self._context.ledger.record_uncollectable(attempt, error)
+        self._context.log.row_failed(attempt.id, error)
 
-    async def _expire(self, attempt: Attempt, reason: str) -> None:
+    async def _expire_row(self, attempt: Attempt, reason: str) -> None:
         self._failed.pop(attempt.number, None)
-        await self._tools.ledger.record_expired(attempt, reason)
-        self._tools.telling.failed(attempt.id, reason)
+        await self._context.ledger.record_expired(attempt, reason)
+        self._context.log.row_failed(attempt.id, reason)
 
     def _hour_is_over(self, attempt: Attempt, since: float | None = None) -> bool:
         made = since or attempt.ended_at or attempt.intended_at
-        return self._tools.clock.now() > made + HOUR
+        return self._context.clock.now() > made + OUTPUT_RETENTION
 
 
-def _judged_alone(fetched: Fetched) -> Fetched:
+def _judged_alone(fetched: Downloaded) -> Downloaded:
     flags = ("blank",) if fetched.picture.plain else ()
     return replace(fetched, output=replace(fetched.output, flags=flags))
 
 
-def _look(path: Path) -> Picture | BadPicture:
+def _inspect_output(path: Path) -> Picture | BadPicture:
     # Returned, since the bytes of a bad one are kept.
     try:
-        return whole(path)
+        return decode_whole(path)
     except BadPicture as error:
         return error
 
 
-def _told(one: Collectable, failed: Mapping[int, BatchfillError]) -> str:
+def _told(one: DownloadJob, failed: Mapping[int, BatchfillError]) -> str:
     """Return why outputs could not be fetched; by number, where the row has others."""
     reasons = {n: str(error) for n, error in failed.items()}
     return of_each(reasons) if len(one.outputs) > 1 else reasons[one.outputs[0].n]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from batchfill.errors import (
     BadPicture,
-    FolderFailed,
     MachineFailed,
     NotFound,
     OutputRefused,
     ServiceRefused,
-    TryAgain,
+    StorageError,
+    TransientError,
 )
 from batchfill.providers.downloads import SignatureWanted
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Output, Prediction
     from batchfill.errors import BatchfillError
 
-UNFETCHED = (TryAgain, BadPicture, SignatureWanted, NotFound, OutputRefused, ServiceRefused)
+UNFETCHED = (TransientError, BadPicture, SignatureWanted, NotFound, OutputRefused, ServiceRefused)
 """What fetching one output raises, and what takes no other output along."""
 
-OF_THIS_MACHINE = (FolderFailed, MachineFailed)
+OF_THIS_MACHINE = (StorageError, MachineFailed)
 """Those that say nothing about the service, or its output."""
 
 ENOUGH = 5
@@ -50,13 +50,13 @@ class Unfetched:
     """How often some of them could not be fetched."""
     renewed: bool = False
     """Whether the last look brought a new address, which was then tried without waiting."""
-    _looks: int = 0
+    _schedule: int = 0
     _repeated: Counter[int] = field(default_factory=Counter)
     """By output: looks in a row that brought the same address, its query aside."""
 
     def looked(self, outputs: Sequence[Output], urls: Sequence[str]) -> None:
         """The service was asked afresh for the addresses of *outputs*."""
-        self._looks += 1
+        self._schedule += 1
         for output, url in zip(outputs, urls, strict=False):
             # A signature is another one each time.
             same = output.url.partition("?")[0] == url.partition("?")[0]
@@ -69,7 +69,7 @@ class Unfetched:
         """
         if isinstance(error, OutputRefused) and self._repeated[n] >= ENOUGH:
             return Step.LOST
-        if not over or self._looks < ENOUGH:
+        if not over or self._schedule < ENOUGH:
             return Step.AGAIN
         if isinstance(error, OF_THIS_MACHINE):
             return Step.LEFT

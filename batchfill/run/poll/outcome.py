@@ -13,21 +13,23 @@ from batchfill.run.submit.inputs import forget_named
 if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt
-    from batchfill.run.context import Tools
-    from batchfill.run.poll.run_times import Timing
-    from batchfill.run.shutdown import Alike, Stopping
+    from batchfill.run.context import RunContext
+    from batchfill.run.poll.run_times import RunTimes
+    from batchfill.run.shutdown import FailureStreak, StopSignal
 
 
-class Settling:
+class OutcomeRecorder:
     """Records ends."""
 
-    def __init__(self, tools: Tools, stopping: Stopping, alike: Alike, timing: Timing) -> None:
-        self._tools = tools
+    def __init__(
+        self, context: RunContext, stopping: StopSignal, alike: FailureStreak, timing: RunTimes
+    ) -> None:
+        self._context = context
         self._stopping = stopping
-        self._alike = alike
-        self._timing = timing
+        self._failures = alike
+        self._run_times = timing
 
-    async def settle(self, attempt: Attempt, prediction: Prediction) -> None:
+    async def record_outcome(self, attempt: Attempt, prediction: Prediction) -> None:
         """Record how *prediction* ended, which it has."""
         with anyio.CancelScope(shield=True):
             if prediction.status == "succeeded":
@@ -36,21 +38,21 @@ class Settling:
                 await self._record_failed(attempt, prediction)
 
     async def _record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
-        await self._tools.ledger.record_succeeded(attempt, prediction)
-        self._alike.succeeded()
+        await self._context.ledger.record_succeeded(attempt, prediction)
+        self._failures.record_success()
         if prediction.completed_at is not None and prediction.created_at is not None:
-            self._timing.ended(max(0.0, prediction.completed_at - prediction.created_at))
+            self._run_times.add_run_time(max(0.0, prediction.completed_at - prediction.created_at))
 
     async def _record_failed(self, attempt: Attempt, prediction: Prediction) -> None:
-        tools = self._tools
+        context = self._context
         asker = attempt.cancel_asked or self._told_to_stop(attempt, prediction)
         error = prediction.error or _in_words(prediction.status, asker)
-        again = retry_policy.after(
+        again = retry_policy.decide_retry(
             retry_policy.Failure(
                 status=prediction.status,
                 error=error,
                 tries=attempt.tries,
-                attempts=tools.settings.attempts,
+                attempts=context.settings.attempts,
                 fixed_seed=not attempt.own_seed,
                 inline_bytes=inline_bytes(attempt.sent),
                 cancel_asked=asker,
@@ -58,9 +60,9 @@ class Settling:
         )
         # A gateway may call canceled failed; what was asked to stop may be charged, so it keeps counting.
         stopped = prediction.status == "canceled" or (asker and prediction.status == "failed")
-        retry_at = None if again is None else tools.clock.now() + again.wait
-        await forget_named(tools, attempt, error)
-        await tools.ledger.record_failed(
+        retry_at = None if again is None else context.clock.now() + again.wait
+        await forget_named(context, attempt, error)
+        await context.ledger.record_failed(
             attempt,
             prediction.status,
             error,
@@ -74,20 +76,20 @@ class Settling:
         if prediction.created_at is not None and prediction.completed_at is not None:
             lasted = prediction.completed_at - prediction.created_at
         else:
-            lasted = self._tools.clock.now() - (attempt.accepted_at or attempt.intended_at)
+            lasted = self._context.clock.now() - (attempt.accepted_at or attempt.intended_at)
         # It is told whole seconds.
-        over = lasted >= self._tools.settings.prediction_timeout - 1
+        over = lasted >= self._context.settings.prediction_timeout - 1
         # A gateway may call canceled failed, and then there is nothing to say of it.
         stopped = prediction.status == "canceled" or (prediction.status == "failed" and not prediction.error)
         return "time-out" if stopped and over else None
 
-    def _tell_failed(self, attempt: Attempt, error: str, again: retry_policy.Again | None) -> None:
+    def _tell_failed(self, attempt: Attempt, error: str, again: retry_policy.RetryDecision | None) -> None:
         if again is not None:
-            self._tools.telling.log(f"{attempt.id}: {error}; again in {again.wait:.0f} s")
+            self._context.log.debug(f"{attempt.id}: {error}; again in {again.wait:.0f} s")
             return
-        self._tools.telling.failed(attempt.id, error)
-        if attempt.cancel_asked != "user" and self._alike.failed(error):
-            self._stopping.submits(f"ten rows in a row failed alike: {error}")
+        self._context.log.row_failed(attempt.id, error)
+        if attempt.cancel_asked != "user" and self._failures.record_failure(error):
+            self._stopping.stop_submitting(f"ten rows in a row failed alike: {error}")
 
 
 def _in_words(status: str, asker: str | None) -> str:

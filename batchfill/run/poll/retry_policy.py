@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-PASSING = re.compile(
+TRANSIENT = re.compile(
     r"\bcode:\s*PA\b|\b(E1000|E6716|E8367|E8765|E9825|E9828|E003|E004)\b|Director: unexpected error"
 )
 """Troubles of the service that pass by themselves (its support pages and clients' threads name them)."""
 
-ONCE = re.compile(r"\bE9243\b|CUDA out of memory", re.IGNORECASE)
+RETRY_ONCE = re.compile(r"\bE9243\b|CUDA out of memory", re.IGNORECASE)
 """Troubles that a second attempt sometimes overcomes, a third never."""
 
 UNSAFE = re.compile(r"NSFW|flagged as sensitive", re.IGNORECASE)
 """The safety filter; false alarms are common and a new seed often passes."""
 
-NEVER = re.compile(r"\b(E1001|E4875|E001|E002|E005)\b")
+PERMANENT = re.compile(r"\b(E1001|E4875|E001|E002|E005)\b")
 
 INLINE_TOO_LARGE = 6_000_000
 """Bytes of data URLs above which `code: PA` means that they were too large, not that it will pass."""
@@ -44,35 +44,35 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RetryDecision:
     """Submit the row once more."""
 
     wait: float
     """Seconds from now. The seed is another one unless the row fixes it."""
 
 
-def after(failure: Failure) -> Again | None:
+def decide_retry(failure: Failure) -> RetryDecision | None:
     """Return how to go on after *failure*; None: the row has failed for good."""
     if failure.tries >= failure.attempts or failure.cancel_asked == "user":
         return None
     wait = min(LONGEST_WAIT, FIRST_WAIT * 4 ** (failure.tries - 1))
     if failure.status == "aborted":
-        return Again(wait)
+        return RetryDecision(wait)
     if failure.cancel_asked == "time-out":
-        return Again(wait)
+        return RetryDecision(wait)
     if failure.status == "canceled":
         return None
     return _after_error(failure, wait)
 
 
-def _after_error(failure: Failure, wait: float) -> Again | None:
-    if NEVER.search(failure.error):
+def _after_error(failure: Failure, wait: float) -> RetryDecision | None:
+    if PERMANENT.search(failure.error):
         return None
     if UNSAFE.search(failure.error):
-        return None if failure.fixed_seed else Again(0.0)
-    if ONCE.search(failure.error):
-        return Again(wait) if failure.tries == 1 else None
-    if PASSING.search(failure.error):
+        return None if failure.fixed_seed else RetryDecision(0.0)
+    if RETRY_ONCE.search(failure.error):
+        return RetryDecision(wait) if failure.tries == 1 else None
+    if TRANSIENT.search(failure.error):
         too_large = "PA" in failure.error and failure.inline_bytes > INLINE_TOO_LARGE
-        return None if too_large else Again(wait)
+        return None if too_large else RetryDecision(wait)
     return None

@@ -26,35 +26,35 @@ LONGEST_FIRST_LOOK = 600.0
 """Seconds: what was made is removed after an hour, whatever the service's clock says of run times."""
 
 
-class Timing:
+class RunTimes:
     """Run times of the predictions that ended last, in seconds."""
 
     def __init__(self, known: Iterable[float] = (), keep: int = 64) -> None:
         self._times: deque[float] = deque(known, maxlen=keep)
-        self._learn()
+        self._update_times()
 
-    def ended(self, run_time: float) -> None:
+    def add_run_time(self, run_time: float) -> None:
         """Learn from a prediction that ended."""
         self._times.append(run_time)
-        self._learn()
+        self._update_times()
 
-    def _learn(self) -> None:
+    def _update_times(self) -> None:
         # Here and not where they are asked for, which is far more often.
         times = sorted(self._times)
         self.expected = _three_in_four(times)
         """What three runs in four do not exceed; None before any has ended."""
-        self.slow = times[-1] if times else 4 * UNKNOWN_RUN
+        self.maximum = times[-1] if times else 4 * UNKNOWN_RUN
         """A time within which nearly every run ends."""
-        self._soonest = times[0] if times else 0.0
+        self._minimum = times[0] if times else 0.0
 
     def first_look(self) -> float:
         """Return how long after its acceptance to ask for a prediction first."""
         expected = self.expected
         return FIRST_LOOK if expected is None else min(expected * 1.01 + 0.02, LONGEST_FIRST_LOOK)
 
-    def soonest(self) -> float:
+    def minimum(self) -> float:
         """Return how long after its acceptance a prediction may have ended, so that a list may show it."""
-        return self._soonest if self._times else FIRST_LOOK
+        return self._minimum if self._times else FIRST_LOOK
 
     def round_gap(self, running: int, oldest: float) -> float:
         """Return the time between two lists while so many predictions run, the *oldest* for so long."""
@@ -81,6 +81,6 @@ FETCHED_AT_ONCE = 16
 """Rows, and outputs of them all together."""
 
 
-def fetched_within(runs: Timing, fetches: Timing, *, behind: int) -> float:
+def time_to_finish(runs: RunTimes, fetches: RunTimes, *, behind: int) -> float:
     """Return the seconds in which a row submitted now has run, and was fetched *behind* so many others."""
-    return runs.slow + behind // FETCHED_AT_ONCE * (fetches.expected or 0.0) + fetches.slow
+    return runs.maximum + behind // FETCHED_AT_ONCE * (fetches.expected or 0.0) + fetches.maximum

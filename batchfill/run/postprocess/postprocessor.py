@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill._version import __version__
-from batchfill.domain.progress import Weight
-from batchfill.errors import BadPicture, FolderFailed, in_words, is_full
-from batchfill.images.codec.decode import whole
-from batchfill.images.composite.composite import FinishTask, finish
-from batchfill.images.quality.flags import FlagTask, flag
-from batchfill.run.placement import Fetched
-from batchfill.run.submit.disk_space import PATIENCE
-from batchfill.run.wakeup import Bell
-from batchfill.storage.output_store import Written
+from batchfill.domain.progress import Level
+from batchfill.errors import BadPicture, StorageError, in_words, is_full
+from batchfill.images.codec.decode import decode_whole
+from batchfill.images.composite.composite import FinishTask, make_composite
+from batchfill.images.quality.flags import FlagTask, flag_outputs
+from batchfill.run.placement import Downloaded
+from batchfill.run.submit.disk_space import MAX_FULL_TIME
+from batchfill.run.wakeup import Wakeup
+from batchfill.storage.output_store import StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from batchfill.catalog.model import Model
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.domain.predictions import Output
-    from batchfill.domain.rows import Asked, Collectable, LocalFile
-    from batchfill.run.context import Bench
-    from batchfill.run.placement import Placing
+    from batchfill.domain.rows import Asked, DownloadJob, LocalFile
+    from batchfill.run.context import FileContext
+    from batchfill.run.placement import OutputPlacer
 
 AT_ONCE = 2 * (os.cpu_count() or 2)
 """Rows that are worked on or wait for a worker; more would wait in memory instead of in the ledger."""
@@ -66,18 +66,18 @@ def finish_of(model: Model, asked: Asked) -> Finish | None:
     return Finish(pixels, form if isinstance(form, str) else None)
 
 
-class Finishing:
+class PostProcessor:
     """The stage that works on what was fetched."""
 
-    def __init__(self, tools: Bench, placing: Placing, *, finished: Callable[[], None]) -> None:
+    def __init__(self, context: FileContext, placer: OutputPlacer, *, finished: Callable[[], None]) -> None:
         """*finished* is called when something has come of a row."""
-        self._tools = tools
-        self._placing = placing
+        self._context = context
+        self._placer = placer
         self._finished = finished
         self._busy: set[int] = set()
         self._left: set[int] = set()
         self._looked = -1
-        self.bell = Bell()
+        self.bell = Wakeup()
         """Rings when there may be something to finish or to judge."""
         self.largest = 0
         """Bytes of the largest picture that this run finished."""
@@ -87,47 +87,47 @@ class Finishing:
     @property
     def waiting(self) -> int:
         """How many rows are to be finished in this run."""
-        return max(0, self._tools.ledger.kept - len(self._left))
+        return max(0, self._context.ledger.kept - len(self._left))
 
     @property
     def idle(self) -> bool:
         """Whether nothing is being done, and nothing has come up since it was looked for."""
-        return not self._busy and self._looked == self.bell.rung
+        return not self._busy and self._looked == self.bell.version
 
-    async def serve(self) -> None:
+    async def serve_rows(self) -> None:
         """Finish what is kept, oldest first, and judge what is done, until cancelled."""
         async with anyio.create_task_group() as tasks:
             while True:
-                seen = self.bell.rung
-                for one in await self._take(self._tools.ledger.to_finish):
-                    tasks.start_soon(self._carry_out, one, self._finish)
-                for one in await self._take(self._tools.ledger.unjudged):
-                    tasks.start_soon(self._carry_out, one, self._judge)
+                seen = self.bell.version
+                for one in await self._take_jobs(self._context.ledger.to_finish):
+                    tasks.start_soon(self._carry_out, one, self._finish_row)
+                for one in await self._take_jobs(self._context.ledger.unjudged_jobs):
+                    tasks.start_soon(self._carry_out, one, self._flag_row)
                 self._looked = seen
                 await self.bell.wait(seen)
 
-    async def _take(self, ask: Callable[..., Awaitable[list[Collectable]]]) -> list[Collectable]:
+    async def _take_jobs(self, ask: Callable[..., Awaitable[list[DownloadJob]]]) -> list[DownloadJob]:
         room = AT_ONCE - len(self._busy)
         found = await ask(room, without=self._busy | self._left) if room else []
         self._busy.update(one.attempt.number for one in found)
         return found
 
-    async def _carry_out(self, one: Collectable, work: Callable[[Collectable], Awaitable[None]]) -> None:
+    async def _carry_out(self, one: DownloadJob, work: Callable[[DownloadJob], Awaitable[None]]) -> None:
         number = one.attempt.number
         try:
             await self._until_taken(one, work)
         finally:
             self._busy.discard(number)
-            self.bell.ring()
+            self.bell.notify()
             self._finished()
 
-    async def _until_taken(self, one: Collectable, work: Callable[[Collectable], Awaitable[None]]) -> None:
+    async def _until_taken(self, one: DownloadJob, work: Callable[[DownloadJob], Awaitable[None]]) -> None:
         """Try again while the disk takes nothing; in the end leave the row for another start."""
-        until = anyio.current_time() + PATIENCE
+        until = anyio.current_time() + MAX_FULL_TIME
         for n, wait in enumerate(chain(WAITS, repeat(WAITS[-1])), start=1):
             try:
                 await work(one)
-            except (FolderFailed, OSError) as error:
+            except (StorageError, OSError) as error:
                 if anyio.current_time() > until or (n > len(WAITS) and not is_full(error)):
                     break
                 self._say_refused(one, error, wait, n)
@@ -137,59 +137,59 @@ class Finishing:
                 return
         self.refused = None
         self._left.add(one.attempt.number)
-        self._tools.telling.say(f"{one.attempt.id}: left for the next run", Weight.WARNING)
+        self._context.log.notice(f"{one.attempt.id}: left for the next run", Level.WARNING)
 
-    def _say_refused(self, one: Collectable, error: Exception, wait: float, times: int) -> None:
+    def _say_refused(self, one: DownloadJob, error: Exception, wait: float, times: int) -> None:
         self.refused = in_words(error)
-        weight = Weight.WARNING if times <= len(WAITS) else Weight.QUIET
-        self._tools.telling.say(f"{one.attempt.id}: {self.refused}; again in {wait:.0f} s", weight)
+        weight = Level.WARNING if times <= len(WAITS) else Level.DEBUG
+        self._context.log.notice(f"{one.attempt.id}: {self.refused}; again in {wait:.0f} s", weight)
 
-    async def _finish(self, one: Collectable) -> None:
-        how = finish_of(self._tools.model, one.asked)
+    async def _finish_row(self, one: DownloadJob) -> None:
+        how = finish_of(self._context.model, one.asked)
         outputs = one.outputs
         one = replace(one, outputs=tuple(output for output in outputs if output.raw))
-        kept = [await self._tools.shelf.kept(output) for output in one.outputs]
+        kept = [await self._context.store.find_kept(output) for output in one.outputs]
         if not all(kept):
             # Somebody took some away: they are fetched once more, if the service still has them.
             away = [output for output, written in zip(one.outputs, kept, strict=True) if written is None]
             gone = [replace(output, raw=None, raw_sha256=None) for output in away]
-            await self._tools.ledger.record_kept(one.attempt, gone)
+            await self._context.ledger.record_kept(one.attempt, gone)
             return
         there = [written for written in kept if written is not None]
         try:
-            made = None if how is None else await self.make(one, how)
+            made = None if how is None else await self.make_files(one, how)
         except BadPicture as error:
             await self._deliver_raw(one, there, outputs, f"not finished: {error}")
             return
         if made is None:
             await self._deliver_raw(one, there, outputs, None)
             return
-        flags = await self._flags(one, [written.path for written in there])
+        flags = await self._flags_of(one, [written.path for written in there])
         judged = [replace(m, output=replace(m.output, flags=f)) for m, f in zip(made, flags, strict=True)]
         with anyio.CancelScope(shield=True):
-            await self._placing.place(one.attempt, judged, outputs)
+            await self._placer.place_outputs(one.attempt, judged, outputs)
 
-    async def make(self, one: Collectable, how: Finish) -> list[Fetched]:
+    async def make_files(self, one: DownloadJob, how: Finish) -> list[Downloaded]:
         """Return the files finished of a row's raw outputs, kept or in their places; not yet in theirs.
 
         Raises BadPicture when one cannot be made of what is there, OSError when the disk does not take it.
         """
-        made: list[Fetched] = []
+        made: list[Downloaded] = []
         try:
             for output in one.outputs:
                 # One by one: what was made before a failure has to be discarded.
-                made.append(await self._make(one, output, how))  # noqa: PERF401
+                made.append(await self._make_file(one, output, how))  # noqa: PERF401
         except BaseException:
             for done in made:
-                self._tools.shelf.discard(done.written)
+                self._context.store.discard_file(done.written)
             raise
         return made
 
-    async def _make(self, one: Collectable, output: Output, how: Finish) -> Fetched:
-        model, shelf = self._tools.model, self._tools.shelf
+    async def _make_file(self, one: DownloadJob, output: Output, how: Finish) -> Downloaded:
+        model, shelf = self._context.model, self._context.store
         raw = output.raw or output.file
         assert raw is not None
-        target = shelf.spare()
+        target = shelf.spare_path()
         task = FinishTask(
             raw=shelf.folder / raw,
             picture=one.asked.files[model.image_field or ""],
@@ -201,57 +201,57 @@ class Finishing:
             note=note_of(model, one, output) if how.pixels.metadata else {},
         )
         try:
-            made = await self._tools.pixels.do(finish, task)
+            made = await self._context.pixels.do(make_composite, task)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
         self.largest = max(self.largest, made.size)
         finished = replace(output, finished_with=how.settings)
-        return Fetched(finished, Written(target, made.size, made.sha256), made.picture)
+        return Downloaded(finished, StagedFile(target, made.size, made.sha256), made.picture)
 
     async def _deliver_raw(
-        self, one: Collectable, kept: Sequence[Written], outputs: Sequence[Output], error: str | None
+        self, one: DownloadJob, kept: Sequence[StagedFile], outputs: Sequence[Output], error: str | None
     ) -> None:
         """Put the outputs themselves in the places of the files that were to be made of them.
 
         *outputs*: all that the service named.
         """
         if error is not None:
-            self._tools.telling.say(f"{one.attempt.id}: {error}", Weight.WARNING)
+            self._context.log.notice(f"{one.attempt.id}: {error}", Level.WARNING)
         fetched = []
         for output, written in zip(one.outputs, kept, strict=True):
-            picture = await self._tools.workers.do(whole, written.path)
-            fetched.append(Fetched(replace(output, raw=None, raw_sha256=None), written, picture))
+            picture = await self._context.workers.do(decode_whole, written.path)
+            fetched.append(Downloaded(replace(output, raw=None, raw_sha256=None), written, picture))
         with anyio.CancelScope(shield=True):
-            await self._placing.place(one.attempt, fetched, outputs, error=error)
+            await self._placer.place_outputs(one.attempt, fetched, outputs, error=error)
 
-    async def _judge(self, one: Collectable) -> None:
-        folder = self._tools.shelf.folder
+    async def _flag_row(self, one: DownloadJob) -> None:
+        folder = self._context.store.folder
         placed = [(output, output.file) for output in one.outputs if output.file is not None]
-        found = await self._flags(one, [folder / (output.raw or file) for output, file in placed])
+        found = await self._flags_of(one, [folder / (output.raw or file) for output, file in placed])
         judged = [replace(output, flags=words) for (output, _), words in zip(placed, found, strict=True)]
-        await self._tools.ledger.record_judged(judged)
+        await self._context.ledger.record_judged(judged)
 
-    async def _flags(self, one: Collectable, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
+    async def _flags_of(self, one: DownloadJob, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
         """Return the flags of a row's outputs; none where they cannot be told."""
-        model, files = self._tools.model, one.asked.files
+        model, files = self._context.model, one.asked.files
         task = FlagTask(
             outputs=tuple(paths),
-            picture=_path(files, model.image_field),
-            mask=_path(files, model.mask_field),
+            picture=_input_path(files, model.image_field),
+            mask=_input_path(files, model.mask_field),
             pixels=model.pixels(one.asked.inputs),
             area=one.attempt.area,
             rule=model.size_rule,
-            inputs=tuple(model.sent(one.asked.inputs).items()),
+            inputs=tuple(model.without_pixels(one.asked.inputs).items()),
         )
         try:
-            return await self._tools.pixels.do(flag, task)
+            return await self._context.pixels.do(flag_outputs, task)
         except BadPicture as error:
-            self._tools.telling.log(f"{one.attempt.id}: not judged: {error}")
+            self._context.log.debug(f"{one.attempt.id}: not judged: {error}")
             return tuple(() for _ in paths)
 
 
-def note_of(model: Model, one: Collectable, output: Output) -> dict[str, str]:
+def note_of(model: Model, one: DownloadJob, output: Output) -> dict[str, str]:
     """Return what a finished file tells of itself."""
     return {
         # As it was sent: a redo has another prompt than its row.
@@ -264,6 +264,6 @@ def note_of(model: Model, one: Collectable, output: Output) -> dict[str, str]:
     }
 
 
-def _path(files: Mapping[str, LocalFile], name: str | None) -> Path | None:
+def _input_path(files: Mapping[str, LocalFile], name: str | None) -> Path | None:
     file = files.get(name or "")
     return None if file is None else file.path

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchfill.domain.rows import INLINE
-from batchfill.errors import TryAgain
+from batchfill.errors import TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Accepted, Attempt
-    from batchfill.run.context import Tools
+    from batchfill.run.context import RunContext
 
 
 AGREED = 120.0
@@ -29,7 +29,7 @@ ENOUGH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Matching:
     """What became of lost submissions, by the attempt's number."""
 
     adopted: Mapping[int, Prediction] = field(default_factory=dict)
@@ -66,23 +66,23 @@ def _agrees_with_answers(one: Accepted) -> bool:
     return one.created_at is not None and abs(one.created_at - asked) <= AGREED
 
 
-def judge(
+def match_orphans(
     lost: Sequence[Attempt],
     items: Sequence[Prediction],
     claimed: Collection[str],
     *,
     complete: bool,
-    rivals: Sequence[Attempt] = (),
+    competing: Sequence[Attempt] = (),
     unlisted: Mapping[int, str] | None = None,
-) -> Verdict:
+) -> Matching:
     """Judge *lost* by a list whose window began before their intents.
 
-    *claimed*: those ids among *items* that are ours already. *complete*: every page was read. *rivals*: other
-    attempts whose predictions may be among *items* and not known yet. *unlisted*: by an attempt's number, a
-    prediction of ours that the list should show beside the attempt's, and does not.
+    *claimed*: those ids among *items* that are ours already. *complete*: every page was read. *competing*:
+    other attempts whose predictions may be among *items* and not known yet. *unlisted*: by an attempt's
+    number, a prediction of ours that the list should show beside the attempt's, and does not.
     """
     unclaimed = [item for item in items if item.id not in claimed]
-    matches = {a.number: [item for item in unclaimed if fits(a, item)] for a in (*lost, *rivals)}
+    matches = {a.number: [item for item in unclaimed if is_match(a, item)] for a in (*lost, *competing)}
     wanted = Counter(item.id for found in matches.values() for item in found)
     adopted, absent, doubtful = {}, set(), {}
     for attempt in lost:
@@ -101,7 +101,7 @@ def judge(
             absent.add(attempt.number)
         else:
             doubtful[attempt.number] = why
-    return Verdict(adopted, frozenset(absent), doubtful)
+    return Matching(adopted, frozenset(absent), doubtful)
 
 
 def _why_the_list_proves_nothing(
@@ -121,12 +121,12 @@ def _why_the_list_proves_nothing(
 def _why_it_may_be_listed(attempt: Attempt, unclaimed: Sequence[Prediction]) -> str | None:
     if any(item.input is None for item in unclaimed):
         return "the service lists a prediction without its inputs, which may be this one"
-    if any(_seed(item) in (None, attempt.seed) for item in unclaimed):
+    if any(_echoed_seed(item) in (None, attempt.seed) for item in unclaimed):
         return "the service lists a prediction with the same seed or without one, which may be this one"
     return None
 
 
-def fits(attempt: Attempt, item: Prediction) -> bool:
+def is_match(attempt: Attempt, item: Prediction) -> bool:
     """Whether *item* is surely what *attempt* asked for."""
     if attempt.own_seed or not may_be(attempt, item):
         return may_be(attempt, item)
@@ -136,16 +136,16 @@ def fits(attempt: Attempt, item: Prediction) -> bool:
 
 def may_be(attempt: Attempt, item: Prediction) -> bool:
     """Whether nothing that *item* says of its input contradicts *attempt*, whatever pictures it names."""
-    if item.input is None or _seed(item) != attempt.seed:
+    if item.input is None or _echoed_seed(item) != attempt.seed:
         return False
     if attempt.own_seed:
-        return _same(attempt.sent.get("prompt"), item.input.get("prompt"))
+        return _is_same(attempt.sent.get("prompt"), item.input.get("prompt"))
     given = {name: value for name, value in attempt.sent.items() if not _is_file(value)}
-    return all(_same(value, item.input.get(name)) for name, value in given.items())
+    return all(_is_same(value, item.input.get(name)) for name, value in given.items())
 
 
-def _seed(item: Prediction) -> int | None:
-    echoed = None if item.input is None else _whole(item.input.get("seed"))
+def _echoed_seed(item: Prediction) -> int | None:
+    echoed = None if item.input is None else _to_whole(item.input.get("seed"))
     # 0 asks the model to choose one; what it chose stands in the logs.
     return echoed or item.seed
 
@@ -163,30 +163,30 @@ def _same_file(sent: str, echoed: Any) -> bool:
     return sent.split(":")[1] in echoed if sent.startswith(INLINE) else sent == echoed
 
 
-def _same(a: Any, b: Any) -> bool:
+def _is_same(a: Any, b: Any) -> bool:
     return a == b or (a is not None and b is not None and str(a) == str(b))
 
 
-def _whole(value: Any) -> int | None:
+def _to_whole(value: Any) -> int | None:
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):
         return None
 
 
-async def ask(tools: Tools, attempt: Attempt) -> Prediction:
+async def fetch_prediction(context: RunContext, attempt: Attempt) -> Prediction:
     """Return the attempt's prediction as the service has it now.
 
-    Raises TryAgain when the answer is about another prediction, and what Service.get raises.
+    Raises TransientError when the answer is about another prediction, and what Service.get raises.
     """
     assert attempt.prediction_id is not None
-    prediction = await tools.service.get(attempt.prediction_id)
-    if prediction.id != attempt.prediction_id and await _is_anothers(tools, attempt, prediction):
-        raise TryAgain(f"asked for {attempt.prediction_id}, the service answered with {prediction.id}")
+    prediction = await context.service.get(attempt.prediction_id)
+    if prediction.id != attempt.prediction_id and await _is_anothers(context, attempt, prediction):
+        raise TransientError(f"asked for {attempt.prediction_id}, the service answered with {prediction.id}")
     return prediction
 
 
-async def _is_anothers(tools: Tools, attempt: Attempt, prediction: Prediction) -> bool:
+async def _is_anothers(context: RunContext, attempt: Attempt, prediction: Prediction) -> bool:
     # A gateway may have ids of its own, so that another id alone says nothing.
     asked_for_otherwise = prediction.input is not None and not may_be(attempt, prediction)
-    return asked_for_otherwise or bool(await tools.ledger.claimed([prediction.id]))
+    return asked_for_otherwise or bool(await context.ledger.claimed_ids([prediction.id]))

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.progress import Weight
+from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
-from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TryAgain
+from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TransientError
 from batchfill.run.recover import matching
-from batchfill.run.recover.matching import ask
-from batchfill.run.wakeup import Bell
+from batchfill.run.recover.matching import fetch_prediction
+from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Accepted, Attempt
-    from batchfill.run.context import Tools
-    from batchfill.run.shutdown import Stopping
+    from batchfill.run.context import RunContext
+    from batchfill.run.shutdown import StopSignal
 
 LIST_LAG = 3.0
 """Seconds that a list may lag behind a create."""
@@ -36,19 +36,19 @@ PAGES = 50
 WINDOW_PAGES = 200
 """Pages of a window that are read at most."""
 
-PATIENCE = 5
+MAX_LIST_ERRORS = 5
 """Errors of the list call before it counts as one that cannot be read."""
 
 NO_LIST = "the answer to its submission was lost, and this provider offers no list to look it up in"
 
 
-class Recovering:
+class Reconciler:
     """The stage that finds out."""
 
     def __init__(
         self,
-        tools: Tools,
-        stopping: Stopping,
+        context: RunContext,
+        stopping: StopSignal,
         *,
         found: Callable[[Attempt, Prediction], None],
         settled: Callable[[], None],
@@ -58,7 +58,7 @@ class Recovering:
 
         *unanswered* gives the attempts whose POST is open: what they made may be in a list already.
         """
-        self._tools = tools
+        self._context = context
         self._stopping = stopping
         self._found = found
         self._settled = settled
@@ -67,127 +67,127 @@ class Recovering:
         self._look_at: dict[int, float] = {}
         self._unread: dict[int, int] = {}
         self._consented: frozenset[int] = frozenset()
-        self._bell = Bell()
+        self._wakeup = Wakeup()
 
     @property
     def waiting(self) -> bool:
         """Whether some submission is still to be looked up."""
         return bool(self._lost)
 
-    def add(self, attempt: Attempt) -> None:
+    def add_attempt(self, attempt: Attempt) -> None:
         """Find out about an attempt whose answer was lost."""
         self._lost[attempt.number] = attempt
         since = attempt.lost_at or attempt.intended_at
-        self._look_at[attempt.number] = max(self._tools.clock.now(), since + LIST_LAG)
-        self._bell.ring()
+        self._look_at[attempt.number] = max(self._context.clock.now(), since + LIST_LAG)
+        self._wakeup.notify()
 
     def add_all(self, attempts: Iterable[Attempt]) -> None:
         """Find out about what an earlier run left."""
         for attempt in attempts:
-            self.add(attempt)
+            self.add_attempt(attempt)
 
     def add_consented(self, attempts: Sequence[Attempt]) -> None:
         """Find out about rows in doubt once more, and submit anew, as the user said, those that stay so."""
         self._consented = frozenset(attempt.number for attempt in attempts)
         self.add_all(attempts)
 
-    async def serve(self) -> None:
+    async def serve_lost(self) -> None:
         """Look for what is due, until cancelled."""
         while True:
-            seen = self._bell.rung
-            now = self._tools.clock.now()
+            seen = self._wakeup.version
+            now = self._context.clock.now()
             due = [self._lost[number] for number, at in self._look_at.items() if at <= now]
             if due:
-                await self._look(due)
+                await self._look_up(due)
                 continue
             waits = [at - now for at in self._look_at.values()]
-            await self._bell.wait(seen, min(waits, default=None))
+            await self._wakeup.wait(seen, min(waits, default=None))
 
-    async def _look(self, due: list[Attempt]) -> None:
+    async def _look_up(self, due: list[Attempt]) -> None:
         try:
             for attempt in due:
                 if attempt.prediction_id is not None:
-                    await self._get(attempt)
+                    await self._get_known(attempt)
             # Old doubts apart: what became of their neighbours says nothing about those lost just now.
             for old in (False, True):
                 if unknown := [a for a in self._still_lost(due) if (a.state is RowState.IN_DOUBT) is old]:
-                    await self._list(unknown)
+                    await self._match_list(unknown)
         except NotOffered:
             for attempt in self._still_lost(due):
-                await self._doubt(attempt, NO_LIST)
+                await self._record_doubt(attempt, NO_LIST)
         except NoAnswer as error:
             # The network is down, and with it everything else: there is nothing to decide yet.
-            self._tools.telling.log(f"looking up lost submissions: {error}")
+            self._context.log.debug(f"looking up lost submissions: {error}")
             self._put_off(due, LIST_LAG)
-        except TryAgain as error:
+        except TransientError as error:
             await self._cannot_read(due, error)
         except ServiceRefused as error:
-            await self._refused(due, error)
+            await self._handle_refusal(due, error)
 
-    async def _refused(self, due: list[Attempt], error: ServiceRefused) -> None:
+    async def _handle_refusal(self, due: list[Attempt], error: ServiceRefused) -> None:
         if error.status == 401:
             self._put_off(due, LIST_LAG)
-            self._stopping.everything(str(error), refused=True)
+            self._stopping.stop_now(str(error), refused=True)
             return
         # Some gateways forbid what they do not offer.
         for attempt in self._still_lost(due):
-            await self._doubt(attempt, NO_LIST)
+            await self._record_doubt(attempt, NO_LIST)
         for attempt in due:
-            self._forget(attempt)
+            self._forget_attempt(attempt)
 
-    async def _cannot_read(self, due: list[Attempt], error: TryAgain) -> None:
+    async def _cannot_read(self, due: list[Attempt], error: TransientError) -> None:
         """The service answers, but with an error: some gateways do so for ever where they have no list."""
-        self._tools.telling.log(f"looking up lost submissions: {error}")
+        self._context.log.debug(f"looking up lost submissions: {error}")
         self._put_off(due, max(LIST_LAG, error.wait or 0.0))
         for attempt in due:
             times = self._unread[attempt.number] = self._unread.get(attempt.number, 0) + 1
-            if times < PATIENCE:
+            if times < MAX_LIST_ERRORS:
                 continue
             if attempt.prediction_id is None:
                 await self._wait_or_doubt(attempt, f"the service's list cannot be read ({error})")
             else:
-                self._forget(attempt)
+                self._forget_attempt(attempt)
 
     def _still_lost(self, due: list[Attempt]) -> list[Attempt]:
         return [a for a in due if a.number in self._lost and a.prediction_id is None]
 
-    async def _get(self, attempt: Attempt) -> None:
+    async def _get_known(self, attempt: Attempt) -> None:
         """Ask for a prediction that the service had lost sight of."""
         try:
-            prediction = await ask(self._tools, attempt)
+            prediction = await fetch_prediction(self._context, attempt)
         except NotFound:
-            await self._doubt(attempt, f"the service does not know prediction {attempt.prediction_id}")
+            await self._record_doubt(attempt, f"the service does not know prediction {attempt.prediction_id}")
             return
-        await self._tools.ledger.record_followed_again(attempt)
-        self._forget(attempt)
+        await self._context.ledger.record_followed_again(attempt)
+        self._forget_attempt(attempt)
         self._found(attempt, prediction)
 
-    async def _list(self, lost: list[Attempt]) -> None:
-        ledger = self._tools.ledger
+    async def _match_list(self, lost: list[Attempt]) -> None:
+        ledger = self._context.ledger
         near = [await ledger.accepted_before(a, seconds=NEAR, limit=WITNESSES) for a in lost]
         since = matching.window_start(near)
         pages = PAGES if since is None else WINDOW_PAGES
-        listing = await self._tools.service.list(created_after=since, pages=pages)
+        listing = await self._context.service.list(created_after=since, pages=pages)
         # Those given up as doubtful too; asked for before what is claimed, so that none is missed between.
         doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
         shown = {item.id for item in listing.items}
-        claimed = await ledger.claimed([*shown])
+        claimed = await ledger.claimed_ids([*shown])
         mine = {attempt.number for attempt in lost}
         others = (*self._unanswered(), *self._lost.values(), *doubtful)
-        rivals = [other for other in others if other.number not in mine and other.prediction_id is None]
-        verdict = matching.judge(
+        competing = [other for other in others if other.number not in mine and other.prediction_id is None]
+        verdict = matching.match_orphans(
             lost,
             listing.items,
             claimed,
-            rivals=rivals,
+            competing=competing,
             complete=listing.complete,
             unlisted=await self._unlisted(lost, near, shown),
         )
         for attempt in lost:
             if attempt.number in verdict.adopted:
-                await self._adopt(attempt, verdict.adopted[attempt.number])
+                await self._adopt_prediction(attempt, verdict.adopted[attempt.number])
             elif attempt.number in verdict.absent:
-                await self._absent(attempt)
+                await self._record_absent(attempt)
             else:
                 await self._wait_or_doubt(attempt, verdict.doubtful[attempt.number])
 
@@ -198,59 +198,59 @@ class Recovering:
 
         Those accepted just now may be missing: the last look is as much later than the request.
         """
-        accepted_by = self._tools.clock.now() - max(LIST_LAG, self._tools.settings.recover_wait)
+        accepted_by = self._context.clock.now() - max(LIST_LAG, self._context.settings.recover_wait)
         hidden: dict[int, str] = {}
         for attempt, before in zip(lost, near, strict=True):
             missing = [one.prediction_id for one in before if one.prediction_id not in shown]
             first = max((one.number for one in before), default=0)
-            late = await self._tools.ledger.unlisted(shown, first=first, accepted_by=accepted_by)
+            late = await self._context.ledger.unlisted(shown, first=first, accepted_by=accepted_by)
             if (id_ := next(iter(missing), late)) is not None:
                 hidden[attempt.number] = id_
         return hidden
 
-    async def _adopt(self, attempt: Attempt, prediction: Prediction) -> None:
+    async def _adopt_prediction(self, attempt: Attempt, prediction: Prediction) -> None:
         with anyio.CancelScope(shield=True):
-            adopted = await self._tools.ledger.record_accepted(attempt, prediction)
-            self._forget(attempt)
-            self._tools.telling.say(
+            adopted = await self._context.ledger.record_accepted(attempt, prediction)
+            self._forget_attempt(attempt)
+            self._context.log.notice(
                 f"{attempt.id}: its lost submission was found at the service: {prediction.id}"
             )
             self._found(adopted, prediction)
 
-    async def _absent(self, attempt: Attempt) -> None:
-        now, second = self._tools.clock.now(), self._second_look(attempt)
+    async def _record_absent(self, attempt: Attempt) -> None:
+        now, second = self._context.clock.now(), self._second_look(attempt)
         if attempt.absent_at is not None and now >= second:
             text = "its submission surely never reached the service"
-            await self._tools.ledger.record_refused(attempt, text, due_at=0)
-            self._tools.telling.say(f"{attempt.id}: {text}; it is submitted again")
-            self._forget(attempt)
+            await self._context.ledger.record_refused(attempt, text, due_at=0)
+            self._context.log.notice(f"{attempt.id}: {text}; it is submitted again")
+            self._forget_attempt(attempt)
             self._settled()
             return
-        self._lost[attempt.number] = await self._tools.ledger.record_absent_once(attempt)
+        self._lost[attempt.number] = await self._context.ledger.record_absent_once(attempt)
         self._look_at[attempt.number] = max(now + LIST_LAG, second)
 
     async def _wait_or_doubt(self, attempt: Attempt, reason: str) -> None:
         second = self._second_look(attempt)
-        if self._tools.clock.now() < second:
+        if self._context.clock.now() < second:
             self._look_at[attempt.number] = second
         else:
-            await self._doubt(attempt, f"the answer to its submission was lost, and {reason}")
+            await self._record_doubt(attempt, f"the answer to its submission was lost, and {reason}")
 
-    async def _doubt(self, attempt: Attempt, reason: str) -> None:
+    async def _record_doubt(self, attempt: Attempt, reason: str) -> None:
         if attempt.number in self._consented:
-            self._tools.telling.say(f"{attempt.id}: submitted again as you asked, though {reason}")
-            await self._tools.ledger.record_given_up(attempt)
+            self._context.log.notice(f"{attempt.id}: submitted again as you asked, though {reason}")
+            await self._context.ledger.record_given_up(attempt)
         else:
             if attempt.state is not RowState.IN_DOUBT:
-                self._tools.telling.say(f"{attempt.id}: in doubt: {reason}", Weight.WARNING)
-            await self._tools.ledger.record_in_doubt(attempt, reason)
+                self._context.log.notice(f"{attempt.id}: in doubt: {reason}", Level.WARNING)
+            await self._context.ledger.record_in_doubt(attempt, reason)
         # Not before its record: with nothing to recover and nothing pending the night would be over.
-        self._forget(attempt)
+        self._forget_attempt(attempt)
         self._settled()
 
     def _second_look(self, attempt: Attempt) -> float:
         """Return when the request is surely over: its time-out and the pause after it have passed."""
-        settings = self._tools.settings
+        settings = self._context.settings
         # A large body, or a laptop that slept, may have kept the request open far beyond its time-out.
         over = max(attempt.intended_at + settings.answer_timeout, attempt.lost_at or 0.0)
         return over + settings.recover_wait
@@ -258,9 +258,9 @@ class Recovering:
     def _put_off(self, due: list[Attempt], seconds: float) -> None:
         for attempt in due:
             if attempt.number in self._lost:
-                self._look_at[attempt.number] = self._tools.clock.now() + seconds
+                self._look_at[attempt.number] = self._context.clock.now() + seconds
 
-    def _forget(self, attempt: Attempt) -> None:
+    def _forget_attempt(self, attempt: Attempt) -> None:
         self._lost.pop(attempt.number, None)
         self._look_at.pop(attempt.number, None)
         self._unread.pop(attempt.number, None)

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.domain.rows import RowState
-from batchfill.run.wakeup import Bell
+from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from batchfill.run.context import Tools
+    from batchfill.run.context import RunContext
 
 
-Hold = tuple[str | None, float | None]
+Block = tuple[str | None, float | None]
 """Why a row has to wait, in words where a person should know, and for how many seconds at most."""
 
 
-class Gate:
+class AdmissionGate:
     """Lets a row in when one more prediction may be made; it stays inside until its answer is recorded."""
 
     def __init__(
         self,
-        tools: Tools,
-        hold: Callable[[], Hold | None],
+        context: RunContext,
+        hold: Callable[[], Block | None],
         *,
         unanswered: Callable[[], int],
         run_time: Callable[[], float | None],
@@ -35,91 +35,91 @@ class Gate:
 
         *run_time*: seconds that a prediction is expected to take; None while unknown.
         """
-        self._tools = tools
+        self._context = context
         self._hold = hold
         self._unanswered = unanswered
         self._run_time = run_time
-        self._width = Width()
+        self._concurrency = CreateConcurrency()
         self._line = anyio.Lock(fast_acquire=True)
         self._inside = 0
         self._submitted = 0
-        self.care = Care()
-        self.bell = Bell()
+        self.breaker = CircuitBreaker()
+        self.wakeup = Wakeup()
         """Rings when what the gate looks at may have changed."""
         self.waiting_for: str | None = None
         """Why rows are waiting, for the person who watches."""
 
-    async def enter(self) -> None:
+    async def acquire(self) -> None:
         """Wait until one more prediction may be made, in the order of those who come, and take its place."""
         async with self._line:
             while True:
                 await self._wait_for_room()
-                if self.care.careful and not await self._service_answers():
+                if self.breaker.half_open and not await self._service_answers():
                     continue
                 self._inside += 1
                 try:
-                    await self._tools.creates.turn()
+                    await self._context.creates.acquire()
                 except BaseException:
                     self._inside -= 1
                     raise
                 # Whatever came up while this row waited for the pace counts too.
-                if self._blocked(self._inside - 1) is None:
+                if self._why_blocked(self._inside - 1) is None:
                     return
                 self._inside -= 1
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Give the place back: the ledger counts the prediction now, or there is none."""
         self._inside -= 1
-        self.bell.ring()
+        self.wakeup.notify()
 
-    def submitted(self) -> None:
+    def count_submitted(self) -> None:
         """A prediction was made, or may have been: counts for --limit."""
         self._submitted += 1
 
-    def accepted(self, seconds: float) -> None:
+    def record_accepted(self, seconds: float) -> None:
         """A create was accepted, *seconds* after its intent: ends the care after trouble."""
-        self._width.answered(seconds)
-        self.care.accepted()
-        self._tools.creates.accepted()
+        self._concurrency.record_answer(seconds)
+        self.breaker.record_success()
+        self._context.creates.accepted()
 
     async def _service_answers(self) -> bool:
         """Ask what costs nothing, before a create that may be lost like the one before it."""
-        tools = self._tools
-        answers = await tools.service.answers(tools.ledger.last_accepted)
+        context = self._context
+        answers = await context.service.answers(context.ledger.last_accepted)
         if not answers:
-            self.care.trouble(tools.clock.now())
+            self.breaker.record_failure(context.clock.now())
         return answers
 
     async def _wait_for_room(self) -> None:
         while True:
-            seen = self.bell.rung
-            blocked = self._blocked(self._inside) or self._crowded()
+            seen = self.wakeup.version
+            blocked = self._why_blocked(self._inside) or self._why_crowded()
             if blocked is None:
                 self.waiting_for = None
                 return
             self.waiting_for, seconds = blocked
-            await self.bell.wait(seen, seconds)
+            await self.wakeup.wait(seen, seconds)
 
-    def _blocked(self, others: int) -> Hold | None:
-        tools = self._tools
-        limit = tools.settings.limit
+    def _why_blocked(self, others: int) -> Block | None:
+        context = self._context
+        limit = context.settings.limit
         if limit is not None and self._submitted + others >= limit:
             return None, None
-        wait = self.care.wait(tools.clock.now(), others)
+        wait = self.breaker.seconds_to_wait(context.clock.now(), others)
         if wait != 0.0:
             return "the service to accept a row again after trouble", wait
         # What was lost may be running; the ledger's other submitting rows are among those inside.
-        lost = tools.ledger.in_state(RowState.SUBMITTING) - self._unanswered()
-        if tools.ledger.in_state(RowState.RUNNING) + lost + others >= tools.settings.concurrency:
+        lost = context.ledger.in_state(RowState.SUBMITTING) - self._unanswered()
+        if context.ledger.in_state(RowState.RUNNING) + lost + others >= context.settings.concurrency:
             return None, None
         return self._hold()
 
-    def _crowded(self) -> Hold | None:
+    def _why_crowded(self) -> Block | None:
         """Return what keeps a row out while as many creates are open as keep up with pace and bounds."""
-        per_second = self._tools.creates.per_minute / 60
+        per_second = self._context.creates.per_minute / 60
         if run_time := self._run_time():
-            per_second = min(per_second, self._tools.settings.concurrency / run_time)
-        return (None, None) if self._inside >= self._width.needed(per_second) else None
+            per_second = min(per_second, self._context.settings.concurrency / run_time)
+        return (None, None) if self._inside >= self._concurrency.limit_for(per_second) else None
 
 
 FIRST_PAUSE = 5.0
@@ -132,7 +132,7 @@ MOST_UNREAD = 3
 """Creates in a row that were accepted in an answer that cannot be read: each may be a picture paid for."""
 
 
-class Care:
+class CircuitBreaker:
     """Keeps an outage from putting a whole batch in doubt: creates are lost one at a time, and few in all."""
 
     def __init__(self) -> None:
@@ -141,16 +141,16 @@ class Care:
         self._lost = 0
         self._lost_at = 0.0
         self._unread = 0
-        self.careful = False
+        self.half_open = False
         """Whether creates go one at a time, each behind a free question that was answered."""
 
-    def trouble(self, now: float) -> None:
+    def record_failure(self, now: float) -> None:
         """The service could not be reached."""
-        if self.careful and now < self._until:
+        if self.half_open and now < self._until:
             return  # its companions in flight failed with it: one outage, one pause
         self._until = now + self._pause
         self._pause = min(LONGEST_PAUSE, self._pause * 2)
-        self.careful = True
+        self.half_open = True
 
     def lost(self, now: float, *, intended_at: float, unread: bool) -> str | None:
         """A create's answer was lost, or (*unread*) came and cannot be used; return why to submit no more.
@@ -160,22 +160,22 @@ class Care:
         if intended_at >= self._lost_at:
             self._lost, self._lost_at = self._lost + 1, now
         self._unread += unread
-        self.trouble(now)
+        self.record_failure(now)
         if self._unread >= MOST_UNREAD:
             return f"{MOST_UNREAD} times the service accepted a row in an answer that cannot be read"
         if self._lost >= MOST_LOST:
             return f"the answers to {MOST_LOST} rows in a row were lost"
         return None
 
-    def accepted(self) -> None:
+    def record_success(self) -> None:
         """A create was accepted: all is well again."""
-        self.careful = False
+        self.half_open = False
         self._pause = FIRST_PAUSE
         self._lost = self._unread = 0
 
-    def wait(self, now: float, creates_open: int) -> float | None:
+    def seconds_to_wait(self, now: float, creates_open: int) -> float | None:
         """Return how long the next create has to wait: 0.0 not at all, None until an open one is answered."""
-        if not self.careful:
+        if not self.half_open:
             return 0.0
         if now < self._until:
             return self._until - now
@@ -192,17 +192,17 @@ _WEIGHT = 0.2
 """Of the newest answer in the time that is learned."""
 
 
-class Width:
+class CreateConcurrency:
     """Learns how long a create takes to be answered and recorded."""
 
     def __init__(self) -> None:
         self._takes: float | None = None
 
-    def answered(self, seconds: float) -> None:
+    def record_answer(self, seconds: float) -> None:
         """Learn from an accepted create, *seconds* from its intent to its record."""
         self._takes = seconds if self._takes is None else (1 - _WEIGHT) * self._takes + _WEIGHT * seconds
 
-    def needed(self, per_second: float) -> int:
+    def limit_for(self, per_second: float) -> int:
         """Return how many have to be open to make so many *per_second*, with one more to begin meanwhile.
 
         Before the first answer it is one: that says how long they take, and whether they are accepted at all.

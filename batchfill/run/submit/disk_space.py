@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.progress import Weight
+from batchfill.domain.progress import Level
 from batchfill.storage.disk import free_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchfill.run.run_log import Telling
+    from batchfill.run.run_log import RunLog
 
 
 LEAST = 200_000_000
@@ -23,20 +23,20 @@ LEAST = 200_000_000
 TIMES = 4
 """Times the largest picture fetched so far, for each prediction in flight: it may make four of them."""
 
-ASK_EVERY = 3.0
+CHECK_INTERVAL = 3.0
 """Seconds between two looks at the disk."""
 
 TRIED = 65536
 """Bytes that a disk must take before it counts as one that does."""
 
-PATIENCE = 3600.0
+MAX_FULL_TIME = 3600.0
 """Seconds without room after which a run ends, so that whoever started it learns of it."""
 
 
-class Space:
+class DiskSpaceGuard:
     """Says whether there is room for more; a lack and its end are told once, then only to the log."""
 
-    def __init__(self, folder: Path, telling: Telling) -> None:
+    def __init__(self, folder: Path, telling: RunLog) -> None:
         self._folder = folder
         self._telling = telling
         self._free: int | None = None
@@ -45,26 +45,26 @@ class Space:
         self._told = 0
         self._tried_at = float("-inf")
 
-    def lack(self, in_flight: int, largest: int, refused: str | None) -> str | None:
+    def shortage(self, in_flight: int, largest: int, refused: str | None) -> str | None:
         """Return why nothing more may be submitted now; None while there is room.
 
         *in_flight*: predictions whose pictures are still to come; *largest*: bytes of one picture;
         *refused*: why the last picture could not be written, if so.
         """
-        free, name = self._look(), self._folder.name
+        free, name = self._look_at_disk(), self._folder.name
         text = None
         if refused is not None:
             text = f"{refused}: nothing more is submitted until {name} takes pictures again"
         elif free is not None and free < max(LEAST, TIMES * largest * (in_flight + 1)):
             left = f"only {free / 1e6:,.0f} MB left on the disk of {name}"
             text = f"{left}: nothing more is submitted until there is room"
-        self._note(text)
+        self._note_shortage(text)
         return text
 
     def takes_files(self) -> bool:
         """Whether the batch folder takes a file again, which is tried every few seconds."""
         now = anyio.current_time()
-        if now - self._tried_at < ASK_EVERY:
+        if now - self._tried_at < CHECK_INTERVAL:
             return False
         self._tried_at = now
         try:
@@ -79,23 +79,23 @@ class Space:
     @property
     def out_of_patience(self) -> bool:
         """Whether there has been no room for so long that waiting on helps nobody."""
-        return self._short_since is not None and anyio.current_time() - self._short_since > PATIENCE
+        return self._short_since is not None and anyio.current_time() - self._short_since > MAX_FULL_TIME
 
-    def _look(self) -> int | None:
+    def _look_at_disk(self) -> int | None:
         now = anyio.current_time()
-        if now - self._asked_at >= ASK_EVERY:
+        if now - self._asked_at >= CHECK_INTERVAL:
             self._asked_at, self._free = now, free_bytes(self._folder)
         return self._free
 
-    def _note(self, text: str | None) -> None:
+    def _note_shortage(self, text: str | None) -> None:
         if (text is None) == (self._short_since is None):
             return
         self._short_since = None if text is None else anyio.current_time()
-        self._telling.say(text or "there is room on the disk again", self._weight(text))
+        self._telling.notice(text or "there is room on the disk again", self._level_of(text))
         self._told += 1
 
-    def _weight(self, text: str | None) -> Weight:
+    def _level_of(self, text: str | None) -> Level:
         # While pictures come and go there may be room and none by turns.
         if self._told > 1:
-            return Weight.QUIET
-        return Weight.WARNING if text else Weight.PLAIN
+            return Level.DEBUG
+        return Level.WARNING if text else Level.INFO

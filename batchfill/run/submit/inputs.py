@@ -17,7 +17,7 @@ from anyio import to_thread
 
 from batchfill.domain.rows import inline_note
 from batchfill.errors import BadPicture, NotOffered, RowRejected, is_shortage
-from batchfill.images.prepare.fit import FitTask, fit
+from batchfill.images.prepare.fit import FitTask, fit_files
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from batchfill.catalog.model import Model
-    from batchfill.domain.rows import Attempt, Box, Due, Input, LocalFile
+    from batchfill.domain.rows import Attempt, Box, Input, LocalFile, PendingRow
     from batchfill.images.prepare.fit import Fitted
-    from batchfill.run.context import Tools
+    from batchfill.run.context import RunContext
 
 
 SMALL = 256_000
 """Characters of a data URL that the service's reference allows in a request."""
 
-MOST = 1_000_000
+MAX_INLINE = 1_000_000
 """Characters of a data URL that its guides allow, for a provider that takes no files."""
 
 UPLOAD_LIFE = 24 * 3600.0
@@ -48,7 +48,7 @@ class Prepared:
     """A row's inputs as they go into the request, all but the seed."""
 
     inputs: Mapping[str, Any]
-    noted: Mapping[str, Any]
+    redacted: Mapping[str, Any]
     """The same for the ledger: data URLs replaced by `sha256:DIGEST:LENGTH`."""
     area: Box | None = None
     """What is sent of the picture; None: all of it."""
@@ -61,43 +61,46 @@ class _File:
     name: str
 
 
-class Preparing:
+class InputPreparer:
     """Prepares rows; rows that share a picture share its upload."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
         self._offers_files = True
         self._uploading: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
-    async def prepare(self, due: Due) -> Prepared:
-        """Make *due* ready. Raises RowRejected when a file cannot be sent, TryAgain when uploading failed."""
+    async def prepare_inputs(self, due: PendingRow) -> Prepared:
+        """Make *due* ready.
+
+        Raises RowRejected when a file cannot be sent, TransientError when uploading failed.
+        """
         try:
-            return await self._prepare(due)
+            return await self._prepare_alone(due)
         except NotOffered:
             # Learned once, from the first large file: without files calls they have to be made smaller.
             self._offers_files = False
-            return await self._prepare(due)
+            return await self._prepare_alone(due)
 
-    async def _prepare(self, due: Due) -> Prepared:
+    async def _prepare_alone(self, due: PendingRow) -> Prepared:
         # One answer for the whole row: what was made for an upload may be too large to go inline.
         offered = self._offers_files
-        inputs: dict[str, Any] = self._tools.model.sent(due.inputs)
+        inputs: dict[str, Any] = self._context.model.without_pixels(due.inputs)
         noted = dict(inputs)
-        files, area = await self._files(due, offered=offered)
+        files, area = await self._read_files(due, offered=offered)
         for name, file in files.items():
-            inputs[name], noted[name] = await self._address(file, offered=offered)
+            inputs[name], noted[name] = await self._address_of(file, offered=offered)
         return Prepared(inputs, noted, area)
 
-    async def _files(self, due: Due, *, offered: bool) -> tuple[dict[str, _File], Box | None]:
-        files = {name: await to_thread.run_sync(_read, name, file) for name, file in due.files.items()}
-        model = self._tools.model
+    async def _read_files(self, due: PendingRow, *, offered: bool) -> tuple[dict[str, _File], Box | None]:
+        files = {name: await to_thread.run_sync(_read_file, name, file) for name, file in due.files.items()}
+        model = self._context.model
         if (
-            self._tools.settings.send == "original"
+            self._context.settings.send == "original"
             or not {model.image_field, model.mask_field} & files.keys()
         ):
             return files, None
         try:
-            fitted = await self._fitted(due, files, offered=offered)
+            fitted = await self._fit_files(due, files, offered=offered)
         except (BadPicture, OSError) as error:
             if is_shortage(error):
                 raise
@@ -106,51 +109,51 @@ class Preparing:
         ready = {n: replace(files[n], content=f.content, mime=f.mime) for n, f in made.items() if n and f}
         return {**files, **ready}, fitted.area
 
-    async def _fitted(self, due: Due, files: Mapping[str, _File], *, offered: bool) -> Fitted:
-        model = self._tools.model
+    async def _fit_files(self, due: PendingRow, files: Mapping[str, _File], *, offered: bool) -> Fitted:
+        model = self._context.model
         picture, mask = files.get(model.image_field or ""), files.get(model.mask_field or "")
-        limit = None if offered else MOST * 3 // 4 - 100
+        limit = None if offered else MAX_INLINE * 3 // 4 - 100
         task = FitTask(
             picture=picture.content if picture else None,
             mask=mask.content if mask else None,
             pixels=model.pixels(due.inputs),
             rule=model.size_rule,
-            inputs=model.sent(due.inputs),
+            inputs=model.without_pixels(due.inputs),
             picture_limit=limit,
             mask_limit=limit,
             picture_name=picture.name if picture else "picture",
             mask_name=mask.name if mask else "mask",
         )
-        return await self._tools.pixels.do(fit, task)
+        return await self._context.pixels.do(fit_files, task)
 
-    async def _address(self, file: _File, *, offered: bool) -> tuple[str, str]:
+    async def _address_of(self, file: _File, *, offered: bool) -> tuple[str, str]:
         """Return what stands for the file in the request, and in the ledger's note of it."""
         if len(file.content) * 4 // 3 + 100 > SMALL and offered:
-            url = await self._upload(file, sha256(file.content).hexdigest())
+            url = await self._upload_file(file, sha256(file.content).hexdigest())
             return url, url
         url = f"data:{file.mime};base64,{base64.b64encode(file.content).decode()}"
-        if len(url) > MOST:
+        if len(url) > MAX_INLINE:
             raise RowRejected(
                 f"{file.name} is {len(file.content):,} bytes, and this provider takes no files: inline "
-                f"it may have {MOST * 3 // 4:,}; use `send: fitted`, or put the file at a URL"
+                f"it may have {MAX_INLINE * 3 // 4:,}; use `send: fitted`, or put the file at a URL"
             )
         return url, inline_note(file.content, url)
 
-    async def _upload(self, file: _File, digest: str) -> str:
-        tools = self._tools
-        async with self._alone(digest):
-            now = tools.clock.now() + (tools.service.clock_offset or 0.0)
-            origin = tools.settings.base
-            known = await tools.ledger.upload_of(digest, origin, good_until=now + UPLOAD_SPARE)
-            if known is not None and tools.service.redaction.given(known) is not None:
+    async def _upload_file(self, file: _File, digest: str) -> str:
+        context = self._context
+        async with self._one_at_a_time(digest):
+            now = context.clock.now() + (context.service.clock_offset or 0.0)
+            origin = context.settings.base
+            known = await context.ledger.upload_of(digest, origin, good_until=now + UPLOAD_SPARE)
+            if known is not None and context.service.redaction.given(known) is not None:
                 return known
-            upload = await tools.service.upload(file.content, name=file.name, mime=file.mime)
+            upload = await context.service.upload(file.content, name=file.name, mime=file.mime)
             expires = now + UPLOAD_LIFE if upload.expires_at is None else upload.expires_at
-            await tools.ledger.record_upload(digest, origin, upload.url, expires)
+            await context.ledger.record_upload(digest, origin, upload.url, expires)
             return upload.url
 
     @asynccontextmanager
-    async def _alone(self, digest: str) -> AsyncIterator[None]:
+    async def _one_at_a_time(self, digest: str) -> AsyncIterator[None]:
         """Let one row at a time look for, or make, the upload of a content."""
         lock = self._uploading[digest]
         try:
@@ -161,7 +164,7 @@ class Preparing:
                 self._uploading.pop(digest, None)
 
 
-def _read(name: str, file: LocalFile) -> _File:
+def _read_file(name: str, file: LocalFile) -> _File:
     """Return the bytes that were fingerprinted. Raises RowRejected when they cannot be had any more."""
     try:
         with open_regular(file.path) as opened:
@@ -178,7 +181,7 @@ def _read(name: str, file: LocalFile) -> _File:
     return _File(content, mime, file.path.name)
 
 
-def as_asked_now(due: Due, model: Model) -> Due:
+def apply_redo(due: PendingRow, model: Model) -> PendingRow:
     """Return *due* with the inputs that it is submitted with: of a redo the seed and the prompt replaced.
 
     Without a seed, where the redo names none: one of our own is chosen for it.
@@ -206,10 +209,10 @@ _AWAY = re.compile(
 """Words for a file that is not there. To upload one more for nothing costs nothing."""
 
 
-async def forget_named(tools: Tools, attempt: Attempt, error: str) -> None:
+async def forget_named(context: RunContext, attempt: Attempt, error: str) -> None:
     """Forget those uploads of *attempt* that *error*, the service's reason why it failed, is about."""
     if urls := addresses_named(attempt.sent, error):
-        await tools.ledger.forget_uploads(attempt.origin, urls)
+        await context.ledger.forget_uploads(attempt.origin, urls)
 
 
 def addresses_named(sent: Mapping[str, Any], error: str) -> list[str]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.progress import Weight
+from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 
 if TYPE_CHECKING:
-    from batchfill.run.context import Tools
+    from batchfill.run.context import RunContext
 
 CHANGE = 2.0
 """Times what was said last, or the part of it, that is worth saying."""
@@ -21,49 +21,49 @@ LOW_CREDIT = 6
 _ABOUT_LOW_CREDIT = (4.0, 8.0)
 
 
-class Allowance:
+class RateReport:
     """Watches the pace that the service allows."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-        self._told = tools.creates.asked
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._told = context.creates.asked
 
-    def look(self) -> None:
+    def report_change(self) -> None:
         """Say what the service allows, when it is something else than what was asked or said last."""
-        creates = self._tools.creates
+        creates = self._context.creates
         pace = creates.allowed or creates.asked
         if self._told / CHANGE < pace < self._told * CHANGE:
             return
-        weight = Weight.WARNING if pace < self._told else Weight.PLAIN
+        weight = Level.WARNING if pace < self._told else Level.INFO
         self._told = pace
-        self._tools.telling.say(allowance(pace, self._tools.ledger.counts[RowState.PENDING]), weight)
+        self._context.log.notice(allowance_text(pace, self._context.ledger.counts[RowState.PENDING]), weight)
 
     @property
     def waiting_for(self) -> str | None:
         """What keeps rows waiting now, where it is the service's limit."""
-        creates = self._tools.creates
+        creates = self._context.creates
         paused = creates.paused_until - anyio.current_time()
         if paused > 1:
             return f"the service's rate limit, {paused:.0f} s more"
-        if creates.allowed is None or not self._tools.ledger.counts[RowState.PENDING]:
+        if creates.allowed is None or not self._context.ledger.counts[RowState.PENDING]:
             return None
-        return f"the service's rate limit, about {_known(creates.allowed):,g} a minute"
+        return f"the service's rate limit, about {_known_rate(creates.allowed):,g} a minute"
 
 
-def allowance(pace: float, rows: int) -> str:
+def allowance_text(pace: float, rows: int) -> str:
     """Return in words that *pace* a minute are allowed, and how long *rows* to go take at it."""
-    known = _known(pace)
+    known = _known_rate(pace)
     credit = " (below $5 of credit Replicate allows no more)" if known == LOW_CREDIT else ""
-    would = f"{rows:,} rows would take {_time(rows / known)}"
+    would = f"{rows:,} rows would take {_time_text(rows / known)}"
     return f"the service allows about {known:,g} a minute{credit}: {would}"
 
 
-def _known(pace: float) -> float:
+def _known_rate(pace: float) -> float:
     low, high = _ABOUT_LOW_CREDIT
     return LOW_CREDIT if low <= pace <= high else float(f"{pace:.2g}")
 
 
-def _time(minutes: float) -> str:
+def _time_text(minutes: float) -> str:
     """Return `8 min`, `28 h`, or `3.5 h` where half an hour counts."""
     if minutes < 90:
         return f"{max(1, round(minutes))} min"

@@ -6,35 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from batchfill.domain.progress import Weight
+from batchfill.domain.progress import Level
 from batchfill.errors import (
     AnswerLost,
     BatchStopped,
-    FolderFailed,
     LedgerFailed,
     MachineFailed,
     NoAnswer,
     NotSent,
     RowRejected,
     ServiceRefused,
+    StorageError,
     Throttled,
-    TryAgain,
+    TransientError,
     short_of_something,
 )
-from batchfill.run.submit.admission import Gate
-from batchfill.run.submit.inputs import Prepared, Preparing, as_asked_now, forget_named
-from batchfill.run.submit.rate_report import Allowance
+from batchfill.run.submit.admission import AdmissionGate
+from batchfill.run.submit.inputs import InputPreparer, Prepared, apply_redo, forget_named
+from batchfill.run.submit.rate_report import RateReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchfill.domain.predictions import Prediction
-    from batchfill.domain.rows import Attempt, Due
-    from batchfill.run.context import Tools
-    from batchfill.run.shutdown import Alike, Stopping
-    from batchfill.run.submit.admission import Hold
+    from batchfill.domain.rows import Attempt, PendingRow
+    from batchfill.run.context import RunContext
+    from batchfill.run.shutdown import FailureStreak, StopSignal
+    from batchfill.run.submit.admission import Block
 
-LANES = 16
+WORKERS = 16
 """Rows that are prepared or submitted at once."""
 
 UPLOADS = 6
@@ -44,38 +44,38 @@ UPLOAD_WAIT = 5.0
 """Seconds until a row whose file could not be uploaded is tried again; doubled each time."""
 
 
-class Submitting:
+class Submitter:
     """The stage that pays."""
 
     def __init__(
         self,
-        tools: Tools,
-        stopping: Stopping,
-        alike: Alike,
+        context: RunContext,
+        stopping: StopSignal,
+        alike: FailureStreak,
         *,
-        hold: Callable[[], Hold | None],
+        hold: Callable[[], Block | None],
         accepted: Callable[[Attempt, Prediction], None],
         lost: Callable[[Attempt], None],
         run_time: Callable[[], float | None],
     ) -> None:
         """*hold* says why nothing may be submitted now, and for how long at most; None: go on.
 
-        *accepted* and *lost* are told what became of each POST. *run_time*: as for the Gate.
+        *accepted* and *lost* are told what became of each POST. *run_time*: as for the AdmissionGate.
         """
-        self._tools = tools
+        self._context = context
         self._stopping = stopping
-        self._alike = alike
+        self._failures = alike
         self._accepted = accepted
         self._lost = lost
-        self._preparing = Preparing(tools)
+        self._preparer = InputPreparer(context)
         self._claimed: set[str] = set()
         self._unready: dict[str, int] = {}
-        self._waiting_rows: list[Due] = []
+        self._waiting_rows: list[PendingRow] = []
         self._taking = anyio.Lock(fast_acquire=True)
         self.open: dict[int, Attempt] = {}
         """Attempts whose POST is not answered yet, by number."""
-        self.gate = Gate(tools, hold, unanswered=lambda: len(self.open), run_time=run_time)
-        self.allowance = Allowance(tools)
+        self.gate = AdmissionGate(context, hold, unanswered=lambda: len(self.open), run_time=run_time)
+        self.allowance = RateReport(context)
         self.refused: str | None = None
         """Why no intent can be recorded for now; None: as far as is known they can."""
         self.submitted = 0
@@ -86,199 +86,199 @@ class Submitting:
         """Whether some row is between claim and record."""
         return bool(self._claimed)
 
-    async def serve(self) -> None:
+    async def serve_due(self) -> None:
         """Submit what is due until the run stops submitting; POSTs that are open then are seen through."""
         if self._stopping.because is not None:
             return
-        left = self._tools.settings.limit
+        left = self._context.settings.limit
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as lanes:
                 lanes.start_soon(self._cancel_when_stopped, scope)
-                for _ in range(LANES if left is None else min(LANES, left)):
-                    lanes.start_soon(self._lane)
+                for _ in range(WORKERS if left is None else min(WORKERS, left)):
+                    lanes.start_soon(self._worker)
 
     async def _cancel_when_stopped(self, scope: anyio.CancelScope) -> None:
         while self._stopping.because is None:
-            await self._stopping.bell.wait(self._stopping.bell.rung)
+            await self._stopping.wakeup.wait(self._stopping.wakeup.version)
         scope.cancel()
 
-    async def _lane(self) -> None:
+    async def _worker(self) -> None:
         while True:
-            due = as_asked_now(await self._take(), self._tools.model)
+            due = apply_redo(await self._take_row(), self._context.model)
             try:
-                await self._carry(due)
+                await self._submit(due)
             finally:
                 self._claimed.discard(due.key)
-                self.gate.bell.ring()
-                self._stopping.bell.ring()
+                self.gate.wakeup.notify()
+                self._stopping.wakeup.notify()
 
-    async def _take(self) -> Due:
+    async def _take_row(self) -> PendingRow:
         """Wait for a row that is due and that no other lane has."""
         async with self._taking:
             while not self._waiting_rows:
                 # What comes due while the ledger is asked is after this look.
-                seen, looked = self.gate.bell.rung, self._tools.clock.now()
-                found = await self._tools.ledger.due(LANES + len(self._claimed))
+                seen, looked = self.gate.wakeup.version, self._context.clock.now()
+                found = await self._context.ledger.due_rows(WORKERS + len(self._claimed))
                 self._waiting_rows = [due for due in found if due.key not in self._claimed]
                 if not self._waiting_rows:
-                    await self.gate.bell.wait(seen, await self._until_due(looked))
+                    await self.gate.wakeup.wait(seen, await self._until_due(looked))
             due = self._waiting_rows.pop(0)
             self._claimed.add(due.key)
             return due
 
     async def _until_due(self, looked: float) -> float | None:
-        at = await self._tools.ledger.next_due_at(looked)
-        return None if at is None else max(0.0, at - self._tools.clock.now()) + 0.01
+        at = await self._context.ledger.next_due_at(looked)
+        return None if at is None else max(0.0, at - self._context.clock.now()) + 0.01
 
-    async def _carry(self, due: Due) -> None:
+    async def _submit(self, due: PendingRow) -> None:
         try:
             with short_of_something():
-                prepared = await self._preparing.prepare(due)
+                prepared = await self._preparer.prepare_inputs(due)
         except RowRejected as error:
-            await self._tools.ledger.record_unusable(due, str(error))
-            self._fail(due.id, str(error))
+            await self._context.ledger.record_unusable(due, str(error))
+            self._fail_row(due.id, str(error))
             return
-        except TryAgain as error:
+        except TransientError as error:
             await self._put_off(due, error)
             return
         except ServiceRefused as error:
-            self._stopping.submits(str(error), refused=True)
+            self._stopping.stop_submitting(str(error), refused=True)
             return
-        await self.gate.enter()
+        await self.gate.acquire()
         try:
             # An intent without its POST, or a POST without its record, would be a doubt of our own making.
             with anyio.CancelScope(shield=True):
-                await self._pay(due, prepared)
+                await self._create(due, prepared)
         finally:
-            self.gate.leave()
+            self.gate.release()
 
-    async def _put_off(self, due: Due, error: TryAgain) -> None:
+    async def _put_off(self, due: PendingRow, error: TransientError) -> None:
         """A file could not be given to the provider: others go first, and after some tries the row fails.
 
         Where this machine is at fault, no row is, and submitting ends.
         """
         times = self._unready.pop(due.key, 0) + (not isinstance(error, NoAnswer | Throttled))
         if times >= UPLOADS and isinstance(error, MachineFailed):
-            self._stopping.submits(f"rows cannot be made ready: {error}")
+            self._stopping.stop_submitting(f"rows cannot be made ready: {error}")
             return
         if times >= UPLOADS:
-            await self._tools.ledger.record_unusable(due, f"its files could not be uploaded: {error}")
-            self._fail(due.id, f"its files could not be uploaded: {error}")
+            await self._context.ledger.record_unusable(due, f"its files could not be uploaded: {error}")
+            self._fail_row(due.id, f"its files could not be uploaded: {error}")
             return
         self._unready[due.key] = times
         wait = max(error.wait or 0.0, UPLOAD_WAIT * 2**times)
-        await self._tools.ledger.record_unready(due, str(error), due_at=self._tools.clock.now() + wait)
-        self._tools.telling.log(f"{due.id}: {error}; again in {wait:.0f} s")
+        await self._context.ledger.record_unready(due, str(error), due_at=self._context.clock.now() + wait)
+        self._context.log.debug(f"{due.id}: {error}; again in {wait:.0f} s")
 
-    async def _pay(self, due: Due, prepared: Prepared) -> None:
-        tools = self._tools
+    async def _create(self, due: PendingRow, prepared: Prepared) -> None:
+        context = self._context
         try:
-            attempt = await self._intend(due, prepared)
-        except FolderFailed as error:
+            attempt = await self._record_intent(due, prepared)
+        except StorageError as error:
             self.refused = str(error)  # the row is pending still, and the gate waits for room
             return
         except BatchStopped as error:
-            self._stopping.submits(str(error))
+            self._stopping.stop_submitting(str(error))
             return
         if attempt is None:
             return
         self.open[attempt.number] = attempt
         try:
-            inputs = self._seeded(prepared.inputs, attempt.seed)
-            timeout = tools.settings.prediction_timeout
-            prediction = await tools.service.create(tools.settings.model, inputs, cancel_after=timeout)
+            inputs = self._with_seed(prepared.inputs, attempt.seed)
+            timeout = context.settings.prediction_timeout
+            prediction = await context.service.create(context.settings.model, inputs, cancel_after=timeout)
             await self._record_accepted(attempt, prediction)
         except (Throttled, NotSent, RowRejected, ServiceRefused, AnswerLost) as error:
             await self._record_trouble(attempt, error)
         finally:
             del self.open[attempt.number]
 
-    async def _intend(self, due: Due, prepared: Prepared) -> Attempt | None:
-        tools = self._tools
-        field = tools.model.seed_field
+    async def _record_intent(self, due: PendingRow, prepared: Prepared) -> Attempt | None:
+        context = self._context
+        field = context.model.seed_field
         own = field is not None and not due.inputs.get(field)
-        offset = tools.service.clock_offset
-        return await tools.ledger.record_intent(
+        offset = context.service.clock_offset
+        return await context.ledger.record_intent(
             due,
             seed=int(due.inputs[field]) if field and not own else None,
-            choose_seed=tools.chance.seed if own else None,
-            origin=tools.settings.base,
-            sent=lambda seed: self._seeded(prepared.noted, seed),
-            service_time=None if offset is None else tools.clock.now() + offset,
+            choose_seed=context.chance.seed if own else None,
+            origin=context.settings.base,
+            sent=lambda seed: self._with_seed(prepared.redacted, seed),
+            service_time=None if offset is None else context.clock.now() + offset,
             area=prepared.area,
         )
 
-    def _seeded(self, inputs: Any, seed: int | None) -> dict[str, Any]:
-        field = self._tools.model.seed_field
+    def _with_seed(self, inputs: Any, seed: int | None) -> dict[str, Any]:
+        field = self._context.model.seed_field
         return dict(inputs) if field is None or seed is None else {**inputs, field: seed}
 
     async def _record_accepted(self, attempt: Attempt, prediction: Prediction) -> None:
-        tools = self._tools
+        context = self._context
         # The id before anything else can fail: a prediction that we forget is paid for twice.
         try:
-            attempt = await tools.ledger.record_accepted(attempt, prediction)
+            attempt = await context.ledger.record_accepted(attempt, prediction)
         except LedgerFailed:
             told = f"{attempt.id}: accepted as {prediction.id}, which the ledger could not note"
-            tools.telling.say(told, Weight.ERROR)
+            context.log.notice(told, Level.ERROR)
             raise
-        if (trouble := tools.ledger.record_trouble) is not None:
+        if (trouble := context.ledger.record_trouble) is not None:
             told = f"{attempt.id}: accepted as {prediction.id}, which only the ledger could note: {trouble}"
-            tools.telling.say(told, Weight.WARNING)
-        self.gate.accepted(tools.clock.now() - attempt.intended_at)
-        self.allowance.look()
-        self._count()
-        tools.telling.log(f"{attempt.id}: accepted as {prediction.id} (attempt {attempt.number})")
+            context.log.notice(told, Level.WARNING)
+        self.gate.record_accepted(context.clock.now() - attempt.intended_at)
+        self.allowance.report_change()
+        self._count_submitted()
+        context.log.debug(f"{attempt.id}: accepted as {prediction.id} (attempt {attempt.number})")
         self._accepted(attempt, prediction)
 
-    def _count(self) -> None:
-        limit = self._tools.settings.limit
-        self.gate.submitted()
+    def _count_submitted(self) -> None:
+        limit = self._context.settings.limit
+        self.gate.count_submitted()
         self.submitted += 1
         if limit is not None and self.submitted >= limit:
-            self._stopping.submits(f"--limit {limit} reached")
+            self._stopping.stop_submitting(f"--limit {limit} reached")
 
     async def _record_trouble(self, attempt: Attempt, error: Exception) -> None:
-        tools, now = self._tools, self._tools.clock.now()
+        context, now = self._context, self._context.clock.now()
         if isinstance(error, RowRejected | ServiceRefused):
-            await forget_named(tools, attempt, str(error))
+            await forget_named(context, attempt, str(error))
         match error:
             case Throttled():
-                await tools.ledger.record_refused(attempt, str(error), due_at=0)
-                tools.creates.throttled(error.wait)
-                tools.telling.log(f"{attempt.id}: {error}")
+                await context.ledger.record_refused(attempt, str(error), due_at=0)
+                context.creates.throttled(error.wait)
+                context.log.debug(f"{attempt.id}: {error}")
             case NotSent():
-                await tools.ledger.record_refused(attempt, str(error), due_at=0)
-                new = not self.gate.care.careful
-                self.gate.care.trouble(now)
+                await context.ledger.record_refused(attempt, str(error), due_at=0)
+                new = not self.gate.breaker.half_open
+                self.gate.breaker.record_failure(now)
                 self._say(f"{error}; nothing was sent, trying again", new=new)
             case RowRejected():
-                await tools.ledger.record_rejected(attempt, str(error))
-                self._fail(attempt.id, str(error))
+                await context.ledger.record_rejected(attempt, str(error))
+                self._fail_row(attempt.id, str(error))
             case ServiceRefused():
-                await tools.ledger.record_refused(attempt, str(error), due_at=0)
-                self._stopping.submits(str(error), refused=True)
+                await context.ledger.record_refused(attempt, str(error), due_at=0)
+                self._stopping.stop_submitting(str(error), refused=True)
             case AnswerLost():
                 await self._record_lost(attempt, error)
 
     async def _record_lost(self, attempt: Attempt, error: AnswerLost) -> None:
-        tools, now = self._tools, self._tools.clock.now()
+        context, now = self._context, self._context.clock.now()
         acknowledged = error.acknowledged
-        lost = await tools.ledger.record_answer_lost(attempt, str(error), acknowledged=acknowledged)
-        self._count()
-        new = acknowledged or not self.gate.care.careful
-        why = self.gate.care.lost(now, intended_at=attempt.intended_at, unread=acknowledged)
+        lost = await context.ledger.record_answer_lost(attempt, str(error), acknowledged=acknowledged)
+        self._count_submitted()
+        new = acknowledged or not self.gate.breaker.half_open
+        why = self.gate.breaker.lost(now, intended_at=attempt.intended_at, unread=acknowledged)
         self._say(f"{attempt.id}: {error}; it may have been taken, so it is looked up first", new=new)
         if error.refused:
-            self._stopping.submits(str(error), refused=True)
+            self._stopping.stop_submitting(str(error), refused=True)
         elif why is not None:
-            self._stopping.submits(f"{why}, and each may have to be paid for; the last: {error}")
+            self._stopping.stop_submitting(f"{why}, and each may have to be paid for; the last: {error}")
         self._lost(lost)
 
     def _say(self, text: str, *, new: bool) -> None:
         """Tell trouble: that which is *new* to the person who watches, the rest to the log."""
-        self._tools.telling.say(text, Weight.WARNING if new else Weight.QUIET)
+        self._context.log.notice(text, Level.WARNING if new else Level.DEBUG)
 
-    def _fail(self, id_: str, reason: str) -> None:
-        self._tools.telling.failed(id_, reason)
-        if self._alike.failed(reason):
-            self._stopping.submits(f"ten rows in a row failed alike: {reason}")
+    def _fail_row(self, id_: str, reason: str) -> None:
+        self._context.log.row_failed(id_, reason)
+        if self._failures.record_failure(reason):
+            self._stopping.stop_submitting(f"ten rows in a row failed alike: {reason}")

@@ -100,7 +100,7 @@ def _hurry() -> None:
         module, _, constant = name.rpartition(".")
         setattr(import_module(f"batchfill.run.{module}"), constant, seconds)
     # To read whom TLS may trust takes longer than a run, and there is none here.
-    transport._trust()
+    transport._trusted_certificates()
 
 
 if __name__ == "__main__":

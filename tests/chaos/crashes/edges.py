@@ -31,7 +31,7 @@ AT_ONCE = 4 * (os.cpu_count() or 2)
 
 POSTED = Edge("Service.create", 3, after=True)
 INTENDED = Edge("Service.create", 3)
-PLACED = Edge("Shelf.place", 1, after=True)
+PLACED = Edge("OutputStore.commit", 1, after=True)
 RECOVERING = (POSTED, INTENDED, PLACED)
 """Deaths after which the next start has something to find out."""
 

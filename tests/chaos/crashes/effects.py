@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from batchfill.ledger.import_rows import Intake
+from batchfill.ledger.import_rows import RowImport
 from batchfill.ledger.ledger import Ledger
 from batchfill.ledger.payment_record import PaymentRecord
 from batchfill.providers.client import Service
-from batchfill.providers.downloads import Download, Outputs
+from batchfill.providers.downloads import Download, OutputClient
 from batchfill.run.clock import SystemChance, SystemClock
-from batchfill.run.poll.poller import Following
-from batchfill.run.run_log import Telling
-from batchfill.storage.output_store import Shelf
+from batchfill.run.poll.poller import Poller
+from batchfill.run.run_log import RunLog
+from batchfill.storage.output_store import OutputStore
 from batchfill.workers.pool import Threads
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 OWNERS = (
     Ledger,
-    Intake,
+    RowImport,
     PaymentRecord,
     Service,
-    Outputs,
+    OutputClient,
     Download,
-    Shelf,
+    OutputStore,
     Threads,
     SystemClock,
     SystemChance,
-    Telling,
-    Following,
+    RunLog,
+    Poller,
 )
 """What the stages are given, and what these open: nothing else reaches disk or network.
 
@@ -57,30 +57,30 @@ QUESTIONS = frozenset(
         "PaymentRecord.free",
         "PaymentRecord.intend",
         "PaymentRecord.keep",
-        "Ledger.due",
+        "Ledger.due_rows",
         "Ledger.next_due_at",
         "Ledger.open_attempts",
-        "Ledger.to_collect",
+        "Ledger.download_queue",
         "Ledger.outputs_of",
         "Ledger.to_finish",
-        "Ledger.unjudged",
-        "Ledger.claimed",
+        "Ledger.unjudged_jobs",
+        "Ledger.claimed_ids",
         "Ledger.run_times",
         "Ledger.upload_of",
         "Ledger.outputs_in_the_way",
-        "Ledger.misnamed",
-        "Intake.duplicates",
-        "Intake.compare",
+        "Ledger.misnamed_attempts",
+        "RowImport.find_duplicates",
+        "RowImport.compare_rows",
         "Service.account",
-        "Following.add",
-        "Following.add_all",
-        "Following.serve",
-        "Following.settle",
-        "Shelf.find",
-        "Shelf.kept",
-        "Shelf.spare",
-        "Shelf.raw_name",
-        "Shelf.earlier_name",
+        "Poller.add_attempt",
+        "Poller.add_all",
+        "Poller.serve_polls",
+        "Poller.settle_prediction",
+        "OutputStore.find_staged",
+        "OutputStore.find_kept",
+        "OutputStore.spare_path",
+        "OutputStore.raw_name",
+        "OutputStore.earlier_name",
         "Threads.do",
         "SystemClock.now",
         "SystemChance.seed",

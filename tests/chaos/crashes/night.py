@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 from tests.chaos.crashes.effects import DIED
 from tests.conftest import TOKEN, Desk
 
@@ -32,8 +32,8 @@ FINISHED = 2
 FAILED = 1
 """Predictions that fail, and are made again, at no cost."""
 
-ALL = Manner()
-GATEWAY = Manner(offers=frozenset(), create_status=200, foreign_urls=True)
+ALL = Quirks()
+GATEWAY = Quirks(offers=frozenset(), create_status=200, foreign_urls=True)
 """No list, no files, no cancel, no account."""
 
 LATER = 400.0
@@ -55,7 +55,7 @@ class Night:
 
     folder: Path
     """Holds all of it."""
-    provider: Provider
+    provider: EmulatorServer
     forks: Forks
     ahead: float = 0.0
     """Seconds that its clocks have moved on."""
@@ -116,11 +116,11 @@ class Night:
 
 
 @asynccontextmanager
-async def open_night(folder: Path, forks: Forks, manner: Manner = ALL) -> AsyncIterator[Night]:
+async def open_night(folder: Path, forks: Forks, quirks: Quirks = ALL) -> AsyncIterator[Night]:
     """Begin a night in *folder*, which is made."""
     folder.mkdir(parents=True)
     _write(Desk(folder))
-    provider = Provider(folder / "provider", token=TOKEN, tiny=True, faults=faults(), manner=manner)
+    provider = EmulatorServer(folder / "provider", token=TOKEN, tiny=True, faults=faults(), quirks=quirks)
     await provider.start()
     try:
         yield Night(folder, provider, forks)

@@ -47,7 +47,7 @@ async def test_a_run_that_finds_out_what_the_last_one_did_may_die_too(
 ) -> None:
     known = {step.effect for step in steps}
     again = await trace(tmp_path / "again", forks, [death])
-    new = {step.effect for step in again} - known | {"Ledger.record_accepted", "Shelf.place"}
+    new = {step.effect for step in again} - known | {"Ledger.record_accepted", "OutputStore.commit"}
     cases = [Case((death, edge)) for edge in ends(edges(again)) if edge.effect in new and edge.nth == 1]
     found = await outcomes(cases)
     # What was in flight at the first death differs, and with it what there is to find out.
@@ -59,18 +59,18 @@ async def test_a_picture_that_was_fetched_whole_is_kept_though_it_had_no_place_y
     outcomes: Outcomes,
 ) -> None:
     moments = [Edge("Ledger.record_planned", nth, after=True) for nth in (1, ROWS)]
-    moments += [Edge("Shelf.place", nth, after=True) for nth in (1, 3)]
+    moments += [Edge("OutputStore.commit", nth, after=True) for nth in (1, 3)]
     assert broken(await outcomes([Case((moment,), hour=True) for moment in moments])) == []
 
 
 async def test_rows_may_be_renamed_between_a_death_and_the_next_start(outcomes: Outcomes) -> None:
-    moments = [Edge("Shelf.place", ROWS + 1, after=True), Edge("Ledger.record_collected", ROWS)]
+    moments = [Edge("OutputStore.commit", ROWS + 1, after=True), Edge("Ledger.record_collected", ROWS)]
     cases = [Case((moment,), edited=Edited.AFTER) for moment in moments]
     assert broken(await outcomes(cases)) == []
 
 
 async def test_at_a_gateway_a_death_leaves_in_doubt_only_what_had_no_answer(outcomes: Outcomes) -> None:
-    paying = ("Ledger.record_intent", "Service.create", "Ledger.record_accepted", "Shelf.place")
+    paying = ("Ledger.record_intent", "Service.create", "Ledger.record_accepted", "OutputStore.commit")
     cases = [Case((Edge(effect, 3, after),), gateway=True) for effect in paying for after in (False, True)]
     assert broken(await outcomes(cases)) == []
 
@@ -80,7 +80,7 @@ async def test_an_intent_is_on_disk_before_its_post_and_an_id_before_it_is_follo
 ) -> None:
     committed = [step for step in steps if step.effect.startswith("Ledger.record") and step.after]
     posts = [step for step in steps if step.effect == "Service.create" and not step.after]
-    followed = [step for step in steps if step.effect == "Following.add"]
+    followed = [step for step in steps if step.effect == "Poller.add_attempt"]
     for nth, post in enumerate(posts, 1):
         earlier = steps[: steps.index(post)]
         assert sum(step in earlier for step in committed if step.effect == "Ledger.record_intent") >= nth

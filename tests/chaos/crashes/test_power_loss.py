@@ -30,14 +30,14 @@ STATIONS = (
     "Ledger.record_intent",
     "Service.create",
     "Ledger.record_accepted",
-    "Shelf.write",
+    "OutputStore.write_staged",
     "Ledger.record_planned",
     "Disk.replace",
     "Ledger.record_collected",
 )
 """Where a row's story is one step further."""
 
-ALL_DONE = Edge("Shelf.sweep")
+ALL_DONE = Edge("OutputStore.sweep_temporary")
 """Every row is recorded, and the run about to end."""
 
 
@@ -81,7 +81,7 @@ async def test_what_a_killed_run_had_not_flushed_is_flushed_before_the_next_one_
 
 
 async def test_pictures_that_change_their_names_are_lost_by_neither_name(outcomes: Outcomes) -> None:
-    moves = [Edge("Shelf.move", nth, after=True) for nth in (1, 2, 3, 4)]
+    moves = [Edge("OutputStore.move_file", nth, after=True) for nth in (1, 2, 3, 4)]
     failures = [Case((move,), Lost.ALL, hour=True, edited=Edited.BEFORE) for move in moves]
     killed = Edge("Disk.replace", 4, after=True)
     cases = [*failures, Case((killed, ALL_DONE), Lost.ALL, hour=True, edited=Edited.BEFORE)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Summary
-    from batchfill.emulator.journal import Record
+    from batchfill.emulator.journal import PredictionRecord
     from tests.chaos.nights.schedule import Schedule
     from tests.chaos.nights.world import Near, World
 
@@ -72,7 +72,7 @@ class Judge:
             wait = float(response.headers.get("Retry-After", "0") or 0)
             self._quiet_until = max(self._quiet_until, self._world.now() + wait)
 
-    def _created(self, record: Record) -> None:
+    def _created(self, record: PredictionRecord) -> None:
         """The provider is about to make a prediction."""
         paid = [one for id_ in self._made[record.digest] if (one := self._paid(id_)) is not None]
         if len(paid) > self._consents[_asked(record.input)]:
@@ -95,7 +95,7 @@ class Judge:
         for image, prompt in self._query(doubtful):
             self._consents[_asked({"image": image, "prompt": prompt})] += 1
 
-    def _paid(self, id_: str) -> Record | None:
+    def _paid(self, id_: str) -> PredictionRecord | None:
         """Return a prediction that was paid for, or may have to be."""
         record = self._provider.prediction(id_)
         return None if record is None or record.status in UNPAID else record
@@ -185,7 +185,7 @@ class Judge:
         for record, _ in self._rows_in("in_doubt"):
             self._break(f"{record.id} is in doubt, and the provider knows it")
 
-    def _rows_in(self, state: str) -> Iterator[tuple[Record, float]]:
+    def _rows_in(self, state: str) -> Iterator[tuple[PredictionRecord, float]]:
         """Yield the predictions of rows in *state*, and since when they are."""
         question = "SELECT prediction_id, since FROM rows JOIN attempts ON number = attempt WHERE state = ?"
         for id_, since in self._query(question, state):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.batch import Batch
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.quirks import OFFERS, Manner
+from batchfill.emulator.quirks import OFFERS, Quirks
 from batchfill.errors import UsageError
 from tests.chaos.nights.judge import Judge
 from tests.chaos.nights.loop import SimLoop
@@ -76,7 +76,7 @@ class _Night:
             token=TOKEN,
             latency=schedule.run_time,
             faults=_faults(schedule),
-            manner=Manner(offers=OFFERS if schedule.offers_list else OFFERS - {"list"}),
+            quirks=Quirks(offers=OFFERS if schedule.offers_list else OFFERS - {"list"}),
         )
         await provider.start()
         world.network.relay = schedule.relay

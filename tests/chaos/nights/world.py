@@ -1,4 +1,4 @@
-"""A world in one thread: the real program, ledger and client, the embedded provider, a network that breaks.
+"""A world in one thread: the real program, ledger and client, the local emulator, a network that breaks.
 
 Time is virtual, chance is drawn from a seed, and the program dies when it is told to: from then on nothing
 that it does has any effect.
@@ -21,11 +21,11 @@ import anyio
 import httpx
 from aiohttp import web
 
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.rate_limit import Rate
-from batchfill.providers.connection import connect
+from batchfill.providers.connection import open_service
 from batchfill.run.clock import SystemChance, SystemClock
-from batchfill.storage.output_store import Shelf
+from batchfill.storage.output_store import OutputStore
 from tests.chaos.nights.relay import Relay
 from tests.chaos.nights.wire import Wire
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from batchfill.emulator.journal import Record
+    from batchfill.emulator.journal import PredictionRecord
 
 EPOCH = 1_800_000_000.0
 """When every simulated night begins, in seconds since the epoch."""
@@ -129,16 +129,19 @@ class World:
         return {
             "anyio.to_thread.run_sync": here,
             "os.fsync": lambda _: None,
-            "batchfill.ledger.writer._opened": opened,
-            "batchfill.session.session.connect": partial(connect, transport=self.network),
+            "batchfill.ledger.writer._open_connection": opened,
+            "batchfill.session.session.open_service": partial(open_service, transport=self.network),
             f"{SystemChance.__module__}.SystemChance.__init__": drawn,
             f"{SystemClock.__module__}.SystemClock.now": lambda _: world.now(),
-            **{f"{Shelf.__module__}.Shelf.{name}": self._mortal(name) for name in ("place", "move")},
+            **{
+                f"{OutputStore.__module__}.OutputStore.{name}": self._mortal(name)
+                for name in ("commit", "move_file")
+            },
             **{f"batchfill.run.{name}": seconds for name, seconds in SELDOM.items()},
         }
 
     def _mortal(self, name: str) -> Any:
-        real = getattr(Shelf, name)
+        real = getattr(OutputStore, name)
 
         async def method(*args: Any, **options: Any) -> Any:
             self.effect()
@@ -155,7 +158,7 @@ class _Here:
     def __init__(self, world: World, db: sqlite3.Connection) -> None:
         self._world, self._db = world, db
 
-    async def hop(self, call: Callable[[sqlite3.Connection], Any]) -> Any:
+    async def run_on_thread(self, call: Callable[[sqlite3.Connection], Any]) -> Any:
         self._world.effect()
         result = call(self._db)
         self._world.effect()
@@ -210,32 +213,32 @@ class Network(Wire):
         return down
 
 
-class Near(Provider):
-    """The embedded provider, at the end of a simulated network."""
+class Near(EmulatorServer):
+    """The local emulator, at the end of a simulated network."""
 
     def __init__(self, world: World, folder: Path, **options: Any) -> None:
         ids = random.Random(world.chance.random())
         new_id = lambda: f"{ids.getrandbits(128):026x}"[-26:]  # noqa: E731
         super().__init__(folder, clock=world.now, tiny=True, new_id=new_id, **options)
         self._network = world.network
-        self.on_create: Callable[[Record], object] = lambda record: None
+        self.on_create: Callable[[PredictionRecord], object] = lambda record: None
         """Called before a prediction is made."""
-        self._create, self._desk.predictions.create = self._desk.predictions.create, self._judged  # type: ignore[method-assign]
+        self._create, self._context.predictions.create = self._context.predictions.create, self._judged  # type: ignore[method-assign]
 
-    def prediction(self, id_: str) -> Record | None:
+    def prediction(self, id_: str) -> PredictionRecord | None:
         """Return a prediction as it stands."""
-        return self._desk.predictions.get(id_)
+        return self._context.predictions.get(id_)
 
     def allow(self, per_minute: float) -> None:
         """Let from now on so many creates a minute pass, ten of them at once."""
-        self._desk.rate = Rate(per_minute, 10, self.now)
+        self._context.rate = Rate(per_minute, 10, self.now)
 
-    def _judged(self, record: Record) -> Record:
+    def _judged(self, record: PredictionRecord) -> PredictionRecord:
         self.on_create(record)
         return self._create(record)
 
-    async def _open(self, app: web.Application, host: str, *ports: int) -> str:
-        app.on_response_prepare.append(self._date)
+    async def _open_site(self, app: web.Application, host: str, *ports: int) -> str:
+        app.on_response_prepare.append(self._add_date)
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         self._stops.append(runner.cleanup)
@@ -244,7 +247,7 @@ class Near(Provider):
         self._network.servers[origin] = runner.server
         return origin
 
-    async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
+    async def _add_date(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = formatdate(self.now(), usegmt=True)
 
 

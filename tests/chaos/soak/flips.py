@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from batchfill.batch import Batch
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.errors import BatchfillError, RunBroken, ServiceRefused
 from tests.chaos.soak.processes import Processes
 from tests.chaos.soak.table import Line
@@ -71,7 +71,7 @@ class _Flipping:
         self._chance = chance
         self._port = _free_port()
         self._good = folder / "good"
-        self._desk = folder / "desk"
+        self._context = folder / "desk"
 
     async def all(self, flips: int) -> list[Lived]:
         await self._half_a_run()
@@ -104,17 +104,17 @@ class _Flipping:
         return Flip(file, self._chance.choice(written), self._chance.randrange(8))
 
     async def _live(self, flip: Flip) -> Lived:
-        shutil.rmtree(self._desk, ignore_errors=True)
-        shutil.copytree(self._good, self._desk)
-        flip.apply(self._desk / "night.batch")
-        provider = await self._serve(self._desk)
+        shutil.rmtree(self._context, ignore_errors=True)
+        shutil.copytree(self._good, self._context)
+        flip.apply(self._context / "night.batch")
+        provider = await self._serve(self._context)
         try:
             code, broken = await self._judge(provider)
         finally:
             await provider.stop()
         return Lived(flip, code, broken)
 
-    async def _judge(self, provider: Provider) -> tuple[int, tuple[str, ...]]:
+    async def _judge(self, provider: EmulatorServer) -> tuple[int, tuple[str, ...]]:
         broken = [text for text in map(self._read, ("status", "results")) if text is not None]
         before = provider.creates_seen
         code, crash = await self._run()
@@ -133,12 +133,12 @@ class _Flipping:
 
     def _put_back(self) -> None:
         # Without SQLite's other file, which it makes of these two.
-        (self._desk / "night.batch" / f"{LEDGER}-shm").unlink(missing_ok=True)
+        (self._context / "night.batch" / f"{LEDGER}-shm").unlink(missing_ok=True)
         for name in PLACES.values():
-            shutil.copy(self._good / "night.batch" / name, self._desk / "night.batch" / name)
+            shutil.copy(self._good / "night.batch" / name, self._context / "night.batch" / name)
 
     def _read(self, command: str) -> str | None:
-        batch = Batch.open(self._desk / "night.csv", environ={})
+        batch = Batch.open(self._context / "night.csv", environ={})
         try:
             batch.status() if command == "status" else list(batch.results())
         except BatchfillError:
@@ -150,7 +150,7 @@ class _Flipping:
     async def _run(self) -> tuple[int, str | None]:
         """Return how a run ended, and what it ended with where that was no error of ours."""
         flags = {"rate": 60_000, "recover_wait": 0.2, "answer_timeout": 5, "base_url": self._base}
-        batch = Batch.open(self._desk / "night.csv", environ={"BATCHFILL_TOKEN": TOKEN}, **flags)
+        batch = Batch.open(self._context / "night.csv", environ={"BATCHFILL_TOKEN": TOKEN}, **flags)
         try:
             async with asyncio.timeout(120):
                 return (await batch.run()).exit_code, None
@@ -167,8 +167,8 @@ class _Flipping:
     def _base(self) -> str:
         return f"http://127.0.0.1:{self._port}/v1"
 
-    async def _serve(self, folder: Path, *, latency: float = 0.0) -> Provider:
-        provider = Provider(folder / "provider", token=TOKEN, tiny=True, latency=latency)
+    async def _serve(self, folder: Path, *, latency: float = 0.0) -> EmulatorServer:
+        provider = EmulatorServer(folder / "provider", token=TOKEN, tiny=True, latency=latency)
         await provider.start(port=self._port)
         return provider
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from batchfill.batch import Batch
 from batchfill.emulator.emulator_model import TINY
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.listener import serve_app
 from batchfill.run.clock import SystemClock
 from tests.chaos.soak.judge import leaks
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.progress import Progress
     from batchfill.domain.reports import Result
-    from batchfill.emulator.journal import Record
+    from batchfill.emulator.journal import PredictionRecord
 
 HOUR = 3600.0
 ASKED = 4
@@ -102,7 +102,7 @@ Spoilt = dict[int, str]
 """The bad outputs of one row: their kinds by their numbers."""
 
 
-def spoiling(provider: Provider, rows: Mapping[str, Spoilt], host: str) -> Callable[[str], str]:
+def spoiling(provider: EmulatorServer, rows: Mapping[str, Spoilt], host: str) -> Callable[[str], str]:
     """Return what changes the addresses of bad outputs in an answer; *rows* has them by prompt."""
 
     def change(text: str) -> str:
@@ -116,7 +116,7 @@ def spoiling(provider: Provider, rows: Mapping[str, Spoilt], host: str) -> Calla
     return change
 
 
-def _address(provider: Provider, record: Record, n: int) -> str:
+def _address(provider: EmulatorServer, record: PredictionRecord, n: int) -> str:
     return f"{provider.outputs_base}/outputs/{record.id}/out-{n - 1}.webp"
 
 
@@ -172,10 +172,10 @@ def _drawn(chance: Random, rows: int) -> list[Spoilt]:
 
 
 @asynccontextmanager
-async def _service(folder: Path, prompts: Mapping[str, Spoilt]) -> AsyncIterator[tuple[Provider, str]]:
+async def _service(folder: Path, prompts: Mapping[str, Spoilt]) -> AsyncIterator[tuple[EmulatorServer, str]]:
     """Serve a provider, behind a gateway that spoils outputs; yield it and the gateway's base."""
     async with AsyncExitStack() as stack:
-        provider = Provider(folder / "provider", token=TOKEN, tiny=True)
+        provider = EmulatorServer(folder / "provider", token=TOKEN, tiny=True)
         await provider.start(port=0)
         stack.push_async_callback(provider.stop)
         host = await _served(hostile, stack)
@@ -281,7 +281,7 @@ def _whole(case: Spoilt) -> int:
 
 
 def _judge(
-    provider: Provider, results: Sequence[Result], batch: Batch, prompts: Mapping[str, Spoilt]
+    provider: EmulatorServer, results: Sequence[Result], batch: Batch, prompts: Mapping[str, Spoilt]
 ) -> Iterator[str]:
     if provider.billed != len(prompts):
         yield f"{len(prompts)} rows were paid for {provider.billed} times"

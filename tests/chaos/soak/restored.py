@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.journal import Bill, read_bill
 from tests.chaos.soak import ledgers
@@ -49,7 +49,7 @@ class Desk:
     chance: Random
     manifest: Path
     batch: Path
-    provider: Provider
+    provider: EmulatorServer
     processes: Processes
     accepted: int = 0
     """Rows of which the user said that they may be paid for again."""
@@ -212,7 +212,7 @@ def restored(seed: int, folder: Path, *, situations: int = SITUATIONS) -> list[L
 async def _live(folder: Path, deed: Callable[[Desk], None], seed: str) -> Desk:
     token = f"r8_{secrets.token_hex(18)}"
     folder.mkdir(parents=True)
-    provider = Provider(folder / "provider", token=token, tiny=True, latency=0.2, faults=Faults([]))
+    provider = EmulatorServer(folder / "provider", token=token, tiny=True, latency=0.2, faults=Faults([]))
     await provider.start()
     processes = Processes(folder, token)
     desk = Desk(folder, Random(seed), _manifest(folder), folder / "night.batch", provider, processes)

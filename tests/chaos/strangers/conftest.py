@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import Notice
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.domain.progress import LogEvent
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Alter = Callable[[str, dict[str, Any]], Any]
 
@@ -39,7 +39,7 @@ async def between(origin: Callable[..., Awaitable[str]]) -> AsyncIterator[Callab
     """
     async with ClientSession() as onward:
 
-        async def open_(provider: Provider, alter: Alter) -> str:
+        async def open_(provider: EmulatorServer, alter: Alter) -> str:
             root = provider.base.removesuffix("/v1")
 
             async def hand_on(request: web.Request) -> web.StreamResponse:
@@ -86,7 +86,7 @@ class Ear:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         """Remember what was said."""
         self.texts.append(notice.text)
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.providers.pagination import window
+from batchfill.providers.pagination import window_query
 from batchfill.providers.parsing import read_moment
 from batchfill.providers.status_codes import read_http_date
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
     Between = Callable[..., Awaitable[str]]
     Check = Callable[[Batch], None]
 
@@ -258,7 +258,7 @@ def test_a_date_that_no_clock_can_show_is_none(text: str) -> None:
 
 
 def test_a_window_begins_no_earlier_than_time_itself() -> None:
-    assert window(-300.0, None) == {"created_after": "1970-01-01T00:00:00.000Z"}
+    assert window_query(-300.0, None) == {"created_after": "1970-01-01T00:00:00.000Z"}
 
 
 # A list that leads nowhere
@@ -340,7 +340,7 @@ async def escapes(writer: asyncio.StreamWriter) -> None:
 async def test_an_answer_that_is_no_http_is_one_line_that_says_so(
     batch: Open, peer: Between, monkeypatch: pytest.MonkeyPatch, script: Any
 ) -> None:
-    monkeypatch.setattr("batchfill.providers.requests._whole", lambda timeout: 0.3)
+    monkeypatch.setattr("batchfill.providers.requests._whole_timeout", lambda timeout: 0.3)
     with pytest.raises(Exception, match="does not answer") as caught:
         await batch(f"{await peer(script)}/v1", 1).run()
     assert type(caught.value).__name__ == "UsageError"

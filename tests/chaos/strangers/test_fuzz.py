@@ -15,20 +15,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchfill.catalog.builtin import find
-from batchfill.console.format import safe
+from batchfill.catalog.builtin import find_model
+from batchfill.console.format import safe_text
 from batchfill.domain.token import Token
 from batchfill.errors import BadPicture, BatchfillError, ManifestError, Mistake, UsageError
 from batchfill.images.codec import open as open_module
-from batchfill.images.codec.decode import look, whole
+from batchfill.images.codec.decode import decode_whole, read_header
 from batchfill.manifest.local_files import digest_file
 from batchfill.manifest.manifest import open_manifest
 from batchfill.manifest.validation import read_rows
-from batchfill.providers.error_text import LONGEST, tidy
+from batchfill.providers.error_text import LONGEST, one_line
 from batchfill.providers.pagination import read_page
 from batchfill.providers.parsing import LATEST, read_prediction
 from batchfill.providers.redaction import Redaction
-from batchfill.providers.status_codes import LONGEST_WAIT, Call, read_http_date, refusal
+from batchfill.providers.status_codes import LONGEST_WAIT, Call, error_for, read_http_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -163,16 +163,16 @@ def test_an_answer_is_predictions_within_bounds_or_none(body: bytes) -> None:
 def test_what_is_said_is_a_short_harmless_line_and_a_bounded_wait(
     call: Call, status: int, headers: dict[str, str], body: bytes, text: str
 ) -> None:
-    error = refusal(call, status, headers, Redaction(Token(SECRET)).body(body))
+    error = error_for(call, status, headers, Redaction(Token(SECRET)).body(body))
     assert isinstance(error, BatchfillError)
     assert str(error).isprintable()
     assert len(str(error)) <= LONGEST + 200
     assert SECRET not in str(error)
     wait = getattr(error, "wait", None)
     assert wait is None or 0 <= wait <= LONGEST_WAIT
-    assert tidy(text).isprintable()
-    assert len(tidy(text)) <= LONGEST
-    shown = safe(text)
+    assert one_line(text).isprintable()
+    assert len(one_line(text)) <= LONGEST
+    shown = safe_text(text)
     assert len(shown) <= 500
     assert not any(c < " " or "\x7f" <= c <= "\x9f" or "\u202a" <= c <= "\u202e" for c in shown)
 
@@ -248,7 +248,7 @@ def test_a_manifest_is_rows_and_mistakes_and_nothing_else(
     name, content = manifest
     path = folder / name
     path.write_bytes(content)
-    model = find("black-forest-labs/flux-fill-dev")
+    model = find_model("black-forest-labs/flux-fill-dev")
     assert model is not None
     try:
         opened = open_manifest(path, encoding=encoding)
@@ -305,7 +305,7 @@ def test_a_picture_is_one_within_bounds_or_a_bad_one(folder: Path, picture: byte
         # A bound that the damage can reach without filling this machine's memory.
         patch.setattr(open_module, "MAX_PIXELS", MOST)
         patch.setattr(Image, "MAX_IMAGE_PIXELS", MOST)
-        for read in (look, whole):
+        for read in (read_header, decode_whole):
             try:
                 found = read(path)
             except BadPicture:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.catalog.builtin import find
+from batchfill.catalog.builtin import find_model
 from batchfill.domain.rows import Row
 from batchfill.errors import ManifestError, Mistake
 from batchfill.manifest.local_files import digest_file
@@ -47,7 +47,7 @@ def read(folder: Path, content: str, name: str = "night.csv", **options: Any) ->
     """Read a manifest in *folder*; give its rows and mistakes."""
     path = folder / name
     path.write_text(content, "utf-8")
-    model = find("black-forest-labs/flux-fill-dev")
+    model = find_model("black-forest-labs/flux-fill-dev")
     assert model is not None
     try:
         manifest = open_manifest(path)

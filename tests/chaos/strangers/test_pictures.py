@@ -16,8 +16,8 @@ from PIL import Image
 
 from batchfill.errors import BadPicture
 from batchfill.images.codec import open as open_module
-from batchfill.images.codec.decode import look as look_at
-from batchfill.images.codec.decode import whole
+from batchfill.images.codec.decode import decode_whole
+from batchfill.images.codec.decode import read_header as look_at
 
 SIDE = 100_000
 
@@ -73,14 +73,12 @@ BOMBS = {
 }
 
 CHILD = """
-import json, pathlib, resource, sys
-from batchfill.errors import BadPicture
-from batchfill.images.codec import open as opening; from batchfill.images.codec.decode import whole
-sys.modules["batchfill.images.codec.decode"].MOST_DECODED = opening.MAX_PIXELS // 2  # sooner, in the same way
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-said = {}
-before = peak()
-for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+import json, pathlib, resource, sys from batchfill.errors import BadPicture from batchfill.images.codec
+import open as opening
+from batchfill.images.codec.decode import decode_whole as whole
+sys.modules["batchfill.images.codec.decode"].MOST_DECODED = opening.MAX_PIXELS // 2  # sooner, in the same
+way peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 said = {} before = peak() for
+path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     try:
         said[path.name] = repr(whole(path))
     except BadPicture as error:
@@ -118,9 +116,9 @@ def test_a_picture_just_within_the_bounds_is_taken(tmp_path: Path, monkeypatch: 
         "a.jpg": passes(96, 20),
     }.items():
         (tmp_path / name).write_bytes(content)
-        assert whole(tmp_path / name).width in (96, 100)
+        assert decode_whole(tmp_path / name).width in (96, 100)
     (tmp_path / "b.png").write_bytes(png(100, 101))
-    for read in (whole, look_at):
+    for read in (decode_whole, look_at):
         with pytest.raises(BadPicture, match="larger than"):
             read(tmp_path / "b.png")
 
@@ -130,10 +128,10 @@ def test_the_last_of_several_pictures_is_missed(tmp_path: Path, kind: str) -> No
     frames = [Image.effect_noise((40, 40), 50 + n).convert("RGB") for n in range(3)]
     path = tmp_path / "several"
     frames[0].save(path, kind, save_all=True, append_images=frames[1:])
-    assert whole(path).width == 40
+    assert decode_whole(path).width == 40
     path.write_bytes(path.read_bytes()[: -path.stat().st_size // 5])
     with pytest.raises(BadPicture):
-        whole(path)
+        decode_whole(path)
 
 
 def test_a_picture_that_an_animation_announces_and_lacks_is_missed(tmp_path: Path) -> None:
@@ -141,8 +139,8 @@ def test_a_picture_that_an_animation_announces_and_lacks_is_missed(tmp_path: Pat
     frames = [Image.new("L", (40, 40), n) for n in range(3)]
     frames[0].save(path, "PNG", save_all=True, append_images=frames[1:])
     content = path.read_bytes()
-    assert whole(path).width == 40
+    assert decode_whole(path).width == 40
     last = content.rfind(b"fcTL") - 4
     path.write_bytes(content[:last] + content[-12:])
     with pytest.raises(BadPicture):
-        whole(path)
+        decode_whole(path)

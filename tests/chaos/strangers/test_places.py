@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.errors import OutputRefused, TryAgain
+from batchfill.errors import OutputRefused, TransientError
 from batchfill.providers import downloads as downloads_module
-from batchfill.providers.downloads import Outputs
+from batchfill.providers.downloads import OutputClient
 from batchfill.providers.transport import Transport
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 MIB = 2**20
 
 
-async def outputs_over(transport: Transport, **options: Any) -> AsyncIterator[Outputs]:
-    yield Outputs(transport, **options)
+async def outputs_over(transport: Transport, **options: Any) -> AsyncIterator[OutputClient]:
+    yield OutputClient(transport, **options)
     await transport.aclose()
 
 
 @pytest.fixture
-async def far() -> AsyncIterator[Outputs]:
+async def far() -> AsyncIterator[OutputClient]:
     """Outputs of a provider in the open internet."""
     transport = Transport(public_only=True, tls=ssl.create_default_context())
     async for outputs in outputs_over(transport, allow_private=False, allow_http=False):
@@ -38,13 +38,13 @@ async def far() -> AsyncIterator[Outputs]:
 
 
 @pytest.fixture
-async def near() -> AsyncIterator[Outputs]:
+async def near() -> AsyncIterator[OutputClient]:
     """Outputs of a provider on this machine, of a MiB at most."""
     async for outputs in outputs_over(Transport(), allow_private=True, allow_http=True, largest=MIB):
         yield outputs
 
 
-async def fetched(outputs: Outputs, url: str) -> int:
+async def fetched(outputs: OutputClient, url: str) -> int:
     async with outputs.fetch(url) as download:
         return sum([len(chunk) async for chunk in download.chunks()])
 
@@ -73,7 +73,7 @@ async def fetched(outputs: Outputs, url: str) -> int:
     ],
 )
 async def test_a_far_provider_sends_nobody_to_this_machine(
-    far: Outputs, monkeypatch: pytest.MonkeyPatch, host: str
+    far: OutputClient, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     met: list[object] = []
     server = await asyncio.start_server(lambda *ends: met.append(ends), "127.0.0.1", 0)
@@ -119,7 +119,7 @@ def sent(body: bytes, head: str = "") -> Callable[[asyncio.StreamWriter], Awaita
     return script
 
 
-async def test_an_output_without_end_is_refused_at_the_bound(near: Outputs, peer: Peer) -> None:
+async def test_an_output_without_end_is_refused_at_the_bound(near: OutputClient, peer: Peer) -> None:
     with pytest.raises(OutputRefused, match="larger than 1 MiB"):
         await fetched(near, await peer(chunked(b"x" * 65536)))
 
@@ -130,7 +130,7 @@ async def test_an_output_without_end_is_refused_at_the_bound(near: Outputs, peer
     ids=["gzip", "deflate"],
 )
 async def test_an_output_that_unpacks_beyond_the_bound_is_refused(
-    near: Outputs, peer: Peer, packed: bytes, coding: str
+    near: OutputClient, peer: Peer, packed: bytes, coding: str
 ) -> None:
     with pytest.raises(OutputRefused, match="larger than 1 MiB"):
         await fetched(near, await peer(sent(packed, f"Content-Encoding: {coding}\r\n")))
@@ -138,25 +138,25 @@ async def test_an_output_that_unpacks_beyond_the_bound_is_refused(
 
 @pytest.mark.parametrize("coding", ["gzip, gzip", "br", "zstd", "GZIP,deflate"])
 async def test_an_output_packed_in_a_way_that_was_not_asked_for_is_not_unpacked(
-    near: Outputs, peer: Peer, coding: str
+    near: OutputClient, peer: Peer, coding: str
 ) -> None:
     twice = gzip.compress(gzip.compress(bytes(8 * MIB)))
-    with pytest.raises(TryAgain, match="which was not asked for"):
+    with pytest.raises(TransientError, match="which was not asked for"):
         await fetched(near, await peer(sent(twice, f"Content-Encoding: {coding}\r\n")))
 
 
 async def test_an_output_that_unpacks_to_nothing_for_ever_ends_by_the_clock(
-    near: Outputs, peer: Peer, monkeypatch: pytest.MonkeyPatch
+    near: OutputClient, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloads_module, "LONGEST", 0.2)
     # A head of gzip whose file name never ends.
     script = chunked(b"\x1f\x8b\x08\x08" + b"x" * 100, "Content-Encoding: gzip\r\n")
-    with pytest.raises(TryAgain, match="took longer than"):
+    with pytest.raises(TransientError, match="took longer than"):
         await fetched(near, await peer(script))
 
 
 async def test_an_output_whose_head_dribbles_ends_by_the_clock(
-    near: Outputs, peer: Peer, monkeypatch: pytest.MonkeyPatch
+    near: OutputClient, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloads_module, "LONGEST_HEAD", 0.2)
 
@@ -167,11 +167,11 @@ async def test_an_output_whose_head_dribbles_ends_by_the_clock(
             await writer.drain()
             await asyncio.sleep(0.01)
 
-    with pytest.raises(TryAgain, match="did not begin"):
+    with pytest.raises(TransientError, match="did not begin"):
         await fetched(near, await peer(script))
 
 
-async def test_redirects_in_a_circle_are_refused(near: Outputs, peer: Peer) -> None:
+async def test_redirects_in_a_circle_are_refused(near: OutputClient, peer: Peer) -> None:
     asked: list[int] = []
 
     async def script(writer: asyncio.StreamWriter) -> None:

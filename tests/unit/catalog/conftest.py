@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.catalog.builtin import find
+from batchfill.catalog.builtin import find_model
 
 if TYPE_CHECKING:
     from batchfill.catalog.model import Model
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def dev() -> Model:
-    model = find("black-forest-labs/flux-fill-dev")
+    model = find_model("black-forest-labs/flux-fill-dev")
     assert model is not None
     return model
 
 
 @pytest.fixture(scope="session")
 def pro() -> Model:
-    model = find("black-forest-labs/flux-fill-pro")
+    model = find_model("black-forest-labs/flux-fill-pro")
     assert model is not None
     return model

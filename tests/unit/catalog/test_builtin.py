@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.catalog.builtin import find, shipped
+from batchfill.catalog.builtin import find_model, model_names
 from batchfill.catalog.field import FieldType
 
 if TYPE_CHECKING:
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def test_both_models_ship() -> None:
-    assert shipped() == ("black-forest-labs/flux-fill-dev", "black-forest-labs/flux-fill-pro")
+    assert model_names() == ("black-forest-labs/flux-fill-dev", "black-forest-labs/flux-fill-pro")
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", model_names())
 def test_every_description_can_be_read_and_describes_each_input(name: str) -> None:
-    model = find(name)
+    model = find_model(name)
 
     assert model is not None
     assert model.price is not None
@@ -26,9 +26,9 @@ def test_every_description_can_be_read_and_describes_each_input(name: str) -> No
     assert all(field.description for field in model.fields.values())
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", model_names())
 def test_every_default_is_a_value_that_a_cell_could_give(name: str) -> None:
-    model = find(name)
+    model = find_model(name)
     assert model is not None
 
     for field in model.fields.values():
@@ -38,7 +38,7 @@ def test_every_default_is_a_value_that_a_cell_could_give(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "Black-Forest-Labs/Flux-Fill-Dev", "../models/x", ""])
 def test_an_unknown_model_is_not_found(name: str) -> None:
-    assert find(name) is None
+    assert find_model(name) is None
 
 
 def test_flux_fill_dev_is_as_the_service_documents_it(dev: Model) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.catalog.field import Field, FieldType, guess
+from batchfill.catalog.field import Field, FieldType, guess_value
 
 if TYPE_CHECKING:
     from batchfill.catalog.model import Model
@@ -158,6 +158,6 @@ def test_a_numeric_cell_gives_a_finite_number_in_range_or_a_message(text: str) -
     ],
 )
 def test_an_undescribed_input_is_guessed_as_json_would_write_it(text: str, value: Input) -> None:
-    guessed = guess(text)
+    guessed = guess_value(text)
 
     assert (guessed, type(guessed)) == (value, type(value))

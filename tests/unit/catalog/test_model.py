@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.catalog.builtin import unchecked
+from batchfill.catalog.builtin import unchecked_model
 
 if TYPE_CHECKING:
     from batchfill.catalog.model import Model
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def test_a_row_must_give_the_required_inputs_and_the_mask(dev: Model) -> None:
-    assert dev.needed == ("prompt", "image", "mask")
+    assert dev.required_inputs == ("prompt", "image", "mask")
 
 
 def test_picture_and_mask_are_files(dev: Model) -> None:
@@ -32,7 +32,7 @@ def test_a_model_with_one_output_always_asks_for_one(pro: Model) -> None:
 
 @pytest.mark.parametrize("value", [0, -2, "many", True, 2.5])
 def test_an_unchecked_row_asks_for_at_least_one_output(value: Input) -> None:
-    assert unchecked("a/b").outputs_asked({"num_outputs": value}) == 1
+    assert unchecked_model("a/b").outputs_asked({"num_outputs": value}) == 1
 
 
 def test_an_attempt_costs_the_price_of_each_output(dev: Model) -> None:
@@ -43,15 +43,15 @@ def test_an_attempt_costs_the_price_of_each_output(dev: Model) -> None:
 
 
 def test_an_unknown_price_stays_unknown() -> None:
-    assert unchecked("a/b").price_of({}) is None
-    assert unchecked("a/b").price_of({}, per_output=5) == 5
+    assert unchecked_model("a/b").price_of({}) is None
+    assert unchecked_model("a/b").price_of({}, per_output=5) == 5
 
 
 def test_an_undescribed_model_takes_any_column_and_no_seed_of_ours() -> None:
-    model = unchecked("a/b")
+    model = unchecked_model("a/b")
 
     assert model.type_cell("whatever", "0.5") == 0.5
     assert model.type_cell("image", " a.png ") == "a.png"
     assert not model.checked
-    assert model.needed == ()
+    assert model.required_inputs == ()
     assert model.seed_field is None

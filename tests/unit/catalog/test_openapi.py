@@ -48,7 +48,7 @@ def test_inputs_are_read_from_every_shape_that_the_service_publishes(
     assert model.fields["output_format"].default == "webp"
     assert model.fields["seed"].type is FieldType.INTEGER
     assert model.file_fields == ("picture", "mask_image")
-    assert model.needed == ("prompt", "picture", "mask_image")
+    assert model.required_inputs == ("prompt", "picture", "mask_image")
 
 
 def test_the_bare_input_schema_will_do(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_bare_input_schema_will_do(tmp_path: Path) -> None:
 
     model = from_schema("a/b", write(tmp_path, bare))
 
-    assert model.needed == ("prompt",)
+    assert model.required_inputs == ("prompt",)
     assert model.checked
     assert model.image_field is None
 

@@ -65,18 +65,18 @@ def test_a_picture_never_grows_and_a_scaled_one_is_at_a_fixed_point(
     width: int, height: int, megapixels: str
 ) -> None:
     inputs = {"megapixels": megapixels}
-    sent = RULE.fitting(width, height, inputs)
+    sent = RULE.fitting_size(width, height, inputs)
 
     assert sent[0] <= width
     assert sent[1] <= height
-    assert sent == (width, height) or RULE.generated(*sent, inputs) == sent
-    assert RULE.fitting(*sent, inputs) == sent
+    assert sent == (width, height) or RULE.generated_size(*sent, inputs) == sent
+    assert RULE.fitting_size(*sent, inputs) == sent
 
 
 @given(st.integers(1500, 12_000), st.floats(0.5, 2))
 def test_a_photograph_is_sent_at_about_a_megapixel_and_in_its_proportions(width: int, ratio: float) -> None:
     height = round(width * ratio)
-    sent = RULE.fitting(width, height, {})
+    sent = RULE.fitting_size(width, height, {})
 
     assert 940_000 < sent[0] * sent[1] <= 1024 * 1024
     assert abs(sent[0] * height / (sent[1] * width) - 1) < 0.045

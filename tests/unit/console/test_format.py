@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.console.format import count, duration, first, moment, money, safe, states
+from batchfill.console.format import (
+    first_lines,
+    format_count,
+    format_duration,
+    format_money,
+    format_states,
+    format_time,
+    safe_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
 def test_money_has_two_decimals_and_more_only_where_needed(
     millionths: int | None, currency: str, words: str
 ) -> None:
-    assert money(millionths, currency) == words
+    assert format_money(millionths, currency) == words
 
 
 @pytest.mark.parametrize(
@@ -50,12 +58,12 @@ def test_money_has_two_decimals_and_more_only_where_needed(
     ],
 )
 def test_a_duration_is_finer_the_shorter_it_is(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (10_000, "10,000 rows")])
 def test_a_count_agrees_with_its_noun(number: int, words: str) -> None:
-    assert count(number, "row") == words
+    assert format_count(number, "row") == words
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("zone")
 def test_a_moment_is_told_in_the_readers_own_time_zone() -> None:
-    assert moment(1_763_850_000) == "2025-11-23 00:20"
+    assert format_time(1_763_850_000) == "2025-11-23 00:20"
 
 
 @pytest.mark.parametrize(
@@ -85,24 +93,24 @@ def test_a_moment_is_told_in_the_readers_own_time_zone() -> None:
     ],
 )
 def test_other_peoples_text_cannot_command_a_terminal(text: str, shown: str) -> None:
-    assert safe(text) == shown
+    assert safe_text(text) == shown
 
 
 def test_other_peoples_text_is_cut_to_a_length_worth_reading() -> None:
-    assert safe("x" * 11, longest=10) == "x" * 9 + "…"
-    assert safe("x" * 10, longest=10) == "x" * 10
+    assert safe_text("x" * 11, longest=10) == "x" * 9 + "…"
+    assert safe_text("x" * 10, longest=10) == "x" * 10
 
 
 @given(st.text())
 def test_safe_text_is_printable_whatever_it_was(text: str) -> None:
-    shown = safe(text)
+    shown = safe_text(text)
     assert len(shown) <= 500
     assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in shown)
     shown.encode()
 
 
 def test_only_states_that_have_rows_are_named(by_state: Callable[..., dict[RowState, int]]) -> None:
-    assert states(by_state(in_doubt=1, done=9_000, pending=7)) == "7 pending, 9,000 done, 1 in doubt"
+    assert format_states(by_state(in_doubt=1, done=9_000, pending=7)) == "7 pending, 9,000 done, 1 in doubt"
 
 
 @pytest.mark.parametrize(
@@ -117,4 +125,4 @@ def test_only_states_that_have_rows_are_named(by_state: Callable[..., dict[RowSt
 def test_of_many_lines_the_first_are_shown_and_the_rest_counted(
     lines: list[str], unlisted: int, shown: list[str]
 ) -> None:
-    assert list(first(lines, 2, "more row", unlisted=unlisted)) == shown
+    assert list(first_lines(lines, 2, "more row", unlisted=unlisted)) == shown

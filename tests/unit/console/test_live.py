@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from batchfill.console.live import Live, view
-from batchfill.domain.progress import Notice, Progress, Weight
+from batchfill.console.live import Live, render_view
+from batchfill.domain.progress import Level, LogEvent, Progress
 from batchfill.domain.reports import Cost
 from batchfill.domain.rows import RowState
 
@@ -31,7 +31,7 @@ def printed(console: Console) -> str:
 def test_the_region_tells_bar_pace_rows_and_money(
     console: Console, progress: Callable[..., Progress]
 ) -> None:
-    console.print(view(progress()))
+    console.print(render_view(progress()))
     bar, *rest = lines_of(console)
     assert bar.endswith("63 %  6,312 of 10,000")
     assert bar.startswith("━━━")
@@ -46,7 +46,7 @@ def test_the_region_tells_trouble_and_what_is_awaited(
     console: Console, progress: Callable[..., Progress], by_state: States
 ) -> None:
     console.print(
-        view(
+        render_view(
             progress(
                 counts=by_state(done=1, submitting=1, collecting=2, expired=1, in_doubt=2),
                 cost=Cost(None, None, None, None),
@@ -69,7 +69,9 @@ def test_the_region_tells_trouble_and_what_is_awaited(
 def test_a_long_failure_takes_one_line_and_its_markup_is_text(
     console: Console, progress: Callable[..., Progress]
 ) -> None:
-    console.print(view(progress(last_failure="[link=https://example.com]here[/link] \x1b[2J " + "x" * 200)))
+    console.print(
+        render_view(progress(last_failure="[link=https://example.com]here[/link] \x1b[2J " + "x" * 200))
+    )
     last = lines_of(console)[-1]
     assert last.startswith("last failure: [link=https://example.com]here[/link]  [2J xxx")
     assert last.endswith("…")
@@ -78,7 +80,7 @@ def test_a_long_failure_takes_one_line_and_its_markup_is_text(
 
 def test_no_line_is_wider_than_a_narrow_terminal(progress: Callable[..., Progress]) -> None:
     console = Console(file=io.StringIO(), width=30, record=True)
-    console.print(view(progress(last_failure="猫" * 50)))
+    console.print(render_view(progress(last_failure="猫" * 50)))
     assert all(len(line) <= 30 for line in lines_of(console))
 
 
@@ -87,9 +89,9 @@ def test_notices_stay_above_the_region_which_vanishes_at_the_end(
 ) -> None:
     with Live(console) as live:
         live.progress(progress())
-        live.notice(Notice(0, "adopted 3 rows"))
-        live.notice(Notice(0, "[red]slowed[/red] \x1b[2Jdown", Weight.WARNING))
-        live.notice(Notice(0, "request 71", Weight.QUIET))
+        live.notice(LogEvent(0, "adopted 3 rows"))
+        live.notice(LogEvent(0, "[red]slowed[/red] \x1b[2Jdown", Level.WARNING))
+        live.notice(LogEvent(0, "request 71", Level.DEBUG))
     text = printed(console)
     assert "adopted 3 rows" in text
     assert "warning: [red]slowed[/red]  [2Jdown" in text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batchfill.console.plain import Plain
-from batchfill.domain.progress import Notice, Progress, Weight
+from batchfill.domain.progress import Level, LogEvent, Progress
 from batchfill.domain.rows import RowState
 
 States = Callable[..., dict[RowState, int]]
@@ -27,15 +27,15 @@ def stream() -> io.StringIO:
 )
 def test_notices_are_printed_when_loud_enough(stream: io.StringIO, quiet: bool, lines: list[str]) -> None:
     plain = Plain(stream, quiet=quiet)
-    plain.notice(Notice(0, "request 71", Weight.QUIET))
-    plain.notice(Notice(0, "adopted 3 rows"))
-    plain.notice(Notice(0, "slowed down", Weight.WARNING))
-    plain.notice(Notice(0, "disk full", Weight.ERROR))
+    plain.notice(LogEvent(0, "request 71", Level.DEBUG))
+    plain.notice(LogEvent(0, "adopted 3 rows"))
+    plain.notice(LogEvent(0, "slowed down", Level.WARNING))
+    plain.notice(LogEvent(0, "disk full", Level.ERROR))
     assert stream.getvalue().splitlines() == lines
 
 
 def test_a_notice_stays_on_one_line_without_control_characters(stream: io.StringIO) -> None:
-    Plain(stream).notice(Notice(0, "failed: \x1b[31m<html>\n<body>"))
+    Plain(stream).notice(LogEvent(0, "failed: \x1b[31m<html>\n<body>"))
     assert stream.getvalue() == "failed:  [31m<html> <body>\n"
 
 

@@ -1,22 +1,30 @@
 from __future__ import annotations
 
 from batchfill.console.render_pictures import finding_lines, kind_line, remote_line, scale_lines
-from batchfill.domain.findings import Finding, FindingKind, Found, Gravity, PictureReport, Scale, ScaleCount
+from batchfill.domain.findings import (
+    Finding,
+    FindingKind,
+    LocatedFinding,
+    PictureReport,
+    Severity,
+    Sizes,
+    SizesCount,
+)
 
-WHOLE = Scale((4032, 3024), None, (1152, 864))
-AREA = Scale((4032, 3024), (1024, 1024), (1024, 1024))
+WHOLE = Sizes((4032, 3024), None, (1152, 864))
+AREA = Sizes((4032, 3024), (1024, 1024), (1024, 1024))
 
 
-def found(line: int, rows: int = 1, text: str = "m.png is 88% white") -> Found:
-    return Found(Finding(FindingKind.POLARITY, Gravity.WARNING, text), line, "hero", rows)
+def found(line: int, rows: int = 1, text: str = "m.png is 88% white") -> LocatedFinding:
+    return LocatedFinding(Finding(FindingKind.POLARITY, Severity.WARNING, text), line, "hero", rows)
 
 
-def sizes(*scales: ScaleCount, others: int = 0) -> list[str]:
+def sizes(*scales: SizesCount, others: int = 0) -> list[str]:
     return list(scale_lines(PictureReport(scales=scales, other_scales=others)))
 
 
-def one(scale: Scale, cover: float | None = 0.12) -> ScaleCount:
-    return ScaleCount(scale, 1, (("hero", cover),), cover, cover)
+def one(scale: Sizes, cover: float | None = 0.12) -> SizesCount:
+    return SizesCount(scale, 1, (("hero", cover),), cover, cover)
 
 
 def test_a_finding_is_told_with_its_place_and_how_many_rows_share_it() -> None:
@@ -36,7 +44,7 @@ def test_of_many_findings_the_first_twenty_are_shown_and_the_rows_of_the_others_
 
 def test_a_name_that_holds_escape_sequences_is_harmless() -> None:
     lines = [*finding_lines(PictureReport(found=(found(2, text="\x1b[2Jm.png"),)), "night.csv")]
-    lines += sizes(ScaleCount(WHOLE, 1, (("\x1b[2Jhero", None),), None, None))
+    lines += sizes(SizesCount(WHOLE, 1, (("\x1b[2Jhero", None),), None, None))
     assert not any("\x1b" in line for line in lines)
 
 
@@ -65,17 +73,17 @@ def test_where_the_models_rule_is_not_known_the_size_is_told_without_it() -> Non
 
 def test_many_rows_of_one_size_are_told_in_one_line() -> None:
     first = (("a", 0.1), ("b", 0.2), ("c", 0.3))
-    assert sizes(ScaleCount(WHOLE, 9500, first, 0.02, 0.63)) == [
+    assert sizes(SizesCount(WHOLE, 9500, first, 0.02, 0.63)) == [
         "9,500 pictures of 4032x3024 are generated at 1152x864; their masks fill 2% to 63%"
     ]
-    assert sizes(ScaleCount(AREA, 4, first, 0.1, 0.1)) == [
+    assert sizes(SizesCount(AREA, 4, first, 0.1, 0.1)) == [
         "4 pictures: 1024x1024 around the mask, of 4032x3024, are generated at 1024x1024; "
         "their masks fill 10%"
     ]
 
 
 def test_of_many_sizes_the_first_twenty_are_shown_and_the_rows_of_the_others_counted() -> None:
-    scales = [ScaleCount(Scale((n, n), None, None), 5, (), None, None) for n in range(1, 26)]
+    scales = [SizesCount(Sizes((n, n), None, None), 5, (), None, None) for n in range(1, 26)]
     lines = sizes(*scales, others=100)
     assert len(lines) == 21
     assert lines[-1] == "… and 125 more rows of other sizes"

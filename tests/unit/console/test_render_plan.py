@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.console.render_plan import plan_lines, question
+from batchfill.console.render_plan import confirm_question, plan_lines
 from batchfill.domain.reports import Cost, Plan
 
 if TYPE_CHECKING:
@@ -62,5 +62,5 @@ def test_of_many_warnings_the_first_twenty_are_shown(plan: Callable[..., Plan]) 
 
 
 def test_the_question_names_rows_and_money(plan: Callable[..., Plan]) -> None:
-    assert question(plan()) == "Submit 12 rows for about $0.72?"
-    assert question(plan(to_go=1, price_to_go=None)) == "Submit 1 row at an unknown price?"
+    assert confirm_question(plan()) == "Submit 12 rows for about $0.72?"
+    assert confirm_question(plan(to_go=1, price_to_go=None)) == "Submit 1 row at an unknown price?"

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import moment
+from batchfill.console.format import format_time
 from batchfill.console.status import status_json, status_lines
 from batchfill.domain.reports import Cost, Doubt, Status
 from batchfill.domain.rows import RowState
@@ -21,8 +21,8 @@ def test_a_stopped_batch_says_where_it_stands_and_how_to_go_on(status: Callable[
         "black-forest-labs/flux-fill-dev at https://api.replicate.com/v1",
         "100 rows: 10 pending, 90 done",
         "$3.60 paid, $0.08 reserved, $0.40 to go, at most $25.00",
-        f"begun {moment(1_763_850_000)}",
-        f"last change {moment(1_763_850_061)}",
+        f"begun {format_time(1_763_850_000)}",
+        f"last change {format_time(1_763_850_061)}",
         "ended early: the cap was reached",
         "to go on: batchfill run night.csv",
     ]
@@ -41,7 +41,7 @@ def test_a_row_in_doubt_is_explained_with_its_price_and_every_way_out(
         status(counts=by_state(in_doubt=2), doubts=(doubt, replace(doubt, id="b", line=None, seed=None))),
         command=RUN,
     )
-    sent = moment(1_763_850_000)
+    sent = format_time(1_763_850_000)
     assert lines[-11:] == [
         "in doubt: 2 rows, sent without an answer: made and paid for, or not",
         f"  hero (line 12), sent {sent}, seed 41, $0.08: connection reset",
@@ -63,7 +63,7 @@ def test_sending_again_what_may_still_be_made_is_not_offered_without_saying_so(
     lost = tuple(replace(doubt, lost_at=1_763_850_060.0 + n) for n in (0, 60, 30))
     lines = status_lines(status(counts=by_state(in_doubt=3), doubts=lost), command=RUN)
     (warning,) = [line for line in lines if "not at once" in line]
-    assert moment(1_763_850_120) in warning
+    assert format_time(1_763_850_120) in warning
     assert lines.index(warning) == lines.index(f"    {RUN} --retry in-doubt") + 1
 
 

@@ -73,7 +73,7 @@ def test_where_there_is_no_title_nothing_is_written_of_it(
 
     on = console(**options)
     title = Title(on, name)
-    title.keep()
-    title.tell("63 %")
+    title.keep_title()
+    title.show_progress("63 %")
     title.give_back()
     assert shown(on) == ""

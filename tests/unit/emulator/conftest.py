@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -60,12 +60,12 @@ def inputs(photo: Image.Image, mask: Image.Image, data_url: Callable[[Image.Imag
 
 
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Provider]]]:
+async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[EmulatorServer]]]:
     """Start a provider on the test's folder, which wants TOKEN unless told otherwise."""
-    started: list[Provider] = []
+    started: list[EmulatorServer] = []
 
-    async def begin(folder: str = "provider", **options: Any) -> Provider:
-        provider = Provider(tmp_path / folder, **({"token": TOKEN} | options))
+    async def begin(folder: str = "provider", **options: Any) -> EmulatorServer:
+        provider = EmulatorServer(tmp_path / folder, **({"token": TOKEN} | options))
         started.append(provider)
         await provider.start()
         return provider
@@ -78,7 +78,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Provide
 class Client:
     """A plain client of one provider."""
 
-    def __init__(self, provider: Provider, http: httpx.AsyncClient) -> None:
+    def __init__(self, provider: EmulatorServer, http: httpx.AsyncClient) -> None:
         self.provider = provider
         self.http = http
 
@@ -106,10 +106,10 @@ class Client:
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Callable[[Provider], Client]]:
+async def connect() -> AsyncIterator[Callable[[EmulatorServer], Client]]:
     opened: list[httpx.AsyncClient] = []
 
-    def begin(provider: Provider) -> Client:
+    def begin(provider: EmulatorServer) -> Client:
         http = httpx.AsyncClient(
             base_url=provider.base, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=HANGS
         )

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Serve = Callable[..., Awaitable[Provider]]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
 
 MODEL = "black-forest-labs/flux-fill-dev"
 CREATE = f"/models/{MODEL}/predictions"
 
 
-def host(provider: Provider) -> str:
+def host(provider: EmulatorServer) -> str:
     return provider.base.removeprefix("http://").removesuffix("/v1")
 
 
@@ -124,7 +124,7 @@ async def test_no_address_of_this_machine_is_read_for_another_machine(
 async def test_an_account_names_an_address_and_a_refused_method_those_that_are_allowed(
     service: Serve,
 ) -> None:
-    provider = await service(token=None, manner=Manner(offers=frozenset({"account"}), not_offered=405))
+    provider = await service(token=None, quirks=Quirks(offers=frozenset({"account"}), not_offered=405))
     async with httpx.AsyncClient(base_url=provider.base) as client:
         assert (await client.get("/account")).json()["github_url"].startswith("https://")
         assert (await client.put("/account")).headers["Allow"] == "GET"

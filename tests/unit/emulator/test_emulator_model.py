@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Start = Callable[..., Awaitable[Provider]]
-    Connect = Callable[[Provider], Any]
+    Start = Callable[..., Awaitable[EmulatorServer]]
+    Connect = Callable[[EmulatorServer], Any]
 
 
 async def picture(client: Any, url: str) -> Image.Image:

@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from batchfill.emulator.emulator_server import serve
+from batchfill.emulator.emulator_server import serve_emulator
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.journal import read_bill
 from batchfill.errors import UsageError
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Connect = Callable[[Provider], Any]
-    Start = Callable[..., Awaitable[Provider]]
+    Connect = Callable[[EmulatorServer], Any]
+    Start = Callable[..., Awaitable[EmulatorServer]]
 
 
 async def test_predictions_and_their_outputs_survive_a_restart(
@@ -162,7 +162,7 @@ HANGS = 120.0
 """Seconds after which an answer does not come any more; a busy machine takes a while."""
 PROGRAM = """
 import asyncio, pathlib, sys
-from batchfill.emulator.emulator_server import serve
+from batchfill.emulator.emulator_server import serve_emulator as serve
 print_base = lambda base: print(base, flush=True)
 asyncio.run(serve(pathlib.Path(sys.argv[1]), latency=float(sys.argv[2]), on_ready=print_base))
 """
@@ -177,7 +177,7 @@ async def test_it_tells_its_base_and_stops_when_cancelled(tmp_path: Path) -> Non
             told.append(base)
             ready.set()
 
-        tasks.start_soon(lambda: serve(tmp_path, on_ready=on_ready))
+        tasks.start_soon(lambda: serve_emulator(tmp_path, on_ready=on_ready))
         await ready.wait()
         async with httpx.AsyncClient(timeout=HANGS) as client:
             assert (await client.get(f"{told[0]}/account")).status_code == 200
@@ -189,7 +189,7 @@ async def test_a_port_that_is_taken_is_a_usage_error(tmp_path: Path) -> None:
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     async with listener:
         with pytest.raises(UsageError, match=rf"cannot serve on 127\.0\.0\.1 port {port}: "):
-            await serve(tmp_path, port=port, on_ready=lambda _: None)
+            await serve_emulator(tmp_path, port=port, on_ready=lambda _: None)
 
 
 def test_every_answered_create_is_known_after_a_kill(tmp_path: Path, inputs: Mapping[str, Any]) -> None:

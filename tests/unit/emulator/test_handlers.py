@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.catalog.builtin import find, shipped
+from batchfill.catalog.builtin import find_model, model_names
 from batchfill.catalog.openapi import from_schema
-from batchfill.emulator.quirks import Manner
+from batchfill.emulator.quirks import Quirks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
     from typing import Any
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Connect = Callable[[Provider], Any]
-    Start = Callable[..., Awaitable[Provider]]
+    Connect = Callable[[EmulatorServer], Any]
+    Start = Callable[..., Awaitable[EmulatorServer]]
 
 
 MODEL = "black-forest-labs/flux-fill-dev"
@@ -240,7 +240,7 @@ def _ids(page: dict[str, Any]) -> list[str]:
 
 
 def _told(client: Any, record: Any) -> str:
-    return str(client.provider._desk.show(record)["created_at"])
+    return str(client.provider._context.show(record)["created_at"])
 
 
 async def test_a_wrong_window_or_cursor_is_refused(start: Start, connect: Connect) -> None:
@@ -274,8 +274,8 @@ async def test_a_rate_is_enforced_and_told(start: Start, connect: Connect, input
 
 async def test_a_gateway_offers_less(start: Start, connect: Connect, inputs: Mapping[str, Any]) -> None:
     for status in (404, 405):
-        manner = Manner(offers=frozenset(), not_offered=status, create_status=200)
-        client = connect(await start(str(status), tiny=True, manner=manner))
+        quirks = Quirks(offers=frozenset(), not_offered=status, create_status=200)
+        client = connect(await start(str(status), tiny=True, quirks=quirks))
         made = await client.create(inputs)
         assert made.status_code == 200
         assert (await client.get(made.json()["id"]))["id"] == made.json()["id"]
@@ -287,8 +287,8 @@ async def test_a_gateway_offers_less(start: Start, connect: Connect, inputs: Map
 async def test_a_gateway_passes_on_foreign_addresses_and_renames(
     start: Start, connect: Connect, inputs: Mapping[str, Any]
 ) -> None:
-    manner = Manner(foreign_urls=True, failed_only=True, error_objects=True)
-    client = connect(await start(manner=manner, latency=60))
+    quirks = Quirks(foreign_urls=True, failed_only=True, error_objects=True)
+    client = connect(await start(quirks=quirks, latency=60))
     made = [(await client.create(inputs)).json() for _ in range(101)]
     assert made[0]["urls"]["get"] == f"https://api.replicate.com/v1/predictions/{made[0]['id']}"
     page = (await client.http.get("/predictions")).json()
@@ -300,7 +300,7 @@ async def test_a_gateway_passes_on_foreign_addresses_and_renames(
 async def test_outputs_may_come_as_data_urls(
     start: Start, connect: Connect, inputs: Mapping[str, Any]
 ) -> None:
-    client = connect(await start(manner=Manner(inline_outputs=True)))
+    client = connect(await start(quirks=Quirks(inline_outputs=True)))
     body = await client.made(inputs)
     assert body["output"][0].startswith("data:image/webp;base64,")
 
@@ -364,7 +364,7 @@ async def test_the_account_has_a_name(start: Start, connect: Connect) -> None:
     assert (body["type"], body["username"]) == ("user", "acme")
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", model_names())
 async def test_a_model_is_published_as_the_catalog_describes_it(
     start: Start, connect: Connect, tmp_path: Path, name: str
 ) -> None:
@@ -372,14 +372,14 @@ async def test_a_model_is_published_as_the_catalog_describes_it(
     body = (await client.http.get(f"/models/{name}")).json()
     path = tmp_path / "model.json"
     path.write_text(json.dumps(body))
-    known = find(name)
+    known = find_model(name)
     assert known is not None
     assert from_schema(name, path) == replace(known, outputs_field=known.outputs_field)
 
 
 async def test_the_version_of_a_model_can_be_asked_for(start: Start, connect: Connect) -> None:
     client = connect(await start())
-    for name in shipped():
+    for name in model_names():
         latest = (await client.http.get(f"/models/{name}")).json()["latest_version"]
         assert (await client.http.get(f"/models/{name}/versions/{latest['id']}")).json() == latest
         assert (await client.http.get(f"/models/{name}/versions")).json()["results"] == [latest]

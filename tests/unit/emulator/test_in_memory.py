@@ -12,7 +12,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.faults.rules import Fault, Faults
 from tests.chaos.nights.loop import SimLoop
 from tests.chaos.nights.wire import Wire
@@ -25,7 +25,7 @@ CREATE = "/models/black-forest-labs/flux-fill-dev/predictions"
 EPOCH = 1_800_000_000.0
 
 
-class Unplugged(Provider):
+class Unplugged(EmulatorServer):
     """A provider at the end of a wire instead of a port."""
 
     def __init__(self, folder: Path, wire: Wire, **options: Any) -> None:
@@ -39,8 +39,8 @@ class Unplugged(Provider):
         )
         self._wire = wire
 
-    async def _open(self, app: web.Application, host: str, *ports: int) -> str:
-        app.on_response_prepare.append(self._date)
+    async def _open_site(self, app: web.Application, host: str, *ports: int) -> str:
+        app.on_response_prepare.append(self._add_date)
         runner = web.AppRunner(app, handle_signals=False, access_log=None)
         await runner.setup()
         self._stops.append(runner.cleanup)
@@ -53,7 +53,7 @@ class Unplugged(Provider):
 @asynccontextmanager
 async def connected(
     folder: Path, *rules: Fault, **options: Any
-) -> AsyncIterator[tuple[Provider, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[EmulatorServer, httpx.AsyncClient]]:
     wire = Wire()
     provider = Unplugged(folder, wire, faults=Faults(rules), **options)
     await provider.start()

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.emulator.journal import NAME, Bill, Charge, Journal, Record, read_bill, read_records
+from batchfill.emulator.journal import NAME, Bill, Charge, Journal, PredictionRecord, read_bill, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
     from typing import Any
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Connect = Callable[[Provider], Any]
-    Start = Callable[..., Awaitable[Provider]]
+    Connect = Callable[[EmulatorServer], Any]
+    Start = Callable[..., Awaitable[EmulatorServer]]
 
 
 def charge(row: str, status: str = "succeeded", *, started: bool = True) -> Charge:
@@ -86,8 +86,8 @@ async def test_a_prediction_taken_twice_shows_on_the_bill(
     assert [line.seed for line in twice] == [2, 3]
 
 
-def record(id_: str) -> Record:
-    return Record(id=id_, model="a/b", input={"seed": 1}, contents={}, digest="", created_at=1.5)
+def record(id_: str) -> PredictionRecord:
+    return PredictionRecord(id=id_, model="a/b", input={"seed": 1}, contents={}, digest="", created_at=1.5)
 
 
 def test_what_was_written_is_read_again_in_order(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Start = Callable[..., Awaitable[Provider]]
+    Start = Callable[..., Awaitable[EmulatorServer]]
 
 TOKEN = "r8_for_tests_only"
 MODEL = "black-forest-labs/flux-fill-dev"
@@ -30,7 +30,7 @@ async def official(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..
     monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.01")
     opened: list[Client] = []
 
-    def begin(provider: Provider, token: str = TOKEN) -> Client:
+    def begin(provider: EmulatorServer, token: str = TOKEN) -> Client:
         client = Client(api_token=token, base_url=provider.base.removesuffix("/v1"))
         opened.append(client)
         return client

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from batchfill import filenames
-from batchfill.domain.rows import Placed
-from batchfill.export.name_template import Picked, Taken, cut, name_troubles, read_template
+from batchfill.domain.rows import StoredFile
+from batchfill.export.name_template import ExportRow, TakenNames, cut_at_word, name_troubles, read_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,23 +23,23 @@ COLUMNS = ("x_for", "x_client", "room")
 
 
 @pytest.fixture
-def picked(result: MakeResult) -> Callable[..., Picked]:
+def picked(result: MakeResult) -> Callable[..., ExportRow]:
     """Return a row with one picture, or more: `picked(count=2, prompt=…)`."""
 
-    def picked(count: int = 1, suffix: str = ".webp", ns: tuple[int, ...] = (), **changes: Any) -> Picked:
+    def picked(count: int = 1, suffix: str = ".webp", ns: tuple[int, ...] = (), **changes: Any) -> ExportRow:
         row = result(**changes)
         numbers = ns or tuple(range(1, count + 1))
         placed = [
-            Placed(row.id, row.line or 0, 1, None, f"outputs/{row.id}@{n}{suffix}", 10, "ab" * 32, n)
+            StoredFile(row.id, row.line or 0, 1, None, f"outputs/{row.id}@{n}{suffix}", 10, "ab" * 32, n)
             for n in numbers
         ]
-        return Picked(row, tuple(placed))
+        return ExportRow(row, tuple(placed))
 
     return picked
 
 
-def trouble(template: str, *rows: Picked) -> list[str]:
-    return list(name_troubles(read_template(template, COLUMNS), rows, Taken()))
+def trouble(template: str, *rows: ExportRow) -> list[str]:
+    return list(name_troubles(read_template(template, COLUMNS), rows, TakenNames()))
 
 
 NAMED: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -74,9 +74,9 @@ NAMED: list[tuple[str, dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("template", "row", "expected"), NAMED)
 def test_a_row_gives_its_names(
-    picked: Callable[..., Picked], template: str, row: dict[str, Any], expected: list[str]
+    picked: Callable[..., ExportRow], template: str, row: dict[str, Any], expected: list[str]
 ) -> None:
-    assert read_template(template, COLUMNS).names(picked(**row)) == expected
+    assert read_template(template, COLUMNS).file_names(picked(**row)) == expected
 
 
 WRONG: list[tuple[str, list[str]]] = [
@@ -114,7 +114,7 @@ def test_what_is_wrong_with_a_template_is_said_at_once(template: str, said: list
 
 
 def test_names_that_differ_only_in_case_or_in_how_an_accent_is_written_are_one(
-    picked: Callable[..., Picked],
+    picked: Callable[..., ExportRow],
 ) -> None:
     rows = [
         picked(id=f"r{line}", line=line, prompt=prompt)
@@ -141,7 +141,7 @@ def test_names_that_differ_only_in_case_or_in_how_an_accent_is_written_are_one(
     ],
 )
 def test_a_row_without_a_possible_name_is_told(
-    picked: Callable[..., Picked], template: str, row: dict[str, Any], said: str
+    picked: Callable[..., ExportRow], template: str, row: dict[str, Any], said: str
 ) -> None:
     assert trouble(template, picked(**row)) == [f"hero (line 2): {said}"]
 
@@ -158,7 +158,7 @@ def test_a_row_without_a_possible_name_is_told(
     ],
 )
 def test_a_text_is_cut_at_a_words_end_where_possible(text: str, most: int, expected: str) -> None:
-    assert cut(text, most) == expected
+    assert cut_at_word(text, most) == expected
 
 
 DEVICES = {"CON", "PRN", "AUX", "NUL"} | {f"{p}{n}" for p in ("COM", "LPT") for n in "0123456789¹²³"}
@@ -193,7 +193,7 @@ ROWS = st.lists(
     ),
     min_size=1,
     max_size=6,
-    unique_by=lambda row: filenames.fold(str(row["id"])),
+    unique_by=lambda row: filenames.fold_case(str(row["id"])),
 )
 
 
@@ -213,27 +213,27 @@ def assert_safe(name: str) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=500)
 @given(pieces=st.lists(PIECES, min_size=1, max_size=5), rows=ROWS)
 def test_whatever_rows_hold_their_names_are_safe_different_and_the_same_again(
-    picked: Callable[..., Picked], pieces: list[str], rows: list[dict[str, Any]]
+    picked: Callable[..., ExportRow], pieces: list[str], rows: list[dict[str, Any]]
 ) -> None:
     try:
         template = read_template("".join(pieces), COLUMNS)
     except ValueError:
         assume(False)
     made = [picked(line=line, **row) for line, row in enumerate(rows, 2)]
-    taken = Taken()
+    taken = TakenNames()
     told = {int(line.split("(line ")[1].split(")")[0]) for line in name_troubles(template, made, taken)}
     given_names: list[str] = []
     for row in made:
         if row.result.line not in told:
-            given_names += template.names(row)
+            given_names += template.file_names(row)
     for name in given_names:
         assert_safe(name)
         assert name in taken
-    assert len({filenames.fold(name) for name in given_names}) == len(given_names)
+    assert len({filenames.fold_case(name) for name in given_names}) == len(given_names)
     # A row keeps its names whatever stands around it, so that an export can be gone on with.
     for row in reversed(made):
         if row.result.line not in told:
-            assert set(template.names(row)) <= set(given_names)
+            assert set(template.file_names(row)) <= set(given_names)
     if pieces == ["{id}"]:
         assert not told
 
@@ -241,10 +241,10 @@ def test_whatever_rows_hold_their_names_are_safe_different_and_the_same_again(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=ROWS)
 def test_the_usual_names_are_the_ids_as_they_are_and_nothing_is_wrong_with_them(
-    picked: Callable[..., Picked], rows: list[dict[str, Any]]
+    picked: Callable[..., ExportRow], rows: list[dict[str, Any]]
 ) -> None:
     made = [picked(line=line, **row) for line, row in enumerate(rows, 2)]
     assert trouble("{id}", *made) == []
     template = read_template("{id}")
-    stems = {PurePosixPath(name).stem.rsplit("@", 1)[0] for row in made for name in template.names(row)}
+    stems = {PurePosixPath(name).stem.rsplit("@", 1)[0] for row in made for name in template.file_names(row)}
     assert stems == {row.result.id for row in made}

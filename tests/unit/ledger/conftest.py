@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from batchfill.domain.predictions import Prediction
-from batchfill.domain.rows import Attempt, Choice, Row, RowState
+from batchfill.domain.rows import Attempt, Row, RowSelection, RowState
 from batchfill.ledger.ledger import Ledger, open_ledger
 from batchfill.ledger.writer import Writer, open_writer
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.ledger.import_rows import Comparison
-    from batchfill.ledger.selection import Chosen
+    from batchfill.ledger.selection import SelectedRows
 
 BASE = "https://api.example.com/v1"
 
@@ -139,11 +139,11 @@ def take_in(ledger: Ledger, clock: Clock) -> Callable[..., Awaitable[Comparison]
     """Import rows as the whole manifest, one a line from line 2 on; return what was known beforehand."""
 
     async def take_in(*rows: Row) -> Comparison:
-        async with ledger.intake() as intake:
-            await intake.add([replace(row, position=n, line=n + 2) for n, row in enumerate(rows)])
-            await intake.identify()
-            comparison = await intake.compare()
-            await intake.merge(clock())
+        async with ledger.open_import() as intake:
+            await intake.add_rows([replace(row, position=n, line=n + 2) for n, row in enumerate(rows)])
+            await intake.identify_rows()
+            comparison = await intake.compare_rows()
+            await intake.merge_rows(clock())
         return comparison
 
     return take_in
@@ -155,7 +155,7 @@ def intend(ledger: Ledger) -> Callable[..., Awaitable[Attempt]]:
     seeds = count(1)
 
     async def intend(id_: str = "hero", *, seed: int | None = None) -> Attempt:
-        (due,) = [due for due in await ledger.due(10_000) if due.id == id_]
+        (due,) = [due for due in await ledger.due_rows(10_000) if due.id == id_]
         attempt = await ledger.record_intent(
             due,
             seed=seed,
@@ -185,12 +185,12 @@ def accept(
 
 
 @pytest.fixture
-def retry(ledger: Ledger) -> Callable[..., Awaitable[Chosen]]:
-    """Consent to another attempt of rows: in these states, or as the words of a Choice say."""
+def retry(ledger: Ledger) -> Callable[..., Awaitable[SelectedRows]]:
+    """Consent to another attempt of rows: in these states, or as the words of a RowSelection say."""
 
-    async def retry(*states: RowState, **choice: Any) -> Chosen:
-        chosen = await ledger.choose(Choice(states=frozenset(states), **choice), incoming=False)
-        await ledger.retry()
+    async def retry(*states: RowState, **choice: Any) -> SelectedRows:
+        chosen = await ledger.select(RowSelection(states=frozenset(states), **choice), incoming=False)
+        await ledger.retry_selected()
         return chosen
 
     return retry

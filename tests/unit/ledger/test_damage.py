@@ -160,7 +160,7 @@ def test_a_fact_that_cannot_be_is_told_by_who_reads_it(sound: Path, value: str) 
     with closing(sqlite3.connect(sound, isolation_level=None)) as db:
         db.execute("UPDATE facts SET value = ?", (value,))
     with pytest.raises(LedgerError, match="is damaged"), open_reader(sound) as reader:
-        reader.facts()
+        reader.metadata()
 
 
 def test_rows_that_an_index_does_not_know_are_missed(sound: Path) -> None:

@@ -91,7 +91,7 @@ REFUSED = [
 def test_a_new_ledger_says_whose_it_is_and_of_which_version(path: Path) -> None:
     with closing(database.open_to_write(path)) as db:
         assert db.execute("PRAGMA application_id").fetchone()[0] == database.APPLICATION_ID
-        assert db.execute("PRAGMA user_version").fetchone()[0] == database.migrations()[-1][0]
+        assert db.execute("PRAGMA user_version").fetchone()[0] == database.list_migrations()[-1][0]
 
 
 def test_the_writer_flushes_every_commit_to_disk(path: Path) -> None:
@@ -135,7 +135,7 @@ def test_damage_is_looked_for_where_opening_alone_would_not_meet_it(path: Path) 
 def test_a_reader_that_meets_damage_says_so(path: Path) -> None:
     make_damaged(path)
     with pytest.raises(LedgerError, match=r"cannot be read|damaged"), open_reader(path) as reader:
-        reader.facts()
+        reader.metadata()
 
 
 async def test_a_ledger_that_is_refused_is_refused_by_its_writer_in_the_same_words(path: Path) -> None:
@@ -158,7 +158,7 @@ def test_without_a_ledger_the_reader_says_to_run_first(path: Path) -> None:
 
 
 def test_a_ledger_held_by_another_program_is_refused(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 0.0)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", 0.0)
     with closing(sqlite3.connect(made, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
@@ -250,7 +250,7 @@ def facts_where_nothing_may_be_written(path: Path) -> dict[str, str]:
     def read() -> dict[str, str]:
         assert not os.access(path.parent, os.W_OK)
         with open_reader(path) as reader:
-            return dict(reader.facts())
+            return dict(reader.metadata())
 
     return obeying_modes(read)
 
@@ -275,16 +275,16 @@ def test_a_folder_may_have_a_name_that_means_something_in_an_address(tmp_path: P
     assert (folder / "ledger.sqlite").stat().st_size
 
 
-NEXT = database.migrations()[-1][0] + 1
+NEXT = database.list_migrations()[-1][0] + 1
 STEP = "CREATE TABLE pages (n INTEGER); INSERT INTO pages VALUES (1);"
 
 
 def test_an_older_ledger_is_migrated_and_keeps_what_it_holds(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = database.migrations()
+    steps = database.list_migrations()
     monkeypatch.setattr(
-        database, "migrations", lambda: [*steps, (NEXT, STEP), (NEXT + 1, "DELETE FROM pages;")]
+        database, "list_migrations", lambda: [*steps, (NEXT, STEP), (NEXT + 1, "DELETE FROM pages;")]
     )
     for _ in range(2):
         with closing(database.open_to_write(made)) as db:
@@ -294,18 +294,18 @@ def test_an_older_ledger_is_migrated_and_keeps_what_it_holds(
 
 
 def test_an_older_ledger_can_be_read_at_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = database.migrations()
-    monkeypatch.setattr(database, "migrations", lambda: [*steps, (NEXT, STEP)])
+    steps = database.list_migrations()
+    monkeypatch.setattr(database, "list_migrations", lambda: [*steps, (NEXT, STEP)])
     with open_reader(made) as reader:
-        assert len(reader.facts()) == 200
+        assert len(reader.metadata()) == 200
     with closing(database.open_to_read(made)) as db:
         assert db.execute("SELECT n FROM pages").fetchone()[0] == 1
 
 
 def test_a_migration_that_fails_changes_nothing(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = database.migrations()
+    steps = database.list_migrations()
     broken = f"{STEP} INSERT INTO nowhere VALUES (1);"
-    monkeypatch.setattr(database, "migrations", lambda: [*steps, (NEXT, broken)])
+    monkeypatch.setattr(database, "list_migrations", lambda: [*steps, (NEXT, broken)])
     with pytest.raises(LedgerError, match="nowhere"):
         database.open_to_write(made)
     with closing(sqlite3.connect(made)) as db:
@@ -340,7 +340,7 @@ def test_a_ledger_that_a_killed_run_left_is_opened_with_all_it_committed(path: P
     subprocess.run([sys.executable, "-c", KILLED, str(path)], check=True, timeout=60)
     assert path.with_name("ledger.sqlite-wal").stat().st_size
     with open_reader(path) as reader:
-        assert reader.facts() == {"manifest": "night.csv"}
+        assert reader.metadata() == {"manifest": "night.csv"}
     with closing(database.open_to_write(path)) as db:
         assert db.execute("SELECT count(*) FROM facts").fetchone()[0] == 1
 
@@ -352,7 +352,7 @@ def test_an_archive_is_readable_when_somebody_looked_into_it_before(archive: Pat
     with closing(database.open_to_write(path)) as db:
         db.execute("INSERT INTO facts VALUES ('manifest', 'night.csv')")
     with open_reader(path) as reader:
-        assert reader.facts() == {"manifest": "night.csv"}
+        assert reader.metadata() == {"manifest": "night.csv"}
     archive.chmod(0o555)
     assert facts_where_nothing_may_be_written(path) == {"manifest": "night.csv"}
 

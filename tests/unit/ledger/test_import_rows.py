@@ -48,12 +48,12 @@ def finish(
 
 async def duplicates(ledger: Ledger, *rows: Row) -> tuple[list[Duplicate], int]:
     """Return the duplicates among *rows*, and how many rows stay when they are left out."""
-    async with ledger.intake() as intake:
-        await intake.add([replace(row, position=n, line=n + 2) for n, row in enumerate(rows)])
-        await intake.identify()
-        found = await intake.duplicates(10)
+    async with ledger.open_import() as intake:
+        await intake.add_rows([replace(row, position=n, line=n + 2) for n, row in enumerate(rows)])
+        await intake.identify_rows()
+        found = await intake.find_duplicates(10)
         await intake.drop_duplicates()
-        comparison = await intake.compare()
+        comparison = await intake.compare_rows()
     return found, sum(group.rows for group in comparison.groups.values())
 
 
@@ -86,7 +86,7 @@ async def test_everything_of_a_row_is_kept(
     inputs = {"image": "images/猫.png", "mask": "https://x.example/m.png", "prompt": "a\n猫", "guidance": 2.5}
     file = LocalFile(tmp_path / "猫.png", Stamp(10, 1_700_000_000_123_456_789, 17, 2**64 - 1), "cd" * 32)
     await take_in(row("a", inputs=inputs, files={"image": file}, outputs_asked=4, price=None))
-    (due,) = await ledger.due(10)
+    (due,) = await ledger.due_rows(10)
     assert (due.inputs, due.files, due.outputs_asked) == (inputs, {"image": file}, 4)
     assert (due.id, due.line, due.price, due.tries) == ("a", 2, None, 0)
 
@@ -202,7 +202,7 @@ async def test_a_row_gone_from_the_manifest_is_kept_but_never_due(
 ) -> None:
     await take_in(row("a"), row("b"))
     await take_in(row("b"))
-    assert [due.id for due in await ledger.due(10)] == ["b"]
+    assert [due.id for due in await ledger.due_rows(10)] == ["b"]
     assert ask("SELECT id FROM results") == [("b",)]
     assert ledger.counts[RowState.PENDING] == 1
     assert ledger.gone == {RowState.PENDING: 1}
@@ -252,7 +252,7 @@ async def test_a_row_that_returns_is_as_it_was(
     assert comparison.groups[RowState.DONE].rows == 1
     assert ledger.gone == {}
     assert ledger.counts[RowState.DONE] == 1
-    assert [due.id for due in await ledger.due(10)] == ["b"]
+    assert [due.id for due in await ledger.due_rows(10)] == ["b"]
 
 
 async def test_a_finished_row_that_was_changed_runs_again_and_is_told_with_its_price(
@@ -268,7 +268,7 @@ async def test_a_finished_row_that_was_changed_runs_again_and_is_told_with_its_p
     assert (comparison.changed, comparison.price_changed) == (1, 40_000)
     pending = comparison.groups[RowState.PENDING]
     assert (pending.rows, pending.outputs, pending.price) == (3, 3, 120_000)
-    assert {due.id for due in await ledger.due(10)} == {"a", "c", "d"}
+    assert {due.id for due in await ledger.due_rows(10)} == {"a", "c", "d"}
 
 
 async def test_a_finished_row_without_an_id_that_was_changed_is_known_by_its_picture_and_mask(
@@ -305,11 +305,11 @@ async def test_a_renamed_id_keeps_its_row_and_its_files_are_due_to_be_renamed(
     attempt = await finish("a")
     comparison = await take_in(row("cat", asks="a cat"), row("b", asks="a dog"))
     assert comparison.changed == 0
-    assert [due.id for due in await ledger.due(10)] == ["b"]
-    (misnamed,) = await ledger.misnamed()
+    assert [due.id for due in await ledger.due_rows(10)] == ["b"]
+    (misnamed,) = await ledger.misnamed_attempts()
     assert (misnamed.number, misnamed.id) == (attempt.number, "cat")
     await ledger.record_renamed(misnamed)
-    assert await ledger.misnamed() == []
+    assert await ledger.misnamed_attempts() == []
 
 
 async def test_paths_prices_and_carried_columns_of_a_known_row_follow_the_manifest(
@@ -321,7 +321,7 @@ async def test_paths_prices_and_carried_columns_of_a_known_row_follow_the_manife
     assert ask("SELECT image, mask, extra FROM results") == [
         ("moved/hero.png", "moved/mask.png", '{"x_for":"menu"}')
     ]
-    (due,) = await ledger.due(10)
+    (due,) = await ledger.due_rows(10)
     assert (due.inputs, due.price) == (moved, 50_000)
     assert ledger.cost.to_go == 50_000
 
@@ -370,7 +370,7 @@ async def test_what_stands_is_what_the_same_import_would_mean(
     await finish("gone")
     again = await take_in(*rows)
     assert again == await take_in(*rows)
-    assert await ledger.standing(RowState) == again
+    assert await ledger.summarize(RowState) == again
     assert {state for state, group in again.groups.items() if group.rows} == {
         RowState.DONE,
         RowState.RUNNING,
@@ -384,7 +384,7 @@ async def test_what_stands_has_no_price_where_an_import_would_have_none(
 ) -> None:
     rows = [row("a"), row("b", price=None)]
     await take_in(*rows)
-    assert await ledger.standing(RowState) == await take_in(*rows)
+    assert await ledger.summarize(RowState) == await take_in(*rows)
 
 
 async def test_a_row_asks_for_as_many_pictures_as_its_model_says_now(
@@ -392,7 +392,7 @@ async def test_a_row_asks_for_as_many_pictures_as_its_model_says_now(
 ) -> None:
     await take_in(row("a", outputs_asked=2))
     await take_in(row("a", outputs_asked=1))
-    (due,) = await ledger.due(10)
+    (due,) = await ledger.due_rows(10)
     assert due.outputs_asked == 1
 
 
@@ -400,12 +400,12 @@ async def test_what_rows_rest_on_is_remembered_with_them_and_forgotten_with_them
     ledger: Ledger, row: Callable[..., Row], clock: Any, ask: Ask
 ) -> None:
     for basis in ("ab" * 32, "cd" * 32, None):
-        async with ledger.intake() as intake:
-            await intake.add([row("a")])
-            await intake.identify()
-            await intake.merge(clock(), basis=basis)
+        async with ledger.open_import() as intake:
+            await intake.add_rows([row("a")])
+            await intake.identify_rows()
+            await intake.merge_rows(clock(), basis=basis)
         await ledger.load()
-        assert ledger.facts.get("basis") == basis
+        assert ledger.metadata.get("basis") == basis
 
 
 IMPORT = """
@@ -426,16 +426,16 @@ def chunk(start, n):
     ]
 
 async def main(path, rows):
-    async with open_ledger(path, lambda: 0.0) as ledger, ledger.intake() as intake:
+    async with open_ledger(path, lambda: 0.0) as ledger, ledger.open_import() as intake:
         for start in range(0, rows, 500):
-            await intake.add(chunk(start, 500))
-        await intake.identify()
-        assert await intake.duplicates(1000) == []
+            await intake.add_rows(chunk(start, 500))
+        await intake.identify_rows()
+        assert await intake.find_duplicates(1000) == []
         await intake.drop_duplicates()
-        comparison = await intake.compare()
+        comparison = await intake.compare_rows()
         assert comparison.groups[RowState.PENDING].rows == rows
-        await intake.merge(0.0)
-        assert len(await ledger.due(10)) == 10
+        await intake.merge_rows(0.0)
+        assert len(await ledger.due_rows(10)) == 10
 
 anyio.run(main, Path(sys.argv[1]), int(sys.argv[2]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -460,11 +460,11 @@ SIDE_FILES = ("-wal", "-shm")
 async def tried(path: Path, rows: Sequence[Row]) -> tuple[Comparison, int]:
     """Return what an import would mean, and how many duplicates it has."""
     async with open_scratch(path) as intake:
-        await intake.add([replace(row, position=n, line=n + 2) for n, row in enumerate(rows)])
-        await intake.identify()
-        found = await intake.duplicates(10)
+        await intake.add_rows([replace(row, position=n, line=n + 2) for n, row in enumerate(rows)])
+        await intake.identify_rows()
+        found = await intake.find_duplicates(10)
         await intake.drop_duplicates()
-        return await intake.compare(), len(found)
+        return await intake.compare_rows(), len(found)
 
 
 async def test_without_a_ledger_nothing_is_made(path: Path, row: Callable[..., Row]) -> None:
@@ -494,10 +494,10 @@ async def test_an_import_that_is_only_tried_cannot_be_merged(
 ) -> None:
     await take_in(row("a"))
     async with open_scratch(path) as intake:
-        await intake.add([row("b")])
-        await intake.identify()
+        await intake.add_rows([row("b")])
+        await intake.identify_rows()
         with pytest.raises(LedgerFailed, match="readonly"):
-            await intake.merge(0.0)
+            await intake.merge_rows(0.0)
     assert ask("SELECT id FROM results") == [("a",)]
 
 
@@ -505,10 +505,10 @@ async def test_a_ledger_that_nobody_writes_stays_as_it_is_byte_by_byte(
     tmp_path: Path, row: Callable[..., Row], clock: Any
 ) -> None:
     path = tmp_path / "idle.sqlite"
-    async with open_ledger(path, clock) as ledger, ledger.intake() as intake:
-        await intake.add([row("a")])
-        await intake.identify()
-        await intake.merge(0.0)
+    async with open_ledger(path, clock) as ledger, ledger.open_import() as intake:
+        await intake.add_rows([row("a")])
+        await intake.identify_rows()
+        await intake.merge_rows(0.0)
     before = path.read_bytes()
     comparison, _ = await tried(path, [row("a"), row("b")])
     assert comparison.groups[RowState.PENDING].rows == 2

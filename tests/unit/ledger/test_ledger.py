@@ -181,7 +181,7 @@ async def test_a_row_that_cannot_be_prepared_fails_without_an_attempt(
     ledger: Ledger, take_in: Import, row: Callable[..., Row], ask: Ask
 ) -> None:
     await take_in(row("hero"))
-    (due,) = await ledger.due(1)
+    (due,) = await ledger.due_rows(1)
     await ledger.record_unusable(due, "image hero.png cannot be read")
     assert ask("SELECT state, error FROM rows") == [("failed", "image hero.png cannot be read")]
     assert ask("SELECT count(*) FROM attempts") == [(0,)]
@@ -192,19 +192,19 @@ async def test_a_row_that_is_not_ready_waits_for_its_time(
     ledger: Ledger, take_in: Import, row: Callable[..., Row], clock: Any
 ) -> None:
     await take_in(row("hero"))
-    (due,) = await ledger.due(1)
+    (due,) = await ledger.due_rows(1)
     await ledger.record_unready(due, "the upload failed", due_at=clock() + 15)
-    assert await ledger.due(1) == []
+    assert await ledger.due_rows(1) == []
     assert await ledger.next_due_at(clock()) == clock() + 15
     clock.time += 15
-    assert await ledger.due(1) == [due]
+    assert await ledger.due_rows(1) == [due]
 
 
 async def test_a_row_in_doubt_that_is_given_up_is_sent_anew_and_its_price_stays_reserved(
     ledger: Ledger, bring: Any, take_in: Import, row: Callable[..., Row]
 ) -> None:
     await ledger.record_given_up(await bring(S.IN_DOUBT))
-    (due,) = await ledger.due(1)
+    (due,) = await ledger.due_rows(1)
     assert (due.id, due.tries) == ("hero", 0)
     assert ledger.cost == Cost(0, PRICE, PRICE, None)
 
@@ -239,9 +239,9 @@ async def test_consent_to_a_retry_gives_a_row_all_its_attempts_again(
     before = {"collected": S.COLLECTING, "expired": S.COLLECTING}
     await cause(ledger, event, await bring(before.get(event, S.RUNNING)), prediction)
     await retry(*set(RowState) - {state})
-    assert await ledger.due(1) == []
+    assert await ledger.due_rows(1) == []
     await retry(state)
-    (due,) = await ledger.due(1)
+    (due,) = await ledger.due_rows(1)
     assert (due.id, due.tries) == ("hero", 0)
     spent, reserved, to_go = (PRICE * times for times in cost)
     assert ledger.cost == Cost(spent, reserved, to_go, None)
@@ -254,9 +254,9 @@ async def test_consent_to_pay_for_a_row_in_doubt_again_keeps_its_price_reserved(
     await cause(ledger, "in_doubt", attempt, prediction)
     chosen = await retry(S.IN_DOUBT)
     assert chosen.group.rows == 1
-    assert await ledger.due(1) == []  # it is looked for once more first
+    assert await ledger.due_rows(1) == []  # it is looked for once more first
     await ledger.record_given_up(attempt)
-    (due,) = await ledger.due(1)
+    (due,) = await ledger.due_rows(1)
     assert (due.id, due.tries) == ("hero", 0)
     assert ledger.cost == Cost(0, PRICE, PRICE, None)
 
@@ -281,7 +281,7 @@ async def test_the_intent_holds_all_that_recovery_will_need(
     await take_in(row("cat"), row("hero"))
     await accept("cat", "p-cat")
     clock.time += 5
-    (due,) = await ledger.due(1)
+    (due,) = await ledger.due_rows(1)
     intent = await ledger.record_intent(
         due,
         seed=None,
@@ -354,7 +354,7 @@ async def test_a_row_in_flight_is_never_intended_again(
     ledger: Ledger, take_in: Import, row: Any, ask: Ask
 ) -> None:
     await take_in(row("hero"))
-    (due,) = await ledger.due(1)
+    (due,) = await ledger.due_rows(1)
 
     async def intend() -> Attempt | None:
         return await ledger.record_intent(
@@ -372,7 +372,7 @@ async def test_seeds_of_our_own_are_unique_in_the_ledger(
     """Rows may fix any seed, even one that we drew; we never draw one that was used."""
     await take_in(*(row(f"r{n}") for n in range(60)))
     draw = random.Random(5)
-    for n, due in enumerate(await ledger.due(60)):
+    for n, due in enumerate(await ledger.due_rows(60)):
         fixed = 3 if n % 10 == 0 else None
         await ledger.record_intent(
             due,
@@ -401,7 +401,7 @@ async def test_a_prediction_is_never_two_attempts(
         ("a", "running", "p1"),
         ("b", "submitting", None),
     ]
-    assert await ledger.claimed(["p1", "p2"]) == {"p1"}
+    assert await ledger.claimed_ids(["p1", "p2"]) == {"p1"}
 
 
 @pytest.mark.parametrize("cap", [0, PRICE - 1, 5 * PRICE - 1, 5 * PRICE, 7 * PRICE + 1])
@@ -409,7 +409,7 @@ async def test_many_intents_at_once_never_pass_the_cap(
     ledger: Ledger, take_in: Import, row: Any, intend: Any, cap: int, ask: Ask
 ) -> None:
     await take_in(*(row(f"r{n}") for n in range(20)))
-    await ledger.remember(max_cost=str(cap))
+    await ledger.set_metadata(max_cost=str(cap))
     answers = await asyncio.gather(*(intend(f"r{n}") for n in range(20)), return_exceptions=True)
     allowed = cap // PRICE
     assert sum(isinstance(answer, Attempt) for answer in answers) == allowed
@@ -422,7 +422,7 @@ async def test_the_cap_counts_what_was_spent_and_what_is_in_doubt(
     ledger: Ledger, take_in: Import, row: Any, accept: Any, intend: Any, prediction: Any
 ) -> None:
     await take_in(*(row(name) for name in "abcdef"))
-    await ledger.remember(max_cost=str(4 * PRICE))
+    await ledger.set_metadata(max_cost=str(4 * PRICE))
     done, canceled, failed = [await accept(name) for name in "abc"]
     await ledger.record_succeeded(done, prediction(done.prediction_id))
     await ledger.record_expired(replace(done, state=RowState.COLLECTING), "removed")
@@ -451,7 +451,7 @@ async def test_under_a_cap_a_row_without_a_price_is_not_submitted(
     ledger: Ledger, take_in: Import, row: Any, intend: Any
 ) -> None:
     await take_in(row("a", price=None))
-    await ledger.remember(max_cost=str(PRICE))
+    await ledger.set_metadata(max_cost=str(PRICE))
     with pytest.raises(BudgetReached, match="needs a price"):
         await intend("a")
 
@@ -474,13 +474,13 @@ async def test_rows_never_tried_come_before_retries_and_retries_at_their_time(
         attempt = await accept(name)
         retry_at = clock() + wait
         await ledger.record_failed(attempt, "failed", "E", outcome=Outcome.FAILED, retry_at=retry_at)
-    assert [due.id for due in await ledger.due(10)] == ["c", "d"]
+    assert [due.id for due in await ledger.due_rows(10)] == ["c", "d"]
     assert await ledger.next_due_at(clock()) == clock() + 10
     clock.time += 10
-    assert [due.id for due in await ledger.due(10)] == ["c", "d", "b"]
+    assert [due.id for due in await ledger.due_rows(10)] == ["c", "d", "b"]
     clock.time += 10
-    assert [due.id for due in await ledger.due(10)] == ["c", "d", "b", "a"]
-    assert [due.id for due in await ledger.due(3)] == ["c", "d", "b"]
+    assert [due.id for due in await ledger.due_rows(10)] == ["c", "d", "b", "a"]
+    assert [due.id for due in await ledger.due_rows(3)] == ["c", "d", "b"]
     assert await ledger.next_due_at(clock()) is None
 
 
@@ -493,17 +493,17 @@ async def test_the_oldest_waits_longest_for_nothing(
         clock.time += 1
         made = prediction(attempt.prediction_id)
         await ledger.record_succeeded(attempt, made)
-    found = await ledger.to_collect(10)
+    found = await ledger.download_queue(10)
     assert ([one.attempt.id for one in found.due], found.oldest) == (["c", "b", "a"], clock() - 2)
     assert [[output.url for output in one.outputs] for one in found.due] == [list(made.outputs)] * 3
-    left = await ledger.to_collect(10, without=[running[2].number])
+    left = await ledger.download_queue(10, without=[running[2].number])
     assert ([one.attempt.id for one in left.due], left.oldest) == (["b", "a"], clock() - 1)
-    (first,) = (await ledger.to_collect(1)).due
+    (first,) = (await ledger.download_queue(1)).due
     await ledger.record_put_off(first.attempt, "503", due_at=clock() + 4)
-    put_off = await ledger.to_collect(10)
+    put_off = await ledger.download_queue(10)
     assert ([one.attempt.id for one in put_off.due], put_off.next_at) == (["b", "a"], clock() + 4)
     clock.time += 4
-    again = await ledger.to_collect(10)
+    again = await ledger.download_queue(10)
     assert ([one.attempt.id for one in again.due], again.oldest) == (["c", "b", "a"], clock() - 6)
     assert again.next_at is None
 
@@ -552,9 +552,13 @@ async def test_an_earlier_attempt_no_longer_moves_its_row(
 
 
 async def test_facts_are_remembered_changed_and_forgotten(ledger: Ledger, path: Path, clock: Any) -> None:
-    await ledger.remember(manifest="night.csv", model="a/b", max_cost="25000000")
-    await ledger.remember(model="c/d", max_cost=None, stopped_because="--limit 3 reached")
-    assert ledger.facts == {"manifest": "night.csv", "model": "c/d", "stopped_because": "--limit 3 reached"}
+    await ledger.set_metadata(manifest="night.csv", model="a/b", max_cost="25000000")
+    await ledger.set_metadata(model="c/d", max_cost=None, stopped_because="--limit 3 reached")
+    assert ledger.metadata == {
+        "manifest": "night.csv",
+        "model": "c/d",
+        "stopped_because": "--limit 3 reached",
+    }
     assert ledger.cap is None
 
 
@@ -569,7 +573,7 @@ async def test_a_new_start_knows_all_that_the_last_one_did(
     ledger: Ledger,
 ) -> None:
     await take_in(*(row(name) for name in "abc"))
-    await ledger.remember(manifest="night.csv", max_cost=str(9 * PRICE))
+    await ledger.set_metadata(manifest="night.csv", max_cost=str(9 * PRICE))
     running = await accept("a", "p-a")
     lost = await intend("b")
     await ledger.record_answer_lost(lost, "reset")
@@ -580,12 +584,12 @@ async def test_a_new_start_knows_all_that_the_last_one_did(
         db.backup(copy)
     async with open_ledger(path.with_name("copy.sqlite"), clock) as again:
         assert (again.counts, again.gone, again.cost) == (ledger.counts, ledger.gone, ledger.cost)
-        assert again.facts == {**ledger.facts, "updated_at": str(clock())}
+        assert again.metadata == {**ledger.metadata, "updated_at": str(clock())}
         assert again.cap == 9 * PRICE
         assert [a.number for a in await again.open_attempts(RowState.RUNNING)] == [running.number]
         (found,) = await again.open_attempts(RowState.SUBMITTING)
         assert (found.number, found.lost_at) == (lost.number, clock())
-        (due,) = await again.due(10)
+        (due,) = await again.due_rows(10)
         intent = await again.record_intent(
             due, seed=9, choose_seed=None, origin=BASE, sent=lambda seed: {}, service_time=None
         )
@@ -691,7 +695,7 @@ async def test_a_row_is_to_be_finished_once_nothing_but_what_is_lost_is_missing(
     assert waiting == [0, 0, 1]
     await ledger.record_kept(attempt, [replace(second, raw=None, raw_sha256=None)])
     assert (await ledger.to_finish(9), ledger.kept) == ([], 0)
-    (one,) = (await ledger.to_collect(9)).due
+    (one,) = (await ledger.download_queue(9)).due
     assert [output.raw is None for output in one.outputs] == [False, True, False, True]
 
 
@@ -725,15 +729,15 @@ async def test_what_could_not_be_written_is_not_counted(
     ledger: Ledger, bring: Callable[[RowState], Awaitable[Attempt]], prediction: Callable[..., Prediction]
 ) -> None:
     running = await bring(RowState.RUNNING)
-    real = ledger._writer.close_group
+    real = ledger._writer.before_commit
 
     def full(db: sqlite3.Connection) -> None:
         real(db)
         raise sqlite3.OperationalError("database or disk is full")
 
-    ledger._writer.close_group = full
+    ledger._writer.before_commit = full
     with pytest.raises(LedgerFailed):
         await ledger.record_succeeded(running, prediction("p1"))
-    ledger._writer.close_group = real
+    ledger._writer.before_commit = real
     assert ledger.in_state(RowState.RUNNING) == 1
     assert ledger.in_state(RowState.COLLECTING) == 0

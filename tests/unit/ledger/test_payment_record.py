@@ -14,7 +14,7 @@ import pytest
 
 from batchfill.domain.predictions import Prediction
 from batchfill.domain.rows import RowState
-from batchfill.errors import FolderFailed, LedgerError, LedgerFailed
+from batchfill.errors import LedgerError, LedgerFailed, StorageError
 from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.payment_record import PAID, PaymentRecord, read_record, write_record
 from batchfill.ledger.payments import Heading
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from batchfill.domain.rows import Attempt, Due, Row
+    from batchfill.domain.rows import Attempt, PendingRow, Row
     from batchfill.ledger.ledger import Ledger
 
 HEADING = Heading("b", "f", "night.csv", "owner/model", "0")
@@ -37,16 +37,16 @@ async def recorded(path: Path, clock: Any) -> AsyncIterator[Ledger]:
 
 
 async def put(ledger: Ledger, rows: Sequence[Row]) -> None:
-    async with ledger.intake() as intake:
-        await intake.add([replace(row, position=n, line=n + 2) for n, row in enumerate(rows)])
-        await intake.identify()
-        await intake.merge(0.0)
+    async with ledger.open_import() as intake:
+        await intake.add_rows([replace(row, position=n, line=n + 2) for n, row in enumerate(rows)])
+        await intake.identify_rows()
+        await intake.merge_rows(0.0)
 
 
-async def submit(ledger: Ledger, due: Due | None = None) -> Attempt:
+async def submit(ledger: Ledger, due: PendingRow | None = None) -> Attempt:
     """Write the intent for *due*, else for whichever row is due first."""
     attempt = await ledger.record_intent(
-        due or (await ledger.due(1))[0],
+        due or (await ledger.due_rows(1))[0],
         seed=7,
         choose_seed=None,
         origin="https://api.example.com/v1",
@@ -90,7 +90,7 @@ async def test_nothing_is_to_be_sent_of_an_intent_that_the_record_cannot_take(
         await submit(ledger)
         before = path.with_name(PAID).read_bytes()
         disk.full = True
-        with pytest.raises(FolderFailed, match=r"paid\.jsonl could not be written: No space left"):
+        with pytest.raises(StorageError, match=r"paid\.jsonl could not be written: No space left"):
             await submit(ledger)
         assert path.with_name(PAID).read_bytes() == before
         assert ledger.counts[RowState.PENDING] == 1
@@ -188,7 +188,7 @@ async def test_events_of_one_moment_share_a_flush(
 
     async with recorded(path, clock) as ledger:
         await put(ledger, [row(f"r{number}") for number in range(8)])
-        due = await ledger.due(8)
+        due = await ledger.due_rows(8)
         monkeypatch.setattr(os, "fsync", counting)
         await asyncio.gather(*(submit(ledger, one) for one in due))
         assert len(flushes) <= 2

@@ -32,7 +32,7 @@ LINES = [
 ]
 
 
-def read(*lines: str | bytes, **options: Any) -> payments.Reading:
+def read(*lines: str | bytes, **options: Any) -> payments.PaymentReading:
     content = b"".join(line if isinstance(line, bytes) else line.encode() for line in lines)
     return read_lines(content.splitlines(keepends=True), **options)
 

@@ -30,12 +30,12 @@ OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted
 VALUES = dict.fromkeys((*NAMES, *OTHERS), 1) | dict.fromkeys(("ids", "keys", "without", "shown"), "[]")
 
 
-@pytest.mark.parametrize("name", sorted(statements.load("queries").keys() - WHOLE))
+@pytest.mark.parametrize("name", sorted(statements.load_statements("queries").keys() - WHOLE))
 @pytest.mark.parametrize("state", [RowState.SUBMITTING, RowState.RUNNING, RowState.IN_DOUBT])
 def test_no_question_of_a_run_looks_at_every_row(name: str, state: RowState) -> None:
-    (statement,) = statements.load("queries")[name]
+    (statement,) = statements.load_statements("queries")[name]
     with closing(sqlite3.connect(":memory:")) as db:
-        for _, script in database.migrations():
+        for _, script in database.list_migrations():
             db.executescript(script)
         plan = db.execute(f"EXPLAIN QUERY PLAN {statement}", VALUES | {"state": state.value}).fetchall()
     steps = [step[-1] for step in plan]

@@ -77,7 +77,7 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
             ),
         ]
         assert reader.extra_columns() == ["x_for"]
-        (found,) = reader.collected()
+        (found,) = reader.collected_files()
         assert (found.id, found.line, found.price) == ("b", 3, 40_000)
         assert (found.file, found.size, found.sha256) == (placed.file, placed.size, placed.sha256)
 
@@ -113,7 +113,7 @@ async def test_a_model_that_tells_its_seed_only_in_the_end_is_believed(
     ledger: Ledger, path: Path, take_in: Import, row: Any, prediction: Any
 ) -> None:
     await take_in(row("a"))
-    (due,) = await ledger.due(1)
+    (due,) = await ledger.due_rows(1)
     attempt = await ledger.record_intent(
         due, seed=None, choose_seed=None, origin="https://x", sent=lambda seed: {}, service_time=None
     )
@@ -129,7 +129,7 @@ async def test_reasons_come_most_frequent_first_and_only_from_rows_of_the_manife
     ledger: Ledger, path: Path, take_in: Import, row: Any
 ) -> None:
     await take_in(*(row(name) for name in "abcdef"))
-    for due in await ledger.due(10):
+    for due in await ledger.due_rows(10):
         reason = "cannot be read" if due.id in "bcde" else "too large"
         await ledger.record_unusable(due, reason)
     await take_in(*(row(name) for name in "abcf"))
@@ -162,18 +162,18 @@ async def test_a_reader_says_what_the_writer_counts(
     await take_in(row("a"), row("b"), row("c"))
     await accept("a")
     await take_in(row("b"))
-    await ledger.remember(manifest="night.csv", max_cost="100000")
+    await ledger.set_metadata(manifest="night.csv", max_cost="100000")
     with open_reader(path) as reader:
         assert reader.counts() == ledger.counts
         assert reader.counts(gone=True) == ledger.gone == {RowState.RUNNING: 1, RowState.PENDING: 1}
         assert reader.cost("USD") == ledger.cost
-        assert reader.facts()["manifest"] == "night.csv"
+        assert reader.metadata()["manifest"] == "night.csv"
 
 
 def test_a_reader_of_a_file_that_is_damaged_says_where(path: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + bytes(4096))
     with pytest.raises(LedgerError, match=str(path.name)), open_reader(path) as reader:
-        reader.facts()
+        reader.metadata()
 
 
 async def test_local_files_are_told_as_rows_of_the_manifest_name_them(
@@ -258,7 +258,7 @@ async def test_an_exhibit_is_a_row_with_its_files_its_pictures_and_those_before_
         await ledger.record_collected(attempt, [(o, 64, 48) for o in made[id_]], None)
         await retry(RowState.DONE)
     with open_reader(path) as reader:
-        first, second = reader.exhibits()
+        first, second = reader.review_rows()
         history = list(reader.history())
     assert (first.result.id, second.result.id) == ("a", "b")
     assert first.files == {"image": picture}
@@ -276,7 +276,7 @@ async def test_the_version_is_another_one_after_a_change(
 ) -> None:
     await take_in(row("a"))
     with open_reader(path) as reader:
-        before = reader.version()
-        assert reader.version() == before
+        before = reader.data_version()
+        assert reader.data_version() == before
         await take_in(row("a"), row("b"))
-        assert reader.version() != before
+        assert reader.data_version() != before

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfill.domain.predictions import Prediction
-from batchfill.domain.rows import Choice, Outcome, Row, RowState
+from batchfill.domain.rows import Outcome, Row, RowSelection, RowState
 from batchfill.errors import BudgetReached
 from batchfill.ledger.ledger import Ledger, open_ledger
 
@@ -76,14 +76,14 @@ class Story:
             case "intend":
                 await self._intend(n)
             case "unusable":
-                for due in (await self.ledger.due(10))[: n % 2]:
+                for due in (await self.ledger.due_rows(10))[: n % 2]:
                     await self.ledger.record_unusable(due, "cannot be read")
             case "retry":
                 state = list(RowState)[4 + n % 4]
-                await self.ledger.choose(Choice(states=frozenset({state})), incoming=False)
-                await self.ledger.retry()
+                await self.ledger.select(RowSelection(states=frozenset({state})), incoming=False)
+                await self.ledger.retry_selected()
             case "cap":
-                await self.ledger.remember(max_cost=None if n < 64 else str(n % 12 * PRICE))
+                await self.ledger.set_metadata(max_cost=None if n < 64 else str(n % 12 * PRICE))
             case "reopen":
                 await self.close()
                 await self.open()
@@ -92,10 +92,10 @@ class Story:
 
     async def _import(self, n: int) -> None:
         rows = [self._row(name, n) for i, name in enumerate(NAMES) if (n >> i) % 4 or i == n % 6]
-        async with self.ledger.intake() as intake:
-            await intake.add([replace(row, position=i, line=i + 2) for i, row in enumerate(rows)])
-            await intake.identify()
-            await intake.merge(self._now())
+        async with self.ledger.open_import() as intake:
+            await intake.add_rows([replace(row, position=i, line=i + 2) for i, row in enumerate(rows)])
+            await intake.identify_rows()
+            await intake.merge_rows(self._now())
 
     def _row(self, name: str, n: int) -> Row:
         price = None if (n, name) == (255, "a") else PRICE * (1 + n % 3)
@@ -105,7 +105,7 @@ class Story:
         return Row(0, 2, name, name, inputs, {}, {}, digest, 1, price)
 
     async def _intend(self, n: int) -> None:
-        due = await self.ledger.due(10)
+        due = await self.ledger.due_rows(10)
         if not due:
             return
         try:
@@ -165,7 +165,7 @@ class Story:
 
     async def _in_state(self, state: RowState) -> list[Any]:
         if state is RowState.COLLECTING:
-            return [one.attempt for one in (await self.ledger.to_collect(10)).due]
+            return [one.attempt for one in (await self.ledger.download_queue(10)).due]
         return await self.ledger.open_attempts(state)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from batchfill.errors import BudgetReached, FolderFailed, LedgerFailed
+from batchfill.errors import BudgetReached, LedgerFailed, StorageError
 from batchfill.ledger.writer import Writer, open_writer
 
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ async def test_an_event_is_on_disk_when_its_commit_returns(
 
 
 async def test_what_is_done_aside_is_undone_when_it_raises(writer: Writer) -> None:
-    await writer.aside(lambda db: db.execute("CREATE TEMP TABLE beside (name TEXT)"))
+    await writer.on_temp_tables(lambda db: db.execute("CREATE TEMP TABLE beside (name TEXT)"))
 
     def event(db: sqlite3.Connection) -> None:
         db.execute("INSERT INTO beside VALUES ('a')")
         raise BudgetReached("no")
 
     with pytest.raises(BudgetReached):
-        await writer.aside(event)
+        await writer.on_temp_tables(event)
     assert await writer.read(lambda db: db.execute("SELECT * FROM beside").fetchall()) == []
     await writer.commit(note("a"))
 
@@ -90,7 +90,7 @@ async def test_events_that_wait_share_one_transaction(
     writer: Writer, ask: Callable[[str], list[tuple[Any, ...]]]
 ) -> None:
     groups = []
-    writer.close_group = lambda db: groups.append(db.in_transaction)
+    writer.before_commit = lambda db: groups.append(db.in_transaction)
     answers = await together(writer, *(note(f"{n:02}") for n in range(50)))
     assert answers == list(range(1, 51))
     assert groups == [True, True]
@@ -215,7 +215,7 @@ async def test_a_full_disk_is_waited_for_and_only_what_must_not_wait_fails_at_on
         tasks.start_soon(writer.commit, note("a" * 100_000))
         await full.wait()
         assert writer.lack is not None
-        with pytest.raises(FolderFailed, match="the disk is full"):
+        with pytest.raises(StorageError, match="the disk is full"):
             await writer.commit(note("b" * 100_000), put_off=False)
         await writer.read(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchone())
     await cleared.wait()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.catalog.builtin import find
+from batchfill.catalog.builtin import find_model
 from batchfill.domain.rows import Row
 from batchfill.errors import ManifestError, Mistake
 from batchfill.manifest.local_files import digest_file
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def dev() -> Model:
-    model = find("black-forest-labs/flux-fill-dev")
+    model = find_model("black-forest-labs/flux-fill-dev")
     assert model is not None
     return model
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.manifest.encodings import guess, is_encoding
+from batchfill.manifest.encodings import guess_encoding, is_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,4 +83,4 @@ def test_what_is_no_encoding_of_text_is_refused(name: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_every_guess_is_an_encoding(sample: bytes) -> None:
-    assert is_encoding(guess(sample).lower())
+    assert is_encoding(guess_encoding(sample).lower())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.domain.rows import LocalFile, Stamp
-from batchfill.manifest.fingerprint import fingerprint
+from batchfill.manifest.fingerprint import make_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,14 +59,14 @@ def test_fingerprints_are_the_same_for_ever(
     model: str, inputs: dict[str, Input], files: dict[str, LocalFile], digest: str
 ) -> None:
     # A change here makes an upgrade pay for every finished row of every batch once more.
-    assert fingerprint(model, inputs, files) == digest
+    assert make_fingerprint(model, inputs, files) == digest
 
 
 def test_a_fingerprint_is_the_sha256_of_canonical_json() -> None:
     canonical = f'{{"inputs":{{"image":{{"sha256":"{CONTENT}"}},"prompt":"飞船","seed":7}},"model":"{DEV}"}}'
 
     assert (
-        fingerprint(DEV, {"seed": 7, "prompt": "飞船", "image": "x.png"}, {"image": FILE})
+        make_fingerprint(DEV, {"seed": 7, "prompt": "飞船", "image": "x.png"}, {"image": FILE})
         == sha256(canonical.encode()).hexdigest()
     )
 
@@ -84,7 +84,7 @@ def test_a_fingerprint_is_that_of_sorted_compact_json_whatever_is_asked_for(
         {"model": model, "inputs": asked}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
 
-    assert fingerprint(model, inputs, dict.fromkeys(files, FILE)) == sha256(text.encode()).hexdigest()
+    assert make_fingerprint(model, inputs, dict.fromkeys(files, FILE)) == sha256(text.encode()).hexdigest()
 
 
 def test_a_local_file_counts_by_its_content_not_by_its_name(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.domain.rows import NamedFile, Stamp
-from batchfill.manifest.local_files import Files, Places, digest_file
+from batchfill.manifest.local_files import FileLocations, LocalFiles, digest_file
 from tests.support.modes import bound, obeying_modes
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def files(folder: Path) -> Files:
-    return Files(folder, allow_outside=False, digest=digest_file)
+def files(folder: Path) -> LocalFiles:
+    return LocalFiles(folder, allow_outside=False, digest=digest_file)
 
 
-def test_a_path_is_relative_to_the_manifest(files: Files, folder: Path) -> None:
-    found = files.find("images/hero.png")
+def test_a_path_is_relative_to_the_manifest(files: LocalFiles, folder: Path) -> None:
+    found = files.find_file("images/hero.png")
 
     assert found is not None
     assert found.path == folder / "images" / "hero.png"
@@ -34,26 +34,26 @@ def test_a_path_is_relative_to_the_manifest(files: Files, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["images\\hero.png", "./images//hero.png", "images/../images/hero.png"])
-def test_a_path_may_be_written_in_other_ways(files: Files, folder: Path, address: str) -> None:
-    found = files.find(address)
+def test_a_path_may_be_written_in_other_ways(files: LocalFiles, folder: Path, address: str) -> None:
+    found = files.find_file(address)
 
     assert found is not None
     assert found.path == folder / "images" / "hero.png"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a backslash always separates there")
-def test_a_file_whose_name_has_a_backslash_is_found_first(files: Files, folder: Path) -> None:
+def test_a_file_whose_name_has_a_backslash_is_found_first(files: LocalFiles, folder: Path) -> None:
     (folder / "images\\hero.png").write_bytes(b"odd")
 
-    found = files.find("images\\hero.png")
+    found = files.find_file("images\\hero.png")
 
     assert found is not None
     assert found.stamp.size == 3
 
 
 @pytest.mark.parametrize("address", ["http://x/a.png", "HTTPS://x/a.png?b=c#d", "https://[::1]:80/ü.png"])
-def test_a_url_is_no_local_file(files: Files, address: str) -> None:
-    assert files.find(address) is None
+def test_a_url_is_no_local_file(files: LocalFiles, address: str) -> None:
+    assert files.find_file(address) is None
 
 
 @pytest.mark.parametrize(
@@ -78,17 +78,17 @@ def test_a_url_is_no_local_file(files: Files, address: str) -> None:
         ("x" * 300, f"{'x' * 100}… cannot be read: File name too long"),
     ],
 )
-def test_what_is_no_usable_file_is_told(files: Files, folder: Path, address: str, message: str) -> None:
+def test_what_is_no_usable_file_is_told(files: LocalFiles, folder: Path, address: str, message: str) -> None:
     (folder / "empty.png").touch()
 
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        files.find(address)
+        files.find_file(address)
 
 
 @pytest.mark.parametrize(
     "address", ["/etc/passwd", "../../secret.png", "images/../../../secret.png", "link.png"]
 )
-def test_a_file_outside_is_refused_even_through_a_link(files: Files, folder: Path, address: str) -> None:
+def test_a_file_outside_is_refused_even_through_a_link(files: LocalFiles, folder: Path, address: str) -> None:
     secret = folder.parent.parent / "secret.png"
     secret.write_bytes(b"secret")
     (folder / "link.png").symlink_to(secret)
@@ -96,7 +96,7 @@ def test_a_file_outside_is_refused_even_through_a_link(files: Files, folder: Pat
     with pytest.raises(
         ValueError, match="is outside the folder above the manifest's: copy it there, or give"
     ):
-        files.find(address)
+        files.find_file(address)
 
 
 def linked(folder: Path, way: str) -> str:
@@ -132,19 +132,19 @@ WAYS = ["link", "relative link", "chain", "folder", "folder above", "folders of 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_link_leads_no_further_than_the_address_says(files: Files, folder: Path, way: str) -> None:
+def test_a_link_leads_no_further_than_the_address_says(files: LocalFiles, folder: Path, way: str) -> None:
     address = linked(folder, way)
 
     with pytest.raises(ValueError, match="is outside the manifest's folder, by way of a link: copy it there"):
-        files.find(address)
-    assert files.find("../outside/a.png") is not None
-    allowed = Files(folder, allow_outside=True, digest=digest_file).find(address)
+        files.find_file(address)
+    assert files.find_file("../outside/a.png") is not None
+    allowed = LocalFiles(folder, allow_outside=True, digest=digest_file).find_file(address)
     assert allowed is not None
     assert allowed.path == folder.parent / "outside/a.png"
 
 
 @pytest.mark.parametrize("way", ["link", "chain", "folder", "back again"])
-def test_a_link_that_stays_inside_is_followed(files: Files, folder: Path, way: str) -> None:
+def test_a_link_that_stays_inside_is_followed(files: LocalFiles, folder: Path, way: str) -> None:
     (folder / "chain.png").symlink_to("link.png")
     (folder / "link.png").symlink_to("images/hero.png")
     (folder / "pictures").symlink_to("images")
@@ -156,7 +156,7 @@ def test_a_link_that_stays_inside_is_followed(files: Files, folder: Path, way: s
         "back again": f"up/{folder.name}/images/hero.png",
     }[way]
 
-    found = files.find(address)
+    found = files.find_file(address)
 
     assert found is not None
     assert found.path == folder / "images/hero.png"
@@ -171,43 +171,43 @@ def test_a_link_that_is_put_in_place_while_a_file_is_read_is_noticed(folder: Pat
         path.symlink_to(folder.parent / "secret.png" if outside else folder / "images/street.png")
         return digest_file(path)
 
-    files = Files(folder, allow_outside=False, digest=digest)
+    files = LocalFiles(folder, allow_outside=False, digest=digest)
 
     with pytest.raises(ValueError, match="is outside the" if outside else "was changed while it was read"):
-        files.find("images/hero.png")
+        files.find_file("images/hero.png")
 
 
-def test_a_file_beside_the_manifest_s_folder_is_inside(files: Files, folder: Path) -> None:
+def test_a_file_beside_the_manifest_s_folder_is_inside(files: LocalFiles, folder: Path) -> None:
     (folder.parent / "common.png").write_bytes(b"shared")
 
-    assert files.find("../common.png") is not None
+    assert files.find_file("../common.png") is not None
 
 
 def test_a_file_outside_is_found_when_that_is_allowed(folder: Path) -> None:
     secret = folder.parent.parent / "secret.png"
     secret.write_bytes(b"secret")
 
-    files = Files(folder, allow_outside=True, digest=digest_file)
+    files = LocalFiles(folder, allow_outside=True, digest=digest_file)
 
-    assert files.find(str(secret)) is not None
+    assert files.find_file(str(secret)) is not None
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
-def test_a_pipe_is_refused_without_waiting_for_it(files: Files, folder: Path) -> None:
+def test_a_pipe_is_refused_without_waiting_for_it(files: LocalFiles, folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
 
     with pytest.raises(ValueError, match=r"pipe\.png is not a regular file"):
-        files.find("pipe.png")
+        files.find_file("pipe.png")
 
 
 def test_a_file_that_cannot_be_read_is_a_mistake(folder: Path) -> None:
     def locked(path: Path) -> LocalFile:
         raise PermissionError(13, "Permission denied", path)
 
-    files = Files(folder, allow_outside=False, digest=locked)
+    files = LocalFiles(folder, allow_outside=False, digest=locked)
 
     with pytest.raises(ValueError, match=r"images/hero\.png cannot be read: Permission denied"):
-        files.find("images/hero.png")
+        files.find_file("images/hero.png")
 
 
 def test_a_file_of_many_rows_is_digested_once(folder: Path, rows: Callable[..., list[Row]]) -> None:
@@ -234,11 +234,11 @@ def test_only_the_first_mistakes_look_for_near_names(mistakes: Callable[..., lis
 
 
 @pytest.fixture
-def named(folder: Path, files: Files) -> Callable[[str], NamedFile]:
+def named(folder: Path, files: LocalFiles) -> Callable[[str], NamedFile]:
     """Return the file at an address as a row names it."""
 
     def named(address: str) -> NamedFile:
-        found = files.find(address)
+        found = files.find_file(address)
         assert found is not None
         return NamedFile(address, str(found.path), found.stamp)
 
@@ -254,7 +254,7 @@ def test_a_file_that_was_left_alone_holds_however_it_is_named(
 ) -> None:
     (folder / "link.png").symlink_to("images/hero.png")
 
-    assert Places(folder).hold(named(address))
+    assert FileLocations(folder).still_hold(named(address))
 
 
 @pytest.mark.parametrize("part", Stamp._fields)
@@ -264,8 +264,8 @@ def test_a_file_does_not_hold_where_a_part_of_its_stamp_is_another(
     file = named("images/hero.png")
     another = file.stamp._replace(**{part: getattr(file.stamp, part) + 1})
 
-    assert Places(folder).hold(file)
-    assert not Places(folder).hold(file._replace(stamp=another))
+    assert FileLocations(folder).still_hold(file)
+    assert not FileLocations(folder).still_hold(file._replace(stamp=another))
 
 
 def test_a_file_of_which_less_was_known_does_not_hold(
@@ -273,14 +273,14 @@ def test_a_file_of_which_less_was_known_does_not_hold(
 ) -> None:
     file = named("images/hero.png")
 
-    assert not Places(folder).hold(file._replace(stamp=Stamp(*file.stamp[:2])))
+    assert not FileLocations(folder).still_hold(file._replace(stamp=Stamp(*file.stamp[:2])))
 
 
 def test_a_file_that_is_gone_does_not_hold(folder: Path, named: Callable[[str], NamedFile]) -> None:
     file = named("images/hero.png")
     (folder / "images" / "hero.png").unlink()
 
-    assert not Places(folder).hold(file)
+    assert not FileLocations(folder).still_hold(file)
 
 
 @pytest.mark.parametrize("link", ["images/link.png", "folder"])
@@ -294,11 +294,11 @@ def test_an_address_that_leads_elsewhere_now_does_not_hold(
     path.symlink_to(folder / "images" / ("hero.png" if "." in link else ""))
     file = named(link if "." in link else f"{link}/hero.png")
     os.utime(twin, ns=(file.stamp.mtime_ns, file.stamp.mtime_ns))
-    assert Places(folder).hold(file)
+    assert FileLocations(folder).still_hold(file)
     path.unlink()
     path.symlink_to(twin if "." in link else twin.parent)
 
-    assert not Places(folder).hold(file)
+    assert not FileLocations(folder).still_hold(file)
 
 
 def test_a_folder_in_the_place_of_a_file_does_not_hold(
@@ -308,7 +308,7 @@ def test_a_folder_in_the_place_of_a_file_does_not_hold(
     (folder / "images" / "hero.png").unlink()
     (folder / "images" / "hero.png").mkdir()
 
-    assert not Places(folder).hold(file)
+    assert not FileLocations(folder).still_hold(file)
 
 
 @bound
@@ -318,4 +318,4 @@ def test_a_file_that_may_not_be_read_any_more_does_not_hold(
     file = named("images/hero.png")
     (folder / "images" / "hero.png").chmod(0)
 
-    assert not obeying_modes(lambda: Places(folder).hold(file))
+    assert not obeying_modes(lambda: FileLocations(folder).still_hold(file))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.catalog.builtin import unchecked
+from batchfill.catalog.builtin import unchecked_model
 from batchfill.catalog.pixel_options import Pixels
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def test_a_row_may_say_how_its_pixels_are_treated(rows: Callable[..., list[Row]]
         finish="exact",
         metadata=False,
     )
-    assert dev.sent(row.inputs) == {
+    assert dev.without_pixels(row.inputs) == {
         "image": "images/hero.png",
         "mask": "images/mask.png",
         "prompt": "a boat",
@@ -115,7 +115,7 @@ def test_a_setting_is_given_once(mistakes: Callable[..., list[str]], name: str) 
 
 
 def test_a_model_that_nobody_described_has_these_names_for_itself(rows: Callable[..., list[Row]]) -> None:
-    model = unchecked("someone/something")
+    model = unchecked_model("someone/something")
     (row,) = rows(f"{HEADER},padding\n{LOCAL},12\n", model=model)
-    assert model.sent(row.inputs)["padding"] == 12
+    assert model.without_pixels(row.inputs)["padding"] == 12
     assert model.pixels(row.inputs) == Pixels()

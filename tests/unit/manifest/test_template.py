@@ -51,7 +51,7 @@ def test_every_line_that_is_commented_out_holds_when_it_is_taken_in(night: Path,
     assert read_ids(night / "a.yaml", dev) == ["hero", "street"]
     manifest = open_manifest(night / "a.yaml")
     assert manifest.settings["concurrency"] == 32
-    assert set(manifest.defaults) == set(dev.fields) - set(dev.needed) | dev.pixel_settings
+    assert set(manifest.defaults) == set(dev.fields) - set(dev.required_inputs) | dev.pixel_settings
 
 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path, dev: Model) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.catalog.builtin import unchecked
+from batchfill.catalog.builtin import unchecked_model
 from batchfill.domain.rows import Row
 from batchfill.errors import Mistake
 
@@ -256,7 +256,7 @@ def test_a_wrong_default_is_told_once_and_no_row_comes_out(
 def test_an_undescribed_model_takes_every_column(rows: Callable[..., list[Row]]) -> None:
     (row,) = rows(
         "image,mask,prompt,steps,strength,fast,x_note\nimages/hero.png,http://x/m,012,20,0.5,true,n\n",
-        model=unchecked("a/b"),
+        model=unchecked_model("a/b"),
     )
 
     assert row.inputs == {

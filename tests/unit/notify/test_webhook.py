@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.domain.progress import Event, News
+from batchfill.domain.progress import Notification, NotificationKind
 from batchfill.domain.reports import Cost
 from batchfill.domain.rows import RowState
-from batchfill.errors import NotTold
+from batchfill.errors import NotifyError
 from batchfill.notify import message as words
 from batchfill.notify import webhook
-from batchfill.notify.webhook import Receiver
+from batchfill.notify.webhook import Webhook
 from tests.unit.providers.conftest import Peer, answer, reset
 
 if TYPE_CHECKING:
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 COUNTS = dict.fromkeys(RowState, 0) | {RowState.DONE: 9_988, RowState.FAILED: 12}
 COST = Cost(spent=252_480_000, reserved=0, to_go=480_000, cap=None)
-NEWS = News(Event.ENDED, "night.csv", COUNTS, COST, 22_335.25)
+NEWS = Notification(NotificationKind.ENDED, "night.csv", COUNTS, COST, 22_335.25)
 
 
-async def told(listen: Listen, news: News, path: str = "/hook", before: str = "") -> tuple[str, bytes]:
+async def told(
+    listen: Listen, news: Notification, path: str = "/hook", before: str = ""
+) -> tuple[str, bytes]:
     """Return head and body of what a receiver gets."""
     bodies = []
 
@@ -41,7 +43,7 @@ async def told(listen: Listen, news: News, path: str = "/hook", before: str = ""
         writer.write(answer())
 
     peer = await listen(take)
-    await Receiver(f"{before}{peer.url}{path}").post(news)
+    await Webhook(f"{before}{peer.url}{path}").post(news)
     return peer.heads[0], bodies[0]
 
 
@@ -53,8 +55,8 @@ async def refusal(listen: Listen, reply: bytes, path: str = "/SECRET") -> str:
         writer.write(reply)
 
     peer = await listen(decline)
-    with pytest.raises(NotTold) as caught:
-        await Receiver(f"{peer.url}{path}").post(NEWS)
+    with pytest.raises(NotifyError) as caught:
+        await Webhook(f"{peer.url}{path}").post(NEWS)
     assert peer.connections == 1
     return str(caught.value)
 
@@ -79,7 +81,7 @@ async def test_a_receiver_gets_one_short_json(listen: Listen) -> None:
 
 
 async def test_a_receiver_that_speaks_ntfy_gets_a_title_and_a_line(listen: Listen) -> None:
-    news = replace(NEWS, event=Event.STOPPED, reason="--limit 10 reached")
+    news = replace(NEWS, event=NotificationKind.STOPPED, reason="--limit 10 reached")
     head, body = await told(listen, news, before="ntfy+")
     assert "Title: night.csv stopped\r\n" in head
     assert "Tags: warning\r\n" in head
@@ -108,7 +110,7 @@ async def test_a_title_beyond_ascii_is_encoded_and_commands_nobody(listen: Liste
     ],
 )
 def test_the_address_says_who_gets_text(address: str, wants_text: bool) -> None:
-    request = Receiver(address)._request(NEWS)
+    request = Webhook(address)._make_request(NEWS)
     assert ("Title" in request.headers) is wants_text
     assert str(request.url) == address.removeprefix("ntfy+")
 
@@ -148,8 +150,8 @@ async def test_a_receiver_that_hangs_up_is_told(listen: Listen) -> None:
         reset(writer)
 
     peer = await listen(hang_up)
-    with pytest.raises(NotTold, match=r"127\.0\.0\.1 gave no answer"):
-        await Receiver(peer.url).post(NEWS)
+    with pytest.raises(NotifyError, match=r"127\.0\.0\.1 gave no answer"):
+        await Webhook(peer.url).post(NEWS)
 
 
 async def test_a_receiver_that_never_answers_is_given_up(
@@ -160,22 +162,22 @@ async def test_a_receiver_that_never_answers_is_given_up(
         writer.write(b"HTTP/1.1 200 OK\r\n")
         await reader.read()  # until the other side leaves
 
-    monkeypatch.setattr(webhook, "PATIENCE", 0.05)
+    monkeypatch.setattr(webhook, "POST_TIMEOUT", 0.05)
     peer = await listen(dribble)
-    with pytest.raises(NotTold, match=r"no answer from 127\.0\.0\.1 within"):
-        await Receiver(peer.url).post(NEWS)
+    with pytest.raises(NotifyError, match=r"no answer from 127\.0\.0\.1 within"):
+        await Webhook(peer.url).post(NEWS)
 
 
 async def test_nobody_there_is_told(free_port: int) -> None:
-    with pytest.raises(NotTold, match=r"127\.0\.0\.1 cannot be reached: .*Connect") as caught:
-        await Receiver(f"http://127.0.0.1:{free_port}/SECRET").post(NEWS)
+    with pytest.raises(NotifyError, match=r"127\.0\.0\.1 cannot be reached: .*Connect") as caught:
+        await Webhook(f"http://127.0.0.1:{free_port}/SECRET").post(NEWS)
     assert "SECRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize("address", ["https://a..b/x", "https://☃.net/x", f"https://{'a' * 300}.com/x"])
 async def test_a_name_that_cannot_be_is_told(address: str) -> None:
-    with pytest.raises(NotTold, match="cannot be reached"):
-        await Receiver(address).post(NEWS)
+    with pytest.raises(NotifyError, match="cannot be reached"):
+        await Webhook(address).post(NEWS)
 
 
 @pytest.mark.parametrize(
@@ -197,4 +199,4 @@ async def test_a_name_that_cannot_be_is_told(address: str) -> None:
     ],
 )
 def test_the_line_says_what_is_known(change: dict[str, object], line: str) -> None:
-    assert words.line(replace(NEWS, **change)) == line  # type: ignore[arg-type]
+    assert words.text_line(replace(NEWS, **change)) == line  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ import pytest
 
 from batchfill.domain.token import Token
 from batchfill.providers.client import Service
-from batchfill.providers.rate_limiter import Pace
+from batchfill.providers.rate_limiter import RateLimiter
 from batchfill.providers.transport import Transport
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def service_over(token: Token) -> Callable[..., Service]:
         answer_timeout: float = 30.0,
         clock: Callable[[], float] = lambda: 1_000_000.0,
     ) -> Service:
-        reads = Pace(60_000)
+        reads = RateLimiter(60_000)
         return Service(
             base, token, transport=transport, reads=reads, answer_timeout=answer_timeout, clock=clock
         )

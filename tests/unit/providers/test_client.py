@@ -22,10 +22,10 @@ from batchfill.errors import (
     RowRejected,
     ServiceRefused,
     Throttled,
-    TryAgain,
+    TransientError,
 )
-from batchfill.providers.downloads import Outputs, SignatureWanted
-from batchfill.providers.endpoints import origin
+from batchfill.providers.downloads import OutputClient, SignatureWanted
+from batchfill.providers.endpoints import origin_of
 from tests.unit.providers.conftest import SECRET, Peer, answer, reset
 
 if TYPE_CHECKING:
@@ -172,8 +172,8 @@ async def test_get_and_cancel_go_to_the_base_whatever_urls_have_said(
     [
         ({"status_code": 404}, NotFound),
         ({"status_code": 401}, ServiceRefused),
-        ({"status_code": 200, "html": "<html>"}, TryAgain),
-        ({"status_code": 503, "headers": {"Retry-After": "9"}}, TryAgain),
+        ({"status_code": 200, "html": "<html>"}, TransientError),
+        ({"status_code": 503, "headers": {"Retry-After": "9"}}, TransientError),
     ],
 )
 async def test_answers_to_a_get_are_classified(
@@ -270,7 +270,7 @@ async def test_a_failing_next_page_is_tried_again_and_does_not_count_as_not_offe
         side_effect=[first, httpx.Response(404), first, httpx.Response(200, json={"ok": True})]
     )
     for _ in range(2):
-        with pytest.raises(TryAgain):
+        with pytest.raises(TransientError):
             await service.list(created_after=0)
     assert service.requests == 4
 
@@ -497,8 +497,8 @@ async def test_an_error_about_an_address_that_holds_the_token_does_not_show_it(
     peer = await listen(refuse)
     service = service_over(transport, base=f"{peer.url}/v1")
     here = httpx.URL(peer.url)
-    outputs = Outputs(
-        transport, allow_private=True, allow_http=True, redaction=service.redaction, own=origin(here)
+    outputs = OutputClient(
+        transport, allow_private=True, allow_http=True, redaction=service.redaction, own=origin_of(here)
     )
     fetch = service.fetch_own if own else outputs.fetch
     with pytest.raises(BatchfillError) as caught:

@@ -10,7 +10,7 @@ THEIRS = 1_763_850_000
 
 
 def learn(clock: ServiceClock, *, asked: Moment, answered: Moment) -> None:
-    clock.learn(formatdate(THEIRS, usegmt=True), asked=asked, answered=answered)
+    clock.learn_date(formatdate(THEIRS, usegmt=True), asked=asked, answered=answered)
 
 
 def test_the_difference_is_known_from_the_first_answer_on() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from batchfill._version import __version__
 from batchfill.errors import OutputRefused, UsageError
-from batchfill.providers.connection import connect
+from batchfill.providers.connection import open_service
 from batchfill.providers.proxies import Proxies
 from tests.unit.providers.conftest import SECRET, Peer, answer
 
@@ -30,7 +30,7 @@ async def test_calls_carry_the_token_and_outputs_beside_them_do_not(listen: List
             writer.write(answer(b'{"id": "abc"}', head="Set-Cookie: a=b\r\n"))
 
     peer, host = await listen(serve), await listen(serve)
-    async with connect(f"{peer.url}/v1", token, reads_per_minute=3000, answer_timeout=30) as (
+    async with open_service(f"{peer.url}/v1", token, reads_per_minute=3000, answer_timeout=30) as (
         service,
         outputs,
     ):
@@ -55,7 +55,7 @@ async def test_a_given_transport_serves_everything_and_stays_open(token: Token) 
             self.closed = True
 
     double = Double()
-    async with connect(
+    async with open_service(
         "https://service.test/v1", token, reads_per_minute=3000, answer_timeout=30, transport=double
     ) as (service, outputs):
         assert (await service.get("abc")).id == "abc"
@@ -78,7 +78,7 @@ async def test_a_base_in_a_private_network_may_keep_its_outputs_there(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     base = "https://service.test/v1"
-    async with connect(base, token, reads_per_minute=3000, answer_timeout=30) as (_, outputs):
+    async with open_service(base, token, reads_per_minute=3000, answer_timeout=30) as (_, outputs):
         assert outputs._allow_private is not refused
 
 
@@ -115,5 +115,5 @@ async def test_a_socks_proxy_for_the_base_is_refused_before_anything_else(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:1080")
     with pytest.raises(UsageError, match="socks5h"):
-        async with connect("https://service.test/v1", token, reads_per_minute=1, answer_timeout=1):
+        async with open_service("https://service.test/v1", token, reads_per_minute=1, answer_timeout=1):
             pass

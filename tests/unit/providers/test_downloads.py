@@ -8,9 +8,9 @@ import httpx
 import pytest
 import respx
 
-from batchfill.errors import NotFound, OutputRefused, TryAgain
+from batchfill.errors import NotFound, OutputRefused, TransientError
 from batchfill.providers.address_policy import is_public
-from batchfill.providers.downloads import Outputs, SignatureWanted
+from batchfill.providers.downloads import OutputClient, SignatureWanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,17 +29,17 @@ def transport(router: respx.Router) -> httpx.MockTransport:
 
 
 @pytest.fixture
-def outputs(transport: httpx.MockTransport) -> Outputs:
-    return Outputs(transport, allow_private=False, allow_http=False, largest=1000)
+def outputs(transport: httpx.MockTransport) -> OutputClient:
+    return OutputClient(transport, allow_private=False, allow_http=False, largest=1000)
 
 
-async def fetched(outputs: Outputs, url: str) -> bytes:
+async def fetched(outputs: OutputClient, url: str) -> bytes:
     async with outputs.fetch(url) as download:
         return b"".join([chunk async for chunk in download.chunks()])
 
 
 async def test_an_output_comes_whole_with_its_length_and_type_and_without_a_token(
-    router: respx.Router, outputs: Outputs
+    router: respx.Router, outputs: OutputClient
 ) -> None:
     route = router.get(URL).respond(content=b"webp", headers={"Content-Type": "image/webp; q=1"})
     async with outputs.fetch(URL) as download:
@@ -67,7 +67,7 @@ async def test_an_output_comes_whole_with_its_length_and_type_and_without_a_toke
         "https://\ud800/",
     ],
 )
-async def test_addresses_of_other_kinds_are_refused(outputs: Outputs, url: str) -> None:
+async def test_addresses_of_other_kinds_are_refused(outputs: OutputClient, url: str) -> None:
     with pytest.raises(OutputRefused):
         await fetched(outputs, url)
 
@@ -75,7 +75,7 @@ async def test_addresses_of_other_kinds_are_refused(outputs: Outputs, url: str) 
 async def test_inputs_may_be_anywhere_without_tls_but_on_private_addresses(
     router: respx.Router, transport: httpx.MockTransport
 ) -> None:
-    inputs = Outputs(transport, allow_private=False, allow_http=True, any_host=True)
+    inputs = OutputClient(transport, allow_private=False, allow_http=True, any_host=True)
     router.get("http://outputs.test/x").respond(content=b"png")
     router.get("http://outputs.test/in").respond(302, headers={"Location": "http://10.0.0.1/x"})
     assert await fetched(inputs, "http://outputs.test/x") == b"png"
@@ -87,7 +87,7 @@ async def test_inputs_may_be_anywhere_without_tls_but_on_private_addresses(
 async def test_near_addresses_are_fetched_from_when_the_base_is_near(
     router: respx.Router, transport: httpx.MockTransport
 ) -> None:
-    outputs = Outputs(transport, allow_private=True, allow_http=True)
+    outputs = OutputClient(transport, allow_private=True, allow_http=True)
     router.route().respond(content=b"x")
     for url in ("http://127.0.0.1:8000/x", "http://localhost/x", "https://10.0.0.1/x"):
         assert await fetched(outputs, url) == b"x"
@@ -102,27 +102,27 @@ async def test_near_addresses_are_fetched_from_when_the_base_is_near(
         ({"status_code": 410}, NotFound),
         ({"status_code": 401}, SignatureWanted),
         ({"status_code": 403}, SignatureWanted),
-        ({"status_code": 500}, TryAgain),
-        ({"status_code": 206, "content": b"part"}, TryAgain),
-        ({"status_code": 304}, TryAgain),
+        ({"status_code": 500}, TransientError),
+        ({"status_code": 206, "content": b"part"}, TransientError),
+        ({"status_code": 304}, TransientError),
     ],
 )
 async def test_answers_of_output_hosts_are_classified(
-    router: respx.Router, outputs: Outputs, given: dict[str, Any], expected: type[Exception]
+    router: respx.Router, outputs: OutputClient, given: dict[str, Any], expected: type[Exception]
 ) -> None:
     router.get(URL).respond(**given)
     with pytest.raises(expected):
         await fetched(outputs, URL)
 
 
-async def test_a_throttling_output_host_names_its_wait(router: respx.Router, outputs: Outputs) -> None:
+async def test_a_throttling_output_host_names_its_wait(router: respx.Router, outputs: OutputClient) -> None:
     router.get(URL).respond(429, headers={"Retry-After": "7"})
-    with pytest.raises(TryAgain) as caught:
+    with pytest.raises(TransientError) as caught:
         await fetched(outputs, URL)
     assert caught.value.wait == 7
 
 
-async def test_redirects_are_followed_by_the_same_rules(router: respx.Router, outputs: Outputs) -> None:
+async def test_redirects_are_followed_by_the_same_rules(router: respx.Router, outputs: OutputClient) -> None:
     router.get(URL).respond(302, headers={"Location": "//cdn.test/y?signature=s"})
     router.get("https://cdn.test/y").respond(content=b"moved")
     assert await fetched(outputs, URL) == b"moved"
@@ -140,7 +140,7 @@ async def test_redirects_are_followed_by_the_same_rules(router: respx.Router, ou
     ],
 )
 async def test_a_redirect_to_a_refused_address_is_refused(
-    router: respx.Router, outputs: Outputs, location: str
+    router: respx.Router, outputs: OutputClient, location: str
 ) -> None:
     router.get(URL).respond(302, headers={"Location": location})
     with pytest.raises(OutputRefused):
@@ -148,7 +148,7 @@ async def test_a_redirect_to_a_refused_address_is_refused(
 
 
 async def test_five_redirects_are_followed_and_a_sixth_is_refused(
-    router: respx.Router, outputs: Outputs
+    router: respx.Router, outputs: OutputClient
 ) -> None:
     for hop in range(6):
         router.get(f"https://a.test/{hop}").respond(307, headers={"Location": f"/{hop + 1}"})
@@ -159,7 +159,7 @@ async def test_five_redirects_are_followed_and_a_sixth_is_refused(
 
 
 async def test_an_output_beyond_the_bound_is_refused_announced_or_not(
-    router: respx.Router, outputs: Outputs
+    router: respx.Router, outputs: OutputClient
 ) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
@@ -174,18 +174,18 @@ async def test_an_output_beyond_the_bound_is_refused_announced_or_not(
 
 
 async def test_an_output_shorter_than_announced_is_tried_again(
-    router: respx.Router, outputs: Outputs
+    router: respx.Router, outputs: OutputClient
 ) -> None:
     async def short() -> AsyncIterator[bytes]:
         yield b"half"
 
     router.get(URL).mock(return_value=httpx.Response(200, content=short(), headers={"Content-Length": "8"}))
-    with pytest.raises(TryAgain, match="4 bytes where 8"):
+    with pytest.raises(TransientError, match="4 bytes where 8"):
         await fetched(outputs, URL)
 
 
 async def test_an_output_that_takes_for_ever_is_tried_again(
-    router: respx.Router, outputs: Outputs, clock: Any
+    router: respx.Router, outputs: OutputClient, clock: Any
 ) -> None:
     async def drip() -> AsyncIterator[bytes]:
         for _ in range(100):
@@ -193,22 +193,22 @@ async def test_an_output_that_takes_for_ever_is_tried_again(
             yield b"."
 
     router.get(URL).mock(return_value=httpx.Response(200, content=drip()))
-    with pytest.raises(TryAgain, match="longer than 600 s"):
+    with pytest.raises(TransientError, match="longer than 600 s"):
         await fetched(outputs, URL)
 
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError])
 async def test_a_network_failure_is_tried_again(
-    router: respx.Router, outputs: Outputs, failure: type[Exception]
+    router: respx.Router, outputs: OutputClient, failure: type[Exception]
 ) -> None:
     router.get(URL).mock(side_effect=failure)
-    with pytest.raises(TryAgain):
+    with pytest.raises(TransientError):
         await fetched(outputs, URL)
 
 
-async def test_a_signature_in_an_address_is_not_shown(router: respx.Router, outputs: Outputs) -> None:
+async def test_a_signature_in_an_address_is_not_shown(router: respx.Router, outputs: OutputClient) -> None:
     router.get(URL).respond(500)
-    with pytest.raises(TryAgain) as caught:
+    with pytest.raises(TransientError) as caught:
         await fetched(outputs, f"{URL}?signature=geheim")
     assert "geheim" not in str(caught.value)
 
@@ -222,14 +222,16 @@ async def test_a_signature_in_an_address_is_not_shown(router: respx.Router, outp
         ("DATA:text/plain,a%20b", b"a b", "text/plain"),
     ],
 )
-async def test_data_urls_are_outputs(outputs: Outputs, url: str, content: bytes, kind: str | None) -> None:
+async def test_data_urls_are_outputs(
+    outputs: OutputClient, url: str, content: bytes, kind: str | None
+) -> None:
     async with outputs.fetch(url) as download:
         assert (download.length, download.content_type) == (len(content), kind)
     assert await fetched(outputs, url) == content
 
 
 @pytest.mark.parametrize("url", ["data:", "data:image/png;base64,!!!", "data:image/png;base64," + "A" * 2000])
-async def test_data_urls_without_usable_data_are_refused(outputs: Outputs, url: str) -> None:
+async def test_data_urls_without_usable_data_are_refused(outputs: OutputClient, url: str) -> None:
     with pytest.raises(OutputRefused):
         await fetched(outputs, url)
 

@@ -7,37 +7,37 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from batchfill.providers.rate_limiter import Pace
+from batchfill.providers.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from tests.unit.providers.conftest import Clock
 
 
 async def test_after_the_burst_turns_come_at_the_pace(clock: Clock) -> None:
-    pace = Pace(60, burst=3)
+    pace = RateLimiter(60, burst=3)
     times = []
     for _ in range(6):
-        await pace.turn()
+        await pace.acquire()
         times.append(clock.now - 1000)
     assert times == [0, 0, 0, 1, 2, 3]
 
 
 async def test_a_rest_earns_no_more_than_the_burst(clock: Clock) -> None:
-    pace = Pace(60, burst=2)
-    await pace.turn()
+    pace = RateLimiter(60, burst=2)
+    await pace.acquire()
     clock.now += 3600
     times = []
     for _ in range(3):
-        await pace.turn()
+        await pace.acquire()
         times.append(clock.now - 4600)
     assert times == [0, 0, 1]
 
 
 async def test_turns_come_in_the_order_of_asking(clock: Clock) -> None:
-    pace, order = Pace(60, burst=1), []
+    pace, order = RateLimiter(60, burst=1), []
 
     async def ask(number: int) -> None:
-        await pace.turn()
+        await pace.acquire()
         order.append(number)
 
     async with anyio.create_task_group() as group:
@@ -48,32 +48,32 @@ async def test_turns_come_in_the_order_of_asking(clock: Clock) -> None:
 
 
 async def test_a_canceled_caller_takes_no_turn(clock: Clock) -> None:
-    pace = Pace(60, burst=1)
+    pace = RateLimiter(60, burst=1)
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await pace.turn()
+        await pace.acquire()
     assert scope.cancelled_caught
-    await pace.turn()
+    await pace.acquire()
     assert clock.now == 1000
 
 
 async def test_a_throttled_answer_makes_everybody_wait_and_one_second_more(clock: Clock) -> None:
-    pace = Pace(600, burst=10)
+    pace = RateLimiter(600, burst=10)
     pace.throttled(30)
-    await pace.turn()
+    await pace.acquire()
     assert clock.now == 1031
 
 
 async def test_a_pause_that_begins_during_a_sleep_counts(clock: Clock) -> None:
-    pace = Pace(60, burst=1)
-    await pace.turn()
+    pace = RateLimiter(60, burst=1)
+    await pace.acquire()
     clock.meanwhile.append(lambda: pace.throttled(10))
-    await pace.turn()
+    await pace.acquire()
     assert clock.now == 1011
 
 
 async def test_a_longer_wait_lengthens_the_pause_and_a_shorter_one_does_not_end_it(clock: Clock) -> None:
-    pace = Pace(600)
+    pace = RateLimiter(600)
     pace.throttled(10)
     pace.throttled(60)
     pace.throttled(1)
@@ -81,31 +81,31 @@ async def test_a_longer_wait_lengthens_the_pause_and_a_shorter_one_does_not_end_
 
 
 async def test_without_a_named_time_the_pause_is_short(clock: Clock) -> None:
-    pace = Pace(600)
+    pace = RateLimiter(600)
     pace.throttled(None)
     assert pace.paused_until == 1006
 
 
 async def test_nothing_is_saved_up_during_a_pause(clock: Clock) -> None:
-    pace = Pace(600, burst=10)
+    pace = RateLimiter(600, burst=10)
     pace.throttled(100)
     gap = 60 / pace.per_minute
     times = []
     for _ in range(3):
-        await pace.turn()
+        await pace.acquire()
         times.append(clock.now)
     assert times == pytest.approx([1101, 1101 + gap, 1101 + 2 * gap])
 
 
 async def test_many_throttled_answers_of_one_pause_lower_the_pace_once(clock: Clock) -> None:
-    pace = Pace(600)
+    pace = RateLimiter(600)
     for _ in range(50):
         pace.throttled(5)
     assert pace.per_minute == pytest.approx(540)
 
 
 async def test_a_refusal_after_quiet_lowers_the_pace_by_a_tenth_and_one_at_once_by_half(clock: Clock) -> None:
-    pace = Pace(600)
+    pace = RateLimiter(600)
     pace.throttled(0)
     clock.now += 1
     pace.throttled(0)
@@ -116,7 +116,7 @@ async def test_a_refusal_after_quiet_lowers_the_pace_by_a_tenth_and_one_at_once_
 
 
 async def test_the_pace_never_falls_below_one_a_minute(clock: Clock) -> None:
-    pace = Pace(600)
+    pace = RateLimiter(600)
     for _ in range(50):
         pace.throttled(0)
         clock.now += 10
@@ -124,7 +124,7 @@ async def test_the_pace_never_falls_below_one_a_minute(clock: Clock) -> None:
 
 
 async def test_a_pace_that_was_asked_to_be_slower_stays_as_asked(clock: Clock) -> None:
-    pace = Pace(0.5)
+    pace = RateLimiter(0.5)
     pace.throttled(0)
     assert pace.per_minute == 0.5
 
@@ -132,7 +132,7 @@ async def test_a_pace_that_was_asked_to_be_slower_stays_as_asked(clock: Clock) -
 async def test_quiet_raises_the_pace_to_just_below_the_refused_one_then_past_it_and_no_further_than_asked(
     clock: Clock,
 ) -> None:
-    pace = Pace(600)
+    pace = RateLimiter(600)
     pace.throttled(0)
     seen = []
     for minute in (1, 2, 3, 4, 5):
@@ -145,7 +145,7 @@ async def test_quiet_raises_the_pace_to_just_below_the_refused_one_then_past_it_
 async def test_a_service_that_refused_everything_for_a_while_is_soon_asked_as_fast_as_before(
     clock: Clock,
 ) -> None:
-    pace = Pace(600)
+    pace = RateLimiter(600)
     for _ in range(20):
         pace.throttled(30)
         clock.now += 31
@@ -156,7 +156,7 @@ async def test_a_service_that_refused_everything_for_a_while_is_soon_asked_as_fa
 
 
 async def test_an_answer_that_comes_in_during_the_pause_raises_nothing(clock: Clock) -> None:
-    pace = Pace(600)
+    pace = RateLimiter(600)
     pace.throttled(30)
     lowered = pace.per_minute
     pace.accepted()
@@ -164,7 +164,7 @@ async def test_an_answer_that_comes_in_during_the_pause_raises_nothing(clock: Cl
 
 
 async def test_what_the_service_allows_is_known_only_where_it_is_less_than_asked(clock: Clock) -> None:
-    pace = Pace(600)
+    pace = RateLimiter(600)
     pace.throttled(0)
     clock.now += 3
     pace.accepted()

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.domain.token import SHORTEST_SECRET, Token
-from batchfill.errors import TryAgain
+from batchfill.errors import TransientError
 from batchfill.providers.redaction import KEPT, MARK, Redaction
 
 if TYPE_CHECKING:
@@ -154,9 +154,9 @@ async def test_an_error_leaves_alone_and_without_the_token() -> None:
         try:
             Path(address).read_bytes()
         except OSError as error:
-            raise TryAgain(f"{address} answered 503", wait=7) from error
+            raise TransientError(f"{address} answered 503", wait=7) from error
 
-    with pytest.raises(TryAgain) as caught:
+    with pytest.raises(TransientError) as caught:
         await Redaction(Token(SECRET)).in_errors(fail())
     assert (str(caught.value), caught.value.wait) == ("https://gw.test/*** answered 503", 7)
     shown = TracebackException.from_exception(caught.value, capture_locals=True)

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from batchfill.providers.resolver import ForsakenResolver
+from batchfill.providers.resolver import DaemonResolver
 
 
 async def test_a_name_is_looked_up() -> None:
-    (found, *_) = await ForsakenResolver().resolve("localhost", 80)
+    (found, *_) = await DaemonResolver().resolve("localhost", 80)
     assert (found["hostname"], found["host"], found["port"]) == ("localhost", "127.0.0.1", 80)
 
 
@@ -20,7 +20,7 @@ async def test_a_name_that_is_not_known_is_an_error(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(OSError, match="not known"):
-        await ForsakenResolver().resolve("nowhere.test", 80)
+        await DaemonResolver().resolve("nowhere.test", 80)
 
 
 def test_the_end_does_not_wait_for_a_name_server_that_does_not_answer(
@@ -35,7 +35,7 @@ def test_the_end_does_not_wait_for_a_name_server_that_does_not_answer(
         return []
 
     async def ask() -> None:
-        looking = asyncio.ensure_future(ForsakenResolver().resolve("hook.test", 80))
+        looking = asyncio.ensure_future(DaemonResolver().resolve("hook.test", 80))
         await asyncio.to_thread(begun.wait, 60)
         looking.cancel()
 

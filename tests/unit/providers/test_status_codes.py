@@ -14,16 +14,16 @@ from batchfill.errors import (
     RowRejected,
     ServiceRefused,
     Throttled,
-    TryAgain,
+    TransientError,
 )
 from batchfill.providers.error_text import LONGEST, words_of_body
-from batchfill.providers.status_codes import Call, refusal, wait_of
+from batchfill.providers.status_codes import Call, error_for, wait_of
 
 OPTIONAL = (Call.LIST, Call.FILES, Call.ACCOUNT, Call.MODEL, Call.CANCEL)
 
 
 def kinds(call: Call, *statuses: int) -> set[type[BatchfillError]]:
-    return {type(refusal(call, status, {}, b"")) for status in statuses}
+    return {type(error_for(call, status, {}, b"")) for status in statuses}
 
 
 def test_a_create_that_was_refused_made_nothing_and_says_who_has_to_act() -> None:
@@ -33,7 +33,7 @@ def test_a_create_that_was_refused_made_nothing_and_says_who_has_to_act() -> Non
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 306, 399])
 def test_a_redirect_that_may_lead_to_what_a_create_has_made_is_a_lost_answer(status: int) -> None:
-    error = refusal(Call.CREATE, status, {"location": "/v1/predictions/p1"}, b"")
+    error = error_for(Call.CREATE, status, {"location": "/v1/predictions/p1"}, b"")
     assert isinstance(error, AnswerLost)
     assert error.acknowledged == (status in (302, 303))
     assert error.refused == (status != 303)
@@ -51,14 +51,14 @@ def test_a_get_is_asked_again_unless_the_answer_is_final() -> None:
     assert kinds(Call.GET, 404, 410) == {NotFound}
     assert kinds(Call.GET, 401, 402, 403, 302) == {ServiceRefused}
     assert kinds(Call.GET, 429) == {Throttled}
-    assert kinds(Call.GET, 400, 408, 425, 500, 502, 503, 504, 520) == {TryAgain}
+    assert kinds(Call.GET, 400, 408, 425, 500, 502, 503, 504, 520) == {TransientError}
 
 
 @pytest.mark.parametrize("call", OPTIONAL)
 def test_calls_that_a_gateway_may_lack_are_told_from_failing_ones(call: Call) -> None:
     assert kinds(call, 405, 501, 302) == {NotOffered}
     assert kinds(call, 401, 403) == {ServiceRefused}
-    assert kinds(call, 500, 502) == {TryAgain}
+    assert kinds(call, 500, 502) == {TransientError}
     assert kinds(call, 429) == {Throttled}
     assert kinds(call, 404) == {NotFound if call is Call.CANCEL else NotOffered}
 
@@ -137,6 +137,6 @@ def test_words_are_short() -> None:
 
 @given(st.sampled_from(list(Call)), st.integers(300, 599), st.binary(max_size=200), st.text(max_size=20))
 def test_every_refusal_is_an_error_of_ours(call: Call, status: int, body: bytes, header: str) -> None:
-    error = refusal(call, status, {"retry-after": header, "date": header}, body)
+    error = error_for(call, status, {"retry-after": header, "date": header}, body)
     assert isinstance(error, BatchfillError)
     assert str(status) in str(error)

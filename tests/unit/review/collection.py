@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageDraw
 
 from batchfill.domain.predictions import Output
-from batchfill.domain.reports import Cost, Ended, Exhibit, Result, Status
+from batchfill.domain.reports import Cost, EndedAttempt, Result, ReviewRow, Status
 from batchfill.domain.rows import LocalFile, Outcome, RowState, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from batchfill.domain.review import Ruling
+    from batchfill.domain.review import ReviewDecision
 
 BEGUN = 1_763_850_000.0
 PRICE = 40_000
@@ -27,9 +27,9 @@ class Collection:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.rows: dict[str, Exhibit] = {}
+        self.rows: dict[str, ReviewRow] = {}
         self.running = False
-        self.rulings: list[Ruling] = []
+        self.rulings: list[ReviewDecision] = []
         """What was decided, in order."""
         self._changes = 0
         (folder / "outputs" / "earlier").mkdir(parents=True)
@@ -43,7 +43,7 @@ class Collection:
         flags: tuple[str, ...] = (),
         earlier: int = 0,
         **changes: Any,
-    ) -> Exhibit:
+    ) -> ReviewRow:
         """Add a row, or make it another one; *changes* are fields of its Result."""
         place = len(self.rows)
         state_ = RowState(state)
@@ -68,7 +68,7 @@ class Collection:
         }
         files = {"image": self.file("images/a.png", 90), "mask": self.file("masks/a.png", 255)}
         old = tuple(self._output(f"earlier/{id_}", n, ()) for n in range(1, earlier + 1))
-        self.rows[id_] = Exhibit(
+        self.rows[id_] = ReviewRow(
             Result(**{**fields, **changes}), files, tuple(made), old, BEGUN + place, 1.0 + place % 7
         )
         self.change()
@@ -129,10 +129,10 @@ class Collection:
             reasons={"NSFW content detected": counts[RowState.FAILED]} if counts[RowState.FAILED] else {},
         )
 
-    def exhibits(self) -> Iterator[Exhibit]:
+    def review_rows(self) -> Iterator[ReviewRow]:
         yield from list(self.rows.values())
 
-    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+    async def decide(self, rulings: Sequence[ReviewDecision]) -> dict[int, str]:
         refused = {}
         for place, ruling in enumerate(rulings):
             id_ = ruling.prediction_id.removeprefix("p-")
@@ -144,18 +144,18 @@ class Collection:
             self.change()
         return refused
 
-    def _note(self, id_: str, ruling: Ruling) -> None:
+    def _note(self, id_: str, ruling: ReviewDecision) -> None:
         old = self.rows[id_]
         # What is said of earlier pictures says nothing of the present ones.
         if old.result.prediction_id == ruling.prediction_id:
             result = replace(old.result, decision=ruling.decision, chosen=ruling.chosen)
             self.rows[id_] = replace(old, result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
 
-    def history(self) -> Iterator[Ended]:
+    def history(self) -> Iterator[EndedAttempt]:
         for exhibit in self.rows.values():
             if exhibit.result.state is RowState.DONE and exhibit.ended_at is not None:
                 at = exhibit.ended_at
-                yield Ended(at - 1, at, Outcome.SUCCEEDED, exhibit.result.cost, exhibit.run_time)
+                yield EndedAttempt(at - 1, at, Outcome.SUCCEEDED, exhibit.result.cost, exhibit.run_time)
 
 
 def many(collection: Collection, rows: int) -> None:

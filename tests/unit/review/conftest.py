@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, CookieJar
 
-from batchfill.errors import alone
-from batchfill.review.server import serve
+from batchfill.errors import unwrap_single
+from batchfill.review.server import serve_review
 from batchfill.workers.pool import Threads
 from tests.unit.review.browsing import launched, program
 from tests.unit.review.collection import Collection
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, Page
 
-    from batchfill.review.source import Source
+    from batchfill.review.source import ReviewSource
 
 
 @asynccontextmanager
-async def served(source: Source) -> AsyncIterator[str]:
+async def served(source: ReviewSource) -> AsyncIterator[str]:
     """Serve *source*; gives an address that lets one browser in."""
     addresses: list[str] = []
     ready = anyio.Event()
@@ -36,9 +36,9 @@ async def served(source: Source) -> AsyncIterator[str]:
         addresses.append(address)
         ready.set()
 
-    with alone():
+    with unwrap_single():
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: serve(source, Threads(2), on_ready=welcome))
+            tasks.start_soon(lambda: serve_review(source, Threads(2), on_ready=welcome))
             await ready.wait()
             yield addresses[0]
             tasks.cancel_scope.cancel()
@@ -52,7 +52,7 @@ def asking() -> ClientSession:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for changes without a pause."""
-    monkeypatch.setattr("batchfill.review.feed.EVERY", 0.01)
+    monkeypatch.setattr("batchfill.review.feed.REFRESH_INTERVAL", 0.01)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def collection(tmp_path: Path) -> Collection:
 
 
 @pytest.fixture
-def serving(quick: None) -> Callable[[Source], AbstractAsyncContextManager[str]]:
+def serving(quick: None) -> Callable[[ReviewSource], AbstractAsyncContextManager[str]]:
     """`async with serving(collection) as address`; see served."""
     return served
 

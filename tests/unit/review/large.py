@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchfill.batch import Batch
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.ledger.location import LEDGER
 from tests.bench.finished import finish
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def large(desk: Any, folder: Path, rows: int) -> Batch:
     """Write so many rows to the *desk*, make the first and call the others done."""
-    provider = Provider(folder / "provider", token="t", tiny=True)
+    provider = EmulatorServer(folder / "provider", token="t", tiny=True)
     await provider.start()
     try:
         night = Batch.open(

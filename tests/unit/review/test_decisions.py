@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.review.decisions import read_message
 
 WRONG: dict[str, Any] = {
@@ -54,9 +54,9 @@ def test_a_decision_is_made_now_and_holds_what_was_said() -> None:
     )
     read = read_message(said, now)
     assert read.rulings == (
-        Ruling(prediction_id="p1", decision=Decision.APPROVED, chosen=2, at=5.0),
-        Ruling(prediction_id="p2", decision=Decision.REDO, prompt="a boat", seed=7, at=5.0),
-        Ruling(prediction_id="p3", decision=None, at=5.0),
+        ReviewDecision(prediction_id="p1", decision=Decision.APPROVED, chosen=2, at=5.0),
+        ReviewDecision(prediction_id="p2", decision=Decision.REDO, prompt="a boat", seed=7, at=5.0),
+        ReviewDecision(prediction_id="p3", decision=None, at=5.0),
     )
     assert (read.page, read.first, read.last) == ("a", 4, 6)
 
@@ -66,7 +66,7 @@ def test_what_is_no_decision_is_refused_in_words_and_the_others_are_not(why: str
     before, wrong, after = read_message(message(GOOD, said, GOOD), now).rulings
     assert isinstance(wrong, str)
     assert why in wrong
-    assert before == after == Ruling(prediction_id="p", decision=Decision.APPROVED, at=5.0)
+    assert before == after == ReviewDecision(prediction_id="p", decision=Decision.APPROVED, at=5.0)
 
 
 @pytest.mark.parametrize(("why", "said"), [(why, one) for why, all_ in NO_MESSAGES.items() for one in all_])

@@ -12,7 +12,7 @@ import pytest
 
 from batchfill.batch import Batch
 from batchfill.domain.review import Decision
-from batchfill.emulator.emulator_server import Provider
+from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.review.report import write_report
 from batchfill.workers.pool import Threads
 from tests.conftest import Program
@@ -248,7 +248,7 @@ async def test_what_changes_appears_by_itself(visit: Visit, pictures: Collection
 async def test_a_run_is_followed_while_it_goes_on(
     visit: Visit, desk: Any, tmp_path: Path, hurry: None
 ) -> None:
-    provider = Provider(tmp_path / "provider", token="t", latency=0.3)
+    provider = EmulatorServer(tmp_path / "provider", token="t", latency=0.3)
     await provider.start()
     environ = {"BATCHFILL_TOKEN": "t"}
     night = Batch.open(desk.write(desk.rows(6)), environ=environ, base_url=provider.base, concurrency="2")
@@ -363,7 +363,7 @@ async def test_a_decision_survives_a_server_that_is_killed(
 
 async def done(desk: Any, folder: Path, rows: int) -> Batch:
     """Return a batch whose rows are all done."""
-    provider = Provider(folder / "provider", token="t")
+    provider = EmulatorServer(folder / "provider", token="t")
     await provider.start()
     environ = {"BATCHFILL_TOKEN": "t"}
     night = Batch.open(desk.write(desk.rows(rows)), environ=environ, base_url=provider.base)

@@ -8,7 +8,7 @@ import anyio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import UsageError
 from batchfill.review.decisions import Message
 from batchfill.review.pages import Pages
@@ -24,17 +24,17 @@ class Shaky:
         self._works = works
         self.taken: list[int] = []
 
-    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+    async def decide(self, rulings: Sequence[ReviewDecision]) -> dict[int, str]:
         if self._works and not self._works.pop(0):
             raise UsageError("full")
         self.taken += [ruling.chosen or 0 for ruling in rulings]
         return {}
 
 
-def numbered(first: int, last: int) -> tuple[Ruling, ...]:
+def numbered(first: int, last: int) -> tuple[ReviewDecision, ...]:
     """Return decisions that are known by what they choose."""
     return tuple(
-        Ruling(prediction_id="p", decision=Decision.APPROVED, chosen=n, at=1.0)
+        ReviewDecision(prediction_id="p", decision=Decision.APPROVED, chosen=n, at=1.0)
         for n in range(first, last + 1)
     )
 

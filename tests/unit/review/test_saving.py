@@ -16,9 +16,9 @@ import pytest_asyncio
 from aiohttp import ClientError
 
 from batchfill.batch import Batch
-from batchfill.domain.review import Decision, Ruling
-from batchfill.errors import UsageError, alone
-from batchfill.review.server import serve
+from batchfill.domain.review import Decision, ReviewDecision
+from batchfill.errors import UsageError, unwrap_single
+from batchfill.review.server import serve_review
 from batchfill.workers.pool import Threads
 from tests.conftest import Program
 from tests.unit.review.collection import Collection
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
     from playwright.async_api import Dialog, Page
 
-    from batchfill.domain.reports import Exhibit
+    from batchfill.domain.reports import ReviewRow
     from tests.conftest import Running
     from tests.unit.review.conftest import Visit
 
@@ -63,7 +63,7 @@ class Held(Collection):
         """Let decisions wait until `disk` is set; `asked`: the first of them is there."""
         self.disk, self.asked = anyio.Event(), anyio.Event()
 
-    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+    async def decide(self, rulings: Sequence[ReviewDecision]) -> dict[int, str]:
         self.asked.set()
         # A test that fails meanwhile ends all the same: a server waits for what it was sent.
         with anyio.fail_after(HANGS):
@@ -75,10 +75,10 @@ class Held(Collection):
             self.news.notify_all()
         return refused
 
-    def exhibits(self) -> Iterator[Exhibit]:
+    def review_rows(self) -> Iterator[ReviewRow]:
         assert self.readable.wait(HANGS)
         self.readings += 1
-        return super().exhibits()
+        return super().review_rows()
 
     def words(self) -> list[tuple[str, str | None]]:
         """Return what was decided, in order, by row."""
@@ -169,7 +169,7 @@ async def test_many_decisions_are_few_readings_which_say_up_to_where_they_hold_t
 class Late(Held):
     """What it notes can be read before it says that it has noted it."""
 
-    async def decide(self, rulings: Sequence[Ruling]) -> dict[int, str]:
+    async def decide(self, rulings: Sequence[ReviewDecision]) -> dict[int, str]:
         refused = await Collection.decide(self, rulings)
         with anyio.fail_after(HANGS):
             await self.disk.wait()
@@ -255,7 +255,7 @@ class Ending:
     @asynccontextmanager
     async def sent(self) -> AsyncIterator[None]:
         """Have it serve, and send it decisions that its disk holds up; what is open ends in the end."""
-        with alone():
+        with unwrap_single():
             async with asking() as visitor, anyio.create_task_group() as tasks:
                 tasks.start_soon(self._serve)
                 await self._ready.wait()
@@ -270,7 +270,7 @@ class Ending:
 
     async def _serve(self) -> None:
         with self._server:
-            await serve(self._held, Threads(1), on_ready=self._welcome)
+            await serve_review(self._held, Threads(1), on_ready=self._welcome)
         self.ended.set()
 
     def _welcome(self, address: str) -> None:
@@ -503,7 +503,7 @@ async def test_a_redo_is_about_the_row_that_it_was_asked_for_though_another_has_
         await press(page, "r")
         await page.fill("#redo-prompt", "a boat")
         # Another tab decides about it, and it leaves those that are shown.
-        await held.decide([Ruling(prediction_id="p-r1", decision=Decision.APPROVED, at=1.0)])
+        await held.decide([ReviewDecision(prediction_id="p-r1", decision=Decision.APPROVED, at=1.0)])
         await page.wait_for_selector("[data-id=r1]", state="detached")
         await press(page, "Control+Enter")
         await says(page, "#saving", "all saved")

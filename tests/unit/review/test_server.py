@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from batchfill.errors import UsageError
-from batchfill.review.server import serve
+from batchfill.review.server import serve_review
 from batchfill.workers.pool import Threads
 from tests.unit.review.conftest import asking, served
 
@@ -148,7 +148,7 @@ async def test_a_port_that_is_taken_is_named(collection: Collection) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=f"cannot serve on 127.0.0.1 port {port}"):
-            await serve(collection, Threads(1), port=port, on_ready=lambda address: None)
+            await serve_review(collection, Threads(1), port=port, on_ready=lambda address: None)
 
 
 # Pictures
@@ -297,7 +297,7 @@ async def test_a_browser_is_led_by_a_file_that_only_its_owner_can_read(
     step = collection.folder / "review.html"
     async with anyio.create_task_group() as tasks, asking() as visitor:
         printed: list[str] = []
-        tasks.start_soon(lambda: serve(collection, Threads(1), on_ready=printed.append, browse=browse))
+        tasks.start_soon(lambda: serve_review(collection, Threads(1), on_ready=printed.append, browse=browse))
         await ready.wait()
         assert opened == [step.resolve().as_uri()]
         assert step.stat().st_mode & 0o777 == 0o600

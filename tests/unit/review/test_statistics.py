@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from batchfill.domain.reports import Ended
+from batchfill.domain.reports import EndedAttempt
 from batchfill.domain.rows import Outcome
-from batchfill.review.statistics import MOST_BARS, MOST_STEPS, course, run_times, working_time
+from batchfill.review.statistics import MOST_BARS, MOST_STEPS, make_timeline, run_times, working_time
 
 
-def ended(at: float, outcome: Outcome = Outcome.SUCCEEDED, **changes: Any) -> Ended:
-    return Ended(at - 1, at, outcome, 40_000, 1.0)._replace(**changes)
+def ended(at: float, outcome: Outcome = Outcome.SUCCEEDED, **changes: Any) -> EndedAttempt:
+    return EndedAttempt(at - 1, at, outcome, 40_000, 1.0)._replace(**changes)
 
 
 def test_each_step_counts_what_ended_in_it_and_money_adds_up() -> None:
@@ -23,7 +23,7 @@ def test_each_step_counts_what_ended_in_it_and_money_adds_up() -> None:
         ended(103),
         ended(103, Outcome.CANCELED),
     ]
-    found = course(history)
+    found = make_timeline(history)
     assert found is not None
     assert (found.begun_at, found.step) == (100, 1)
     assert found.done == (0, 2, 0, 1)
@@ -33,26 +33,26 @@ def test_each_step_counts_what_ended_in_it_and_money_adds_up() -> None:
 
 @pytest.mark.parametrize("seconds", [0.5, 59, 60, 61, 3600, 30_000, 86_400 * 3, 86_400 * 4000])
 def test_a_night_of_any_length_has_few_steps(seconds: float) -> None:
-    found = course([ended(1), ended(1 + seconds)])
+    found = make_timeline([ended(1), ended(1 + seconds)])
     assert found is not None
     assert len(found.done) <= MOST_STEPS
     assert sum(found.done) == 2
 
 
 def test_a_clock_that_was_put_back_loses_nothing() -> None:
-    found = course([ended(500), ended(20)])
+    found = make_timeline([ended(500), ended(20)])
     assert found is not None
     assert (sum(found.done), found.spent[-1]) == (2, 80_000)
 
 
 def test_what_has_no_price_counts_as_nothing_spent() -> None:
-    found = course([ended(1, price=None)])
+    found = make_timeline([ended(1, price=None)])
     assert found is not None
     assert found.spent[-1] == 0
 
 
 def test_nothing_has_no_course() -> None:
-    assert course([]) is None
+    assert make_timeline([]) is None
     assert run_times([ended(1, Outcome.FAILED), ended(2, run_time=None)]) is None
     assert working_time([]) == 0
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchfill.run.deadline import Until
-from batchfill.run.poll.run_times import Timing, fetched_within
+from batchfill.run.deadline import Deadline
+from batchfill.run.poll.run_times import RunTimes, time_to_finish
 from tests.chaos.nights.night import play
 from tests.chaos.nights.schedule import Schedule, Trouble
 
@@ -40,7 +40,7 @@ def at(text: str, *, fold: int = 0) -> float:
 
 
 def hours(begun: float, until: str) -> float:
-    return Until(time.fromisoformat(until), begun).left(begun, 0.0) / 3600
+    return Deadline(time.fromisoformat(until), begun).seconds_left(begun, 0.0) / 3600
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_time_that_comes_twice_is_the_next_of_the_two() -> None:
 
 def test_submitting_ends_early_enough_to_fetch_what_runs() -> None:
     begun = at("2025-07-01T22:00")
-    until = Until(time(23, 0), begun)
-    assert until.left(begun, 600.0) == pytest.approx(3000.0)
-    assert until.left(begun + 3000.0, 600.0) == pytest.approx(0.0)
+    until = Deadline(time(23, 0), begun)
+    assert until.seconds_left(begun, 600.0) == pytest.approx(3000.0)
+    assert until.seconds_left(begun + 3000.0, 600.0) == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_submitting_ends_early_enough_to_fetch_what_runs() -> None:
 def test_the_last_row_waits_for_those_before_it_to_be_fetched(
     runs: list[float], fetches: list[float], behind: int, seconds: float
 ) -> None:
-    assert fetched_within(Timing(runs), Timing(fetches or [0.0]), behind=behind) == pytest.approx(seconds)
+    assert time_to_finish(RunTimes(runs), RunTimes(fetches or [0.0]), behind=behind) == pytest.approx(seconds)
 
 
 def test_where_fetching_is_slow_everything_is_in_place_by_the_time_all_the_same(tmp_path: Path) -> None:
@@ -105,12 +105,12 @@ def test_where_fetching_is_slow_everything_is_in_place_by_the_time_all_the_same(
 
 
 def test_without_a_time_there_is_always_time_left() -> None:
-    assert Until(None, 1.0).left(1.0, 600.0) == math.inf
+    assert Deadline(None, 1.0).seconds_left(1.0, 600.0) == math.inf
 
 
 def test_it_is_called_as_it_was_given() -> None:
-    assert str(Until(time(7, 5), 1.0)) == "07:05"
-    assert str(Until(None, 1.0)) == "never"
+    assert str(Deadline(time(7, 5), 1.0)) == "07:05"
+    assert str(Deadline(None, 1.0)) == "never"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -119,5 +119,5 @@ def test_it_is_called_as_it_was_given() -> None:
     until=st.times().map(lambda t: t.replace(second=0, microsecond=0)),
 )
 def test_it_lies_ahead_and_within_a_day(begun: int, until: time) -> None:
-    left = Until(until, float(begun)).left(float(begun), 0.0)
+    left = Deadline(until, float(begun)).seconds_left(float(begun), 0.0)
     assert 0 < left <= 25 * 3600

@@ -5,37 +5,37 @@ from itertools import cycle, islice
 import pytest
 
 from batchfill.domain.rows import RowState
-from batchfill.run.shutdown import MANY, Alike, Stopping, exit_code
+from batchfill.run.shutdown import MANY, FailureStreak, StopSignal, exit_code
 
 
 def test_the_tenth_failure_alike_is_told() -> None:
-    alike = Alike()
-    assert [alike.failed("the model is gone") for _ in range(MANY + 1)] == [False] * 9 + [True, True]
+    alike = FailureStreak()
+    assert [alike.record_failure("the model is gone") for _ in range(MANY + 1)] == [False] * 9 + [True, True]
 
 
 def test_numbers_ids_and_letter_case_make_no_difference() -> None:
-    alike = Alike()
+    alike = FailureStreak()
     reasons = [f"Error {n}: prediction <{n * 7}> FAILED{'!' * n}" for n in range(MANY)]
-    assert [alike.failed(reason) for reason in reasons][-1]
+    assert [alike.record_failure(reason) for reason in reasons][-1]
 
 
 def test_a_success_in_between_begins_the_count_again() -> None:
-    alike = Alike()
+    alike = FailureStreak()
     for _ in range(MANY - 1):
-        assert not alike.failed("the model is gone")
-    alike.succeeded()
-    assert [alike.failed("the model is gone") for _ in range(MANY)] == [False] * 9 + [True]
+        assert not alike.record_failure("the model is gone")
+    alike.record_success()
+    assert [alike.record_failure("the model is gone") for _ in range(MANY)] == [False] * 9 + [True]
 
 
 def test_failures_of_two_kinds_are_not_alike() -> None:
-    alike = Alike()
+    alike = FailureStreak()
     reasons = islice(cycle(["the model is gone", "the mask is empty"]), 100)
-    assert not any(alike.failed(reason) for reason in reasons)
+    assert not any(alike.record_failure(reason) for reason in reasons)
 
 
 def test_reasons_without_a_word_count_too() -> None:
-    alike = Alike()
-    assert [alike.failed("503") for _ in range(MANY)][-1]
+    alike = FailureStreak()
+    assert [alike.record_failure("503") for _ in range(MANY)][-1]
 
 
 TABLE = [
@@ -66,29 +66,29 @@ def test_the_exit_code_is_the_first_that_applies(
 ) -> None:
     present = {state: counts.get(state.value, 0) for state in RowState}
     absent = {RowState(state): rows for state, rows in gone.items()}
-    stopping = Stopping()
+    stopping = StopSignal()
     if refused:
-        stopping.submits("401", refused=True)
+        stopping.stop_submitting("401", refused=True)
     assert exit_code(present, absent, stopping, skipped=skipped) == code
 
 
 def test_a_run_that_was_stopped_with_nothing_left_has_done_all() -> None:
-    stopping = Stopping()
-    stopping.submits("--limit 5 reached")
+    stopping = StopSignal()
+    stopping.stop_submitting("--limit 5 reached")
     present = {state: 5 if state is RowState.DONE else 0 for state in RowState}
     assert exit_code(present, {}, stopping, skipped=0) == 0
 
 
 def test_the_first_reason_counts() -> None:
-    stopping = Stopping()
-    stopping.submits("--limit 3 reached")
-    stopping.submits("stopped by the user", by_user=True)
+    stopping = StopSignal()
+    stopping.stop_submitting("--limit 3 reached")
+    stopping.stop_submitting("stopped by the user", by_user=True)
     assert stopping.because == "--limit 3 reached"
     assert stopping.by_user
 
 
 def test_ctrl_c_stops_in_three_stages() -> None:
-    stopping = Stopping()
+    stopping = StopSignal()
     assert stopping.interrupt() == 1
     assert (stopping.because, stopping.by_user, stopping.at_once) == ("stopped by the user", True, False)
     assert stopping.interrupt() == 2
@@ -97,17 +97,17 @@ def test_ctrl_c_stops_in_three_stages() -> None:
 
 
 def test_ctrl_c_after_another_stop_still_waits_for_what_runs() -> None:
-    stopping = Stopping()
-    stopping.submits("--until 07:00 reached")
+    stopping = StopSignal()
+    stopping.stop_submitting("--until 07:00 reached")
     assert stopping.interrupt() == 1
     assert not stopping.at_once
 
 
 def test_every_change_rings() -> None:
-    stopping = Stopping()
+    stopping = StopSignal()
     for n, change in enumerate(
-        (lambda: stopping.submits("a"), lambda: stopping.everything("b"), stopping.cancel_all)
+        (lambda: stopping.stop_submitting("a"), lambda: stopping.stop_now("b"), stopping.cancel_all)
     ):
-        assert stopping.bell.rung == n
+        assert stopping.wakeup.version == n
         change()
-    assert stopping.bell.rung == 3
+    assert stopping.wakeup.version == 3

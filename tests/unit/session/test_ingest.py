@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.catalog.builtin import find
+from batchfill.catalog.builtin import find_model
 from batchfill.manifest.manifest import Manifest
-from batchfill.session.ingest import basis_of
+from batchfill.session.ingest import manifest_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def model() -> Model:
-    found = find("black-forest-labs/flux-fill-dev")
+    found = find_model("black-forest-labs/flux-fill-dev")
     assert found is not None
     return found
 
@@ -38,8 +38,10 @@ def test_what_is_the_same_has_the_same_basis(
     manifest: Manifest, model: Model, settings: Callable[..., Settings]
 ) -> None:
     again = replace(model, fields=dict(model.fields))
-    basis = basis_of(manifest, model, settings())
-    assert basis == basis_of(manifest, again, settings(concurrency=7, retry=frozenset({"failed"}), limit=3))
+    basis = manifest_digest(manifest, model, settings())
+    assert basis == manifest_digest(
+        manifest, again, settings(concurrency=7, retry=frozenset({"failed"}), limit=3)
+    )
     assert basis is not None
     assert len(basis) == 64
 
@@ -57,7 +59,9 @@ def test_what_is_the_same_has_the_same_basis(
 def test_every_setting_that_shapes_rows_counts(
     manifest: Manifest, model: Model, settings: Callable[..., Settings], changed: dict[str, Any]
 ) -> None:
-    assert basis_of(manifest, model, settings(**changed)) != basis_of(manifest, model, settings())
+    assert manifest_digest(manifest, model, settings(**changed)) != manifest_digest(
+        manifest, model, settings()
+    )
 
 
 def test_everything_that_is_known_of_the_model_counts(
@@ -70,7 +74,7 @@ def test_everything_that_is_known_of_the_model_counts(
         replace(model, checked=False),
         replace(model, fields={**model.fields, "guidance": guidance}),
     ]
-    bases = {basis_of(manifest, one, settings()) for one in (model, *others)}
+    bases = {manifest_digest(manifest, one, settings()) for one in (model, *others)}
     assert len(bases) == 1 + len(others)
 
 
@@ -79,13 +83,13 @@ def test_content_and_time_of_both_files_count(
     manifest: Manifest, model: Model, settings: Callable[..., Settings], part: str
 ) -> None:
     file: Path = getattr(manifest, part)
-    bases = [basis_of(manifest, model, settings())]
+    bases = [manifest_digest(manifest, model, settings())]
     facts = file.stat()
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
-    bases.append(basis_of(manifest, model, settings()))
+    bases.append(manifest_digest(manifest, model, settings()))
     file.write_bytes(file.read_bytes().replace(b"s", b"S"))
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
-    bases.append(basis_of(manifest, model, settings()))
+    bases.append(manifest_digest(manifest, model, settings()))
     assert len(set(bases)) == 3
 
 
@@ -93,7 +97,9 @@ def test_content_and_time_of_both_files_count(
 def test_how_the_files_are_read_counts(
     manifest: Manifest, model: Model, settings: Callable[..., Settings], changed: dict[str, Any]
 ) -> None:
-    assert basis_of(replace(manifest, **changed), model, settings()) != basis_of(manifest, model, settings())
+    assert manifest_digest(replace(manifest, **changed), model, settings()) != manifest_digest(
+        manifest, model, settings()
+    )
 
 
 def test_which_files_rows_may_name_counts(
@@ -104,9 +110,9 @@ def test_which_files_rows_may_name_counts(
     tmp_path: Path,
 ) -> None:
     """As what is the user's home does, whose files a manifest below it may not name."""
-    before = basis_of(manifest, model, settings())
+    before = manifest_digest(manifest, model, settings())
     monkeypatch.setenv("HOME", str(tmp_path.parent))
-    assert basis_of(manifest, model, settings()) != before
+    assert manifest_digest(manifest, model, settings()) != before
 
 
 def test_the_program_counts(
@@ -115,13 +121,13 @@ def test_the_program_counts(
     settings: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = basis_of(manifest, model, settings())
+    before = manifest_digest(manifest, model, settings())
     monkeypatch.setattr("batchfill.session.ingest.__version__", "0.0.9")
-    assert basis_of(manifest, model, settings()) != before
+    assert manifest_digest(manifest, model, settings()) != before
 
 
 def test_what_cannot_be_read_has_no_basis(
     manifest: Manifest, model: Model, settings: Callable[..., Settings]
 ) -> None:
     manifest.rows.unlink()
-    assert basis_of(manifest, model, settings()) is None
+    assert manifest_digest(manifest, model, settings()) is None

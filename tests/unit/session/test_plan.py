@@ -7,7 +7,7 @@ import pytest
 from batchfill.domain.reports import Cost, Plan
 from batchfill.domain.rows import RowState
 from batchfill.ledger.import_rows import Comparison, Group
-from batchfill.ledger.selection import Chosen
+from batchfill.ledger.selection import SelectedRows
 from batchfill.session import plan as plan_module
 from batchfill.settings.addresses import LOCAL
 
@@ -31,7 +31,7 @@ def compared(*, price: int | None = PRICE, changed: int = 0, **rows: int) -> Com
 
 @pytest.fixture
 def plan(settings: Callable[..., Settings]) -> Callable[..., Plan]:
-    def plan(comparison: Comparison, *, chosen: Chosen | None = None) -> Plan:
+    def plan(comparison: Comparison, *, chosen: SelectedRows | None = None) -> Plan:
         return plan_module.make_plan(
             comparison,
             settings(),
@@ -64,13 +64,15 @@ def test_every_row_of_the_manifest_is_in_one_place_of_the_plan(plan: Callable[..
 
 def test_rows_that_retry_means_are_to_go_too(plan: Callable[..., Plan]) -> None:
     comparison = compared(pending=7, failed=5, expired=3, done=4)
-    made = plan(comparison, chosen=Chosen(Group(8, 16, 8 * PRICE), done=3, edited=1))
+    made = plan(comparison, chosen=SelectedRows(Group(8, 16, 8 * PRICE), done=3, edited=1))
     assert (made.to_go, made.outputs_to_go, made.price_to_go) == (15, 30, 15 * PRICE)
     assert (made.finished, made.again, made.edited) == (1, 3, 1)
 
 
 def test_beside_rows_that_are_named_nothing_is_to_go(plan: Callable[..., Plan]) -> None:
-    made = plan(compared(pending=7, done=4), chosen=Chosen(Group(1, 2, PRICE), done=1, only=frozenset("k")))
+    made = plan(
+        compared(pending=7, done=4), chosen=SelectedRows(Group(1, 2, PRICE), done=1, only=frozenset("k"))
+    )
     assert (made.to_go, made.price_to_go, made.finished) == (1, PRICE, 3)
 
 

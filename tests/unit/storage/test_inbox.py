@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.domain.review import Decision, Ruling
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.storage import inbox
 from batchfill.storage.inbox import Request
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 def test_requests_are_taken_once_and_in_their_order(tmp_path: Path) -> None:
     asked = [Request.STOP, Request.CANCEL, Request.STOP]
     for request in asked:
-        inbox.post(tmp_path, request)
-    assert inbox.drain(tmp_path) == asked
-    assert inbox.drain(tmp_path) == []
+        inbox.post_request(tmp_path, request)
+    assert inbox.drain_requests(tmp_path) == asked
+    assert inbox.drain_requests(tmp_path) == []
 
 
 def test_without_an_inbox_there_are_no_requests(tmp_path: Path) -> None:
-    assert inbox.drain(tmp_path) == []
+    assert inbox.drain_requests(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_request_that_is_still_being_written_is_not_read(tmp_path: Path) -> None:
-    inbox.post(tmp_path, Request.STOP)
+    inbox.post_request(tmp_path, Request.STOP)
     (request,) = (tmp_path / "inbox").iterdir()
     request.rename(request.with_suffix(".tmp"))
-    assert inbox.drain(tmp_path) == []
+    assert inbox.drain_requests(tmp_path) == []
 
 
 def test_what_a_newer_version_asks_for_is_left_out_and_cleared_away(tmp_path: Path) -> None:
@@ -39,18 +39,18 @@ def test_what_a_newer_version_asks_for_is_left_out_and_cleared_away(tmp_path: Pa
     (folder / "1-1.request").write_text("pause for lunch")
     (folder / "2-1.request").write_bytes(b"\xff\xfe stop")
     (folder / "3-1.request").write_text("stop\n")
-    assert inbox.drain(tmp_path) == [Request.STOP]
+    assert inbox.drain_requests(tmp_path) == [Request.STOP]
     assert list(folder.iterdir()) == []
 
 
-APPROVED = Ruling(prediction_id="p1", decision=Decision.APPROVED, at=1.0)
+APPROVED = ReviewDecision(prediction_id="p1", decision=Decision.APPROVED, at=1.0)
 
 
 def test_decisions_and_requests_are_kept_apart(tmp_path: Path) -> None:
     inbox.post_rulings(tmp_path, [APPROVED])
-    inbox.post(tmp_path, Request.STOP)
+    inbox.post_request(tmp_path, Request.STOP)
     assert len(inbox.rulings_waiting(tmp_path)) == 1
-    assert inbox.drain(tmp_path) == [Request.STOP]
+    assert inbox.drain_requests(tmp_path) == [Request.STOP]
     assert len(inbox.rulings_waiting(tmp_path)) == 1
 
 

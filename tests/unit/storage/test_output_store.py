@@ -12,9 +12,9 @@ import pytest
 from anyio import to_thread
 
 from batchfill.domain.predictions import Output
-from batchfill.errors import FolderFailed, TryAgain
+from batchfill.errors import StorageError, TransientError
 from batchfill.storage import output_store as module
-from batchfill.storage.output_store import Shelf, Written
+from batchfill.storage.output_store import OutputStore, StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,9 +23,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no folders to
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    shelf = Shelf(tmp_path / "night.batch")
-    shelf.prepare()
+def shelf(tmp_path: Path) -> OutputStore:
+    shelf = OutputStore(tmp_path / "night.batch")
+    shelf.make_folders()
     return shelf
 
 
@@ -34,34 +34,34 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-def files(shelf: Shelf) -> dict[str, bytes]:
+def files(shelf: OutputStore) -> dict[str, bytes]:
     """Every file of the batch folder, with its content."""
     found = (path for path in shelf.folder.rglob("*") if path.is_file())
     return {path.relative_to(shelf.folder).as_posix(): path.read_bytes() for path in found}
 
 
-async def written(shelf: Shelf, content: bytes = b"picture", prediction_id: str = "p1") -> Written:
-    found, _ = await shelf.write(prediction_id, 1, chunks(content), Path.stat)
+async def written(shelf: OutputStore, content: bytes = b"picture", prediction_id: str = "p1") -> StagedFile:
+    found, _ = await shelf.write_staged(prediction_id, 1, chunks(content), Path.stat)
     return found
 
 
-async def test_a_written_file_is_known_by_size_and_digest(shelf: Shelf) -> None:
-    found, seen = await shelf.write("p1", 2, chunks(b"pic", b"", b"ture"), Path.read_bytes)
+async def test_a_written_file_is_known_by_size_and_digest(shelf: OutputStore) -> None:
+    found, seen = await shelf.write_staged("p1", 2, chunks(b"pic", b"", b"ture"), Path.read_bytes)
     assert (found.size, found.sha256, seen) == (7, sha256(b"picture").hexdigest(), b"picture")
     assert files(shelf) == {"tmp/p1-2": b"picture"}
 
 
-async def test_a_download_that_breaks_off_leaves_nothing(shelf: Shelf) -> None:
+async def test_a_download_that_breaks_off_leaves_nothing(shelf: OutputStore) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"pic"
-        raise TryAgain("cut off")
+        raise TransientError("cut off")
 
-    with pytest.raises(TryAgain):
-        await shelf.write("p1", 1, broken(), Path.stat)
+    with pytest.raises(TransientError):
+        await shelf.write_staged("p1", 1, broken(), Path.stat)
     assert files(shelf) == {}
 
 
-async def test_a_download_that_is_cancelled_leaves_nothing(shelf: Shelf) -> None:
+async def test_a_download_that_is_cancelled_leaves_nothing(shelf: OutputStore) -> None:
     begun = anyio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -70,7 +70,7 @@ async def test_a_download_that_is_cancelled_leaves_nothing(shelf: Shelf) -> None
         await anyio.sleep_forever()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(shelf.write, "p1", 1, endless(), Path.stat)
+        tasks.start_soon(shelf.write_staged, "p1", 1, endless(), Path.stat)
         await begun.wait()
         tasks.cancel_scope.cancel()
     assert files(shelf) == {}
@@ -106,20 +106,20 @@ def inode(path: Path) -> int:
 
 @posix
 async def test_a_file_is_flushed_before_it_is_renamed_and_its_folder_afterwards(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: OutputStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Disk(monkeypatch)
-    await shelf.place(await written(shelf), "outputs/hero.webp")
+    await shelf.commit(await written(shelf), "outputs/hero.webp")
     file, folder = inode(shelf.folder / "outputs/hero.webp"), inode(shelf.folder / "outputs")
     assert disk.calls == [("flush", file), ("rename", file), ("flush", folder)]
 
 
 @posix
 async def test_a_new_folder_is_flushed_into_the_one_around_it(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: OutputStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Disk(monkeypatch)
-    await shelf.place(await written(shelf), "outputs/a7/hero.webp")
+    await shelf.commit(await written(shelf), "outputs/a7/hero.webp")
     outer, inner = inode(shelf.folder / "outputs"), inode(shelf.folder / "outputs/a7")
     file = inode(shelf.folder / "outputs/a7/hero.webp")
     assert disk.calls == [
@@ -129,33 +129,33 @@ async def test_a_new_folder_is_flushed_into_the_one_around_it(
         ("rename", file),
         ("flush", inner),
     ]
-    await shelf.place(await written(shelf, b"another"), "outputs/a7/cat.webp")
+    await shelf.commit(await written(shelf, b"another"), "outputs/a7/cat.webp")
     assert [call for call in disk.calls if call[0] == "make"] == [("make", inner)]
 
 
 @posix
 async def test_a_folder_that_a_killed_run_made_is_flushed_before_it_is_used(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: OutputStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (shelf.folder / "outputs/a7").mkdir()
     disk = Disk(monkeypatch)
-    await shelf.place(await written(shelf), "outputs/a7/hero.webp")
+    await shelf.commit(await written(shelf), "outputs/a7/hero.webp")
     file, nth = inode(shelf.folder / "outputs/a7/hero.webp"), disk.calls.index
     assert nth(("flush", inode(shelf.folder / "outputs"))) < nth(("rename", file))
 
 
 @posix
 async def test_a_file_that_is_moved_is_flushed_into_its_new_folder(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: OutputStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await shelf.place(await written(shelf), "outputs/hero.webp")
+    await shelf.commit(await written(shelf), "outputs/hero.webp")
     disk = Disk(monkeypatch)
-    await shelf.move("outputs/hero.webp", "outputs/cat.webp")
+    await shelf.move_file("outputs/hero.webp", "outputs/cat.webp")
     file, folder = inode(shelf.folder / "outputs/cat.webp"), inode(shelf.folder / "outputs")
     assert disk.calls == [("rename", file), ("flush", folder)]
 
 
-async def test_outputs_never_hold_anything_but_whole_files(shelf: Shelf) -> None:
+async def test_outputs_never_hold_anything_but_whole_files(shelf: OutputStore) -> None:
     """While a file is written there is nothing at its place, then all of it."""
     seen = []
 
@@ -164,69 +164,69 @@ async def test_outputs_never_hold_anything_but_whole_files(shelf: Shelf) -> None
             yield part
             seen.append(sorted(path.name for path in (shelf.folder / "outputs").rglob("*")))
 
-    found, _ = await shelf.write("p1", 1, looking(), Path.stat)
-    await shelf.place(found, "outputs/hero.webp")
+    found, _ = await shelf.write_staged("p1", 1, looking(), Path.stat)
+    await shelf.commit(found, "outputs/hero.webp")
     assert seen == [[], []]
     assert files(shelf) == {"outputs/hero.webp": b"picture"}
 
 
-async def test_what_a_killed_run_left_half_written_is_cleared_away_in_the_end(shelf: Shelf) -> None:
-    await shelf.place(await written(shelf), "outputs/hero.webp")
+async def test_what_a_killed_run_left_half_written_is_cleared_away_in_the_end(shelf: OutputStore) -> None:
+    await shelf.commit(await written(shelf), "outputs/hero.webp")
     (shelf.folder / "tmp/p2-1").write_bytes(b"pic")
-    shelf.sweep()
+    shelf.sweep_temporary()
     assert files(shelf) == {"outputs/hero.webp": b"picture"}
 
 
-async def test_a_file_of_somebody_else_at_the_place_is_kept_aside(shelf: Shelf) -> None:
+async def test_a_file_of_somebody_else_at_the_place_is_kept_aside(shelf: OutputStore) -> None:
     own = b"the user's own"
     (shelf.folder / "outputs/hero.webp").write_bytes(own)
-    await shelf.place(await written(shelf), "outputs/hero.webp")
+    await shelf.commit(await written(shelf), "outputs/hero.webp")
     aside = f"outputs/earlier/hero-{sha256(own).hexdigest()[:12]}.webp"
     assert files(shelf) == {"outputs/hero.webp": b"picture", aside: own}
 
 
-async def test_the_same_file_placed_again_is_not_kept_twice(shelf: Shelf) -> None:
+async def test_the_same_file_placed_again_is_not_kept_twice(shelf: OutputStore) -> None:
     """A kill between rename and record leaves the file in place; the next run fetches it again."""
     for _ in range(2):
-        await shelf.place(await written(shelf), "outputs/hero.webp")
+        await shelf.commit(await written(shelf), "outputs/hero.webp")
     assert files(shelf) == {"outputs/hero.webp": b"picture"}
 
 
-async def test_a_file_moved_onto_another_keeps_both(shelf: Shelf) -> None:
-    await shelf.place(await written(shelf, b"hero"), "outputs/hero.webp")
-    await shelf.place(await written(shelf, b"cat"), "outputs/cat.webp")
-    await shelf.move("outputs/hero.webp", "outputs/cat.webp")
+async def test_a_file_moved_onto_another_keeps_both(shelf: OutputStore) -> None:
+    await shelf.commit(await written(shelf, b"hero"), "outputs/hero.webp")
+    await shelf.commit(await written(shelf, b"cat"), "outputs/cat.webp")
+    await shelf.move_file("outputs/hero.webp", "outputs/cat.webp")
     assert sorted(files(shelf).values()) == [b"cat", b"hero"]
     assert files(shelf)["outputs/cat.webp"] == b"hero"
 
 
-async def test_a_move_that_was_made_already_is_made_no_second_time(shelf: Shelf) -> None:
+async def test_a_move_that_was_made_already_is_made_no_second_time(shelf: OutputStore) -> None:
     """A kill between rename and record: the ledger still names the old place."""
-    await shelf.place(await written(shelf), "outputs/hero.webp")
+    await shelf.commit(await written(shelf), "outputs/hero.webp")
     for _ in range(2):
-        await shelf.move("outputs/hero.webp", "outputs/cat.webp")
+        await shelf.move_file("outputs/hero.webp", "outputs/cat.webp")
     assert files(shelf) == {"outputs/cat.webp": b"picture"}
 
 
-async def test_bytes_that_are_no_picture_are_kept_apart(shelf: Shelf) -> None:
+async def test_bytes_that_are_no_picture_are_kept_apart(shelf: OutputStore) -> None:
     assert shelf.keep_suspect(await written(shelf, b"<html>")) == "suspect/p1-1"
     assert files(shelf) == {"suspect/p1-1": b"<html>"}
 
 
-async def test_what_is_discarded_is_gone_and_may_be_discarded_again(shelf: Shelf) -> None:
+async def test_what_is_discarded_is_gone_and_may_be_discarded_again(shelf: OutputStore) -> None:
     found = await written(shelf)
-    shelf.discard(found)
-    shelf.discard(found)
+    shelf.discard_file(found)
+    shelf.discard_file(found)
     assert files(shelf) == {}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows says it in other words")
 @pytest.mark.parametrize("step", ["prepare", "write", "place", "move"])
 async def test_a_folder_that_takes_no_more_files_is_told_in_words(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, step: str
+    shelf: OutputStore, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     found = await written(shelf)
-    await shelf.place(await written(shelf, prediction_id="p2"), "outputs/cat.webp")
+    await shelf.commit(await written(shelf, prediction_id="p2"), "outputs/cat.webp")
 
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -234,43 +234,43 @@ async def test_a_folder_that_takes_no_more_files_is_told_in_words(
     for name in ("fsync", "replace", "unlink"):
         monkeypatch.setattr(os, name, full)
     steps: dict[str, Callable[[], Awaitable[object]]] = {
-        "prepare": lambda: to_thread.run_sync(Shelf(shelf.folder).prepare),
-        "write": lambda: shelf.write("p3", 1, chunks(b"picture"), Path.stat),
-        "place": lambda: shelf.place(found, "outputs/hero.webp"),
-        "move": lambda: shelf.move("outputs/cat.webp", "outputs/dog.webp"),
+        "prepare": lambda: to_thread.run_sync(OutputStore(shelf.folder).make_folders),
+        "write": lambda: shelf.write_staged("p3", 1, chunks(b"picture"), Path.stat),
+        "place": lambda: shelf.commit(found, "outputs/hero.webp"),
+        "move": lambda: shelf.move_file("outputs/cat.webp", "outputs/dog.webp"),
     }
-    with pytest.raises(FolderFailed, match=r"cannot be written: No space left on device\. Make room"):
+    with pytest.raises(StorageError, match=r"cannot be written: No space left on device\. Make room"):
         await steps[step]()
 
 
-async def test_a_file_is_known_for_ours_by_its_content(shelf: Shelf) -> None:
-    await shelf.place(await written(shelf), "outputs/hero.webp")
+async def test_a_file_is_known_for_ours_by_its_content(shelf: OutputStore) -> None:
+    await shelf.commit(await written(shelf), "outputs/hero.webp")
     digest = sha256(b"picture").hexdigest()
     ours = Output("p2", 1, "https://x/1", planned="outputs/hero.webp", sha256=digest)
-    found = await shelf.find(ours)
+    found = await shelf.find_staged(ours)
     assert found is not None
     assert (found.path, found.size) == (shelf.folder / "outputs/hero.webp", 7)
-    assert await shelf.find(replace(ours, sha256=sha256(b"other").hexdigest())) is None
-    assert await shelf.find(replace(ours, sha256=None)) is None
-    assert await shelf.find(replace(ours, planned="outputs/cat.webp")) is None
+    assert await shelf.find_staged(replace(ours, sha256=sha256(b"other").hexdigest())) is None
+    assert await shelf.find_staged(replace(ours, sha256=None)) is None
+    assert await shelf.find_staged(replace(ours, planned="outputs/cat.webp")) is None
 
 
-async def test_a_file_that_was_written_whole_is_found_before_it_has_its_place(shelf: Shelf) -> None:
+async def test_a_file_that_was_written_whole_is_found_before_it_has_its_place(shelf: OutputStore) -> None:
     here = await written(shelf, prediction_id="p1")
     planned = Output("p1", 1, "https://x/1", planned="outputs/hero.webp", sha256=here.sha256)
-    assert await shelf.find(planned) == here
+    assert await shelf.find_staged(planned) == here
     here.path.write_bytes(b"pic")
-    assert await shelf.find(planned) is None
+    assert await shelf.find_staged(planned) is None
 
 
-def test_an_earlier_file_is_named_by_its_prediction(shelf: Shelf) -> None:
+def test_an_earlier_file_is_named_by_its_prediction(shelf: OutputStore) -> None:
     output = Output("tv3jnp73n1", 2, "https://x/2", file="outputs/a7/hero@2.webp")
     assert shelf.earlier_name(output) == "outputs/earlier/tv3jnp73n1-2.webp"
 
 
 @pytest.mark.parametrize("prediction_id", ["..", "-rf", "a b", "CON:1", "x" * 200, "猫", "a\nb", ".hidden"])
 async def test_whatever_a_service_calls_a_prediction_its_files_stay_in_the_folder(
-    shelf: Shelf, prediction_id: str
+    shelf: OutputStore, prediction_id: str
 ) -> None:
     found = await written(shelf, prediction_id=prediction_id)
     assert found.path.parent == shelf.folder / "tmp"
@@ -287,7 +287,7 @@ def test_a_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
 
 @posix
 @pytest.mark.parametrize("put", ["folder", "pipe", "link", "link to nothing"])
-async def test_whatever_is_no_file_is_set_aside_as_a_file_would_be(shelf: Shelf, put: str) -> None:
+async def test_whatever_is_no_file_is_set_aside_as_a_file_would_be(shelf: OutputStore, put: str) -> None:
     places = [shelf.folder / "outputs/hero.webp", shelf.folder / "outputs/cat.webp"]
     for place in places:
         match put:
@@ -299,8 +299,8 @@ async def test_whatever_is_no_file_is_set_aside_as_a_file_would_be(shelf: Shelf,
                 target = shelf.folder / "other"
                 target.write_bytes(b"mine") if put == "link" else None
                 place.symlink_to(target)
-    await shelf.place(await written(shelf), "outputs/hero.webp")
-    await shelf.move("outputs/hero.webp", "outputs/cat.webp")
+    await shelf.commit(await written(shelf), "outputs/hero.webp")
+    await shelf.move_file("outputs/hero.webp", "outputs/cat.webp")
     assert [place.is_file() for place in places] == [False, True]
     assert places[1].read_bytes() == b"picture"
     assert sorted(path.name.partition("-")[0] for path in (shelf.folder / "outputs/earlier").iterdir()) == [
@@ -310,7 +310,9 @@ async def test_whatever_is_no_file_is_set_aside_as_a_file_would_be(shelf: Shelf,
 
 
 @posix
-async def test_a_pipe_or_a_folder_in_the_place_of_a_temporary_file_holds_nothing_up(shelf: Shelf) -> None:
+async def test_a_pipe_or_a_folder_in_the_place_of_a_temporary_file_holds_nothing_up(
+    shelf: OutputStore,
+) -> None:
     (shelf.folder / "tmp").mkdir(exist_ok=True)
     os.mkfifo(shelf.folder / "tmp/p1-1")
     assert (await written(shelf, prediction_id="p1")).path.read_bytes() == b"picture"
@@ -319,5 +321,5 @@ async def test_a_pipe_or_a_folder_in_the_place_of_a_temporary_file_holds_nothing
     assert shelf.keep_suspect(await written(shelf, prediction_id="p1")) == "suspect/p1-1"
     (shelf.folder / "tmp/folder").mkdir()
     (shelf.folder / "tmp/rest").write_bytes(b"x")
-    shelf.sweep()
+    shelf.sweep_temporary()
     assert [path.name for path in (shelf.folder / "tmp").iterdir()] == ["folder"]

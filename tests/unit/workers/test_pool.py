@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from batchfill.errors import BadPicture
-from batchfill.images.codec.decode import look
+from batchfill.images.codec.decode import read_header
 from batchfill.workers.pool import Processes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def test_what_the_work_raises_is_raised_here(processes: Processes, tmp_pat
     path = tmp_path / "hero.png"
     path.write_text("no picture")
     with pytest.raises(BadPicture, match=r"hero\.png is text, not a picture"):
-        await processes.do(look, path)
+        await processes.do(read_header, path)
     assert await processes.do(sum, (1, 1)) == 2
 
 
@@ -73,7 +73,7 @@ async def test_modules_in_the_current_folder_are_not_taken_for_ours(
     (tmp_path / "hero.png").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadPicture, match="is empty"):
-        await processes.do(look, tmp_path / "hero.png")
+        await processes.do(read_header, tmp_path / "hero.png")
 
 
 async def test_processes_end_with_their_owner(processes: Processes) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.emulator.faults.fault_plan import Plan, read_plan
+from batchfill.emulator.faults.fault_plan import FaultPlan, read_plan
 from batchfill.emulator.faults.fault_plan import read_plan as documented
 from batchfill.errors import UsageError
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Read = Callable[[str], Plan]
+    Read = Callable[[str], FaultPlan]
 
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     """Read a plan from its text."""
 
-    def from_text(text: str) -> Plan:
+    def from_text(text: str) -> FaultPlan:
         path = tmp_path / "plan.yaml"
         path.write_text(text, "utf-8")
         return read_plan(path)
@@ -40,9 +40,9 @@ def mistakes(read: Read) -> Callable[[str], list[str]]:
     return of
 
 
-def struck(plan: Plan, call: str, count: int, elapsed: float = 0.0) -> dict[int, list[str]]:
+def struck(plan: FaultPlan, call: str, count: int, elapsed: float = 0.0) -> dict[int, list[str]]:
     """Return which faults hit the requests of a call, by position."""
-    hits = {place: plan.faults.strike(call, elapsed) for place in range(1, count + 1)}
+    hits = {place: plan.faults.match(call, elapsed) for place in range(1, count + 1)}
     return {place: [fault.kind for fault in faults] for place, faults in hits.items() if faults}
 
 
@@ -63,7 +63,7 @@ def test_a_plan_says_which_requests_go_wrong_and_how(read: Read) -> None:
     assert (plan.faults.clock_skew, plan.rate, plan.burst) == (-120, 600, 3)
     assert struck(plan, "create", 6) == {3: ["reset_after"], 5: ["reset_after"]}
     assert struck(plan, "output", 6) == {2: ["cut"], 3: ["cut"]}
-    (fault,) = plan.faults.strike("get")
+    (fault,) = plan.faults.match("get")
     assert fault.options == {"status": 429, "form": "resets", "seconds": 30}
     assert struck(plan, "account", 1, 3600) == {1: ["down"]}
 

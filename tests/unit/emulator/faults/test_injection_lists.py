@@ -8,10 +8,10 @@ from batchfill.emulator.faults.rules import Fault, Faults
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Start = Callable[..., Awaitable[Provider]]
-    Connect = Callable[[Provider], Any]
+    Start = Callable[..., Awaitable[EmulatorServer]]
+    Connect = Callable[[EmulatorServer], Any]
 
 
 async def test_a_list_may_hide_and_add(start: Start, connect: Connect, inputs: Mapping[str, Any]) -> None:

@@ -11,10 +11,10 @@ from batchfill.emulator.faults.rules import Fault, Faults
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from batchfill.emulator.emulator_server import Provider
+    from batchfill.emulator.emulator_server import EmulatorServer
 
-    Start = Callable[..., Awaitable[Provider]]
-    Connect = Callable[[Provider], Any]
+    Start = Callable[..., Awaitable[EmulatorServer]]
+    Connect = Callable[[EmulatorServer], Any]
 
 
 NEVER_STARTS = Fault("create", "never_starts")

@@ -8,7 +8,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 
 
 def struck(faults: Faults, call: str, count: int) -> list[int]:
-    return [place for place in range(1, count + 1) if faults.strike(call)]
+    return [place for place in range(1, count + 1) if faults.match(call)]
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_what_does_not_exist_is_refused(call: str, kind: str, options: dict[str,
 
 def test_positions_count_the_requests_of_one_call() -> None:
     faults = Faults([Fault("get", "cut", at=frozenset({2, 5}))])
-    faults.strike("create")
+    faults.match("create")
     assert struck(faults, "get", 6) == [2, 5]
 
 
@@ -49,9 +49,9 @@ def test_rules_come_and_go_while_it_runs() -> None:
     faults = Faults()
     assert struck(faults, "get", 2) == []
     faults.add(Fault("get", "cut", at=frozenset({3})))
-    assert len(faults.strike("get")) == 1
+    assert len(faults.match("get")) == 1
     faults.clear()
-    assert faults.strike("get") == ()
+    assert faults.match("get") == ()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_answer_must_be_one_that_can_be_sent(options: dict[str, Any]) -> None
 
 def test_a_rule_for_any_call_counts_the_requests_of_all() -> None:
     faults = Faults([Fault("any", "down", at=frozenset({2, 3}))])
-    assert [bool(faults.strike(call)) for call in ("create", "get", "other", "get")] == [
+    assert [bool(faults.match(call)) for call in ("create", "get", "other", "get")] == [
         False,
         True,
         True,
@@ -104,7 +104,7 @@ def test_a_rule_for_any_call_is_of_a_kind_that_every_call_knows() -> None:
 
 def test_a_rule_holds_between_two_moments() -> None:
     faults = Faults([Fault("get", "down", after=60, before=120)])
-    assert [bool(faults.strike("get", elapsed)) for elapsed in (0, 59.9, 60, 119.9, 120)] == [
+    assert [bool(faults.match("get", elapsed)) for elapsed in (0, 59.9, 60, 119.9, 120)] == [
         False,
         False,
         True,
@@ -115,4 +115,4 @@ def test_a_rule_holds_between_two_moments() -> None:
 
 def test_what_a_rule_may_do_so_often_is_not_used_up_before_it_holds() -> None:
     faults = Faults([Fault("get", "down", after=60, times=1)])
-    assert [bool(faults.strike("get", elapsed)) for elapsed in (0, 61, 62)] == [False, True, False]
+    assert [bool(faults.match("get", elapsed)) for elapsed in (0, 61, 62)] == [False, True, False]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchfill.errors import BadPicture
-from batchfill.images.codec.decode import look, stored_size, whole
-from batchfill.images.prepare.fit import FitTask, fit
+from batchfill.images.codec.decode import decode_whole, read_header, stored_size
+from batchfill.images.prepare.fit import FitTask, fit_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def test_the_content_names_the_suffix_whatever_the_file_is_called(
 ) -> None:
     path = tmp_path / "picture.dat"
     path.write_bytes(encode(photo, kind))
-    for found in (look(path), whole(path)):
+    for found in (read_header(path), decode_whole(path)):
         assert (found.format, found.suffix, found.width, found.height) == (kind, suffix, 96, 64)
 
 
@@ -42,7 +42,7 @@ def test_the_content_names_the_suffix_whatever_the_file_is_called(
 def test_look_gives_the_size_after_exif_rotation(
     photo: Image.Image, turned: Image.Exif, save: Save, name: str
 ) -> None:
-    found = look(save(photo, name, exif=turned))
+    found = read_header(save(photo, name, exif=turned))
     assert (found.width, found.height) == (64, 96)
 
 
@@ -53,14 +53,14 @@ def test_look_sees_a_rotation_behind_the_pixels_of_a_png(
     late = plain[:-12] + png_chunk(b"eXIf", turned.tobytes()[6:]) + plain[-12:]
     path = tmp_path / "late.png"
     path.write_bytes(late)
-    assert look(path).height == 96
+    assert read_header(path).height == 96
 
 
 def test_look_decodes_nothing(photo: Image.Image, tmp_path: Path, encode: Encode) -> None:
     path = tmp_path / "half.png"
     content = encode(photo, "PNG")
     path.write_bytes(content[: len(content) // 2])
-    assert look(path).width == 96
+    assert read_header(path).width == 96
 
 
 def test_the_size_as_stored_leaves_exif_aside(photo: Image.Image, turned: Image.Exif) -> None:
@@ -85,7 +85,7 @@ def test_the_size_as_stored_leaves_exif_aside(photo: Image.Image, turned: Image.
 def test_what_is_no_picture_is_named_for_what_it_is(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(content)
-    for read in (look, whole):
+    for read in (read_header, decode_whole):
         with pytest.raises(BadPicture) as caught:
             read(path)
         assert str(caught.value).startswith(message)
@@ -93,7 +93,7 @@ def test_what_is_no_picture_is_named_for_what_it_is(tmp_path: Path, content: byt
 
 def test_a_folder_and_a_missing_file_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.png"):
-        for read in (look, whole):
+        for read in (read_header, decode_whole):
             with pytest.raises(BadPicture, match="cannot be read"):
                 read(path)
 
@@ -103,14 +103,18 @@ def test_an_animation_is_refused_as_an_input(photo: Image.Image, save: Save) -> 
     for name in ("a.gif", "a.webp", "a.png"):
         path = save(photo, name, save_all=True, append_images=[other])
         with pytest.raises(BadPicture, match=f"{name} is animated"):
-            look(path)
-        assert whole(path).width == 96
+            read_header(path)
+        assert decode_whole(path).width == 96
 
 
 def test_a_phones_jpeg_with_a_second_picture_is_a_jpeg(photo: Image.Image, tmp_path: Path) -> None:
     path = tmp_path / "phone.jpg"
     photo.save(path, "MPO", save_all=True, append_images=[photo])
-    assert (look(path).format, look(path).suffix, whole(path).suffix) == ("MPO", ".jpg", ".jpg")
+    assert (read_header(path).format, read_header(path).suffix, decode_whole(path).suffix) == (
+        "MPO",
+        ".jpg",
+        ".jpg",
+    )
 
 
 def test_a_picture_beyond_the_limit_is_refused_before_decoding(tmp_path: Path) -> None:
@@ -119,7 +123,7 @@ def test_a_picture_beyond_the_limit_is_refused_before_decoding(tmp_path: Path) -
         path = tmp_path / "bomb.png"
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"") * 2)
         with pytest.raises(BadPicture, match=r"bomb.png is larger than 200 megapixels"):
-            look(path)
+            read_header(path)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
@@ -131,14 +135,14 @@ def test_a_cut_of_any_length_is_noticed(
     for missing in [1, 2, 3, 4, 5, 8, 11, 12, 13, 20, 100, len(content) // 2, len(content) - 20]:
         path.write_bytes(content[:-missing])
         with pytest.raises(BadPicture):
-            whole(path)
+            decode_whole(path)
 
 
 def test_bytes_behind_the_end_are_no_harm(photo: Image.Image, tmp_path: Path, encode: Encode) -> None:
     path = tmp_path / "more"
     for kind in ("PNG", "JPEG", "WEBP"):
         path.write_bytes(encode(photo, kind) + b"\0" * 7)
-        assert whole(path).format == kind
+        assert decode_whole(path).format == kind
 
 
 @pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\..*")
@@ -154,7 +158,7 @@ def test_damage_raises_bad_picture_and_nothing_else(
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / "damaged"
     path.write_bytes(content)
-    for read in (look, whole):
+    for read in (read_header, decode_whole):
         try:
             read(path)
         except BadPicture:
@@ -167,8 +171,8 @@ def test_a_turned_tiff_is_turned_once(photo: Image.Image, orientation: int, save
     exif[0x0112] = orientation
     path = save(photo, "a.tiff", exif=exif)
     upright = (96, 64) if orientation < 5 else (64, 96)
-    seen = look(path)
+    seen = read_header(path)
     assert (seen.width, seen.height) == upright
-    sent = fit(FitTask(path.read_bytes(), None)).picture
+    sent = fit_files(FitTask(path.read_bytes(), None)).picture
     assert sent is not None
     assert stored_size(sent.content, "sent") == sent.size == upright

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from batchfill.errors import BadPicture
-from batchfill.images.codec.thumbnail import ThumbTask, thumb
+from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ def small(tmp_path: Path) -> Callable[..., Image.Image]:
     def make(content: bytes, *, longest: int = 32, name: str = "a.png") -> Image.Image:
         file = tmp_path / name
         file.write_bytes(content)
-        made = Image.open(io.BytesIO(thumb(ThumbTask(file, sha256(content).hexdigest(), longest))))
+        made = Image.open(io.BytesIO(make_thumbnail(ThumbTask(file, sha256(content).hexdigest(), longest))))
         made.load()
         return made
 
@@ -67,7 +67,7 @@ def test_another_picture_is_not_shown_for_it(tmp_path: Path, photo: Image.Image)
     file = tmp_path / "a.png"
     photo.save(file)
     with pytest.raises(BadPicture, match=r"^a\.png is not the picture any more that it was in this batch$"):
-        thumb(ThumbTask(file, "0" * 64, 32))
+        make_thumbnail(ThumbTask(file, "0" * 64, 32))
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_what_is_no_picture_says_why(tmp_path: Path, content: bytes | None, said
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(BadPicture, match=f"^a.png {said}"):
-        thumb(ThumbTask(file, sha256(content or b"").hexdigest(), 32))
+        make_thumbnail(ThumbTask(file, sha256(content or b"").hexdigest(), 32))

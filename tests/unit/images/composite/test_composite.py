@@ -23,9 +23,9 @@ from PIL.Image import Resampling
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.rows import LocalFile, Stamp
 from batchfill.errors import BadPicture
-from batchfill.images.composite.composite import Finished, FinishTask, finish
-from batchfill.images.prepare.fit import FitTask, fit
-from batchfill.images.prepare.grow import grown
+from batchfill.images.composite.composite import Finished, FinishTask, make_composite
+from batchfill.images.prepare.fit import FitTask, fit_files
+from batchfill.images.prepare.grow import grow_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def finished(
         form,
         note or {},
     )
-    answer = finish(task)
+    answer = make_composite(task)
     content = task.target.read_bytes()
     assert (answer.size, answer.sha256) == (len(content), sha256(content).hexdigest())
     image = Image.open(io.BytesIO(content))
@@ -151,7 +151,7 @@ def test_an_output_that_equals_what_was_sent_gives_back_the_original(
     path = written(original, folder / "hero.png")
     written(mask, folder / "mask.png")
     pixels = Pixels(area="mask", padding=padding, mask_feather=feather)
-    sent = fit(FitTask(path.read_bytes(), (folder / "mask.png").read_bytes(), pixels))
+    sent = fit_files(FitTask(path.read_bytes(), (folder / "mask.png").read_bytes(), pixels))
     assert sent.picture is not None
     output = Image.open(io.BytesIO(sent.picture.content))
     _, image = finished(folder, path, mask, output, pixels, area=sent.area)
@@ -456,7 +456,7 @@ def test_a_jpeg_is_nearly_the_original_outside_the_mask(tmp_path: Path) -> None:
     mask = Image.new("L", (512, 512))
     mask.paste(255, (100, 100, 200, 200))
     _, image = finished(tmp_path, path, mask, Image.new("RGB", (512, 512)), form="jpg")
-    outside = np.asarray(grown(mask, 16)) == 0
+    outside = np.asarray(grow_mask(mask, 16)) == 0
     apart = np.abs(np.asarray(image).astype(int) - np.asarray(Image.open(path)))[outside]
     assert apart.mean() < 1
     assert 10 * np.log10(255**2 / (apart**2).mean()) > 45
@@ -473,10 +473,10 @@ def test_a_file_that_changed_or_went_is_refused_by_its_name(
     task = FinishTask(tmp_path / "raw.png", picture, hole, SHARP, None, target, None, {})
     written(mask.point([9] * 256), tmp_path / name)
     with pytest.raises(BadPicture, match=rf"^{name} is no longer the file that was sent$"):
-        finish(task)
+        make_composite(task)
     (tmp_path / name).unlink()
     with pytest.raises(BadPicture, match=rf"^{name} cannot be read: No such file or directory$"):
-        finish(task)
+        make_composite(task)
     assert not target.exists()
 
 
@@ -487,10 +487,10 @@ def test_a_damaged_output_is_refused(mask: Image.Image, photo: Image.Image, tmp_
     task = FinishTask(raw, local(picture), local(hole), SHARP, None, target, None, {})
     raw.write_bytes(raw.read_bytes()[:-40])
     with pytest.raises(BadPicture, match=r"^raw\.webp is damaged or cut short"):
-        finish(task)
+        make_composite(task)
     raw.unlink()
     with pytest.raises(BadPicture, match=r"^raw\.webp cannot be read: No such file or directory$"):
-        finish(task)
+        make_composite(task)
     assert not target.exists()
 
 
@@ -516,7 +516,7 @@ def test_a_disk_that_takes_nothing_is_its_own_error(
     )
     for form in (None, "jpg", "webp"):
         with pytest.raises(OSError, match="No space left on device"):
-            finish(replace(task, format=form))
+            make_composite(replace(task, format=form))
 
 
 def test_a_row_is_finished_the_same_way_twice(mask: Image.Image, photo: Image.Image, tmp_path: Path) -> None:
@@ -536,7 +536,7 @@ def test_tasks_and_answers_travel_between_processes(
         path, local(path), hole, SHARP, (0, 0, 96, 64), tmp_path / "it", form, {"prompt": "a fox"}
     )
     assert pickle.loads(pickle.dumps(task)) == task
-    answer = finish(task)
+    answer = make_composite(task)
     assert pickle.loads(pickle.dumps(answer)) == answer
 
 
@@ -560,7 +560,7 @@ from hashlib import sha256
 from pathlib import Path
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.images.prepare import grow as spread
-from batchfill.images.composite.composite import FinishTask, finish
+from batchfill.images.composite.composite import FinishTask, make_composite as finish
 from batchfill.domain.rows import LocalFile, Stamp
 
 def peak():

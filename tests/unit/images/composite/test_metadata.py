@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchfill.images.composite.metadata import written_in
+from batchfill.images.composite.metadata import write_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), m
 
 def saved(kind: str, note: Mapping[str, str]) -> Image.Image:
     target = io.BytesIO()
-    Image.new("RGB", (2, 2)).save(target, kind, **written_in(kind, note))
+    Image.new("RGB", (2, 2)).save(target, kind, **write_metadata(kind, note))
     image = Image.open(target)
     image.load()
     return image
@@ -79,5 +79,5 @@ def test_control_characters_and_halves_of_characters_are_left_out(kind: str) -> 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_no_note_writes_none(kind: str) -> None:
-    assert written_in(kind, {}) == {}
+    assert write_metadata(kind, {}) == {}
     assert "xmp" not in saved(kind, {}).info

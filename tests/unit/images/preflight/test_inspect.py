@@ -7,41 +7,41 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from batchfill.catalog.builtin import find
+from batchfill.catalog.builtin import find_model
 from batchfill.catalog.pixel_options import Pixels
-from batchfill.domain.findings import FindingKind, Gravity, Scale
-from batchfill.images.preflight.inspect import JudgeTask, Source, judge
+from batchfill.domain.findings import FindingKind, Severity, Sizes
+from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from batchfill.images.preflight.inspect import Judgement
+    from batchfill.images.preflight.inspect import Inspection
 
     Save = Callable[..., Path]
 
-MODEL = find("black-forest-labs/flux-fill-dev")
+MODEL = find_model("black-forest-labs/flux-fill-dev")
 assert MODEL is not None
 RULE = MODEL.size_rule
 
 
-def look(picture: Path | None, mask: Path | None, *, remote: bool = False, **pixels: Any) -> Judgement:
+def look(picture: Path | None, mask: Path | None, *, remote: bool = False, **pixels: Any) -> Inspection:
     """Judge files as they stand for a row with these pixel settings."""
     sources = [
-        None if path is None else Source(path, path.name, fitted=not remote, remote=remote)
+        None if path is None else PictureSource(path, path.name, fitted=not remote, remote=remote)
         for path in (picture, mask)
     ]
     # As it is handed to another process.
-    task = pickle.loads(pickle.dumps(JudgeTask(sources[0], sources[1], Pixels(**pixels), RULE)))
-    answer: Judgement = pickle.loads(pickle.dumps(judge(task)))
+    task = pickle.loads(pickle.dumps(InspectTask(sources[0], sources[1], Pixels(**pixels), RULE)))
+    answer: Inspection = pickle.loads(pickle.dumps(inspect_files(task)))
     return answer
 
 
-def told(judgement: Judgement) -> list[tuple[str, str]]:
-    return [(finding.gravity.value, finding.kind.value) for finding in judgement.findings]
+def told(judgement: Inspection) -> list[tuple[str, str]]:
+    return [(finding.severity.value, finding.kind.value) for finding in judgement.findings]
 
 
-def text(judgement: Judgement) -> str:
+def text(judgement: Inspection) -> str:
     (finding,) = judgement.findings
     return finding.text
 
@@ -56,7 +56,7 @@ def disc(size: tuple[int, int], radius: int) -> Image.Image:
 def test_a_good_pair_has_nothing_to_say(photo: Image.Image, mask: Image.Image, save: Save) -> None:
     found = look(save(photo, "a.jpg"), save(mask, "m.png"))
     assert found.findings == ()
-    assert found.scale == Scale((96, 64), None, (1248, 832))
+    assert found.scale == Sizes((96, 64), None, (1248, 832))
     assert found.cover == pytest.approx(33 * 22 / (96 * 64))
 
 
@@ -220,7 +220,7 @@ def test_what_the_service_fetches_itself_is_turned_by_nobody(
     exif[0x0112] = orientation
     found = look(save(photo, "a.jpg", exif=exif), save(mask, "m.png"), remote=True)
     assert told(found) == [("warning", "turned")]
-    assert found.scale == Scale((96, 64), None, (1248, 832))
+    assert found.scale == Sizes((96, 64), None, (1248, 832))
 
 
 # Sizes
@@ -228,13 +228,13 @@ def test_what_the_service_fetches_itself_is_turned_by_nobody(
 
 def test_the_size_at_which_the_model_works_is_told(save: Save) -> None:
     found = look(save(Image.new("RGB", (4032, 3024)), "a.jpg"), save(disc((4032, 3024), 500), "m.png"))
-    assert found.scale == Scale((4032, 3024), None, (1152, 864))
+    assert found.scale == Sizes((4032, 3024), None, (1152, 864))
 
 
 def test_the_size_of_the_area_is_told(save: Save) -> None:
     picture = save(Image.new("RGB", (4032, 3024)), "a.jpg")
     found = look(picture, save(disc((4032, 3024), 100), "m.png"), area="mask")
-    assert found.scale == Scale((4032, 3024), (1024, 1024), (1024, 1024))
+    assert found.scale == Sizes((4032, 3024), (1024, 1024), (1024, 1024))
 
 
 def test_cover_counts_what_the_mask_has_grown_by(photo: Image.Image, mask: Image.Image, save: Save) -> None:
@@ -254,7 +254,7 @@ def test_both_files_are_reported_at_once(tmp_path: Path) -> None:
     mask.write_bytes(b"")
     found = look(picture, mask)
     assert [finding.text for finding in found.findings] == ["a.png is text, not a picture", "m.png is empty"]
-    assert {(f.kind, f.gravity) for f in found.mistakes} == {(FindingKind.UNREADABLE, Gravity.MISTAKE)}
+    assert {(f.kind, f.severity) for f in found.mistakes} == {(FindingKind.UNREADABLE, Severity.MISTAKE)}
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from batchfill.images.preflight.inspect import JudgeTask, Source, judge
+from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def modes(path: Path, *, mask: bool = False, fitted: bool = True) -> list[Finding]:
-    source = Source(path, path.name, fitted=fitted)
-    findings = judge(JudgeTask(None if mask else source, source if mask else None)).findings
+    source = PictureSource(path, path.name, fitted=fitted)
+    findings = inspect_files(InspectTask(None if mask else source, source if mask else None)).findings
     return [finding for finding in findings if finding.kind.value in ("mode", "alpha")]
 
 
@@ -62,10 +62,10 @@ def test_what_becomes_of_a_picture_of_an_unusual_mode_is_told(
     image = made.get(mode, lambda picture: picture.convert(mode))(photo)
     path = save(image, f"a.{kind}")
     (finding,) = modes(path)
-    assert (finding.kind.value, finding.gravity.value) == ("mode", gravity)
+    assert (finding.kind.value, finding.severity.value) == ("mode", gravity)
     assert finding.text.startswith(says)
     (as_it_is,) = modes(path, fitted=False)
-    assert as_it_is.gravity.value == "warning"
+    assert as_it_is.severity.value == "warning"
     assert "is sent as it is: save it as 8-bit RGB or grey" in as_it_is.text
 
 
@@ -85,7 +85,7 @@ def test_floating_point_is_a_mistake(photo: Image.Image, save: Save) -> None:
     path = save(photo.convert("F"), "a.tiff")
     for mask in (False, True):
         (finding,) = modes(path, mask=mask)
-        assert (finding.kind.value, finding.gravity.value) == ("mode", "mistake")
+        assert (finding.kind.value, finding.severity.value) == ("mode", "mistake")
         assert finding.text == "a.tiff holds floating-point values: save it with 8 bits a channel"
 
 
@@ -94,7 +94,7 @@ def test_colours_under_transparency_are_warned_of(photo: Image.Image, mask: Imag
     assert modes(save(photo, "whole.png")) == []
     photo.putalpha(mask)
     (finding,) = modes(save(photo, "a.png"))
-    assert (finding.kind.value, finding.gravity.value) == ("alpha", "warning")
+    assert (finding.kind.value, finding.severity.value) == ("alpha", "warning")
     assert "the model sees the colours that lie underneath" in finding.text
 
 
@@ -111,12 +111,12 @@ def test_what_becomes_of_a_mask_of_an_unusual_mode_is_noted(
 ) -> None:
     image = deep_grey(mask) if mode == "I;16" else mask.convert(mode)
     (finding,) = modes(save(image, "m.png"), mask=True)
-    assert (finding.gravity.value, finding.text) == ("note", says)
+    assert (finding.severity.value, finding.text) == ("note", says)
 
 
 def test_transparency_that_a_mask_has_besides_its_greys_is_noted(mask: Image.Image, save: Save) -> None:
     layer = mask.convert("RGBA")
     layer.putalpha(mask.transpose(Image.Transpose.FLIP_LEFT_RIGHT).point([99] + [255] * 255))
     (finding,) = modes(save(layer, "m.png"), mask=True)
-    assert (finding.kind.value, finding.gravity.value) == ("alpha", "note")
+    assert (finding.kind.value, finding.severity.value) == ("alpha", "note")
     assert "mask_from: alpha would fill what is transparent" in finding.text

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchfill.catalog.builtin import find
+from batchfill.catalog.builtin import find_model
 from batchfill.catalog.pixel_options import Pixels
-from batchfill.images.prepare.crop import cut
+from batchfill.images.prepare.crop import crop_box
 
 if TYPE_CHECKING:
     from batchfill.domain.rows import Box, Input
 
-MODEL = find("black-forest-labs/flux-fill-dev")
+MODEL = find_model("black-forest-labs/flux-fill-dev")
 assert MODEL is not None
 RULE = MODEL.size_rule
 MASK = Pixels(area="mask")
@@ -49,44 +49,48 @@ def test_the_area_is_inside_the_picture_and_holds_the_mask(
 ) -> None:
     size, mask = place
     inputs: dict[str, Input] = {"megapixels": megapixels}
-    box = cut(size, hole(size, mask), Pixels(area="mask", padding=padding), RULE, inputs) or (0, 0, *size)
+    box = crop_box(size, hole(size, mask), Pixels(area="mask", padding=padding), RULE, inputs) or (
+        0,
+        0,
+        *size,
+    )
     assert 0 <= box[0] <= mask[0] < mask[2] <= box[2] <= size[0]
     assert 0 <= box[1] <= mask[1] < mask[3] <= box[3] <= size[1]
 
 
 def test_a_small_mask_is_sent_with_so_much_around_it_that_nothing_is_scaled() -> None:
     assert MODEL is not None
-    box = cut((4032, 3024), hole((4032, 3024), (1000, 1000, 1200, 1200)), MASK, RULE, {})
+    box = crop_box((4032, 3024), hole((4032, 3024), (1000, 1000, 1200, 1200)), MASK, RULE, {})
     assert box == (588, 588, 1612, 1612)
     assert MODEL.generated_size(1024, 1024, {}) == (1024, 1024)
 
 
 def test_a_mask_at_the_border_takes_its_surroundings_from_the_other_side() -> None:
-    box = cut((4032, 3024), hole((4032, 3024), (0, 2924, 100, 3024)), MASK, RULE, {})
+    box = crop_box((4032, 3024), hole((4032, 3024), (0, 2924, 100, 3024)), MASK, RULE, {})
     assert box == (0, 2000, 1024, 3024)
 
 
 def test_a_strip_is_sent_with_its_surroundings() -> None:
-    box = cut((4032, 3024), hole((4032, 3024), (1000, 100, 1010, 900)), MASK, RULE, {})
+    box = crop_box((4032, 3024), hole((4032, 3024), (1000, 100, 1010, 900)), MASK, RULE, {})
     assert box is not None
     assert 1.5 < (box[3] - box[1]) / (box[2] - box[0]) < 2.2
 
 
 def test_several_regions_are_one_box() -> None:
     regions = hole((4032, 3024), (100, 100, 300, 300), (2000, 1500, 2100, 1700))
-    box = cut((4032, 3024), regions, Pixels(area="mask", padding=50), RULE, {})
+    box = crop_box((4032, 3024), regions, Pixels(area="mask", padding=50), RULE, {})
     assert box == (50, 50, 2150, 1750)
 
 
 def test_a_small_picture_is_sent_as_a_whole() -> None:
-    assert cut((700, 500), hole((700, 500), (10, 10, 90, 90)), MASK, RULE, {}) is None
+    assert crop_box((700, 500), hole((700, 500), (10, 10, 90, 90)), MASK, RULE, {}) is None
 
 
 @pytest.mark.parametrize(("padding", "box"), [(64, (136, 136, 464, 364)), ("50%", (100, 100, 500, 400))])
 def test_without_a_known_rule_the_padding_alone_decides(padding: int | str, box: Box) -> None:
     mask = hole((900, 900), (200, 200, 400, 300))
-    assert cut((900, 900), mask, Pixels(area="mask", padding=padding), None, {}) == box
+    assert crop_box((900, 900), mask, Pixels(area="mask", padding=padding), None, {}) == box
 
 
 def test_the_whole_picture_is_sent_unless_asked_otherwise() -> None:
-    assert cut((4032, 3024), hole((4032, 3024), (5, 5, 9, 9)), Pixels(), RULE, {}) is None
+    assert crop_box((4032, 3024), hole((4032, 3024), (5, 5, 9, 9)), Pixels(), RULE, {}) is None

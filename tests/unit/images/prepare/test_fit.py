@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, ImageOps
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.catalog.sizes import SizeRule
 from batchfill.errors import BadPicture
-from batchfill.images.prepare.fit import FitTask, FittedFile, fit
+from batchfill.images.prepare.fit import FitTask, FittedFile, fit_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def down_to(side: int) -> SizeRule:
 
 def fit_picture(content: bytes, side: int | None = None, limit: int | None = None) -> FittedFile:
     rule = None if side is None else down_to(side)
-    fitted = fit(FitTask(content, None, rule=rule, picture_limit=limit)).picture
+    fitted = fit_files(FitTask(content, None, rule=rule, picture_limit=limit)).picture
     assert fitted is not None
     return fitted
 
@@ -145,7 +145,7 @@ def test_a_mask_becomes_grey_and_as_large_as_its_picture(
     photo: Image.Image, mask: Image.Image, encode: Encode
 ) -> None:
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        fitted = fit(FitTask(encode(photo), encode(mask.convert(mode)), rule=down_to(48)))
+        fitted = fit_files(FitTask(encode(photo), encode(mask.convert(mode)), rule=down_to(48)))
         small = decode(fitted.mask)
         assert (small.format, small.mode, small.size) == ("PNG", "L", (48, 32))
         assert small.getpixel((24, 16)) == 255
@@ -154,7 +154,7 @@ def test_a_mask_becomes_grey_and_as_large_as_its_picture(
 
 def test_a_mask_that_is_right_is_sent_as_it_is(photo: Image.Image, mask: Image.Image, encode: Encode) -> None:
     content = encode(mask)
-    fitted = fit(FitTask(encode(photo), content)).mask
+    fitted = fit_files(FitTask(encode(photo), content)).mask
     assert fitted is not None
     assert fitted.content is content
 
@@ -162,32 +162,32 @@ def test_a_mask_that_is_right_is_sent_as_it_is(photo: Image.Image, mask: Image.I
 def test_a_smaller_mask_is_scaled_up_to_its_picture(
     photo: Image.Image, mask: Image.Image, encode: Encode
 ) -> None:
-    assert decode(fit(FitTask(encode(photo), encode(mask.resize((48, 32))))).mask).size == (96, 64)
+    assert decode(fit_files(FitTask(encode(photo), encode(mask.resize((48, 32))))).mask).size == (96, 64)
 
 
 def test_a_mask_is_turned_as_its_own_exif_says(
     photo: Image.Image, mask: Image.Image, turned: Image.Exif, encode: Encode
 ) -> None:
-    both = fit(FitTask(encode(photo, "PNG", exif=turned), encode(mask, "PNG", exif=turned)))
+    both = fit_files(FitTask(encode(photo, "PNG", exif=turned), encode(mask, "PNG", exif=turned)))
     assert decode(both.picture).size == decode(both.mask).size == (64, 96)
 
 
 def test_a_mask_of_a_remote_picture_is_scaled_by_itself(mask: Image.Image, encode: Encode) -> None:
-    fitted = fit(FitTask(None, encode(mask), rule=down_to(48)))
+    fitted = fit_files(FitTask(None, encode(mask), rule=down_to(48)))
     assert fitted.picture is None
     assert decode(fitted.mask).size == (48, 32)
 
 
 def test_a_mask_that_does_not_suit_is_refused(photo: Image.Image, mask: Image.Image, encode: Encode) -> None:
     with pytest.raises(BadPicture, match=r"hero\.png is black all over"):
-        fit(FitTask(encode(photo), encode(Image.new("L", (96, 64))), mask_name="hero.png"))
+        fit_files(FitTask(encode(photo), encode(Image.new("L", (96, 64))), mask_name="hero.png"))
     with pytest.raises(BadPicture, match=r"mask is 64x64 but its picture is 96x64"):
-        fit(FitTask(encode(photo), encode(mask.resize((64, 64)))))
+        fit_files(FitTask(encode(photo), encode(mask.resize((64, 64)))))
 
 
 def test_a_damaged_picture_is_refused_by_its_name(photo: Image.Image, encode: Encode) -> None:
     with pytest.raises(BadPicture, match=r"hero\.jpg is damaged or cut short"):
-        fit(FitTask(encode(photo, "JPEG")[:-100], None, picture_name="hero.jpg"))
+        fit_files(FitTask(encode(photo, "JPEG")[:-100], None, picture_name="hero.jpg"))
 
 
 def test_tasks_and_answers_travel_between_processes(
@@ -195,7 +195,7 @@ def test_tasks_and_answers_travel_between_processes(
 ) -> None:
     task = FitTask(encode(photo), encode(mask), rule=down_to(48))
     assert pickle.loads(pickle.dumps(task)) == task
-    fitted = fit(task)
+    fitted = fit_files(task)
     assert pickle.loads(pickle.dumps(fitted)) == fitted
 
 
@@ -205,7 +205,7 @@ def test_a_mask_fits_a_picture_whose_sent_size_is_of_a_slightly_other_shape(enco
     hole = Image.new("L", (640, 427), 0)
     hole.paste(255, (100, 100, 300, 300))
     rule = SizeRule(field="megapixels", default="0.25", megapixel=1024**2, fits={}, multiple=32)
-    fitted = fit(FitTask(encode(picture, "PNG"), encode(hole, "PNG"), rule=rule))
+    fitted = fit_files(FitTask(encode(picture, "PNG"), encode(hole, "PNG"), rule=rule))
     assert decode(fitted.mask).size == decode(fitted.picture).size == (608, 416)
 
 
@@ -214,7 +214,7 @@ def test_the_area_around_the_mask_is_cut_out_and_said(encode: Encode) -> None:
     hole = Image.new("L", (800, 600), 0)
     hole.paste(255, (300, 200, 360, 240))
     pixels = Pixels(area="mask", padding=40)
-    fitted = fit(FitTask(encode(Image.fromarray(noise)), encode(hole), pixels, down_to(160)))
+    fitted = fit_files(FitTask(encode(Image.fromarray(noise)), encode(hole), pixels, down_to(160)))
     assert fitted.area == (260, 160, 400, 280)
     assert np.array_equal(np.asarray(decode(fitted.picture)), noise[160:280, 260:400])
     assert decode(fitted.mask).getbbox() == (40, 40, 100, 80)
@@ -226,14 +226,14 @@ def test_the_area_is_that_of_the_upright_picture(mask: Image.Image, orientation:
     exif[0x0112] = orientation
     content = encode(mask.convert("RGB"), exif=exif)
     hole = encode(mask, exif=exif)
-    fitted = fit(FitTask(content, hole, Pixels(area="mask", padding=3)))
+    fitted = fit_files(FitTask(content, hole, Pixels(area="mask", padding=3)))
     assert same(decode(fitted.picture).convert("L"), decode(fitted.mask))
 
 
 def test_what_is_black_in_the_mask_may_be_filled(
     photo: Image.Image, mask: Image.Image, encode: Encode
 ) -> None:
-    fitted = fit(FitTask(encode(photo), encode(ImageOps.invert(mask)), Pixels(mask_from="black")))
+    fitted = fit_files(FitTask(encode(photo), encode(ImageOps.invert(mask)), Pixels(mask_from="black")))
     assert same(decode(fitted.mask), mask)
 
 
@@ -241,11 +241,11 @@ def test_broken_exif_turns_nothing_and_refuses_nothing(
     photo: Image.Image, mask: Image.Image, encode: Encode
 ) -> None:
     broken = b"Exif\0\0MM\0\x3enonsense"
-    fitted = fit(FitTask(encode(photo, exif=broken), encode(mask, exif=broken), rule=down_to(48)))
+    fitted = fit_files(FitTask(encode(photo, exif=broken), encode(mask, exif=broken), rule=down_to(48)))
     assert decode(fitted.picture).size == decode(fitted.mask).size == (48, 32)
 
 
 def test_values_of_32_bits_are_refused_before_they_are_paid_for(encode: Encode) -> None:
     content = encode(Image.new("I", (9, 9), 70_000), "TIFF")
     with pytest.raises(BadPicture, match=r"^picture holds values of 32 bits: save it with 8 or 16 bits"):
-        fit(FitTask(content, None))
+        fit_files(FitTask(content, None))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchfill.images.prepare.grow import FINE, faded, grown
+from batchfill.images.prepare.grow import FINE, fade_mask, grow_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,14 +36,14 @@ def holes(draw: st.DrawFn) -> Image.Image:
 def test_a_mask_grows_by_a_distance_as_the_crow_flies(hole: Image.Image, reach: int) -> None:
     core = (np.asarray(hole) >= 128).any()
     near = away(hole, 128) <= reach if core else np.zeros((hole.height, hole.width), bool)
-    spread = np.asarray(grown(hole, reach))
+    spread = np.asarray(grow_mask(hole, reach))
     assert (spread[near] == 255).all()
     assert np.array_equal(spread[~near], np.asarray(hole)[~near])
 
 
 @given(hole=holes(), reach=st.integers(1, 12))
 def test_a_mask_fades_out_within_a_distance_and_keeps_its_inside(hole: Image.Image, reach: int) -> None:
-    spread, before = np.asarray(faded(hole, reach)), np.asarray(hole)
+    spread, before = np.asarray(fade_mask(hole, reach)), np.asarray(hole)
     assert not spread[away(hole, 1) > reach].any()
     assert (spread >= before).all()
 
@@ -51,7 +51,7 @@ def test_a_mask_fades_out_within_a_distance_and_keeps_its_inside(hole: Image.Ima
 def test_a_fading_mask_falls_with_the_distance() -> None:
     hole = Image.new("L", (80, 80))
     hole.paste(255, (30, 30, 50, 50))
-    line = np.asarray(faded(hole, 16))[40, 50:70].astype(int)
+    line = np.asarray(fade_mask(hole, 16))[40, 50:70].astype(int)
     assert line[0] > 150
     assert (np.diff(line) <= 0).all()
     assert len(set(line)) > 8
@@ -62,14 +62,14 @@ def test_a_fading_mask_falls_with_the_distance() -> None:
 def test_a_long_reach_is_nearly_exact_and_never_too_far(reach: int) -> None:
     hole = Image.new("L", (900, 800))
     hole.putpixel((440, 391), 255)
-    spread, distance = np.asarray(grown(hole, reach)) > 0, away(hole, 255)
+    spread, distance = np.asarray(grow_mask(hole, reach)) > 0, away(hole, 255)
     assert not spread[distance > reach].any()
     assert spread[distance <= 0.85 * reach - 2].all()
 
 
 def test_nothing_spreads_from_an_empty_mask_or_by_no_distance(mask: Image.Image) -> None:
     empty = Image.new("L", (9, 9))
-    assert grown(empty, 5) is empty
-    assert faded(empty, 5) is empty
-    assert grown(mask, 0) is mask
-    assert faded(mask, 0) is mask
+    assert grow_mask(empty, 5) is empty
+    assert fade_mask(empty, 5) is empty
+    assert grow_mask(mask, 0) is mask
+    assert fade_mask(mask, 0) is mask

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.errors import BadPicture
-from batchfill.images.prepare.mask import read_hole
+from batchfill.images.prepare.mask import read_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ SIZE = (96, 64)
 
 
 def read(content: bytes, size: tuple[int, int] = SIZE, **pixels: str | int) -> Image.Image:
-    return read_hole(io.BytesIO(content), Pixels(**pixels), "m.png", size)  # type: ignore[arg-type]
+    return read_mask(io.BytesIO(content), Pixels(**pixels), "m.png", size)  # type: ignore[arg-type]
 
 
 def same(one: Image.Image, other: Image.Image) -> bool:

@@ -12,7 +12,7 @@ from batchfill.catalog.pixel_options import Pixels
 from batchfill.catalog.sizes import SizeRule
 from batchfill.domain.findings import FLAGS
 from batchfill.errors import BadPicture
-from batchfill.images.quality.flags import FlagTask, flag
+from batchfill.images.quality.flags import FlagTask, flag_outputs
 from tests.bench.calibration import MASKS, calibrate, scenes
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def judged(large: Image.Image, save: Save) -> Judged:
             "rule": None,
             "inputs": (),
         }
-        return flag(FlagTask(paths, **(usual | changes)))  # type: ignore[arg-type]
+        return flag_outputs(FlagTask(paths, **(usual | changes)))  # type: ignore[arg-type]
 
     return judge
 
@@ -124,7 +124,7 @@ def test_a_file_that_is_no_picture_is_refused(judged: Judged, tmp_path: Path) ->
     broken.write_bytes(b"nothing")
     task = FlagTask((broken,), None, None, Pixels(), None, None, ())
     with pytest.raises(BadPicture, match=r"broken\.png"):
-        flag(pickle.loads(pickle.dumps(task)))
+        flag_outputs(pickle.loads(pickle.dumps(task)))
 
 
 def test_a_plain_wall_that_stays_one_is_not_blank(judged: Judged, save: Save) -> None:

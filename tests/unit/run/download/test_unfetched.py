@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batchfill.domain.predictions import Output, Prediction
-from batchfill.errors import BadPicture, BatchfillError, FolderFailed, NotFound, OutputRefused, TryAgain
+from batchfill.errors import BadPicture, BatchfillError, NotFound, OutputRefused, StorageError, TransientError
 from batchfill.providers.downloads import SignatureWanted
 from batchfill.run.download.unfetched import ENOUGH, Step, Unfetched, addresses, is_removed
 
@@ -14,8 +14,8 @@ REASONS = {
     "unsigned": SignatureWanted("403"),
     "not found": NotFound("404"),
     "damaged": BadPicture("garbage"),
-    "silent": TryAgain("500"),
-    "disk": FolderFailed("full"),
+    "silent": TransientError("500"),
+    "disk": StorageError("full"),
 }
 
 

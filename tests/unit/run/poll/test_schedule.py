@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.run.poll.run_times import Timing
-from batchfill.run.poll.schedule import FEW, GIVEN_UP, OVERDUE, REST, SCOUTS, UNLEARNED, Looks, Watched
+from batchfill.run.poll.run_times import RunTimes
+from batchfill.run.poll.schedule import FEW, GIVEN_UP, OVERDUE, PROBES, REST, UNLEARNED, PollSchedule, Tracked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Begin = Callable[..., Looks]
+    Begin = Callable[..., PollSchedule]
 
 
 @pytest.fixture
@@ -22,105 +22,105 @@ def begin(attempt: Callable[..., Any]) -> Begin:
         *,
         known: tuple[float, ...] = (10.0,) * 4,
         listable: bool = True,
-        timing: Timing | None = None,
-    ) -> Looks:
-        looks = Looks(timing or Timing(known))
+        timing: RunTimes | None = None,
+    ) -> PollSchedule:
+        looks = PollSchedule(timing or RunTimes(known))
         for number in range(1, count + 1):
-            looks.add(Watched(attempt(number=number), began=0.0, listable=listable))
+            looks.add_tracked(Tracked(attempt(number=number), began=0.0, listable=listable))
         return looks
 
     return make
 
 
-def numbers(watched: tuple[Watched, ...]) -> list[int]:
+def numbers(watched: tuple[Tracked, ...]) -> list[int]:
     return [one.attempt.number for one in watched]
 
 
 def test_those_that_may_have_ended_are_looked_up_in_one_list(begin: Begin) -> None:
     looks = begin(FEW)
-    assert looks.next(9.9).listed == ()
-    assert looks.wait(9.9) == pytest.approx(0.1)
-    look = looks.next(10.0)
+    assert looks.next_batch(9.9).listed == ()
+    assert looks.seconds_to_next(9.9) == pytest.approx(0.1)
+    look = looks.next_batch(10.0)
     assert (numbers(look.listed), look.asked) == (list(range(1, FEW + 1)), ())
 
 
 def test_few_are_asked_for_one_by_one(begin: Begin) -> None:
     looks = begin(FEW - 1)
-    assert looks.next(10.0) == looks.next(10.1)
-    look = looks.next(10.2)
+    assert looks.next_batch(10.0) == looks.next_batch(10.1)
+    look = looks.next_batch(10.2)
     assert (look.listed, numbers(look.asked)) == ((), list(range(1, FEW)))
-    assert looks.next(10.3).asked == (), "nobody is asked for twice at once"
+    assert looks.next_batch(10.3).asked == (), "nobody is asked for twice at once"
 
 
 def test_one_list_is_read_at_a_time_and_the_next_comes_a_while_after(begin: Begin) -> None:
     looks = begin(100)
-    listed = looks.next(10.0).listed
-    assert looks.next(10.5).listed == ()
-    looks.listed(listed, 10.5, ended=1)
-    assert looks.next(10.6).listed == listed
-    looks.listed(listed, 10.6, ended=1)
-    assert 0 < (looks.wait(10.6) or 0) < 1
-    assert looks.next(10.7).listed == ()
+    listed = looks.next_batch(10.0).listed
+    assert looks.next_batch(10.5).listed == ()
+    looks.note_list(listed, 10.5, ended=1)
+    assert looks.next_batch(10.6).listed == listed
+    looks.note_list(listed, 10.6, ended=1)
+    assert 0 < (looks.seconds_to_next(10.6) or 0) < 1
+    assert looks.next_batch(10.7).listed == ()
 
 
 def test_without_a_list_each_is_asked_for_when_it_is_expected_to_have_ended(begin: Begin) -> None:
     looks = begin(100)
-    looks.next(10.0)
+    looks.next_batch(10.0)
     looks.not_listed(10.0, never=True)
-    assert looks.next(10.1) == looks.next(10.05)
-    assert len(looks.next(10.2).asked) == 100
+    assert looks.next_batch(10.1) == looks.next_batch(10.05)
+    assert len(looks.next_batch(10.2).asked) == 100
 
 
 def test_what_no_list_can_show_is_asked_for(begin: Begin) -> None:
-    assert len(begin(100, listable=False).next(10.2).asked) == 100
+    assert len(begin(100, listable=False).next_batch(10.2).asked) == 100
 
 
 def test_lists_that_show_no_end_rest_and_all_are_asked_for_meanwhile(begin: Begin) -> None:
     looks, now = begin(100), 10.2
     for _ in range(GIVEN_UP):
         now += 1
-        look = looks.next(now)
+        look = looks.next_batch(now)
         assert (len(look.listed), look.asked) == (100, ())
-        looks.listed(look.listed, now, ended=0)
-    look = looks.next(now)
+        looks.note_list(look.listed, now, ended=0)
+    look = looks.next_batch(now)
     assert (look.listed, len(look.asked)) == ((), 100)
     for watched in look.asked:
-        looks.runs(watched, now)
-    assert looks.next(now + REST - 1).listed == ()
+        looks.note_running(watched, now)
+    assert looks.next_batch(now + REST - 1).listed == ()
     # Now they are overdue, and lists have had their chance.
-    assert looks.next(now + REST).listed == ()
+    assert looks.next_batch(now + REST).listed == ()
 
 
 def test_what_is_overdue_is_asked_for_whatever_lists_show(begin: Begin) -> None:
     looks = begin(FEW)
-    listed = looks.next(10.0).listed
-    looks.listed(listed, 10.0, ended=0)
+    listed = looks.next_batch(10.0).listed
+    looks.note_list(listed, 10.0, ended=0)
     overdue = 20 + OVERDUE
-    assert looks.next(overdue - 0.1).asked == ()
-    assert numbers(looks.next(overdue).asked) == list(range(1, FEW + 1))
+    assert looks.next_batch(overdue - 0.1).asked == ()
+    assert numbers(looks.next_batch(overdue).asked) == list(range(1, FEW + 1))
 
 
 def test_while_nobody_knows_how_long_a_run_takes_a_few_are_asked_for(begin: Begin) -> None:
     looks = begin(100, known=(), listable=False)
-    first = looks.next(1.0).asked
-    assert len(first) == SCOUTS
-    assert looks.next(1.0).asked == ()
+    first = looks.next_batch(1.0).asked
+    assert len(first) == PROBES
+    assert looks.next_batch(1.0).asked == ()
     for watched in first:
-        looks.runs(watched, 1.1)
-    assert looks.next(1.1).asked == ()
-    later = looks.next(1.1 + (looks.wait(1.1) or 0)).asked
-    assert len(later) == SCOUTS
+        looks.note_running(watched, 1.1)
+    assert looks.next_batch(1.1).asked == ()
+    later = looks.next_batch(1.1 + (looks.seconds_to_next(1.1) or 0)).asked
+    assert len(later) == PROBES
     assert not set(numbers(first)) & set(numbers(later)), "the others have their turn"
 
 
 def test_a_first_wave_is_noticed_within_a_tenth_of_its_run_time(begin: Begin) -> None:
     looks, now, lists = begin(100, known=()), 1.0, 0
     while now < 15:
-        listed = looks.next(now).listed
+        listed = looks.next_batch(now).listed
         if listed:
             lists += 1
-            looks.listed(listed, now, ended=0)
-        wait = looks.wait(now)
+            looks.note_list(listed, now, ended=0)
+        wait = looks.seconds_to_next(now)
         assert wait is not None
         assert 0 < wait <= 0.1 * now + 0.01
         now += wait
@@ -129,20 +129,20 @@ def test_a_first_wave_is_noticed_within_a_tenth_of_its_run_time(begin: Begin) ->
 
 def test_nothing_to_look_at_is_waited_for(begin: Begin) -> None:
     looks = begin(1)
-    assert looks.forget(1) is not None
-    assert looks.forget(1) is None
-    assert looks.wait(5.0) is None
+    assert looks.forget_tracked(1) is not None
+    assert looks.forget_tracked(1) is None
+    assert looks.seconds_to_next(5.0) is None
 
 
 def test_lists_that_show_nothing_of_a_first_wave_rest_until_its_first_end(begin: Begin) -> None:
-    timing, now = Timing(()), UNLEARNED + 1
+    timing, now = RunTimes(()), UNLEARNED + 1
     looks = begin(12, timing=timing)
     for _ in range(GIVEN_UP):
         now += 10
-        looks.listed(looks.next(now).listed, now, ended=0)
-    look = looks.next(now)
-    assert (look.listed, len(look.asked)) == ((), SCOUTS)
-    assert looks.next(now + 10).listed == ()
-    looks.forget(look.asked[0].attempt.number)
-    timing.ended(now)
-    assert len(looks.next(now + 20).listed) > FEW
+        looks.note_list(looks.next_batch(now).listed, now, ended=0)
+    look = looks.next_batch(now)
+    assert (look.listed, len(look.asked)) == ((), PROBES)
+    assert looks.next_batch(now + 10).listed == ()
+    looks.forget_tracked(look.asked[0].attempt.number)
+    timing.add_run_time(now)
+    assert len(looks.next_batch(now + 20).listed) > FEW

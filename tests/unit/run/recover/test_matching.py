@@ -27,7 +27,7 @@ def ours(prediction: Predictions) -> Prediction:
 def test_an_unclaimed_prediction_with_our_seed_and_prompt_is_adopted(
     attempt: Attempts, prediction: Predictions
 ) -> None:
-    verdict = matching.judge([attempt(1)], [prediction("p1")], set(), complete=False)
+    verdict = matching.match_orphans([attempt(1)], [prediction("p1")], set(), complete=False)
     assert verdict.adopted == {1: prediction("p1")}
     assert (verdict.absent, verdict.doubtful) == (frozenset(), {})
 
@@ -38,18 +38,18 @@ def test_a_service_may_echo_numbers_in_its_own_way(
 ) -> None:
     item = prediction("p1")
     item = replace(item, input={**item.input, **echo})
-    assert matching.judge([attempt(1)], [item], set(), complete=True).adopted == {1: item}
+    assert matching.match_orphans([attempt(1)], [item], set(), complete=True).adopted == {1: item}
 
 
 def test_a_claimed_prediction_is_never_adopted(attempt: Attempts, prediction: Predictions) -> None:
-    verdict = matching.judge([attempt(1)], [prediction("p1")], {"p1"}, complete=True)
+    verdict = matching.match_orphans([attempt(1)], [prediction("p1")], {"p1"}, complete=True)
     assert verdict.adopted == {}
     assert verdict.absent == {1}
 
 
 def test_our_seed_with_another_prompt_is_a_doubt(attempt: Attempts, prediction: Predictions) -> None:
     item = replace(prediction("p1"), input={"prompt": "a cat", "seed": 41})
-    verdict = matching.judge([attempt(1)], [item, ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([attempt(1)], [item, ours(prediction)], {"known"}, complete=True)
     assert "same seed" in verdict.doubtful[1]
 
 
@@ -70,21 +70,21 @@ def test_a_seed_fixed_by_the_row_needs_equal_scalars_too(
 ) -> None:
     lost = attempt(1, own=False)
     lost = replace(lost, sent={**lost.sent, **sent})
-    verdict = matching.judge([lost], [prediction("p1"), ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([lost], [prediction("p1"), ours(prediction)], {"known"}, complete=True)
     assert (1 in verdict.adopted) == adopted
     assert (1 in verdict.doubtful) != adopted
 
 
 def test_of_two_predictions_that_fit_none_is_adopted(attempt: Attempts, prediction: Predictions) -> None:
     items = [prediction("p1"), prediction("p2"), ours(prediction)]
-    verdict = matching.judge([attempt(1)], items, {"known"}, complete=True)
+    verdict = matching.match_orphans([attempt(1)], items, {"known"}, complete=True)
     assert verdict.adopted == {}
     assert "more than one" in verdict.doubtful[1]
 
 
 def test_one_prediction_that_fits_two_attempts_is_nobodys(attempt: Attempts, prediction: Predictions) -> None:
     lost = [attempt(1, own=False), attempt(2, own=False)]
-    verdict = matching.judge(lost, [prediction("p1"), ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans(lost, [prediction("p1"), ours(prediction)], {"known"}, complete=True)
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
     assert verdict.doubtful.keys() == {1, 2}
 
@@ -94,13 +94,15 @@ def test_one_that_fits_an_attempt_still_unanswered_is_not_adopted(
 ) -> None:
     rival = attempt(2, own=False)
     items = [prediction("p1"), ours(prediction)]
-    verdict = matching.judge([attempt(1, own=False)], items, {"known"}, complete=True, rivals=[rival])
+    verdict = matching.match_orphans(
+        [attempt(1, own=False)], items, {"known"}, complete=True, competing=[rival]
+    )
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
 
 
 def test_the_full_proof_of_absence(attempt: Attempts, prediction: Predictions) -> None:
     items = [ours(prediction), prediction("stranger", seed=5)]
-    assert matching.judge([attempt(1)], items, {"known"}, complete=True).absent == {1}
+    assert matching.match_orphans([attempt(1)], items, {"known"}, complete=True).absent == {1}
 
 
 def without_input(prediction: Predictions) -> list[Prediction]:
@@ -133,14 +135,14 @@ def test_anything_less_is_a_doubt(
     complete: bool,
     why: str,
 ) -> None:
-    verdict = matching.judge([attempt(1)], items(prediction), claimed, complete=complete)
+    verdict = matching.match_orphans([attempt(1)], items(prediction), claimed, complete=complete)
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
     assert why in verdict.doubtful[1]
 
 
 def test_a_seed_told_only_in_the_logs_is_another_seed(attempt: Attempts, prediction: Predictions) -> None:
     item = replace(prediction("p1"), input={"prompt": "a spaceship"}, seed=12345)
-    verdict = matching.judge([attempt(1)], [item, ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([attempt(1)], [item, ours(prediction)], {"known"}, complete=True)
     assert verdict.absent == {1}
 
 
@@ -149,9 +151,11 @@ def test_a_seed_told_only_in_the_logs_is_another_seed(attempt: Attempts, predict
 
 def test_what_an_answer_said_was_taken_is_never_absent(attempt: Attempts, prediction: Predictions) -> None:
     lost = replace(attempt(1), acknowledged=True)
-    verdict = matching.judge([lost], [ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([lost], [ours(prediction)], {"known"}, complete=True)
     assert "said that it was taken" in verdict.doubtful[1]
-    assert matching.judge([lost], [prediction("p1")], set(), complete=True).adopted == {1: prediction("p1")}
+    assert matching.match_orphans([lost], [prediction("p1")], set(), complete=True).adopted == {
+        1: prediction("p1")
+    }
 
 
 # A list that leaves something out
@@ -161,7 +165,9 @@ def test_a_list_that_hides_another_prediction_of_ours_may_hide_this_one(
     attempt: Attempts, prediction: Predictions
 ) -> None:
     lost = [attempt(1, seed=1), attempt(2, seed=2)]
-    verdict = matching.judge(lost, [ours(prediction)], {"known"}, complete=True, unlisted={1: "hidden"})
+    verdict = matching.match_orphans(
+        lost, [ours(prediction)], {"known"}, complete=True, unlisted={1: "hidden"}
+    )
     assert "hidden" in verdict.doubtful[1]
     assert verdict.absent == {2}
 
@@ -195,7 +201,7 @@ def test_a_seed_fixed_by_the_row_needs_a_picture_that_agrees(
     lost, item = attempt(1, own=False), prediction("p1")
     lost = replace(lost, sent={**lost.sent, "image": sent})
     item = replace(item, input={**item.input, "image": echoed})
-    verdict = matching.judge([lost], [item, ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([lost], [item, ours(prediction)], {"known"}, complete=True)
     assert (1 in verdict.adopted) == agrees
     assert (1 in verdict.doubtful) != agrees
 
@@ -206,7 +212,7 @@ def test_a_rehosted_picture_says_nothing_against_a_seed_that_we_drew(
     item = replace(
         prediction("p1"), input={**prediction("p1").input, "image": "https://copies.example.com/1"}
     )
-    assert matching.judge([attempt(1)], [item], set(), complete=False).adopted == {1: item}
+    assert matching.match_orphans([attempt(1)], [item], set(), complete=False).adopted == {1: item}
 
 
 # Whose time is compared with whose
@@ -288,9 +294,9 @@ def test_for_a_model_without_seeds_all_that_was_sent_decides(
     sent = {"prompt": "a spaceship", "guidance": 30.0}
     lost = replace(attempt(1, seed=None, own=False), sent=sent)
     item = replace(prediction("p1"), input=sent)
-    assert matching.judge([lost], [item], set(), complete=True).adopted == {1: item}
+    assert matching.match_orphans([lost], [item], set(), complete=True).adopted == {1: item}
     other = replace(item, input={**sent, "guidance": 2})
-    verdict = matching.judge([lost], [other, ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([lost], [other, ours(prediction)], {"known"}, complete=True)
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
 
 
@@ -299,20 +305,20 @@ class World:
     """Attempts whose answers are not known, and what a service lists of what it made."""
 
     lost: list[Attempt]
-    rivals: list[Attempt]
+    competing: list[Attempt]
     made: dict[str, int]
     """Prediction id → number of the attempt it was made for; those of strangers are not there."""
     items: list[Prediction]
     claimed: set[str]
     complete: bool
 
-    def judge(self) -> matching.Verdict:
-        return matching.judge(
+    def judge(self) -> matching.Matching:
+        return matching.match_orphans(
             self.lost,
             self.items,
             self.claimed,
             complete=self.complete,
-            rivals=self.rivals,
+            competing=self.competing,
         )
 
 
@@ -341,7 +347,7 @@ def worlds(draw: st.DrawFn) -> World:
     claimed = {id_ for id_, number in made.items() if kinds[number] == "known"}
     return World(
         lost=[a for a in attempts if kinds[a.number] == "lost"],
-        rivals=[a for a in attempts if kinds[a.number] == "rival"],
+        competing=[a for a in attempts if kinds[a.number] == "rival"],
         made=made,
         items=draw(st.permutations(items)),
         claimed=claimed,

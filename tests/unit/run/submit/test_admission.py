@@ -8,100 +8,100 @@ from batchfill.run.submit.admission import (
     LONGEST_PAUSE,
     MOST_LOST,
     MOST_UNREAD,
-    Care,
-    Width,
+    CircuitBreaker,
+    CreateConcurrency,
 )
 
 
 def test_without_trouble_nothing_waits() -> None:
-    assert Care().wait(now=100.0, creates_open=8) == 0.0
+    assert CircuitBreaker().seconds_to_wait(now=100.0, creates_open=8) == 0.0
 
 
 def test_after_trouble_everything_pauses() -> None:
-    care = Care()
-    care.trouble(100.0)
-    assert care.careful
-    assert care.wait(100.0, creates_open=0) == FIRST_PAUSE
-    assert care.wait(104.0, creates_open=0) == 1.0
+    care = CircuitBreaker()
+    care.record_failure(100.0)
+    assert care.half_open
+    assert care.seconds_to_wait(100.0, creates_open=0) == FIRST_PAUSE
+    assert care.seconds_to_wait(104.0, creates_open=0) == 1.0
 
 
 def test_after_the_pause_rows_go_one_at_a_time() -> None:
-    care = Care()
-    care.trouble(100.0)
-    assert care.wait(105.0, creates_open=0) == 0.0
-    assert care.wait(105.0, creates_open=1) is None
+    care = CircuitBreaker()
+    care.record_failure(100.0)
+    assert care.seconds_to_wait(105.0, creates_open=0) == 0.0
+    assert care.seconds_to_wait(105.0, creates_open=1) is None
 
 
 def test_one_that_is_accepted_ends_the_care() -> None:
-    care = Care()
-    care.trouble(100.0)
-    care.accepted()
-    assert not care.careful
-    assert care.wait(100.0, creates_open=8) == 0.0
+    care = CircuitBreaker()
+    care.record_failure(100.0)
+    care.record_success()
+    assert not care.half_open
+    assert care.seconds_to_wait(100.0, creates_open=8) == 0.0
 
 
 def test_companions_that_fail_in_the_pause_do_not_prolong_it() -> None:
-    care = Care()
+    care = CircuitBreaker()
     for now in (100.0, 100.1, 104.9):
-        care.trouble(now)
-    assert care.wait(105.0, creates_open=0) == 0.0
+        care.record_failure(now)
+    assert care.seconds_to_wait(105.0, creates_open=0) == 0.0
 
 
 def test_an_outage_that_lasts_is_asked_less_and_less_often() -> None:
-    care, now, pauses = Care(), 100.0, []
+    care, now, pauses = CircuitBreaker(), 100.0, []
     for _ in range(6):
-        care.trouble(now)
-        pause = care.wait(now, creates_open=0)
+        care.record_failure(now)
+        pause = care.seconds_to_wait(now, creates_open=0)
         assert pause is not None
         pauses.append(pause)
         now += pause
     assert pauses == [5.0, 10.0, 20.0, 40.0, LONGEST_PAUSE, LONGEST_PAUSE]
-    care.accepted()
-    care.trouble(now)
-    assert care.wait(now, creates_open=0) == FIRST_PAUSE
+    care.record_success()
+    care.record_failure(now)
+    assert care.seconds_to_wait(now, creates_open=0) == FIRST_PAUSE
 
 
-def lose(care: Care, times: int, *, unread: bool = False) -> list[str | None]:
+def lose(care: CircuitBreaker, times: int, *, unread: bool = False) -> list[str | None]:
     """Lose so many answers one after the other."""
     return [care.lost(100.0 * n + 1, intended_at=100.0 * n, unread=unread) for n in range(1, times + 1)]
 
 
 def test_the_fifth_answer_lost_in_a_row_ends_submitting() -> None:
-    *before, last = lose(Care(), MOST_LOST)
+    *before, last = lose(CircuitBreaker(), MOST_LOST)
     assert before == [None] * (MOST_LOST - 1)
     assert last is not None
     assert "in a row were lost" in last
 
 
 def test_the_third_answer_in_a_row_that_cannot_be_read_ends_submitting() -> None:
-    *before, last = lose(Care(), MOST_UNREAD, unread=True)
+    *before, last = lose(CircuitBreaker(), MOST_UNREAD, unread=True)
     assert before == [None] * (MOST_UNREAD - 1)
     assert last is not None
     assert "cannot be read" in last
 
 
 def test_a_row_that_is_accepted_begins_the_count_again() -> None:
-    care = Care()
+    care = CircuitBreaker()
     lose(care, MOST_LOST - 1)
-    care.accepted()
+    care.record_success()
     assert lose(care, MOST_LOST - 1) == [None] * (MOST_LOST - 1)
 
 
 def test_what_one_outage_took_together_counts_once() -> None:
-    care = Care()
+    care = CircuitBreaker()
     assert [care.lost(101.0, intended_at=100.0, unread=False) for _ in range(8)] == [None] * 8
     assert lose(care, MOST_LOST - 2) == [None] * (MOST_LOST - 2)
 
 
 def test_a_service_that_cannot_be_reached_is_waited_for() -> None:
-    care = Care()
+    care = CircuitBreaker()
     for n in range(50):
-        care.trouble(100.0 * n)
+        care.record_failure(100.0 * n)
     assert lose(care, MOST_LOST - 1) == [None] * (MOST_LOST - 1)
 
 
 def test_the_first_create_goes_alone() -> None:
-    assert Width().needed(per_second=100) == 1
+    assert CreateConcurrency().limit_for(per_second=100) == 1
 
 
 @pytest.mark.parametrize(
@@ -119,17 +119,17 @@ def test_the_first_create_goes_alone() -> None:
 def test_as_many_are_open_as_keep_up_with_bunches_and_one_that_begins(
     per_second: float, seconds: float, open_: int
 ) -> None:
-    width = Width()
-    width.answered(seconds)
-    assert width.needed(per_second) == open_
+    width = CreateConcurrency()
+    width.record_answer(seconds)
+    assert width.limit_for(per_second) == open_
 
 
 def test_slower_answers_are_learned_and_forgotten_again() -> None:
-    width = Width()
-    width.answered(0.1)
+    width = CreateConcurrency()
+    width.record_answer(0.1)
     for _ in range(20):
-        width.answered(0.6)
-    assert width.needed(per_second=10) == CREATES_AT_ONCE
+        width.record_answer(0.6)
+    assert width.limit_for(per_second=10) == CREATES_AT_ONCE
     for _ in range(20):
-        width.answered(0.1)
-    assert width.needed(per_second=10) == 4
+        width.record_answer(0.1)
+    assert width.limit_for(per_second=10) == 4

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.domain.progress import Notice, Progress, Weight
+from batchfill.domain.progress import Level, LogEvent, Progress
 from batchfill.run.clock import SystemClock
-from batchfill.run.run_log import telling
+from batchfill.run.run_log import open_run_log
 from batchfill.run.submit import disk_space
-from batchfill.run.submit.disk_space import LEAST, Space
+from batchfill.run.submit.disk_space import LEAST, DiskSpaceGuard
 from batchfill.storage import disk as disk_module
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ class Heard:
     """What was told."""
 
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.notices: list[LogEvent] = []
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         self.notices.append(notice)
 
     def progress(self, progress: Progress) -> None:
@@ -39,21 +39,23 @@ def heard() -> Heard:
 @pytest.fixture
 def disk(
     tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[int | None], Space]]:
+) -> Iterator[Callable[[int | None], DiskSpaceGuard]]:
     """Give a disk with so many bytes free, which is looked at every time."""
-    monkeypatch.setattr(disk_space, "ASK_EVERY", 0.0)
-    with telling(tmp_path / "run.log", heard, SystemClock()) as say:
-        watching = Space(tmp_path / "night.batch", say)
+    monkeypatch.setattr(disk_space, "CHECK_INTERVAL", 0.0)
+    with open_run_log(tmp_path / "run.log", heard, SystemClock()) as say:
+        watching = DiskSpaceGuard(tmp_path / "night.batch", say)
 
-        def disk(free: int | None) -> Space:
+        def disk(free: int | None) -> DiskSpaceGuard:
             monkeypatch.setattr(disk_space, "free_bytes", lambda _: free)
             return watching
 
         yield disk
 
 
-async def test_a_lack_of_room_is_said_with_what_is_left_and_where(disk: Callable[..., Space]) -> None:
-    assert disk(12_400_000).lack(0, 0, None) == (
+async def test_a_lack_of_room_is_said_with_what_is_left_and_where(
+    disk: Callable[..., DiskSpaceGuard],
+) -> None:
+    assert disk(12_400_000).shortage(0, 0, None) == (
         "only 12 MB left on the disk of night.batch: nothing more is submitted until there is room"
     )
 
@@ -70,45 +72,45 @@ async def test_a_lack_of_room_is_said_with_what_is_left_and_where(disk: Callable
     ],
 )
 async def test_there_has_to_be_room_for_four_pictures_of_each_prediction_in_flight_and_the_next(
-    disk: Callable[..., Space], free: int | None, in_flight: int, largest: int, *, lacks: bool
+    disk: Callable[..., DiskSpaceGuard], free: int | None, in_flight: int, largest: int, *, lacks: bool
 ) -> None:
-    assert (disk(free).lack(in_flight, largest, None) is not None) is lacks
+    assert (disk(free).shortage(in_flight, largest, None) is not None) is lacks
 
 
 async def test_a_picture_that_was_not_taken_is_a_lack_whatever_the_disk_says(
-    disk: Callable[..., Space],
+    disk: Callable[..., DiskSpaceGuard],
 ) -> None:
-    assert disk(10**12).lack(0, 0, "Disk quota exceeded") == (
+    assert disk(10**12).shortage(0, 0, "Disk quota exceeded") == (
         "Disk quota exceeded: nothing more is submitted until night.batch takes pictures again"
     )
 
 
 async def test_a_lack_and_its_end_are_told_once_however_often_they_come(
-    disk: Callable[..., Space], heard: Heard
+    disk: Callable[..., DiskSpaceGuard], heard: Heard
 ) -> None:
     for free in (MB, MB, 10**12, 10**12, MB, 10**12):
-        disk(free).lack(0, 0, None)
-    assert [(notice.weight, notice.text.partition(":")[0]) for notice in heard.notices] == [
-        (Weight.WARNING, "only 1 MB left on the disk of night.batch"),
-        (Weight.PLAIN, "there is room on the disk again"),
+        disk(free).shortage(0, 0, None)
+    assert [(notice.level, notice.text.partition(":")[0]) for notice in heard.notices] == [
+        (Level.WARNING, "only 1 MB left on the disk of night.batch"),
+        (Level.INFO, "there is room on the disk again"),
     ]
 
 
 async def test_the_disk_is_asked_every_few_seconds_at_most(
-    disk: Callable[..., Space], monkeypatch: pytest.MonkeyPatch
+    disk: Callable[..., DiskSpaceGuard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_space, "ASK_EVERY", 3600.0)
-    assert disk(MB).lack(0, 0, None)
-    assert disk(10**12).lack(0, 0, None)
+    monkeypatch.setattr(disk_space, "CHECK_INTERVAL", 3600.0)
+    assert disk(MB).shortage(0, 0, None)
+    assert disk(10**12).shortage(0, 0, None)
 
 
 async def test_patience_ends_only_where_there_was_no_room_all_the_time(
-    disk: Callable[..., Space], monkeypatch: pytest.MonkeyPatch
+    disk: Callable[..., DiskSpaceGuard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
     for free, patience in ((MB, 3600.0), (MB, -1.0), (10**12, -1.0)):
-        monkeypatch.setattr(disk_space, "PATIENCE", patience)
-        disk(free).lack(0, 0, None)
+        monkeypatch.setattr(disk_space, "MAX_FULL_TIME", patience)
+        disk(free).shortage(0, 0, None)
         found.append(disk(free).out_of_patience)
     assert found == [False, True, False]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.batch import Batch
-from batchfill.run.submit.rate_report import allowance
+from batchfill.run.submit.rate_report import allowance_text
 from tests.chaos.nights.loop import SimLoop
 from tests.chaos.nights.world import Near, World
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchfill.domain.progress import Notice, Progress, Watcher
+    from batchfill.domain.progress import LogEvent, Progress, ProgressListener
     from batchfill.domain.reports import Summary
 
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_person_learns_what_is_allowed_and_how_long_that_takes(pace: float, rows: int, said: str) -> None:
-    assert allowance(pace, rows) == said
+    assert allowance_text(pace, rows) == said
 
 
 class Listening:
@@ -49,12 +49,12 @@ class Listening:
         """Keep what is awaited."""
         self.awaited.add(progress.waiting_for)
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: LogEvent) -> None:
         """Keep a notice and how much it weighs."""
-        self.notices.append(f"{notice.weight.value} {notice.text}")
+        self.notices.append(f"{notice.level.value} {notice.text}")
 
 
-def run(folder: Path, rows: int, *, rate: float, burst: int, watcher: Watcher) -> Summary:
+def run(folder: Path, rows: int, *, rate: float, burst: int, watcher: ProgressListener) -> Summary:
     """Run a batch in virtual time against a provider that allows *rate* a minute."""
 
     async def night() -> Summary:
