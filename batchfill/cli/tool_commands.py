@@ -26,7 +26,7 @@ def init(manifest: Path) -> None:
 
     Example: batchfill init night.yaml
     """
-    from batchfill.batch import init_manifest
+    from batchfill.tools import init_manifest
 
     init_manifest(manifest)
     click.echo(f"{manifest} is there: fill in your rows, then `batchfill check {manifest}`")
@@ -44,8 +44,8 @@ def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
 
     Example: batchfill pair photos masks --prompt "an empty street" -o night.csv
     """
-    from batchfill.batch import pair_folders
     from batchfill.console.format import format_count
+    from batchfill.tools import pair_folders
 
     found = pair_folders(images, masks, output or sys.stdout, prompt=prompt)
     print_notes(*(f"alone: {path}" for path in (*found.alone_images, *found.alone_masks)))
@@ -110,7 +110,7 @@ def serve(host: str, port: int, folder: Path, **given: Any) -> None:
     Example: batchfill serve
     and then: batchfill run night.csv --base-url http://127.0.0.1:8765/v1
     """
-    from batchfill.batch import serve_provider
+    from batchfill.tools import serve_provider
 
     refuse_few_files(FILES, "a command")
     rate = given.pop("per_minute")

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batchfill.filenames import as_cell
+from batchfill.ledger.location import LEDGER
+from batchfill.ledger.reader import open_reader
 from batchfill.settings.definitions import MILLION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from batchfill.domain.reports import Result
+
+RESULTS = "results.csv"
+"""Its name in the batch folder."""
 
 COLUMNS = (
     "id",
@@ -143,3 +150,29 @@ def _as_text(number: int | None) -> str:
 def _inert_text(name: str, text: str) -> str:
     # What the service wrote is text, whatever it looks like.
     return as_cell(text, numbers=name not in _OF_SERVICE)
+
+
+def write_table(folder: Path, stream: Stream, *, kind: str, bom: bool, raw: bool) -> bool:
+    """Write the results of the batch in *folder* as `csv` or `jsonl`; return what `write_csv` does.
+
+    Raises LedgerError without a ledger.
+    """
+    with open_reader(folder / LEDGER) as reader:
+        if kind == "jsonl":
+            write_jsonl(reader.results(), stream)
+            return False
+        return write_csv(reader.results(), stream, extra=reader.extra_columns(), bom=bom, raw=raw)
+
+
+def keep_table(folder: Path) -> str | None:
+    """Write `results.csv` next to the outputs, whole or not at all; return why it could not be written."""
+    unfinished = folder / f"{RESULTS}.tmp"
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as stream:
+            write_table(folder, stream, kind="csv", bom=True, raw=False)
+        unfinished.replace(folder / RESULTS)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        return f"{RESULTS} could not be written: {error.strerror}. `batchfill results` prints it"
+    return None

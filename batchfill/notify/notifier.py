@@ -11,7 +11,9 @@ import anyio
 from batchfill.domain.progress import Level, Notification, NotificationKind
 from batchfill.errors import BatchfillError, NotifyError, UsageError, unwrap_single
 from batchfill.notify.stall import StallDetector
-from batchfill.run.run_log import open_run_log
+from batchfill.notify.webhook import Webhook
+from batchfill.run.clock import SystemClock
+from batchfill.run.run_log import RUN_LOG, open_run_log
 from batchfill.run.shutdown import REFUSED, WORK_LEFT
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from batchfill.domain.progress import LogEvent, Progress, ProgressListener
     from batchfill.domain.reports import Summary
     from batchfill.run.clock import Clock
+    from batchfill.settings.settings import Settings
 
 
 class Receiver(Protocol):
@@ -126,3 +129,21 @@ def _last_news(manifest: str, summary: Summary) -> Notification:
     event = NotificationKind.STOPPED if summary.exit_code in (WORK_LEFT, REFUSED) else NotificationKind.ENDED
     reason = summary.stopped_because if event is NotificationKind.STOPPED else None
     return Notification(event, manifest, summary.counts, summary.cost, summary.elapsed, reason)
+
+
+async def notify_of_run(
+    run: Callable[[ProgressListener | None], Awaitable[Summary]],
+    settings: Settings,
+    watch: ProgressListener | None,
+) -> Summary:
+    """Return what *run* returns, having told of it where --notify asks for that."""
+    if settings.notify is None:
+        return await run(watch)
+    notifier = Notifier(
+        receiver=Webhook(settings.notify),
+        manifest=settings.manifest.name,
+        log=settings.folder / RUN_LOG,
+        watcher=watch,
+        clock=SystemClock(),
+    )
+    return await notifier.run_and_notify(run)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from batchfill.run.clock import Clock
     from batchfill.storage.inbox import AppliedDecisions
 
+RUN_LOG = "run.log"
+"""Its name in the batch folder."""
+
 
 class RunLog:
     """Passes notices on, and keeps all of them in run.log."""

@@ -25,7 +25,7 @@ from batchfill.run.context import FileContext, RunContext
 from batchfill.run.engine import LEARNED_FROM, Engine, EngineResult
 from batchfill.run.ledger_guard import guard
 from batchfill.run.poll.run_times import RunTimes
-from batchfill.run.run_log import log_applied_decisions, open_run_log, tell_lack
+from batchfill.run.run_log import RUN_LOG, log_applied_decisions, open_run_log, tell_lack
 from batchfill.run.shutdown import LEFT, StopSignal
 from batchfill.run.submit.disk_space import MAX_FULL_TIME
 from batchfill.session import identity, past
@@ -59,7 +59,6 @@ ACCOUNT_WAITS = (1.0, 3.0, 10.0)
 """Seconds between questions for the account that the service cannot answer just now."""
 LONGEST_ACCOUNT_WAIT = 60.0
 
-LOG = "run.log"
 BASIS = "basis"
 """The fact that says what the rows in the ledger rest on."""
 READS = 5
@@ -140,7 +139,7 @@ class Session:
     @asynccontextmanager
     async def _open_ledger(self) -> AsyncIterator[tuple[Ledger, RunLog]]:
         folder = self.settings.folder
-        with open_run_log(folder / LOG, self.watcher, self.clock) as say:
+        with open_run_log(folder / RUN_LOG, self.watcher, self.clock) as say:
             identity.refuse_saved_ledger(folder / LEDGER)
             OutputStore(folder).make_folders()
             inbox.drain_requests(folder)  # requests to a run that has ended already

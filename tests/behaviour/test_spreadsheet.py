@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.batch import Batch, pair_folders
+from batchfill.tools import pair_folders
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from batchfill.batch import Batch
     from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]

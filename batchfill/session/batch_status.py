@@ -1,0 +1,39 @@
+"""Where a batch stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from batchfill.domain.reports import Status
+from batchfill.ledger.base import CURRENCY
+from batchfill.settings.addresses import LOCAL
+from batchfill.storage import lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchfill.ledger.reader import Reader
+
+
+def read_status(reader: Reader, manifest: Path, folder: Path) -> Status:
+    """Return where the batch of *reader* stands, whether it runs or not."""
+    facts = reader.metadata()
+    return Status(
+        manifest=facts.get("manifest", manifest.name),
+        model=facts.get("model", ""),
+        base=facts.get("base", ""),
+        running=lock.is_held(folder),
+        counts=reader.counts(),
+        gone=reader.counts(gone=True),
+        cost=replace(reader.cost(CURRENCY), rehearsal=facts.get("base") == LOCAL),
+        started_at=_read_time(facts.get("started_at")),
+        updated_at=_read_time(facts.get("updated_at")),
+        stopped_because=facts.get("stopped_because"),
+        reasons=reader.reasons(),
+        doubts=reader.doubts(),
+    )
+
+
+def _read_time(fact: str | None) -> float | None:
+    return None if fact is None else float(fact)

@@ -1,0 +1,109 @@
+"""Everything around one start of a batch: its folder, its lock, the local emulator, Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchfill.catalog.model_choice import choose_model
+from batchfill.domain.token import Token
+from batchfill.errors import RunBroken, UsageError, in_words, unwrap_single
+from batchfill.process import refuse_few_files
+from batchfill.run.shutdown import watch_signals
+from batchfill.session.session import Session
+from batchfill.settings.addresses import REPLICATE
+from batchfill.storage.decision_inbox import hold_batch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from batchfill.domain.progress import ProgressListener
+    from batchfill.settings.settings import Settings
+
+EMULATOR = "provider"
+"""Folder of the local emulator's own memory, so that an interrupted rehearsal resumes too."""
+
+FILES = 64
+"""Files that a run opens at once, beside two for each process that works on pictures."""
+
+MISSING = (
+    "no token for {base}: set BATCHFILL_TOKEN{other} to your API token, "
+    "or rehearse offline and free of charge with --local"
+)
+
+
+@asynccontextmanager
+async def open_session(
+    settings: Settings, watch: ProgressListener | None, *, obey_signals: bool
+) -> AsyncIterator[Session]:
+    """Give a session that holds the batch. Raises UsageError when it cannot."""
+    require_token(settings)
+    refuse_few_files(FILES + 2 * (os.cpu_count() or 2), "a run")
+    _make_folder(settings.folder)
+    with unwrap_single():
+        # The lock first: the local emulator keeps its memory in the same folder.
+        async with (
+            hold_batch(settings.folder),
+            _open_provider(settings) as (base, settings),
+            anyio.create_task_group() as tasks,
+        ):
+            session = Session(settings=settings, model=choose_model(settings), base=base, watcher=watch)
+            if obey_signals:
+                # Until then Ctrl-C ends the program: nothing has been done.
+                session.on_start = lambda: tasks.start_soon(
+                    watch_signals, session.stopping, watch, session.clock
+                )
+            yield session
+            tasks.cancel_scope.cancel()
+
+
+def require_token(settings: Settings) -> None:
+    """Raise UsageError when there is no token and the run is not local."""
+    if settings.token is None and not settings.local:
+        other = " (or REPLICATE_API_TOKEN)" if settings.base == REPLICATE else ""
+        raise UsageError(MISSING.format(base=settings.base, other=other))
+
+
+@contextmanager
+def breaking_off(session: Session) -> Iterator[None]:
+    """Raise RunBroken for whatever ends a run that has submitted something, and so was not refused."""
+    try:
+        yield
+    except Exception as error:  # the run's boundary: to Python and to the shell alike, work is left
+        if not session.intents:
+            raise
+        raise RunBroken(f"{in_words(error)}; run again to go on") from error
+
+
+@asynccontextmanager
+async def _open_provider(settings: Settings) -> AsyncIterator[tuple[str, Settings]]:
+    """Give the address to talk to, with the local emulator behind it for a local run."""
+    if not settings.local:
+        yield settings.base, settings
+        return
+    from batchfill.emulator.emulator_server import EmulatorServer
+
+    # A token of its own: the user's has no business at a rehearsal.
+    token = secrets.token_hex(16)
+    provider = EmulatorServer(settings.folder / EMULATOR, token=token, latency=settings.latency or 0.0)
+    await provider.start()
+    try:
+        yield provider.base, replace(settings, token=Token(token))
+    finally:
+        with anyio.CancelScope(shield=True):
+            await provider.stop()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made: {error.strerror}; give a folder that can be written with --out"
+        ) from error
