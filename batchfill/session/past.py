@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_record
 from batchfill.ledger.reader import open_reader
 from batchfill.session import identity
+from batchfill.session.free_questions import ask_patiently
 from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
 
@@ -34,10 +36,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32
 """Predictions that are looked up at once."""
-
-WAITS = (1.0, 3.0, 10.0)
-"""Seconds between questions that the service cannot answer just now."""
-LONGEST_WAIT = 60.0
 
 SHOWN = 5
 
@@ -231,19 +229,16 @@ async def _look_up(context: RunContext, asked: Sequence[Payment]) -> list[tuple[
 async def _get(context: RunContext, payment: Payment) -> Prediction | None:
     """Return the prediction of *payment* as the service has it; None where it has none that fits."""
     assert payment.prediction_id is not None
-    for wait in WAITS:
-        try:
-            prediction = await context.service.get(payment.prediction_id)
-        except (NotFound, NotOffered):
-            return None
-        except TransientError as error:
-            await anyio.sleep(min(error.wait or wait, LONGEST_WAIT))
-            continue
-        return prediction if _fits(payment, prediction) else None
-    raise UsageError(
-        f"{context.settings.base} does not tell what became of prediction {payment.prediction_id}, which "
-        f"{context.ledger.name} does not know: try again later"
-    )
+    try:
+        prediction = await ask_patiently(partial(context.service.get, payment.prediction_id))
+    except (NotFound, NotOffered):
+        return None
+    except TransientError as error:
+        raise UsageError(
+            f"{context.settings.base} does not tell what became of prediction {payment.prediction_id}, which "
+            f"{context.ledger.name} does not know: try again later"
+        ) from error
+    return prediction if _fits(payment, prediction) else None
 
 
 def _fits(payment: Payment, prediction: Prediction) -> bool:

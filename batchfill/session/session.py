@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 from anyio import to_thread
 
 from batchfill.domain.progress import Level
@@ -29,6 +28,7 @@ from batchfill.run.run_log import RUN_LOG, log_applied_decisions, open_run_log, 
 from batchfill.run.shutdown import LEFT, StopSignal
 from batchfill.run.submit.disk_space import MAX_FULL_TIME
 from batchfill.session import identity, past
+from batchfill.session.free_questions import ask_patiently
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
@@ -54,10 +54,6 @@ if TYPE_CHECKING:
     from batchfill.session.past import Past
     from batchfill.settings.settings import Settings
     from batchfill.storage.missing import Missing
-
-ACCOUNT_WAITS = (1.0, 3.0, 10.0)
-"""Seconds between questions for the account that the service cannot answer just now."""
-LONGEST_ACCOUNT_WAIT = 60.0
 
 BASIS = "basis"
 """The fact that says what the rows in the ledger rest on."""
@@ -328,18 +324,16 @@ class Session:
 
 async def _ask_account(service: Service, base: str) -> str | None:
     """Return the account's name; None where the service does not tell it, for whatever reason."""
-    for wait in ACCOUNT_WAITS:
-        try:
-            return await service.account()
-        except ServiceRefused as error:
-            if error.status == 401:
-                raise
-            return None  # some gateways forbid what they do not offer
-        except NoAnswer as error:
-            raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
-        except TransientError as error:
-            await anyio.sleep(min(error.wait or wait, LONGEST_ACCOUNT_WAIT))
-    return None
+    try:
+        return await ask_patiently(service.account, at_once=NoAnswer)
+    except ServiceRefused as error:
+        if error.status == 401:
+            raise
+        return None  # some gateways forbid what they do not offer
+    except NoAnswer as error:
+        raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
+    except TransientError:
+        return None
 
 
 async def _remember_cap(ledger: Ledger, settings: Settings) -> None:
