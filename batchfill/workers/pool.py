@@ -25,8 +25,8 @@ TRIES = 2
 """Processes that a task may take along into their end before it is given up."""
 
 
-_START = "import sys; sys.path.append(sys.argv[1]); from batchfill.workers.worker import main; main()"
-"""Last in the path, and without the current folder, which may hold modules of anybody."""
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from batchfill.workers.worker import main; main()"
+"""This batchfill before an installed one, and without the current folder, which may hold any modules."""
 
 
 class Workers(Protocol):

@@ -39,10 +39,18 @@ def main() -> None:
         os.nice(NICE)
     while True:
         try:
-            work, task = receive(sys.stdin.buffer)
-            send(answers, _done(work, task))
+            send(answers, _answer(sys.stdin.buffer))
         except (EOFError, BrokenPipeError):
             os._exit(0)  # nothing is left to flush, and nobody to read a complaint
+
+
+def _answer(questions: IO[bytes]) -> tuple[bool, Any]:
+    """Read a task and do it; see `_done`."""
+    try:
+        work, task = receive(questions)
+    except ImportError as error:  # about this installation, and not about a picture
+        return False, error
+    return _done(work, task)
 
 
 def _done(work: Any, task: Any) -> tuple[bool, Any]:

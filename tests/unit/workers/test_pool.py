@@ -76,6 +76,32 @@ async def test_modules_in_the_current_folder_are_not_taken_for_ours(
         await processes.do(read_header, tmp_path / "hero.png")
 
 
+async def test_another_batchfill_that_is_installed_is_not_taken_for_this_one(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "batchfill" / "__init__.py"
+    other.parent.mkdir()
+    other.write_text("raise SystemExit('not this one')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert await processes.do(sum, (1, 2)) == 3
+
+
+async def test_work_that_cannot_be_imported_there_is_told_as_that(processes: Processes) -> None:
+    with pytest.raises(ImportError, match="nowhere"):
+        await processes.do(_Missing(), None)
+    assert await processes.do(sum, (1, 1)) == 2
+
+
+class _Missing:
+    """Work of a module that its process does not have."""
+
+    def __call__(self, task: object) -> None:
+        """Do nothing."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("__import__('nowhere')",)
+
+
 async def test_processes_end_with_their_owner(processes: Processes) -> None:
     pid = await processes.do(_pid(), None)
     processes.close()
