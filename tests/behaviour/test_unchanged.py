@@ -407,7 +407,9 @@ async def test_a_manifest_that_is_edited_while_a_run_begins_is_read_again(
     assert sorted(prompts(provider)) == ["late", "picture 1", *(["picture 2"] if put_back else [])]
 
 
-@pytest.mark.parametrize(("method", "after"), [("merge", False), ("merge", True), ("end", True)])
+@pytest.mark.parametrize(
+    ("method", "after"), [("merge_rows", False), ("merge_rows", True), ("end_import", True)]
+)
 async def test_an_import_that_dies_leaves_nothing_out_and_runs_nothing_twice(
     service: Serve, batch: Open, rows: Any, crash: Any, method: str, after: bool
 ) -> None:

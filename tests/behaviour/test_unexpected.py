@@ -68,7 +68,7 @@ def name_of(error: Exception) -> str:
 
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`fail(Shelf, "find", error, times=2)` has the first calls of a method raise *error*."""
+    """`fail(OutputStore, "commit", error, times=2)` has the first calls of a method raise *error*."""
 
     def arrange(owner: Any, method: str, error: Exception, *, times: int = 10**9) -> None:
         real, left = getattr(owner, method), [times]
@@ -96,7 +96,12 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.mark.parametrize("error", ERRORS, ids=name_of)
 @pytest.mark.parametrize(
     ("owner", "method"),
-    [(OutputStore, "find"), (OutputStore, "place"), (OutputPlacer, "place"), (Service, "get")],
+    [
+        (OutputStore, "find_staged"),
+        (OutputStore, "commit"),
+        (OutputPlacer, "place_outputs"),
+        (Service, "get"),
+    ],
 )
 async def test_what_the_machine_lacks_for_a_while_is_tried_again_and_every_row_is_done(
     service: Serve, batch: Open, states: States, fail: Any, error: Exception, owner: type, method: str

@@ -65,9 +65,9 @@ class Notes:
 def main() -> None:
     """Run the batch that the command line describes, and end with its exit code."""
     notes = Notes()
-    # Before anybody else imports it by its name. The package hands on a function of the module's name.
-    look: Any = import_module("batchfill.images.codec.decode")
-    look.whole = notes.decodes(look.whole)
+    # Before another module imports it by its name.
+    codec: Any = import_module("batchfill.images.codec.decode")
+    codec.decode_whole = notes.decodes(codec.decode_whole)
 
     import anyio
 

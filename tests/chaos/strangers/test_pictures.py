@@ -73,12 +73,16 @@ BOMBS = {
 }
 
 CHILD = """
-import json, pathlib, resource, sys from batchfill.errors import BadPicture from batchfill.images.codec
-import open as opening
+import json, pathlib, resource, sys
+from batchfill.errors import BadPicture
+from batchfill.images.codec import open as opening
 from batchfill.images.codec.decode import decode_whole as whole
-sys.modules["batchfill.images.codec.decode"].MOST_DECODED = opening.MAX_PIXELS // 2  # sooner, in the same
-way peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 said = {} before = peak() for
-path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+# sooner, in the same way
+sys.modules["batchfill.images.codec.decode"].MOST_DECODED = opening.MAX_PIXELS // 2
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+said = {}
+before = peak()
+for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     try:
         said[path.name] = repr(whole(path))
     except BadPicture as error:
