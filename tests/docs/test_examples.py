@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from batchfill.cli import cli
+from batchfill.cli.commands import cli
 from tests.docs.pages import PAGES, ROOT, Fence, codes_of, fences_of, name_of, prose_of, text_of
 from tests.docs.play import play
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-AHEAD = frozenset({"--accept-loss"})
-"""Flags that the docs describe before they are merged."""
 OTHERS = frozenset({"--help", "--version", "--prompt"})
 
 
@@ -40,7 +38,7 @@ def test_examples_name_commands_and_flags_that_exist() -> None:
 
 def test_flags_in_prose_exist() -> None:
     """A flag that is renamed is renamed in the docs."""
-    known = {flag for name in cli.commands for flag in _flags(name)} | OTHERS | AHEAD
+    known = {flag for name in cli.commands for flag in _flags(name)} | OTHERS
     for page in PAGES:
         for code in codes_of(prose_of(page)):
             if not code.startswith(("python", "ruff")):
