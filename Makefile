@@ -7,7 +7,7 @@ PIP = $(RUN) pip --quiet --quiet --disable-pip-version-check --no-input
 .PHONY: help setup demo test check bench soak clean
 
 help:
-	@echo "make demo    fill the sample pictures offline, with the embedded provider"
+	@echo "make demo    fill the sample pictures offline, with the local emulator"
 	@echo "make test    run the tests"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   measure, beside other clients and up to a million rows (FLAGS=--help says what else)"

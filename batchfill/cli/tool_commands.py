@@ -101,7 +101,7 @@ def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: boo
     "plan",
     type=click.Path(path_type=Path),
     metavar="PLAN.YAML",
-    help="What is to go wrong, by call and by chance; see the README.",
+    help="What is to go wrong, by call and by chance; see docs/emulator.md.",
 )
 def serve(host: str, port: int, folder: Path, **given: Any) -> None:
     """Run the embedded provider by itself: the same API, a classical fill, no cost.
