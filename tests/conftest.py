@@ -26,9 +26,11 @@ from batchfill.check import check
 from batchfill.emulator.emulator_predictions import Predictions
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.listener import serve_app
+from batchfill.run import timings
 from batchfill.run.clock import SystemClock
 from batchfill.session import session
 from batchfill.workers.pool import Processes
+from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -47,19 +49,6 @@ settings.register_profile(
 settings.load_profile("tests")
 
 TOKEN = "r8_for_tests_only"
-
-SHORTENED = {
-    "poll.run_times.FIRST_LOOK": 0.02,
-    "poll.poller.LONGEST_GAP": 0.02,
-    "recover.reconciler.LIST_LAG": 0.05,
-    "submit.admission.FIRST_PAUSE": 0.05,
-    "download.downloader.FIRST_WAIT": 0.02,
-    "poll.retry_policy.FIRST_WAIT": 0.02,
-    "submit.submitter.UPLOAD_WAIT": 0.02,
-    "engine.REFRESH": 0.02,
-    "engine.ASK_INBOX": 0.02,
-}
-"""Waits below batchfill.run that a service far away needs, and one in this process does not."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -121,8 +110,7 @@ def _let_go() -> Iterator[None]:
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut the waits short that only a service far away needs."""
-    for name, seconds in SHORTENED.items():
-        monkeypatch.setattr(f"batchfill.run.{name}", seconds)
+    monkeypatch.setattr(timings, "DEFAULT", QUICK)
 
 
 class Providers:
@@ -524,10 +512,8 @@ async def terminal() -> AsyncIterator[Terminal]:
 
 
 HURRIED = f"""
-from importlib import import_module
-for name, seconds in {SHORTENED!r}.items():
-    module, _, constant = name.rpartition(".")
-    setattr(import_module("batchfill.run." + module), constant, seconds)
+from batchfill.run import timings
+timings.DEFAULT = timings.{QUICK!r}
 from batchfill.cli.app import main
 main()
 """

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from batchfill.providers.rate_limiter import RateLimiter
     from batchfill.run.clock import Chance, Clock
     from batchfill.run.run_log import RunLog
+    from batchfill.run.timings import Timings
     from batchfill.settings.settings import Settings
     from batchfill.storage.output_store import OutputStore
     from batchfill.workers.pool import Workers
@@ -30,6 +31,7 @@ class FileContext:
     pixels: Workers
     """For work on pictures that takes its time."""
     log: RunLog
+    timings: Timings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from batchfill.run.progress_meter import ProgressMeter, Stopwatch
 from batchfill.run.recover.reconciler import Reconciler
 from batchfill.run.run_log import log_applied_decisions
 from batchfill.run.shutdown import FailureStreak
-from batchfill.run.submit.disk_space import CHECK_INTERVAL, DiskSpaceGuard
+from batchfill.run.submit.disk_space import DiskSpaceGuard
 from batchfill.run.submit.submitter import Submitter
 from batchfill.storage import inbox
 
@@ -42,14 +42,8 @@ BACKLOG = 2
 """Times the concurrency: predictions that may wait to be collected before submitting waits for them."""
 
 LONGEST_WAIT_TO_COLLECT = 600.0
-REFRESH = 0.25
-"""Seconds between two reports of progress."""
-
 LOOK_AT_CLOCK = 30.0
 """Seconds between two looks whether --until has come."""
-
-ASK_INBOX = 0.5
-"""Seconds between two looks for requests of other processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +95,7 @@ class Engine:
             run_time=lambda: timing.expected,
         )
         self._deadline = Deadline(context.settings.until, context.clock.now())
-        self._space = DiskSpaceGuard(context.store.folder, context.log)
+        self._space = DiskSpaceGuard(context.store.folder, context.log, context.timings)
         self._meter = ProgressMeter(context.ledger.counts, context.clock.now())
         self._held = Stopwatch()
         self._stages = anyio.create_task_group()
@@ -173,9 +167,9 @@ class Engine:
         while not self._is_over():
             seen = self._stopping.wakeup.version
             self._report_progress()
-            await self._stopping.wakeup.wait(seen, REFRESH)
+            await self._stopping.wakeup.wait(seen, self._context.timings.progress)
         while self._submitting.open:
-            await self._stopping.wakeup.wait(self._stopping.wakeup.version, REFRESH)
+            await self._stopping.wakeup.wait(self._stopping.wakeup.version, self._context.timings.progress)
 
     def _say_what_waits(self) -> None:
         ledger = self._context.ledger
@@ -216,7 +210,7 @@ class Engine:
     def _why_blocked(self) -> tuple[str, float | None] | None:
         """Return why nothing may be submitted now, and how long to wait at most."""
         if (unwritten := self._context.ledger.lack) is not None:
-            return unwritten, CHECK_INTERVAL
+            return unwritten, self._context.timings.disk_look
         largest = max(self._collecting.largest, self._postprocessor.largest)
         if self._submitting.refused and self._space.takes_files():
             self._submitting.refused = None
@@ -225,7 +219,7 @@ class Engine:
         if lack is not None:
             if self._space.out_of_patience:
                 self._stopping.stop_submitting(lack)
-            return lack, CHECK_INTERVAL
+            return lack, self._context.timings.disk_look
         first = self._fetch_first()
         self._held.note(waits=first is not None, now=anyio.current_time())
         return first
@@ -253,7 +247,7 @@ class Engine:
                     self._stopping.cancel_all()
                 else:
                     self._stopping.stop_submitting("stopped by the user", by_user=True)
-            await anyio.sleep(ASK_INBOX)
+            await anyio.sleep(self._context.timings.inbox_look)
 
     async def _watch_time(self) -> None:
         """Stop submitting early enough that what runs is fetched by --until."""

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from batchfill.run.context import RunContext
     from batchfill.run.shutdown import StopSignal
 
-CHECK_INTERVAL = 0.5
-"""Seconds between two looks whether the ledger is in its place; each intent looks too."""
-
 
 @asynccontextmanager
 async def guard(context: RunContext, stopping: StopSignal) -> AsyncIterator[None]:
@@ -54,7 +51,7 @@ class LedgerGuard:
         while True:
             if not self._context.ledger.in_place:
                 break
-            await anyio.sleep(CHECK_INTERVAL)
+            await anyio.sleep(self._context.timings.ledger_look)
         with anyio.CancelScope(shield=True), suppress(LedgerFailed):
             await self._save_ledger()
 

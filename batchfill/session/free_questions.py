@@ -9,22 +9,25 @@ import anyio
 from batchfill.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 Answer = TypeVar("Answer")
-
-WAITS = (1.0, 3.0, 10.0)
-"""Seconds before each further try, where the service names no time."""
 
 LONGEST_WAIT = 60.0
 """Seconds that a start waits at most for a time which the service named."""
 
 
 async def ask_patiently(
-    question: Callable[[], Awaitable[Answer]], *, at_once: type[TransientError] | tuple[()] = ()
+    question: Callable[[], Awaitable[Answer]],
+    waits: Sequence[float],
+    *,
+    at_once: type[TransientError] | tuple[()] = (),
 ) -> Answer:
-    """Return the answer to *question*. Raises the last TransientError, and *at_once* without another try."""
-    for wait in WAITS:
+    """Return the answer to *question*. Raises the last TransientError, and *at_once* without another try.
+
+    *waits*: seconds before each further try, where the service names no time.
+    """
+    for wait in waits:
         try:
             return await question()
         except at_once:

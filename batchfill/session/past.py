@@ -230,7 +230,9 @@ async def _get(context: RunContext, payment: Payment) -> Prediction | None:
     """Return the prediction of *payment* as the service has it; None where it has none that fits."""
     assert payment.prediction_id is not None
     try:
-        prediction = await ask_patiently(partial(context.service.get, payment.prediction_id))
+        prediction = await ask_patiently(
+            partial(context.service.get, payment.prediction_id), context.timings.question_retries
+        )
     except (NotFound, NotOffered):
         return None
     except TransientError as error:

@@ -19,6 +19,7 @@ from batchfill.ledger.reader import open_reader
 from batchfill.manifest.local_files import digest_file
 from batchfill.providers.connection import open_service
 from batchfill.providers.rate_limiter import RateLimiter
+from batchfill.run import timings
 from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.context import FileContext, RunContext
 from batchfill.run.engine import LEARNED_FROM, Engine, EngineResult
@@ -26,7 +27,6 @@ from batchfill.run.ledger_guard import guard
 from batchfill.run.poll.run_times import RunTimes
 from batchfill.run.run_log import RUN_LOG, log_applied_decisions, open_run_log, tell_lack
 from batchfill.run.shutdown import LEFT, StopSignal
-from batchfill.run.submit.disk_space import MAX_FULL_TIME
 from batchfill.session import identity, past
 from batchfill.session.free_questions import ask_patiently
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
@@ -39,7 +39,7 @@ from batchfill.storage.output_store import OutputStore
 from batchfill.workers.pool import Processes, Threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from batchfill.catalog.model import Model
     from batchfill.domain.progress import ProgressListener
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from batchfill.providers.client import Service
     from batchfill.run.clock import Chance, Clock
     from batchfill.run.run_log import RunLog
+    from batchfill.run.timings import Timings
     from batchfill.session.past import Past
     from batchfill.settings.settings import Settings
     from batchfill.storage.missing import Missing
@@ -80,6 +81,7 @@ class Session:
     stopping: StopSignal = field(default_factory=StopSignal)
     watcher: ProgressListener | None = None
     clock: Clock = field(default_factory=SystemClock)
+    timings: Timings = field(default_factory=lambda: timings.DEFAULT)
     chance: Chance = field(default_factory=SystemChance)
     on_start: Callable[[], object] = lambda: None
     """Called once the plan is confirmed: from here on there is something to stop."""
@@ -129,6 +131,7 @@ class Session:
                     workers=Threads(),
                     pixels=pixels,
                     log=say,
+                    timings=self.timings,
                 )
                 return await refinish_rows(context, manifest, self.settings, self.clock.now())
 
@@ -141,7 +144,7 @@ class Session:
             inbox.drain_requests(folder)  # requests to a run that has ended already
             async with open_ledger(folder / LEDGER, self.clock.now) as ledger:
                 identity.refuse_other_batch(ledger.metadata, self.settings)
-                ledger.wait_for_room(MAX_FULL_TIME, partial(tell_lack, say))
+                ledger.wait_for_room(self.timings.disk_patience, partial(tell_lack, say))
                 self.stopping.on_hurry = ledger.give_up_waiting
                 log_applied_decisions(say, await inbox.take_rulings(folder, ledger))
                 try:
@@ -176,6 +179,7 @@ class Session:
                     clock=self.clock,
                     chance=self.chance,
                     log=say,
+                    timings=self.timings,
                     creates=RateLimiter(settings.rate),
                 )
 
@@ -188,7 +192,7 @@ class Session:
     async def _check_account(self, context: RunContext) -> None:
         """Find out early, and free of charge, whether the token is good and the account the same."""
         settings, ledger = self.settings, context.ledger
-        account = await _ask_account(context.service, self.base)
+        account = await _ask_account(context.service, self.base, self.timings.question_retries)
         identity.refuse_other_account(ledger.metadata, settings, account)
         assert settings.token is not None
         self._account = identity.account_facts(ledger.metadata, settings.token, account)
@@ -303,9 +307,10 @@ class Session:
         context.log.debug(f"begun: {plan.to_go} rows to go, {plan.open} open, {plan.finished} done before")
 
     async def _carry_out(self, context: RunContext) -> None:
-        timing = RunTimes(await context.ledger.run_times(LEARNED_FROM))
+        known = await context.ledger.run_times(LEARNED_FROM)
+        run_times = RunTimes(known, timings=self.timings)
         async with guard(context, self.stopping):
-            await self._run_engine(context, Engine(context, self.stopping, timing, self.watcher))
+            await self._run_engine(context, Engine(context, self.stopping, run_times, self.watcher))
 
     async def _run_engine(self, context: RunContext, night: Engine) -> None:
         try:
@@ -322,10 +327,10 @@ class Session:
             await context.ledger.set_metadata(stopped_because=because)
 
 
-async def _ask_account(service: Service, base: str) -> str | None:
+async def _ask_account(service: Service, base: str, waits: Sequence[float]) -> str | None:
     """Return the account's name; None where the service does not tell it, for whatever reason."""
     try:
-        return await ask_patiently(service.account, at_once=NoAnswer)
+        return await ask_patiently(service.account, waits, at_once=NoAnswer)
     except ServiceRefused as error:
         if error.status == 401:
             raise

@@ -24,6 +24,7 @@ from batchfill.run.placement import OutputPlacer
 from batchfill.storage.output_store import OutputStore
 from tests.chaos.soak.outputs import ASKED, BAD, HOUR, NEVER, hostile, is_told, spoiling
 from tests.conftest import HANGS
+from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -245,8 +246,8 @@ async def test_an_address_that_has_expired_is_asked_for_afresh_and_tried_at_once
     status: int,
 ) -> None:
     """The first addresses are no longer good, and others may not be good for long."""
-    for name in ("FIRST_WAIT", "LONGEST_WAIT"):
-        monkeypatch.setattr(f"batchfill.run.download.downloader.{name}", HOUR)
+    set_timings(monkeypatch, download_retry=HOUR)
+    monkeypatch.setattr("batchfill.run.download.downloader.LONGEST_WAIT", HOUR)
     provider, looks = await service(), 0
 
     async def signed(request: web.Request) -> web.StreamResponse:

@@ -17,7 +17,7 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.ledger import database, writer
 from batchfill.run.submit import disk_space
-from batchfill.session import session
+from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -78,11 +78,11 @@ class Disk:
 
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(disk_space, "free_bytes", lambda _: self.free)
-        monkeypatch.setattr(disk_space, "CHECK_INTERVAL", 0.02)
+        set_timings(monkeypatch, disk_look=0.02)
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+def disk(hurry: None, monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
@@ -136,7 +136,7 @@ async def test_a_run_that_nobody_makes_room_for_ends_with_work_left(
 ) -> None:
     provider = await service()
     disk.free = 12 * MB
-    monkeypatch.setattr(disk_space, "MAX_FULL_TIME", 0.0)
+    set_timings(monkeypatch, disk_patience=0.0)
     summary = await batch(provider, 2).run()
     assert (summary.exit_code, summary.stopped_because) == (3, LACK)
     assert provider.creates_seen == 0
@@ -301,7 +301,7 @@ async def test_a_ledger_without_room_for_too_long_ends_the_run_in_words_and_noth
     small_disk: SmallDisk,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session, "MAX_FULL_TIME", 0.2)
+    set_timings(monkeypatch, disk_patience=0.2)
     provider = await service(latency=0.05)
     night = batch(provider, 60, concurrency=4)
     running = asyncio.ensure_future(night.run(watch=ears))

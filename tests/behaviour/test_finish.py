@@ -18,13 +18,12 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.errors import StorageError, UsageError
 from batchfill.ledger.ledger import Ledger
-from batchfill.run import engine
 from batchfill.run.engine import Engine
 from batchfill.run.placement import OutputPlacer
-from batchfill.run.postprocess import postprocessor as finishing
 from batchfill.session.session import Session
 from batchfill.storage.output_store import OutputStore
 from tests.behaviour.test_disk import Ears
+from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -370,8 +369,7 @@ async def test_a_full_disk_ends_finishing_anew_in_words_and_loses_nothing(
 async def test_a_full_disk_keeps_finishing_waiting_and_creates_too(
     service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finishing, "WAITS", (0.02, 0.02))
-    monkeypatch.setattr(engine, "CHECK_INTERVAL", 0.02)
+    set_timings(monkeypatch, storage_retries=(0.02, 0.02), disk_look=0.02)
     full, refused, often = True, 0, asyncio.Event()
 
     async def place(self: OutputPlacer, *given: Any, **named: Any) -> Any:
@@ -402,7 +400,7 @@ async def test_a_full_disk_keeps_finishing_waiting_and_creates_too(
 async def test_what_cannot_be_finished_for_another_reason_is_left_for_the_next_run(
     service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finishing, "WAITS", (0.0, 0.0))
+    set_timings(monkeypatch, storage_retries=(0.0, 0.0))
 
     async def place(*_: Any, **__: Any) -> Any:
         raise OSError(errno.EIO, "Input/output error")

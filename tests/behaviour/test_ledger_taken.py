@@ -16,7 +16,7 @@ import pytest
 
 from batchfill.errors import UsageError
 from batchfill.ledger import database
-from batchfill.run import ledger_guard
+from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,8 +36,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows lets nobody take 
 
 
 @pytest.fixture(autouse=True)
-def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_guard, "CHECK_INTERVAL", 0.02)
+def look_often(hurry: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_timings(monkeypatch, ledger_look=0.02)
 
 
 def pictures(night: Batch) -> set[str]:
@@ -119,7 +119,7 @@ async def test_a_ledger_that_is_taken_away_is_put_back_and_nothing_is_paid_twice
 async def test_not_one_more_row_is_submitted_before_the_loss_is_noticed(
     interrupted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_guard, "CHECK_INTERVAL", 3600.0)
+    set_timings(monkeypatch, ledger_look=3600.0)
     provider, night, summary = await interrupted(delete)
     assert summary.stopped_because == "ledger.sqlite was taken away while the run went on"
     assert provider.billed <= 4

@@ -14,7 +14,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
 from batchfill.ledger.payment_record import PaymentRecord
-from batchfill.session import free_questions
+from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -234,7 +234,7 @@ async def test_a_prediction_of_another_seed_is_not_adopted(
 async def test_a_service_that_does_not_tell_ends_the_start_and_nothing_is_paid(
     restored: tuple[EmulatorServer, Batch], batch: Open, service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(free_questions, "WAITS", (0.0, 0.0))
+    set_timings(monkeypatch, question_retries=(0.0, 0.0))
     provider, night = restored
     lose_pictures(night)
     provider = await service.again(provider, faults=Faults([Fault("get", "status", options={"status": 503})]))

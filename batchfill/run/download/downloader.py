@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from batchfill.run.shutdown import StopSignal
 
 
-FIRST_WAIT = 2.0
 LONGEST_WAIT = 120.0
 
 LOST = "its files were fetched and are gone from outputs/, and the service has removed them"
@@ -327,10 +326,8 @@ class Downloader:
         context = self._context
         known = self._failed[attempt.number]
         known.tries += 1
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(known.tries - 1, 10)) * context.chance.between(
-            0.8, 1.2
-        )
-        wait = 0.0 if at_once else wait
+        wait = min(LONGEST_WAIT, context.timings.download_retry * 2 ** min(known.tries - 1, 10))
+        wait = 0.0 if at_once else wait * context.chance.between(0.8, 1.2)
         await context.ledger.record_put_off(attempt, error, due_at=context.clock.now() + wait)
         weight = Level.WARNING if known.tries in (1, 5) else Level.DEBUG
         context.log.notice(f"{attempt.id}: fetching: {error}; again in {wait:.0f} s", weight)

@@ -56,7 +56,8 @@ class OutcomeRecorder:
                 fixed_seed=not attempt.own_seed,
                 inline_bytes=inline_bytes(attempt.sent),
                 cancel_asked=asker,
-            )
+            ),
+            context.timings.attempt_retry,
         )
         # A gateway may call canceled failed; what was asked to stop may be charged, so it keeps counting.
         stopped = prediction.status == "canceled" or (asker and prediction.status == "failed")

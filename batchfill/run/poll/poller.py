@@ -11,7 +11,6 @@ from batchfill.domain.predictions import OUTPUT_RETENTION
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import inline_bytes
 from batchfill.errors import NotFound, NotOffered, ServiceRefused, TransientError, short_of_something
-from batchfill.run.poll.run_times import LONGEST_GAP
 from batchfill.run.poll.schedule import PollSchedule, Tracked
 from batchfill.run.recover.matching import fetch_prediction
 from batchfill.run.wakeup import Wakeup
@@ -166,7 +165,7 @@ class Poller:
             self._stopping.stop_now(str(error), refused=True)
             return
         self._stopping.stop_submitting(str(error), refused=True)
-        self._poll_again(watched, at_least=LONGEST_GAP)
+        self._poll_again(watched, at_least=self._context.timings.refused_poll_gap)
 
     async def _handle_missing(self, watched: Tracked) -> None:
         """The service does not know a prediction that it gave us: perhaps not yet, perhaps a lagging copy."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from batchfill.run import timings
+
 TRANSIENT = re.compile(
     r"\bcode:\s*PA\b|\b(E1000|E6716|E8367|E8765|E9825|E9828|E003|E004)\b|Director: unexpected error"
 )
@@ -21,7 +23,6 @@ PERMANENT = re.compile(r"\b(E1001|E4875|E001|E002|E005)\b")
 INLINE_TOO_LARGE = 6_000_000
 """Bytes of data URLs above which `code: PA` means that they were too large, not that it will pass."""
 
-FIRST_WAIT = 10.0
 LONGEST_WAIT = 300.0
 
 
@@ -51,11 +52,14 @@ class RetryDecision:
     """Seconds from now. The seed is another one unless the row fixes it."""
 
 
-def decide_retry(failure: Failure) -> RetryDecision | None:
-    """Return how to go on after *failure*; None: the row has failed for good."""
+def decide_retry(failure: Failure, first_wait: float = timings.DEFAULT.attempt_retry) -> RetryDecision | None:
+    """Return how to go on after *failure*; None: the row has failed for good.
+
+    *first_wait*: seconds before the second attempt.
+    """
     if failure.tries >= failure.attempts or failure.cancel_asked == "user":
         return None
-    wait = min(LONGEST_WAIT, FIRST_WAIT * 4 ** (failure.tries - 1))
+    wait = min(LONGEST_WAIT, first_wait * 4 ** (failure.tries - 1))
     if failure.status == "aborted":
         return RetryDecision(wait)
     if failure.cancel_asked == "time-out":

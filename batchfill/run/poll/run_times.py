@@ -6,15 +6,17 @@ from collections import deque
 from statistics import quantiles
 from typing import TYPE_CHECKING
 
+from batchfill.run import timings
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from batchfill.run.timings import Timings
 
 
 UNKNOWN_RUN = 15.0
 """Seconds that a run of the model is guessed to take before any has ended (flux-fill-dev: 10 to 20)."""
 
-FIRST_LOOK = 1.0
-LONGEST_GAP = 20.0
 LISTS_A_ROW = 0.3
 """As many as keep requests few, where that is often enough to notice an end in good time."""
 
@@ -29,7 +31,10 @@ LONGEST_FIRST_LOOK = 600.0
 class RunTimes:
     """Run times of the predictions that ended last, in seconds."""
 
-    def __init__(self, known: Iterable[float] = (), keep: int = 64) -> None:
+    def __init__(
+        self, known: Iterable[float] = (), keep: int = 64, *, timings: Timings = timings.DEFAULT
+    ) -> None:
+        self._timings = timings
         self._times: deque[float] = deque(known, maxlen=keep)
         self._update_times()
 
@@ -49,26 +54,27 @@ class RunTimes:
 
     def first_look(self) -> float:
         """Return how long after its acceptance to ask for a prediction first."""
-        expected = self.expected
-        return FIRST_LOOK if expected is None else min(expected * 1.01 + 0.02, LONGEST_FIRST_LOOK)
+        if self.expected is None:
+            return self._timings.first_poll
+        return min(self.expected * 1.01 + 0.02, LONGEST_FIRST_LOOK)
 
     def minimum(self) -> float:
         """Return how long after its acceptance a prediction may have ended, so that a list may show it."""
-        return self._minimum if self._times else FIRST_LOOK
+        return self._minimum if self._times else self._timings.first_poll
 
     def round_gap(self, running: int, oldest: float) -> float:
         """Return the time between two lists while so many predictions run, the *oldest* for so long."""
         expected = self.expected
         if expected is None:
-            return min(max(SHORTEST_ROUND, LONGEST_SHARE * oldest), LONGEST_GAP)
+            return min(max(SHORTEST_ROUND, LONGEST_SHARE * oldest), self._timings.longest_poll_gap)
         share = min(max(1 / (LISTS_A_ROW * max(running, 1)), SHORTEST_SHARE), LONGEST_SHARE)
-        return min(max(SHORTEST_ROUND, share * expected), LONGEST_GAP)
+        return min(max(SHORTEST_ROUND, share * expected), self._timings.longest_poll_gap)
 
     def next_look(self, asked: int) -> float:
         """Return how long after an answer `still running` to ask again; *asked*: how often so far."""
         expected = self.expected
-        gap = FIRST_LOOK if expected is None else max(0.1, 0.1 * expected)
-        return min(LONGEST_GAP, gap * 1.5 ** min(asked - 1, 20))
+        gap = self._timings.first_poll if expected is None else max(0.1, 0.1 * expected)
+        return min(self._timings.longest_poll_gap, gap * 1.5 ** min(asked - 1, 20))
 
 
 def _three_in_four(times: Sequence[float]) -> float | None:

@@ -17,7 +17,6 @@ from batchfill.images.codec.decode import decode_whole
 from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.quality.flags import FlagTask, flag_outputs
 from batchfill.run.placement import Downloaded
-from batchfill.run.submit.disk_space import MAX_FULL_TIME
 from batchfill.run.wakeup import Wakeup
 from batchfill.storage.output_store import StagedFile
 
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2 * (os.cpu_count() or 2)
 """Rows that are worked on or wait for a worker; more would wait in memory instead of in the ledger."""
-
-WAITS = (2.0, 5.0, 15.0, 30.0)
-"""Seconds between two tries while the batch folder takes no file; the last one again and again."""
 
 VERSION = 1
 """Of what a finished file is for its settings; another one has all of them finished again when asked to."""
@@ -123,12 +119,13 @@ class PostProcessor:
 
     async def _until_taken(self, one: DownloadJob, work: Callable[[DownloadJob], Awaitable[None]]) -> None:
         """Try again while the disk takes nothing; in the end leave the row for another start."""
-        until = anyio.current_time() + MAX_FULL_TIME
-        for n, wait in enumerate(chain(WAITS, repeat(WAITS[-1])), start=1):
+        waits = self._context.timings.storage_retries
+        until = anyio.current_time() + self._context.timings.disk_patience
+        for n, wait in enumerate(chain(waits, repeat(waits[-1])), start=1):
             try:
                 await work(one)
             except (StorageError, OSError) as error:
-                if anyio.current_time() > until or (n > len(WAITS) and not is_full(error)):
+                if anyio.current_time() > until or (n > len(waits) and not is_full(error)):
                     break
                 self._say_refused(one, error, wait, n)
                 await anyio.sleep(wait)
@@ -141,7 +138,7 @@ class PostProcessor:
 
     def _say_refused(self, one: DownloadJob, error: Exception, wait: float, times: int) -> None:
         self.refused = in_words(error)
-        weight = Level.WARNING if times <= len(WAITS) else Level.DEBUG
+        weight = Level.WARNING if times <= len(self._context.timings.storage_retries) else Level.DEBUG
         self._context.log.notice(f"{one.attempt.id}: {self.refused}; again in {wait:.0f} s", weight)
 
     async def _finish_row(self, one: DownloadJob) -> None:

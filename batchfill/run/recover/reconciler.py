@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from batchfill.run.context import RunContext
     from batchfill.run.shutdown import StopSignal
 
-LIST_LAG = 3.0
-"""Seconds that a list may lag behind a create."""
 
 NEAR = 3600.0
 """Seconds before the last accepted row within which others count as accepted just before a lost one."""
@@ -78,7 +76,7 @@ class Reconciler:
         """Find out about an attempt whose answer was lost."""
         self._lost[attempt.number] = attempt
         since = attempt.lost_at or attempt.intended_at
-        self._look_at[attempt.number] = max(self._context.clock.now(), since + LIST_LAG)
+        self._look_at[attempt.number] = max(self._context.clock.now(), since + self._context.timings.list_lag)
         self._wakeup.notify()
 
     def add_all(self, attempts: Iterable[Attempt]) -> None:
@@ -118,7 +116,7 @@ class Reconciler:
         except NoAnswer as error:
             # The network is down, and with it everything else: there is nothing to decide yet.
             self._context.log.debug(f"looking up lost submissions: {error}")
-            self._put_off(due, LIST_LAG)
+            self._put_off(due, self._context.timings.list_lag)
         except TransientError as error:
             await self._cannot_read(due, error)
         except ServiceRefused as error:
@@ -126,7 +124,7 @@ class Reconciler:
 
     async def _handle_refusal(self, due: list[Attempt], error: ServiceRefused) -> None:
         if error.status == 401:
-            self._put_off(due, LIST_LAG)
+            self._put_off(due, self._context.timings.list_lag)
             self._stopping.stop_now(str(error), refused=True)
             return
         # Some gateways forbid what they do not offer.
@@ -138,7 +136,7 @@ class Reconciler:
     async def _cannot_read(self, due: list[Attempt], error: TransientError) -> None:
         """The service answers, but with an error: some gateways do so for ever where they have no list."""
         self._context.log.debug(f"looking up lost submissions: {error}")
-        self._put_off(due, max(LIST_LAG, error.wait or 0.0))
+        self._put_off(due, max(self._context.timings.list_lag, error.wait or 0.0))
         for attempt in due:
             times = self._unread[attempt.number] = self._unread.get(attempt.number, 0) + 1
             if times < MAX_LIST_ERRORS:
@@ -198,7 +196,9 @@ class Reconciler:
 
         Those accepted just now may be missing: the last look is as much later than the request.
         """
-        accepted_by = self._context.clock.now() - max(LIST_LAG, self._context.settings.recover_wait)
+        accepted_by = self._context.clock.now() - max(
+            self._context.timings.list_lag, self._context.settings.recover_wait
+        )
         hidden: dict[int, str] = {}
         for attempt, before in zip(lost, near, strict=True):
             missing = [one.prediction_id for one in before if one.prediction_id not in shown]
@@ -227,7 +227,7 @@ class Reconciler:
             self._settled()
             return
         self._lost[attempt.number] = await self._context.ledger.record_absent_once(attempt)
-        self._look_at[attempt.number] = max(now + LIST_LAG, second)
+        self._look_at[attempt.number] = max(now + self._context.timings.list_lag, second)
 
     async def _wait_or_doubt(self, attempt: Attempt, reason: str) -> None:
         second = self._second_look(attempt)

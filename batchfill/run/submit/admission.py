@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.domain.rows import RowState
+from batchfill.run import timings
 from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class AdmissionGate:
         self._line = anyio.Lock(fast_acquire=True)
         self._inside = 0
         self._submitted = 0
-        self.breaker = CircuitBreaker()
+        self.breaker = CircuitBreaker(context.timings.first_pause)
         self.wakeup = Wakeup()
         """Rings when what the gate looks at may have changed."""
         self.waiting_for: str | None = None
@@ -122,7 +123,6 @@ class AdmissionGate:
         return (None, None) if self._inside >= self._concurrency.limit_for(per_second) else None
 
 
-FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 60.0
 
 MOST_LOST = 5
@@ -135,8 +135,9 @@ MOST_UNREAD = 3
 class CircuitBreaker:
     """Keeps an outage from putting a whole batch in doubt: creates are lost one at a time, and few in all."""
 
-    def __init__(self) -> None:
-        self._pause = FIRST_PAUSE
+    def __init__(self, first_pause: float = timings.DEFAULT.first_pause) -> None:
+        self._first_pause = first_pause
+        self._pause = first_pause
         self._until = 0.0
         self._lost = 0
         self._lost_at = 0.0
@@ -170,7 +171,7 @@ class CircuitBreaker:
     def record_success(self) -> None:
         """A create was accepted: all is well again."""
         self.half_open = False
-        self._pause = FIRST_PAUSE
+        self._pause = self._first_pause
         self._lost = self._unread = 0
 
     def seconds_to_wait(self, now: float, creates_open: int) -> float | None:

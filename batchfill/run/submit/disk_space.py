@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.run.run_log import RunLog
+    from batchfill.run.timings import Timings
 
 
 LEAST = 200_000_000
@@ -23,20 +24,15 @@ LEAST = 200_000_000
 TIMES = 4
 """Times the largest picture fetched so far, for each prediction in flight: it may make four of them."""
 
-CHECK_INTERVAL = 3.0
-"""Seconds between two looks at the disk."""
-
 TRIED = 65536
 """Bytes that a disk must take before it counts as one that does."""
-
-MAX_FULL_TIME = 3600.0
-"""Seconds without room after which a run ends, so that whoever started it learns of it."""
 
 
 class DiskSpaceGuard:
     """Says whether there is room for more; a lack and its end are told once, then only to the log."""
 
-    def __init__(self, folder: Path, telling: RunLog) -> None:
+    def __init__(self, folder: Path, telling: RunLog, timings: Timings) -> None:
+        self._timings = timings
         self._folder = folder
         self._telling = telling
         self._free: int | None = None
@@ -64,7 +60,7 @@ class DiskSpaceGuard:
     def takes_files(self) -> bool:
         """Whether the batch folder takes a file again, which is tried every few seconds."""
         now = anyio.current_time()
-        if now - self._tried_at < CHECK_INTERVAL:
+        if now - self._tried_at < self._timings.disk_look:
             return False
         self._tried_at = now
         try:
@@ -79,11 +75,14 @@ class DiskSpaceGuard:
     @property
     def out_of_patience(self) -> bool:
         """Whether there has been no room for so long that waiting on helps nobody."""
-        return self._short_since is not None and anyio.current_time() - self._short_since > MAX_FULL_TIME
+        return (
+            self._short_since is not None
+            and anyio.current_time() - self._short_since > self._timings.disk_patience
+        )
 
     def _look_at_disk(self) -> int | None:
         now = anyio.current_time()
-        if now - self._asked_at >= CHECK_INTERVAL:
+        if now - self._asked_at >= self._timings.disk_look:
             self._asked_at, self._free = now, free_bytes(self._folder)
         return self._free
 

@@ -40,9 +40,6 @@ WORKERS = 16
 UPLOADS = 6
 """Errors of the files call until a row fails."""
 
-UPLOAD_WAIT = 5.0
-"""Seconds until a row whose file could not be uploaded is tried again; doubled each time."""
-
 
 class Submitter:
     """The stage that pays."""
@@ -166,7 +163,7 @@ class Submitter:
             self._fail_row(due.id, f"its files could not be uploaded: {error}")
             return
         self._unready[due.key] = times
-        wait = max(error.wait or 0.0, UPLOAD_WAIT * 2**times)
+        wait = max(error.wait or 0.0, self._context.timings.upload_retry * 2**times)
         await self._context.ledger.record_unready(due, str(error), due_at=self._context.clock.now() + wait)
         self._context.log.debug(f"{due.id}: {error}; again in {wait:.0f} s")
 

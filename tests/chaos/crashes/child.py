@@ -15,13 +15,15 @@ from PIL import Image
 
 import batchfill.batch
 from batchfill.providers import transport
+from batchfill.run import timings
 from batchfill.run.clock import SystemClock
 from batchfill.session import session
 from batchfill.workers.pool import Threads
 from tests.chaos.crashes.disk import Disk, Lost
 from tests.chaos.crashes.effects import Edge, Effects
 from tests.chaos.crashes.forks import serve
-from tests.conftest import SHORTENED, TOKEN
+from tests.conftest import TOKEN
+from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,9 +98,7 @@ def _hurry() -> None:
         import_module(name)
     Image.init()
     setattr(session, "Processes", _Here)  # noqa: B010  (types would not have it)
-    for name, seconds in SHORTENED.items():
-        module, _, constant = name.rpartition(".")
-        setattr(import_module(f"batchfill.run.{module}"), constant, seconds)
+    timings.DEFAULT = QUICK
     # To read whom TLS may trust takes longer than a run, and there is none here.
     transport._trusted_certificates()
 

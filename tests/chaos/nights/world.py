@@ -25,6 +25,7 @@ from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.rate_limit import Rate
 from batchfill.providers.connection import open_service
 from batchfill.run.clock import SystemChance, SystemClock
+from batchfill.run.timings import Timings
 from batchfill.storage.output_store import OutputStore
 from tests.chaos.nights.relay import Relay
 from tests.chaos.nights.wire import Wire
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 EPOCH = 1_800_000_000.0
 """When every simulated night begins, in seconds since the epoch."""
 
-SELDOM = {"engine.REFRESH": 30.0, "engine.ASK_INBOX": 30.0}
+SELDOM = Timings(progress=30.0, inbox_look=30.0)
 """Looks that nobody waits for, made seldom: they would be most of what a simulated night does."""
 
 
@@ -137,7 +138,7 @@ class World:
                 f"{OutputStore.__module__}.OutputStore.{name}": self._mortal(name)
                 for name in ("commit", "move_file")
             },
-            **{f"batchfill.run.{name}": seconds for name, seconds in SELDOM.items()},
+            "batchfill.run.timings.DEFAULT": SELDOM,
         }
 
     def _mortal(self, name: str) -> Any:

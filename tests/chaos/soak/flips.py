@@ -7,22 +7,23 @@ import random
 import shutil
 import socket
 from collections import Counter
-from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from PIL import Image, ImageDraw
 
 from batchfill.batch import Batch
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.errors import BatchfillError, RunBroken, ServiceRefused
+from batchfill.run import timings
 from tests.chaos.soak.processes import Processes
 from tests.chaos.soak.table import Line
-from tests.conftest import SHORTENED, TOKEN
+from tests.conftest import TOKEN
+from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 ROWS = 16
@@ -189,21 +190,12 @@ def _free_port() -> int:
         return int(server.getsockname()[1])
 
 
-@contextmanager
-def _hurried() -> Iterator[None]:
-    """Cut the waits short that only a service far away needs."""
-    before = {}
-    # What ran while its provider was gone took that long: the rounds of its followers grow with it.
-    for name, seconds in (SHORTENED | {"poll.run_times.LONGEST_GAP": 0.5}).items():
-        module, _, constant = name.rpartition(".")
-        owner = import_module(f"batchfill.run.{module}")
-        before[owner, constant] = getattr(owner, constant)
-        setattr(owner, constant, seconds)
-    try:
-        yield
-    finally:
-        for (owner, constant), seconds in before.items():
-            setattr(owner, constant, seconds)
+def _hurried() -> AbstractContextManager[object]:
+    """Cut the waits short that only a service far away needs.
+
+    What ran while its provider was gone took that long: the gaps between polls would grow with it.
+    """
+    return mock.patch.object(timings, "DEFAULT", replace(QUICK, longest_poll_gap=0.5))
 
 
 def _line(place: str, lived: list[Lived]) -> Line:

@@ -22,10 +22,11 @@ from batchfill.batch import Batch
 from batchfill.emulator.emulator_model import TINY
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.listener import serve_app
+from batchfill.run import timings
 from batchfill.run.clock import SystemClock
 from tests.chaos.soak.judge import leaks
 from tests.chaos.soak.table import Line
-from tests.conftest import SHORTENED
+from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -221,8 +222,7 @@ class _hurried(ExitStack):  # noqa: N801 - it is called as a function
 
     def __enter__(self) -> Callable[[float], None]:  # type: ignore[override]
         ahead = [0.0]
-        for name, seconds in SHORTENED.items():
-            self.enter_context(mock.patch(f"batchfill.run.{name}", seconds))
+        self.enter_context(mock.patch.object(timings, "DEFAULT", QUICK))
         self.enter_context(mock.patch("batchfill.providers.downloads._TIMEOUT", NEVER))
 
         def now(_: SystemClock) -> float:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.run.poll.run_times import LONGEST_GAP, RunTimes
+from batchfill.run.poll.run_times import RunTimes
+from batchfill.run.timings import DEFAULT
 
 seconds = st.floats(0, 86_400, allow_nan=False)
 
@@ -40,7 +41,7 @@ def test_looks_come_at_growing_intervals() -> None:
     timing = RunTimes([10.0] * 4)
     gaps = [timing.next_look(asked) for asked in range(1, 6)]
     assert gaps == pytest.approx([1.0, 1.5, 2.25, 3.375, 5.0625])
-    assert timing.next_look(100) == LONGEST_GAP
+    assert timing.next_look(100) == DEFAULT.longest_poll_gap
 
 
 def test_what_ends_at_once_is_not_asked_for_without_a_pause() -> None:
@@ -52,6 +53,6 @@ def test_what_ends_at_once_is_not_asked_for_without_a_pause() -> None:
 @given(st.lists(seconds), st.integers(1, 10_000))
 def test_every_wait_can_be_waited_for(known: list[float], asked: int) -> None:
     timing = RunTimes(known)
-    assert 0 < timing.next_look(asked) <= LONGEST_GAP
+    assert 0 < timing.next_look(asked) <= DEFAULT.longest_poll_gap
     assert 0 < timing.first_look() < 100_000
     assert timing.expected is None or timing.expected <= timing.maximum

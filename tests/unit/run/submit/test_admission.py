@@ -4,13 +4,13 @@ import pytest
 
 from batchfill.run.submit.admission import (
     CREATES_AT_ONCE,
-    FIRST_PAUSE,
     LONGEST_PAUSE,
     MOST_LOST,
     MOST_UNREAD,
     CircuitBreaker,
     CreateConcurrency,
 )
+from batchfill.run.timings import DEFAULT
 
 
 def test_without_trouble_nothing_waits() -> None:
@@ -21,7 +21,7 @@ def test_after_trouble_everything_pauses() -> None:
     care = CircuitBreaker()
     care.record_failure(100.0)
     assert care.half_open
-    assert care.seconds_to_wait(100.0, creates_open=0) == FIRST_PAUSE
+    assert care.seconds_to_wait(100.0, creates_open=0) == DEFAULT.first_pause
     assert care.seconds_to_wait(104.0, creates_open=0) == 1.0
 
 
@@ -58,7 +58,7 @@ def test_an_outage_that_lasts_is_asked_less_and_less_often() -> None:
     assert pauses == [5.0, 10.0, 20.0, 40.0, LONGEST_PAUSE, LONGEST_PAUSE]
     care.record_success()
     care.record_failure(now)
-    assert care.seconds_to_wait(now, creates_open=0) == FIRST_PAUSE
+    assert care.seconds_to_wait(now, creates_open=0) == DEFAULT.first_pause
 
 
 def lose(care: CircuitBreaker, times: int, *, unread: bool = False) -> list[str | None]:

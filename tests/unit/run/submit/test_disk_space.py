@@ -9,6 +9,7 @@ from batchfill.run.clock import SystemClock
 from batchfill.run.run_log import open_run_log
 from batchfill.run.submit import disk_space
 from batchfill.run.submit.disk_space import LEAST, DiskSpaceGuard
+from batchfill.run.timings import Timings
 from batchfill.storage import disk as disk_module
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def disk(
     tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[int | None], DiskSpaceGuard]]:
     """Give a disk with so many bytes free, which is looked at every time."""
-    monkeypatch.setattr(disk_space, "CHECK_INTERVAL", 0.0)
     with open_run_log(tmp_path / "run.log", heard, SystemClock()) as say:
-        watching = DiskSpaceGuard(tmp_path / "night.batch", say)
+        watching = DiskSpaceGuard(tmp_path / "night.batch", say, Timings())
 
-        def disk(free: int | None) -> DiskSpaceGuard:
+        def disk(free: int | None, **seconds: float) -> DiskSpaceGuard:
+            watching._timings = Timings(**{"disk_look": 0.0, **seconds})  # type: ignore[arg-type]
             monkeypatch.setattr(disk_space, "free_bytes", lambda _: free)
             return watching
 
@@ -97,21 +98,19 @@ async def test_a_lack_and_its_end_are_told_once_however_often_they_come(
 
 
 async def test_the_disk_is_asked_every_few_seconds_at_most(
-    disk: Callable[..., DiskSpaceGuard], monkeypatch: pytest.MonkeyPatch
+    disk: Callable[..., DiskSpaceGuard],
 ) -> None:
-    monkeypatch.setattr(disk_space, "CHECK_INTERVAL", 3600.0)
-    assert disk(MB).shortage(0, 0, None)
-    assert disk(10**12).shortage(0, 0, None)
+    assert disk(MB, disk_look=3600.0).shortage(0, 0, None)
+    assert disk(10**12, disk_look=3600.0).shortage(0, 0, None)
 
 
 async def test_patience_ends_only_where_there_was_no_room_all_the_time(
-    disk: Callable[..., DiskSpaceGuard], monkeypatch: pytest.MonkeyPatch
+    disk: Callable[..., DiskSpaceGuard],
 ) -> None:
     found = []
     for free, patience in ((MB, 3600.0), (MB, -1.0), (10**12, -1.0)):
-        monkeypatch.setattr(disk_space, "MAX_FULL_TIME", patience)
-        disk(free).shortage(0, 0, None)
-        found.append(disk(free).out_of_patience)
+        disk(free, disk_patience=patience).shortage(0, 0, None)
+        found.append(disk(free, disk_patience=patience).out_of_patience)
     assert found == [False, True, False]
 
 

@@ -1,0 +1,44 @@
+"""The waits of a run that suit a service far away, in one value that tests shorten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Waits of a run, all in seconds. Users cannot set them."""
+
+    first_poll: float = 1.0
+    """Between acceptance and the first poll, while no run time is known."""
+    longest_poll_gap: float = 20.0
+    """Between two polls of a prediction, at most."""
+    refused_poll_gap: float = 20.0
+    """Between two polls while the service refuses them."""
+    list_lag: float = 3.0
+    """Time that the provider's list may need to show a prediction."""
+    first_pause: float = 5.0
+    """Of the circuit breaker; it doubles while creates fail."""
+    upload_retry: float = 5.0
+    """After a failed upload; it doubles with each failure."""
+    attempt_retry: float = 10.0
+    """Before a failed row's second attempt; it grows with each attempt."""
+    download_retry: float = 2.0
+    """After a failed download; it doubles with each failure."""
+    storage_retries: tuple[float, ...] = (2.0, 5.0, 15.0, 30.0)
+    """Between tries while the batch folder takes no finished file; the last one repeats."""
+    disk_look: float = 3.0
+    """Between two looks at a full disk."""
+    disk_patience: float = 3600.0
+    """Without room on the disk, after which a run ends, so that the user learns of it."""
+    ledger_look: float = 0.5
+    """Between two looks whether the ledger is still in its place."""
+    question_retries: tuple[float, ...] = (1.0, 3.0, 10.0)
+    """Before each further try of a free question, where the service names no time."""
+    progress: float = 0.25
+    """Between two reports of progress."""
+    inbox_look: float = 0.5
+    """Between two looks for requests of other processes."""
+
+
+DEFAULT = Timings()
