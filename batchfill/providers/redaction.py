@@ -37,6 +37,9 @@ _ESCAPED = re.compile(
     rb'%([0-9a-fA-F]{2})|\\(?:u00([0-9a-fA-F]{2})|(["\\/]))'
     rb"|&(?:#0{0,5}(\d{2,3});?|#[xX]0{0,5}([0-9a-fA-F]{2});?|(amp|lt|gt|quot|apos);)"
 )
+_GAPS = r"(?:\s|\\{1,8}[rnt]|%(?:25){0,3}(?:0[aAdD9]|20))*"
+"""What may stand between two characters of a long text in base64 or hexadecimal digits: mail breaks lines."""
+
 _ALIKE = {"+": "-", "-": "+", "/": "_", "_": "/"}
 """Base64 has two alphabets."""
 _FOLDED = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", b"abcdefghijklmnopqrstuvwxyz+/")
@@ -46,7 +49,8 @@ class Redaction:
     """Marks the token in a service's answers, and remembers the addresses that held it.
 
     The token is found as it is, percent-encoded, escaped as JSON or HTML do it, in base64 (alone, or in a
-    longer text such as `Bearer TOKEN`) and in hexadecimal digits; in capital and small letters.
+    longer text such as `Bearer TOKEN`) and in hexadecimal digits, both of them broken into lines or not; in
+    capital and small letters.
     """
 
     __slots__ = ("_given", "_holds", "_mark")
@@ -54,8 +58,10 @@ class Redaction:
     def __init__(self, token: Token | None = None) -> None:
         """*token*: None where nothing is to be marked."""
         secret = token.reveal() if token is not None else ""
-        spellings = list(_spellings(secret)) if len(secret) >= SHORTEST_SECRET else []
-        self._holds, self._mark = _finder(spellings), _marker(spellings)
+        long_enough = len(secret) >= SHORTEST_SECRET
+        plain = [secret] if long_enough else []
+        coded = list(_codings(secret)) if long_enough else []
+        self._holds, self._mark = _finder(plain, coded), _marker(plain, coded)
         self._given: OrderedDict[str, Token] = OrderedDict()
 
     def text(self, text: str) -> str:
@@ -117,10 +123,9 @@ class Redaction:
         return marked
 
 
-def _spellings(secret: str) -> Iterator[str]:
-    """Yield the texts, before any escaping, that hold *secret*."""
+def _codings(secret: str) -> Iterator[str]:
+    """Yield the hexadecimal and base64 texts that hold *secret*."""
     plain = secret.encode()
-    yield secret
     yield plain.hex()
     for before in range(3):
         # In base64 of a longer text it begins at one of three places; the characters at both ends also hold
@@ -129,14 +134,18 @@ def _spellings(secret: str) -> Iterator[str]:
         yield text[-(-before * 8 // 6) : (before + len(plain)) * 8 // 6]
 
 
-def _finder(spellings: Iterable[str]) -> Callable[[bytes], bool]:
-    """Return what tells quickly, for megabytes too, whether a text holds one of *spellings*."""
-    folded = [spelling.encode().translate(_FOLDED) for spelling in spellings]
+def _finder(plain: Iterable[str], coded: Iterable[str]) -> Callable[[bytes], bool]:
+    """Return what tells quickly, for megabytes too, whether a text holds *plain*, or *coded* in lines."""
+    whole = [text.encode().translate(_FOLDED) for text in plain]
+    broken = [text.encode().translate(_FOLDED) for text in coded]
 
     def holds(text: bytes) -> bool:
-        for _ in range(_TIMES if folded else 0):
-            plain = text.translate(_FOLDED)
-            if any(spelling in plain for spelling in folded):
+        for _ in range(_TIMES if whole else 0):
+            folded = text.translate(_FOLDED)
+            if any(one in folded for one in whole):
+                return True
+            joined = _joined(folded)
+            if any(one in joined for one in broken):
                 return True
             unescaped = _ESCAPED.sub(_character, text)
             if unescaped == text:
@@ -147,10 +156,20 @@ def _finder(spellings: Iterable[str]) -> Callable[[bytes], bool]:
     return holds
 
 
-def _marker(spellings: Iterable[str]) -> Callable[[str], str]:
-    """Return what marks *spellings* in a text that holds one."""
+def _joined(text: bytes) -> bytes:
+    """Return *text* without what breaks it into lines, as it is or escaped."""
+    joined = text.translate(None, b" \t\r\n")
+    if b"\\" not in joined:
+        return joined
+    return joined.replace(b"\\r", b"").replace(b"\\n", b"").replace(b"\\", b"")
+
+
+def _marker(plain: Iterable[str], coded: Iterable[str]) -> Callable[[str], str]:
+    """Return what marks *plain* and *coded* in a text that holds one."""
+    ways = ["".join(map(_ways, text)) for text in plain]
+    ways += [_GAPS.join(map(_ways, text)) for text in coded]
     # Inside a function, since a pattern shows what it looks for.
-    pattern = re.compile("|".join("".join(map(_ways, spelling)) for spelling in spellings))
+    pattern = re.compile("|".join(ways))
 
     def mark(text: str) -> str:
         marked, found = pattern.subn(MARK, text)

@@ -95,6 +95,22 @@ class OutputStore:
             for name in (OUTPUTS, TMP):
                 self._make_folder(self.folder / name)
                 _refuse_unwritable(self.folder / name)
+            for name in (OUTPUTS, RAW, EARLIER):
+                self._refuse_other_disk(self.folder / name)
+
+    def _refuse_other_disk(self, folder: Path) -> None:
+        """Find out before anything is paid for whether a file of `tmp/` can be moved to *folder*."""
+        if not folder.is_dir():
+            return
+        probe = self.folder / TMP / f"probe-{uuid4().hex}"
+        probe.touch()
+        try:
+            probe.replace(folder / probe.name)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        finally:
+            for place in (probe, folder / probe.name):
+                place.unlink(missing_ok=True)
 
     def sweep_temporary(self) -> None:
         """Clear away what runs that died left behind, once nobody will `find` it any more."""
@@ -269,6 +285,8 @@ def _refuse_unwritable(folder: Path) -> None:
 
 
 def _remedy_for(error: OSError) -> str:
+    if error.errno == errno.EXDEV:
+        return "The whole batch folder has to be on one disk: give a folder there with --out"
     return "Make room" if error.errno in NO_ROOM else "Check its permissions"
 
 

@@ -30,6 +30,11 @@ def percent(text: str) -> str:
     return "".join(f"%{ord(c):02x}" for c in text)
 
 
+def in_lines(text: str, end: str) -> str:
+    """Return *text* in lines of eight characters, as mail breaks lines of 76."""
+    return end.join(text[at : at + 8] for at in range(0, len(text), 8))
+
+
 WAYS: dict[str, Callable[[str], str]] = {
     "as it is": lambda text: text,
     "in capitals": str.upper,
@@ -50,6 +55,11 @@ WAYS: dict[str, Callable[[str], str]] = {
     "in base64 as a password": lambda text: b64encode(f"me:{text}".encode()).decode(),
     "in base64 of JSON": lambda text: b64encode(json.dumps({"key": "ab", "t": text}).encode()).decode(),
     "in base64 for addresses": lambda text: urlsafe_b64encode(f"u1:{text}:x".encode()).decode(),
+    "in base64 broken into lines": lambda text: in_lines(
+        b64encode(f"Bearer {text}".encode()).decode(), "\r\n"
+    ),
+    "in base64 in lines, as JSON": lambda text: in_lines(b64encode(text.encode()).decode(), "\\n"),
+    "in hexadecimal digits with spaces": lambda text: text.encode().hex(" "),
     "in base64, percent-encoded": lambda text: quote(b64encode(text.encode()).decode(), safe=""),
 }
 PLAIN = [way for way in WAYS if "base64 of JSON" not in way]
