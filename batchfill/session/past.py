@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,18 +18,19 @@ from batchfill.ledger.adoption import Found
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_record
+from batchfill.ledger.payments import Payment
 from batchfill.ledger.reader import open_reader
-from batchfill.session import identity
+from batchfill.session import identity, stray_pictures
 from batchfill.session.free_questions import ask_patiently
 from batchfill.storage.missing import FileState, file_state
-from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
+from batchfill.storage.output_store import OUTPUTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from batchfill.domain.predictions import Prediction
-    from batchfill.ledger.payments import Judgement, KeptFile, Payment, PaymentReading
+    from batchfill.ledger.payments import Judgement, KeptFile, PaymentReading
     from batchfill.run.context import RunContext
 
 AT_ONCE = 32
@@ -44,9 +43,8 @@ SHOWN = 5
 class Loss:
     """A row that may have been paid for without the ledger's knowing."""
 
-    key: str
-    """Empty where it is not known which row it is."""
     row: str
+    """Its id, else what tells of it."""
     price: int | None
 
 
@@ -81,16 +79,20 @@ async def recall(context: RunContext, *, incoming: bool, asks: bool = True) -> P
     elsewhere = await _elsewhere(context) if new else {}
     unknown = await _unclaimed(context, chain(judged.unknown, *elsewhere.values()))
     found = await _find(context, unknown)
-    lost = tuple(payment for payment in unknown if payment.key not in found)
-    losses = [Loss(payment.key, payment.row, payment.price) for payment in lost]
-    if reading is None:
-        losses += await _pictured(context, {payment.key for payment in unknown}, incoming=incoming)
-    elif not judged.covered:
-        losses += [Loss("", f"line {number} of {PAID}", None) for number in reading.damaged]
+    lost = [payment for payment in unknown if payment.key not in found]
+    losses = [Loss(payment.row, payment.price) for payment in lost]
+    if reading is not None and not judged.covered:
+        losses += [Loss(f"line {number} of {PAID}", None) for number in reading.damaged]
+    recorded = bool(losses) and reading is not None
+    if asks:
+        pictured, raw = await _stray_pictures(context, payments, unknown, incoming=incoming)
+        lost += pictured
+        losses += [Loss(payment.row, payment.price) for payment in pictured]
+        losses += [Loss(f"prediction {id_}", None) for id_ in raw]
     if asks and losses and settings.accept_loss != len(losses):
-        why = _reason(context, list(elsewhere), recorded=reading is not None)
+        why = _reason(context, list(elsewhere), recorded=recorded)
         raise UsageError(_refusal(why, losses, len(found), settings.accept_loss))
-    past = Past(reading, lost, known=asks or not losses)
+    past = Past(reading, tuple(lost), known=asks or not losses)
     await _learn(context, payments, judged)
     if found:
         adopted = tuple(found.values())
@@ -146,27 +148,28 @@ def _payments_in(folder: Path) -> list[Payment]:
     return []
 
 
-async def _pictured(context: RunContext, keys: Collection[str], *, incoming: bool) -> list[Loss]:
-    """Return the rows never submitted whose pictures are in `outputs/`; those with *keys* left out."""
-    folder = context.store.folder
-    known = await context.ledger.known_files()
-    ids = await to_thread.run_sync(lambda: [_id_of(file) for file in _pictures(folder) if file not in known])
-    if not ids:
-        return []
-    found = await context.ledger.pictured(ids, incoming=incoming)
-    return [Loss(row.key, row.id, row.price) for row in found if row.key not in keys]
+async def _stray_pictures(
+    context: RunContext, payments: Sequence[Payment], unknown: Sequence[Payment], *, incoming: bool
+) -> tuple[list[Payment], list[str]]:
+    """Return the rows of pictures that nothing else tells of, as payments, and predictions of no known row.
 
-
-def _pictures(folder: Path) -> Iterator[str]:
-    """Yield the files in `outputs/` that bear a row's id, relative to the batch folder."""
-    for path in (folder / OUTPUTS).rglob("*"):
-        file = path.relative_to(folder).as_posix()
-        if path.is_file() and not file.startswith((f"{EARLIER}/", f"{RAW}/")):
-            yield file
-
-
-def _id_of(file: str) -> str:
-    return re.sub(r"@\d+$", "", PurePosixPath(file).stem)
+    *payments*: what the record tells; *unknown*: what the ledger does not know of that.
+    """
+    ledger, folder, now = context.ledger, context.store.folder, context.clock.now()
+    if not await ledger.has_pending(incoming=incoming):
+        return [], []  # nothing would be paid for
+    known = await ledger.known_files() | stray_pictures.recorded_files(payments)
+    found = await stray_pictures.find_pictured(ledger, folder, known, incoming=incoming)
+    keys = {payment.key for payment in unknown}
+    rows = [
+        Payment(number=0, key=row.key, row=row.id, at=now, price=row.price)
+        for row in found
+        if row.key not in keys
+    ]
+    if "manifest" in ledger.metadata:
+        return rows, []
+    # One for each of these rows may be its picture as it came.
+    return rows, (await stray_pictures.find_raw_ids(folder, payments))[len(rows) :]
 
 
 # What is left of it

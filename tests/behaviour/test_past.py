@@ -371,6 +371,82 @@ async def test_an_older_ledger_without_a_record_is_asked_about_by_its_pictures(
     assert provider.billed == ROWS
 
 
+@pytest.mark.parametrize("ledger", ["gone", "older"])
+@pytest.mark.parametrize("lines", ["half", "heading"])
+async def test_pictures_that_a_short_record_does_not_explain_are_asked_about(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, ledger: str, lines: str, forget: Forget
+) -> None:
+    """Both the ledger and its record are from a copy, or gone; the pictures are of today."""
+    provider, night, copy = half_done
+    path = night.folder / "paid.jsonl"
+    content = path.read_bytes()
+    await batch(provider).run()
+    path.write_bytes(content if lines == "half" else content.splitlines(keepends=True)[0])
+    lose_ledger(night)
+    if ledger == "older":
+        shutil.copy(copy, night.folder / "ledger.sqlite")
+    lost = ROWS if (ledger, lines) == ("gone", "heading") else HALF
+    told = rf"outputs holds pictures that ledger\.sqlite does not know.* {lost} rows .*--accept-loss {lost}"
+    for _ in range(2):
+        with pytest.raises(UsageError, match=told):
+            await batch(provider).run()
+    assert provider.billed == ROWS
+    # Who consents is not asked once more about the rows that are still to be submitted.
+    assert (await batch(provider, accept_loss=lost, limit=1).run()).exit_code == 3
+    assert (await batch(provider).run()).exit_code == 0
+    assert provider.billed == ROWS + lost
+
+
+async def test_pictures_as_they_came_are_asked_about_where_nothing_tells_of_their_rows(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service()
+    night = batch(provider, 2)
+    raw = night.folder / "outputs/raw"
+    raw.mkdir(parents=True)
+    for name in ("abc-1", "abc-2", "d-e-1"):
+        (raw / f"{name}.webp").write_bytes(b"a picture")
+    told = r"holds pictures that .* 2 rows .*\(prediction abc, prediction d-e\).*--accept-loss 2"
+    with pytest.raises(UsageError, match=told):
+        await batch(provider).run()
+    assert provider.billed == 0
+    assert (await batch(provider, accept_loss=2, limit=1).run()).exit_code == 3
+    assert (await batch(provider).run()).exit_code == 0
+    assert provider.billed == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["other.webp", "r1.webp", "raw/abc-1.webp", "earlier/r2-1.webp", "r2.webp/of a folder.txt"]
+)
+async def test_files_that_tell_of_no_row_that_is_to_be_submitted_are_no_hindrance(
+    service: Serve, batch: Open, name: str
+) -> None:
+    provider = await service()
+    night = batch(provider, 2, limit=1)
+    await night.run()
+    (done,) = pictures(night) - {"earlier", "raw"}
+    if name.startswith("r") and "/" not in name:
+        name = f"{done}.jpg"
+    path = night.folder / "outputs" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"the user's own")
+    assert (await batch(provider).run()).exit_code == 0
+    assert provider.billed == 2
+
+
+async def test_outputs_is_not_walked_where_nothing_would_be_submitted(
+    service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from batchfill.session import stray_pictures
+
+    provider = await service()
+    await batch(provider, 2).run()
+    walked: list[Any] = []
+    monkeypatch.setattr(stray_pictures, "find_pictured", lambda *given, **named: walked.append(given))
+    assert (await batch(provider).run()).submitted_now == 0
+    assert walked == []
+
+
 async def test_consent_that_is_not_needed_changes_nothing(service: Serve, batch: Open) -> None:
     provider = await service()
     await batch(provider, 2, limit=1).run()
