@@ -48,6 +48,29 @@ class Loss:
     price: int | None
 
 
+@dataclass(slots=True)
+class _Missing:
+    """What may have been paid for, and of which nothing tells what was made."""
+
+    payments: Sequence[Payment]
+    lines: Sequence[int]
+    """Of the record, that cannot be read."""
+    pictured: Sequence[Payment] = ()
+    """Rows of pictures that nothing else tells of, as payments."""
+    raw: Sequence[str] = ()
+    """Predictions of no known row."""
+
+    @property
+    def losses(self) -> list[Loss]:
+        """All of it, as it is told."""
+        return [
+            *(Loss(payment.row, payment.price) for payment in self.payments),
+            *(Loss(f"line {number} of {PAID}", None) for number in self.lines),
+            *(Loss(payment.row, payment.price) for payment in self.pictured),
+            *(Loss(f"prediction {id_}", None) for id_ in self.raw),
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """What a start has found of its batch's past."""
@@ -79,32 +102,33 @@ async def recall(context: RunContext, *, incoming: bool, asks: bool = True) -> P
     elsewhere = await _elsewhere(context) if new else {}
     unknown = await _unclaimed(context, chain(judged.unknown, *elsewhere.values()))
     found = await _find(context, unknown)
-    lost = [payment for payment in unknown if payment.key not in found]
-    losses = [Loss(payment.row, payment.price) for payment in lost]
-    if reading is not None and not judged.covered:
-        losses += [Loss(f"line {number} of {PAID}", None) for number in reading.damaged]
-    recorded = bool(losses) and reading is not None
+    missing = _Missing(
+        payments=[payment for payment in unknown if payment.key not in found],
+        lines=[] if reading is None else [line for line in reading.damaged if line > judged.known_to],
+    )
     if asks:
-        pictured, raw = await _stray_pictures(context, payments, unknown, incoming=incoming)
-        lost += pictured
-        losses += [Loss(payment.row, payment.price) for payment in pictured]
-        losses += [Loss(f"prediction {id_}", None) for id_ in raw]
-    if asks and losses and settings.accept_loss != len(losses):
-        why = _reason(context, list(elsewhere), recorded=recorded)
-        raise UsageError(_refusal(why, losses, len(found), settings.accept_loss))
-    past = Past(reading, tuple(lost), known=asks or not losses)
+        await _add_strays(context, missing, payments, unknown, incoming=incoming)
+        if missing.losses and settings.accept_loss != len(missing.losses):
+            why = _reason(context, list(elsewhere), missing, recorded=reading is not None)
+            raise UsageError(_refusal(why, missing.losses, len(found), settings.accept_loss))
+    past = Past(reading, (*missing.payments, *missing.pictured), known=asks or not missing.losses)
     await _learn(context, payments, judged)
     if found:
         adopted = tuple(found.values())
         await ledger.adopt(adopted, origin=settings.base, last=past.last, incoming=incoming)
-        rows = _count(len(found))
+    _log_findings(context, len(found), () if reading is None else reading.damaged)
+    return past
+
+
+def _log_findings(context: RunContext, found: int, damaged: Sequence[int]) -> None:
+    if found:
+        rows = _count(found)
         context.log.notice(f"found again, and not paid for twice: {rows} that the ledger did not know")
-    if reading is not None and reading.damaged:
-        lines = _some(map(str, reading.damaged))
+    if damaged:
+        lines = _some(map(str, damaged))
         context.log.notice(
             f"{PAID} is damaged in line {lines}: it is made again from the ledger", Level.WARNING
         )
-    return past
 
 
 async def close(context: RunContext, past: Past) -> None:
@@ -148,28 +172,33 @@ def _payments_in(folder: Path) -> list[Payment]:
     return []
 
 
-async def _stray_pictures(
-    context: RunContext, payments: Sequence[Payment], unknown: Sequence[Payment], *, incoming: bool
-) -> tuple[list[Payment], list[str]]:
-    """Return the rows of pictures that nothing else tells of, as payments, and predictions of no known row.
+async def _add_strays(
+    context: RunContext,
+    missing: _Missing,
+    payments: Sequence[Payment],
+    unknown: Sequence[Payment],
+    *,
+    incoming: bool,
+) -> None:
+    """Add to *missing* what only pictures tell of.
 
     *payments*: what the record tells; *unknown*: what the ledger does not know of that.
     """
     ledger, folder, now = context.ledger, context.store.folder, context.clock.now()
     if not await ledger.has_pending(incoming=incoming):
-        return [], []  # nothing would be paid for
+        return  # nothing would be paid for
     known = await ledger.known_files() | stray_pictures.recorded_files(payments)
     found = await stray_pictures.find_pictured(ledger, folder, known, incoming=incoming)
     keys = {payment.key for payment in unknown}
-    rows = [
+    missing.pictured = [
         Payment(number=0, key=row.key, row=row.id, at=now, price=row.price)
         for row in found
         if row.key not in keys
     ]
-    if "manifest" in ledger.metadata:
-        return rows, []
-    # One for each of these rows may be its picture as it came.
-    return rows, (await stray_pictures.find_raw_ids(folder, payments))[len(rows) :]
+    if "manifest" not in ledger.metadata:
+        # One for each of these rows may be its picture as it came.
+        raw = await stray_pictures.find_raw_ids(folder, payments)
+        missing.raw = raw[len(missing.pictured) :]
 
 
 # What is left of it
@@ -269,13 +298,15 @@ async def _learn(context: RunContext, payments: Sequence[Payment], judged: Judge
 # What to say of it
 
 
-def _reason(context: RunContext, elsewhere: Sequence[Path], *, recorded: bool) -> str:
+def _reason(context: RunContext, elsewhere: Sequence[Path], missing: _Missing, *, recorded: bool) -> str:
     """Return what does not fit, and what to do instead of paying."""
     folder, ledger = context.store.folder.name, context.ledger.name
     if elsewhere:
         others = _some(other.name for other in elsewhere)
         return f"{others} holds rows of this manifest: if it was renamed, go on with --out {elsewhere[0]}"
-    if not recorded:
+    if missing.lines and "manifest" in context.ledger.metadata:
+        return f"{folder}/{PAID} is damaged, and {ledger} may be older than it: put a sound copy of both back"
+    if not recorded or not (missing.payments or missing.lines):
         return (
             f"{folder}/{OUTPUTS} holds pictures that {ledger} does not know: put back the {ledger} that does"
         )

@@ -713,6 +713,63 @@ async def test_lines_that_cannot_be_read_are_asked_about_where_the_ledger_is_gon
     assert provider.billed == 3
 
 
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "UTF-16": lambda line: line.decode().encode("utf-16"),
+    "zeros": lambda line: b"\0" * len(line),
+    "zeros a line": lambda line: b"\0" * (len(line) - 1) + b"\n",
+    "text": lambda line: b"conflict" + b"\n",
+}
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("ledger", ["gone", "older", "of today"])
+async def test_a_record_that_is_damaged_all_over_ends_the_start_with_what_to_do(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, how: str, ledger: str
+) -> None:
+    provider, night, copy = half_done
+    await batch(provider).run()
+    path = night.folder / "paid.jsonl"
+    lines = [path.read_bytes()] if how == "UTF-16" else path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(map(DAMAGES[how], lines)))
+    content = path.read_bytes()
+    if ledger != "of today":
+        lose_ledger(night)
+        lose_pictures(night)
+    if ledger == "older":
+        shutil.copy(copy, night.folder / "ledger.sqlite")
+    with pytest.raises(UsageError, match=r"paid\.jsonl: no line of it can be read: .* or move it away"):
+        await batch(provider).run()
+    assert (path.read_bytes(), provider.billed) == (content, ROWS)
+    if ledger == "of today":
+        path.unlink()
+        assert (await batch(provider).run()).submitted_now == 0
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("how", ["zeros a line", "text"])
+async def test_lines_at_the_end_that_cannot_be_read_are_asked_about_where_the_ledger_is_older(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, how: str, late: bool
+) -> None:
+    """*late*: behind them is a line about an attempt that the ledger knows."""
+    provider, night, copy = half_done
+    await batch(provider).run()
+    path = night.folder / "paid.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    first = [n for n, line in enumerate(lines) if line.startswith(b'{"intent"')][HALF]
+    kept = [line for line in lines if line.startswith(b'{"kept":1,')] if late else []
+    path.write_bytes(b"".join([*lines[:first], *map(DAMAGES[how], lines[first:]), *kept]))
+    lose_ledger(night)
+    shutil.copy(copy, night.folder / "ledger.sqlite")
+    lose_pictures(night)
+    lost = len(lines) - first
+    told = rf"ledger\.sqlite may be older.*line {first + 1} of .*--accept-loss {lost}"
+    with pytest.raises(UsageError, match=told):
+        await batch(provider).run()
+    assert provider.billed == ROWS
+    assert (await batch(provider, accept_loss=lost).run()).exit_code == 0
+    assert provider.billed == ROWS + HALF
+
+
 async def test_a_record_of_a_newer_batchfill_is_refused(service: Serve, batch: Open) -> None:
     provider = await service()
     night = batch(provider, 1)
