@@ -180,8 +180,8 @@ def read_lines(lines: Iterable[bytes], *, whole: bool = True, at: int = 0) -> Pa
 def judge(payments: Sequence[Payment], known: Iterable[Known]) -> Judgement:
     """Say what the ledger, which knows the attempts *known*, has to learn from *payments*.
 
-    Of each row only the last attempt matters: one is made when the one before it has ended, was proved
-    absent, or was given up by the user.
+    Of each row only the last attempt that may have cost something matters: one is made when the one before it
+    has ended, was proved absent, or was given up by the user. One that was free leaves the row what it had.
     """
     by_intent, by_number = {}, {}
     for attempt in known:
@@ -197,12 +197,13 @@ def judge(payments: Sequence[Payment], known: Iterable[Known]) -> Judgement:
         if found is not None and found.counts and found.state in ON_ITS_WAY and payment.kept:
             kept[found.number] = payment.kept
         if payment.key:
-            last.pop(payment.key, None)
-            last[payment.key] = payment, found
+            if not payment.free:
+                last.pop(payment.key, None)
+                last[payment.key] = payment, found
             # What was adopted has another number, and tells nothing of what was made before it.
             if found is not None and found.number == payment.number:
                 known_to = payment.line
-    unknown = tuple(payment for payment, found in last.values() if found is None and not payment.free)
+    unknown = tuple(payment for payment, found in last.values() if found is None)
     return Judgement(ids, kept, unknown, known_to)
 
 

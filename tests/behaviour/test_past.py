@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
@@ -205,6 +206,69 @@ async def test_the_price_of_what_is_lost_is_told_and_stays_reserved(
     assert (await batch(provider, accept_loss=2).run()).exit_code == 0
     cost = night.status().cost
     assert (cost.reserved, cost.spent) == (1_000_000, 1_000_000)
+
+
+@pytest.mark.parametrize("how", ["refused", "failed"])
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("ledger", ["gone", "older"])
+async def test_a_picture_that_was_paid_for_is_known_though_an_attempt_behind_it_was_free(
+    half_done: tuple[EmulatorServer, Batch, Path],
+    batch: Open,
+    states: States,
+    result: Any,
+    how: str,
+    gone: bool,
+    ledger: str,
+) -> None:
+    """*gone*: its file is; then the service has it still."""
+    provider, night, copy = half_done
+    await batch(provider).run()
+    id_ = [line["row"] for line in record(night) if "intent" in line][-1]
+    before = result(night, id_)
+    rejected = ReviewDecision(prediction_id=before.prediction_id, decision=Decision.REJECTED, at=1.0)
+    await night.decide([rejected])
+    faults = {
+        "refused": Fault("create", "status", options={"status": 422, "body": {"detail": "no"}}),
+        "failed": Fault("create", "fail", options={"error": "out of paint"}),
+    }
+    provider.faults.add(faults[how])
+    assert (await batch(provider, retry="rejected").run()).exit_code == 1
+    provider.faults.clear()
+    assert any("free" in line for line in record(night))
+    if gone:
+        lose_pictures(night)
+    lose_ledger(night)
+    if ledger == "older":
+        shutil.copy(copy, night.folder / "ledger.sqlite")
+    billed = provider.billed
+    assert (await batch(provider).run()).submitted_now == 0
+    assert provider.billed == billed
+    assert states(night)[id_] == "done"
+    assert (result(night, id_).prediction_id, result(night, id_).seed) == (before.prediction_id, before.seed)
+
+
+async def test_a_redo_that_was_canceled_is_not_paid_again(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, service: Any, states: States
+) -> None:
+    provider, night, copy = half_done
+    await batch(provider).run()
+    id_ = [line["row"] for line in record(night) if "intent" in line][-1]
+    before = pictures(night)
+    done = next(str(one.prediction_id) for one in night.results() if one.id == id_)
+    await night.decide([ReviewDecision(prediction_id=done, decision=Decision.REJECTED, at=1.0)])
+    provider = await service.again(provider, latency=60.0)
+    running = asyncio.ensure_future(batch(provider, retry="rejected").run())
+    await provider.until(lambda: provider.billed > ROWS)
+    await provider.until(lambda: len([line for line in record(night) if "accepted" in line]) > ROWS)
+    running.cancel()
+    await asyncio.wait({running})
+    await batch(provider).cancel()
+    lose_ledger(night)
+    shutil.copy(copy, night.folder / "ledger.sqlite")
+    summary = await batch(provider).run()
+    assert (summary.submitted_now, provider.billed) == (0, ROWS + 1)
+    assert states(night)[id_] == "failed"
+    assert pictures(night) == before
 
 
 async def test_only_what_remains_is_asked_about(
