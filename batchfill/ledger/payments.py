@@ -223,6 +223,8 @@ class _Lines:
         self._number = 0
         self._end = self._size = at
         self._damaged: list[int] = []
+        self._orphans: set[int] = set()
+        """Attempts whose intents were not read."""
         self._newer = False
 
     def add(self, line: bytes) -> None:
@@ -292,10 +294,14 @@ class _Lines:
         return True
 
     def _change(self, number: int, **fields: Any) -> bool:
-        """Note what became of an attempt; False where its intent should have been read and was not."""
+        """Note what became of an attempt; False where its intent should have been read and was not.
+
+        Each line that cannot be read may be one such intent: then the attempt is counted already.
+        """
         if number not in self._place:
             if self._whole:
-                return False
+                self._orphans.add(number)
+                return len(self._orphans) <= len(self._damaged)
             self._place[number] = len(self._payments)
             self._payments.append(Payment(number=number))
         place = self._place[number]

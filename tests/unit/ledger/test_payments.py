@@ -98,6 +98,13 @@ def test_a_line_that_has_its_end_and_cannot_be_read_is_told_wherever_it_is(
     assert found.size == sum(map(len, [*LINES[:at], *([line, *LINES[at:]] if at < len(LINES) else [])]))
 
 
+def test_an_intent_that_cannot_be_read_counts_once_whatever_is_told_of_it() -> None:
+    late = [payments.accepted_line(2, "p2"), payments.kept_line(2, [FILE])]
+    assert read(LINES[0], intent(1), "?\n", *late, intent(3), *late).damaged == (3,)
+    # It is gone without a trace.
+    assert read(LINES[0], intent(1), *late, intent(3), *late).damaged == (3,)
+
+
 @given(st.binary())
 def test_any_bytes_can_be_read(content: bytes) -> None:
     assert read(content).size <= len(content)
