@@ -13,15 +13,13 @@ from anyio import to_thread
 
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import StoredFile
-from batchfill.errors import LedgerError, NotFound, NotOffered, TransientError, UsageError, unwrap_single
+from batchfill.errors import NotFound, NotOffered, TransientError, UsageError, unwrap_single
 from batchfill.ledger.adoption import Found
-from batchfill.ledger.database import is_there
-from batchfill.ledger.location import LEDGER
-from batchfill.ledger.payment_record import PAID, read_record
+from batchfill.ledger.payment_record import PAID
 from batchfill.ledger.payments import Payment
-from batchfill.ledger.reader import open_reader
 from batchfill.session import identity, stray_pictures
 from batchfill.session.free_questions import ask_patiently
+from batchfill.session.other_folders import read_folder
 from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import OUTPUTS
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.domain.predictions import Prediction
+    from batchfill.ledger.adoption import Pictured
     from batchfill.ledger.payments import Judgement, KeptFile, PaymentReading
     from batchfill.run.context import RunContext
 
@@ -147,29 +146,34 @@ async def close(context: RunContext, past: Past) -> None:
 
 
 async def _elsewhere(context: RunContext) -> dict[Path, Sequence[Payment]]:
-    """Return what was paid for rows of this manifest in folders that may be this batch's, by folder."""
+    """Return what was paid for rows of this manifest in folders that may be this batch's, by folder.
+
+    Raises UsageError for a folder that does not tell.
+    """
+    ledger = context.ledger
     found: dict[Path, Sequence[Payment]] = {}
     for folder in await to_thread.run_sync(identity.forsaken_folders, context.settings):
-        payments = await to_thread.run_sync(_payments_in, folder)
-        ours = await context.ledger.incoming_among([payment.key for payment in payments])
-        judged = await context.ledger.judge([payment for payment in payments if payment.key in ours])
-        if judged.unknown:
-            # Its files stay where they are.
-            found[folder] = [replace(payment, kept=()) for payment in judged.unknown]
+        told = await to_thread.run_sync(read_folder, folder)
+        ours = await ledger.incoming_among([payment.key for payment in told.payments])
+        judged = await ledger.judge([payment for payment in told.payments if payment.key in ours])
+        # Its files stay where they are.
+        paid = [replace(payment, kept=()) for payment in judged.unknown]
+        pictured = await stray_pictures.find_pictured(ledger, folder, told.files, incoming=True)
+        if paid or pictured:
+            found[folder] = [*paid, *_as_payments(context, pictured, paid)]
     return found
 
 
-def _payments_in(folder: Path) -> list[Payment]:
-    """Return what was paid for in a batch folder, by its record, else by its ledger."""
-    try:
-        if (reading := read_record(folder / PAID)) is not None:
-            return list(reading.payments)
-        if is_there(folder / LEDGER):
-            with open_reader(folder / LEDGER) as reader:
-                return list(reader.payments())
-    except LedgerError:
-        pass  # nothing can be known of it
-    return []
+def _as_payments(
+    context: RunContext, pictured: Iterable[Pictured], others: Iterable[Payment]
+) -> list[Payment]:
+    """Return the rows *pictured*, but those of the *others*, as payments of which nothing more is known."""
+    keys, now = {payment.key for payment in others}, context.clock.now()
+    return [
+        Payment(number=0, key=row.key, row=row.id, at=now, price=row.price)
+        for row in pictured
+        if row.key not in keys
+    ]
 
 
 async def _add_strays(
@@ -184,17 +188,12 @@ async def _add_strays(
 
     *payments*: what the record tells; *unknown*: what the ledger does not know of that.
     """
-    ledger, folder, now = context.ledger, context.store.folder, context.clock.now()
+    ledger, folder = context.ledger, context.store.folder
     if not await ledger.has_pending(incoming=incoming):
         return  # nothing would be paid for
     known = await ledger.known_files() | stray_pictures.recorded_files(payments)
     found = await stray_pictures.find_pictured(ledger, folder, known, incoming=incoming)
-    keys = {payment.key for payment in unknown}
-    missing.pictured = [
-        Payment(number=0, key=row.key, row=row.id, at=now, price=row.price)
-        for row in found
-        if row.key not in keys
-    ]
+    missing.pictured = _as_payments(context, found, unknown)
     if "manifest" not in ledger.metadata:
         # One for each of these rows may be its picture as it came.
         raw = await stray_pictures.find_raw_ids(folder, payments)
@@ -206,7 +205,8 @@ async def _add_strays(
 
 async def _unclaimed(context: RunContext, unknown: Iterable[Payment]) -> list[Payment]:
     """Return *unknown*, each row once, without predictions that are another attempt's."""
-    last = {payment.key: payment for payment in unknown}
+    # One of which the prediction is known tells more than another folder's picture.
+    last = {one.key: one for one in sorted(unknown, key=lambda one: one.prediction_id is not None)}
     ids = Counter(payment.prediction_id for payment in last.values())
     claimed = await context.ledger.claimed_ids([id_ for id_ in ids if id_ is not None])
     taken = claimed | {id_ for id_, times in ids.items() if times > 1}

@@ -570,6 +570,114 @@ async def test_a_renamed_folder_without_its_ledger_is_noticed(
         await batch(provider).run()
 
 
+def keep_heading(night: Batch) -> None:
+    path = night.folder / "paid.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+
+def empty(night: Batch) -> None:
+    lose_ledger(night)
+    (night.folder / "ledger.sqlite").touch()
+
+
+def lose_record(night: Batch) -> None:
+    (night.folder / "paid.jsonl").unlink()
+
+
+HARMS: dict[str, tuple[Callable[[Batch], object], ...]] = {
+    "a short record": (keep_heading,),
+    "a short record, no ledger": (keep_heading, lose_ledger),
+    "no record, no ledger": (lose_record, lose_ledger),
+    "no record, an empty ledger": (lose_record, empty),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+async def test_a_renamed_folder_that_tells_less_than_all_is_noticed(
+    service: Serve, batch: Open, harm: str, forget: Forget
+) -> None:
+    provider = await service()
+    night = batch(provider, ROWS)
+    await night.run()
+    for step in HARMS[harm]:
+        step(night)
+    other = night.folder.rename(night.folder.with_name("kept.batch"))
+    provider = await forget(provider)
+    told = (
+        rf"kept\.batch holds rows of this manifest: .*--out {re.escape(str(other))}\. .*--accept-loss {ROWS}"
+    )
+    with pytest.raises(UsageError, match=told):
+        await batch(provider).run()
+    assert provider.billed == ROWS
+
+
+def damage_ledger(night: Batch) -> None:
+    path = night.folder / "ledger.sqlite"
+    content = bytearray(path.read_bytes())
+    lose_ledger(night)
+    content[100:4000] = b"\xff" * 3900
+    path.write_bytes(content)
+
+
+def damage_record(night: Batch, *lines: int) -> None:
+    path = night.folder / "paid.jsonl"
+    content = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(b"?\n" if number in lines else line for number, line in enumerate(content, 1)))
+
+
+TROUBLES: dict[str, tuple[str, tuple[Callable[[Batch], object], ...]]] = {
+    "a damaged ledger": (r"ledger\.sqlite", (damage_ledger,)),
+    "a ledger of something else": (
+        r"ledger\.sqlite",
+        (lose_ledger, lambda night: (night.folder / "ledger.sqlite").write_text("a note")),
+    ),
+    "a damaged record": (
+        r"paid\.jsonl: no line of it can be read",
+        (lambda night: (night.folder / "paid.jsonl").write_bytes(b"\0" * 99),),
+    ),
+    "damaged lines, no ledger": (
+        r"paid\.jsonl: line 3, 5 cannot be read",
+        (lambda night: damage_record(night, 3, 5), lose_ledger),
+    ),
+    "a folder in place of the record": (
+        r"paid\.jsonl: cannot be read",
+        (lose_record, lambda night: (night.folder / "paid.jsonl").mkdir()),
+    ),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_a_renamed_folder_that_cannot_be_read_ends_the_start_with_what_to_do(
+    service: Serve, batch: Open, trouble: str
+) -> None:
+    provider = await service()
+    night = batch(provider, ROWS)
+    await night.run()
+    told, steps = TROUBLES[trouble]
+    for step in steps:
+        step(night)
+    other = night.folder.rename(night.folder.with_name("kept.batch"))
+    told = rf"{told}.* kept\.batch may hold .* --out {re.escape(str(other))}; .* move it away"
+    with pytest.raises(UsageError, match=told):
+        await batch(provider, accept_loss=ROWS).run()
+    assert provider.billed == ROWS
+    shutil.move(other, other.parent.parent / "away")
+    assert (await batch(provider).run()).exit_code == 0
+    assert provider.billed == 2 * ROWS
+
+
+async def test_damaged_lines_of_a_renamed_folder_that_its_ledger_knows_do_not_matter(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service()
+    night = batch(provider, ROWS, concurrency=1)
+    await night.run()
+    damage_record(night, 2, 3)
+    night.folder.rename(night.folder.with_name("kept.batch"))
+    assert (await batch(provider).run()).submitted_now == 0
+    assert provider.billed == ROWS
+
+
 async def test_rows_of_a_renamed_manifest_are_adopted_while_the_service_has_them(
     service: Serve, batch: Open, desk: Any, states: States
 ) -> None:
