@@ -13,6 +13,7 @@ from batchfill.errors import LedgerError
 from batchfill.ledger import payments
 from batchfill.ledger.database import flush_name
 from batchfill.ledger.location import LEDGER
+from batchfill.regular_files import open_regular, open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +32,7 @@ def read_record(path: Path, mark: str | None = None) -> PaymentReading | None:
     read: all that is before, the ledger knows. Raises LedgerError, also where no line can be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             heading = payments.read_lines(file.readlines(1)).heading
             start = _start(file, heading, mark)
             file.seek(start)
@@ -58,7 +59,7 @@ def read_record(path: Path, mark: str | None = None) -> PaymentReading | None:
 def read_heading(path: Path) -> Heading | None:
     """Return whose record stands at *path*; None where that cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return payments.read_lines(file.readlines(1)).heading
     except OSError:
         return None
@@ -87,7 +88,8 @@ def _lines_before(file: BinaryIO, start: int) -> int:
 def write_record(path: Path, heading: Heading, lines: Iterable[str]) -> int:
     """Write a record of *lines* to *path*, whole or not at all, and return its size. Raises OSError."""
     unfinished = path.with_name(f"{path.name}.new")
-    with unfinished.open("w", encoding="ascii", newline="") as file:
+    unfinished.unlink(missing_ok=True)  # whatever is there, a pipe perhaps, is not written to
+    with unfinished.open("x", encoding="ascii", newline="") as file:
         file.writelines(chain([payments.heading_line(heading)], lines))
         file.flush()
         os.fsync(file.fileno())
@@ -137,7 +139,7 @@ class PaymentRecord:
 
         *last*: the largest number of an attempt that is in it, or is about to be.
         """
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        self._descriptor = open_to_append(path)
         os.ftruncate(self._descriptor, size)
         os.fsync(self._descriptor)
         self._path, self._file = path, heading.file
