@@ -1,4 +1,4 @@
-"""Opening a file of the user's: a pipe or a device in its place is refused, and never waited for."""
+"""Opening a file that others can reach: a pipe or a device in its place is refused, and never waited for."""
 
 from __future__ import annotations
 
@@ -12,20 +12,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # To open a pipe without O_NONBLOCK is to wait for whoever writes to it.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def open_regular(path: Path) -> BufferedReader:
     """Open the regular file at *path*, links followed, to read it. Raises OSError for anything else."""
+    return os.fdopen(_open(path, os.O_RDONLY), "rb")
+
+
+def open_to_append(path: Path) -> int:
+    """Return a descriptor that reads the regular file at *path* and appends to it; it is made where none is.
+
+    Raises OSError for anything else.
+    """
+    return _open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+
+
+def _open(path: Path, flags: int) -> int:
     # Some devices take being opened for a command; and what is opened may be another by then.
-    _refuse_other(path, path.stat())
-    descriptor = os.open(path, _FLAGS)
+    try:
+        _refuse_other(path, path.stat())
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    descriptor = os.open(path, flags | _FLAGS, 0o666)
     try:
         _refuse_other(path, os.fstat(descriptor))
-        return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
 def _refuse_other(path: Path, facts: os.stat_result) -> None:

@@ -32,7 +32,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Pictured:
-    """A row that was never submitted, as far as the ledger knows, and of which pictures are there."""
+    """A row that is about to be submitted and was never paid for, as far as the ledger knows."""
 
     key: str
     id: str
@@ -52,10 +52,15 @@ def incoming_among(db: sqlite3.Connection, keys: Collection[str]) -> set[str]:
 
 
 def pictured(db: sqlite3.Connection, ids: Iterable[str], *, incoming: bool) -> list[Pictured]:
-    """Return the rows never submitted that have these ids."""
+    """Return the rows with these ids that are pending and were never paid for."""
     folded = json.dumps([filenames.fold_case(id_) for id_ in ids])
     name = "pictured_incoming" if incoming else "pictured_rows"
     return [Pictured(*record) for record in _ask(db, name, folded_ids=folded)]
+
+
+def has_pending(db: sqlite3.Connection, *, incoming: bool) -> bool:
+    """Return whether any row would be submitted."""
+    return bool(_ask(db, "pending_incoming" if incoming else "pending_rows")[0][0])
 
 
 def known_files(db: sqlite3.Connection) -> set[str]:

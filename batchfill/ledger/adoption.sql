@@ -24,13 +24,25 @@ WHERE prediction_id = :prediction_id AND file IS NOT NULL ORDER BY n;
 SELECT key FROM temp.incoming WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: pictured_incoming
--- Rows never submitted, of which there are pictures all the same.
+-- Rows that are about to be submitted, and of which no attempt is known that may have been paid for.
 SELECT i.key, i.id, i.price FROM temp.incoming AS i LEFT JOIN main.rows AS r USING (key)
-WHERE i.folded_id IN (SELECT value FROM json_each(:folded_ids)) AND r.attempt IS NULL;
+WHERE i.folded_id IN (SELECT value FROM json_each(:folded_ids)) AND coalesce(r.state, 'pending') = 'pending'
+    AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.key = i.key AND a.outcome NOT IN ('failed', 'nothing_made'));
 
 -- name: pictured_rows
 SELECT key, id, price FROM rows
-WHERE folded_id IN (SELECT value FROM json_each(:folded_ids)) AND attempt IS NULL AND position IS NOT NULL;
+WHERE folded_id IN (SELECT value FROM json_each(:folded_ids)) AND state = 'pending' AND position IS NOT NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM attempts AS a WHERE a.key = rows.key AND a.outcome NOT IN ('failed', 'nothing_made')
+    );
+
+-- name: pending_incoming
+SELECT EXISTS (
+    SELECT 1 FROM temp.incoming AS i LEFT JOIN main.rows AS r USING (key) WHERE coalesce(r.state, 'pending') = 'pending'
+);
+
+-- name: pending_rows
+SELECT EXISTS (SELECT 1 FROM rows WHERE state = 'pending' AND position IS NOT NULL);
 
 -- name: known_files
 SELECT file FROM outputs WHERE file IS NOT NULL UNION ALL SELECT planned FROM outputs WHERE planned IS NOT NULL;

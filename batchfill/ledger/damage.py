@@ -8,6 +8,7 @@ from struct import unpack, unpack_from
 from typing import TYPE_CHECKING
 
 from batchfill.ledger import statements
+from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,7 @@ def find_in_log(log: Path) -> str | None:
     power failure left unfinished at the end. A commit that has others behind it was on disk, however.
     """
     try:
-        with log.open("rb") as file:
+        with open_regular(log) as file:
             return _lost_commits(file)
     except FileNotFoundError:
         return None

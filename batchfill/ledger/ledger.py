@@ -88,8 +88,12 @@ class Ledger(LedgerEvents, LedgerQueue):
         return await self._writer.read(adoption.known_files)
 
     async def pictured(self, ids: Sequence[str], *, incoming: bool) -> list[Pictured]:
-        """Return the rows with these ids that were never submitted as far as the ledger knows."""
+        """Return the rows with these ids that are pending and were never paid for, as the ledger knows."""
         return await self._writer.read(lambda db: adoption.pictured(db, ids, incoming=incoming))
+
+    async def has_pending(self, *, incoming: bool) -> bool:
+        """Return whether any row would be submitted."""
+        return await self._writer.read(lambda db: adoption.has_pending(db, incoming=incoming))
 
     async def learn(self, judgement: Judgement, found: Sequence[Payment]) -> None:
         """Take the predictions and the files that *judgement* has of attempts which the ledger knows.

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from batchfill.errors import LedgerError
 from batchfill.ledger import payments
 from batchfill.ledger.database import flush_name
+from batchfill.ledger.location import LEDGER
+from batchfill.regular_files import open_regular, open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,18 +26,20 @@ PAID = "paid.jsonl"
 
 
 def read_record(path: Path, mark: str | None = None) -> PaymentReading | None:
-    """Return what stands in the record at *path*; None where there is nothing that can be read.
+    """Return what stands in the record at *path*; None where there is none, or an empty file.
 
     *mark*: the PaymentRecord's when the ledger was last committed. Where it fits, only what is behind it is
-    read: all that is before, the ledger knows. Raises LedgerError.
+    read: all that is before, the ledger knows. Raises LedgerError, also where no line can be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             heading = payments.read_lines(file.readlines(1)).heading
             start = _start(file, heading, mark)
             file.seek(start)
             found = payments.read_lines(file, whole=not start, at=start)
-            before = _lines_before(file, start) if found.damaged else 0
+            if start and found.damaged:
+                found = _count_from(found, _lines_before(file, start))
+            empty = not file.seek(0, os.SEEK_END)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -43,14 +47,19 @@ def read_record(path: Path, mark: str | None = None) -> PaymentReading | None:
     if found.newer:
         raise LedgerError(f"{path}: was written by a newer batchfill: update it")
     if start:
-        return replace(found, heading=heading, damaged=tuple(before + line for line in found.damaged))
-    return found if found.size else None
+        return replace(found, heading=heading)
+    if not found.size and not empty:
+        raise LedgerError(
+            f"{path}: no line of it can be read: put a sound copy in its place, or move it away if "
+            f"the {LEDGER} next to it is the newest"
+        )
+    return None if empty else found
 
 
 def read_heading(path: Path) -> Heading | None:
     """Return whose record stands at *path*; None where that cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return payments.read_lines(file.readlines(1)).heading
     except OSError:
         return None
@@ -65,6 +74,12 @@ def _start(file: BinaryIO, heading: Heading | None, mark: str | None) -> int:
     return int(size) if name == heading.file and file.read(1) == b"\n" else 0
 
 
+def _count_from(found: PaymentReading, before: int) -> PaymentReading:
+    """Return *found* with its lines counted from the beginning of the file, *before* lines above."""
+    read = (replace(payment, line=payment.line and before + payment.line) for payment in found.payments)
+    return replace(found, payments=tuple(read), damaged=tuple(before + line for line in found.damaged))
+
+
 def _lines_before(file: BinaryIO, start: int) -> int:
     file.seek(0)
     return file.read(start).count(b"\n")
@@ -73,7 +88,8 @@ def _lines_before(file: BinaryIO, start: int) -> int:
 def write_record(path: Path, heading: Heading, lines: Iterable[str]) -> int:
     """Write a record of *lines* to *path*, whole or not at all, and return its size. Raises OSError."""
     unfinished = path.with_name(f"{path.name}.new")
-    with unfinished.open("w", encoding="ascii", newline="") as file:
+    unfinished.unlink(missing_ok=True)  # whatever is there, a pipe perhaps, is not written to
+    with unfinished.open("x", encoding="ascii", newline="") as file:
         file.writelines(chain([payments.heading_line(heading)], lines))
         file.flush()
         os.fsync(file.fileno())
@@ -123,7 +139,7 @@ class PaymentRecord:
 
         *last*: the largest number of an attempt that is in it, or is about to be.
         """
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        self._descriptor = open_to_append(path)
         os.ftruncate(self._descriptor, size)
         os.fsync(self._descriptor)
         self._path, self._file = path, heading.file

@@ -82,6 +82,8 @@ class Payment:
     free: bool = False
     """Nothing was made, or nothing charged."""
     kept: tuple[KeptFile, ...] = ()
+    line: int = field(default=0, compare=False)
+    """Of its intent in the record; 0: none that was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +93,9 @@ class PaymentReading:
     heading: Heading | None
     payments: tuple[Payment, ...] = ()
     damaged: tuple[int, ...] = ()
-    """The numbers of lines that cannot be read, with others behind them: no crash leaves such."""
+    """The numbers of lines that cannot be read, though they have an end: no crash leaves such."""
     size: int = 0
-    """Bytes up to the end of the last line that can be read: what is behind it was never flushed."""
+    """Bytes up to the end of the last line that can be read."""
     newer: bool = False
     """Whether a newer batchfill wrote it."""
     whole: bool = True
@@ -126,8 +128,8 @@ class Judgement:
     """Files of attempts whose rows the ledger takes to be on their way."""
     unknown: tuple[Payment, ...] = ()
     """The last attempts of rows, where the ledger does not know them and they may have been paid for."""
-    covered: bool = True
-    """Whether the ledger knows the last attempt of all: then it has forgotten nothing."""
+    known_to: int = 0
+    """The record's line up to which the ledger has forgotten nothing: of the last intent that is its own."""
 
 
 def heading_line(heading: Heading) -> str:
@@ -167,7 +169,7 @@ def digest_of_base(batch: str, base: str) -> str:
 def read_lines(lines: Iterable[bytes], *, whole: bool = True, at: int = 0) -> PaymentReading:
     """Read a record line by line; not *whole*: from the byte *at* on, behind its heading.
 
-    Any bytes can be read. A last line without its end counts as torn, whatever it says.
+    Any bytes can be read. A last line without its end counts as torn, whatever it says; no other line does.
     """
     reader = _Lines(whole=whole, at=at)
     for line in lines:
@@ -178,8 +180,8 @@ def read_lines(lines: Iterable[bytes], *, whole: bool = True, at: int = 0) -> Pa
 def judge(payments: Sequence[Payment], known: Iterable[Known]) -> Judgement:
     """Say what the ledger, which knows the attempts *known*, has to learn from *payments*.
 
-    Of each row only the last attempt matters: one is made when the one before it has ended, was proved
-    absent, or was given up by the user.
+    Of each row only the last attempt that may have cost something matters: one is made when the one before it
+    has ended, was proved absent, or was given up by the user. One that was free leaves the row what it had.
     """
     by_intent, by_number = {}, {}
     for attempt in known:
@@ -187,7 +189,7 @@ def judge(payments: Sequence[Payment], known: Iterable[Known]) -> Judgement:
     ids: dict[int, str] = {}
     kept: dict[int, tuple[KeptFile, ...]] = {}
     last: dict[str, tuple[Payment, Known | None]] = {}
-    found = None
+    known_to = 0
     for payment in payments:
         found = by_intent.get((payment.key, payment.at)) if payment.key else by_number.get(payment.number)
         if found is not None and found.open and found.prediction_id is None and payment.prediction_id:
@@ -195,10 +197,14 @@ def judge(payments: Sequence[Payment], known: Iterable[Known]) -> Judgement:
         if found is not None and found.counts and found.state in ON_ITS_WAY and payment.kept:
             kept[found.number] = payment.kept
         if payment.key:
-            last.pop(payment.key, None)
-            last[payment.key] = payment, found
-    unknown = tuple(payment for payment, found in last.values() if found is None and not payment.free)
-    return Judgement(ids, kept, unknown, covered=not payments or found is not None)
+            if not payment.free:
+                last.pop(payment.key, None)
+                last[payment.key] = payment, found
+            # What was adopted has another number, and tells nothing of what was made before it.
+            if found is not None and found.number == payment.number:
+                known_to = payment.line
+    unknown = tuple(payment for payment, found in last.values() if found is None)
+    return Judgement(ids, kept, unknown, known_to)
 
 
 def _line(fields: Mapping[str, Any]) -> str:
@@ -217,20 +223,20 @@ class _Lines:
         self._number = 0
         self._end = self._size = at
         self._damaged: list[int] = []
-        self._unread: list[int] = []
-        """Lines that cannot be read, of which no other is behind yet."""
+        self._orphans: set[int] = set()
+        """Attempts whose intents were not read."""
         self._newer = False
 
     def add(self, line: bytes) -> None:
         """Take the next line, with its end."""
         self._number += 1
         self._end += len(line)
-        if line.endswith(b"\n") and self._take(_parsed(line)):
-            self._damaged += self._unread
-            self._unread = []
+        if not line.endswith(b"\n"):
+            return  # the last one, and torn
+        if self._take(_parsed(line)):
             self._size = self._end
         else:
-            self._unread.append(self._number)
+            self._damaged.append(self._number)
 
     def reading(self) -> PaymentReading:
         """Return what was read."""
@@ -273,6 +279,7 @@ class _Lines:
                         seed=seed,
                         price=price,
                         area=area and tuple(area),
+                        line=self._number,
                     )
                 )
             case {"accepted": int(number), "id": str(prediction_id)}:
@@ -287,10 +294,14 @@ class _Lines:
         return True
 
     def _change(self, number: int, **fields: Any) -> bool:
-        """Note what became of an attempt; False where its intent should have been read and was not."""
+        """Note what became of an attempt; False where its intent should have been read and was not.
+
+        Each line that cannot be read may be one such intent: then the attempt is counted already.
+        """
         if number not in self._place:
             if self._whole:
-                return False
+                self._orphans.add(number)
+                return len(self._orphans) <= len(self._damaged)
             self._place[number] = len(self._payments)
             self._payments.append(Payment(number=number))
         place = self._place[number]

@@ -105,6 +105,10 @@ class Reader:
         """Yield every attempt as a record of payments tells it, in the order of the intents."""
         return adoption.payments_of(self._db)
 
+    def known_files(self) -> set[str]:
+        """Return every file that the ledger knows of, relative to the batch folder."""
+        return adoption.known_files(self._db)
+
     def collected_files(self, *, arriving: bool = False) -> Iterator[StoredFile]:
         """Yield every file of the manifest's finished rows, in their order.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
 from batchfill.domain.progress import Level, LogEvent
 from batchfill.errors import UsageError
+from batchfill.regular_files import open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +72,7 @@ def tell_lack(say: RunLog, lack: str | None) -> None:
 def open_run_log(path: Path, watcher: ProgressListener | None, clock: Clock) -> Iterator[RunLog]:
     """Open run.log, a line written as it is said. Raises UsageError when it cannot be written."""
     try:
-        log = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+        log = os.fdopen(open_to_append(path), "a", encoding="utf-8", errors="backslashreplace", buffering=1)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}; check folder and disk") from error
     try:

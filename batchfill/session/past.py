@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,23 +13,23 @@ from anyio import to_thread
 
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import StoredFile
-from batchfill.errors import LedgerError, NotFound, NotOffered, TransientError, UsageError, unwrap_single
+from batchfill.errors import NotFound, NotOffered, TransientError, UsageError, unwrap_single
 from batchfill.ledger.adoption import Found
-from batchfill.ledger.database import is_there
-from batchfill.ledger.location import LEDGER
-from batchfill.ledger.payment_record import PAID, read_record
-from batchfill.ledger.reader import open_reader
-from batchfill.session import identity
+from batchfill.ledger.payment_record import PAID
+from batchfill.ledger.payments import Payment
+from batchfill.session import identity, stray_pictures
 from batchfill.session.free_questions import ask_patiently
+from batchfill.session.other_folders import read_folder
 from batchfill.storage.missing import FileState, file_state
-from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
+from batchfill.storage.output_store import OUTPUTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from batchfill.domain.predictions import Prediction
-    from batchfill.ledger.payments import Judgement, KeptFile, Payment, PaymentReading
+    from batchfill.ledger.adoption import Pictured
+    from batchfill.ledger.payments import Judgement, KeptFile, PaymentReading
     from batchfill.run.context import RunContext
 
 AT_ONCE = 32
@@ -44,10 +42,32 @@ SHOWN = 5
 class Loss:
     """A row that may have been paid for without the ledger's knowing."""
 
-    key: str
-    """Empty where it is not known which row it is."""
     row: str
+    """Its id, else what tells of it."""
     price: int | None
+
+
+@dataclass(slots=True)
+class _Missing:
+    """What may have been paid for, and of which nothing tells what was made."""
+
+    payments: Sequence[Payment]
+    lines: Sequence[int]
+    """Of the record, that cannot be read."""
+    pictured: Sequence[Payment] = ()
+    """Rows of pictures that nothing else tells of, as payments."""
+    raw: Sequence[str] = ()
+    """Predictions of no known row."""
+
+    @property
+    def losses(self) -> list[Loss]:
+        """All of it, as it is told."""
+        return [
+            *(Loss(payment.row, payment.price) for payment in self.payments),
+            *(Loss(f"line {number} of {PAID}", None) for number in self.lines),
+            *(Loss(payment.row, payment.price) for payment in self.pictured),
+            *(Loss(f"prediction {id_}", None) for id_ in self.raw),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +101,33 @@ async def recall(context: RunContext, *, incoming: bool, asks: bool = True) -> P
     elsewhere = await _elsewhere(context) if new else {}
     unknown = await _unclaimed(context, chain(judged.unknown, *elsewhere.values()))
     found = await _find(context, unknown)
-    lost = tuple(payment for payment in unknown if payment.key not in found)
-    losses = [Loss(payment.key, payment.row, payment.price) for payment in lost]
-    if reading is None:
-        losses += await _pictured(context, {payment.key for payment in unknown}, incoming=incoming)
-    elif not judged.covered:
-        losses += [Loss("", f"line {number} of {PAID}", None) for number in reading.damaged]
-    if asks and losses and settings.accept_loss != len(losses):
-        why = _reason(context, list(elsewhere), recorded=reading is not None)
-        raise UsageError(_refusal(why, losses, len(found), settings.accept_loss))
-    past = Past(reading, lost, known=asks or not losses)
+    missing = _Missing(
+        payments=[payment for payment in unknown if payment.key not in found],
+        lines=[] if reading is None else [line for line in reading.damaged if line > judged.known_to],
+    )
+    if asks:
+        await _add_strays(context, missing, payments, unknown, incoming=incoming)
+        if missing.losses and settings.accept_loss != len(missing.losses):
+            why = _reason(context, list(elsewhere), missing, recorded=reading is not None)
+            raise UsageError(_refusal(why, missing.losses, len(found), settings.accept_loss))
+    past = Past(reading, (*missing.payments, *missing.pictured), known=asks or not missing.losses)
     await _learn(context, payments, judged)
     if found:
         adopted = tuple(found.values())
         await ledger.adopt(adopted, origin=settings.base, last=past.last, incoming=incoming)
-        rows = _count(len(found))
+    _log_findings(context, len(found), () if reading is None else reading.damaged)
+    return past
+
+
+def _log_findings(context: RunContext, found: int, damaged: Sequence[int]) -> None:
+    if found:
+        rows = _count(found)
         context.log.notice(f"found again, and not paid for twice: {rows} that the ledger did not know")
-    if reading is not None and reading.damaged:
-        lines = _some(map(str, reading.damaged))
+    if damaged:
+        lines = _some(map(str, damaged))
         context.log.notice(
             f"{PAID} is damaged in line {lines}: it is made again from the ledger", Level.WARNING
         )
-    return past
 
 
 async def close(context: RunContext, past: Past) -> None:
@@ -121,52 +146,58 @@ async def close(context: RunContext, past: Past) -> None:
 
 
 async def _elsewhere(context: RunContext) -> dict[Path, Sequence[Payment]]:
-    """Return what was paid for rows of this manifest in folders that may be this batch's, by folder."""
+    """Return what was paid for rows of this manifest in folders that may be this batch's, by folder.
+
+    Raises UsageError for a folder that does not tell.
+    """
+    ledger = context.ledger
     found: dict[Path, Sequence[Payment]] = {}
     for folder in await to_thread.run_sync(identity.forsaken_folders, context.settings):
-        payments = await to_thread.run_sync(_payments_in, folder)
-        ours = await context.ledger.incoming_among([payment.key for payment in payments])
-        judged = await context.ledger.judge([payment for payment in payments if payment.key in ours])
-        if judged.unknown:
-            # Its files stay where they are.
-            found[folder] = [replace(payment, kept=()) for payment in judged.unknown]
+        told = await to_thread.run_sync(read_folder, folder)
+        ours = await ledger.incoming_among([payment.key for payment in told.payments])
+        judged = await ledger.judge([payment for payment in told.payments if payment.key in ours])
+        # Its files stay where they are.
+        paid = [replace(payment, kept=()) for payment in judged.unknown]
+        pictured = await stray_pictures.find_pictured(ledger, folder, told.files, incoming=True)
+        if paid or pictured:
+            found[folder] = [*paid, *_as_payments(context, pictured, paid)]
     return found
 
 
-def _payments_in(folder: Path) -> list[Payment]:
-    """Return what was paid for in a batch folder, by its record, else by its ledger."""
-    try:
-        if (reading := read_record(folder / PAID)) is not None:
-            return list(reading.payments)
-        if is_there(folder / LEDGER):
-            with open_reader(folder / LEDGER) as reader:
-                return list(reader.payments())
-    except LedgerError:
-        pass  # nothing can be known of it
-    return []
+def _as_payments(
+    context: RunContext, pictured: Iterable[Pictured], others: Iterable[Payment]
+) -> list[Payment]:
+    """Return the rows *pictured*, but those of the *others*, as payments of which nothing more is known."""
+    keys, now = {payment.key for payment in others}, context.clock.now()
+    return [
+        Payment(number=0, key=row.key, row=row.id, at=now, price=row.price)
+        for row in pictured
+        if row.key not in keys
+    ]
 
 
-async def _pictured(context: RunContext, keys: Collection[str], *, incoming: bool) -> list[Loss]:
-    """Return the rows never submitted whose pictures are in `outputs/`; those with *keys* left out."""
-    folder = context.store.folder
-    known = await context.ledger.known_files()
-    ids = await to_thread.run_sync(lambda: [_id_of(file) for file in _pictures(folder) if file not in known])
-    if not ids:
-        return []
-    found = await context.ledger.pictured(ids, incoming=incoming)
-    return [Loss(row.key, row.id, row.price) for row in found if row.key not in keys]
+async def _add_strays(
+    context: RunContext,
+    missing: _Missing,
+    payments: Sequence[Payment],
+    unknown: Sequence[Payment],
+    *,
+    incoming: bool,
+) -> None:
+    """Add to *missing* what only pictures tell of.
 
-
-def _pictures(folder: Path) -> Iterator[str]:
-    """Yield the files in `outputs/` that bear a row's id, relative to the batch folder."""
-    for path in (folder / OUTPUTS).rglob("*"):
-        file = path.relative_to(folder).as_posix()
-        if path.is_file() and not file.startswith((f"{EARLIER}/", f"{RAW}/")):
-            yield file
-
-
-def _id_of(file: str) -> str:
-    return re.sub(r"@\d+$", "", PurePosixPath(file).stem)
+    *payments*: what the record tells; *unknown*: what the ledger does not know of that.
+    """
+    ledger, folder = context.ledger, context.store.folder
+    if not await ledger.has_pending(incoming=incoming):
+        return  # nothing would be paid for
+    known = await ledger.known_files() | stray_pictures.recorded_files(payments)
+    found = await stray_pictures.find_pictured(ledger, folder, known, incoming=incoming)
+    missing.pictured = _as_payments(context, found, unknown)
+    if "manifest" not in ledger.metadata:
+        # One for each of these rows may be its picture as it came.
+        raw = await stray_pictures.find_raw_ids(folder, payments)
+        missing.raw = raw[len(missing.pictured) :]
 
 
 # What is left of it
@@ -174,7 +205,8 @@ def _id_of(file: str) -> str:
 
 async def _unclaimed(context: RunContext, unknown: Iterable[Payment]) -> list[Payment]:
     """Return *unknown*, each row once, without predictions that are another attempt's."""
-    last = {payment.key: payment for payment in unknown}
+    # One of which the prediction is known tells more than another folder's picture.
+    last = {one.key: one for one in sorted(unknown, key=lambda one: one.prediction_id is not None)}
     ids = Counter(payment.prediction_id for payment in last.values())
     claimed = await context.ledger.claimed_ids([id_ for id_ in ids if id_ is not None])
     taken = claimed | {id_ for id_, times in ids.items() if times > 1}
@@ -266,13 +298,15 @@ async def _learn(context: RunContext, payments: Sequence[Payment], judged: Judge
 # What to say of it
 
 
-def _reason(context: RunContext, elsewhere: Sequence[Path], *, recorded: bool) -> str:
+def _reason(context: RunContext, elsewhere: Sequence[Path], missing: _Missing, *, recorded: bool) -> str:
     """Return what does not fit, and what to do instead of paying."""
     folder, ledger = context.store.folder.name, context.ledger.name
     if elsewhere:
         others = _some(other.name for other in elsewhere)
         return f"{others} holds rows of this manifest: if it was renamed, go on with --out {elsewhere[0]}"
-    if not recorded:
+    if missing.lines and "manifest" in context.ledger.metadata:
+        return f"{folder}/{PAID} is damaged, and {ledger} may be older than it: put a sound copy of both back"
+    if not recorded or not (missing.payments or missing.lines):
         return (
             f"{folder}/{OUTPUTS} holds pictures that {ledger} does not know: put back the {ledger} that does"
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from batchfill.domain.review import Decision, DecisionFile, ReviewDecision
+from batchfill.regular_files import open_regular
 from batchfill.storage.output_store import flush_folder
 
 if TYPE_CHECKING:
@@ -64,8 +65,11 @@ def drain_requests(folder: Path) -> list[Request]:
     """Take every request, oldest first; unknown ones (of a newer version) are left out."""
     found = []
     for path in _waiting_files(folder, REQUEST):
-        text = path.read_text("utf-8", "replace").strip()
-        path.unlink(missing_ok=True)
+        try:
+            text = _content_of(path).decode("utf-8", "replace").strip()
+            path.unlink(missing_ok=True)
+        except OSError:
+            continue  # no request of ours, or one that may be read the next time
         if text in list(Request):
             found.append(Request(text))
     return found
@@ -82,7 +86,7 @@ def waiting_rulings(folder: Path, *, taken: Callable[[], frozenset[str]]) -> lis
     for name in sorted(rulings_waiting(folder)):
         # The run may take it at any moment, and sets aside what cannot be read.
         with suppress(OSError, *_UNREADABLE):
-            letters.append(DecisionFile(name, _read_content((folder / NAME / name).read_bytes())))
+            letters.append(DecisionFile(name, _read_content(_content_of(folder / NAME / name))))
     # In this order: the ledger forgets that it has a letter only once its file is gone.
     known = taken()
     waiting = rulings_waiting(folder) - known
@@ -149,7 +153,7 @@ def _read_files(folder: Path, names: Iterable[str]) -> tuple[list[DecisionFile],
     letters, damaged = [], []
     for path in (folder / NAME / name for name in sorted(names)):
         try:
-            letters.append(DecisionFile(path.name, _read_content(path.read_bytes())))
+            letters.append(DecisionFile(path.name, _read_content(_content_of(path))))
         except OSError:
             continue  # it may be read the next time
         except _UNREADABLE:
@@ -157,6 +161,11 @@ def _read_files(folder: Path, names: Iterable[str]) -> tuple[list[DecisionFile],
                 path.rename(path.with_suffix(DAMAGED))
             damaged.append(path.name)
     return letters, tuple(damaged)
+
+
+def _content_of(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
 
 
 def _read_content(content: bytes) -> tuple[ReviewDecision, ...]:

@@ -6,11 +6,12 @@ import os
 import sys
 import time
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import anyio
 
 from batchfill.errors import UsageError
+from batchfill.regular_files import open_regular, open_to_append
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ LONGEST_MOMENT = 10.0
 if sys.platform == "win32":
     import msvcrt
 
-    def _take(file: IO[str], *, looking: bool = False) -> None:
+    def _take(file: IO[Any], *, looking: bool = False) -> None:
         # Far beyond the text, so that others can still read who holds it.
         file.seek(2**30)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -38,7 +39,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _take(file: IO[str], *, looking: bool = False) -> None:
+    def _take(file: IO[Any], *, looking: bool = False) -> None:
         # Those who only look do not take each other for a run.
         fcntl.flock(file, (fcntl.LOCK_SH if looking else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
@@ -103,7 +104,7 @@ def _our_name() -> str:
 
 def _open_file(path: Path) -> IO[str]:
     try:
-        return path.open("a+", encoding="utf-8")
+        return os.fdopen(open_to_append(path), "a+", encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}; check the folder's permissions, "
@@ -119,7 +120,7 @@ def is_held(folder: Path) -> bool:
 
 def _is_locked(path: Path) -> bool:
     try:
-        file = path.open("r+" if sys.platform == "win32" else "r", encoding="utf-8")
+        file = path.open("r+b") if sys.platform == "win32" else open_regular(path)
     except OSError:
         return False  # none yet, or an archive in which nobody can write
     with file:
@@ -151,6 +152,7 @@ def _take_lock(file: IO[str], *, unless: Callable[[], bool] = lambda: False) -> 
 
 def _read_holder(path: Path) -> str:
     try:
-        return path.read_text("utf-8").strip() or "it has just begun"
+        with open_regular(path) as file:
+            return file.read().decode("utf-8", "replace").strip() or "it has just begun"
     except OSError:
         return "it does not say which process"

@@ -181,7 +181,7 @@ class OutputStore:
 
     def raw_name(self, output: Output, suffix: str) -> str:
         """Return where *output* is kept as the service sent it, for a file to be made of it."""
-        return f"{RAW}/{_safe_name(output.prediction_id)}-{output.n}{suffix}"
+        return f"{RAW}/{safe_name(output.prediction_id)}-{output.n}{suffix}"
 
     async def find_kept(self, output: Output) -> StagedFile | None:
         """Return the file that *output* is kept in, if it is there and as it was."""
@@ -209,7 +209,7 @@ class OutputStore:
     def earlier_name(self, output: Output) -> str:
         """Return where *output* goes when another takes its place."""
         suffix = PurePosixPath(output.file or "").suffix
-        return f"{EARLIER}/{_safe_name(output.prediction_id)}-{output.n}{suffix}"
+        return f"{EARLIER}/{safe_name(output.prediction_id)}-{output.n}{suffix}"
 
     def keep_suspect(self, written: StagedFile, mark: Callable[[bytes], bytes] = bytes) -> str:
         """Keep bytes that are not a whole picture, for a person to look at. Return their place.
@@ -230,7 +230,7 @@ class OutputStore:
         written.path.unlink(missing_ok=True)
 
     def _temporary_path(self, prediction_id: str, n: int) -> Path:
-        return self.folder / TMP / f"{_safe_name(prediction_id)}-{n}"
+        return self.folder / TMP / f"{safe_name(prediction_id)}-{n}"
 
     def _place_file(self, written: StagedFile, target: Path, over: str | None) -> None:
         content = _content(target)
@@ -326,7 +326,7 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _safe_name(prediction_id: str) -> str:
+def safe_name(prediction_id: str) -> str:
     """Return a file name for an id that the service chose and that may hold anything."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", prediction_id):
         return prediction_id

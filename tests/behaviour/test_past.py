@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
@@ -207,6 +208,69 @@ async def test_the_price_of_what_is_lost_is_told_and_stays_reserved(
     assert (cost.reserved, cost.spent) == (1_000_000, 1_000_000)
 
 
+@pytest.mark.parametrize("how", ["refused", "failed"])
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("ledger", ["gone", "older"])
+async def test_a_picture_that_was_paid_for_is_known_though_an_attempt_behind_it_was_free(
+    half_done: tuple[EmulatorServer, Batch, Path],
+    batch: Open,
+    states: States,
+    result: Any,
+    how: str,
+    gone: bool,
+    ledger: str,
+) -> None:
+    """*gone*: its file is; then the service has it still."""
+    provider, night, copy = half_done
+    await batch(provider).run()
+    id_ = [line["row"] for line in record(night) if "intent" in line][-1]
+    before = result(night, id_)
+    rejected = ReviewDecision(prediction_id=before.prediction_id, decision=Decision.REJECTED, at=1.0)
+    await night.decide([rejected])
+    faults = {
+        "refused": Fault("create", "status", options={"status": 422, "body": {"detail": "no"}}),
+        "failed": Fault("create", "fail", options={"error": "out of paint"}),
+    }
+    provider.faults.add(faults[how])
+    assert (await batch(provider, retry="rejected").run()).exit_code == 1
+    provider.faults.clear()
+    assert any("free" in line for line in record(night))
+    if gone:
+        lose_pictures(night)
+    lose_ledger(night)
+    if ledger == "older":
+        shutil.copy(copy, night.folder / "ledger.sqlite")
+    billed = provider.billed
+    assert (await batch(provider).run()).submitted_now == 0
+    assert provider.billed == billed
+    assert states(night)[id_] == "done"
+    assert (result(night, id_).prediction_id, result(night, id_).seed) == (before.prediction_id, before.seed)
+
+
+async def test_a_redo_that_was_canceled_is_not_paid_again(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, service: Any, states: States
+) -> None:
+    provider, night, copy = half_done
+    await batch(provider).run()
+    id_ = [line["row"] for line in record(night) if "intent" in line][-1]
+    before = pictures(night)
+    done = next(str(one.prediction_id) for one in night.results() if one.id == id_)
+    await night.decide([ReviewDecision(prediction_id=done, decision=Decision.REJECTED, at=1.0)])
+    provider = await service.again(provider, latency=60.0)
+    running = asyncio.ensure_future(batch(provider, retry="rejected").run())
+    await provider.until(lambda: provider.billed > ROWS)
+    await provider.until(lambda: len([line for line in record(night) if "accepted" in line]) > ROWS)
+    running.cancel()
+    await asyncio.wait({running})
+    await batch(provider).cancel()
+    lose_ledger(night)
+    shutil.copy(copy, night.folder / "ledger.sqlite")
+    summary = await batch(provider).run()
+    assert (summary.submitted_now, provider.billed) == (0, ROWS + 1)
+    assert states(night)[id_] == "failed"
+    assert pictures(night) == before
+
+
 async def test_only_what_remains_is_asked_about(
     restored: tuple[EmulatorServer, Batch], batch: Open, forget: Forget
 ) -> None:
@@ -371,6 +435,82 @@ async def test_an_older_ledger_without_a_record_is_asked_about_by_its_pictures(
     assert provider.billed == ROWS
 
 
+@pytest.mark.parametrize("ledger", ["gone", "older"])
+@pytest.mark.parametrize("lines", ["half", "heading"])
+async def test_pictures_that_a_short_record_does_not_explain_are_asked_about(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, ledger: str, lines: str, forget: Forget
+) -> None:
+    """Both the ledger and its record are from a copy, or gone; the pictures are of today."""
+    provider, night, copy = half_done
+    path = night.folder / "paid.jsonl"
+    content = path.read_bytes()
+    await batch(provider).run()
+    path.write_bytes(content if lines == "half" else content.splitlines(keepends=True)[0])
+    lose_ledger(night)
+    if ledger == "older":
+        shutil.copy(copy, night.folder / "ledger.sqlite")
+    lost = ROWS if (ledger, lines) == ("gone", "heading") else HALF
+    told = rf"outputs holds pictures that ledger\.sqlite does not know.* {lost} rows .*--accept-loss {lost}"
+    for _ in range(2):
+        with pytest.raises(UsageError, match=told):
+            await batch(provider).run()
+    assert provider.billed == ROWS
+    # Who consents is not asked once more about the rows that are still to be submitted.
+    assert (await batch(provider, accept_loss=lost, limit=1).run()).exit_code == 3
+    assert (await batch(provider).run()).exit_code == 0
+    assert provider.billed == ROWS + lost
+
+
+async def test_pictures_as_they_came_are_asked_about_where_nothing_tells_of_their_rows(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service()
+    night = batch(provider, 2)
+    raw = night.folder / "outputs/raw"
+    raw.mkdir(parents=True)
+    for name in ("abc-1", "abc-2", "d-e-1"):
+        (raw / f"{name}.webp").write_bytes(b"a picture")
+    told = r"holds pictures that .* 2 rows .*\(prediction abc, prediction d-e\).*--accept-loss 2"
+    with pytest.raises(UsageError, match=told):
+        await batch(provider).run()
+    assert provider.billed == 0
+    assert (await batch(provider, accept_loss=2, limit=1).run()).exit_code == 3
+    assert (await batch(provider).run()).exit_code == 0
+    assert provider.billed == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["other.webp", "r1.webp", "raw/abc-1.webp", "earlier/r2-1.webp", "r2.webp/of a folder.txt"]
+)
+async def test_files_that_tell_of_no_row_that_is_to_be_submitted_are_no_hindrance(
+    service: Serve, batch: Open, name: str
+) -> None:
+    provider = await service()
+    night = batch(provider, 2, limit=1)
+    await night.run()
+    (done,) = pictures(night) - {"earlier", "raw"}
+    if name.startswith("r") and "/" not in name:
+        name = f"{done}.jpg"
+    path = night.folder / "outputs" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"the user's own")
+    assert (await batch(provider).run()).exit_code == 0
+    assert provider.billed == 2
+
+
+async def test_outputs_is_not_walked_where_nothing_would_be_submitted(
+    service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from batchfill.session import stray_pictures
+
+    provider = await service()
+    await batch(provider, 2).run()
+    walked: list[Any] = []
+    monkeypatch.setattr(stray_pictures, "find_pictured", lambda *given, **named: walked.append(given))
+    assert (await batch(provider).run()).submitted_now == 0
+    assert walked == []
+
+
 async def test_consent_that_is_not_needed_changes_nothing(service: Serve, batch: Open) -> None:
     provider = await service()
     await batch(provider, 2, limit=1).run()
@@ -428,6 +568,114 @@ async def test_a_renamed_folder_without_its_ledger_is_noticed(
     provider = await forget(provider)
     with pytest.raises(UsageError, match=f"--accept-loss {ROWS}"):
         await batch(provider).run()
+
+
+def keep_heading(night: Batch) -> None:
+    path = night.folder / "paid.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+
+def empty(night: Batch) -> None:
+    lose_ledger(night)
+    (night.folder / "ledger.sqlite").touch()
+
+
+def lose_record(night: Batch) -> None:
+    (night.folder / "paid.jsonl").unlink()
+
+
+HARMS: dict[str, tuple[Callable[[Batch], object], ...]] = {
+    "a short record": (keep_heading,),
+    "a short record, no ledger": (keep_heading, lose_ledger),
+    "no record, no ledger": (lose_record, lose_ledger),
+    "no record, an empty ledger": (lose_record, empty),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+async def test_a_renamed_folder_that_tells_less_than_all_is_noticed(
+    service: Serve, batch: Open, harm: str, forget: Forget
+) -> None:
+    provider = await service()
+    night = batch(provider, ROWS)
+    await night.run()
+    for step in HARMS[harm]:
+        step(night)
+    other = night.folder.rename(night.folder.with_name("kept.batch"))
+    provider = await forget(provider)
+    told = (
+        rf"kept\.batch holds rows of this manifest: .*--out {re.escape(str(other))}\. .*--accept-loss {ROWS}"
+    )
+    with pytest.raises(UsageError, match=told):
+        await batch(provider).run()
+    assert provider.billed == ROWS
+
+
+def damage_ledger(night: Batch) -> None:
+    path = night.folder / "ledger.sqlite"
+    content = bytearray(path.read_bytes())
+    lose_ledger(night)
+    content[100:4000] = b"\xff" * 3900
+    path.write_bytes(content)
+
+
+def damage_record(night: Batch, *lines: int) -> None:
+    path = night.folder / "paid.jsonl"
+    content = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(b"?\n" if number in lines else line for number, line in enumerate(content, 1)))
+
+
+TROUBLES: dict[str, tuple[str, tuple[Callable[[Batch], object], ...]]] = {
+    "a damaged ledger": (r"ledger\.sqlite", (damage_ledger,)),
+    "a ledger of something else": (
+        r"ledger\.sqlite",
+        (lose_ledger, lambda night: (night.folder / "ledger.sqlite").write_text("a note")),
+    ),
+    "a damaged record": (
+        r"paid\.jsonl: no line of it can be read",
+        (lambda night: (night.folder / "paid.jsonl").write_bytes(b"\0" * 99),),
+    ),
+    "damaged lines, no ledger": (
+        r"paid\.jsonl: line 3, 5 cannot be read",
+        (lambda night: damage_record(night, 3, 5), lose_ledger),
+    ),
+    "a folder in place of the record": (
+        r"paid\.jsonl: cannot be read",
+        (lose_record, lambda night: (night.folder / "paid.jsonl").mkdir()),
+    ),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_a_renamed_folder_that_cannot_be_read_ends_the_start_with_what_to_do(
+    service: Serve, batch: Open, trouble: str
+) -> None:
+    provider = await service()
+    night = batch(provider, ROWS)
+    await night.run()
+    told, steps = TROUBLES[trouble]
+    for step in steps:
+        step(night)
+    other = night.folder.rename(night.folder.with_name("kept.batch"))
+    told = rf"{told}.* kept\.batch may hold .* --out {re.escape(str(other))}; .* move it away"
+    with pytest.raises(UsageError, match=told):
+        await batch(provider, accept_loss=ROWS).run()
+    assert provider.billed == ROWS
+    shutil.move(other, other.parent.parent / "away")
+    assert (await batch(provider).run()).exit_code == 0
+    assert provider.billed == 2 * ROWS
+
+
+async def test_damaged_lines_of_a_renamed_folder_that_its_ledger_knows_do_not_matter(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service()
+    night = batch(provider, ROWS, concurrency=1)
+    await night.run()
+    damage_record(night, 2, 3)
+    night.folder.rename(night.folder.with_name("kept.batch"))
+    assert (await batch(provider).run()).submitted_now == 0
+    assert provider.billed == ROWS
 
 
 async def test_rows_of_a_renamed_manifest_are_adopted_while_the_service_has_them(
@@ -635,6 +883,63 @@ async def test_lines_that_cannot_be_read_are_asked_about_where_the_ledger_is_gon
     with pytest.raises(UsageError, match=r"line 2 of paid\.jsonl.*--accept-loss"):
         await batch(provider).run()
     assert provider.billed == 3
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "UTF-16": lambda line: line.decode().encode("utf-16"),
+    "zeros": lambda line: b"\0" * len(line),
+    "zeros a line": lambda line: b"\0" * (len(line) - 1) + b"\n",
+    "text": lambda line: b"conflict" + b"\n",
+}
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("ledger", ["gone", "older", "of today"])
+async def test_a_record_that_is_damaged_all_over_ends_the_start_with_what_to_do(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, how: str, ledger: str
+) -> None:
+    provider, night, copy = half_done
+    await batch(provider).run()
+    path = night.folder / "paid.jsonl"
+    lines = [path.read_bytes()] if how == "UTF-16" else path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(map(DAMAGES[how], lines)))
+    content = path.read_bytes()
+    if ledger != "of today":
+        lose_ledger(night)
+        lose_pictures(night)
+    if ledger == "older":
+        shutil.copy(copy, night.folder / "ledger.sqlite")
+    with pytest.raises(UsageError, match=r"paid\.jsonl: no line of it can be read: .* or move it away"):
+        await batch(provider).run()
+    assert (path.read_bytes(), provider.billed) == (content, ROWS)
+    if ledger == "of today":
+        path.unlink()
+        assert (await batch(provider).run()).submitted_now == 0
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("how", ["zeros a line", "text"])
+async def test_lines_at_the_end_that_cannot_be_read_are_asked_about_where_the_ledger_is_older(
+    half_done: tuple[EmulatorServer, Batch, Path], batch: Open, how: str, late: bool
+) -> None:
+    """*late*: behind them is a line about an attempt that the ledger knows."""
+    provider, night, copy = half_done
+    await batch(provider).run()
+    path = night.folder / "paid.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    first = [n for n, line in enumerate(lines) if line.startswith(b'{"intent"')][HALF]
+    kept = [line for line in lines if line.startswith(b'{"kept":1,')] if late else []
+    path.write_bytes(b"".join([*lines[:first], *map(DAMAGES[how], lines[first:]), *kept]))
+    lose_ledger(night)
+    shutil.copy(copy, night.folder / "ledger.sqlite")
+    lose_pictures(night)
+    lost = len(lines) - first
+    told = rf"ledger\.sqlite may be older.*line {first + 1} of .*--accept-loss {lost}"
+    with pytest.raises(UsageError, match=told):
+        await batch(provider).run()
+    assert provider.billed == ROWS
+    assert (await batch(provider, accept_loss=lost).run()).exit_code == 0
+    assert provider.billed == ROWS + HALF
 
 
 async def test_a_record_of_a_newer_batchfill_is_refused(service: Serve, batch: Open) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
+import threading
+import time
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
@@ -19,8 +23,9 @@ from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
 from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.manifest.local_files import digest_file
 from batchfill.manifest.text import read_start
-from batchfill.regular_files import open_regular
+from batchfill.regular_files import open_regular, open_to_append
 from batchfill.run.submit.inputs import _read_file
+from batchfill.storage import inbox
 from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import digest_of
 
@@ -88,6 +93,95 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(
         OPENING[opening](path)
     if put in ("pipe", "link to a pipe", "device") and isinstance(caught.value, BadPicture):
         assert str(caught.value) == "a.png cannot be read: not a regular file"
+
+
+@pytest.mark.parametrize("put", ["pipe", "link to a pipe", "socket", "device", "folder", "link to itself"])
+def test_what_is_no_regular_file_is_not_appended_to(tmp_path: Path, put: str) -> None:
+    PUT[put](tmp_path / "a")
+    with pytest.raises(OSError, match=r"not a regular file|a directory|symbolic links"):
+        open_to_append(tmp_path / "a")
+
+
+@pytest.mark.parametrize("put", ["nothing", "link to nothing", "a file"])
+def test_a_regular_file_is_appended_to_and_made_where_none_is(tmp_path: Path, put: str) -> None:
+    path, before = tmp_path / "a", b""
+    if put == "a file":
+        path.write_bytes(before := b"before")
+    else:
+        PUT[put](path)
+    with os.fdopen(open_to_append(path), "a+b") as file:
+        file.write(b"behind")
+    assert path.read_bytes() == before + b"behind"
+
+
+IN_ITS_PLACE = {
+    "run.log": "run.log cannot be written: not a regular file",
+    "lock": "lock cannot be written: not a regular file",
+    "paid.jsonl": "paid.jsonl: cannot be read: not a regular file",
+    "paid.jsonl.new": None,
+    "inbox/1-a.request": None,
+    "inbox/1-a.rulings": None,
+}
+"""What a run says of each file of a batch folder; None: it goes on."""
+
+
+@pytest.mark.parametrize("put", ["pipe", "device"])
+@pytest.mark.parametrize("name", IN_ITS_PLACE)
+async def test_no_command_waits_for_what_is_in_the_place_of_a_batchs_file(
+    service: Any, batch: Any, batchfill: Any, name: str, put: str
+) -> None:
+    provider = await service()
+    path = batch(provider, 1).folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PUT[put](path)
+    ran = await _within(20, batchfill, "run", "night.csv", "--base-url", provider.base)
+    told = IN_ITS_PLACE[name]
+    if told is not None:
+        assert (ran.code, provider.billed, told in ran.err) == (2, 0, True), ran.err
+        assert "Traceback" not in ran.err
+    else:
+        assert (ran.code, provider.billed) == (0, 1), ran.err
+    await _within(20, batchfill, "status", "night.csv")
+    await _within(20, batchfill, "stop", "night.csv")
+
+
+async def _within(seconds: float, batchfill: Any, *arguments: str) -> Any:
+    """Return what the command came to. One that hangs fails the test and is ended."""
+    running = await batchfill.start(*arguments)
+    try:
+        async with asyncio.timeout(seconds):
+            return await running.ended()
+    except TimeoutError:
+        running.signal(signal.SIGKILL)
+        await running.ended()
+        raise
+
+
+async def test_a_pipe_that_comes_into_the_inbox_does_not_hold_up_a_run(service: Any, batch: Any) -> None:
+    provider = await service(latency=0.5)
+    night = batch(provider, 6, concurrency=1)
+    running = asyncio.ensure_future(night.run())
+    await provider.until(lambda: provider.billed > 0)
+    pipe = night.folder / "inbox" / "1-a.request"
+    pipe.parent.mkdir(exist_ok=True)
+    os.mkfifo(pipe)
+    # Should the run wait for who writes to it after all, the test fails and does not wait, too.
+    free = threading.Timer(10.0, lambda: os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK)))
+    free.start()
+    began = time.monotonic()
+    summary = await running
+    free.cancel()
+    assert (summary.exit_code, provider.billed) == (0, 6)
+    assert time.monotonic() - began < 10
+
+
+def test_a_request_behind_what_cannot_be_read_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    for put in ("pipe", "folder", "device"):
+        PUT[put](tmp_path / "inbox" / f"1-{put}.request")
+    inbox.post_request(tmp_path, inbox.Request.STOP)
+    assert inbox.drain_requests(tmp_path) == [inbox.Request.STOP]
+    assert inbox.drain_requests(tmp_path) == []
 
 
 def test_a_pipe_that_comes_between_two_looks_is_not_waited_for(

@@ -164,10 +164,34 @@ def test_a_mark_that_does_not_fit_has_all_of_it_read(tmp_path: Path, mark: str |
     assert (found.whole, found.size) == (True, size)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 100, b'{"batchfill"'])
-def test_nothing_that_can_be_read_is_no_record(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / PAID).write_bytes(content)
+def test_an_empty_file_is_no_record(tmp_path: Path) -> None:
+    (tmp_path / PAID).touch()
     assert read_record(tmp_path / PAID) is None
+
+
+@pytest.mark.parametrize("mark", ["f 5 1", None])
+@pytest.mark.parametrize(
+    "content", [b"\0" * 100, b'{"batchfill"', b"\n\n", "\ufeff{}\n".encode("utf-16"), b"\0" * 99 + b"\n"]
+)
+def test_a_file_of_which_no_line_can_be_read_is_refused_with_what_to_do(
+    tmp_path: Path, content: bytes, mark: str | None
+) -> None:
+    (tmp_path / PAID).write_bytes(content)
+    with pytest.raises(LedgerError, match=r"paid\.jsonl: no line of it can be read: put a sound copy"):
+        read_record(tmp_path / PAID, mark)
+
+
+async def test_lines_behind_the_mark_are_counted_from_the_beginning(path: Path, clock: Any, row: Any) -> None:
+    async with recorded(path, clock) as ledger:
+        await put(ledger, [row(f"r{number}") for number in range(4)])
+        for _ in range(4):
+            await submit(ledger)
+    record = path.with_name(PAID)
+    record.write_bytes(record.read_bytes() + b"damaged\n")
+    async with open_ledger(path, clock) as ledger:
+        reading = await ledger.read_record()
+        assert reading is not None
+        assert (reading.whole, reading.damaged, [one.line for one in reading.payments]) == (False, (6,), [5])
 
 
 def test_a_record_that_cannot_be_read_is_said(tmp_path: Path) -> None:
