@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from random import randbytes
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
+    Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
     States = Callable[[Batch], dict[str, str]]
     Crash = Callable[..., type[BaseException]]
 
@@ -291,6 +293,35 @@ async def test_a_list_that_proves_nothing_keeps_a_row_in_doubt(
     assert len(summary.doubts) == 1
     await batch(provider, **SOON).run()
     assert (provider.billed, provider.creates_seen) == (2 + taken, 3)
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        pytest.param(lambda seed: seed % 65536 + 1, id="cut down"),
+        pytest.param(lambda seed: seed + 1, id="moved on"),
+        pytest.param(lambda seed: f'"{seed - 1}"', id="in words"),
+        pytest.param(lambda _: 42, id="always the same"),
+    ],
+)
+async def test_a_gateway_that_echoes_other_seeds_proves_no_absence(
+    service: Serve,
+    batch: Open,
+    gateway: Gateway,
+    crash: Crash,
+    states: States,
+    echoed: Callable[[int], object],
+) -> None:
+    def change(text: str) -> str:
+        return re.sub(r'"seed":\s*(\d+)', lambda found: f'"seed": {echoed(int(found[1]))}', text)
+
+    provider = await service()
+    at = await gateway(provider, change)
+    night = batch(at, 3, **IN_TURN)
+    await dies(night, crash(Service, "create", at=2, after=True))
+    assert (await batch(at, **IN_TURN).run()).exit_code == 1
+    assert Counter(states(night).values()) == {"done": 2, "in_doubt": 1}
+    assert (provider.billed, provider.creates_seen) == (3, 3)
 
 
 async def test_strangers_predictions_neither_hide_nor_replace_ours(service: Serve, batch: Open) -> None:

@@ -1,4 +1,13 @@
-"""Matches lost submissions with the provider's predictions: by list, or by id."""
+"""Matches lost submissions with the provider's predictions: by list, or by id.
+
+A list proves that a submission was never made only where all of this holds:
+
+- No answer said that it was taken, and every page of the list was read.
+- The list shows a known prediction of ours, and all of ours that it should show beside the lost one.
+- Every prediction of ours carries the seed that was sent for it. A service that echoes another one may do the
+  same to the lost one, so that seeds prove nothing there.
+- Every unclaimed prediction shows its input, with another seed than the lost one's.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +19,7 @@ from batchfill.domain.rows import INLINE
 from batchfill.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from batchfill.domain.predictions import Prediction
@@ -69,7 +78,7 @@ def _agrees_with_answers(one: Accepted) -> bool:
 def match_orphans(
     lost: Sequence[Attempt],
     items: Sequence[Prediction],
-    claimed: Collection[str],
+    claimed: Mapping[str, int | None],
     *,
     complete: bool,
     competing: Sequence[Attempt] = (),
@@ -77,11 +86,13 @@ def match_orphans(
 ) -> Matching:
     """Judge *lost* by a list whose window began before their intents.
 
-    *claimed*: those ids among *items* that are ours already. *complete*: every page was read. *competing*:
-    other attempts whose predictions may be among *items* and not known yet. *unlisted*: by an attempt's
-    number, a prediction of ours that the list should show beside the attempt's, and does not.
+    *claimed*: those ids among *items* that are ours already, and the seeds sent for them. *complete*: every
+    page was read. *competing*: other attempts whose predictions may be among *items* and not known yet.
+    *unlisted*: by an attempt's number, a prediction of ours that the list should show beside the attempt's,
+    and does not.
     """
     unclaimed = [item for item in items if item.id not in claimed]
+    redrawn = any(_has_other_seed(item, claimed.get(item.id)) for item in items)
     matches = {a.number: [item for item in unclaimed if is_match(a, item)] for a in (*lost, *competing)}
     wanted = Counter(item.id for found in matches.values() for item in found)
     adopted, absent, doubtful = {}, set(), {}
@@ -95,7 +106,7 @@ def match_orphans(
             "more than one prediction at the service fits it"
             if found
             else _why_the_list_proves_nothing(attempt, hidden, any_claimed=bool(claimed), complete=complete)
-            or _why_it_may_be_listed(attempt, unclaimed)
+            or _why_it_may_be_listed(attempt, unclaimed, redrawn=redrawn)
         )
         if why is None:
             absent.add(attempt.number)
@@ -118,7 +129,9 @@ def _why_the_list_proves_nothing(
     return None
 
 
-def _why_it_may_be_listed(attempt: Attempt, unclaimed: Sequence[Prediction]) -> str | None:
+def _why_it_may_be_listed(attempt: Attempt, unclaimed: Sequence[Prediction], *, redrawn: bool) -> str | None:
+    if unclaimed and redrawn:
+        return "the service lists predictions with other seeds than were sent, so any of them may be this one"
     if any(item.input is None for item in unclaimed):
         return "the service lists a prediction without its inputs, which may be this one"
     if any(_echoed_seed(item) in (None, attempt.seed) for item in unclaimed):
@@ -148,6 +161,11 @@ def _echoed_seed(item: Prediction) -> int | None:
     echoed = None if item.input is None else _to_whole(item.input.get("seed"))
     # 0 asks the model to choose one; what it chose stands in the logs.
     return echoed or item.seed
+
+
+def _has_other_seed(item: Prediction, sent: int | None) -> bool:
+    """Whether a prediction of ours is listed with another seed than was *sent*; 0 and None ask for any."""
+    return bool(sent) and _echoed_seed(item) not in (None, sent)
 
 
 def _is_file(sent: Any) -> bool:

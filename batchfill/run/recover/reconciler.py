@@ -169,7 +169,7 @@ class Reconciler:
         # Those given up as doubtful too; asked for before what is claimed, so that none is missed between.
         doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
         shown = {item.id for item in listing.items}
-        claimed = await ledger.claimed_ids([*shown])
+        claimed = await ledger.claimed_seeds([*shown])
         mine = {attempt.number for attempt in lost}
         others = (*self._unanswered(), *self._lost.values(), *doubtful)
         competing = [other for other in others if other.number not in mine and other.prediction_id is None]

@@ -402,6 +402,7 @@ async def test_a_prediction_is_never_two_attempts(
         ("b", "submitting", None),
     ]
     assert await ledger.claimed_ids(["p1", "p2"]) == {"p1"}
+    assert await ledger.claimed_seeds(["p1", "p2"]) == {"p1": first.seed}
 
 
 @pytest.mark.parametrize("cap", [0, PRICE - 1, 5 * PRICE - 1, 5 * PRICE, 7 * PRICE + 1])
