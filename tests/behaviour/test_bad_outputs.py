@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -269,6 +270,47 @@ async def test_an_address_that_has_expired_is_asked_for_afresh_and_tried_at_once
     async with asyncio.timeout(HANGS):
         assert (await night.run()).exit_code == 0
     assert (len(pictures(night)), provider.billed, looks) == (ASKED, 1, 2)
+
+
+ORDERS: dict[str, Callable[[int, list[str]], list[str]]] = {
+    "backward": lambda look, urls: urls[::-1] if look % 2 == 0 else urls,
+    "turned": lambda look, urls: urls[look % ASKED :] + urls[: look % ASKED],
+    "signed": lambda look, urls: [f"{url}?sig={look}" for url in (urls if look % 2 else urls[::-1])],
+}
+"""How a service names its outputs at each look."""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("finish", ["raw", "exact"])
+async def test_outputs_that_are_named_in_another_order_are_each_fetched_once(
+    service: Serve,
+    batch: Open,
+    exact: Callable[..., list[dict[str, str]]],
+    gateway: Gateway,
+    order: str,
+    finish: str,
+) -> None:
+    late = Fault("output", "status", at=frozenset({1, 2, 4}), options={"status": 503})
+    provider, looks = await service(tiny=False, faults=Faults([late])), 0
+
+    def change(text: str) -> str:
+        nonlocal looks
+        answer = json.loads(text)
+        if answer.get("status") == "succeeded":
+            looks += 1
+            answer["output"] = ORDERS[order](looks, answer["output"])
+        return json.dumps(answer)
+
+    night = batch(await gateway(provider, change), exact(1, finish=finish))
+    assert (await night.run()).exit_code == 0
+    named = in_ledger(night, "SELECT url FROM outputs")
+    assert {url.partition("?")[0].rpartition("/")[2] for (url,) in named} == {
+        f"out-{n}.webp" for n in range(ASKED)
+    }
+    (row,) = night.results()
+    assert len({(night.folder / name).read_bytes() for name in row.outputs}) == ASKED
+    assert (provider.billed, provider.requests["output"]) == (1, ASKED + 3)
+    assert looks > 1
 
 
 async def test_the_outputs_of_a_row_get_their_places_one_at_a_time(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.predictions import OUTPUT_RETENTION, Prediction
+from batchfill.domain.predictions import OUTPUT_RETENTION, Prediction, match_addresses
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import (
@@ -28,7 +28,6 @@ from batchfill.run.download.unfetched import (
     UNFETCHED,
     Step,
     Unfetched,
-    addresses,
     is_removed,
 )
 from batchfill.run.placement import GONE, Downloaded, of_each, told_lost
@@ -281,22 +280,23 @@ class Downloader:
         elif prediction is None or not prediction.outputs:
             await self._put_off(attempt, _told(one, failed))
         else:
-            await self._decide(one, failed, addresses(one.outputs, prediction), over=over)
+            await self._decide(one, failed, prediction.outputs, over=over)
 
     async def _decide(
         self,
         one: DownloadJob,
         failed: Mapping[int, BatchfillError],
-        urls: Mapping[int, str],
+        named: Sequence[str],
         *,
         over: bool,
     ) -> None:
-        """Try again, go on without some, or leave the row, now that the present *urls* are known."""
+        """Try again, go on without some, or leave the row, now that it is known what is *named*."""
         attempt, known = one.attempt, self._failed[one.attempt.number]
+        urls = match_addresses(one.outputs, named)
         new = any(urls[output.n] != output.url for output in one.outputs if output.n in failed)
         if new:
-            await self._context.ledger.record_urls(attempt, list(urls.values()))
-        known.looked(one.outputs, list(urls.values()))
+            await self._context.ledger.record_urls(attempt, named)
+        known.looked(one.outputs, urls)
         siblings = any(output.lost is None and output.n not in failed for output in one.outputs)
         steps = {n: known.next_step(n, error, over=over, siblings=siblings) for n, error in failed.items()}
         lost = {n: self._reason(attempt, failed[n]) for n, step in steps.items() if step is Step.LOST}

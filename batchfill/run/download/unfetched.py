@@ -54,12 +54,12 @@ class Unfetched:
     _repeated: Counter[int] = field(default_factory=Counter)
     """By output: looks in a row that brought the same address, its query aside."""
 
-    def looked(self, outputs: Sequence[Output], urls: Sequence[str]) -> None:
-        """The service was asked afresh for the addresses of *outputs*."""
+    def looked(self, outputs: Sequence[Output], urls: Mapping[int, str]) -> None:
+        """The service was asked afresh for the addresses of *outputs*, now *urls* by their numbers."""
         self._schedule += 1
-        for output, url in zip(outputs, urls, strict=False):
+        for output in outputs:
             # A signature is another one each time.
-            same = output.url.partition("?")[0] == url.partition("?")[0]
+            same = output.url.partition("?")[0] == urls[output.n].partition("?")[0]
             self._repeated[output.n] = self._repeated[output.n] + 1 if same else 0
 
     def next_step(self, n: int, error: BatchfillError, *, over: bool, siblings: bool) -> Step:
@@ -87,14 +87,3 @@ def is_removed(prediction: Prediction, errors: Iterable[BatchfillError], *, over
     if prediction.data_removed:
         return True
     return not prediction.outputs and (over or any(isinstance(error, NotFound) for error in errors))
-
-
-def addresses(outputs: Sequence[Output], prediction: Prediction) -> Mapping[int, str]:
-    """Return the present address of each output, by its number.
-
-    Where the service names fewer than before, there is no telling which is which: they stay as they were.
-    """
-    urls = prediction.outputs
-    if len(urls) < len(outputs):
-        return {output.n: output.url for output in outputs}
-    return dict(enumerate(urls, 1))

@@ -523,6 +523,19 @@ async def test_outputs_keep_their_order_and_take_new_addresses(
     assert (second.n, second.url) == (2, urls[1])
 
 
+async def test_outputs_that_are_named_in_another_order_keep_their_numbers(
+    ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any
+) -> None:
+    await take_in(row("a", outputs_asked=3))
+    attempt = await accept("a", "p1")
+    urls = [f"https://files.example.com/{n}.webp" for n in range(3)]
+    await ledger.record_succeeded(attempt, prediction("p1", outputs=tuple(urls)))
+    # The second answer to a get that was under way.
+    await ledger.record_succeeded(attempt, prediction("p1", outputs=tuple(urls[::-1])))
+    await ledger.record_urls(attempt, [f"{url}?2" for url in (urls[1], urls[2], urls[0])])
+    assert [output.url for output in await ledger.outputs_of("p1")] == [f"{url}?2" for url in urls]
+
+
 async def test_a_settled_row_is_not_settled_again(
     ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any, clock: Any, ask: Ask
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from batchfill.domain.predictions import Output, Prediction
 from batchfill.errors import BadPicture, BatchfillError, NotFound, OutputRefused, StorageError, TransientError
 from batchfill.providers.downloads import SignatureWanted
-from batchfill.run.download.unfetched import ENOUGH, Step, Unfetched, addresses, is_removed
+from batchfill.run.download.unfetched import ENOUGH, Step, Unfetched, is_removed
 
 REASONS = {
     "refused": OutputRefused("ftp"),
@@ -27,7 +27,7 @@ def after(looks: int, error: BatchfillError, *, url: str, over: bool, siblings: 
     known, address = Unfetched(), "https://x/a?sig=0"
     for look in range(looks):
         fresh = url.format(look=look)
-        known.looked([output(1, address)], [fresh])
+        known.looked([output(1, address)], {1: fresh})
         address = fresh
     return known.next_step(1, error, over=over, siblings=siblings)
 
@@ -90,11 +90,3 @@ def test_removed_is_the_service_s_word_or_what_two_answers_agree_on(
     prediction: Prediction, reasons: list[str], over: bool, removed: bool
 ) -> None:
     assert is_removed(prediction, [REASONS[reason] for reason in reasons], over=over) is removed
-
-
-def test_addresses_stay_where_fewer_are_named_than_before() -> None:
-    known = [output(1, "https://x/1"), output(2, "https://x/2")]
-    named = Prediction("p1", "succeeded", outputs=("https://y/1", "https://y/2", "https://y/3"))
-    assert addresses(known, named) == {1: "https://y/1", 2: "https://y/2", 3: "https://y/3"}
-    fewer = Prediction("p1", "succeeded", outputs=("https://y/2",))
-    assert addresses(known, fewer) == {1: "https://x/1", 2: "https://x/2"}
