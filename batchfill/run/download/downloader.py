@@ -137,7 +137,10 @@ class Downloader:
         attempt = one.attempt
         try:
             with short_of_something():
-                await (self._fetch_all(one) if one.outputs else self._ask_for_outputs(attempt))
+                if not one.outputs:
+                    await self._ask_for_outputs(attempt)
+                elif not await self._waits_for_more(one):
+                    await self._fetch_all(one)
         except MachineFailed as error:
             await self._put_off(attempt, str(error))
         finally:
@@ -257,7 +260,34 @@ class Downloader:
         elif prediction.data_removed or self._hour_is_over(attempt, attempt.accepted_at):
             await self._expire_row(attempt, REMOVED)
         else:
+            await self._look_or_give_up(attempt)
+
+    async def _look_or_give_up(self, attempt: Attempt) -> None:
+        known = self._failed[attempt.number]
+        known.looks += 1
+        if known.may_name_more(0, attempt.outputs_asked):
+            await self._put_off(attempt, "the service has named no outputs yet")
+        else:
             await self._give_up(attempt, NONE_MADE)
+
+    async def _waits_for_more(self, one: DownloadJob) -> bool:
+        """Whether outputs that the service has not named yet are waited for: it is asked a moment later."""
+        attempt, named, known = one.attempt, len(one.outputs), self._failed.get(one.attempt.number)
+        if not (known or Unfetched()).may_name_more(named, attempt.outputs_asked):
+            return False
+        if known is None:
+            text = f"the service has named {named} of {attempt.outputs_asked} outputs"
+            await self._put_off(attempt, text, expected=True)
+            return True
+        known.looks += 1
+        try:
+            prediction = await self._look_again(attempt)
+        except NotFound:
+            return False
+        if prediction is None or len(prediction.outputs) <= named:
+            return False
+        await self._context.ledger.record_urls(attempt, prediction.outputs)
+        return True
 
     async def _go_on_without(self, one: DownloadJob, failed: Mapping[int, BatchfillError]) -> None:
         """Ask the service for the outputs that could not be fetched: addresses expire, and outputs too."""
@@ -321,15 +351,20 @@ class Downloader:
         until = datetime.fromtimestamp(made + OUTPUT_RETENTION).astimezone().strftime("%H:%M")
         return f"{error}. It was paid for, and the service removes it about {until}: fetch it yourself"
 
-    async def _put_off(self, attempt: Attempt, error: str, *, at_once: bool = False) -> None:
-        """Try again later, or with new addresses *at_once*: they may hold for seconds only."""
+    async def _put_off(
+        self, attempt: Attempt, error: str, *, at_once: bool = False, expected: bool = False
+    ) -> None:
+        """Try again later, or with new addresses *at_once*: they may hold for seconds only.
+
+        *expected*: the user has nothing to know of it.
+        """
         context = self._context
         known = self._failed[attempt.number]
         known.tries += 1
         wait = min(LONGEST_WAIT, context.timings.download_retry * 2 ** min(known.tries - 1, 10))
         wait = 0.0 if at_once else wait * context.chance.between(0.8, 1.2)
         await context.ledger.record_put_off(attempt, error, due_at=context.clock.now() + wait)
-        weight = Level.WARNING if known.tries in (1, 5) else Level.DEBUG
+        weight = Level.WARNING if known.tries in (1, 5) and not expected else Level.DEBUG
         context.log.notice(f"{attempt.id}: fetching: {error}; again in {wait:.0f} s", weight)
 
     async def _leave_output(self, attempt: Attempt, error: str) -> None:
