@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import Counter
 from random import randbytes
 from typing import TYPE_CHECKING, Any
@@ -322,6 +323,20 @@ async def test_a_gateway_that_echoes_other_seeds_proves_no_absence(
     assert (await batch(at, **IN_TURN).run()).exit_code == 1
     assert Counter(states(night).values()) == {"done": 2, "in_doubt": 1}
     assert (provider.billed, provider.creates_seen) == (3, 3)
+
+
+@pytest.mark.parametrize("seconds", [-1200.0, -7200.0, 1200.0])
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_service_whose_clock_is_set_between_two_runs_has_its_lost_row_found(
+    service: Serve, batch: Open, crash: Crash, seconds: float, taken: bool
+) -> None:
+    ahead = [0.0]
+    provider = await service(clock=lambda: time.time() + ahead[0])
+    await batch(provider, 11, limit=10, **SOON).run()
+    ahead[0] = seconds
+    await dies(batch(provider, **IN_TURN), crash(Service, "create", after=taken))
+    assert (await batch(provider, **IN_TURN).run()).exit_code == 0
+    assert (provider.billed, provider.creates_seen) == (11, 11)
 
 
 async def test_strangers_predictions_neither_hide_nor_replace_ours(service: Serve, batch: Open) -> None:

@@ -163,7 +163,7 @@ class Reconciler:
     async def _match_list(self, lost: list[Attempt]) -> None:
         ledger = self._context.ledger
         near = [await ledger.accepted_before(a, seconds=NEAR, limit=WITNESSES) for a in lost]
-        since = matching.window_start(near)
+        since = matching.window_start(zip(lost, near, strict=True), self._context.service.clock_offset)
         pages = PAGES if since is None else WINDOW_PAGES
         listing = await self._context.service.list(created_after=since, pages=pages)
         # Those given up as doubtful too; asked for before what is claimed, so that none is missed between.
@@ -179,6 +179,7 @@ class Reconciler:
             claimed,
             competing=competing,
             complete=listing.complete,
+            since=since,
             unlisted=await self._unlisted(lost, near, shown),
         )
         for attempt in lost:

@@ -312,20 +312,112 @@ RIGHT: list[float | None] = [0.5] * matching.ENOUGH
 def test_a_window_is_believed_only_where_all_clocks_tell_the_same_time(
     near: list[Accepted], trusted: bool
 ) -> None:
-    start = matching.window_start([near])
+    start = matching.window_start([(lost_after(near), near)], None)
     assert (start is not None) == trusted
     if start is not None:
         made = [one.created_at for one in near if one.created_at is not None]
         assert start == min(made) - matching.MARGIN
 
 
+def lost_after(near: list[Accepted], theirs: float | None = 0.0, ours: float = 0.0) -> Attempt:
+    """Return an attempt ten seconds after those, by clocks that were put so many seconds ahead since.
+
+    *theirs* None: the service's answers no longer tell the time.
+    """
+    last = near[0] if near else accepted([0.0])[0]
+    told = None if theirs is None or last.service_time is None else last.service_time + 10 + theirs
+    attempt = _attempt(99, 41, {}, own=True)
+    return replace(attempt, intended_at=last.intended_at + 10 + ours, service_time=told)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "trusted"),
+    [
+        pytest.param(0.0, 0.0, True, id="no clock was set"),
+        pytest.param(-60.0, 0.0, True, id="theirs, by less than the window begins before"),
+        pytest.param(-1200.0, 0.0, False, id="theirs, back"),
+        pytest.param(-ZONE, 0.0, False, id="theirs, back by hours"),
+        pytest.param(ZONE, 0.0, True, id="theirs, forward"),
+        pytest.param(0.0, -ZONE, True, id="ours, back"),
+        pytest.param(0.0, ZONE, True, id="ours, forward"),
+        pytest.param(None, 0.0, False, id="theirs is no longer told"),
+    ],
+)
+def test_a_window_is_believed_only_where_the_lost_one_is_later_by_the_same_clock(
+    theirs: float | None, ours: float, trusted: bool
+) -> None:
+    near = accepted(RIGHT)
+    assert (matching.window_start([(lost_after(near, theirs, ours), near)], None) is not None) == trusted
+
+
+@pytest.mark.parametrize("ours", [0.0, ZONE])
+@pytest.mark.parametrize(
+    ("since", "trusted"), [(0.0, True), (60.0, True), (-600.0, False), (600.0, False), (-ZONE, False)]
+)
+def test_a_window_is_believed_only_where_no_clock_was_set_since_the_intent(
+    ours: float, since: float, trusted: bool
+) -> None:
+    near = accepted(RIGHT, ours=ours)
+    start = matching.window_start([(lost_after(near), near)], since - ours)
+    assert (start is not None) == trusted
+
+
+@pytest.mark.parametrize("back", [-60.0, -1200.0])
+def test_where_answers_tell_no_time_ours_decides(back: float) -> None:
+    near = accepted(RIGHT, answers=None)
+    start = matching.window_start([(lost_after(near, ours=back), near)], None)
+    assert (start is not None) == (back == -60.0)
+
+
 def test_one_lost_row_whose_time_is_not_known_has_the_whole_list_read() -> None:
-    assert matching.window_start([accepted(RIGHT), []]) is None
+    near = accepted(RIGHT)
+    assert matching.window_start([(lost_after(near), near), (lost_after([]), [])], None) is None
 
 
 def test_a_window_for_several_lost_rows_begins_with_the_first() -> None:
-    early, late = accepted(RIGHT), accepted([3600.0] * 9, answers=3600.0)
-    assert matching.window_start([late, early]) == matching.window_start([early])
+    early, late = [
+        (lost_after(near), near) for near in (accepted(RIGHT), accepted([3600.0] * 9, answers=3600.0))
+    ]
+    assert matching.window_start([late, early], None) == matching.window_start([early], None)
+
+
+# What was made before the window, and is listed all the same
+
+OLD = {"created_at": 100.0}
+SINCE = 200.0
+
+
+@pytest.mark.parametrize(
+    ("item", "own", "expected"),
+    [
+        pytest.param({}, True, "adopted", id="a seed that we drew"),
+        pytest.param({"prompt": "a cat"}, True, "doubtful", id="our seed with another prompt"),
+        pytest.param({}, False, "doubtful", id="a seed that the row fixes"),
+        pytest.param({"seed": 5}, True, "absent", id="another seed"),
+        pytest.param({"seed": None}, True, "absent", id="no seed"),
+        pytest.param(None, True, "absent", id="no input"),
+    ],
+)
+def test_what_is_older_than_the_window_counts_by_its_seed_only(
+    attempt: Attempts, prediction: Predictions, item: dict[str, Any] | None, own: bool, expected: str
+) -> None:
+    old = prediction("old", **OLD)
+    old = replace(old, input=None if item is None else {**old.input, **item})
+    verdict = matching.match_orphans(
+        [attempt(1, own=own)], [old, ours(prediction)], KNOWN, complete=True, since=SINCE
+    )
+    verdicts = ("adopted", "absent", "doubtful")
+    assert [name for name in verdicts if 1 in getattr(verdict, name)] == [expected]
+
+
+def test_what_is_older_than_the_window_is_no_second_one_that_fits_a_fixed_seed(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    sent = {"prompt": "a spaceship", "seed": 41, "guidance": 30.0}
+    lost = replace(attempt(1, own=False), sent=sent)
+    made = prediction("p1", created_at=300.0)
+    verdict = matching.match_orphans([lost], [made, prediction("p0", **OLD)], {}, complete=True, since=SINCE)
+    assert verdict.adopted == {1: made}
 
 
 def test_for_a_model_without_seeds_all_that_was_sent_decides(
