@@ -244,9 +244,31 @@ async def test_one_look_is_not_enough_to_send_again(
     assert Counter(states(night).values())["submitting"] == 1
     assert (provider.billed, provider.creates_seen) == (1, 2)
     later(400)
+    provider.faults.clock_skew = 400
     assert (await batch(provider).run()).exit_code == 0
     assert (provider.billed, provider.creates_seen) == (2, 3)
     assert provider.requests["list"] >= 2
+
+
+@pytest.mark.parametrize("seconds", [400.0, 3600.0, 86_400.0])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_clock_that_is_put_forward_does_not_shorten_the_pause_before_the_second_look(
+    service: Serve, batch: Open, later: Callable[[float], None], seconds: float, restarted: bool
+) -> None:
+    provider = await service()
+    await batch(provider, 3, limit=2, **SOON).run()
+    provider.faults.add(Fault("create", "taken_late", options={"seconds": 2.5}, times=1))
+    looks, flags = provider.requests["list"], {"answer_timeout": 1, "recover_wait": 4}
+    run = asyncio.create_task(batch(provider, **flags).run())
+    await provider.until(lambda: provider.requests["list"] > looks)
+    assert provider.billed == 2
+    later(seconds)
+    if restarted:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+        run = asyncio.create_task(batch(provider, **flags).run())
+    assert (await run).exit_code == 0
+    assert (provider.billed, provider.creates_seen) == (3, 3)
 
 
 async def test_a_prediction_that_the_first_look_missed_is_adopted_by_the_second(

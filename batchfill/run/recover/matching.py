@@ -75,8 +75,17 @@ def _is_same_clock(attempt: Attempt, accepted: Sequence[Accepted], offset: float
     """Whether the attempt's time is told by the clock of those before it, which nobody has set since."""
     if attempt.service_time is None:
         return all(one.service_time is None for one in accepted)
-    then = attempt.service_time - attempt.intended_at
-    return offset is None or abs(offset - then) <= AGREED
+    return abs(clock_drift(attempt, offset)) <= AGREED
+
+
+def clock_drift(attempt: Attempt, offset: float | None) -> float:
+    """Return seconds by which our clock was put forward against the service's since the attempt's intent.
+
+    *offset*: seconds that the service's clock is ahead of ours at present; 0 where either is not known.
+    """
+    if attempt.service_time is None or offset is None:
+        return 0.0
+    return attempt.service_time - attempt.intended_at - offset
 
 
 def _asked_at(one: Attempt | Accepted) -> float:
