@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 
@@ -90,6 +91,40 @@ class Output:
     """What looks wrong with it; None: not judged."""
     lost: str | None = None
     """Why it will not come; None: it is there, or may still come."""
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether there is a file of it, as it was sent or finished."""
+        return self.file is not None or self.raw is not None
+
+
+def match_addresses(outputs: Sequence[Output], urls: Sequence[str]) -> dict[int, str]:
+    """Return the address of each output by its number, now that the service names *urls*.
+
+    The order of *urls* may be another one each time, so an address belongs to the output that had it before,
+    with another query if need be. The others go in order to the outputs that are left, then to new ones.
+    Where fewer are named than before, there is no telling which is which: those outputs stay as they were.
+    What was fetched keeps the address that it was fetched from, but for its query.
+    """
+    found: dict[int, str] = {}
+    left: dict[int, str] = dict(enumerate(urls))
+    for part in (str, _without_query):
+        waiting: defaultdict[str, deque[int]] = defaultdict(deque)
+        for place, url in left.items():
+            waiting[part(url)].append(place)
+        for output in outputs:
+            if output.n not in found and (places := waiting.get(part(output.url))):
+                found[output.n] = left.pop(places.popleft())
+    unmatched = [output for output in outputs if output.n not in found]
+    rest = [*left.values()] if len(urls) >= len(outputs) else [output.url for output in unmatched]
+    numbers = [*(output.n for output in unmatched), *range(len(outputs) + 1, len(urls) + 1)]
+    found.update(zip(numbers, rest, strict=True))
+    return found | {output.n: output.url for output in unmatched if output.is_fetched}
+
+
+def _without_query(url: str) -> str:
+    # A signature is another one each time.
+    return url.partition("?")[0]
 
 
 OUTPUT_RETENTION = 3600.0

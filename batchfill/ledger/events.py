@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from batchfill.domain.predictions import match_addresses
 from batchfill.domain.rows import Outcome, RowState
 from batchfill.errors import AnswerLost, LedgerFailed
 from batchfill.ledger import ledger_rows, statements
@@ -178,10 +179,7 @@ class LedgerEvents(LedgerBase):
         def event(db: sqlite3.Connection) -> None:
             values = {"status": prediction.status, "run_time": _run_time(prediction), "seed": prediction.seed}
             self._apply_event(db, "record_succeeded", attempt, **values)
-            for n, url in enumerate(prediction.outputs, 1):
-                statements.run_statements(
-                    db, "events", "record_output", prediction_id=attempt.prediction_id, n=n, url=url
-                )
+            _name_outputs(db, attempt, prediction.outputs)
 
         await self._writer.commit(event)
 
@@ -216,13 +214,7 @@ class LedgerEvents(LedgerBase):
     async def record_urls(self, attempt: Attempt, urls: Sequence[str]) -> None:
         """The service named the outputs anew."""
 
-        def event(db: sqlite3.Connection) -> None:
-            for n, url in enumerate(urls, 1):
-                statements.run_statements(
-                    db, "events", "record_output", prediction_id=attempt.prediction_id, n=n, url=url
-                )
-
-        await self._writer.commit(event)
+        await self._writer.commit(lambda db: _name_outputs(db, attempt, urls))
 
     async def record_planned(self, outputs: Sequence[Output]) -> None:
         """Files were fetched whole and are about to be put where *planned* says, with size and digest.
@@ -369,6 +361,13 @@ class LedgerEvents(LedgerBase):
             {"path": str(f.path), "stamp": ledger_rows.to_text(f.stamp), "sha256": f.sha256} for f in files
         ]
         await self._writer.commit(lambda db: db.executemany(statement, values))
+
+
+def _name_outputs(db: sqlite3.Connection, attempt: Attempt, urls: Sequence[str]) -> None:
+    id_ = attempt.prediction_id
+    known = [ledger_rows.to_output(r) for r in statements.ask_rows(db, "outputs_of", prediction_id=id_)]
+    for n, url in match_addresses(known, urls).items():
+        statements.run_statements(db, "events", "record_output", prediction_id=id_, n=n, url=url)
 
 
 def _output_key(output: Output) -> dict[str, Any]:

@@ -128,7 +128,7 @@ SELECT 1 FROM rows AS mine JOIN rows AS other ON other.folded_id = :folded_id
 WHERE mine.key = :key AND mine.position IS NULL AND other.position IS NOT NULL AND other.key <> mine.key LIMIT 1;
 
 -- name: claimed
-SELECT prediction_id FROM attempts WHERE prediction_id IN (SELECT value FROM json_each(:ids));
+SELECT prediction_id, seed FROM attempts WHERE prediction_id IN (SELECT value FROM json_each(:ids));
 
 -- name: accepted_before
 -- The predictions accepted up to an attempt's anchor and within so many seconds before it, newest first.

@@ -72,8 +72,12 @@ class LedgerQueue(LedgerBase):
 
     async def claimed_ids(self, prediction_ids: Sequence[str]) -> set[str]:
         """Return those of *prediction_ids* that are ours already."""
+        return set(await self.claimed_seeds(prediction_ids))
+
+    async def claimed_seeds(self, prediction_ids: Sequence[str]) -> dict[str, int | None]:
+        """Return those of *prediction_ids* that are ours already, each with the seed of its attempt."""
         found = await self._ask_rows("claimed", ids=json.dumps(list(prediction_ids)))
-        return {record[0] for record in found}
+        return {record[0]: record[1] for record in found}
 
     async def accepted_before(self, attempt: Attempt, *, seconds: float, limit: int) -> list[Accepted]:
         """Return at most *limit* predictions of ours up to the attempt's anchor, newest first.

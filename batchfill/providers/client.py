@@ -22,7 +22,7 @@ from batchfill.errors import (
 from batchfill.providers.downloads import begin, open_download, parse_url, shown_url
 from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin_of, prediction_path
 from batchfill.providers.error_text import is_html, one_line
-from batchfill.providers.pagination import Listing, made_since, reaches_past, read_page, size_of, window_query
+from batchfill.providers.pagination import Listing, reaches_past, read_page, size_of, window_query
 from batchfill.providers.parsing import read_account, read_input_schema, read_prediction, read_upload
 from batchfill.providers.requests import LONGEST_PAGE, AnswerBroken, AuthorizedClient
 from batchfill.providers.status_codes import Call, error_for
@@ -171,11 +171,11 @@ class Service:
             items.extend(page.items)
             readable = readable and page.readable
             if not page.more or reaches_past(items, created_after):
-                return Listing(made_since(items, created_after), complete=readable)
+                return Listing(tuple(items), complete=readable)
             if page.cursor is None or page.cursor in cursors or size_of(items) > MOST_LISTED:
                 break
             cursors.append(page.cursor)
-        return Listing(made_since(items, created_after), complete=False)
+        return Listing(tuple(items), complete=False)
 
     async def cancel(self, prediction_id: str) -> Prediction | None:
         """Ask for the prediction to be stopped; None when the answer does not say how it stands.

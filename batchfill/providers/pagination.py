@@ -22,7 +22,7 @@ LONGEST_CURSOR = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The predictions of a window of time, newest first."""
+    """The predictions of a window of time, newest first; older ones too, where the service lists them."""
 
     items: tuple[Prediction, ...]
     complete: bool
@@ -59,13 +59,6 @@ def window_query(created_after: float | None, created_before: float | None) -> d
     if created_before is not None:
         asked["created_before"] = _format_time(created_before + 0.001)
     return asked
-
-
-def made_since(items: Sequence[Prediction], created_after: float | None) -> tuple[Prediction, ...]:
-    """Return *items* without those made before *created_after*, which some services list all the same."""
-    if created_after is None:
-        return tuple(items)
-    return tuple(item for item in items if item.created_at is None or item.created_at >= created_after)
 
 
 def reaches_past(items: Sequence[Prediction], created_after: float | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -20,6 +21,8 @@ from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.domain.rows import RowState
 from batchfill.emulator.emulator_model import TINY
 from batchfill.emulator.faults.rules import Fault, Faults
+from batchfill.run.download.downloader import NONE_MADE
+from batchfill.run.download.unfetched import LOOKS_FOR_ANY
 from batchfill.run.placement import OutputPlacer
 from batchfill.storage.output_store import OutputStore
 from tests.chaos.soak.outputs import ASKED, BAD, HOUR, NEVER, hostile, is_told, spoiling
@@ -269,6 +272,104 @@ async def test_an_address_that_has_expired_is_asked_for_afresh_and_tried_at_once
     async with asyncio.timeout(HANGS):
         assert (await night.run()).exit_code == 0
     assert (len(pictures(night)), provider.billed, looks) == (ASKED, 1, 2)
+
+
+ORDERS: dict[str, Callable[[int, list[str]], list[str]]] = {
+    "backward": lambda look, urls: urls[::-1] if look % 2 == 0 else urls,
+    "turned": lambda look, urls: urls[look % ASKED :] + urls[: look % ASKED],
+    "signed": lambda look, urls: [f"{url}?sig={look}" for url in (urls if look % 2 else urls[::-1])],
+}
+"""How a service names its outputs at each look."""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("finish", ["raw", "exact"])
+async def test_outputs_that_are_named_in_another_order_are_each_fetched_once(
+    service: Serve,
+    batch: Open,
+    exact: Callable[..., list[dict[str, str]]],
+    gateway: Gateway,
+    order: str,
+    finish: str,
+) -> None:
+    late = Fault("output", "status", at=frozenset({1, 2, 4}), options={"status": 503})
+    provider, looks = await service(tiny=False, faults=Faults([late])), 0
+
+    def change(text: str) -> str:
+        nonlocal looks
+        answer = json.loads(text)
+        if answer.get("status") == "succeeded":
+            looks += 1
+            answer["output"] = ORDERS[order](looks, answer["output"])
+        return json.dumps(answer)
+
+    night = batch(await gateway(provider, change), exact(1, finish=finish))
+    assert (await night.run()).exit_code == 0
+    named = in_ledger(night, "SELECT url FROM outputs")
+    assert {url.partition("?")[0].rpartition("/")[2] for (url,) in named} == {
+        f"out-{n}.webp" for n in range(ASKED)
+    }
+    (row,) = night.results()
+    assert len({(night.folder / name).read_bytes() for name in row.outputs}) == ASKED
+    assert (provider.billed, provider.requests["output"]) == (1, ASKED + 3)
+    assert looks > 1
+
+
+LAGGING: dict[str, tuple[int, Callable[[dict[str, Any]], object]]] = {
+    "null": (LOOKS_FOR_ANY - 1, lambda made: made.update(output=None)),
+    "an empty list": (LOOKS_FOR_ANY - 1, lambda made: made.update(output=[])),
+    "not told": (LOOKS_FOR_ANY - 1, lambda made: made.pop("output")),
+    "the first": (2, lambda made: made.update(output=made["output"][:1])),
+    "the last two": (2, lambda made: made.update(output=made["output"][2:])),
+    "all but one": (2, lambda made: made.update(output=made["output"][:3])),
+}
+"""For how many looks, the first one included, a prediction that succeeded tells of its outputs too little."""
+
+
+@pytest.mark.parametrize("kind", LAGGING)
+@pytest.mark.parametrize("finish", ["raw", "exact"])
+async def test_outputs_that_are_named_later_are_waited_for(
+    service: Serve,
+    batch: Open,
+    exact: Callable[..., list[dict[str, str]]],
+    gateway: Gateway,
+    kind: str,
+    finish: str,
+) -> None:
+    provider, looks = await service(tiny=False), 0
+    lags, spoil = LAGGING[kind]
+
+    def change(text: str) -> str:
+        nonlocal looks
+        made = json.loads(text)
+        if made.get("status") == "succeeded":
+            looks += 1
+            if looks < lags:
+                spoil(made)
+        return json.dumps(made)
+
+    night = batch(await gateway(provider, change), exact(1, finish=finish))
+    assert (await night.run()).exit_code == 0
+    (row,) = night.results()
+    assert (row.state, row.error, len(row.outputs)) == ("done", None, ASKED)
+    assert len({(night.folder / name).read_bytes() for name in row.outputs}) == ASKED
+    assert (provider.billed, provider.requests["output"], looks) == (1, ASKED, lags)
+
+
+async def test_a_prediction_that_never_names_an_output_made_none(
+    service: Serve, batch: Open, desk: Desk, gateway: Gateway
+) -> None:
+    provider = await service()
+
+    def change(text: str) -> str:
+        made = json.loads(text)
+        return json.dumps({**made, "output": None} if made.get("status") == "succeeded" else made)
+
+    night = batch(await gateway(provider, change), desk.rows(1))
+    assert (await night.run()).exit_code == 1
+    (row,) = night.results()
+    assert (row.state, row.error) == ("failed", NONE_MADE)
+    assert provider.billed == 1
 
 
 async def test_the_outputs_of_a_row_get_their_places_one_at_a_time(

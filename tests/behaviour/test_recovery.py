@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections import Counter
 from random import randbytes
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
+    Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
     States = Callable[[Batch], dict[str, str]]
     Crash = Callable[..., type[BaseException]]
 
@@ -241,9 +244,31 @@ async def test_one_look_is_not_enough_to_send_again(
     assert Counter(states(night).values())["submitting"] == 1
     assert (provider.billed, provider.creates_seen) == (1, 2)
     later(400)
+    provider.faults.clock_skew = 400
     assert (await batch(provider).run()).exit_code == 0
     assert (provider.billed, provider.creates_seen) == (2, 3)
     assert provider.requests["list"] >= 2
+
+
+@pytest.mark.parametrize("seconds", [400.0, 3600.0, 86_400.0])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_clock_that_is_put_forward_does_not_shorten_the_pause_before_the_second_look(
+    service: Serve, batch: Open, later: Callable[[float], None], seconds: float, restarted: bool
+) -> None:
+    provider = await service()
+    await batch(provider, 3, limit=2, **SOON).run()
+    provider.faults.add(Fault("create", "taken_late", options={"seconds": 2.5}, times=1))
+    looks, flags = provider.requests["list"], {"answer_timeout": 1, "recover_wait": 4}
+    run = asyncio.create_task(batch(provider, **flags).run())
+    await provider.until(lambda: provider.requests["list"] > looks)
+    assert provider.billed == 2
+    later(seconds)
+    if restarted:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+        run = asyncio.create_task(batch(provider, **flags).run())
+    assert (await run).exit_code == 0
+    assert (provider.billed, provider.creates_seen) == (3, 3)
 
 
 async def test_a_prediction_that_the_first_look_missed_is_adopted_by_the_second(
@@ -291,6 +316,49 @@ async def test_a_list_that_proves_nothing_keeps_a_row_in_doubt(
     assert len(summary.doubts) == 1
     await batch(provider, **SOON).run()
     assert (provider.billed, provider.creates_seen) == (2 + taken, 3)
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        pytest.param(lambda seed: seed % 65536 + 1, id="cut down"),
+        pytest.param(lambda seed: seed + 1, id="moved on"),
+        pytest.param(lambda seed: f'"{seed - 1}"', id="in words"),
+        pytest.param(lambda _: 42, id="always the same"),
+    ],
+)
+async def test_a_gateway_that_echoes_other_seeds_proves_no_absence(
+    service: Serve,
+    batch: Open,
+    gateway: Gateway,
+    crash: Crash,
+    states: States,
+    echoed: Callable[[int], object],
+) -> None:
+    def change(text: str) -> str:
+        return re.sub(r'"seed":\s*(\d+)', lambda found: f'"seed": {echoed(int(found[1]))}', text)
+
+    provider = await service()
+    at = await gateway(provider, change)
+    night = batch(at, 3, **IN_TURN)
+    await dies(night, crash(Service, "create", at=2, after=True))
+    assert (await batch(at, **IN_TURN).run()).exit_code == 1
+    assert Counter(states(night).values()) == {"done": 2, "in_doubt": 1}
+    assert (provider.billed, provider.creates_seen) == (3, 3)
+
+
+@pytest.mark.parametrize("seconds", [-1200.0, -7200.0, 1200.0])
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_service_whose_clock_is_set_between_two_runs_has_its_lost_row_found(
+    service: Serve, batch: Open, crash: Crash, seconds: float, taken: bool
+) -> None:
+    ahead = [0.0]
+    provider = await service(clock=lambda: time.time() + ahead[0])
+    await batch(provider, 11, limit=10, **SOON).run()
+    ahead[0] = seconds
+    await dies(batch(provider, **IN_TURN), crash(Service, "create", after=taken))
+    assert (await batch(provider, **IN_TURN).run()).exit_code == 0
+    assert (provider.billed, provider.creates_seen) == (11, 11)
 
 
 async def test_strangers_predictions_neither_hide_nor_replace_ours(service: Serve, batch: Open) -> None:

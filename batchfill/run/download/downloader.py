@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.predictions import OUTPUT_RETENTION, Prediction
+from batchfill.domain.predictions import OUTPUT_RETENTION, Prediction, match_addresses
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import (
@@ -28,7 +28,6 @@ from batchfill.run.download.unfetched import (
     UNFETCHED,
     Step,
     Unfetched,
-    addresses,
     is_removed,
 )
 from batchfill.run.placement import GONE, Downloaded, of_each, told_lost
@@ -138,7 +137,10 @@ class Downloader:
         attempt = one.attempt
         try:
             with short_of_something():
-                await (self._fetch_all(one) if one.outputs else self._ask_for_outputs(attempt))
+                if not one.outputs:
+                    await self._ask_for_outputs(attempt)
+                elif not await self._waits_for_more(one):
+                    await self._fetch_all(one)
         except MachineFailed as error:
             await self._put_off(attempt, str(error))
         finally:
@@ -258,7 +260,34 @@ class Downloader:
         elif prediction.data_removed or self._hour_is_over(attempt, attempt.accepted_at):
             await self._expire_row(attempt, REMOVED)
         else:
+            await self._look_or_give_up(attempt)
+
+    async def _look_or_give_up(self, attempt: Attempt) -> None:
+        known = self._failed[attempt.number]
+        known.looks += 1
+        if known.may_name_more(0, attempt.outputs_asked):
+            await self._put_off(attempt, "the service has named no outputs yet")
+        else:
             await self._give_up(attempt, NONE_MADE)
+
+    async def _waits_for_more(self, one: DownloadJob) -> bool:
+        """Whether outputs that the service has not named yet are waited for: it is asked a moment later."""
+        attempt, named, known = one.attempt, len(one.outputs), self._failed.get(one.attempt.number)
+        if not (known or Unfetched()).may_name_more(named, attempt.outputs_asked):
+            return False
+        if known is None:
+            text = f"the service has named {named} of {attempt.outputs_asked} outputs"
+            await self._put_off(attempt, text, expected=True)
+            return True
+        known.looks += 1
+        try:
+            prediction = await self._look_again(attempt)
+        except NotFound:
+            return False
+        if prediction is None or len(prediction.outputs) <= named:
+            return False
+        await self._context.ledger.record_urls(attempt, prediction.outputs)
+        return True
 
     async def _go_on_without(self, one: DownloadJob, failed: Mapping[int, BatchfillError]) -> None:
         """Ask the service for the outputs that could not be fetched: addresses expire, and outputs too."""
@@ -281,22 +310,23 @@ class Downloader:
         elif prediction is None or not prediction.outputs:
             await self._put_off(attempt, _told(one, failed))
         else:
-            await self._decide(one, failed, addresses(one.outputs, prediction), over=over)
+            await self._decide(one, failed, prediction.outputs, over=over)
 
     async def _decide(
         self,
         one: DownloadJob,
         failed: Mapping[int, BatchfillError],
-        urls: Mapping[int, str],
+        named: Sequence[str],
         *,
         over: bool,
     ) -> None:
-        """Try again, go on without some, or leave the row, now that the present *urls* are known."""
+        """Try again, go on without some, or leave the row, now that it is known what is *named*."""
         attempt, known = one.attempt, self._failed[one.attempt.number]
+        urls = match_addresses(one.outputs, named)
         new = any(urls[output.n] != output.url for output in one.outputs if output.n in failed)
         if new:
-            await self._context.ledger.record_urls(attempt, list(urls.values()))
-        known.looked(one.outputs, list(urls.values()))
+            await self._context.ledger.record_urls(attempt, named)
+        known.looked(one.outputs, urls)
         siblings = any(output.lost is None and output.n not in failed for output in one.outputs)
         steps = {n: known.next_step(n, error, over=over, siblings=siblings) for n, error in failed.items()}
         lost = {n: self._reason(attempt, failed[n]) for n, step in steps.items() if step is Step.LOST}
@@ -321,15 +351,20 @@ class Downloader:
         until = datetime.fromtimestamp(made + OUTPUT_RETENTION).astimezone().strftime("%H:%M")
         return f"{error}. It was paid for, and the service removes it about {until}: fetch it yourself"
 
-    async def _put_off(self, attempt: Attempt, error: str, *, at_once: bool = False) -> None:
-        """Try again later, or with new addresses *at_once*: they may hold for seconds only."""
+    async def _put_off(
+        self, attempt: Attempt, error: str, *, at_once: bool = False, expected: bool = False
+    ) -> None:
+        """Try again later, or with new addresses *at_once*: they may hold for seconds only.
+
+        *expected*: the user has nothing to know of it.
+        """
         context = self._context
         known = self._failed[attempt.number]
         known.tries += 1
         wait = min(LONGEST_WAIT, context.timings.download_retry * 2 ** min(known.tries - 1, 10))
         wait = 0.0 if at_once else wait * context.chance.between(0.8, 1.2)
         await context.ledger.record_put_off(attempt, error, due_at=context.clock.now() + wait)
-        weight = Level.WARNING if known.tries in (1, 5) else Level.DEBUG
+        weight = Level.WARNING if known.tries in (1, 5) and not expected else Level.DEBUG
         context.log.notice(f"{attempt.id}: fetching: {error}; again in {wait:.0f} s", weight)
 
     async def _leave_output(self, attempt: Attempt, error: str) -> None:

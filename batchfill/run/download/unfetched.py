@@ -34,6 +34,13 @@ ENOUGH = 5
 """Fresh looks at the prediction that change nothing, after which what will not come is given up."""
 
 
+LOOKS_FOR_ANY = 6
+"""Looks at a prediction that names no outputs before it counts as one that made none, in about a minute."""
+
+LOOKS_FOR_MORE = 1
+"""Fresh looks at a prediction that names fewer outputs than were asked for, before it goes on with those."""
+
+
 class Step(Enum):
     """What is done about an output that could not be fetched."""
 
@@ -50,16 +57,22 @@ class Unfetched:
     """How often some of them could not be fetched."""
     renewed: bool = False
     """Whether the last look brought a new address, which was then tried without waiting."""
+    looks: int = 0
+    """Fresh looks that brought fewer outputs than were asked for."""
     _schedule: int = 0
     _repeated: Counter[int] = field(default_factory=Counter)
     """By output: looks in a row that brought the same address, its query aside."""
 
-    def looked(self, outputs: Sequence[Output], urls: Sequence[str]) -> None:
-        """The service was asked afresh for the addresses of *outputs*."""
+    def may_name_more(self, named: int, asked: int) -> bool:
+        """Whether the service may still name more than *named* outputs of *asked*: some lag behind."""
+        return named < asked and self.looks < (LOOKS_FOR_MORE if named else LOOKS_FOR_ANY)
+
+    def looked(self, outputs: Sequence[Output], urls: Mapping[int, str]) -> None:
+        """The service was asked afresh for the addresses of *outputs*, now *urls* by their numbers."""
         self._schedule += 1
-        for output, url in zip(outputs, urls, strict=False):
+        for output in outputs:
             # A signature is another one each time.
-            same = output.url.partition("?")[0] == url.partition("?")[0]
+            same = output.url.partition("?")[0] == urls[output.n].partition("?")[0]
             self._repeated[output.n] = self._repeated[output.n] + 1 if same else 0
 
     def next_step(self, n: int, error: BatchfillError, *, over: bool, siblings: bool) -> Step:
@@ -87,14 +100,3 @@ def is_removed(prediction: Prediction, errors: Iterable[BatchfillError], *, over
     if prediction.data_removed:
         return True
     return not prediction.outputs and (over or any(isinstance(error, NotFound) for error in errors))
-
-
-def addresses(outputs: Sequence[Output], prediction: Prediction) -> Mapping[int, str]:
-    """Return the present address of each output, by its number.
-
-    Where the service names fewer than before, there is no telling which is which: they stay as they were.
-    """
-    urls = prediction.outputs
-    if len(urls) < len(outputs):
-        return {output.n: output.url for output in outputs}
-    return dict(enumerate(urls, 1))

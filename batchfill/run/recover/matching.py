@@ -1,4 +1,16 @@
-"""Matches lost submissions with the provider's predictions: by list, or by id."""
+"""Matches lost submissions with the provider's predictions: by list, or by id.
+
+A list proves that a submission was never made only where all of this holds:
+
+- No answer said that it was taken, and every page of the list was read.
+- The list shows a known prediction of ours, and all of ours that it should show beside the lost one.
+- Every prediction of ours carries the seed that was sent for it. A service that echoes another one may do the
+  same to the lost one, so that seeds prove nothing there.
+- Every unclaimed prediction shows its input, with another seed than the lost one's. Where the list was asked
+  for from a time on, those made before it need not; one with the lost one's seed counts whenever it was made.
+- That time lies well before the intent. At least eight predictions say so, whose times agree with the
+  service's answers; and those answers told no earlier time at the intent, and tell no other one now.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +22,7 @@ from batchfill.domain.rows import INLINE
 from batchfill.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from batchfill.domain.predictions import Prediction
@@ -40,20 +52,45 @@ class Matching:
     """Neither can be proved, and why."""
 
 
-def window_start(before: Iterable[Sequence[Accepted]]) -> float | None:
+def window_start(before: Iterable[tuple[Attempt, Sequence[Accepted]]], offset: float | None) -> float | None:
     """Return the `created_at` from which a list holds all that was made since several attempts' intents.
 
-    *before*: for each attempt, the predictions accepted just before its intent. None: no time can be trusted
-    to say that, and the whole list has to be read.
+    *before*: each attempt with the predictions accepted just before its intent. *offset*: seconds that the
+    service's clock is ahead of ours at present. None: no time can be trusted to say that, and the whole list
+    has to be read.
     """
-    starts = [_start(accepted) for accepted in before]
+    starts = [_start(attempt, accepted, offset) for attempt, accepted in before]
     known = [start for start in starts if start is not None]
     return min(known) if len(known) == len(starts) else None
 
 
-def _start(accepted: Sequence[Accepted]) -> float | None:
+def _start(attempt: Attempt, accepted: Sequence[Accepted], offset: float | None) -> float | None:
     made = [one.created_at for one in accepted if one.created_at is not None and _agrees_with_answers(one)]
-    return min(made) - MARGIN if len(made) == len(accepted) >= ENOUGH else None
+    if not len(made) == len(accepted) >= ENOUGH or not _is_same_clock(attempt, accepted, offset):
+        return None
+    return min(made) - MARGIN if _asked_at(attempt) >= min(made) - AGREED else None
+
+
+def _is_same_clock(attempt: Attempt, accepted: Sequence[Accepted], offset: float | None) -> bool:
+    """Whether the attempt's time is told by the clock of those before it, which nobody has set since."""
+    if attempt.service_time is None:
+        return all(one.service_time is None for one in accepted)
+    return abs(clock_drift(attempt, offset)) <= AGREED
+
+
+def clock_drift(attempt: Attempt, offset: float | None) -> float:
+    """Return seconds by which our clock was put forward against the service's since the attempt's intent.
+
+    *offset*: seconds that the service's clock is ahead of ours at present; 0 where either is not known.
+    """
+    if attempt.service_time is None or offset is None:
+        return 0.0
+    return attempt.service_time - attempt.intended_at - offset
+
+
+def _asked_at(one: Attempt | Accepted) -> float:
+    """Return the service's time of an intent; ours, where it tells none."""
+    return one.intended_at if one.service_time is None else one.service_time
 
 
 def _agrees_with_answers(one: Accepted) -> bool:
@@ -62,27 +99,34 @@ def _agrees_with_answers(one: Accepted) -> bool:
     A window is asked for in that time. A service whose records are in a local time, or by another host's
     clock, would look for it elsewhere.
     """
-    asked = one.intended_at if one.service_time is None else one.service_time
-    return one.created_at is not None and abs(one.created_at - asked) <= AGREED
+    return one.created_at is not None and abs(one.created_at - _asked_at(one)) <= AGREED
 
 
 def match_orphans(
     lost: Sequence[Attempt],
     items: Sequence[Prediction],
-    claimed: Collection[str],
+    claimed: Mapping[str, int | None],
     *,
     complete: bool,
+    since: float | None = None,
     competing: Sequence[Attempt] = (),
     unlisted: Mapping[int, str] | None = None,
 ) -> Matching:
-    """Judge *lost* by a list whose window began before their intents.
+    """Judge *lost* by a list, of which what was made from *since* on holds all since their intents.
 
-    *claimed*: those ids among *items* that are ours already. *complete*: every page was read. *competing*:
-    other attempts whose predictions may be among *items* and not known yet. *unlisted*: by an attempt's
-    number, a prediction of ours that the list should show beside the attempt's, and does not.
+    *claimed*: those ids among *items* that are ours already, and the seeds sent for them. *complete*: every
+    page was read. *competing*: other attempts whose predictions may be among *items* and not known yet.
+    *unlisted*: by an attempt's number, a prediction of ours that the list should show beside the attempt's,
+    and does not.
     """
     unclaimed = [item for item in items if item.id not in claimed]
-    matches = {a.number: [item for item in unclaimed if is_match(a, item)] for a in (*lost, *competing)}
+    redrawn = any(_has_other_seed(item, claimed.get(item.id)) for item in items)
+    recent = [item for item in unclaimed if _is_since(item, since)]
+    # A seed that we drew is found whenever it was made; one that the row fixes may be an older prediction's.
+    matches = {
+        a.number: [item for item in (unclaimed if a.own_seed else recent) if is_match(a, item)]
+        for a in (*lost, *competing)
+    }
     wanted = Counter(item.id for found in matches.values() for item in found)
     adopted, absent, doubtful = {}, set(), {}
     for attempt in lost:
@@ -95,7 +139,7 @@ def match_orphans(
             "more than one prediction at the service fits it"
             if found
             else _why_the_list_proves_nothing(attempt, hidden, any_claimed=bool(claimed), complete=complete)
-            or _why_it_may_be_listed(attempt, unclaimed)
+            or _why_it_may_be_listed(attempt, unclaimed, recent, redrawn=redrawn)
         )
         if why is None:
             absent.add(attempt.number)
@@ -118,12 +162,21 @@ def _why_the_list_proves_nothing(
     return None
 
 
-def _why_it_may_be_listed(attempt: Attempt, unclaimed: Sequence[Prediction]) -> str | None:
-    if any(item.input is None for item in unclaimed):
+def _why_it_may_be_listed(
+    attempt: Attempt, unclaimed: Sequence[Prediction], recent: Sequence[Prediction], *, redrawn: bool
+) -> str | None:
+    if unclaimed and redrawn:
+        return "the service lists predictions with other seeds than were sent, so any of them may be this one"
+    named = attempt.seed is not None and any(_echoed_seed(item) == attempt.seed for item in unclaimed)
+    if any(item.input is None for item in recent):
         return "the service lists a prediction without its inputs, which may be this one"
-    if any(_echoed_seed(item) in (None, attempt.seed) for item in unclaimed):
+    if named or any(_echoed_seed(item) in (None, attempt.seed) for item in recent):
         return "the service lists a prediction with the same seed or without one, which may be this one"
     return None
+
+
+def _is_since(item: Prediction, since: float | None) -> bool:
+    return since is None or item.created_at is None or item.created_at >= since
 
 
 def is_match(attempt: Attempt, item: Prediction) -> bool:
@@ -148,6 +201,11 @@ def _echoed_seed(item: Prediction) -> int | None:
     echoed = None if item.input is None else _to_whole(item.input.get("seed"))
     # 0 asks the model to choose one; what it chose stands in the logs.
     return echoed or item.seed
+
+
+def _has_other_seed(item: Prediction, sent: int | None) -> bool:
+    """Whether a prediction of ours is listed with another seed than was *sent*; 0 and None ask for any."""
+    return bool(sent) and _echoed_seed(item) not in (None, sent)
 
 
 def _is_file(sent: Any) -> bool:

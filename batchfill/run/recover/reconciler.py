@@ -63,6 +63,8 @@ class Reconciler:
         self._unanswered = unanswered
         self._lost: dict[int, Attempt] = {}
         self._look_at: dict[int, float] = {}
+        self._over_at: dict[int, float] = {}
+        """When each request is surely over, by a clock that nobody sets: `anyio.current_time`."""
         self._unread: dict[int, int] = {}
         self._consented: frozenset[int] = frozenset()
         self._wakeup = Wakeup()
@@ -75,6 +77,7 @@ class Reconciler:
     def add_attempt(self, attempt: Attempt) -> None:
         """Find out about an attempt whose answer was lost."""
         self._lost[attempt.number] = attempt
+        self._over_at.setdefault(attempt.number, anyio.current_time() + self._seconds_until_over(attempt))
         since = attempt.lost_at or attempt.intended_at
         self._look_at[attempt.number] = max(self._context.clock.now(), since + self._context.timings.list_lag)
         self._wakeup.notify()
@@ -163,13 +166,13 @@ class Reconciler:
     async def _match_list(self, lost: list[Attempt]) -> None:
         ledger = self._context.ledger
         near = [await ledger.accepted_before(a, seconds=NEAR, limit=WITNESSES) for a in lost]
-        since = matching.window_start(near)
+        since = matching.window_start(zip(lost, near, strict=True), self._context.service.clock_offset)
         pages = PAGES if since is None else WINDOW_PAGES
         listing = await self._context.service.list(created_after=since, pages=pages)
         # Those given up as doubtful too; asked for before what is claimed, so that none is missed between.
         doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
         shown = {item.id for item in listing.items}
-        claimed = await ledger.claimed_ids([*shown])
+        claimed = await ledger.claimed_seeds([*shown])
         mine = {attempt.number for attempt in lost}
         others = (*self._unanswered(), *self._lost.values(), *doubtful)
         competing = [other for other in others if other.number not in mine and other.prediction_id is None]
@@ -179,6 +182,7 @@ class Reconciler:
             claimed,
             competing=competing,
             complete=listing.complete,
+            since=since,
             unlisted=await self._unlisted(lost, near, shown),
         )
         for attempt in lost:
@@ -218,8 +222,8 @@ class Reconciler:
             self._found(adopted, prediction)
 
     async def _record_absent(self, attempt: Attempt) -> None:
-        now, second = self._context.clock.now(), self._second_look(attempt)
-        if attempt.absent_at is not None and now >= second:
+        left = self._seconds_left(attempt)
+        if attempt.absent_at is not None and left <= 0:
             text = "its submission surely never reached the service"
             await self._context.ledger.record_refused(attempt, text, due_at=0)
             self._context.log.notice(f"{attempt.id}: {text}; it is submitted again")
@@ -227,12 +231,12 @@ class Reconciler:
             self._settled()
             return
         self._lost[attempt.number] = await self._context.ledger.record_absent_once(attempt)
-        self._look_at[attempt.number] = max(now + self._context.timings.list_lag, second)
+        self._put_off([attempt], max(self._context.timings.list_lag, left))
 
     async def _wait_or_doubt(self, attempt: Attempt, reason: str) -> None:
-        second = self._second_look(attempt)
-        if self._context.clock.now() < second:
-            self._look_at[attempt.number] = second
+        left = self._seconds_left(attempt)
+        if left > 0:
+            self._put_off([attempt], left)
         else:
             await self._record_doubt(attempt, f"the answer to its submission was lost, and {reason}")
 
@@ -248,12 +252,20 @@ class Reconciler:
         self._forget_attempt(attempt)
         self._settled()
 
-    def _second_look(self, attempt: Attempt) -> float:
-        """Return when the request is surely over: its time-out and the pause after it have passed."""
+    def _seconds_until_over(self, attempt: Attempt) -> float:
+        """Return how long it is until the request is surely over: its time-out, and the pause after it."""
         settings = self._context.settings
         # A large body, or a laptop that slept, may have kept the request open far beyond its time-out.
         over = max(attempt.intended_at + settings.answer_timeout, attempt.lost_at or 0.0)
-        return over + settings.recover_wait
+        left = over + settings.recover_wait - self._context.clock.now()
+        if matching.clock_drift(attempt, self._context.service.clock_offset) > matching.AGREED:
+            # Our clock was put forward: it does not tell how long ago the request was.
+            return max(left, settings.recover_wait)
+        return left
+
+    def _seconds_left(self, attempt: Attempt) -> float:
+        """Return the rest of that time. A clock that is set meanwhile changes nothing of it."""
+        return self._over_at[attempt.number] - anyio.current_time()
 
     def _put_off(self, due: list[Attempt], seconds: float) -> None:
         for attempt in due:
@@ -263,4 +275,5 @@ class Reconciler:
     def _forget_attempt(self, attempt: Attempt) -> None:
         self._lost.pop(attempt.number, None)
         self._look_at.pop(attempt.number, None)
+        self._over_at.pop(attempt.number, None)
         self._unread.pop(attempt.number, None)

@@ -65,6 +65,7 @@ QUESTIONS = frozenset(
         "Ledger.to_finish",
         "Ledger.unjudged_jobs",
         "Ledger.claimed_ids",
+        "Ledger.claimed_seeds",
         "Ledger.run_times",
         "Ledger.upload_of",
         "Ledger.outputs_in_the_way",

@@ -402,6 +402,7 @@ async def test_a_prediction_is_never_two_attempts(
         ("b", "submitting", None),
     ]
     assert await ledger.claimed_ids(["p1", "p2"]) == {"p1"}
+    assert await ledger.claimed_seeds(["p1", "p2"]) == {"p1": first.seed}
 
 
 @pytest.mark.parametrize("cap", [0, PRICE - 1, 5 * PRICE - 1, 5 * PRICE, 7 * PRICE + 1])
@@ -520,6 +521,19 @@ async def test_outputs_keep_their_order_and_take_new_addresses(
     first, second, *_ = await ledger.outputs_of("p1")
     assert (first.n, first.url) == (1, "https://elsewhere.example.com/0.webp")
     assert (second.n, second.url) == (2, urls[1])
+
+
+async def test_outputs_that_are_named_in_another_order_keep_their_numbers(
+    ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any
+) -> None:
+    await take_in(row("a", outputs_asked=3))
+    attempt = await accept("a", "p1")
+    urls = [f"https://files.example.com/{n}.webp" for n in range(3)]
+    await ledger.record_succeeded(attempt, prediction("p1", outputs=tuple(urls)))
+    # The second answer to a get that was under way.
+    await ledger.record_succeeded(attempt, prediction("p1", outputs=tuple(urls[::-1])))
+    await ledger.record_urls(attempt, [f"{url}?2" for url in (urls[1], urls[2], urls[0])])
+    assert [output.url for output in await ledger.outputs_of("p1")] == [f"{url}?2" for url in urls]
 
 
 async def test_a_settled_row_is_not_settled_again(

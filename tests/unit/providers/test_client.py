@@ -244,7 +244,7 @@ async def test_a_listing_that_reaches_past_the_window_is_complete(
     results = [{"id": f"p{n}", "created_at": time} for n, time in enumerate(times)]
     router.get(f"{BASE}/predictions").respond(json={"results": results, "next": "?cursor=more"})
     listing = await service.list(created_after=1735689600)
-    assert ([item.id for item in listing.items], listing.complete) == (["p0", "p1"], True)
+    assert ([item.id for item in listing.items], listing.complete) == (["p0", "p1", "p2"], True)
     assert service.requests == 1
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.domain.predictions import Prediction
-from batchfill.providers.pagination import made_since, reaches_past, read_page, window_query
+from batchfill.providers.pagination import reaches_past, read_page, window_query
 from batchfill.providers.parsing import (
     read_account,
     read_input_schema,
@@ -226,10 +226,6 @@ def test_only_a_listing_seen_to_run_from_new_to_old_proves_that_it_reached_past(
     times: tuple[float | None, ...], expected: bool
 ) -> None:
     assert reaches_past(at(*times), 10) is expected
-
-
-def test_older_items_are_left_out_and_undated_ones_kept() -> None:
-    assert [item.created_at for item in made_since(at(30, 5, None, 10), 10)] == [30, None, 10]
 
 
 def test_a_window_is_asked_for_in_iso_time() -> None:

@@ -7,7 +7,15 @@ import pytest
 from batchfill.domain.predictions import Output, Prediction
 from batchfill.errors import BadPicture, BatchfillError, NotFound, OutputRefused, StorageError, TransientError
 from batchfill.providers.downloads import SignatureWanted
-from batchfill.run.download.unfetched import ENOUGH, Step, Unfetched, addresses, is_removed
+from batchfill.run.download.unfetched import (
+    ENOUGH,
+    LOOKS_FOR_ANY,
+    LOOKS_FOR_MORE,
+    Step,
+    Unfetched,
+    is_removed,
+)
+from batchfill.run.timings import Timings
 
 REASONS = {
     "refused": OutputRefused("ftp"),
@@ -27,7 +35,7 @@ def after(looks: int, error: BatchfillError, *, url: str, over: bool, siblings: 
     known, address = Unfetched(), "https://x/a?sig=0"
     for look in range(looks):
         fresh = url.format(look=look)
-        known.looked([output(1, address)], [fresh])
+        known.looked([output(1, address)], {1: fresh})
         address = fresh
     return known.next_step(1, error, over=over, siblings=siblings)
 
@@ -92,9 +100,22 @@ def test_removed_is_the_service_s_word_or_what_two_answers_agree_on(
     assert is_removed(prediction, [REASONS[reason] for reason in reasons], over=over) is removed
 
 
-def test_addresses_stay_where_fewer_are_named_than_before() -> None:
-    known = [output(1, "https://x/1"), output(2, "https://x/2")]
-    named = Prediction("p1", "succeeded", outputs=("https://y/1", "https://y/2", "https://y/3"))
-    assert addresses(known, named) == {1: "https://y/1", 2: "https://y/2", 3: "https://y/3"}
-    fewer = Prediction("p1", "succeeded", outputs=("https://y/2",))
-    assert addresses(known, fewer) == {1: "https://x/1", 2: "https://x/2"}
+@pytest.mark.parametrize(
+    ("named", "asked", "looks"),
+    [
+        (0, 1, LOOKS_FOR_ANY),
+        (0, 4, LOOKS_FOR_ANY),
+        (1, 4, LOOKS_FOR_MORE),
+        (3, 4, LOOKS_FOR_MORE),
+        (4, 4, 0),
+        (5, 4, 0),
+    ],
+)
+def test_outputs_that_are_not_named_yet_are_looked_for(named: int, asked: int, looks: int) -> None:
+    waits = [Unfetched(looks=n).may_name_more(named, asked) for n in range(LOOKS_FOR_ANY + 2)]
+    assert waits == [True] * looks + [False] * (LOOKS_FOR_ANY + 2 - looks)
+
+
+def test_about_a_minute_goes_by_before_none_are_made() -> None:
+    waits = [Timings().download_retry * 2**n for n in range(LOOKS_FOR_ANY - 1)]
+    assert 45 < sum(waits) < 90

@@ -18,6 +18,10 @@ Attempts = Any
 Predictions = Any
 
 
+KNOWN: dict[str, int | None] = {"known": 9}
+"""Its id, and the seed that was sent for it."""
+
+
 def ours(prediction: Predictions) -> Prediction:
     """Another prediction of ours, which shows that the list is of this account."""
     known: Prediction = prediction("known", seed=9)
@@ -27,7 +31,7 @@ def ours(prediction: Predictions) -> Prediction:
 def test_an_unclaimed_prediction_with_our_seed_and_prompt_is_adopted(
     attempt: Attempts, prediction: Predictions
 ) -> None:
-    verdict = matching.match_orphans([attempt(1)], [prediction("p1")], set(), complete=False)
+    verdict = matching.match_orphans([attempt(1)], [prediction("p1")], {}, complete=False)
     assert verdict.adopted == {1: prediction("p1")}
     assert (verdict.absent, verdict.doubtful) == (frozenset(), {})
 
@@ -38,18 +42,18 @@ def test_a_service_may_echo_numbers_in_its_own_way(
 ) -> None:
     item = prediction("p1")
     item = replace(item, input={**item.input, **echo})
-    assert matching.match_orphans([attempt(1)], [item], set(), complete=True).adopted == {1: item}
+    assert matching.match_orphans([attempt(1)], [item], {}, complete=True).adopted == {1: item}
 
 
 def test_a_claimed_prediction_is_never_adopted(attempt: Attempts, prediction: Predictions) -> None:
-    verdict = matching.match_orphans([attempt(1)], [prediction("p1")], {"p1"}, complete=True)
+    verdict = matching.match_orphans([attempt(1)], [prediction("p1")], {"p1": 41}, complete=True)
     assert verdict.adopted == {}
     assert verdict.absent == {1}
 
 
 def test_our_seed_with_another_prompt_is_a_doubt(attempt: Attempts, prediction: Predictions) -> None:
     item = replace(prediction("p1"), input={"prompt": "a cat", "seed": 41})
-    verdict = matching.match_orphans([attempt(1)], [item, ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([attempt(1)], [item, ours(prediction)], KNOWN, complete=True)
     assert "same seed" in verdict.doubtful[1]
 
 
@@ -70,21 +74,21 @@ def test_a_seed_fixed_by_the_row_needs_equal_scalars_too(
 ) -> None:
     lost = attempt(1, own=False)
     lost = replace(lost, sent={**lost.sent, **sent})
-    verdict = matching.match_orphans([lost], [prediction("p1"), ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([lost], [prediction("p1"), ours(prediction)], KNOWN, complete=True)
     assert (1 in verdict.adopted) == adopted
     assert (1 in verdict.doubtful) != adopted
 
 
 def test_of_two_predictions_that_fit_none_is_adopted(attempt: Attempts, prediction: Predictions) -> None:
     items = [prediction("p1"), prediction("p2"), ours(prediction)]
-    verdict = matching.match_orphans([attempt(1)], items, {"known"}, complete=True)
+    verdict = matching.match_orphans([attempt(1)], items, KNOWN, complete=True)
     assert verdict.adopted == {}
     assert "more than one" in verdict.doubtful[1]
 
 
 def test_one_prediction_that_fits_two_attempts_is_nobodys(attempt: Attempts, prediction: Predictions) -> None:
     lost = [attempt(1, own=False), attempt(2, own=False)]
-    verdict = matching.match_orphans(lost, [prediction("p1"), ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans(lost, [prediction("p1"), ours(prediction)], KNOWN, complete=True)
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
     assert verdict.doubtful.keys() == {1, 2}
 
@@ -94,15 +98,13 @@ def test_one_that_fits_an_attempt_still_unanswered_is_not_adopted(
 ) -> None:
     rival = attempt(2, own=False)
     items = [prediction("p1"), ours(prediction)]
-    verdict = matching.match_orphans(
-        [attempt(1, own=False)], items, {"known"}, complete=True, competing=[rival]
-    )
+    verdict = matching.match_orphans([attempt(1, own=False)], items, KNOWN, complete=True, competing=[rival])
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
 
 
 def test_the_full_proof_of_absence(attempt: Attempts, prediction: Predictions) -> None:
     items = [ours(prediction), prediction("stranger", seed=5)]
-    assert matching.match_orphans([attempt(1)], items, {"known"}, complete=True).absent == {1}
+    assert matching.match_orphans([attempt(1)], items, KNOWN, complete=True).absent == {1}
 
 
 def without_input(prediction: Predictions) -> list[Prediction]:
@@ -116,22 +118,22 @@ def without_seed(prediction: Predictions) -> list[Prediction]:
 @pytest.mark.parametrize(
     ("items", "claimed", "complete", "why"),
     [
-        (lambda p: [ours(p)], {"known"}, False, "to its end"),
-        (lambda p: [ours(p)], set(), True, "no other prediction of this batch"),
-        (lambda p: [], set(), True, "no other prediction of this batch"),
-        (without_input, {"known"}, True, "without its inputs"),
-        (without_seed, {"known"}, True, "without one"),
-        (lambda p: [ours(p), p("p1", seed=None)], {"known"}, True, "without one"),
-        (lambda p: [ours(p), p("p1", seed=0)], {"known"}, True, "without one"),
-        (lambda p: [ours(p), p("p1", seed="x")], {"known"}, True, "without one"),
-        (lambda p: [ours(p), p("p1", seed=float("inf"))], {"known"}, True, "without one"),
+        (lambda p: [ours(p)], KNOWN, False, "to its end"),
+        (lambda p: [ours(p)], {}, True, "no other prediction of this batch"),
+        (lambda p: [], {}, True, "no other prediction of this batch"),
+        (without_input, KNOWN, True, "without its inputs"),
+        (without_seed, KNOWN, True, "without one"),
+        (lambda p: [ours(p), p("p1", seed=None)], KNOWN, True, "without one"),
+        (lambda p: [ours(p), p("p1", seed=0)], KNOWN, True, "without one"),
+        (lambda p: [ours(p), p("p1", seed="x")], KNOWN, True, "without one"),
+        (lambda p: [ours(p), p("p1", seed=float("inf"))], KNOWN, True, "without one"),
     ],
 )
 def test_anything_less_is_a_doubt(
     attempt: Attempts,
     prediction: Predictions,
     items: Callable[[Predictions], list[Prediction]],
-    claimed: set[str],
+    claimed: dict[str, int | None],
     complete: bool,
     why: str,
 ) -> None:
@@ -142,8 +144,48 @@ def test_anything_less_is_a_doubt(
 
 def test_a_seed_told_only_in_the_logs_is_another_seed(attempt: Attempts, prediction: Predictions) -> None:
     item = replace(prediction("p1"), input={"prompt": "a spaceship"}, seed=12345)
-    verdict = matching.match_orphans([attempt(1)], [item, ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([attempt(1)], [item, ours(prediction)], KNOWN, complete=True)
     assert verdict.absent == {1}
+
+
+# A service that echoes other seeds than were sent
+
+
+@pytest.mark.parametrize(
+    ("sent", "echoed", "proves"),
+    [
+        pytest.param(9, 9, True, id="as it was sent"),
+        pytest.param(9, "9", True, id="in words"),
+        pytest.param(9, None, True, id="not echoed"),
+        pytest.param(9, 10, False, id="another one"),
+        pytest.param(2**31 - 1, 65536, False, id="cut down"),
+        pytest.param(9, "10", False, id="another one, in words"),
+        pytest.param(None, 12345, True, id="drawn by the service"),
+        pytest.param(0, 12345, True, id="left to the service"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_seeds_prove_nothing_where_one_of_ours_is_listed_with_another(
+    attempt: Attempts, prediction: Predictions, sent: int | None, echoed: Any, proves: bool, place: int
+) -> None:
+    items = [ours(prediction), prediction("stranger", seed=5)]
+    items.insert(place, prediction("p9", seed=echoed))
+    verdict = matching.match_orphans([attempt(1)], items, {**KNOWN, "p9": sent}, complete=True)
+    assert (verdict.absent == {1}) == proves
+    assert proves or "other seeds than were sent" in verdict.doubtful[1]
+
+
+def test_a_seed_told_only_in_the_logs_is_compared_too(attempt: Attempts, prediction: Predictions) -> None:
+    items = [replace(prediction("p9"), input=None, seed=10), prediction("stranger", seed=5)]
+    verdict = matching.match_orphans([attempt(1)], items, {"p9": 9}, complete=True)
+    assert "other seeds than were sent" in verdict.doubtful[1]
+
+
+def test_where_all_that_is_listed_is_ours_its_seeds_do_not_matter(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    items = [prediction("p9", seed=10)]
+    assert matching.match_orphans([attempt(1)], items, {"p9": 9}, complete=True).absent == {1}
 
 
 # An answer that said accepted
@@ -151,9 +193,9 @@ def test_a_seed_told_only_in_the_logs_is_another_seed(attempt: Attempts, predict
 
 def test_what_an_answer_said_was_taken_is_never_absent(attempt: Attempts, prediction: Predictions) -> None:
     lost = replace(attempt(1), acknowledged=True)
-    verdict = matching.match_orphans([lost], [ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([lost], [ours(prediction)], KNOWN, complete=True)
     assert "said that it was taken" in verdict.doubtful[1]
-    assert matching.match_orphans([lost], [prediction("p1")], set(), complete=True).adopted == {
+    assert matching.match_orphans([lost], [prediction("p1")], {}, complete=True).adopted == {
         1: prediction("p1")
     }
 
@@ -165,9 +207,7 @@ def test_a_list_that_hides_another_prediction_of_ours_may_hide_this_one(
     attempt: Attempts, prediction: Predictions
 ) -> None:
     lost = [attempt(1, seed=1), attempt(2, seed=2)]
-    verdict = matching.match_orphans(
-        lost, [ours(prediction)], {"known"}, complete=True, unlisted={1: "hidden"}
-    )
+    verdict = matching.match_orphans(lost, [ours(prediction)], KNOWN, complete=True, unlisted={1: "hidden"})
     assert "hidden" in verdict.doubtful[1]
     assert verdict.absent == {2}
 
@@ -201,7 +241,7 @@ def test_a_seed_fixed_by_the_row_needs_a_picture_that_agrees(
     lost, item = attempt(1, own=False), prediction("p1")
     lost = replace(lost, sent={**lost.sent, "image": sent})
     item = replace(item, input={**item.input, "image": echoed})
-    verdict = matching.match_orphans([lost], [item, ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([lost], [item, ours(prediction)], KNOWN, complete=True)
     assert (1 in verdict.adopted) == agrees
     assert (1 in verdict.doubtful) != agrees
 
@@ -212,7 +252,7 @@ def test_a_rehosted_picture_says_nothing_against_a_seed_that_we_drew(
     item = replace(
         prediction("p1"), input={**prediction("p1").input, "image": "https://copies.example.com/1"}
     )
-    assert matching.match_orphans([attempt(1)], [item], set(), complete=False).adopted == {1: item}
+    assert matching.match_orphans([attempt(1)], [item], {}, complete=False).adopted == {1: item}
 
 
 # Whose time is compared with whose
@@ -272,20 +312,112 @@ RIGHT: list[float | None] = [0.5] * matching.ENOUGH
 def test_a_window_is_believed_only_where_all_clocks_tell_the_same_time(
     near: list[Accepted], trusted: bool
 ) -> None:
-    start = matching.window_start([near])
+    start = matching.window_start([(lost_after(near), near)], None)
     assert (start is not None) == trusted
     if start is not None:
         made = [one.created_at for one in near if one.created_at is not None]
         assert start == min(made) - matching.MARGIN
 
 
+def lost_after(near: list[Accepted], theirs: float | None = 0.0, ours: float = 0.0) -> Attempt:
+    """Return an attempt ten seconds after those, by clocks that were put so many seconds ahead since.
+
+    *theirs* None: the service's answers no longer tell the time.
+    """
+    last = near[0] if near else accepted([0.0])[0]
+    told = None if theirs is None or last.service_time is None else last.service_time + 10 + theirs
+    attempt = _attempt(99, 41, {}, own=True)
+    return replace(attempt, intended_at=last.intended_at + 10 + ours, service_time=told)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "trusted"),
+    [
+        pytest.param(0.0, 0.0, True, id="no clock was set"),
+        pytest.param(-60.0, 0.0, True, id="theirs, by less than the window begins before"),
+        pytest.param(-1200.0, 0.0, False, id="theirs, back"),
+        pytest.param(-ZONE, 0.0, False, id="theirs, back by hours"),
+        pytest.param(ZONE, 0.0, True, id="theirs, forward"),
+        pytest.param(0.0, -ZONE, True, id="ours, back"),
+        pytest.param(0.0, ZONE, True, id="ours, forward"),
+        pytest.param(None, 0.0, False, id="theirs is no longer told"),
+    ],
+)
+def test_a_window_is_believed_only_where_the_lost_one_is_later_by_the_same_clock(
+    theirs: float | None, ours: float, trusted: bool
+) -> None:
+    near = accepted(RIGHT)
+    assert (matching.window_start([(lost_after(near, theirs, ours), near)], None) is not None) == trusted
+
+
+@pytest.mark.parametrize("ours", [0.0, ZONE])
+@pytest.mark.parametrize(
+    ("since", "trusted"), [(0.0, True), (60.0, True), (-600.0, False), (600.0, False), (-ZONE, False)]
+)
+def test_a_window_is_believed_only_where_no_clock_was_set_since_the_intent(
+    ours: float, since: float, trusted: bool
+) -> None:
+    near = accepted(RIGHT, ours=ours)
+    start = matching.window_start([(lost_after(near), near)], since - ours)
+    assert (start is not None) == trusted
+
+
+@pytest.mark.parametrize("back", [-60.0, -1200.0])
+def test_where_answers_tell_no_time_ours_decides(back: float) -> None:
+    near = accepted(RIGHT, answers=None)
+    start = matching.window_start([(lost_after(near, ours=back), near)], None)
+    assert (start is not None) == (back == -60.0)
+
+
 def test_one_lost_row_whose_time_is_not_known_has_the_whole_list_read() -> None:
-    assert matching.window_start([accepted(RIGHT), []]) is None
+    near = accepted(RIGHT)
+    assert matching.window_start([(lost_after(near), near), (lost_after([]), [])], None) is None
 
 
 def test_a_window_for_several_lost_rows_begins_with_the_first() -> None:
-    early, late = accepted(RIGHT), accepted([3600.0] * 9, answers=3600.0)
-    assert matching.window_start([late, early]) == matching.window_start([early])
+    early, late = [
+        (lost_after(near), near) for near in (accepted(RIGHT), accepted([3600.0] * 9, answers=3600.0))
+    ]
+    assert matching.window_start([late, early], None) == matching.window_start([early], None)
+
+
+# What was made before the window, and is listed all the same
+
+OLD = {"created_at": 100.0}
+SINCE = 200.0
+
+
+@pytest.mark.parametrize(
+    ("item", "own", "expected"),
+    [
+        pytest.param({}, True, "adopted", id="a seed that we drew"),
+        pytest.param({"prompt": "a cat"}, True, "doubtful", id="our seed with another prompt"),
+        pytest.param({}, False, "doubtful", id="a seed that the row fixes"),
+        pytest.param({"seed": 5}, True, "absent", id="another seed"),
+        pytest.param({"seed": None}, True, "absent", id="no seed"),
+        pytest.param(None, True, "absent", id="no input"),
+    ],
+)
+def test_what_is_older_than_the_window_counts_by_its_seed_only(
+    attempt: Attempts, prediction: Predictions, item: dict[str, Any] | None, own: bool, expected: str
+) -> None:
+    old = prediction("old", **OLD)
+    old = replace(old, input=None if item is None else {**old.input, **item})
+    verdict = matching.match_orphans(
+        [attempt(1, own=own)], [old, ours(prediction)], KNOWN, complete=True, since=SINCE
+    )
+    verdicts = ("adopted", "absent", "doubtful")
+    assert [name for name in verdicts if 1 in getattr(verdict, name)] == [expected]
+
+
+def test_what_is_older_than_the_window_is_no_second_one_that_fits_a_fixed_seed(
+    attempt: Attempts, prediction: Predictions
+) -> None:
+    sent = {"prompt": "a spaceship", "seed": 41, "guidance": 30.0}
+    lost = replace(attempt(1, own=False), sent=sent)
+    made = prediction("p1", created_at=300.0)
+    verdict = matching.match_orphans([lost], [made, prediction("p0", **OLD)], {}, complete=True, since=SINCE)
+    assert verdict.adopted == {1: made}
 
 
 def test_for_a_model_without_seeds_all_that_was_sent_decides(
@@ -294,9 +426,9 @@ def test_for_a_model_without_seeds_all_that_was_sent_decides(
     sent = {"prompt": "a spaceship", "guidance": 30.0}
     lost = replace(attempt(1, seed=None, own=False), sent=sent)
     item = replace(prediction("p1"), input=sent)
-    assert matching.match_orphans([lost], [item], set(), complete=True).adopted == {1: item}
+    assert matching.match_orphans([lost], [item], {}, complete=True).adopted == {1: item}
     other = replace(item, input={**sent, "guidance": 2})
-    verdict = matching.match_orphans([lost], [other, ours(prediction)], {"known"}, complete=True)
+    verdict = matching.match_orphans([lost], [other, ours(prediction)], KNOWN, complete=True)
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
 
 
@@ -309,7 +441,7 @@ class World:
     made: dict[str, int]
     """Prediction id → number of the attempt it was made for; those of strangers are not there."""
     items: list[Prediction]
-    claimed: set[str]
+    claimed: dict[str, int | None]
     complete: bool
 
     def judge(self) -> matching.Matching:
@@ -326,7 +458,7 @@ class World:
 def worlds(draw: st.DrawFn) -> World:
     numbers = range(1, draw(st.integers(2, 8)))
     own_seeds = draw(st.permutations(range(100, 110)))
-    attempts, items, made, claimed = [], [], {}, set()
+    attempts, items, made = [], [], {}
     for number in numbers:
         own = draw(st.booleans())
         seed = own_seeds[number] if own else draw(st.sampled_from([3, 4]))
@@ -344,7 +476,8 @@ def worlds(draw: st.DrawFn) -> World:
         made_at = draw(st.sampled_from([None, 0.0, 35.0, 200.0]))
         items.append(Prediction(f"stranger{n}", "processing", created_at=made_at, input=_echo(draw, echo)))
     kinds = {a.number: draw(st.sampled_from(["lost", "lost", "rival", "known"])) for a in attempts}
-    claimed = {id_ for id_, number in made.items() if kinds[number] == "known"}
+    seeds = {a.number: a.seed for a in attempts}
+    claimed = {id_: seeds[number] for id_, number in made.items() if kinds[number] == "known"}
     return World(
         lost=[a for a in attempts if kinds[a.number] == "lost"],
         competing=[a for a in attempts if kinds[a.number] == "rival"],
@@ -402,7 +535,7 @@ def test_an_adopted_prediction_is_unclaimed_and_no_other_attempts(world: World) 
     adopted = world.judge().adopted
     ids = [item.id for item in adopted.values()]
     assert len(ids) == len(set(ids))
-    assert not set(ids) & world.claimed
+    assert not set(ids) & world.claimed.keys()
     for number, item in adopted.items():
         assert world.made.get(item.id, number) == number
 
