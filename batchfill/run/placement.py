@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill import filenames
+from batchfill.errors import BadPicture
 from batchfill.images.codec.decode import decode_whole
 from batchfill.storage.output_store import OUTPUTS, RAW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from batchfill.domain.predictions import Output, Picture
     from batchfill.domain.rows import Attempt
@@ -191,3 +193,18 @@ def of_each(reasons: Mapping[int, str]) -> str:
     told = [f"output {n}: {why}" for n, why in islice(sorted(reasons.items()), TOLD)]
     more = [f"and {len(reasons) - TOLD} more"] if len(reasons) > TOLD else []
     return "; ".join(told + more)
+
+
+def judged_alone(fetched: Downloaded) -> Downloaded:
+    """Return *fetched* with the flags that it has by itself."""
+    flags = ("blank",) if fetched.picture.plain else ()
+    return replace(fetched, output=replace(fetched.output, flags=flags))
+
+
+def inspect_output(path: Path) -> Picture | BadPicture:
+    """Return what is known of the picture at *path*, or why it is none."""
+    # Returned, since the bytes of a bad one are kept.
+    try:
+        return decode_whole(path)
+    except BadPicture as error:
+        return error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,7 +20,6 @@ from batchfill.errors import (
     TransientError,
     short_of_something,
 )
-from batchfill.images.codec.decode import decode_whole
 from batchfill.providers.downloads import SignatureWanted
 from batchfill.run.download.unfetched import (
     OF_THIS_MACHINE,
@@ -29,8 +27,10 @@ from batchfill.run.download.unfetched import (
     Step,
     Unfetched,
     is_removed,
+    why_lost,
+    why_unfetched,
 )
-from batchfill.run.placement import GONE, Downloaded, of_each, told_lost
+from batchfill.run.placement import GONE, Downloaded, inspect_output, judged_alone, of_each, told_lost
 from batchfill.run.poll.run_times import FETCHED_AT_ONCE, RunTimes
 from batchfill.run.postprocess.postprocessor import finish_of
 from batchfill.run.recover.matching import fetch_prediction
@@ -39,9 +39,8 @@ from batchfill.run.wakeup import Wakeup
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
-    from batchfill.domain.predictions import Output, Picture
+    from batchfill.domain.predictions import Output
     from batchfill.domain.rows import Attempt, DownloadJob, DownloadQueue
     from batchfill.errors import BatchfillError
     from batchfill.providers.downloads import Download
@@ -202,7 +201,7 @@ class Downloader:
             return
         if not one.asked.files:
             # Nobody will judge it later: there is nothing at hand to compare it with.
-            fetched = _judged_alone(fetched)
+            fetched = judged_alone(fetched)
         fetched = replace(fetched, output=replace(fetched.output, raw=None, raw_sha256=None))
         await self._placer.place_outputs(one.attempt, [fetched], one.outputs, more=True)
 
@@ -225,7 +224,7 @@ class Downloader:
         shelf = self._context.store
         async with opening as download:
             written, seen = await shelf.write_staged(
-                output.prediction_id, output.n, download.chunks(), _inspect_output
+                output.prediction_id, output.n, download.chunks(), inspect_output
             )
         self.largest = max(self.largest, written.size)
         if isinstance(seen, BadPicture):
@@ -276,8 +275,7 @@ class Downloader:
         if not (known or Unfetched()).may_name_more(named, attempt.outputs_asked):
             return False
         if known is None:
-            text = f"the service has named {named} of {attempt.outputs_asked} outputs"
-            await self._put_off(attempt, text, expected=True)
+            await self._put_off(attempt, f"{named} outputs are named so far", expected=True)
             return True
         known.looks += 1
         try:
@@ -297,7 +295,7 @@ class Downloader:
         )
         over = self._hour_is_over(attempt)
         if not over and all(isinstance(error, OF_THIS_MACHINE) for error in errors):
-            await self._put_off(attempt, _told(one, failed))
+            await self._put_off(attempt, why_unfetched(one, failed))
             return
         assert attempt.prediction_id is not None
         try:
@@ -308,7 +306,7 @@ class Downloader:
             await self._context.ledger.record_lost(attempt, dict.fromkeys(failed, GONE))
             await self._end(one)
         elif prediction is None or not prediction.outputs:
-            await self._put_off(attempt, _told(one, failed))
+            await self._put_off(attempt, why_unfetched(one, failed))
         else:
             await self._decide(one, failed, prediction.outputs, over=over)
 
@@ -329,35 +327,23 @@ class Downloader:
         known.looked(one.outputs, urls)
         siblings = any(output.lost is None and output.n not in failed for output in one.outputs)
         steps = {n: known.next_step(n, error, over=over, siblings=siblings) for n, error in failed.items()}
-        lost = {n: self._reason(attempt, failed[n]) for n, step in steps.items() if step is Step.LOST}
+        made = attempt.ended_at or self._context.clock.now()
+        lost = {n: why_lost(failed[n], made) for n, step in steps.items() if step is Step.LOST}
         if lost:
             await self._context.ledger.record_lost(attempt, lost)
         rest = {n: error for n, error in failed.items() if n not in lost}
         if not rest:
             await self._end(one)
         elif all(steps[n] is Step.LEFT for n in rest):
-            await self._leave_output(attempt, _told(one, rest))
+            await self._leave_output(attempt, why_unfetched(one, rest))
         else:
             known.renewed = new and not known.renewed
-            await self._put_off(attempt, _told(one, rest), at_once=known.renewed)
-
-    def _reason(self, attempt: Attempt, error: BatchfillError) -> str:
-        """Return why an output is given up."""
-        if isinstance(error, NotFound):
-            return GONE
-        if not isinstance(error, OutputRefused):
-            return str(error)
-        made = attempt.ended_at or self._context.clock.now()
-        until = datetime.fromtimestamp(made + OUTPUT_RETENTION).astimezone().strftime("%H:%M")
-        return f"{error}. It was paid for, and the service removes it about {until}: fetch it yourself"
+            await self._put_off(attempt, why_unfetched(one, rest), at_once=known.renewed)
 
     async def _put_off(
         self, attempt: Attempt, error: str, *, at_once: bool = False, expected: bool = False
     ) -> None:
-        """Try again later, or with new addresses *at_once*: they may hold for seconds only.
-
-        *expected*: the user has nothing to know of it.
-        """
+        """Try again later, or with new addresses *at_once*; it is told unless it is *expected*."""
         context = self._context
         known = self._failed[attempt.number]
         known.tries += 1
@@ -410,22 +396,3 @@ class Downloader:
     def _hour_is_over(self, attempt: Attempt, since: float | None = None) -> bool:
         made = since or attempt.ended_at or attempt.intended_at
         return self._context.clock.now() > made + OUTPUT_RETENTION
-
-
-def _judged_alone(fetched: Downloaded) -> Downloaded:
-    flags = ("blank",) if fetched.picture.plain else ()
-    return replace(fetched, output=replace(fetched.output, flags=flags))
-
-
-def _inspect_output(path: Path) -> Picture | BadPicture:
-    # Returned, since the bytes of a bad one are kept.
-    try:
-        return decode_whole(path)
-    except BadPicture as error:
-        return error
-
-
-def _told(one: DownloadJob, failed: Mapping[int, BatchfillError]) -> str:
-    """Return why outputs could not be fetched; by number, where the row has others."""
-    reasons = {n: str(error) for n, error in failed.items()}
-    return of_each(reasons) if len(one.outputs) > 1 else reasons[one.outputs[0].n]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from batchfill.domain.predictions import OUTPUT_RETENTION
 from batchfill.errors import (
     BadPicture,
     MachineFailed,
@@ -17,11 +19,13 @@ from batchfill.errors import (
     TransientError,
 )
 from batchfill.providers.downloads import SignatureWanted
+from batchfill.run.placement import GONE, of_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from batchfill.domain.predictions import Output, Prediction
+    from batchfill.domain.rows import DownloadJob
     from batchfill.errors import BatchfillError
 
 UNFETCHED = (TransientError, BadPicture, SignatureWanted, NotFound, OutputRefused, ServiceRefused)
@@ -100,3 +104,19 @@ def is_removed(prediction: Prediction, errors: Iterable[BatchfillError], *, over
     if prediction.data_removed:
         return True
     return not prediction.outputs and (over or any(isinstance(error, NotFound) for error in errors))
+
+
+def why_lost(error: BatchfillError, made: float) -> str:
+    """Return why an output that was *made* then is given up."""
+    if isinstance(error, NotFound):
+        return GONE
+    if not isinstance(error, OutputRefused):
+        return str(error)
+    until = datetime.fromtimestamp(made + OUTPUT_RETENTION).astimezone().strftime("%H:%M")
+    return f"{error}. It was paid for, and the service removes it about {until}: fetch it yourself"
+
+
+def why_unfetched(one: DownloadJob, failed: Mapping[int, BatchfillError]) -> str:
+    """Return why outputs could not be fetched; by number, where the row has others."""
+    reasons = {n: str(error) for n, error in failed.items()}
+    return of_each(reasons) if len(one.outputs) > 1 else reasons[one.outputs[0].n]
