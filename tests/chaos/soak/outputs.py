@@ -78,7 +78,7 @@ SILENT = frozenset({"500", "never answers"})
 HANGS = 600
 """Seconds after which a run is taken to hang."""
 
-NEVER = httpx.Timeout(20.0, read=0.5)
+NEVER = httpx.Timeout(20.0, read=2.0)
 """Nobody waits long for an output that never comes."""
 
 LATE = "Timeout on reading"
