@@ -62,7 +62,7 @@ class Batch:
 
     @property
     def folder(self) -> Path:
-        """The batch folder: `night.batch` beside `night.csv`, unless `out` names another."""
+        """The batch folder: `night.batch` next to `night.csv`, unless `out` names another."""
         return folder_of(self.manifest, self.flags)
 
     async def check(self, *, online: bool = False, outputs: bool = False, fetch: bool = False) -> CheckReport:
@@ -78,7 +78,7 @@ class Batch:
         manifest, settings = self._resolve_manifest()
         notes: list[str] = []
         if online and settings.local:
-            notes.append("the embedded provider is at hand, and needs no token")
+            notes.append("the local emulator is at hand, and needs no token")
         elif online:
             require_token(settings)
             notes += await check.ask_provider(settings.base, settings)
@@ -135,7 +135,7 @@ class Batch:
             return self._sum_up(session)
 
     async def finish(self, *, watch: ProgressListener | None = None) -> FinishReport:
-        """Finish pictures that are done anew, as the manifest now asks for, without network and cost.
+        """Finish again the pictures that are done, as the manifest now asks for, without network and cost.
 
         *watch* is told of those that cannot be. Raises UsageError, also while another process runs the batch.
         """
@@ -197,7 +197,7 @@ class Batch:
         return lock.is_held(self.folder)
 
     def status(self) -> Status:
-        """Return where the batch stands, running or not. Raises LedgerError without a ledger."""
+        """Return the state of the batch, running or not. Raises LedgerError without a ledger."""
         with open_reader(self.folder / LEDGER) as reader:
             return read_status(reader, self.manifest, self.folder)
 
@@ -223,7 +223,7 @@ class Batch:
     ) -> Path:
         """Write the review page as a folder that works offline, and return the file to open.
 
-        *target* is `night.report` beside `night.csv` unless given; *watch* is told after each picture how
+        *target* is `night.report` next to `night.csv` unless given; *watch* is told after each picture how
         many are made, and of how many. Raises LedgerError without a ledger, UsageError when *target* holds
         other files.
         """

@@ -19,7 +19,7 @@ class BatchfillError(Exception):
 
 
 class UsageError(BatchfillError):
-    """Nothing was done: the request cannot be carried out as it stands (exit 2)."""
+    """Nothing was done: the request cannot be carried out as it is (exit 2)."""
 
 
 class LedgerError(UsageError):

@@ -1,4 +1,4 @@
-"""What the command line offers beside batches: manifests to begin with, and the local emulator."""
+"""What the command line offers besides batches: manifests to begin with, and the local emulator."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Model:
 
     @property
     def pixel_settings(self) -> frozenset[str]:
-        """The settings that rows may hold beside inputs: none where an input may have the same name."""
+        """Settings that rows may hold in addition to inputs: none where an input may have the same name."""
         if self.checked and self.image_field and self.mask_field:
             return frozenset(PIXEL_READERS.keys() - self.fields.keys())
         return frozenset()

@@ -94,7 +94,7 @@ def _resolve_references(facts: Any, others: Mapping[str, Any]) -> dict[str, Any]
     resolved = dict(facts)
     for part in (facts, *_list_below(facts, "allOf"), *_list_below(facts, "anyOf")):
         if isinstance(part, dict) and part.get("type") != "null":
-            # What stands beside the reference (default, description) says more than its target.
+            # What is next to the reference (default, description) says more than its target.
             resolved = _find_target(part, others) | resolved
     return resolved
 

@@ -69,14 +69,14 @@ OUT = click.option(
     help="The batch folder, instead of NAME.batch beside the manifest.",
     shell_complete=_complete_folders,
 )
-LOCAL = click.option("--local", is_flag=True, default=None, help="The batch of the embedded provider.")
+LOCAL = click.option("--local", is_flag=True, default=None, help="The batch of the local emulator.")
 
 READING = with_options(
     OUT,
     click.option(
         "--base-url", metavar="URL", help="The provider: Replicate, or a gateway that speaks its API."
     ),
-    click.option("--local", is_flag=True, default=None, help="Rehearse offline with the embedded provider."),
+    click.option("--local", is_flag=True, default=None, help="Rehearse offline with the local emulator."),
     click.option("--model", metavar="OWNER/NAME", help="The model to run."),
     click.option("--set", type=_Pairs(), multiple=True, help="An input for every row that gives none."),
     click.option("--column", type=_Pairs(), multiple=True, help="Where an input is: image=photo_url."),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 QUOTED = "cells that a spreadsheet would take for formulas have a ' before them; --raw leaves it out"
-"""Said once, beside a table with such cells."""
+"""Said once, next to a table with such cells."""
 
 STATUS_INTERVAL = 2.0
 """Seconds between two prints of `status --watch`."""
@@ -57,7 +57,7 @@ def run(manifest: Path, **flags: Any) -> None:
 @MANIFEST
 @READING
 def finish(manifest: Path, **flags: Any) -> None:
-    """Finish pictures that are done anew, as the manifest now asks for (finish, mask_feather, metadata).
+    """Finish again the pictures that are done, as the manifest now asks for (finish, mask_feather, metadata).
 
     \b
     Made of the outputs that are kept in outputs/raw: nothing is paid, and no

@@ -78,7 +78,7 @@ def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: boo
         sys.exit(NOTHING_DONE)
 
 
-@click.command(short_help="Run the embedded provider by itself.")
+@click.command(short_help="Run the local emulator by itself.")
 @click.option("--host", default="127.0.0.1", help="The address to serve on (127.0.0.1).")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8765, help="Its port (8765); 0 takes any that is free."
@@ -104,7 +104,7 @@ def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: boo
     help="What is to go wrong, by call and by chance; see docs/emulator.md.",
 )
 def serve(host: str, port: int, folder: Path, **given: Any) -> None:
-    """Run the embedded provider by itself: the same API, a classical fill, no cost.
+    """Run the local emulator by itself: the same API, a classical fill, no cost.
 
     \b
     Example: batchfill serve

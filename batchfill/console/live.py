@@ -1,4 +1,4 @@
-"""What a run shows in a terminal: a region that is drawn anew four times a second."""
+"""What a run shows in a terminal: a region that is drawn again four times a second."""
 
 from __future__ import annotations
 

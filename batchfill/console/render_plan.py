@@ -37,7 +37,7 @@ def confirm_question(plan: Plan) -> str:
 
 def provider_name(base: str) -> str:
     """Return where requests go: an address, or the local emulator."""
-    return "the embedded provider" if base == "local" else safe_text(base)
+    return "the local emulator" if base == "local" else safe_text(base)
 
 
 def _row_lines(plan: Plan) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Where a batch stands: lines for a person, one JSON object for a program."""
+"""State of a batch: lines for a person, one JSON object for a program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def status_lines(status: Status, *, command: str) -> list[str]:
-    """Return where the batch stands; *command* is the command line that goes on with it."""
+    """Return the state of the batch; *command* is the command line that goes on with it."""
     counts, doubtful = status.counts, in_doubt(status.counts, status.gone)
     return [
         *_head_lines(status),

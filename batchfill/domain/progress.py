@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a running batch stands, for the person who watches."""
+    """State of a running batch, for the person who watches."""
 
     counts: Mapping[RowState, int]
     """Rows of the manifest by state; every state is there."""

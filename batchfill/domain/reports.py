@@ -32,7 +32,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a batch stands, as `status --json` prints it."""
+    """State of a batch, as `status --json` prints it."""
 
     manifest: str
     model: str
@@ -194,7 +194,7 @@ class Plan:
     price_missing: int | None = 0
     """What making those again would cost; no part of *price_to_go*."""
     again: int = 0
-    """Rows that are done and are made anew (a part of *to_go*)."""
+    """Rows that are done and are made again (a part of *to_go*)."""
     edited: int = 0
     """Rows that are made with another prompt than the manifest's (a part of *to_go*)."""
 

@@ -12,7 +12,7 @@ class Decision(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     REDO = "redo"
-    """To be made anew, as the ruling says."""
+    """To be made again, as the ruling says."""
 
 
 MOST_SEED = 2**31 - 1
@@ -24,7 +24,7 @@ LONGEST_PROMPT = 100_000
 class ReviewDecision:
     """A decision about the pictures of one prediction.
 
-    The prediction stands for its row: it belongs to one row and one attempt for ever, whatever becomes of
+    The prediction stands for its row: it belongs to one row and one attempt forever, whatever becomes of
     the manifest meanwhile. Raises ValueError for what cannot be.
     """
 
@@ -55,7 +55,7 @@ class ReviewDecision:
 
 @dataclass(frozen=True, slots=True)
 class Redo:
-    """How a row that was done before is made anew."""
+    """How a row that was done before is made again."""
 
     prompt: str | None
     """In place of the row's own; None: the row's own."""

@@ -54,7 +54,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowSelection:
-    """Which rows a run is to submit beside those that are pending, or instead of them."""
+    """Which rows a run is to submit in addition to those that are pending, or instead of them."""
 
     states: frozenset[RowState] = frozenset()
     decisions: frozenset[Decision] = frozenset()
@@ -266,7 +266,7 @@ class PendingRow:
     tries: int
     """Attempts that counted so far, since the last consent."""
     redo: Redo | None = None
-    """How it is made anew; None: as the row says."""
+    """How it is made again; None: as the row says."""
 
 
 def inline_bytes(sent: Mapping[str, Any]) -> int:

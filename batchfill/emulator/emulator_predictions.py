@@ -95,7 +95,7 @@ class Predictions:
         return record
 
     def get(self, id_: str) -> PredictionRecord | None:
-        """Return a prediction as it stands; None for an unknown id."""
+        """Return a prediction as it is; None for an unknown id."""
         return self._records.get(id_)
 
     def cancel(self, id_: str) -> PredictionRecord:
@@ -123,7 +123,7 @@ class Predictions:
                 self.remove(id_)
 
     async def wait(self, id_: str, seconds: float) -> PredictionRecord:
-        """Return a prediction when it has ended, or as it stands after so many seconds."""
+        """Return a prediction when it has ended, or as it is after so many seconds."""
         if id_ in self._ends:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ends[id_].wait(), seconds)

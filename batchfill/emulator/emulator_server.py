@@ -139,7 +139,7 @@ class EmulatorServer:
         return self.requests["create"]
 
     def predictions(self) -> list[PredictionRecord]:
-        """Return every prediction as it stands, oldest first."""
+        """Return every prediction as it is, oldest first."""
         return self._context.predictions.all()
 
     def now(self) -> float:
@@ -147,7 +147,7 @@ class EmulatorServer:
         return self._clock() + self.faults.clock_skew
 
     async def wait(self, prediction_id: str, seconds: float = 60.0) -> PredictionRecord:
-        """Return a prediction when it has ended, or as it stands after so many seconds."""
+        """Return a prediction when it has ended, or as it is after so many seconds."""
         return await self._context.predictions.wait(prediction_id, seconds)
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -53,7 +53,7 @@ class HandlerContext:
         return self.models[name]
 
     def prediction(self, request: web.Request) -> PredictionRecord:
-        """Return the prediction that the request's path names, as it stands now. Raises Refused."""
+        """Return the prediction that the request's path names, as it is now. Raises Refused."""
         self.predictions.sweep()
         record = self.predictions.get(request.match_info["id"])
         if record is None:

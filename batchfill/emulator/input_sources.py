@@ -113,7 +113,7 @@ class Sources:
     async def _fetch_loopback(self, url: str) -> bytes:
         if not is_loopback(urlsplit(url).hostname or ""):
             raise RunFailed(
-                f"failed to download {url}: the embedded provider reads data URLs, uploads and loopback "
+                f"failed to download {url}: the local emulator reads data URLs, uploads and loopback "
                 "addresses only"
             )
         if self._client is None:

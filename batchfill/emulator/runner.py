@@ -52,7 +52,7 @@ class Runner:
         if self._tiny:
             return b""
         if name is None:
-            raise painting.RunFailed(f"the embedded provider cannot run {record.model}: it takes no mask")
+            raise painting.RunFailed(f"the local emulator cannot run {record.model}: it takes no mask")
         return await self._sources.read(record, name)
 
     def _make_outputs(self, id_: str, run: painting.Run) -> list[str]:

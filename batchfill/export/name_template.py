@@ -22,7 +22,7 @@ DEFAULT = "{id}"
 FIELDS = ("id", "n", "seed", "prompt")
 NUMBERS = frozenset({"n", "seed"})
 TABLES = frozenset({"results.csv", "results.jsonl"})
-"""What stands beside the pictures, so that no folder may have the name."""
+"""What is next to the pictures, so that no folder may have the name."""
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _CUT = re.compile(r"(.*):([1-9]\d{0,3})", re.DOTALL)
@@ -45,7 +45,7 @@ class TemplateField:
     """Characters at most."""
 
     def value_text(self, result: Result, n: int) -> str:
-        """Return the value as it stands in the name of the row's output *n*; empty where there is none."""
+        """Return the value as written in the name of the row's output *n*; empty where there is none."""
         text = filenames.plain_text(self._raw_value(result, n))
         return text if self.most is None else cut_at_word(text, self.most)
 

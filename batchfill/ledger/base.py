@@ -55,7 +55,7 @@ class LedgerBase:
         self.intents = 0
         """Intentions to pay that were tried to be written since it was opened."""
         self._only: str | None = None
-        """JSON of the keys beside which nothing is due; None: everything may be."""
+        """JSON of the keys apart from which nothing is due; None: everything may be."""
 
     def in_state(self, state: RowState) -> int:
         """Return how many rows are in *state*, those gone from the manifest included."""

@@ -25,7 +25,7 @@ RUN_LOCK_TIMEOUT = 30.0
 """The same while a batch runs, when the answer to a submission may be waiting to be recorded."""
 
 LOG_KEPT = 16 * 1024 * 1024
-"""Bytes of the log that stay when it is begun anew; a large import makes it as large as the ledger."""
+"""Bytes of the log that stay when it is begun again; a large import makes it as large as the ledger."""
 
 NETWORK_SYSTEMS = re.compile(
     r"^(nfs\d?|cifs|smb\d?|smbfs|ncpfs|afs|ceph|lustre|gfs2?|glusterfs|9p|davfs|fuse\.(sshfs|glusterfs|s3fs|rclone"
@@ -213,7 +213,7 @@ def _size(path: Path) -> int:
 
 
 def _refuse_foreign(path: Path) -> None:
-    # Through SQLite, as immutable to make no files beside it. Never with open(): closing a file takes
+    # Through SQLite, as immutable to make no files next to it. Never with open(): closing a file takes
     # away the locks that this process has on it, and the next reader to end removes the log under us.
     try:
         with closing(_connect_to(f"{_path_uri(path)}?mode=ro&immutable=1")) as db:

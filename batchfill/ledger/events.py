@@ -159,7 +159,7 @@ class LedgerEvents(LedgerBase):
         await self._record_event("record_in_doubt", attempt, error=error)
 
     async def record_given_up(self, attempt: Attempt) -> None:
-        """It stays in doubt, and the user wants its row submitted anew: its price stays reserved."""
+        """It stays in doubt, and the user wants its row submitted again: its price stays reserved."""
         await self._record_event("record_given_up", attempt)
 
     async def record_followed_again(self, attempt: Attempt) -> None:
@@ -212,7 +212,7 @@ class LedgerEvents(LedgerBase):
         await self._record_soon("record_put_off", attempt, error=error, due_at=due_at)
 
     async def record_urls(self, attempt: Attempt, urls: Sequence[str]) -> None:
-        """The service named the outputs anew."""
+        """The service named the outputs again."""
 
         await self._writer.commit(lambda db: _name_outputs(db, attempt, urls))
 
@@ -232,8 +232,8 @@ class LedgerEvents(LedgerBase):
     async def record_kept(self, attempt: Attempt, outputs: Sequence[Output]) -> None:
         """Outputs are, as the service sent them, where their *raw* says, for files to be made of them.
 
-        Those that say nothing any more are to be fetched again. When none is left to be fetched, beside what
-        is lost, the row is to be finished.
+        Those that say nothing any more are to be fetched again. When none is left to be fetched, apart from
+        what is lost, the row is to be finished.
         """
 
         def event(db: sqlite3.Connection) -> None:

@@ -43,7 +43,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the incoming rows mean for the ledger as it stands."""
+    """What the incoming rows mean for the ledger as it is."""
 
     groups: Mapping[RowState, Group]
     """By the state that the ledger knows them in; new ones are pending. Every state is there."""
@@ -64,7 +64,7 @@ class RowImport:
         self._whole = whole
 
     async def begin_import(self) -> None:
-        """Make room for the incoming rows, beside the ledger's own."""
+        """Make room for the incoming rows, next to the ledger's own."""
         await self._writer.read(_begin_import)
 
     async def add_rows(self, rows: Sequence[Row]) -> None:

@@ -68,7 +68,7 @@ class Ledger(LedgerEvents, LedgerQueue):
         except OSError as error:
             raise LedgerFailed(f"{error.filename}: {error.strerror}") from error
 
-    # The record of payments beside it
+    # The record of payments next to it
 
     async def read_record(self) -> PaymentReading | None:
         """Return what stands in the record that the ledger does not surely know. Raises LedgerError."""
@@ -190,14 +190,14 @@ class Ledger(LedgerEvents, LedgerQueue):
     async def retry_selected(self) -> None:
         """Make the rows chosen last that have ended pending, with all their attempts before them.
 
-        Those that were done are made anew, with another seed.
+        Those that were done are made again, with another seed.
         """
         await self._writer.commit(
             lambda db: statements.run_statements(db, "events", "retry", now=self._now())
         )
 
     async def restrict_to(self, keys: Iterable[str]) -> None:
-        """Let no other rows than these be due, until the ledger is opened anew."""
+        """Let no other rows than these be due, until the ledger is opened again."""
         self._only = json.dumps(list(keys))
         await self._writer.read(self.count_rows)
 

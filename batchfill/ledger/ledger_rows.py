@@ -83,7 +83,7 @@ def _row_contents(row: Row) -> tuple[str, str, str, str]:
 
 
 def to_text(stamp: Stamp) -> str:
-    """Return *stamp* as the ledger keeps it beside a digest."""
+    """Return *stamp* as the ledger keeps it next to a digest."""
     return " ".join(map(str, stamp))
 
 

@@ -13,7 +13,7 @@ LEDGER = "ledger.sqlite"
 """Its name in the batch folder."""
 
 SAVED = "ledger.saved.sqlite"
-"""What a run knew whose folder was taken away, and made anew by another run, meanwhile."""
+"""What a run knew whose folder was taken away, and made again by another run, meanwhile."""
 
 OTHER = "ledger.other.sqlite"
 """What stood in the ledger's place when it was put back."""

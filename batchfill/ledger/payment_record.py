@@ -1,4 +1,4 @@
-"""`paid.jsonl`: read, written anew from a ledger, and appended to together with the ledger's commits."""
+"""`paid.jsonl`: read, written again from a ledger, and appended to together with the ledger's commits."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ class SelectedRows:
     group: Group
     """The rows that it has submitted; of rows that are pending, those that are named."""
     done: int = 0
-    """Those of them that are done already and are made anew."""
+    """Those of them that are done already and are made again."""
     edited: int = 0
     """Those of them that are made with another prompt."""
     only: frozenset[str] | None = None
-    """The keys of the rows named by their ids, beside which nothing is submitted; None: none was named."""
+    """Keys of the rows named by their ids, apart from which nothing is submitted; None: none was named."""
     unknown: tuple[str, ...] = ()
     """Ids that no row has."""
 

@@ -1,4 +1,4 @@
-"""Named statements, read from the .sql files beside this module."""
+"""Named statements, read from the .sql files next to this module."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ class Reach(NamedTuple):
 
 
 def reach_of(folder: Path) -> Reach:
-    """Return the reach of a manifest in *folder*: the folder above it, as pictures often lie beside it.
+    """Return the reach of a manifest in *folder*: the folder above it, as pictures often lie next to it.
 
     Where that one is the user's home, or holds it, or is a whole disk, it is *folder* alone: what was sent by
     a stranger and lies among the downloads has no business in all the user's files.

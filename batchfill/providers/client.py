@@ -150,7 +150,7 @@ class Service:
         return answer.status < 500
 
     async def get(self, prediction_id: str) -> Prediction:
-        """Return the prediction as it stands. Raises Throttled, TransientError, NotFound, ServiceRefused."""
+        """Return the prediction as it is. Raises Throttled, TransientError, NotFound, ServiceRefused."""
         answer = await self._read_free(Call.GET, "GET", prediction_path(prediction_id))
         return self._parse_answer(Call.GET, answer, lambda answer: read_prediction(answer.body))
 

@@ -72,7 +72,7 @@ class Download:
     async def _next_piece(self, size: int) -> bytes:
         """Return the piece behind the first *size* bytes; empty at the end."""
         try:
-            # By the clock too: what comes may unpack to nothing for ever.
+            # By the clock too: what comes may unpack to nothing forever.
             async with asyncio.timeout(max(0.0, self._deadline - loop_time())):
                 return await anext(self._pieces, b"")
         except TimeoutError:

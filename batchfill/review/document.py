@@ -1,4 +1,4 @@
-"""The one JSON that the page reads, and that anybody may; FORMAT.md beside this module describes it."""
+"""The one JSON that the page reads, and that anybody may; FORMAT.md next to this module describes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Document:
     """The JSON of each row by its id, in the manifest's order."""
 
     def text(self, **more: Any) -> str:
-        """Return the whole JSON, with *more* beside the head."""
+        """Return the whole JSON, with *more* next to the head."""
         return encode_document({**self.head, **more}, self.rows.values())
 
 

@@ -23,7 +23,7 @@ class ReviewSource(Protocol):
         """Return something that stays equal as long as nothing of the batch changes."""
 
     def status(self) -> Status:
-        """Return where the batch stands."""
+        """Return the state of the batch."""
 
     def review_rows(self) -> Iterable[ReviewRow]:
         """Yield every row of the manifest, in its order."""

@@ -138,7 +138,7 @@ class Engine:
         self._poller.add_all(await ledger.open_attempts(RowState.RUNNING))
 
     def _take_consented(self, doubtful: Sequence[Attempt]) -> list[Attempt]:
-        """Return those in doubt whose rows --retry wants submitted anew, should they not be found."""
+        """Return those in doubt whose rows --retry wants submitted again, should they not be found."""
         settings = self._context.settings
         if RowState.IN_DOUBT not in settings.retry:
             return []

@@ -94,7 +94,7 @@ class OutputPlacer:
         """Put files of *attempt* in their places, record the row as done, and return them.
 
         *outputs*: all that the service named, as the ledger has them. *more*: the row is done only once none
-        of them is still to come. *error*: what is to be said of the row beside what it is without.
+        of them is still to come. *error*: what is to be said of the row apart from what it is without.
         """
         context = self._context
         # A row that was edited away must not take the place of the one that has its id now.

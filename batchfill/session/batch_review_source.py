@@ -33,7 +33,7 @@ class BatchReviewSource:
         return self.reader.data_version(), lock.is_held(self.folder), inbox.rulings_waiting(self.folder)
 
     def status(self) -> Status:
-        """Return where the batch stands."""
+        """Return the state of the batch."""
         return read_status(self.reader, self.manifest, self.folder)
 
     def review_rows(self) -> Iterator[ReviewRow]:

@@ -1,4 +1,4 @@
-"""Where a batch stands."""
+"""State of a batch."""
 
 from __future__ import annotations
 

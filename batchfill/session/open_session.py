@@ -30,7 +30,7 @@ EMULATOR = "provider"
 """Folder of the local emulator's own memory, so that an interrupted rehearsal resumes too."""
 
 FILES = 64
-"""Files that a run opens at once, beside two for each process that works on pictures."""
+"""Files that a run opens at once, in addition to two for each process that works on pictures."""
 
 MISSING = (
     "no token for {base}: set BATCHFILL_TOKEN{other} to your API token, "

@@ -1,4 +1,4 @@
-"""Pictures that are done are finished anew, as their rows now ask for: without cost and network."""
+"""Pictures that are done are finished once more, as their rows now ask for: without cost and network."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Session:
             await self._carry_out(context)
 
     async def finish(self, manifest: Manifest) -> FinishReport:
-        """Finish pictures anew, as the rows of *manifest* now ask for, without network and cost.
+        """Finish pictures again, as the rows of *manifest* now ask for, without network and cost.
 
         Raises UsageError, ManifestError.
         """
@@ -211,7 +211,7 @@ class Session:
         else:
             agreed = await self._read_manifest(context, manifest, basis, confirm)
         if agreed.chosen is not None:
-            # Rows in doubt are left out: they are looked up once more before they are submitted anew.
+            # Rows in doubt are left out: they are looked up once more before they are submitted again.
             await ledger.retry_selected()
             if agreed.chosen.only is not None:
                 await ledger.restrict_to(agreed.chosen.only)

@@ -106,7 +106,7 @@ def _with_cap(facts: Mapping[str, str], head: Mapping[str, Any]) -> dict[str, An
 
 
 def folder_of(manifest: Path, flags: Mapping[str, Any]) -> Path:
-    """Return the batch folder: what --out names, else `night.batch` beside `night.csv`."""
+    """Return the batch folder: what --out names, else `night.batch` next to `night.csv`."""
     try:
         os.fsencode(manifest.absolute()).decode("utf-8")
     except UnicodeDecodeError:

@@ -44,7 +44,7 @@ class AppliedDecisions:
     """The names of all files that were there."""
     rulings: int = 0
     damaged: tuple[str, ...] = ()
-    """The names of files that could not be read as decisions; they are kept beside the others."""
+    """The names of files that could not be read as decisions; they are kept next to the others."""
 
 
 def post_request(folder: Path, request: Request) -> None:

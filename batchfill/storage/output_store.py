@@ -132,7 +132,7 @@ class OutputStore:
         with _write_guarded():
             self._make_folder(path.parent)
             try:
-                # Beside the event loop, in as few hops as the size allows: a disk may be slow.
+                # Next to the event loop, in as few hops as the size allows: a disk may be slow.
                 async for chunk in chunks:
                     held.append(chunk)
                     if sum(map(len, held)) >= HELD:

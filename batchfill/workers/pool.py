@@ -1,4 +1,4 @@
-"""Heavy work beside the event loop: frozen tasks in, values out, at most one a core."""
+"""Heavy work next to the event loop: frozen tasks in, values out, at most one a core."""
 
 from __future__ import annotations
 

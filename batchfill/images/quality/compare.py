@@ -1,4 +1,4 @@
-"""One output beside what was sent for it, and beside another output."""
+"""One output next to what was sent for it, and next to another output."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Signature:
 
 
 class OutputComparison:
-    """One output beside what was sent for it, where that is known."""
+    """One output next to what was sent for it, where that is known."""
 
     def __init__(self, output: Image.Image, sent: Sent | None) -> None:
         """*sent* is of the output's size."""

@@ -27,7 +27,7 @@ FEWEST = 32
 def has_seam(after: Bytes, before: Bytes, filled: Truths) -> bool:
     """Whether there is a step along the border of *filled* in *after* that is not content on either side.
 
-    A step counts where it is larger than the steps beside it, and than the one that *before* has there.
+    A step counts where it is larger than the steps next to it, and than the one that *before* has there.
     """
     borders = [
         (after, before, _Border.of(filled)),

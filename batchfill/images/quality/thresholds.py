@@ -53,7 +53,7 @@ class Thresholds:
     step: float = 10.0
     """Levels of a step across the border below which nobody sees it, or what the original had there."""
     sharp: float = 1.5
-    """Times that it is as large as the steps beside it on both sides, which are content."""
+    """Times that it is as large as the steps next to it on both sides, which are content."""
     along: float = 0.2
     """Share of the border with such steps: good fills come to 0.19, a patch 20 levels off to 0.25."""
 

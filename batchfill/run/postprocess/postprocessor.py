@@ -48,7 +48,7 @@ class Finish:
 
     @property
     def settings(self) -> str:
-        """All that decides what the file will be, beside what it is made of: JSON."""
+        """All that decides what the file will be, apart from what it is made of: JSON."""
         found = {"feather": self.pixels.mask_feather, "metadata": self.pixels.metadata}
         return json.dumps({"version": VERSION, "format": self.format, **found})
 

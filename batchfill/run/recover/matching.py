@@ -3,7 +3,7 @@
 A list proves that a submission was never made only where all of this holds:
 
 - No answer said that it was taken, and every page of the list was read.
-- The list shows a known prediction of ours, and all of ours that it should show beside the lost one.
+- The list shows a known prediction of ours, and all of ours that it should show next to the lost one.
 - Every prediction of ours carries the seed that was sent for it. A service that echoes another one may do the
   same to the lost one, so that seeds prove nothing there.
 - Every unclaimed prediction shows its input, with another seed than the lost one's. Where the list was asked
@@ -116,7 +116,7 @@ def match_orphans(
 
     *claimed*: those ids among *items* that are ours already, and the seeds sent for them. *complete*: every
     page was read. *competing*: other attempts whose predictions may be among *items* and not known yet.
-    *unlisted*: by an attempt's number, a prediction of ours that the list should show beside the attempt's,
+    *unlisted*: by an attempt's number, a prediction of ours that the list should show next to the attempt's,
     and does not.
     """
     unclaimed = [item for item in items if item.id not in claimed]

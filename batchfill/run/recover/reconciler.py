@@ -88,7 +88,7 @@ class Reconciler:
             self.add_attempt(attempt)
 
     def add_consented(self, attempts: Sequence[Attempt]) -> None:
-        """Find out about rows in doubt once more, and submit anew, as the user said, those that stay so."""
+        """Find out about rows in doubt once more, and submit again, as the user said, those that stay so."""
         self._consented = frozenset(attempt.number for attempt in attempts)
         self.add_all(attempts)
 
@@ -137,7 +137,7 @@ class Reconciler:
             self._forget_attempt(attempt)
 
     async def _cannot_read(self, due: list[Attempt], error: TransientError) -> None:
-        """The service answers, but with an error: some gateways do so for ever where they have no list."""
+        """The service answers, but with an error: some gateways do so forever where they have no list."""
         self._context.log.debug(f"looking up lost submissions: {error}")
         self._put_off(due, max(self._context.timings.list_lag, error.wait or 0.0))
         for attempt in due:
@@ -196,7 +196,7 @@ class Reconciler:
     async def _unlisted(
         self, lost: list[Attempt], near: list[list[Accepted]], shown: Collection[str]
     ) -> dict[int, str]:
-        """Return, by an attempt's number, a prediction that a list should show beside it and does not.
+        """Return, by an attempt's number, a prediction that a list should show next to it and does not.
 
         Those accepted just now may be missing: the last look is as much later than the request.
         """

@@ -22,7 +22,7 @@ def test_a_plan_tells_rows_cost_and_time_before_the_first_payment(plan: Callable
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"base": "local"}, "15 rows for black-forest-labs/flux-fill-dev at the embedded provider"),
+        ({"base": "local"}, "15 rows for black-forest-labs/flux-fill-dev at the local emulator"),
         ({"open": 2}, "12 to run (18 pictures), 2 sent by an earlier run and still open, 3 done already"),
         (
             {"in_doubt": 1, "finished": 0},
