@@ -100,7 +100,7 @@ class OutputStore:
 
     def _refuse_other_disk(self, folder: Path) -> None:
         """Find out before anything is paid for whether a file of `tmp/` can be moved to *folder*."""
-        if not folder.is_dir():
+        if not folder.is_dir() or folder.stat().st_dev == (self.folder / TMP).stat().st_dev:
             return
         probe = self.folder / TMP / f"probe-{uuid4().hex}"
         probe.touch()

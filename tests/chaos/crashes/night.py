@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,18 @@ def faults() -> Faults:
 
 
 @dataclass(slots=True)
+class MovedClock:
+    """The time of the batch and of its provider."""
+
+    ahead: float = 0.0
+    """Seconds that it has moved on."""
+
+    def __call__(self) -> float:
+        """Return seconds since the epoch."""
+        return time.time() + self.ahead
+
+
+@dataclass(slots=True)
 class Night:
     """One batch, its provider and its runs, which die and go on."""
 
@@ -57,8 +70,7 @@ class Night:
     """Holds all of it."""
     provider: EmulatorServer
     forks: Forks
-    ahead: float = 0.0
-    """Seconds that its clocks have moved on."""
+    clock: MovedClock
     codes: list[int] = field(default_factory=list)
     """How the runs ended, in order."""
 
@@ -75,10 +87,12 @@ class Night:
     async def run(self, **options: Any) -> int:
         """Run the batch in a process of its own, some minutes after the last one; see child.run."""
         code = await self.forks(
-            manifest=str(self.manifest), base=self.provider.base, ahead=self.ahead, **options
+            manifest=str(self.manifest), base=self.provider.base, ahead=self.clock.ahead, **options
         )
         self.codes.append(code)
-        self.ahead += LATER
+        # One that ended in another time than it began in would look as if it had run for so long.
+        await self.provider.until(lambda: all(record.ended for record in self.provider.predictions()))
+        self.clock.ahead += LATER
         return code
 
     async def lose_power(self, edge: Edge, lost: Lost) -> int:
@@ -104,7 +118,7 @@ class Night:
 
     def pass_the_hour(self) -> None:
         """Let an hour go by: the service removes all that it has made."""
-        self.ahead += HOUR
+        self.clock.ahead += HOUR
         for record in self.provider.predictions():
             if record.ended:
                 self.provider.expire(record.id)
@@ -120,10 +134,13 @@ async def open_night(folder: Path, forks: Forks, quirks: Quirks = ALL) -> AsyncI
     """Begin a night in *folder*, which is made."""
     folder.mkdir(parents=True)
     _write(Desk(folder))
-    provider = EmulatorServer(folder / "provider", token=TOKEN, tiny=True, faults=faults(), quirks=quirks)
+    clock = MovedClock()
+    provider = EmulatorServer(
+        folder / "provider", token=TOKEN, tiny=True, faults=faults(), quirks=quirks, clock=clock
+    )
     await provider.start()
     try:
-        yield Night(folder, provider, forks)
+        yield Night(folder, provider, forks, clock)
     finally:
         await provider.stop()
 
