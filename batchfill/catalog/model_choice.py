@@ -33,7 +33,7 @@ def model_warnings(model: Model) -> list[str]:
 
 
 def refuse_cap_without_price(settings: Settings, model: Model) -> None:
-    """Raise UsageError when --max-cost is given and nobody knows what a picture costs."""
+    """Raise UsageError when --max-cost is given and the price of a picture is not known."""
     if settings.max_cost is not None and model.price is None:
         raise UsageError(
             f"--max-cost needs to know what a picture of {model.name} costs at {settings.base}: "

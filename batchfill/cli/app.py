@@ -30,7 +30,7 @@ def _carry_out() -> int:
     """Do what the command line asks for and return the exit code; what went wrong is told."""
     try:
         open_standard_streams()
-        # What libraries log is for developers, and comes with tracebacks where nobody listens to it.
+        # What libraries log is for developers, and comes with tracebacks where no handler is set.
         logging.getLogger().addHandler(logging.NullHandler())
         threading.excepthook = _tell_of_thread
         if asked := os.environ.get(COMPLETE):
@@ -67,6 +67,6 @@ def _failed(error: Exception) -> int:
 
 
 def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
-    """Tell what ended a thread, without its traceback: whoever waits for it tells what comes of that."""
+    """Tell what ended a thread, without its traceback: the task that waits for it tells the rest."""
     if ended.exc_value is not None:
         tell_error(f"a thread ended: {in_words(ended.exc_value)}")

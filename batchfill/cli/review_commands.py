@@ -51,7 +51,7 @@ def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
 @with_options(OUT, LOCAL)
 def report(manifest: Path, folder: Path | None, **flags: Any) -> None:
-    """Write the page of `review` as a folder (NAME.report) that works offline and can be sent to somebody.
+    """Write the page of `review` as a folder (NAME.report) that works offline and can be sent on.
 
     Example: batchfill report night.csv
     """

@@ -53,7 +53,7 @@ def run(manifest: Path, **flags: Any) -> None:
     end_with_summary(summary, manifest, flags)
 
 
-@click.command(short_help="Finish pictures anew after settings changed; costs nothing.")
+@click.command(short_help="Finish pictures again after settings changed; costs nothing.")
 @MANIFEST
 @READING
 def finish(manifest: Path, **flags: Any) -> None:

@@ -124,7 +124,7 @@ def _flag_words(flag: str, value: Any) -> Iterator[str]:
 
 
 def print_notes(*lines: str) -> None:
-    """Print to standard error, where what is not a result goes; nobody may be there to read it any more."""
+    """Print to standard error, where what is not a result goes; its reader may have gone."""
     with suppress(OSError):
         for line in lines:
             click.echo(line, err=True)

@@ -66,7 +66,7 @@ def _change_lines(plan: Plan) -> Iterator[str]:
 def _redo_lines(plan: Plan) -> Iterator[str]:
     if plan.again:
         rows = format_count(plan.again, "finished row")
-        yield f"made anew: {rows}, with new seeds even where the manifest fixes one; what is there is kept"
+        yield f"made again: {rows}, with new seeds even where the manifest fixes one; what is there is kept"
     if plan.edited:
         yield f"with an edited prompt: {format_count(plan.edited, 'row')}; the manifest stays as it is"
 

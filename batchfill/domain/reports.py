@@ -27,7 +27,7 @@ class Cost:
     cap: int | None
     currency: str = "USD"
     rehearsal: bool = False
-    """At the service's prices, but nobody is charged: the local emulator serves."""
+    """At the service's prices, but free: the local emulator serves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Decision(StrEnum):
-    """What somebody thinks of the pictures of a prediction."""
+    """What a reviewer thinks of the pictures of a prediction."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -65,7 +65,7 @@ class Redo:
 
 @dataclass(frozen=True, slots=True)
 class DecisionFile:
-    """Decisions that were left for whoever may write the ledger."""
+    """Decisions that were left for the process that may write the ledger."""
 
     name: str
     """Of its file; no other letter ever has it."""

@@ -59,7 +59,7 @@ class RowSelection:
     states: frozenset[RowState] = frozenset()
     decisions: frozenset[Decision] = frozenset()
     flags: frozenset[str] = frozenset()
-    """Rows with a picture that is flagged with one of these words, and that nobody has approved."""
+    """Rows with a picture that is flagged with one of these words, and that is not approved."""
     ids: tuple[str, ...] = ()
     """Where any is named, no other row is submitted."""
 

@@ -50,7 +50,7 @@ class Contents:
         self._uses.update(names)
 
     def release(self, names: Iterable[str]) -> None:
-        """Count down; what nobody needs any more is deleted."""
+        """Count down; a file that no prediction needs any more is deleted."""
         for name in names:
             self._uses[name] -= 1
             if self._uses[name] <= 0:

@@ -97,7 +97,7 @@ def charge_for(record: PredictionRecord) -> Charge:
 
 
 def new_id() -> str:
-    """Return an id as the service makes them: 26 characters that nobody can guess."""
+    """Return an id as the service makes them: 26 characters that cannot be guessed."""
     return "".join(secrets.choice(_LETTERS) for _ in range(26))
 
 
@@ -183,7 +183,7 @@ class Journal:
         self._file.flush()
 
     def _drop_torn_line(self) -> None:
-        """Cut off what a kill left unfinished: nobody was told of it, and the next line would join it."""
+        """Cut off what a kill left unfinished: no client was told of it, and the next line would join it."""
         if not self._path.exists():
             return
         with self._path.open("r+b") as file:

@@ -73,7 +73,7 @@ class LedgerBase:
 
     @property
     def in_place(self) -> bool:
-        """Whether its file stands where it was opened: what is written to another is written for nobody."""
+        """Whether its file stands where it was opened: what is written to another is lost."""
         return self._place.kept
 
     @property

@@ -48,7 +48,7 @@ class LedgerQueue(LedgerBase):
     ) -> DownloadQueue:
         """Return at most *limit* attempts whose outputs are due to be fetched, and what waits behind them.
 
-        *without* these attempts, which nobody waits for; those that are *busy* wait, and are not returned.
+        *without* these attempts, which are not waited for; those that are *busy* wait, and are not returned.
         """
         now, left, taken = self._now(), json.dumps([*without]), json.dumps([*without, *busy])
 
@@ -106,7 +106,7 @@ class LedgerQueue(LedgerBase):
         return await self._download_jobs("to_finish", limit=limit, without=left)
 
     async def unjudged_jobs(self, limit: int, *, without: Iterable[int] = ()) -> list[DownloadJob]:
-        """Return at most *limit* finished rows, with local pictures, whose outputs nobody has judged."""
+        """Return at most *limit* finished rows, with local pictures, whose outputs were not judged."""
         left = json.dumps(list(without))
         return await self._download_jobs("unjudged", limit=limit, without=left)
 

@@ -133,7 +133,7 @@ class Writer:
             try:
                 await self._commit_group(group)
             except BaseException:
-                # Whoever waits behind a shield would wait forever.
+                # A task that waits behind a shield would wait forever.
                 self._closing = True
                 _abandon_waiting([*group, *self._waiting])
                 raise

@@ -221,5 +221,5 @@ def _home_folder() -> Path:
     try:
         return Path.home().resolve()
     except RuntimeError:
-        # Nobody's home: then every folder is as good as any other.
+        # No home: then every folder is as good as any other.
         return Path()

@@ -1,4 +1,4 @@
-"""Telling somebody far away how a run goes: at its end, at a stop, and when it stalls."""
+"""Telling a receiver far away how a run goes: at its end, at a stop, and when it stalls."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Notifier:
     async def run_and_notify(self, run: Callable[[ProgressListener], Awaitable[Summary]]) -> Summary:
         """Return what *run* returns, which is given who is to watch it, or raise what it raises.
 
-        A run that was refused before it began is nobody's news.
+        A run that was refused before it began is not told.
         """
         watch = _Watch(self.watcher)
         try:

@@ -1,4 +1,4 @@
-"""The page as a folder of files that works offline and can be sent to somebody."""
+"""The page as a folder of files that works offline and can be sent to other people."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class Engine:
     ) -> None:
         """Run one stage; what it cannot carry on after ends the night, not the program.
 
-        *stop* is told of what nobody expected; without it, that ends everything.
+        *stop* is told of the unexpected; without it, that ends everything.
         """
         try:
             await serve()
@@ -158,7 +158,7 @@ class Engine:
             self._stopping.stop_now(in_words(group))
         except* (
             Exception
-        ) as group:  # the stages' boundary: nobody else hears of it while others wait for them
+        ) as group:  # the stages' boundary: no other code hears of it while others wait for them
             words = f"the run cannot go on: {in_words(group)}"
             self._context.log.notice(words, Level.ERROR)
             (stop or self._stopping.stop_now)(words)

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StopSignal:
-    """Set by whoever finds a reason; the first one counts."""
+    """Set by each stage that finds a reason; the first one counts."""
 
     wakeup: Wakeup = field(default_factory=Wakeup)
     """Rings at every change."""
     because: str | None = None
     """No new submits; what runs is finished. In words for a person."""
     by_user: bool = False
-    """Somebody wants it to end: nothing is waited for that another start can do as well."""
+    """The user wants it to end: nothing is waited for that another start can do as well."""
     refused: bool = False
     """The service refused: 401, 402, 403, or no such model."""
     at_once: bool = False

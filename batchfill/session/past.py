@@ -232,7 +232,7 @@ async def _find(context: RunContext, unknown: Sequence[Payment]) -> dict[str, Fo
 
 
 def _stand(folder: Path, files: Sequence[KeptFile]) -> bool:
-    """Whether every one of *files* is a whole picture in its place, whoever has worked on it since."""
+    """Whether every one of *files* is a whole picture in its place, worked on since or not."""
     placed = (StoredFile("", 0, 0, None, file.file, file.size, file.sha256, file.n) for file in files)
     return bool(files) and all(
         file_state(folder, one) in (FileState.IN_PLACE, FileState.CHANGED) for one in placed

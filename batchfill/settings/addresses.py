@@ -31,7 +31,7 @@ def read_base(text: str) -> str:
 def read_notify(text: str) -> str:
     """Return *text*, the address that notifications are posted to. Raises ValueError.
 
-    It begins with https:// or ntfy+https://; plain http is for this machine only, since whoever sees a
+    It begins with https:// or ntfy+https://; plain http is for this machine only, since a person who sees a
     webhook's or a topic's address on its way can use it.
     """
     text = text.strip()
@@ -43,7 +43,7 @@ def read_notify(text: str) -> str:
     if url.scheme == "http" and not is_loopback(url.hostname):
         raise ValueError("would send the address in the clear: use https")
     if url.port == 0:  # others that cannot be are refused by asking
-        raise ValueError("names port 0, where nobody listens")
+        raise ValueError("names port 0, where no receiver listens")
     return text
 
 

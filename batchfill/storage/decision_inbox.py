@@ -42,7 +42,7 @@ async def post_decisions(folder: Path, rulings: Sequence[ReviewDecision]) -> Non
 async def take_waiting_decisions(folder: Path) -> None:
     """Take decisions that wait, unless another process holds the lock, which then does so itself.
 
-    Call it after every release of the lock: nobody else waits for what was left meanwhile.
+    Call it after every release of the lock: no other process takes what was left meanwhile.
     """
     met: frozenset[str] = frozenset()
     # Where that fails they stay in the inbox, for the next who comes by.

@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def pictures(night: Batch, folder: str = "outputs") -> list[str]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits long for an output that never comes."""
+    """A run waits shortly for an output that never comes."""
     monkeypatch.setattr("batchfill.providers.downloads._TIMEOUT", NEVER)
 
 
@@ -95,39 +96,62 @@ def judge(rows: Sequence[Result], cases: Sequence[tuple[str, int]]) -> None:
         assert is_told(BAD[kind], row.error), (kind, n, row.error)
 
 
-async def test_one_output_of_four_that_is_bad_takes_no_other_along(
-    service: Serve,
-    batch: Open,
-    desk: Desk,
-    gateway: Gateway,
-    origin: Origin,
-    later: Later,
-    impatient: None,
-) -> None:
-    provider, cases = await service(), every_case()
-    rows = desk.rows(len(cases), num_outputs=str(ASKED))
-    bad = {row["prompt"]: {n: kind} for row, (kind, n) in zip(rows, cases, strict=True)}
-    base = await gateway(provider, spoiling(provider, bad, await origin(hostile)))
-    night = batch(base, rows, concurrency=len(rows))
-    whole = sum(ASKED - (BAD[kind].reason is not None) for kind, _ in cases)
-    watch = Until(lambda: in_ledger(night, "SELECT count(file) FROM outputs") == [(whole,)])
-    run = asyncio.create_task(night.run(watch=watch))
-    # Long before the hour is over, all that is whole is in its place and in the ledger.
+@dataclass(frozen=True, slots=True)
+class SpoiltNight:
+    """A batch in which each row has one bad output, of a kind and at a place."""
+
+    base: str
+    night: Batch
+    provider: EmulatorServer
+    whole: int
+    """How many of all its outputs can be had."""
+
+
+@pytest.fixture
+async def spoilt(
+    service: Serve, batch: Open, gateway: Gateway, origin: Origin, impatient: None
+) -> Callable[..., Awaitable[SpoiltNight]]:
+    """Return what makes one of *rows*, each with the output of *cases* spoilt."""
+
+    async def make(rows: list[dict[str, str]], cases: Sequence[tuple[str, int]]) -> SpoiltNight:
+        provider = await service()
+        bad = {row["prompt"]: {n: kind} for row, (kind, n) in zip(rows, cases, strict=True)}
+        base = await gateway(provider, spoiling(provider, bad, await origin(hostile)))
+        whole = sum(ASKED - (BAD[kind].reason is not None) for kind, _ in cases)
+        return SpoiltNight(base, batch(base, rows, concurrency=len(rows)), provider, whole)
+
+    return make
+
+
+async def run_past_the_hour(made: SpoiltNight, column: str, later: Later) -> Summary:
+    """Run it; put the clock ahead once every output that can be had is in the ledger's *column*."""
+    there = [(made.whole,)]
+    watch = Until(lambda: in_ledger(made.night, f"SELECT count({column}) FROM outputs") == there)
+    run = asyncio.create_task(made.night.run(watch=watch))
     await watch.before(run)
-    assert len(pictures(night)) == whole
-    fetched = provider.requests["output"]
     later(HOUR + 1)
-    summary = await run
+    return await run
+
+
+async def test_one_output_of_four_that_is_bad_takes_no_other_along(
+    spoilt: Callable[..., Awaitable[SpoiltNight]], batch: Open, desk: Desk, later: Later
+) -> None:
+    cases = every_case()
+    rows = desk.rows(len(cases), num_outputs=str(ASKED))
+    made = await spoilt(rows, cases)
+    provider, night, whole = made.provider, made.night, made.whole
+    # Long before the hour is over, all that is whole is in its place and in the ledger.
+    summary = await run_past_the_hour(made, "file", later)
     assert summary.exit_code == 0, summary
+    assert len(pictures(night)) == whole
     judge(list(night.results()), cases)
-    assert (provider.billed, provider.requests["output"]) == (len(rows), fetched)
-    assert fetched == whole, "each was fetched once"
+    assert (provider.billed, provider.requests["output"]) == (len(rows), whole), "each was fetched once"
     report = await night.check(outputs=True)
     assert report.notes == (f"every one of {whole} files is in place and as it was fetched",)
     lost = night.folder / next(night.results()).outputs[0]
     content = lost.read_bytes()
     lost.unlink()
-    again = batch(base, retry="missing")
+    again = batch(made.base, retry="missing")
     assert (await again.run()).exit_code == 0
     judge(list(again.results()), cases)
     assert (lost.read_bytes(), provider.billed) == (content, len(rows))
@@ -154,26 +178,13 @@ def exact(desk: Desk) -> Callable[..., list[dict[str, str]]]:
 
 
 async def test_what_there_is_of_a_row_is_finished(
-    service: Serve,
-    batch: Open,
-    exact: Callable[..., list[dict[str, str]]],
-    gateway: Gateway,
-    origin: Origin,
-    later: Later,
-    impatient: None,
+    spoilt: Callable[..., Awaitable[SpoiltNight]], exact: Callable[..., list[dict[str, str]]], later: Later
 ) -> None:
-    provider = await service()
     cases = [(kind, 1 + place % ASKED) for place, kind in enumerate(BAD)]
     rows = exact(len(cases))
-    bad = {row["prompt"]: {n: kind} for row, (kind, n) in zip(rows, cases, strict=True)}
-    base = await gateway(provider, spoiling(provider, bad, await origin(hostile)))
-    night = batch(base, rows, concurrency=len(rows))
-    whole = sum(ASKED - (BAD[kind].reason is not None) for kind, _ in cases)
-    watch = Until(lambda: in_ledger(night, "SELECT count(raw) FROM outputs") == [(whole,)])
-    run = asyncio.create_task(night.run(watch=watch))
-    await watch.before(run)
-    later(HOUR + 1)
-    assert (await run).exit_code == 0
+    made = await spoilt(rows, cases)
+    provider, night, whole = made.provider, made.night, made.whole
+    assert (await run_past_the_hour(made, "raw", later)).exit_code == 0
     found = list(night.results())
     judge(found, cases)
     for row, (_, n) in zip(found, cases, strict=True):

@@ -12,6 +12,7 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.errors import AnswerLost, ServiceRefused
 from batchfill.providers.client import Service
+from tests.support.timings import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
-
-SOON = {"answer_timeout": 1, "recover_wait": 0}
-"""Settings with which a submission is proved absent within a second or so."""
 
 
 def answered(call: str, status: int, *, first: int = 1, times: int | None = None, **options: Any) -> Fault:

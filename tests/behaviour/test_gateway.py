@@ -16,6 +16,7 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.providers.client import Service
+from tests.support.timings import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
     Origin = Callable[..., Awaitable[str]]
 
-SOON = {"answer_timeout": 1, "recover_wait": 0}
 LOST = Fault("create", "reset_after", times=1)
 
 

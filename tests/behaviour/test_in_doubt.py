@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.emulator.faults.rules import Fault, Faults
+from tests.support.timings import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
 
-SOON = {"answer_timeout": 1, "recover_wait": 0}
-"""Settings with which a row is in doubt within a second or so."""
 
 LOST = Fault("create", "reset_after", times=1)
 NEVER_TAKEN = Fault("create", "reset_before", times=1)

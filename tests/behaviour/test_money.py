@@ -14,6 +14,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import ManifestError, UsageError
 from batchfill.run.clock import SystemClock
+from tests.support.timings import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     States = Callable[[Batch], dict[str, str]]
 
 PRICED = {"price": "0.04"}
-SOON = {"answer_timeout": 1, "recover_wait": 0}
 
 
 # --max-cost

@@ -61,7 +61,7 @@ class Watch:
         self.said.append(f"{notice.level}: {notice.text}")
 
     def progress(self, progress: Progress) -> None:
-        """Nobody asks."""
+        """Do nothing."""
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ async def test_the_command_warns_and_ends_as_it_would_have(
         ("http://example.com/hook", "would send the address in the clear: use https"),
         ("ntfy+http://example.com/hook", "would send the address in the clear: use https"),
         ("https://me:secret@example.com/x", "must not hold a user or password"),
-        ("https://example.com:0/x", "names port 0, where nobody listens"),
+        ("https://example.com:0/x", "names port 0, where no receiver listens"),
         ("https://example.com:99999/x", "Port out of range 0-65535"),
     ],
 )

@@ -17,6 +17,7 @@ from batchfill.emulator.quirks import OFFERS, Quirks
 from batchfill.ledger.ledger import Ledger
 from batchfill.providers.client import Service
 from batchfill.storage.output_store import OutputStore
+from tests.support.timings import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     States = Callable[[Batch], dict[str, str]]
     Crash = Callable[..., type[BaseException]]
 
-SOON = {"answer_timeout": 1, "recover_wait": 0}
-"""Settings with which a submission is proved absent within a second or so."""
 
 IN_TURN = {**SOON, "concurrency": 1}
 """The same, rows one after the other."""

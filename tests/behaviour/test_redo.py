@@ -115,7 +115,8 @@ async def test_the_plan_says_what_is_made_anew_and_what_it_costs(
     lines = plan_lines(plans[0])
     assert lines[1:4] == [
         "2 to run (2 pictures), 1 done already",
-        "made anew: 2 finished rows, with new seeds even where the manifest fixes one; what is there is kept",
+        "made again: 2 finished rows, with new seeds even where the manifest fixes one; "
+        "what is there is kept",
         "with an edited prompt: 1 row; the manifest stays as it is",
     ]
     assert lines[4].startswith("about $0.08, after $0.12 so far")
@@ -315,7 +316,7 @@ async def test_the_command_takes_marks_and_names(
     at = ("--base-url", provider.base)
     ran = await batchfill("run", "night.csv", *at, "--retry", "rejected,redo")
     assert (ran.code, provider.billed) == (0, 4), ran.err
-    assert "made anew: 1 finished row" in ran.err
+    assert "made again: 1 finished row" in ran.err
     ran = await batchfill("run", "night.csv", *at, "--id", "r2", "--id", "r3")
     assert (ran.code, provider.billed) == (0, 6), ran.err
     ran = await batchfill("run", "night.csv", *at, "--id", "hero")

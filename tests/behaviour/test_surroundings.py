@@ -17,6 +17,7 @@ from batchfill.run import clock, engine
 from batchfill.run.download import downloader
 from batchfill.run.submit import admission
 from tests.support.modes import bound, obey_modes
+from tests.support.timings import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 """Loaded before any process is forked, which must not load it."""
 
 HOUR = 3600.0
-SOON = {"answer_timeout": 1, "recover_wait": 0}
 
 
 class Wall:
@@ -63,7 +63,7 @@ class Watch:
         self._news = asyncio.Event()
 
     def notice(self, notice: LogEvent) -> None:
-        """Nobody asks."""
+        """Do nothing."""
 
     def progress(self, progress: Progress) -> None:
         self._reports += 1

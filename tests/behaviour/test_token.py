@@ -10,6 +10,7 @@ from aiohttp import ClientSession, web
 from batchfill.domain.rows import RowState
 from batchfill.emulator.emulator_model import TINY
 from batchfill.emulator.faults.rules import Fault, Faults
+from tests.support.timings import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
     Origin = Callable[..., Awaitable[str]]
 
-SOON = {"answer_timeout": 1, "recover_wait": 0}
 LOST = Fault("create", "reset_after", times=1)
 
 

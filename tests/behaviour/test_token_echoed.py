@@ -28,6 +28,7 @@ from batchfill.errors import ServiceRefused
 from batchfill.settings.credentials import Environment
 from batchfill.storage.output_store import OutputStore
 from batchfill.workers.pool import Processes
+from tests.support.timings import SOON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 TOKEN = "r8_for_tests_only"
 ENCODED = "".join(f"%{ord(c):02X}" for c in TOKEN)
-SOON = {"answer_timeout": 1, "recover_wait": 0}
 
 
 def needles() -> set[bytes]:

@@ -22,6 +22,9 @@ QUICK = timings.Timings(
     inbox_look=0.02,
 )
 
+SOON = {"answer_timeout": 1, "recover_wait": 0}
+"""Settings with which a lost submission is proved absent, or in doubt, within a second or so."""
+
 
 def set_timings(monkeypatch: pytest.MonkeyPatch, **seconds: Any) -> None:
     """Change waits of the runs that a test starts from here on."""

@@ -68,7 +68,7 @@ _OF_THE_FILE = frozenset(
 def keep_exif(picture: Image) -> bytes:
     """Return the EXIF of a decoded *picture* for one made upright of it, without its orientation.
 
-    Empty where there is none, or none that can be written again: that of a picture that decodes is nobody's
+    Empty where there is none, or none that can be written again: that of a picture that decodes is no user's
     concern when it is broken.
     """
     try:

@@ -72,7 +72,7 @@ def _start(attempt: Attempt, accepted: Sequence[Accepted], offset: float | None)
 
 
 def _is_same_clock(attempt: Attempt, accepted: Sequence[Accepted], offset: float | None) -> bool:
-    """Whether the attempt's time is told by the clock of those before it, which nobody has set since."""
+    """Whether the attempt's time is told by the clock of those before it, which was not set since."""
     if attempt.service_time is None:
         return all(one.service_time is None for one in accepted)
     return abs(clock_drift(attempt, offset)) <= AGREED

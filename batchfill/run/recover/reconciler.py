@@ -64,7 +64,7 @@ class Reconciler:
         self._lost: dict[int, Attempt] = {}
         self._look_at: dict[int, float] = {}
         self._over_at: dict[int, float] = {}
-        """When each request is surely over, by a clock that nobody sets: `anyio.current_time`."""
+        """When each request is surely over, by a clock that cannot be set: `anyio.current_time`."""
         self._unread: dict[int, int] = {}
         self._consented: frozenset[int] = frozenset()
         self._wakeup = Wakeup()

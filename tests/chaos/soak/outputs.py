@@ -79,7 +79,7 @@ HANGS = 600
 """Seconds after which a run is taken to hang."""
 
 NEVER = httpx.Timeout(20.0, read=2.0)
-"""Nobody waits long for an output that never comes."""
+"""A run waits shortly for an output that never comes."""
 
 LATE = "Timeout on reading"
 """What may be said of any of them on a machine that is busy."""

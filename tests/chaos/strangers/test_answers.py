@@ -13,6 +13,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.providers.pagination import window_query
 from batchfill.providers.parsing import read_moment
 from batchfill.providers.status_codes import read_http_date
+from tests.support.timings import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     Between = Callable[..., Awaitable[str]]
     Check = Callable[[Batch], None]
 
-SOON = {"answer_timeout": 1, "recover_wait": 0}
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\r\n\u202egnp.exe\u2028\x9b31m\x00"
 
 

@@ -35,7 +35,7 @@ def test_a_plan_tells_rows_cost_and_time_before_the_first_payment(plan: Callable
         ),
         (
             {"again": 1},
-            "made anew: 1 finished row, with new seeds even where the manifest fixes one; what is",
+            "made again: 1 finished row, with new seeds even where the manifest fixes one; what is",
         ),
         ({"edited": 2}, "with an edited prompt: 2 rows; the manifest stays as it is"),
         ({"price_to_go": None, "seconds": None}, "cost unknown: no price is known here"),

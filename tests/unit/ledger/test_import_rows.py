@@ -454,7 +454,7 @@ def test_memory_does_not_grow_with_the_manifest(tmp_path: Path) -> None:
 
 
 SIDE_FILES = ("-wal", "-shm")
-"""SQLite's own, beside every ledger that was looked into."""
+"""SQLite's own, next to every ledger that was looked into."""
 
 
 async def tried(path: Path, rows: Sequence[Row]) -> tuple[Comparison, int]:

@@ -468,7 +468,9 @@ async def test_the_longest_prompt_is_saved_though_it_fills_a_request_by_itself(
         await held.asked.wait()
         await press(page, "r")
         await page.fill("#redo-prompt", prompt)
-        await press(page, "Control+Enter", "x")
+        await press(page, "Control+Enter")
+        await page.wait_for_selector("[data-id=r2].redo")
+        await press(page, "x")
         held.disk.set()
         await says(page, "#saving", "all saved")
     assert held.words() == [("r1", "approved"), ("r2", "redo"), ("r3", "rejected")]
@@ -536,7 +538,7 @@ async def test_a_refused_decision_stays_told_and_the_others_are_saved(visit: Vis
         await says(page, "#failed", "r2: not saved: gone is not of this batch")
         await saved(page, "r1", "approved")
         await saved(page, "r3", "approved")
-        assert await page.locator("[data-id=r2].approved").count() == 0
+        await until(page, "() => !document.querySelector('[data-id=r2].approved')")
         # What was refused is nothing that could be taken back.
         await press(page, "z", "z")
         await says(page, "#saving", "all saved")
@@ -574,7 +576,7 @@ async def test_an_approval_of_a_picture_that_was_made_again_meanwhile_is_told(
         held.readable.set()
         await says(page, "#failed", "r2: the picture was made again after it was approved")
         await saved(page, "r1", "approved")
-        assert await page.locator("[data-id=r2].approved").count() == 0
+        await until(page, "() => !document.querySelector('[data-id=r2].approved')")
 
 
 class Reviews:

@@ -49,7 +49,7 @@ def test_few_are_asked_for_one_by_one(begin: Begin) -> None:
     assert looks.next_batch(10.0) == looks.next_batch(10.1)
     look = looks.next_batch(10.2)
     assert (look.listed, numbers(look.asked)) == ((), list(range(1, FEW)))
-    assert looks.next_batch(10.3).asked == (), "nobody is asked for twice at once"
+    assert looks.next_batch(10.3).asked == (), "none is asked for twice at once"
 
 
 def test_one_list_is_read_at_a_time_and_the_next_comes_a_while_after(begin: Begin) -> None:

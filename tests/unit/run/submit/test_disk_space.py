@@ -29,7 +29,7 @@ class Heard:
         self.notices.append(notice)
 
     def progress(self, progress: Progress) -> None:
-        """Nobody asks."""
+        """Do nothing."""
 
 
 @pytest.fixture
