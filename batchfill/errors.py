@@ -203,6 +203,13 @@ def is_full(error: Exception) -> bool:
     return isinstance(cause, OSError) and cause.errno in NO_ROOM
 
 
+def first_few(names: Iterable[object], most: int = 5) -> str:
+    """Return *names* in a line: at most so many, and how many more there are."""
+    every = [str(name) for name in names]
+    more = f" and {len(every) - most:,} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
+
+
 def in_words(error: BaseException) -> str:
     """Return *error* for a person, whatever it is; of several at once the first."""
     if isinstance(error, BaseExceptionGroup):

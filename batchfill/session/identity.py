@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from batchfill.errors import LedgerError, UsageError
+from batchfill.errors import LedgerError, UsageError, first_few
 from batchfill.ledger.database import is_there
 from batchfill.ledger.ledger import BATCH
 from batchfill.ledger.location import LEDGER, SAVED
@@ -166,8 +166,5 @@ def _salted_hash(token: Token, salt: str) -> str:
 def refuse_unknown_ids(manifest: Path, unknown: Sequence[str]) -> None:
     """Raise UsageError that names the ids of which *manifest* has no row."""
     if unknown:
-        more = f" and {len(unknown) - SHOWN_IDS} more" if len(unknown) > SHOWN_IDS else ""
-        raise UsageError(
-            f"--id: {manifest.name} has no row {', '.join(map(repr, unknown[:SHOWN_IDS]))}{more}; "
-            "`batchfill results` lists the ids"
-        )
+        ids = first_few(map(repr, unknown), SHOWN_IDS)
+        raise UsageError(f"--id: {manifest.name} has no row {ids}; `batchfill results` lists the ids")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from batchfill.errors import LedgerError, UsageError
+from batchfill.errors import LedgerError, UsageError, first_few
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_record
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.ledger.payments import Payment, PaymentReading
-
-SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,7 @@ def read_folder(folder: Path) -> FolderPast:
         record, (attempts, files) = read_record(folder / PAID), _read_ledger(folder / LEDGER)
         payments = () if record is None else record.payments
         if record is not None and (lines := _doubtful(record, attempts)):
-            shown = ", ".join(map(str, lines[:SHOWN]))
-            raise LedgerError(f"{folder / PAID}: line {shown} cannot be read")  # noqa: TRY301
+            raise LedgerError(f"{folder / PAID}: line {first_few(lines)} cannot be read")  # noqa: TRY301
     except LedgerError as error:
         raise UsageError(
             f"{error}. {folder.name} may hold what was paid for rows of this manifest: if it was renamed, go "

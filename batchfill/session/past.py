@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import StoredFile
-from batchfill.errors import NotFound, NotOffered, TransientError, UsageError, unwrap_single
+from batchfill.errors import NotFound, NotOffered, TransientError, UsageError, first_few, unwrap_single
 from batchfill.ledger.adoption import Found
 from batchfill.ledger.payment_record import PAID
 from batchfill.ledger.payments import Payment
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32
 """Predictions that are looked up at once."""
-
-SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ def _log_findings(context: RunContext, found: int, damaged: Sequence[int]) -> No
         rows = _count(found)
         context.log.notice(f"found again, and not paid for twice: {rows} that the ledger did not know")
     if damaged:
-        lines = _some(map(str, damaged))
+        lines = first_few(damaged)
         context.log.notice(
             f"{PAID} is damaged in line {lines}: it is made again from the ledger", Level.WARNING
         )
@@ -302,7 +300,7 @@ def _reason(context: RunContext, elsewhere: Sequence[Path], missing: _Missing, *
     """Return what does not fit, and what to do instead of paying."""
     folder, ledger = context.store.folder.name, context.ledger.name
     if elsewhere:
-        others = _some(other.name for other in elsewhere)
+        others = first_few(other.name for other in elsewhere)
         return f"{others} holds rows of this manifest: if it was renamed, go on with --out {elsewhere[0]}"
     if missing.lines and "manifest" in context.ledger.metadata:
         return f"{folder}/{PAID} is damaged, and {ledger} may be older than it: put a sound copy of both back"
@@ -316,7 +314,7 @@ def _reason(context: RunContext, elsewhere: Sequence[Path], missing: _Missing, *
 
 
 def _refusal(why: str, losses: Sequence[Loss], found: int, accepted: int | None) -> str:
-    rows = _some(loss.row for loss in losses)
+    rows = first_few(loss.row for loss in losses)
     still = f"; {found:,} more are known still, and will be taken over" if found else ""
     wrong = "" if accepted is None else f" (not {accepted})"
     return (
@@ -334,9 +332,3 @@ def _price(losses: Sequence[Loss]) -> str:
     prices = [loss.price for loss in losses]
     known = [price for price in prices if price is not None]
     return f"about ${sum(known) / 1_000_000:,.2f}" if len(known) == len(prices) else "an unknown price"
-
-
-def _some(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f" and {len(every) - SHOWN:,} more" if len(every) > SHOWN else ""
-    return ", ".join(every[:SHOWN]) + more

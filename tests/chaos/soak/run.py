@@ -1,4 +1,4 @@
-"""The long test of the three promises, a quarter of an hour: `make soak`.
+"""The long test of the three promises, half an hour: `make soak`.
 
 Every part goes through what a night may bring, from one seed, and prints a table. It ends with 1 when a
 promise was broken; then the folder with everything that was written stays, and the seed makes it again.
