@@ -237,10 +237,15 @@ async def serve_emulator(
     """Serve from *folder* until cancelled; *on_ready* is told the base once it answers, *on_end* the bill.
 
     *plan*: a fault plan. *options* are those of EmulatorServer; a rate among them wins over the plan's.
-    Raises UsageError when the plan cannot be read or the address cannot be had.
+    Raises UsageError when the plan cannot be read, or folder or address cannot be had.
     """
     asked = _merge_options(plan, options) | {"token": token, "latency": latency}
-    provider = EmulatorServer(folder, **asked)
+    try:
+        provider = EmulatorServer(folder, **asked)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be used: {error.strerror}; give a folder that can be written with --folder"
+        ) from error
     try:
         try:
             await provider.start(host, port)

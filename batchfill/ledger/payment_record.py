@@ -43,7 +43,11 @@ def read_record(path: Path, mark: str | None = None) -> PaymentReading | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise LedgerError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
+        refused = isinstance(error, PermissionError)
+        remedy = (
+            "check its permissions" if refused else f"move it away if the {LEDGER} next to it is the newest"
+        )
+        raise LedgerError(f"{path}: cannot be read: {error.strerror}; {remedy}") from error
     if found.newer:
         raise LedgerError(f"{path}: was written by a newer batchfill: update it")
     if start:

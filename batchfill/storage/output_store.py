@@ -287,6 +287,8 @@ def _refuse_unwritable(folder: Path) -> None:
 def _remedy_for(error: OSError) -> str:
     if error.errno == errno.EXDEV:
         return "The whole batch folder has to be on one disk: give a folder there with --out"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return "Move away what is in the place of a folder"
     return "Make room" if error.errno in NO_ROOM else "Check its permissions"
 
 

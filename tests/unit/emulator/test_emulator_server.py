@@ -184,6 +184,14 @@ async def test_it_tells_its_base_and_stops_when_cancelled(tmp_path: Path) -> Non
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("below", ["", "folder"])
+async def test_a_folder_that_cannot_be_had_is_a_usage_error(tmp_path: Path, below: str) -> None:
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"a file")
+    with pytest.raises(UsageError, match=r"taken.* cannot be used: .*; give a folder that can be written"):
+        await serve_emulator(taken / below, on_ready=lambda _: None)
+
+
 async def test_a_port_that_is_taken_is_a_usage_error(tmp_path: Path) -> None:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(anyio.abc.SocketAttribute.local_port)

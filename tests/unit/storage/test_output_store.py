@@ -244,6 +244,12 @@ async def test_a_folder_that_takes_no_more_files_is_told_in_words(
         await steps[step]()
 
 
+async def test_a_file_in_the_place_of_a_folder_is_told_with_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "outputs").write_bytes(b"a file")
+    with pytest.raises(StorageError, match=r"outputs.*\. Move away what is in the place of a folder"):
+        OutputStore(tmp_path).make_folders()
+
+
 async def test_a_file_is_known_for_ours_by_its_content(shelf: OutputStore) -> None:
     await shelf.commit(await written(shelf), "outputs/hero.webp")
     digest = sha256(b"picture").hexdigest()
