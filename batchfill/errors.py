@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from traceback import walk_tb
@@ -208,6 +209,25 @@ def first_few(names: Iterable[object], most: int = 5) -> str:
     every = [str(name) for name in names]
     more = f" and {len(every) - most:,} more" if len(every) > most else ""
     return ", ".join(every[:most]) + more
+
+
+def nearest_word(word: str, known: Iterable[str]) -> str | None:
+    """Return the one of *known* that *word* may have been meant for. Case does not matter."""
+    by_lower = {each.lower(): each for each in known}
+    near = get_close_matches(word.strip().lower(), by_lower, 1)
+    return by_lower[near[0]] if near else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean jpg?`, or nothing when no known word is near."""
+    near = nearest_word(word, known)
+    return "" if near is None else f"; did you mean {near}?"
+
+
+def did_you_mean_or_known(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean jpg?`, or all that are known when none is near."""
+    every = list(known)
+    return did_you_mean(word, every) or f"; known are {', '.join(every)}"
 
 
 def in_words(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import UsageError
-from batchfill.settings.definitions import FLUX_FILL_DEV
+from batchfill.settings.value_types import FLUX_FILL_DEV
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from batchfill.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -119,13 +120,6 @@ def join_words(words: Iterable[str]) -> str:
     """Return `webp, jpg or png`."""
     *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean jpg?`, or nothing when no known word is near."""
-    by_lower = {name.lower(): name for name in known}
-    near = get_close_matches(word.strip().lower(), by_lower, 1)
-    return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
 def quote_shortened(text: str) -> str:

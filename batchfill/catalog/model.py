@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchfill.catalog.field import Field, FieldType, did_you_mean, guess_value
+from batchfill.catalog.field import Field, FieldType, guess_value
 from batchfill.catalog.pixel_options import PIXEL_READERS, Pixels
+from batchfill.domain.money import CURRENCY
+from batchfill.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +37,7 @@ class Model:
     """The input that says how many outputs are asked for; None when there is always one."""
     price: int | None = None
     """Of one output; None where it is not known."""
-    currency: str = "USD"
+    currency: str = CURRENCY
     size_rule: SizeRule | None = None
     lists_outputs: bool = True
     """Whether `output` is an array; else it is one string."""

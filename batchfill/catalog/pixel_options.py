@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from batchfill.catalog.field import Field, FieldType, quote_shortened
@@ -71,24 +71,58 @@ def _read_padding(text: str) -> Input:
     return f"{int(match[1])}%" if match[2] == "%" else int(match[1])
 
 
-def _choice_field(name: str, *words: str) -> Field:
-    return Field(name=name, type=FieldType.STRING, choices=words)
+def _choice_field(name: str, *words: str, does: str) -> Field:
+    return Field(name=name, type=FieldType.STRING, choices=words, default=_DEFAULTS[name], description=does)
 
 
-def _length_field(name: str) -> Field:
-    return Field(name=name, type=FieldType.INTEGER, minimum=0, maximum=MAX_DISTANCE)
+def _length_field(name: str, *, does: str) -> Field:
+    return Field(
+        name=name,
+        type=FieldType.INTEGER,
+        minimum=0,
+        maximum=MAX_DISTANCE,
+        default=_DEFAULTS[name],
+        description=does,
+    )
 
+
+_DEFAULTS: Mapping[str, Input] = asdict(Pixels())
+PIXEL_FIELDS = (
+    _choice_field(
+        "mask_from",
+        *("white", "black", "alpha", "auto"),
+        does="which part of the mask is filled; `alpha` fills what is transparent",
+    ),
+    _length_field("mask_grow", does="pixels by which the mask grows before it is sent"),
+    _choice_field(
+        "mask_fit", "error", "resize", does="a mask of another shape is a mistake, or is stretched"
+    ),
+    _choice_field("area", "whole", "mask", does="the whole picture is sent, or the part around the mask"),
+    Field(
+        name="padding",
+        type=FieldType.STRING,
+        default=_DEFAULTS["padding"],
+        description="space around the mask with `area: mask`",
+    ),
+    _choice_field(
+        "finish",
+        *("raw", "exact"),
+        does="the output as it comes, or pasted into the original at the original's size",
+    ),
+    _length_field("mask_feather", does="pixels outside the mask over which a finished picture blends"),
+    Field(
+        name="metadata",
+        type=FieldType.BOOLEAN,
+        default=_DEFAULTS["metadata"],
+        description="prompt, seed, model, prediction and row are written into finished files",
+    ),
+)
+"""Every pixel setting, as an input of a row that no model has."""
 
 PIXEL_READERS: Mapping[str, Callable[[str], Input]] = {
-    "mask_from": _choice_field("mask_from", "white", "black", "alpha", "auto").read,
-    "mask_grow": _length_field("mask_grow").read,
-    "mask_feather": _length_field("mask_feather").read,
-    "mask_fit": _choice_field("mask_fit", "error", "resize").read,
-    "area": _choice_field("area", "whole", "mask").read,
+    **{field.name: field.read for field in PIXEL_FIELDS},
     "padding": _read_padding,
-    "finish": _choice_field("finish", "raw", "exact").read,
-    "metadata": Field(name="metadata", type=FieldType.BOOLEAN).read,
 }
 """What reads each setting; each raises ValueError with what was expected."""
 
-assert PIXEL_READERS.keys() == {field.name for field in fields(Pixels)}
+assert PIXEL_READERS.keys() == _DEFAULTS.keys()

@@ -11,7 +11,8 @@ from contextlib import suppress
 import click
 
 from batchfill.cli.commands import COMPLETE, cli, print_completion
-from batchfill.cli.terminal import NOTHING_DONE, REFUSED, STOPPED, tell_error
+from batchfill.cli.terminal import tell_error
+from batchfill.domain.exit_codes import ExitCode
 from batchfill.errors import ExportStopped, RunBroken, ServiceRefused, in_words
 from batchfill.process import finish_printing, finish_telling, open_standard_streams
 
@@ -23,7 +24,7 @@ def main() -> None:
         tell_error(lost)
     finish_telling()
     # What a command came to counts before what it could not print.
-    sys.exit(code or (NOTHING_DONE if lost else 0))
+    sys.exit(code or (ExitCode.NOTHING_DONE if lost else 0))
 
 
 def _carry_out() -> int:
@@ -44,10 +45,10 @@ def _carry_out() -> int:
     except click.ClickException as error:
         with suppress(OSError):
             error.show()
-        return NOTHING_DONE
+        return ExitCode.NOTHING_DONE
     except KeyboardInterrupt:
         tell_error("interrupted")
-        return STOPPED
+        return ExitCode.WORK_LEFT
     except Exception as error:  # the outermost boundary: what no other one expected is told in words, too
         return _failed(error)
     return 0
@@ -62,8 +63,8 @@ def _failed(error: Exception) -> int:
     lost = finish_printing() if isinstance(error, OSError) else None
     tell_error(lost or in_words(error))
     if isinstance(error, ServiceRefused):
-        return REFUSED
-    return STOPPED if isinstance(error, ExportStopped | RunBroken) else NOTHING_DONE
+        return ExitCode.REFUSED
+    return ExitCode.WORK_LEFT if isinstance(error, ExportStopped | RunBroken) else ExitCode.NOTHING_DONE
 
 
 def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:

@@ -13,7 +13,6 @@ import click
 
 from batchfill.cli.options import LOCAL, MANIFEST, OUT, READING, RUNNING, with_options
 from batchfill.cli.terminal import (
-    STOPPED,
     end_with_summary,
     fail_with,
     make_confirm,
@@ -22,6 +21,7 @@ from batchfill.cli.terminal import (
     print_notes,
     resume_command,
 )
+from batchfill.domain.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def finish(manifest: Path, **flags: Any) -> None:
     for line in finish_lines(report):
         click.echo(line)
     if report.failed:
-        sys.exit(1)
+        sys.exit(ExitCode.SOME_FAILED)
 
 
 @click.command()
@@ -159,16 +159,16 @@ def _print_status(batch: Batch, manifest: Path, flags: dict[str, Any], *, as_jso
 
 
 def _still_running(batch: Batch) -> int:
-    """Return 0 when nothing of the batch can be running at the service any more."""
+    """Tell what of the batch may still run at the service."""
     from batchfill.console.format import format_count
 
     if running := batch.still_running():
         print_notes(
             f"{format_count(running, 'prediction')} may still run: cancel again, or look at the service"
         )
-        return STOPPED
+        return ExitCode.WORK_LEFT
     if doubt := batch.in_doubt():
         print_notes(f"{format_count(doubt, 'row')} in doubt: they may have been made")
-        return 1
+        return ExitCode.SOME_FAILED
     print_notes("nothing runs at the service")
-    return 0
+    return ExitCode.DONE

@@ -12,6 +12,7 @@ import click
 
 from batchfill.cli.options import ONCE
 from batchfill.console.format import safe_text
+from batchfill.domain.exit_codes import ExitCode
 from batchfill.process import refuse_few_files
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from batchfill.console.plain import Plain
     from batchfill.domain.reports import Plan, Summary
 
-
-NOTHING_DONE, STOPPED, REFUSED = 2, 3, 4
 
 LONGEST_LINE = 2000
 FILES = 16
@@ -132,7 +131,7 @@ def print_notes(*lines: str) -> None:
 
 def fail_with(message: str) -> NoReturn:
     tell_error(message)
-    sys.exit(NOTHING_DONE)
+    sys.exit(ExitCode.NOTHING_DONE)
 
 
 def tell_error(message: str) -> None:

@@ -12,7 +12,8 @@ import anyio
 import click
 
 from batchfill.cli.options import MANIFEST, READING
-from batchfill.cli.terminal import FILES, NOTHING_DONE, open_batch, print_notes
+from batchfill.cli.terminal import FILES, open_batch, print_notes
+from batchfill.domain.exit_codes import ExitCode
 from batchfill.process import refuse_few_files
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: boo
         for line in check_lines(report):
             click.echo(line)
     if report.mistakes:
-        sys.exit(NOTHING_DONE)
+        sys.exit(ExitCode.NOTHING_DONE)
 
 
 @click.command(short_help="Run the local emulator by itself.")

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from batchfill.domain.money import CURRENCY, MILLION
 from batchfill.domain.rows import RowState
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import Cost
 
 
-MILLION = 1_000_000
 LONGEST = 500
 """Characters of somebody else's text that are worth a reader's time."""
 
@@ -28,7 +28,7 @@ _COMMANDS = re.compile(
 )
 
 
-def format_money(millionths: int | None, currency: str = "USD") -> str:
+def format_money(millionths: int | None, currency: str = CURRENCY) -> str:
     """Return `$1.20`, `1.20 EUR`, or `unknown` for None; more decimals only where they are needed."""
     if millionths is None:
         return "unknown"
@@ -36,18 +36,6 @@ def format_money(millionths: int | None, currency: str = "USD") -> str:
     whole, _, decimals = amount.partition(".")
     amount = f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
     return f"${amount}" if currency == "USD" else f"{amount} {safe_text(currency)}"
-
-
-def format_duration(seconds: float) -> str:
-    """Return `40 s`, `3 min 20 s`, `12 min` or `1 h 05 min`: finer the shorter."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        minutes, rest = divmod(whole, 60)
-        return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(round(whole / 60), 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
 def format_count(number: int, noun: str) -> str:

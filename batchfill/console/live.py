@@ -11,9 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from batchfill.console.format import format_duration, format_money, format_paid, safe_text, state_word
+from batchfill.console.format import format_money, format_paid, safe_text, state_word
 from batchfill.console.render_progress import TROUBLE, ended_rows, notice_line, pace_facts, percent_ended
 from batchfill.console.title import Title
+from batchfill.domain.duration import format_duration
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchfill.console.format import (
-    MILLION,
     UNKNOWN,
     first_lines,
     format_count,
-    format_duration,
     format_money,
     safe_text,
 )
 from batchfill.console.render_pictures import finding_lines, kind_line, remote_line, scale_lines
 from batchfill.console.render_plan import SHOWN, warning_lines
+from batchfill.domain.duration import format_duration
+from batchfill.domain.money import currency_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "more_sizes": pictures.other_scales,
         "not_looked_at": pictures.remote,
         "cost": {
-            "to_go": None if report.price_to_go is None else report.price_to_go / MILLION,
+            "to_go": currency_units(report.price_to_go),
             "currency": report.currency,
         },
         "seconds": report.seconds,

@@ -8,10 +8,10 @@ from batchfill.console.format import (
     UNKNOWN,
     first_lines,
     format_count,
-    format_duration,
     format_money,
     safe_text,
 )
+from batchfill.domain.duration import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import format_count, format_duration, format_paid, safe_text, state_word
+from batchfill.console.format import format_count, format_paid, safe_text, state_word
+from batchfill.domain.duration import format_duration
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 

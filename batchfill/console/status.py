@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from batchfill.console.format import (
-    MILLION,
     cost_line,
     format_count,
     format_states,
@@ -16,6 +15,7 @@ from batchfill.console.format import (
 )
 from batchfill.console.problems import doubt_lines, expired_lines, failure_lines, next_steps
 from batchfill.console.render_plan import provider_name
+from batchfill.domain.money import currency_units
 from batchfill.domain.rows import RowState
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def status_json(status: Status) -> dict[str, Any]:
         },
         "gone": {state.value: number for state, number in status.gone.items() if number},
         "cost": {
-            "spent": _currency_units(cost.spent),
-            "reserved": _currency_units(cost.reserved),
-            "to_go": _currency_units(cost.to_go),
-            "cap": _currency_units(cost.cap),
+            "spent": currency_units(cost.spent),
+            "reserved": currency_units(cost.reserved),
+            "to_go": currency_units(cost.to_go),
+            "cap": currency_units(cost.cap),
             "currency": cost.currency,
         },
         "started_at": _iso_time(status.started_at),
@@ -85,10 +85,6 @@ def _time_lines(status: Status) -> Iterator[str]:
         yield f"last change {format_time(status.updated_at)}"
     if status.stopped_because:
         yield f"ended early: {safe_text(status.stopped_because)}"
-
-
-def _currency_units(millionths: int | None) -> float | None:
-    return None if millionths is None else millionths / MILLION
 
 
 def _iso_time(seconds: float | None) -> str | None:

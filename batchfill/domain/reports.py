@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchfill.domain.findings import PictureReport
+from batchfill.domain.money import CURRENCY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ class Cost:
     reserved: int | None
     to_go: int | None
     cap: int | None
-    currency: str = "USD"
+    currency: str = CURRENCY
     rehearsal: bool = False
     """At the service's prices, but free: the local emulator serves."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from difflib import get_close_matches
 from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from batchfill import filenames
+from batchfill.errors import nearest_word
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -193,8 +193,8 @@ def _troubles_of(part: Sequence[Piece], columns: Collection[str]) -> Iterator[st
 def _of_field(field: TemplateField, columns: Collection[str]) -> str | None:
     known = list(dict.fromkeys([*FIELDS, *columns]))
     if field.name not in known:
-        near = get_close_matches(field.name, known, 1)
-        hint = f"did you mean {{{near[0]}}}?" if near else f"known are {', '.join(f'{{{k}}}' for k in known)}"
+        near = nearest_word(field.name, known)
+        hint = f"did you mean {{{near}}}?" if near else f"known are {', '.join(f'{{{k}}}' for k in known)}"
         return f"there is no {{{field.name}}}; {hint}"
     if field.most is not None and field.name in NUMBERS:
         return f"{{{field.name}}} is a number and cannot be cut"

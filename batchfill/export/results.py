@@ -9,10 +9,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from batchfill.domain.money import MILLION, currency_units
 from batchfill.filenames import as_cell
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.reader import open_reader
-from batchfill.settings.definitions import MILLION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -124,7 +124,7 @@ def result_object(result: Result) -> dict[str, Any]:
         "seed": result.seed,
         "prediction_id": result.prediction_id,
         "attempts": result.attempts,
-        "cost": None if result.cost is None else result.cost / MILLION,
+        "cost": currency_units(result.cost),
         "error": result.error,
         "flags": list(result.flags),
         "decision": None if result.decision is None else result.decision.value,

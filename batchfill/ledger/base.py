@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchfill.domain.money import CURRENCY
 from batchfill.domain.reports import Cost
 from batchfill.domain.rows import RowState
 from batchfill.errors import BudgetReached, LedgerFailed, StorageError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from batchfill.ledger.writer import Writer
 
 
-CURRENCY = "USD"
 RECORDED = "recorded"
 """The fact that says how far the record was flushed at the last commit."""
 

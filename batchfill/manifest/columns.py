@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from batchfill.catalog.field import did_you_mean
+from batchfill.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import file_digest
 from itertools import islice
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchfill.domain.rows import LocalFile, Stamp
+from batchfill.errors import did_you_mean
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ class LocalFiles:
                 names = [entry.name for entry in islice(entries, _NEIGHBOURS)]
         except OSError:
             return f" (there is no folder {path.parent.name})"
-        near = get_close_matches(path.name, names, 1)
-        return f"; did you mean {near[0]}?" if near else ""
+        return did_you_mean(path.name, names)
 
 
 class FileLocations:

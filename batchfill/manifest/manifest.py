@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from batchfill.errors import ManifestError, UsageError
+from batchfill.errors import ManifestError, UsageError, did_you_mean
 from batchfill.manifest import encodings
 from batchfill.manifest.local_files import reach_of
 from batchfill.manifest.record import Broken, Trouble, make_mistake
@@ -89,8 +88,7 @@ def _read_beginning(path: Path) -> bytes:
 def _nearest_name(path: Path) -> str:
     folder = path.parent
     names = [entry.name for entry in folder.iterdir() if entry.suffix in _KINDS] if folder.is_dir() else []
-    near = get_close_matches(path.name, names, 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return did_you_mean(path.name, names)
 
 
 def _check_text(path: Path, start: bytes, encoding: str | None) -> str:

@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import join_words
+from batchfill.catalog.pixel_options import PIXEL_FIELDS
 from batchfill.errors import UsageError
+from batchfill.settings.definitions import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.field import Field
     from batchfill.catalog.model import Model
+    from batchfill.settings.definitions import Setting
 
 _ROWS = (
     {"id": "hero", "image": "images/hero.png", "mask": "masks/hero.png", "prompt": "a spaceship"},
@@ -37,27 +40,11 @@ model: {model}
 
 # Settings, all optional; the command line wins over them:
 #
-# concurrency: 32             # predictions that run at once
-# rate: 600                   # new predictions a minute
-# attempts: 3                 # for each row
-# max_cost: 25                # never spend more than this on this batch
-# until: 07:30                # submit nothing after this time of day
-# prediction_timeout: 1800    # seconds after which a prediction is canceled
-# price: 0.04                 # of one output, where it is not known
-# send: original              # send files as they are, not scaled down to the size the model works at
-# extra_columns: keep         # carry unknown names to the results instead of refusing them
-# column: {{image: photo_url}}  # your own name for an input
+{settings}
 
 # Pixels of local files; a row may have its own:
 #
-# mask_from: auto             # what is filled: white (the default), black, alpha or auto
-# mask_grow: 8                # pixels by which the mask grows
-# mask_fit: resize            # stretch a mask of another shape than its picture
-# area: mask                  # send what surrounds the mask only, so that large pictures keep their detail
-# padding: 25%                # left around the mask then; or pixels
-# finish: exact               # paste the output into the original: nothing changes outside the mask
-# mask_feather: 4             # pixels outside the mask over which it blends in
-# metadata: false             # do not write prompt and seed into finished files
+{pixels}
 
 # Inputs for every row that gives none of its own:
 #
@@ -107,7 +94,12 @@ def _noted_rows() -> list[dict[str, str]]:
 
 def _yaml_template(model: Model) -> str:
     optional = [field for field in model.fields.values() if field.name not in model.required_inputs]
-    head = _HEAD.format(model=model.name, defaults="\n".join(map(_default_text, optional)))
+    head = _HEAD.format(
+        model=model.name,
+        settings="\n".join(map(_setting_text, filter(lambda setting: setting.example, SETTINGS))),
+        pixels="\n".join(map(_field_text, PIXEL_FIELDS)),
+        defaults="\n".join(_field_text(field, indent="  ") for field in optional),
+    )
     return head + "".join(map(_yaml_row, _ROWS))
 
 
@@ -116,9 +108,21 @@ def _yaml_row(row: Mapping[str, str]) -> str:
     return "  - " + "\n    ".join(lines) + "\n"
 
 
-def _default_text(field: Field) -> str:
+def _setting_text(setting: Setting) -> str:
+    return _commented_out(setting.in_manifest, setting.example, setting.plain_help)
+
+
+def _field_text(field: Field, *, indent: str = "") -> str:
     example = "" if field.default is None else json.dumps(field.default)
-    return f"#   {f'{field.name}: {example}'.strip():<32} # {_limits_text(field)}{field.description}"
+    if example.strip('"').isalpha():  # a word that needs no quotes
+        example = example.strip('"')
+    return _commented_out(
+        indent + field.name, example, _limits_text(field) + field.description.replace("`", "")
+    )
+
+
+def _commented_out(name: str, value: str, help_text: str) -> str:
+    return f"# {f'{name}: {value}'.rstrip():<34} # {help_text}"
 
 
 def _limits_text(field: Field) -> str:

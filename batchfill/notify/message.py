@@ -6,6 +6,8 @@ import json
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
+from batchfill.domain.duration import format_duration
+from batchfill.domain.money import MILLION, currency_units
 from batchfill.domain.progress import NotificationKind
 from batchfill.domain.rows import RowState
 from batchfill.providers.error_text import one_line
@@ -13,8 +15,6 @@ from batchfill.providers.error_text import one_line
 if TYPE_CHECKING:
     from batchfill.domain.progress import Notification
     from batchfill.domain.reports import Cost
-
-MILLION = 1_000_000
 
 _MARKS = {
     NotificationKind.ENDED: "white_check_mark",
@@ -37,10 +37,10 @@ def as_json(news: Notification) -> bytes:
             **{state.value: news.counts.get(state, 0) for state in RowState},
         },
         "cost": {
-            "spent": _currency_units(cost.spent),
-            "reserved": _currency_units(cost.reserved),
-            "to_go": _currency_units(cost.to_go),
-            "cap": _currency_units(cost.cap),
+            "spent": currency_units(cost.spent),
+            "reserved": currency_units(cost.reserved),
+            "to_go": currency_units(cost.to_go),
+            "cap": currency_units(cost.cap),
             "currency": cost.currency,
         },
         "elapsed": round(news.elapsed, 1),
@@ -63,7 +63,7 @@ def title_of(news: Notification) -> str:
 
 def text_line(news: Notification) -> str:
     """Return `9,988 of 10,000 done, 12 failed · 252.48 USD · 6 h 12 min · --limit 10 reached`."""
-    parts = [_rows_text(news), _paid_text(news.cost), _time_text(news.elapsed), _reason_text(news)]
+    parts = [_rows_text(news), _paid_text(news.cost), format_duration(news.elapsed), _reason_text(news)]
     return " · ".join(filter(None, parts))
 
 
@@ -80,16 +80,5 @@ def _paid_text(cost: Cost) -> str:
     return f"{cost.spent / MILLION:,.2f} {cost.currency}{' if it were real' if cost.rehearsal else ''}"
 
 
-def _time_text(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
-
-
 def _reason_text(news: Notification) -> str:
     return one_line(news.reason or "")
-
-
-def _currency_units(millionths: int | None) -> float | None:
-    return None if millionths is None else millionths / MILLION

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
+from batchfill.domain.exit_codes import ExitCode
 from batchfill.domain.progress import Level, Notification, NotificationKind
 from batchfill.errors import BatchfillError, NotifyError, UsageError, unwrap_single
 from batchfill.notify.stall import StallDetector
 from batchfill.notify.webhook import Webhook
 from batchfill.run.clock import SystemClock
 from batchfill.run.run_log import RUN_LOG, open_run_log
-from batchfill.run.shutdown import REFUSED, WORK_LEFT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -126,7 +126,11 @@ def _make_notification(
 
 
 def _last_news(manifest: str, summary: Summary) -> Notification:
-    event = NotificationKind.STOPPED if summary.exit_code in (WORK_LEFT, REFUSED) else NotificationKind.ENDED
+    event = (
+        NotificationKind.STOPPED
+        if summary.exit_code in (ExitCode.WORK_LEFT, ExitCode.REFUSED)
+        else NotificationKind.ENDED
+    )
     reason = summary.stopped_because if event is NotificationKind.STOPPED else None
     return Notification(event, manifest, summary.counts, summary.cost, summary.elapsed, reason)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from batchfill.domain.money import MILLION, currency_units
 from batchfill.domain.rows import RowState
 from batchfill.review.statistics import make_timeline, run_times, working_time
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import LocalFile
 
 FORMAT = 1
-MILLION = 1_000_000
 LENGTH = 32
 """Hex digits of a content's SHA-256 that name its picture: enough that no two ever share them."""
 
@@ -92,7 +92,7 @@ def row_object(exhibit: ReviewRow) -> dict[str, Any]:
         "outputs": [_output_object(output) for output in exhibit.outputs],
         "earlier": [_output_object(output) for output in exhibit.earlier],
         "attempts": result.attempts,
-        "cost": None if result.cost is None else result.cost / MILLION,
+        "cost": currency_units(result.cost),
         "run_time": None if exhibit.run_time is None else round(exhibit.run_time, 3),
         "ended_at": _iso_time(exhibit.ended_at),
         "prediction_id": result.prediction_id,
@@ -133,7 +133,7 @@ def _cost_object(status: Status, pictures: int) -> dict[str, Any]:
     cost = status.cost
     each = cost.spent / pictures if cost.spent is not None and pictures else None
     amounts = {"spent": cost.spent, "reserved": cost.reserved, "to_go": cost.to_go, "cap": cost.cap}
-    units = {name: None if amount is None else amount / MILLION for name, amount in amounts.items()}
+    units = {name: currency_units(amount) for name, amount in amounts.items()}
     return {
         **units,
         "per_picture": None if each is None else round(each / MILLION, 6),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from batchfill.domain.exit_codes import ExitCode
 from batchfill.domain.progress import Level, LogEvent
 from batchfill.domain.rows import RowState
 from batchfill.run.wakeup import Wakeup
@@ -70,32 +71,28 @@ class StopSignal:
         return 1
 
 
-DONE, SOME_FAILED, NOTHING_DONE, WORK_LEFT, REFUSED = 0, 1, 2, 3, 4
-
 LEFT = (RowState.PENDING, RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
 BAD = (RowState.FAILED, RowState.EXPIRED, RowState.IN_DOUBT)
 
 
 def exit_code(
     counts: Mapping[RowState, int], gone: Mapping[RowState, int], stopping: StopSignal, *, skipped: int
-) -> int:
-    """Return how the run ended, for a shell: 4 refused, 3 work left, 1 some rows failed, 0 every row done."""
+) -> ExitCode:
+    """Return how the run ended."""
     if stopping.refused:
-        return REFUSED
+        return ExitCode.REFUSED
     open_but_gone = sum(gone.get(state, 0) for state in LEFT if state is not RowState.PENDING)
     if sum(counts[state] for state in LEFT) + open_but_gone:
-        return WORK_LEFT
+        return ExitCode.WORK_LEFT
     if skipped or sum(counts[state] for state in BAD):
-        return SOME_FAILED
-    return DONE
+        return ExitCode.SOME_FAILED
+    return ExitCode.DONE
 
 
 SAID = {
     1: "stopping: nothing new is submitted, what runs is finished and fetched (again: do not wait for it)",
     2: "stopping now: only answers to open submissions are waited for (again: end at once)",
 }
-AT_ONCE = 3
-"""Exit code of an end at once: work is left, and the next run recovers it."""
 
 
 async def watch_signals(stopping: StopSignal, watcher: ProgressListener | None, clock: Clock) -> None:
@@ -107,7 +104,7 @@ async def watch_signals(stopping: StopSignal, watcher: ProgressListener | None, 
             times = stopping.interrupt()
             if times not in SAID:
                 # A crash is an ordinary way to stop: everything that matters is in the ledger.
-                os._exit(AT_ONCE)
+                os._exit(ExitCode.WORK_LEFT)
             if watcher:
                 watcher.notice(LogEvent(clock.now(), SAID[times], Level.WARNING))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from batchfill.domain.money import CURRENCY
 from batchfill.domain.reports import Status
-from batchfill.ledger.base import CURRENCY
 from batchfill.settings.addresses import LOCAL
 from batchfill.storage import lock
 

@@ -1,173 +1,325 @@
-"""How the text of each setting is read, and which settings a manifest may hold."""
+"""The one table of settings: name, type, default, help, and where each may be given."""
 
 from __future__ import annotations
 
-import re
-from datetime import time
-from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from batchfill.domain.findings import FLAGS
-from batchfill.domain.review import Decision
-from batchfill.domain.rows import RowState
+from batchfill.errors import did_you_mean_or_known
+from batchfill.settings.addresses import REPLICATE, read_notify
+from batchfill.settings.retry_words import read_retry
+from batchfill.settings.value_types import (
+    FLUX_FILL_DEV,
+    UNBOUNDED,
+    FilePath,
+    FolderPath,
+    Pairs,
+    Switch,
+    Text,
+    ValueType,
+    choice,
+    count,
+    number,
+    read_cap,
+    read_keep,
+    read_model,
+    read_money,
+    read_time,
+    seconds,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-FLUX_FILL_DEV = "black-forest-labs/flux-fill-dev"
-MILLION = 1_000_000
-RETRYABLE = frozenset({RowState.FAILED, RowState.EXPIRED, RowState.IN_DOUBT, RowState.DONE})
-MISSING = "missing"
-"""What --retry takes besides states: rows that are done, and whose files are no longer there."""
-DECIDED = {decision.value: decision for decision in (Decision.REJECTED, Decision.REDO)}
-"""And rows of whose pictures this was decided."""
-FLAGGED = {f"flagged:{flag}": flag for flag in FLAGS}
-"""And rows with a picture that is flagged so."""
+    from collections.abc import Iterable
 
 
-def _number_reader(low: float, high: float, *, whole: bool) -> Callable[[str], Any]:
-    def read(text: str) -> int | float:
-        kind = "a whole number" if whole else "a number"
-        try:
-            value: int | float = int(text) if whole else float(text)
-        except ValueError:
-            raise ValueError(f"must be {kind}, not {text!r}") from None
-        if not low <= value <= high:
-            raise ValueError(f"must be between {low:g} and {high:g}, not {text}")
-        return value
+class Place(Enum):
+    """Where a setting may be given."""
 
-    return read
+    READING = "a flag of every command that reads the manifest"
+    RUN = "a flag of `run` only"
+    MANIFEST = "a line at the top of a YAML manifest"
 
 
-def _choice_reader(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text in words:
-            return text
-        raise ValueError(f"must be {' or '.join(words)}, not {text!r}")
-
-    return read
+READING, RUN, MANIFEST = Place.READING, Place.RUN, Place.MANIFEST
 
 
-def read_money(text: str) -> int:
-    """Read an amount such as `25` or `0.04` as millionths. Raises ValueError."""
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not (amount.is_finite() and 0 <= amount <= 10**9):
-        raise ValueError(f"must be an amount of money such as 25 or 0.04, not {text!r}")
-    return round(amount * MILLION)
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting."""
+
+    name: str
+    """With underscores. Its flag is the same name with dashes."""
+    type: ValueType
+    help: str
+    """A phrase without a stop, in Markdown: what the value is, or what it does."""
+    places: tuple[Place, ...]
+    default: Any = None
+    default_text: str = ""
+    """The default as people read it, where there is one: `NAME.batch next to the manifest`."""
+    repeatable: bool = False
+    once: bool = False
+    """For one call, or remembered by the batch: the command that goes on does without it."""
+    name_in_manifest: str = ""
+    """Where it is another than the flag's."""
+    example: str = ""
+    """A value for the template of `init`, which has a line for each setting with one."""
+    see: str = ""
+    """The page that tells more, from `docs/settings.md`: `gateways.md#base`."""
+
+    @property
+    def flag(self) -> str:
+        """As on the command line: `--max-cost`."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def plain_help(self) -> str:
+        """The help without Markdown."""
+        return self.help.replace("`", "")
+
+    @property
+    def in_manifest(self) -> str:
+        """Its name in a manifest; empty where it must not be there."""
+        return (self.name_in_manifest or self.name) if MANIFEST in self.places else ""
 
 
-def _read_cap(text: str) -> int | None:
-    return None if text.strip().lower() == "none" else read_money(text)
-
-
-def _read_time(text: str) -> time:
-    match = re.fullmatch(r"(\d{1,2}):(\d{2})", text.strip())
-    if match and int(match[1]) < 24 and int(match[2]) < 60:
-        return time(int(match[1]), int(match[2]))
-    raise ValueError(f"must be a time of day such as 07:30, not {text!r}")
-
-
-def _read_model(text: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", text):
-        return text
-    raise ValueError(f"must be OWNER/NAME such as {FLUX_FILL_DEV}, not {text!r}")
-
-
-def _read_keep(text: str) -> bool:
-    return _choice_reader("keep", "refuse")(text) == "keep"
-
-
-READERS: Mapping[str, Callable[[str], Any]] = {
-    "model": _read_model,
-    "concurrency": _number_reader(1, 1000, whole=True),
-    "rate": _number_reader(0.1, 100_000, whole=False),
-    "attempts": _number_reader(1, 100, whole=True),
-    "limit": _number_reader(1, 10**9, whole=True),
-    "accept_loss": _number_reader(1, 10**9, whole=True),
-    "max_cost": _read_cap,
-    "until": _read_time,
-    "prediction_timeout": _number_reader(5, 86_400, whole=False),
-    "recover_wait": _number_reader(0, 86_400, whole=False),
-    "answer_timeout": _number_reader(1, 3600, whole=False),
-    "extra_columns": _read_keep,
-    "encoding": str,
-    "price": read_money,
-    "send": _choice_reader("fitted", "original"),
-    "latency": _number_reader(0, 3600, whole=False),
-}
-"""The reader of each scalar setting; each raises ValueError with what was expected."""
-
-IN_MANIFEST = frozenset(
-    {"model", "concurrency", "rate", "attempts", "max_cost", "until", "prediction_timeout"}
-    | {"extra_columns", "encoding", "price", "send"}
-)
-"""Scalar settings that a manifest may hold; besides them `defaults` and `column`, which are mappings."""
-
-FORBIDDEN = frozenset(
-    {"base_url", "base", "out", "retry", "local", "allow_outside", "model_schema", "token", "same_account"}
-    | {
-        "accept_loss",
+SETTINGS = (
+    Setting(
+        "out",
+        FolderPath("DIR", "a folder"),
+        "the batch folder",
+        (READING,),
+        default_text="`NAME.batch` next to the manifest",
+    ),
+    Setting(
+        "base_url",
+        ValueType("URL", "an address"),
+        "the provider: Replicate, or a gateway that speaks its API",
+        (READING,),
+        default=REPLICATE,
+        default_text="Replicate",
+        see="gateways.md#base",
+    ),
+    Setting("local", Switch(), "rehearse offline with the local emulator", (READING,), default_text="off"),
+    Setting(
+        "model",
+        Text("OWNER/NAME", "`OWNER/NAME`", read_model),
+        "the model to run",
+        (READING, MANIFEST),
+        default=FLUX_FILL_DEV,
+        default_text=f"`{FLUX_FILL_DEV}`",
+    ),
+    Setting(
+        "set",
+        Pairs("INPUT=VALUE", "`INPUT=VALUE`, repeatable"),
+        "an input for every row that gives none",
+        (READING, MANIFEST),
+        repeatable=True,
+        name_in_manifest="defaults",
+    ),
+    Setting(
+        "column",
+        Pairs("INPUT=NAME", "`INPUT=NAME`, repeatable"),
+        "the manifest's own name for an input, such as `image=photo_url`",
+        (READING, MANIFEST),
+        repeatable=True,
+        example="{image: photo_url}",
+    ),
+    Setting(
+        "concurrency",
+        count(1000),
+        "predictions in flight at most",
+        (READING, MANIFEST),
+        default=32,
+        example="32",
+    ),
+    Setting(
+        "rate",
+        Text("PER_MINUTE", "0.1 to 100000", number(0.1, 100_000, whole=False)),
+        "submissions a minute at most",
+        (READING, MANIFEST),
+        default=600.0,
+        example="600",
+    ),
+    Setting("skip_bad", Switch(), "leave out rows with mistakes", (READING,), False, default_text="off"),
+    Setting(
+        "max_cost",
+        Text("AMOUNT|none", "an amount, or `none`", read_cap),
+        "money for the whole batch; remembered",
+        (READING, MANIFEST),
+        default_text="none",
+        once=True,
+        example="25",
+    ),
+    Setting(
+        "allow_outside",
+        Switch(),
+        "allow files from anywhere on the disk",
+        (READING,),
+        default=False,
+        default_text="off",
+    ),
+    Setting("model_schema", FilePath("FILE", "a file"), "the model's OpenAPI Input schema", (READING,)),
+    Setting(
+        "encoding",
+        Text("NAME", "a name such as `gb18030`"),
+        "the encoding of the rows",
+        (READING, MANIFEST),
+        default_text="UTF-8",
+        example="utf-8",
+    ),
+    Setting(
+        "answer_timeout", seconds(1, 3600), "time until an answer counts as lost", (READING,), default=60.0
+    ),
+    Setting(
+        "attempts",
+        count(100),
+        "attempts of a row over its life",
+        (RUN, MANIFEST),
+        default=3,
+        example="3",
+    ),
+    Setting(
+        "retry",
+        Text("WHAT", "words joined by commas", read_retry),
+        "rows to submit again: `failed`, `expired`, `in-doubt`, `missing`, `done`; "
+        "`rejected`, `redo`, `flagged:blank`",
+        (RUN,),
+        default=frozenset(),
+        once=True,
+        see="running-and-resuming.md#retry",
+    ),
+    Setting(
         "id",
+        ValueType("ID", "an id, repeatable"),
+        "only this row, even if it is done",
+        (RUN,),
+        repeatable=True,
+        once=True,
+    ),
+    Setting(
         "limit",
-        "skip_bad",
+        count(UNBOUNDED),
+        "rows that this call may submit",
+        (RUN,),
+        once=True,
+    ),
+    Setting(
+        "until",
+        Text("HH:MM", "`HH:MM`", read_time),
+        "stop submitting so that all is downloaded by then",
+        (RUN, MANIFEST),
+        once=True,
+        example="07:30",
+    ),
+    Setting(
+        "prediction_timeout",
+        seconds(5, 86_400),
+        "time until a running prediction is canceled",
+        (RUN, MANIFEST),
+        default=1800.0,
+        example="1800",
+    ),
+    Setting(
         "recover_wait",
-        "answer_timeout",
-        "yes",
-        "quiet",
-        "latency",
+        seconds(0, 86_400),
+        "time after a lost answer before absence may be proved",
+        (RUN,),
+        default=300.0,
+    ),
+    Setting(
+        "same_account",
+        Switch(),
+        "this new token belongs to the same account",
+        (RUN,),
+        default=False,
+        default_text="off",
+        once=True,
+    ),
+    Setting(
+        "accept_loss",
+        count(UNBOUNDED),
+        "submit again the rows that a start named as lost",
+        (RUN,),
+        once=True,
+        see="batch-folder.md#record-of-payments",
+    ),
+    Setting("latency", seconds(0, 3600), "with `--local`: a pretended run time", (RUN,), default_text="0"),
+    Setting(
         "notify",
-    }
+        Text("URL", "an address", read_notify),
+        "where the end, a stop or a stall is told: JSON; text for `ntfy.*` hosts and `ntfy+https://…`",
+        (RUN,),
+        once=True,
+        see="running-and-resuming.md#notifications",
+    ),
+    Setting(
+        "yes",
+        Switch(),
+        "do not ask before the first payment",
+        (RUN,),
+        default=False,
+        default_text="off",
+        once=True,
+    ),
+    Setting(
+        "quiet",
+        Switch(),
+        "print only what needs attention",
+        (RUN,),
+        default=False,
+        default_text="off",
+        once=True,
+    ),
+    Setting(
+        "price",
+        Text("AMOUNT", "an amount such as `0.04`", read_money),
+        "price of one output",
+        (MANIFEST,),
+        default_text="Replicate's price, else unknown",
+        example="0.04",
+    ),
+    Setting(
+        "send",
+        choice("fitted", "original"),
+        "local files are scaled down to the model's size, or sent as they are",
+        (MANIFEST,),
+        default="fitted",
+        default_text="`fitted`",
+        example="original",
+    ),
+    Setting(
+        "extra_columns",
+        Text("keep|refuse", "`keep`, `refuse`", read_keep),
+        "unknown columns go to the results, or are mistakes",
+        (MANIFEST,),
+        default=False,
+        default_text="`refuse`",
+        example="keep",
+    ),
 )
-"""Settings that exist but that a manifest, which may come from a stranger, must not hold."""
+"""Every setting, in the order of `run --help`."""
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+IN_MANIFEST = {setting.in_manifest: setting for setting in SETTINGS if setting.in_manifest}
+"""Settings that a manifest may hold, by their names there."""
+KEPT_OUT = BY_NAME.keys() - IN_MANIFEST.keys() - {"set"} | {"base", "token"}
+"""Names that exist, but that a manifest must not hold: it may come from other people."""
 
 
 def read_setting(name: str, text: str) -> Any:
-    """Read one scalar setting. Raises ValueError: `concurrency must be between 1 and 1000, not -3`."""
+    """Read one setting of a manifest. Raises ValueError: `concurrency must be between 1 and 1000, not -3`."""
+    kind = IN_MANIFEST[name].type
+    assert isinstance(kind, Text), "mappings are read pair by pair"
     try:
-        return READERS[name](text)
+        return kind.read(text)
     except ValueError as error:
         raise ValueError(f"{name} {error}") from None
 
 
 def explain_unknown(name: str, also: Iterable[str] = ()) -> str:
-    """Return what to tell somebody whose manifest holds the setting *name*; *also* names those of rows."""
-    if name in FORBIDDEN:
+    """Return what to tell of the setting *name* of a manifest; *also* holds the names of pixel settings."""
+    if name in KEPT_OUT:
         return f"{name} cannot be set in a manifest: give it on the command line"
-    known = sorted({*IN_MANIFEST, *also, "defaults", "column", "rows"})
-    near = get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
-    return f"unknown setting {name}{hint}"
-
-
-def read_retry(text: str) -> frozenset[RowState]:
-    """Read the states of `failed,expired,missing`. Raises ValueError for words that --retry does not take."""
-    states = {state.value.replace("_", "-"): state for state in RETRYABLE}
-    known = [*states, MISSING, *DECIDED, *FLAGGED]
-    words = _split_words(text)
-    for word in words:
-        if word not in known:
-            raise ValueError(f"takes {', '.join(sorted(known))}, not {word!r}")
-    return frozenset(states[word] for word in words if word in states)
-
-
-def read_decided(text: str) -> frozenset[Decision]:
-    """Read the decisions of `failed,rejected`."""
-    return frozenset(DECIDED[word] for word in _split_words(text) if word in DECIDED)
-
-
-def read_flagged(text: str) -> frozenset[str]:
-    """Read the flags of `failed,flagged:blank`."""
-    return frozenset(FLAGGED[word] for word in _split_words(text) if word in FLAGGED)
-
-
-def read_missing(text: str) -> bool:
-    """Whether `failed,missing` asks for lost files too."""
-    return MISSING in _split_words(text)
-
-
-def _split_words(text: str) -> list[str]:
-    return [word for part in text.split(",") if (word := part.strip().lower().replace("_", "-"))]
+    known = sorted({*IN_MANIFEST, *also, "rows"})
+    return f"unknown setting {name}" + did_you_mean_or_known(name, known)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchfill.errors import UsageError
-from batchfill.settings.addresses import LOCAL, REPLICATE, read_base, read_notify
+from batchfill.settings.addresses import LOCAL, REPLICATE, read_base
 from batchfill.settings.credentials import find_token
-from batchfill.settings.definitions import READERS, read_decided, read_flagged, read_missing, read_retry
-from batchfill.settings.settings import Settings
+from batchfill.settings.definitions import BY_NAME
+from batchfill.settings.retry_words import read_decided, read_flagged, read_missing
+from batchfill.settings.settings import DEFAULTS, Settings
+from batchfill.settings.value_types import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,13 +25,13 @@ NO_CAP, BY_FLAG = "none", "flag"
 
 
 def _read_flag(name: str, value: Any) -> Any:
-    read = {"retry": read_retry, "notify": read_notify}.get(name) or READERS.get(name)
-    if read is None or isinstance(value, bool):
+    setting = BY_NAME.get(name)
+    if setting is None or not isinstance(setting.type, Text) or isinstance(value, bool):
         return value
     try:
-        return read(str(value))
+        return setting.type.read(str(value))
     except ValueError as error:
-        raise UsageError(f"--{name.replace('_', '-')} {error}") from None
+        raise UsageError(f"{setting.flag} {error}") from None
 
 
 def _choose_base(
@@ -72,7 +74,7 @@ def resolve_settings(
     given = {name: _read_flag(name, value) for name, value in flags.items() if value is not None}
     base, base_named = _choose_base(given, facts, environ)
     known: dict[str, Any] = {"model": facts["model"]} if "model" in facts else {}
-    chosen = {**known, **_with_cap(facts, head), **given}
+    chosen = {**DEFAULTS, **known, **_with_cap(facts, head), **given}
     for name in ("local", "base_url", "out", "set", "id"):
         chosen.pop(name, None)
     return Settings(

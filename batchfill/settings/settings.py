@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from batchfill.domain.rows import RowSelection, RowState
-from batchfill.settings.addresses import LOCAL, REPLICATE
-from batchfill.settings.definitions import FLUX_FILL_DEV
+from batchfill.settings.addresses import LOCAL
+from batchfill.settings.definitions import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,56 +23,59 @@ ENDED = frozenset({RowState.DONE, RowState.FAILED, RowState.EXPIRED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a command needs to know, decided. Money is in millionths of the currency."""
+    """Everything a command needs to know, decided. Money is in millionths of the currency.
+
+    Fields without a default here have theirs in the table of settings: `DEFAULTS`.
+    """
 
     manifest: Path
     folder: Path
     """The batch folder: `night.batch/`."""
-    model: str = FLUX_FILL_DEV
-    base: str = REPLICATE
+    model: str
+    base: str
     """A base URL without a trailing slash, or LOCAL."""
     token: Token | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
     """Inputs for every row that gives none, as text: `defaults:` of the manifest under `--set`."""
     column: Mapping[str, str] = field(default_factory=dict)
     """Input name → the manifest's name for its column."""
-    concurrency: int = 32
-    rate: float = 600.0
+    concurrency: int
+    rate: float
     """Creates a minute."""
-    attempts: int = 3
-    retry: frozenset[RowState] = frozenset()
+    attempts: int
+    retry: frozenset[RowState]
     fetch_missing: bool = False
     """Fetch files of finished rows again that are no longer there."""
     retry_decided: frozenset[Decision] = frozenset()
     retry_flagged: frozenset[str] = frozenset()
     ids: tuple[str, ...] = ()
     """The only rows that may be submitted; none named: all."""
-    limit: int | None = None
-    skip_bad: bool = False
-    max_cost: int | None = None
+    limit: int | None
+    skip_bad: bool
+    max_cost: int | None
     cap_by_flag: bool = False
     """Whether *max_cost* was once given as a flag, which the manifest's own cannot change."""
-    until: time | None = None
-    prediction_timeout: float = 1800.0
-    recover_wait: float = 300.0
-    answer_timeout: float = 60.0
-    allow_outside: bool = False
-    same_account: bool = False
-    accept_loss: int | None = None
+    until: time | None
+    prediction_timeout: float
+    recover_wait: float
+    answer_timeout: float
+    allow_outside: bool
+    same_account: bool
+    accept_loss: int | None
     """Rows that this call may submit again though they may have been paid for, when it is just so many."""
-    model_schema: Path | None = None
-    encoding: str | None = None
-    yes: bool = False
-    quiet: bool = False
-    extra_columns: bool = False
+    model_schema: Path | None
+    encoding: str | None
+    yes: bool
+    quiet: bool
+    extra_columns: bool
     """Keep unknown columns instead of refusing them."""
-    price: int | None = None
+    price: int | None
     """Of one output, when given; else the catalog's on Replicate and on the local emulator."""
-    send: str = "fitted"
+    send: str
     """`fitted` or `original`."""
-    latency: float | None = None
+    latency: float | None
     """The local emulator's pretended run time in seconds."""
-    notify: str | None = field(default=None, repr=False)
+    notify: str | None = field(repr=False)
     """Where notifications go, as `read_notify` returns it; who knows a webhook's address can use it."""
 
     @property
@@ -91,3 +94,8 @@ class Settings:
     def local(self) -> bool:
         """Whether the local emulator serves the run."""
         return self.base == LOCAL
+
+
+_BY_TABLE = {field.name for field in fields(Settings) if field.default is field.default_factory is MISSING}
+DEFAULTS = {setting.name: setting.default for setting in SETTINGS if setting.name in _BY_TABLE}
+"""What the table of settings says of the fields of Settings."""

@@ -13,12 +13,12 @@ import pytest
 
 from batchfill.batch import Batch
 from batchfill.catalog.builtin import find_model
-from batchfill.catalog.pixel_options import PIXEL_READERS, Pixels
+from batchfill.catalog.pixel_options import PIXEL_READERS
 from batchfill.cli.commands import cli
 from batchfill.domain.findings import FLAGS
 from batchfill.domain.rows import RowState
-from batchfill.settings.definitions import FLUX_FILL_DEV, IN_MANIFEST, READERS
-from batchfill.settings.settings import Settings
+from batchfill.settings.definitions import IN_MANIFEST
+from batchfill.settings.value_types import FLUX_FILL_DEV
 from tests.docs.pages import (
     PAGES,
     README,
@@ -32,6 +32,7 @@ from tests.docs.pages import (
     tables_of,
     text_of,
 )
+from tests.docs.reference import reference_tables, table_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,34 +125,15 @@ def test_the_settings_are_those_of_run() -> None:
     assert [*_names(both), *_names(run_only)] == _flags("run")
     held = {row[1].strip("`") for row in (*both, *run_only)} - {"no"}
     named = held | set(_names(manifest_only))
-    assert named == IN_MANIFEST | {"defaults", "column", "rows"}
+    assert named == IN_MANIFEST.keys() | {"rows"}
     section = section_of(DOCS / "settings.md", "Settings of the manifest only")
     assert set(PIXEL_READERS) <= set(codes_of(section))
 
 
-def test_the_settings_have_the_bounds_and_defaults_of_the_program() -> None:
-    """A table that is out of date is worse than none."""
-    both, run_only, *_ = tables_of(text_of(DOCS / "settings.md"))
-    for flag, _, values, default, _ in (*both, *run_only):
-        name = flag.strip("`-").replace("-", "_")
-        bounds = re.match(r"([\d.]+) to (\d+)", values)
-        if bounds:
-            assert READERS[name](bounds[1]) is not None
-            assert READERS[name](bounds[2]) is not None
-            with pytest.raises(ValueError, match="must be between"):
-                READERS[name](str(int(bounds[2]) + 1))
-        if re.fullmatch(r"[1-9]\d*", default):
-            assert getattr(Settings(manifest=ROOT, folder=ROOT), name) == float(default), name
-
-
-def test_the_pixel_settings_are_all_there_with_their_defaults() -> None:
-    """Their table is the only place where people look for them."""
-    rows = tables_of(section_of(DOCS / "pixels.md", "Settings"))[0]
-    assert set(_names(rows)) == set(PIXEL_READERS)
-    for row in rows:
-        default = getattr(Pixels(), row[0].strip("`"))
-        shown = str(default).lower() if isinstance(default, bool) else str(default)
-        assert row[2].strip("`") == shown, row[0]
+@pytest.mark.parametrize(("page", "heading"), reference_tables(), ids=str)
+def test_the_tables_of_settings_are_those_of_the_program(page: Path, heading: str) -> None:
+    """`python -m tests.docs.reference` writes them."""
+    assert table_in(page, heading) == reference_tables()[page, heading]
 
 
 def test_flags_states_and_inputs_are_all_there() -> None:

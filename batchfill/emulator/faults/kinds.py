@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from batchfill.emulator.responses import FORMS
+from batchfill.errors import did_you_mean_or_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -164,7 +164,5 @@ def check_kind(call: str, kind: str, options: Mapping[str, Any]) -> None:
 
 
 def unknown_name(what: str, name: object, known: Iterable[str]) -> str:
-    """Return what to tell somebody who gave a *name* that does not exist."""
-    near = get_close_matches(str(name), known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
-    return f"unknown {what} {name!r:.60}{hint}"
+    """Return what to tell of a *name* that does not exist."""
+    return f"unknown {what} {name!r:.60}{did_you_mean_or_known(str(name), sorted(known))}"

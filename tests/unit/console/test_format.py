@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from batchfill.console.format import (
     first_lines,
     format_count,
-    format_duration,
     format_money,
     format_states,
     format_time,
@@ -40,25 +39,6 @@ def test_money_has_two_decimals_and_more_only_where_needed(
     millionths: int | None, currency: str, words: str
 ) -> None:
     assert format_money(millionths, currency) == words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (40.4, "40 s"),
-        (59.7, "1 min"),
-        (200, "3 min 20 s"),
-        (185, "3 min 05 s"),
-        (599.6, "10 min"),
-        (725, "12 min"),
-        (3_599, "1 h 00 min"),
-        (3_900, "1 h 05 min"),
-        (111_900, "31 h 05 min"),
-    ],
-)
-def test_a_duration_is_finer_the_shorter_it_is(seconds: float, words: str) -> None:
-    assert format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (10_000, "10,000 rows")])

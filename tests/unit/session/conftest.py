@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.domain.token import Token
-from batchfill.settings.settings import Settings
+from batchfill.settings.addresses import REPLICATE
+from batchfill.settings.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 @pytest.fixture
 def settings(tmp_path: Path) -> Callable[..., Settings]:
     usual = Settings(
+        **DEFAULTS,
         manifest=tmp_path / "night.csv",
         folder=tmp_path / "night.batch",
+        base=REPLICATE,
         token=Token("r8_for_tests_only"),
     )
     return lambda **changes: replace(usual, **changes)
