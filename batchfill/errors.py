@@ -139,12 +139,16 @@ class NotSent(TransientError):
 class AnswerLost(BatchfillError):
     """The request may have been taken, and paid for; its answer is not known. Recover, never resend."""
 
-    def __init__(self, message: str, *, acknowledged: bool = False, refused: bool = False) -> None:
+    def __init__(
+        self, message: str, *, acknowledged: bool = False, refused: bool = False, kept: str | None = None
+    ) -> None:
         """*acknowledged*: an answer said that the request was taken, so that no list proves otherwise.
 
-        *refused*: every other row would meet the same (exit 4).
+        *refused*: every other row would meet the same (exit 4). *kept*: the beginning of an answer that was
+        not understood, without secrets.
         """
         super().__init__(message)
+        self.kept = kept
         self.acknowledged = acknowledged
         self.refused = refused
 

@@ -41,7 +41,7 @@ def doubt_lines(doubts: Sequence[Doubt], total: int, *, currency: str, command: 
     if not total:
         return
     yield f"in doubt: {format_count(total, 'row')}, sent without an answer: made and paid for, or not"
-    lines = [f"  {_doubt_line(doubt, currency)}" for doubt in doubts]
+    lines = [f"  {_doubt_line(doubt, currency)}{_answer_text(doubt)}" for doubt in doubts]
     yield from first_lines(lines, DOUBTS_SHOWN, "more row", unlisted=total - len(doubts))
     given_up = max((doubt.lost_at or doubt.intended_at for doubt in doubts), default=None)
     yield from _ways_out(_price_of_all(doubts, total, currency), command, given_up)
@@ -54,6 +54,10 @@ def _doubt_line(doubt: Doubt, currency: str) -> str:
     return (
         f"{doubt.id}{where}, sent {format_time(doubt.intended_at)}, {seed}{price}: {safe_text(doubt.reason)}"
     )
+
+
+def _answer_text(doubt: Doubt) -> str:
+    return f"\n    its answer: {safe_text(doubt.answer)}" if doubt.answer else ""
 
 
 def _price_of_all(doubts: Sequence[Doubt], total: int, currency: str) -> str:

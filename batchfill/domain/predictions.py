@@ -33,6 +33,8 @@ class Prediction:
     """Seconds."""
     seed: int | None = None
     """From the input, else from `Using seed: N` in the logs."""
+    certain: bool = True
+    """Whether its id stood in the documented place of an answer; else asking for it has to confirm it."""
 
     TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 
@@ -125,6 +127,20 @@ def match_addresses(outputs: Sequence[Output], urls: Sequence[str]) -> dict[int,
 def _without_query(url: str) -> str:
     # A signature is another one each time.
     return url.partition("?")[0]
+
+
+OWN_ID = "unnamed-"
+"""Before the ids that batchfill gives to predictions whose service gave them none."""
+
+
+def own_id(number: int, seed: int | None) -> str:
+    """Return the id of the prediction without one that an attempt's answer held."""
+    return f"{OWN_ID}{number}-{seed or 0}"
+
+
+def is_own_id(id_: str) -> bool:
+    """Whether no service knows a prediction by *id_*."""
+    return id_.startswith(OWN_ID)
 
 
 OUTPUT_RETENTION = 3600.0

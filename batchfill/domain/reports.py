@@ -65,6 +65,8 @@ class Doubt:
     """What it is known by among the service's predictions; None where the model takes none."""
     lost_at: float | None = None
     """When its answer was given up, in seconds since the epoch."""
+    answer: str | None = None
+    """The beginning of the answer, where one came that was not understood."""
 
 
 @dataclass(frozen=True, slots=True)

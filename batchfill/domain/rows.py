@@ -214,6 +214,11 @@ class Attempt:
     area: Box | None = None
     """What was sent of the picture; None: all of it."""
 
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether the service was not asked yet for the prediction that an answer seems to name."""
+        return self.prediction_id is not None and self.accepted_at is None
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from batchfill.domain.predictions import match_addresses
+from batchfill.domain.predictions import is_own_id, match_addresses
 from batchfill.domain.rows import Outcome, RowState
 from batchfill.errors import AnswerLost, LedgerFailed
 from batchfill.ledger import ledger_rows, statements
@@ -87,23 +87,17 @@ class LedgerEvents(LedgerBase):
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
         """The service has it: the id comes before anything else. Return the attempt as it is now.
 
+        Pictures that came without an id are on disk with it, since no other answer will hold them.
         Raises AnswerLost when the id is another attempt's already, so that it cannot be this one's too.
         """
-        values = {
-            "prediction_id": prediction.id,
-            "status": prediction.status,
-            "created_at": prediction.created_at,
-        }
 
         def event(db: sqlite3.Connection) -> None:
-            self._apply_event(db, "record_accepted", attempt, **values)
+            self._apply_event(db, "record_accepted", attempt, **_id_values(prediction))
             self._record_of_payments.accept(attempt.number, prediction.id)
+            if is_own_id(prediction.id):
+                self._apply_success(db, replace(attempt, prediction_id=prediction.id), prediction)
 
-        try:
-            await self._writer.commit(event)
-        except sqlite3.IntegrityError as error:
-            text = f"the service answered with prediction {prediction.id}, which is another row's"
-            raise AnswerLost(text, acknowledged=True) from error
+        await self._claim_id(event, prediction)
         self.last_accepted = prediction.id
         return replace(
             attempt,
@@ -113,6 +107,32 @@ class LedgerEvents(LedgerBase):
             accepted_at=self._now(),
             tries=attempt.tries + (attempt.state is not RowState.IN_DOUBT),
         )
+
+    async def record_unconfirmed(self, attempt: Attempt, prediction: Prediction) -> Attempt:
+        """An answer names a prediction in a place that is not documented. Return the attempt as it is now.
+
+        The row stays `submitting` until the service was asked for it. Raises as `record_accepted`.
+        """
+
+        def event(db: sqlite3.Connection) -> None:
+            self._apply_event(db, "record_unconfirmed", attempt, **_id_values(prediction))
+            self._record_of_payments.accept(attempt.number, prediction.id)
+
+        await self._claim_id(event, prediction)
+        return replace(
+            attempt,
+            prediction_id=prediction.id,
+            created_at=prediction.created_at,
+            lost_at=self._now(),
+            acknowledged=True,
+        )
+
+    async def _claim_id(self, event: Callable[[sqlite3.Connection], None], prediction: Prediction) -> None:
+        try:
+            await self._writer.commit(event)
+        except sqlite3.IntegrityError as error:
+            text = f"the service answered with prediction {prediction.id}, which is another row's"
+            raise AnswerLost(text, acknowledged=True) from error
 
     async def record_refused(self, attempt: Attempt, error: str, *, due_at: float) -> None:
         """Nothing was made and the row may be submitted again from *due_at*; costs no attempt."""
@@ -138,13 +158,15 @@ class LedgerEvents(LedgerBase):
         )
 
     async def record_answer_lost(
-        self, attempt: Attempt, error: str, *, acknowledged: bool = False
+        self, attempt: Attempt, error: str, *, acknowledged: bool = False, answer: str | None = None
     ) -> Attempt:
         """The POST may have been taken; recover will find out. Return the attempt as it is now.
 
-        *acknowledged*: an answer said that it was, so that it is never taken for absent.
+        *acknowledged*: an answer said that it was, so that it is never taken for absent. *answer*: its
+        beginning, where it was not understood.
         """
-        await self._record_event("record_answer_lost", attempt, error=error, acknowledged=acknowledged)
+        values = {"error": error, "acknowledged": acknowledged, "answer": answer}
+        await self._record_event("record_answer_lost", attempt, **values)
         return replace(attempt, lost_at=self._now(), acknowledged=acknowledged)
 
     # Recover
@@ -176,12 +198,12 @@ class LedgerEvents(LedgerBase):
     async def record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
         """Made and paid: its outputs are to be collected."""
 
-        def event(db: sqlite3.Connection) -> None:
-            values = {"status": prediction.status, "run_time": _run_time(prediction), "seed": prediction.seed}
-            self._apply_event(db, "record_succeeded", attempt, **values)
-            _name_outputs(db, attempt, prediction.outputs)
+        await self._writer.commit(lambda db: self._apply_success(db, attempt, prediction))
 
-        await self._writer.commit(event)
+    def _apply_success(self, db: sqlite3.Connection, attempt: Attempt, prediction: Prediction) -> None:
+        values = {"status": prediction.status, "run_time": _run_time(prediction), "seed": prediction.seed}
+        self._apply_event(db, "record_succeeded", attempt, **values)
+        _name_outputs(db, attempt, prediction.outputs)
 
     async def record_failed(
         self,
@@ -368,6 +390,14 @@ def _name_outputs(db: sqlite3.Connection, attempt: Attempt, urls: Sequence[str])
     known = [ledger_rows.to_output(r) for r in statements.ask_rows(db, "outputs_of", prediction_id=id_)]
     for n, url in match_addresses(known, urls).items():
         statements.run_statements(db, "events", "record_output", prediction_id=id_, n=n, url=url)
+
+
+def _id_values(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "prediction_id": prediction.id,
+        "status": prediction.status,
+        "created_at": prediction.created_at,
+    }
 
 
 def _output_key(output: Output) -> dict[str, Any]:

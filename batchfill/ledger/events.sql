@@ -61,8 +61,14 @@ UPDATE rows SET due_at = :due_at, error = :error WHERE key = :key AND state = 'p
 UPDATE rows SET state = 'failed', since = :now, error = :error WHERE key = :key AND state = 'pending';
 
 -- name: record_answer_lost
-UPDATE attempts SET lost_at = :now, error = :error, acknowledged = :acknowledged WHERE number = :number;
+UPDATE attempts SET lost_at = :now, error = :error, acknowledged = :acknowledged, answer = :answer
+WHERE number = :number;
 UPDATE rows SET error = :error WHERE key = :key AND attempt = :number;
+
+-- name: record_unconfirmed
+UPDATE attempts SET prediction_id = :prediction_id, status = :status, created_at = :created_at, lost_at = :now,
+    acknowledged = 1
+WHERE number = :number;
 
 -- name: record_absent_once
 UPDATE attempts SET absent_at = :now WHERE number = :number AND absent_at IS NULL;

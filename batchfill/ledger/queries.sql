@@ -169,7 +169,7 @@ FROM rows INDEXED BY rows_failed WHERE state = 'failed' AND position IS NOT NULL
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50;
 
 -- name: doubts
-SELECT r.id, r.line, a.intended_at, a.price, coalesce(r.error, '') AS reason, a.seed, a.lost_at
+SELECT r.id, r.line, a.intended_at, a.price, coalesce(r.error, '') AS reason, a.seed, a.lost_at, a.answer
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
 WHERE r.state = 'in_doubt' ORDER BY r.since LIMIT 100;
 

@@ -21,12 +21,12 @@ from batchfill.errors import (
 )
 from batchfill.providers.downloads import begin, open_download, parse_url, shown_url
 from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin_of, prediction_path
-from batchfill.providers.error_text import is_html, one_line
+from batchfill.providers.error_text import is_html, kept_text, one_line, words_of_body
 from batchfill.providers.pagination import Listing, reaches_past, read_page, size_of, window_query
-from batchfill.providers.parsing import read_account, read_input_schema, read_prediction, read_upload
-from batchfill.providers.requests import LONGEST_PAGE, AnswerBroken, AuthorizedClient
-from batchfill.providers.status_codes import Call, error_for
-from batchfill.providers.transport import AnswerRefused
+from batchfill.providers.parsing import LONGEST_ERROR, read_account, read_input_schema, read_upload
+from batchfill.providers.prediction_reader import prediction_at, read_asked, read_created
+from batchfill.providers.requests import LONGEST_ANSWER, LONGEST_PAGE, AnswerBroken, AuthorizedClient
+from batchfill.providers.status_codes import SEE_OTHER, Call, error_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -122,19 +122,20 @@ class Service:
             )
         except _UNSENT as error:
             raise NotSent(one_line(f"the create call was not sent: {error}")) from error
-        except (AnswerBroken, AnswerRefused) as error:
+        except AnswerBroken as error:
             text = f"the create call was accepted, and its answer cannot be read: {error}"
             raise AnswerLost(one_line(text), acknowledged=True) from error
         except httpx.RequestError as error:
             raise AnswerLost(one_line(f"the create call has no answer: {error}")) from error
+        if answer.status in SEE_OTHER and (made := prediction_at(answer.headers)) is not None:
+            return made
         if not answer.succeeded:
             raise self._error_for(Call.CREATE, answer)
         try:
-            return read_prediction(answer.body)
+            return read_created(answer.body, answer.headers)
         except ValueError as error:
-            raise AnswerLost(
-                f"the service answered {answer.status} to the create call, but {error}", acknowledged=True
-            ) from error
+            text = f"the service answered {answer.status} to the create call, but {error}"
+            raise _unread(text, answer) from error
 
     async def answers(self, prediction_id: str | None) -> bool:
         """Whether the service answers a free question, about that prediction where there is one.
@@ -149,10 +150,14 @@ class Service:
             return False
         return answer.status < 500
 
-    async def get(self, prediction_id: str) -> Prediction:
-        """Return the prediction as it is. Raises Throttled, TransientError, NotFound, ServiceRefused."""
-        answer = await self._read_free(Call.GET, "GET", prediction_path(prediction_id))
-        return self._parse_answer(Call.GET, answer, lambda answer: read_prediction(answer.body))
+    async def get(self, prediction_id: str, *, outputs: int = 1) -> Prediction:
+        """Return the prediction as it is; *outputs* inside its answer have room.
+
+        Raises Throttled, TransientError, NotFound, ServiceRefused.
+        """
+        path, longest = prediction_path(prediction_id), LONGEST_ANSWER * max(1, outputs)
+        answer = await self._read_free(Call.GET, "GET", path, longest=longest)
+        return self._parse_answer(Call.GET, answer, lambda answer: read_asked(answer.body, prediction_id))
 
     async def list(
         self, *, created_after: float | None, created_before: float | None = None, pages: int = PAGES
@@ -184,7 +189,7 @@ class Service:
         """
         answer = await self._read_free(Call.CANCEL, "POST", f"{prediction_path(prediction_id)}/cancel")
         try:
-            prediction = read_prediction(answer.body)
+            prediction = read_asked(answer.body, prediction_id)
         except ValueError:
             return None
         return prediction if prediction.id == prediction_id else None
@@ -264,9 +269,6 @@ class Service:
         await self._reads.acquire()
         try:
             answer = await self._line.send_request(method, path, **given)
-        except AnswerRefused as error:
-            # Somebody is there, and says what will be no other the next time.
-            raise TransientError(one_line(f"the {call} call: {error}")) from error
         except httpx.RequestError as error:
             raise NoAnswer(one_line(f"the {call} call has no answer: {error}")) from error
         if not answer.succeeded:
@@ -287,10 +289,15 @@ class Service:
         return error
 
     def _parse_answer(self, call: Call, answer: HttpResponse, read: Callable[[HttpResponse], _Read]) -> _Read:
-        """Return what *read* makes of a success. Raises TransientError when it can make nothing of it."""
+        """Return what *read* makes of a success. Raises TransientError when it can make nothing of it.
+
+        NoAnswer, a kind of it, where the answer did not come whole.
+        """
         try:
             return read(answer)
         except ValueError as error:
+            if answer.broken:
+                raise NoAnswer(one_line(f"the {call} call has no whole answer: {answer.broken}")) from error
             raise TransientError(
                 f"the service answered {answer.status} to the {call} call, but {error}"
             ) from error
@@ -310,6 +317,15 @@ def _encode_inputs(inputs: Mapping[str, object]) -> bytes:
         return json.dumps({"input": dict(inputs)}, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
         raise RowRejected(f"the inputs cannot be written as JSON: {error}") from error
+
+
+def _unread(text: str, answer: HttpResponse) -> AnswerLost:
+    said = words_of_body(answer.shown)
+    more = [f" ({answer.broken})"] if answer.broken else []
+    more += [f": {said}"] if said else []
+    return AnswerLost(
+        one_line(text + "".join(more), longest=LONGEST_ERROR), acknowledged=True, kept=kept_text(answer.shown)
+    )
 
 
 def _cancel_after(seconds: float | None) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
+from batchfill.domain.predictions import is_own_id
 from batchfill.errors import NotFound
 from batchfill.providers.parsing import check_prediction_id
 
@@ -24,6 +25,8 @@ def model_path(model: str) -> str:
 
 def prediction_path(prediction_id: str) -> str:
     """Return the path of a prediction. Raises NotFound for an id that no service gave."""
+    if is_own_id(prediction_id):
+        raise NotFound("the service gave this prediction no id, so it cannot be asked for it")
     try:
         return f"{PREDICTIONS}/{quote(check_prediction_id(prediction_id), safe='')}"
     except ValueError as error:

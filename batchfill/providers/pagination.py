@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from batchfill.providers.error_text import parse_json
 from batchfill.providers.parsing import LATEST, prediction_of
+from batchfill.providers.prediction_reader import results_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,12 +45,12 @@ class Page:
 
 def read_page(body: bytes) -> Page | None:
     """Read one page, None when *body* is something else. Raises ValueError when it is not even JSON."""
-    value = parse_json(body)
-    results = value.get("results") if isinstance(value, dict) else None
-    if not isinstance(results, list):
+    page = results_in(parse_json(body))
+    if page is None:
         return None
+    place, results = page
     items = tuple(_read_items(results))
-    following = value.get("next")
+    following = place.get("next")
     return Page(items, len(items) == len(results), following is not None, _read_cursor(following))
 
 

@@ -13,10 +13,11 @@ from urllib.parse import unquote_to_bytes
 from batchfill.domain.predictions import Prediction, Upload
 from batchfill.domain.rows import inline_note
 from batchfill.providers.error_text import one_line, parse_json, words_of
+from batchfill.providers.manners import STATUSES
 from batchfill.providers.redaction import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 LONGEST_ID = 200
 LONGEST_ERROR = 1000
@@ -34,15 +35,10 @@ _MOMENT = re.compile(
     r"\s*(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,99}))?\s*([Zz]|([+-])(\d\d):?(\d\d))?\s*",
     re.ASCII,
 )
-_UNSAFE = re.compile(r"[/\\?#%\s]")
 _SEED = re.compile(r"Using seed: (\d{1,20})\b", re.ASCII)
 _NO_SEED = 2**63
+_MEANS = {word: status for status, words in STATUSES.items() for word in words}
 _MANY_OUTPUTS = 1000
-
-
-def read_prediction(body: bytes) -> Prediction:
-    """Read one prediction. Raises ValueError when *body* holds none, or one without a usable id."""
-    return prediction_of(parse_json(body))
 
 
 def prediction_of(value: Any) -> Prediction:
@@ -50,14 +46,16 @@ def prediction_of(value: Any) -> Prediction:
     if not isinstance(value, dict):
         raise ValueError("the answer is not a prediction")  # noqa: TRY004 - bad bytes, not a bad call
     metrics = value.get("metrics")
+    outputs = tuple(islice(_find_outputs(value.get("output")), _MANY_OUTPUTS))
+    completed_at, error = read_moment(value.get("completed_at")), _read_error(value.get("error"))
     return Prediction(
         id=check_prediction_id(value.get("id")),
-        status=_read_status(value.get("status")),
+        status=_read_status(value.get("status"), ended=completed_at is not None, made=outputs, error=error),
         created_at=read_moment(value.get("created_at")),
         started_at=read_moment(value.get("started_at")),
-        completed_at=read_moment(value.get("completed_at")),
-        outputs=tuple(islice(_find_outputs(value.get("output")), _MANY_OUTPUTS)),
-        error=_read_error(value.get("error")),
+        completed_at=completed_at,
+        outputs=outputs,
+        error=error,
         data_removed=value.get("data_removed") is True,
         input=_read_input(value),
         predict_time=_read_seconds(metrics.get("predict_time")) if isinstance(metrics, dict) else None,
@@ -69,10 +67,10 @@ def check_prediction_id(id_: Any) -> str:
     """Return *id_* when a URL can safely be built from it. Raises ValueError."""
     if not isinstance(id_, str) or not id_:
         raise ValueError("the answer holds no prediction id")
-    bad = _UNSAFE.search(id_) is not None or not id_.isprintable()
+    bad = not id_.isprintable() or id_.isspace()
     # An id that holds the token cannot be written down, so nobody could ask for it after a restart.
     bad = bad or MARK in id_
-    if bad or ".." in id_ or id_ == "." or len(id_) > LONGEST_ID:
+    if bad or ".." in id_.split("/") or id_ == "." or len(id_) > LONGEST_ID:
         raise ValueError(
             f"the answer holds a prediction id that cannot be used: {one_line(id_, longest=60)!r}"
         )
@@ -140,9 +138,16 @@ def _read_zone(match: re.Match[str]) -> timezone:
     return timezone(offset if match[9] == "+" else -offset)
 
 
-def _read_status(value: Any) -> str:
+def _read_status(value: Any, *, ended: bool, made: Sequence[str], error: str | None) -> str:
+    """Return Replicate's word for a status; an unknown one is judged by what else is said."""
+    said = one_line(value, longest=40) if isinstance(value, str) and value.strip() else "unknown"
+    known = _MEANS.get(re.sub(r"[\s-]+", "_", said.lower()))
+    if known is not None:
+        return known
+    if ended and (made or error):
+        return "succeeded" if made else "failed"
     # A prediction with an id has been made: without a word for its state it is followed like any other.
-    return one_line(value, longest=40) if isinstance(value, str) and value.strip() else "unknown"
+    return said
 
 
 def _find_outputs(value: Any, *, depth: int = 3, named: bool = False) -> Iterator[str]:

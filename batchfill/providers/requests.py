@@ -11,8 +11,8 @@ import httpx
 
 from batchfill._version import __version__
 from batchfill.providers.clock_skew import Moment, ServiceClock, loop_time
+from batchfill.providers.codings import TooLong, to_utf8, unpack_body
 from batchfill.providers.redaction import Redaction
-from batchfill.providers.transport import AnswerRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _OURS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"batchfill/{__version__}"}
+_FRESH = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
+"""On every request to the service: a cache on the way would repeat what was true before."""
 
 
 def request_for(
@@ -55,6 +57,9 @@ LONGEST_ANSWER = 16 * 1024 * 1024
 LONGEST_PAGE = 64 * 1024 * 1024
 """Bytes of a page of a listing: a hundred predictions with a picture and a mask inside each still fit."""
 
+UNSHOWN = 512
+"""Bytes at the end of a broken answer that are never shown: a token in any spelling fits."""
+
 CONNECT = 30.0
 _TAKEN = "taken"
 """Among a request's extensions: the head of its answer was a success."""
@@ -70,6 +75,14 @@ class HttpResponse:
     status: int
     headers: httpx.Headers
     body: bytes = field(repr=False)
+    """Unpacked, its text in UTF-8."""
+    broken: str | None = None
+    """Why *body* is only its beginning; None: it came whole."""
+
+    @property
+    def shown(self) -> bytes:
+        """The body without what may be the beginning of a token that a break has cut."""
+        return self.body if self.broken is None else self.body[:-UNSHOWN]
 
     @property
     def succeeded(self) -> bool:
@@ -78,7 +91,7 @@ class HttpResponse:
 
 
 class AnswerBroken(httpx.RemoteProtocolError):
-    """The head of an answer said that the request was taken; its body did not come whole."""
+    """The head of an answer said that the request was taken; of its body nothing is known."""
 
 
 class AuthorizedClient:
@@ -112,14 +125,20 @@ class AuthorizedClient:
         return Moment(self._now(), loop_time())
 
     async def send_request(
-        self, method: str, path: str, *, longest: int = LONGEST_ANSWER, **given: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        longest: int = LONGEST_ANSWER,
+        headers: Mapping[str, str] | None = None,
+        **given: Any,
     ) -> HttpResponse:
         """Send one request to *path* below the base and return the answer, of at most *longest* bytes.
 
-        *given* goes to httpx as it is (content, files, headers, params). Raises httpx.RequestError, whose
+        *given* goes to httpx as it is (content, files, params). Raises httpx.RequestError, whose
         kind says whether the request can have been taken (see Transport).
         """
-        request = request_for(method, f"{self.base}{path}", **given)
+        request = request_for(method, f"{self.base}{path}", headers={**_FRESH, **(headers or {})}, **given)
         timeout = timeout_for(int(request.headers.get("content-length", 0)), self._answer_timeout)
         try:
             async with asyncio.timeout(_whole_timeout(timeout)):
@@ -148,8 +167,8 @@ class AuthorizedClient:
         try:
             self._clock.learn_date(response.headers.get("date"), asked=asked, answered=self._read_clocks())
             headers = httpx.Headers(self.redaction.headers(response.headers.multi_items()))
-            body = await _read_body(response, longest)
-            return HttpResponse(response.status_code, headers, self.redaction.body(body))
+            body, broken = await _read_bounded(response, longest)
+            return HttpResponse(response.status_code, headers, self.redaction.body(body), broken)
         finally:
             await response.aclose()
 
@@ -181,26 +200,21 @@ def _whole_timeout(timeout: httpx.Timeout) -> float:
     return sum(part or 0.0 for part in parts.values()) + 30.0
 
 
-async def _read_body(response: httpx.Response, longest: int) -> bytes:
+async def _read_bounded(response: httpx.Response, longest: int) -> tuple[bytes, str | None]:
+    """Return the body, or as much of it as came and may be taken, and then why that is not all."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    pieces, size, broken = [], 0, None
     try:
-        return await _read_bounded(response, longest)
-    except AnswerRefused:
-        if response.is_success:
-            raise
-        return b""
+        async for piece in response.stream:
+            pieces.append(piece)
+            size += len(piece)
+            if size > longest:
+                raise TooLong  # noqa: TRY301 - as what is too long only when unpacked
+        body = unpack_body(b"".join(pieces), response.headers.get_list("content-encoding"), longest)
+    except TooLong:
+        body, broken = b"".join(pieces)[:longest], f"the answer is longer than {longest // 2**20} MiB"
     except httpx.RequestError as error:
-        if response.is_success:
-            raise AnswerBroken(str(error), request=response.request) from error
-        # A refusal is one by its status, with or without its words.
-        return b""
-
-
-async def _read_bounded(response: httpx.Response, longest: int) -> bytes:
-    pieces, size = [], 0
-    async for piece in response.aiter_bytes():
-        pieces.append(piece)
-        size += len(piece)
-        if size > longest:
-            message = f"the answer is longer than {longest // 2**20} MiB"
-            raise AnswerRefused(message, request=response.request)
-    return b"".join(pieces)
+        # What came before the break may hold all that matters.
+        labels = response.headers.get_list("content-encoding")
+        body, broken = unpack_body(b"".join(pieces), labels, longest), str(error)
+    return to_utf8(body, response.headers.get("content-type", "")), broken

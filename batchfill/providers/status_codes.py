@@ -43,7 +43,7 @@ class Call(StrEnum):
 _ACCOUNT_TROUBLE = frozenset({401, 402, 403})
 _NO_SUCH_CALL = frozenset({404, 405, 501})
 _NOTHING_MADE = frozenset({400, 413, 415, 422})
-_SEE_OTHER = frozenset({302, 303})
+SEE_OTHER = frozenset({302, 303})
 _SENT_ELSEWHERE = frozenset({307, 308})
 """Redirects of the request itself: nothing was made of it here."""
 _NEEDED = frozenset({Call.CREATE, Call.GET, Call.PAGE})
@@ -83,7 +83,7 @@ def _redirected(call: Call, status: int, text: str) -> BatchfillError:
     text = f"{text}: it redirects, and the token follows no redirect"
     if call is Call.CREATE and status not in _SENT_ELSEWHERE:
         # 303, and 302 before there was a 303, send to what a POST has made.
-        return AnswerLost(text, acknowledged=status in _SEE_OTHER, refused=status != 303)
+        return AnswerLost(text, acknowledged=status in SEE_OTHER, refused=status != 303)
     return ServiceRefused(text, status=status)
 
 

@@ -14,6 +14,7 @@ from yarl import URL
 
 from batchfill.errors import UsageError
 from batchfill.providers.address_policy import PublicResolver, refuse_private
+from batchfill.providers.answer_heads import LONGEST_HEAD, MOST_FIELDS, LenientConnector
 from batchfill.providers.proxies import Proxies
 
 if TYPE_CHECKING:
@@ -29,15 +30,8 @@ PIECE = 64 * 1024
 # so that no connection is used again when it has rested for longer than this.
 IDLE = 4.0
 
-_PACKED = frozenset({"gzip", "deflate", "br", "zstd"})
-_ASKED_FOR: tuple[list[str], ...] = ([], ["gzip"], ["deflate"])
-
 _NETWORK_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError)
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-
-
-class AnswerRefused(httpx.RemoteProtocolError):
-    """An answer came whose body is not taken: too long, or packed in a way that was not asked for."""
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -112,7 +106,7 @@ class Transport(httpx.AsyncBaseTransport):
         return self._sessions[proxied]
 
     def _open_session(self, *, public_only: bool) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = LenientConnector(
             limit=CONNECTIONS,
             keepalive_timeout=IDLE,
             resolver=PublicResolver() if public_only else self._resolver,
@@ -124,6 +118,9 @@ class Transport(httpx.AsyncBaseTransport):
             auto_decompress=False,
             trust_env=False,
             skip_auto_headers=_AUTOMATIC,
+            max_line_size=LONGEST_HEAD,
+            max_field_size=LONGEST_HEAD,
+            max_headers=MOST_FIELDS,
         )
 
 
@@ -171,10 +168,6 @@ class _AnswerBody(httpx.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        if (packed := _content_codings(self._answer)) not in _ASKED_FOR:
-            # Packed twice, a megabyte of zeros is a terabyte.
-            message = f"the answer is packed as {', '.join(packed)[:100]}, which was not asked for"
-            raise AnswerRefused(message, request=self._request)
         # Small pieces where they will grow: 16 KiB of gzip are 16 MiB at the very most.
         size = PIECE // 4 if "Content-Encoding" in self._answer.headers else PIECE
         try:
@@ -192,11 +185,6 @@ class _AnswerBody(httpx.AsyncByteStream):
             self._answer.release()
         else:
             self._answer.close()
-
-
-def _content_codings(answer: aiohttp.ClientResponse) -> list[str]:
-    named = ",".join(answer.headers.getall("Content-Encoding", [])).lower().split(",")
-    return [coding for word in named if (coding := word.strip()) in _PACKED]
 
 
 def _request_headers(request: httpx.Request) -> list[tuple[str, str]]:

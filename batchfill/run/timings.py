@@ -15,6 +15,8 @@ class Timings:
     """Between two polls of a prediction, at most."""
     refused_poll_gap: float = 20.0
     """Between two polls while the service refuses them."""
+    overdue_grace: float = 60.0
+    """After --prediction-timeout, in which a prediction is to end; then its row is in doubt."""
     list_lag: float = 3.0
     """Time that the provider's list may need to show a prediction."""
     first_pause: float = 5.0

@@ -10,7 +10,16 @@ import anyio
 from batchfill.domain.predictions import OUTPUT_RETENTION
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import inline_bytes
-from batchfill.errors import NotFound, NotOffered, ServiceRefused, TransientError, short_of_something
+from batchfill.errors import (
+    MachineFailed,
+    NoAnswer,
+    NotFound,
+    NotOffered,
+    ServiceRefused,
+    Throttled,
+    TransientError,
+    short_of_something,
+)
 from batchfill.run.poll.schedule import PollSchedule, Tracked
 from batchfill.run.recover.matching import fetch_prediction
 from batchfill.run.wakeup import Wakeup
@@ -31,6 +40,9 @@ if TYPE_CHECKING:
 ASKED_AT_ONCE = 32
 LONGEST_REFUSAL = 600.0
 """Seconds of nothing but refusals after which there is no point in asking on."""
+
+MANY_UNREADABLE = 5
+"""Answers in a row that cannot be read, of which a person is told."""
 
 BULKY = 50_000
 """Characters of pictures inside a prediction's input above which no list is asked to send them back."""
@@ -55,6 +67,8 @@ class Poller:
         self._ended = ended
         self._schedule = PollSchedule(timing)
         self._refused_since: float | None = None
+        self._unreadable = 0
+        """Answers in a row that could not be read."""
         self._at_once = anyio.CapacityLimiter(ASKED_AT_ONCE)
         self._wakeup = Wakeup()
 
@@ -90,6 +104,8 @@ class Poller:
             return False
         watched = self._schedule.forget_tracked(attempt.number)
         if watched is not None:  # else two answers came at once: to a question, a list, a cancel
+            if watched.doubtful:
+                await self._context.ledger.record_followed_again(watched.attempt)
             # What is watched knows of a cancel that was asked for meanwhile.
             await self._outcomes.record_outcome(watched.attempt, prediction)
             self._wakeup.notify()
@@ -114,7 +130,7 @@ class Poller:
                 tasks.start_soon(self.settle_prediction, watched.attempt, item)
             for watched, item in found:
                 if not item.ended:
-                    await self._cancel_when_due(watched.attempt)
+                    await self._end_overdue(watched.attempt, item.status)
                 elif not _is_told(item) and not watched.busy:
                     watched.busy = True
                     tasks.start_soon(self._poll_one, watched)
@@ -142,16 +158,27 @@ class Poller:
                 await self._handle_missing(watched)
                 return
             except TransientError as error:
-                self._context.log.debug(f"{attempt.id}: {error}")
-                self._poll_again(watched, at_least=error.wait or 0.0)
+                await self._handle_unreadable(watched, error)
                 return
             except ServiceRefused as error:
                 self._handle_refusal(watched, error)
                 return
         self._refused_since = None
+        self._unreadable = 0
         if not await self.settle_prediction(attempt, prediction):
-            await self._cancel_when_due(attempt)
+            await self._end_overdue(attempt, f"the service says {prediction.status!r}")
             self._poll_again(watched)
+
+    async def _handle_unreadable(self, watched: Tracked, error: TransientError) -> None:
+        attempt = watched.attempt
+        told = isinstance(error, NoAnswer | Throttled | MachineFailed)
+        self._unreadable += not told
+        new = self._unreadable == MANY_UNREADABLE and not told
+        text = f"{attempt.id}: {error}" + ("; asked again, as what it made is paid for" if new else "")
+        self._context.log.notice(text, Level.WARNING if new else Level.DEBUG)
+        if not told:
+            await self._end_overdue(attempt, str(error))
+        self._poll_again(watched, at_least=error.wait or 0.0)
 
     def _poll_again(self, watched: Tracked, *, at_least: float = 0.0) -> None:
         self._schedule.note_running(watched, anyio.current_time(), at_least=at_least)
@@ -180,7 +207,11 @@ class Poller:
         self._context.log.notice(f"{attempt.id}: {reason}", Level.WARNING)
         self._ended()
 
-    async def _cancel_when_due(self, asked: Attempt) -> None:
+    async def _end_overdue(self, asked: Attempt, said: str) -> None:
+        """Ask for a cancel where the prediction's time is over; some time later its row is in doubt.
+
+        *said*: what the service says of it.
+        """
         watched = self._schedule.find_tracked(asked.number)
         if watched is None:
             return  # it ended meanwhile
@@ -190,6 +221,22 @@ class Poller:
             await self._request_cancel(watched, "user")
         elif attempt.cancel_asked is None and age > self._context.settings.prediction_timeout:
             await self._request_cancel(watched, "time-out")
+        if age > self._context.settings.prediction_timeout:
+            await self._doubt_overdue(watched, said)
+
+    async def _doubt_overdue(self, watched: Tracked, said: str) -> None:
+        now = anyio.current_time()
+        if watched.overdue_since is None:
+            watched.overdue_since = now
+        grace = self._context.timings.overdue_grace
+        if watched.doubtful or now - watched.overdue_since < grace:
+            return
+        attempt = watched.attempt
+        reason = f"prediction {attempt.prediction_id} ran past --prediction-timeout and did not end: {said}"
+        watched.doubtful = True
+        await self._context.ledger.record_in_doubt(attempt, reason)
+        self._context.log.notice(f"{attempt.id}: in doubt: {reason}", Level.WARNING)
+        self._ended()
 
     async def _cancel_on_request(self) -> None:
         while not self._stopping.cancel:

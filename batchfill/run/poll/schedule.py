@@ -49,6 +49,10 @@ class Tracked:
     """When it may be asked for by itself again."""
     busy: bool = False
     """Whether it is being asked for by itself."""
+    overdue_since: float | None = None
+    """When it was first seen to run beyond --prediction-timeout."""
+    doubtful: bool = False
+    """Whether its row is in doubt: it ran on for too long, and is looked at while the run lasts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ A list proves that a submission was never made only where all of this holds:
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from batchfill.domain.rows import INLINE
@@ -238,10 +238,22 @@ async def fetch_prediction(context: RunContext, attempt: Attempt) -> Prediction:
     Raises TransientError when the answer is about another prediction, and what Service.get raises.
     """
     assert attempt.prediction_id is not None
-    prediction = await context.service.get(attempt.prediction_id)
+    prediction = await context.service.get(attempt.prediction_id, outputs=attempt.outputs_asked)
     if prediction.id != attempt.prediction_id and await _is_anothers(context, attempt, prediction):
         raise TransientError(f"asked for {attempt.prediction_id}, the service answered with {prediction.id}")
     return prediction
+
+
+async def confirm_prediction(context: RunContext, attempt: Attempt) -> Prediction:
+    """Return the prediction that an answer seems to name, now that the service was asked for it.
+
+    Raises as `fetch_prediction`, TransientError also where it is surely another row's.
+    """
+    assert attempt.prediction_id is not None
+    prediction = await fetch_prediction(context, attempt)
+    if _has_other_seed(prediction, attempt.seed):
+        raise TransientError(f"prediction {attempt.prediction_id} has another seed than was sent")
+    return replace(prediction, id=attempt.prediction_id)
 
 
 async def _is_anothers(context: RunContext, attempt: Attempt, prediction: Prediction) -> bool:

@@ -10,7 +10,7 @@ from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TransientError
 from batchfill.run.recover import matching
-from batchfill.run.recover.matching import fetch_prediction
+from batchfill.run.recover.matching import confirm_prediction, fetch_prediction
 from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -144,7 +144,9 @@ class Reconciler:
             times = self._unread[attempt.number] = self._unread.get(attempt.number, 0) + 1
             if times < MAX_LIST_ERRORS:
                 continue
-            if attempt.prediction_id is None:
+            if attempt.unconfirmed:
+                await self._wait_or_doubt(attempt, f"it cannot be asked for: {error}")
+            elif attempt.prediction_id is None:
                 await self._wait_or_doubt(attempt, f"the service's list cannot be read ({error})")
             else:
                 self._forget_attempt(attempt)
@@ -153,11 +155,19 @@ class Reconciler:
         return [a for a in due if a.number in self._lost and a.prediction_id is None]
 
     async def _get_known(self, attempt: Attempt) -> None:
-        """Ask for a prediction that the service had lost sight of."""
+        """Ask for a prediction that the service had lost sight of, or that an answer seemed to name."""
+        look = confirm_prediction if attempt.unconfirmed else fetch_prediction
         try:
-            prediction = await fetch_prediction(self._context, attempt)
+            prediction = await look(self._context, attempt)
         except NotFound:
-            await self._record_doubt(attempt, f"the service does not know prediction {attempt.prediction_id}")
+            if attempt.unconfirmed:
+                await self._wait_or_doubt(attempt, "the service does not know it")
+            else:
+                text = f"the service does not know prediction {attempt.prediction_id}"
+                await self._record_doubt(attempt, text)
+            return
+        if attempt.unconfirmed:
+            await self._adopt_prediction(attempt, prediction)
             return
         await self._context.ledger.record_followed_again(attempt)
         self._forget_attempt(attempt)
@@ -236,9 +246,13 @@ class Reconciler:
     async def _wait_or_doubt(self, attempt: Attempt, reason: str) -> None:
         left = self._seconds_left(attempt)
         if left > 0:
-            self._put_off([attempt], left)
+            # An id costs one small question, a list many pages.
+            lag = self._context.timings.list_lag
+            self._put_off([attempt], min(left, 2 * lag) if attempt.unconfirmed else left)
         else:
-            await self._record_doubt(attempt, f"the answer to its submission was lost, and {reason}")
+            named = f"its answer seems to name prediction {attempt.prediction_id}"
+            known = named if attempt.unconfirmed else "the answer to its submission was lost"
+            await self._record_doubt(attempt, f"{known}, and {reason}")
 
     async def _record_doubt(self, attempt: Attempt, reason: str) -> None:
         if attempt.number in self._consented:

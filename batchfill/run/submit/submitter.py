@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from batchfill.domain.predictions import own_id
 from batchfill.domain.progress import Level
 from batchfill.errors import (
     AnswerLost,
@@ -13,6 +15,7 @@ from batchfill.errors import (
     LedgerFailed,
     MachineFailed,
     NoAnswer,
+    NotFound,
     NotSent,
     RowRejected,
     ServiceRefused,
@@ -21,6 +24,7 @@ from batchfill.errors import (
     TransientError,
     short_of_something,
 )
+from batchfill.run.recover.matching import confirm_prediction
 from batchfill.run.submit.admission import AdmissionGate
 from batchfill.run.submit.inputs import InputPreparer, Prepared, apply_redo, forget_named
 from batchfill.run.submit.rate_report import RateReport
@@ -184,7 +188,7 @@ class Submitter:
             inputs = self._with_seed(prepared.inputs, attempt.seed)
             timeout = context.settings.prediction_timeout
             prediction = await context.service.create(context.settings.model, inputs, cancel_after=timeout)
-            await self._record_accepted(attempt, prediction)
+            await self._record_made(attempt, prediction)
         except (Throttled, NotSent, RowRejected, ServiceRefused, AnswerLost) as error:
             await self._record_trouble(attempt, error)
         finally:
@@ -208,6 +212,26 @@ class Submitter:
     def _with_seed(self, inputs: Any, seed: int | None) -> dict[str, Any]:
         field = self._context.model.seed_field
         return dict(inputs) if field is None or seed is None else {**inputs, field: seed}
+
+    async def _record_made(self, attempt: Attempt, prediction: Prediction) -> None:
+        if not prediction.id:
+            # A finished picture is all there is to ask for.
+            prediction = replace(prediction, id=own_id(attempt.number, attempt.seed))
+        elif not prediction.certain and not (prediction.ended and prediction.outputs):
+            await self._record_unconfirmed(attempt, prediction)
+            return
+        await self._record_accepted(attempt, prediction)
+
+    async def _record_unconfirmed(self, attempt: Attempt, prediction: Prediction) -> None:
+        """Keep an id that the answer seems to name, and ask for its prediction before the row runs."""
+        attempt = await self._context.ledger.record_unconfirmed(attempt, prediction)
+        try:
+            prediction = await confirm_prediction(self._context, attempt)
+        except (NotFound, TransientError, ServiceRefused) as error:
+            text = f"its answer seems to name prediction {attempt.prediction_id}: {error}"
+            await self._record_lost(attempt, AnswerLost(text, acknowledged=True))
+        else:
+            await self._record_accepted(attempt, prediction)
 
     async def _record_accepted(self, attempt: Attempt, prediction: Prediction) -> None:
         context = self._context
@@ -260,7 +284,9 @@ class Submitter:
     async def _record_lost(self, attempt: Attempt, error: AnswerLost) -> None:
         context, now = self._context, self._context.clock.now()
         acknowledged = error.acknowledged
-        lost = await context.ledger.record_answer_lost(attempt, str(error), acknowledged=acknowledged)
+        lost = await context.ledger.record_answer_lost(
+            attempt, str(error), acknowledged=acknowledged, answer=error.kept
+        )
         self._count_submitted()
         new = acknowledged or not self.gate.breaker.half_open
         why = self.gate.breaker.lost(now, intended_at=attempt.intended_at, unread=acknowledged)

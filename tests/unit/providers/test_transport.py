@@ -177,7 +177,7 @@ async def answer_a_header_without_end(
     peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     await peer.request(reader)
-    writer.write(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 400_000 + b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("body", [b"{}", BIG], ids=["small", "big"])
