@@ -198,6 +198,7 @@ async def test_a_see_other_that_names_no_prediction_is_never_pending(
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
 
 
+ENDED = "2026-11-29T12:00:00.05Z"
 UNREADABLE = {"task": "accepted", "see": "https://gw.example/t?signature=secret", "note": "查询任务"}
 
 
@@ -221,10 +222,10 @@ GETS: dict[str, Callable[[RawGateway, str], Any]] = {
     "an envelope": lambda it, id_: enveloped(it.succeeded(id_)),
     "an envelope with a status of its own": lambda it, id_: {"status": "success", "data": it.succeeded(id_)},
     "SUCCESS": lambda it, id_: it.succeeded(id_, status="SUCCESS"),
-    "successful": lambda it, id_: it.succeeded(id_, status="successful", completed_at="2026-11-29T12:00:00.05Z"),
+    "successful": lambda it, id_: it.succeeded(id_, status="successful", completed_at=ENDED),
     "completed": lambda it, id_: it.succeeded(id_, status="completed"),
     "In Progress, then output and end": lambda it, id_: it.succeeded(
-        id_, status="fertig", completed_at="2026-11-29T12:00:00.05Z"
+        id_, status="fertig", completed_at=ENDED
     ),
     "no id": lambda it, id_: {k: v for k, v in it.succeeded(id_).items() if k != "id"},
     "null as id": lambda it, id_: it.succeeded(id_, id=None),

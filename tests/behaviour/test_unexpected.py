@@ -208,38 +208,38 @@ async def test_a_run_that_may_open_too_few_files_begins_nothing(
     assert not (desk.folder / "night.batch").exists()
 
 
+BELOW = [
+    ("run", "night.csv", "--local", "--out", "shut/in/night.batch"),
+    ("status", "night.csv", "--out", "shut/in/night.batch"),
+    ("results", "night.csv", "--out", "shut/in/night.batch"),
+    ("export", "night.csv", "shut/in/final", "--local"),
+    ("report", "night.csv", "shut/in/report", "--local"),
+    ("serve", "--folder", "shut/in/provider", "--port", "0"),
+    ("init", "shut/in/night.csv"),
+    ("pair", "shut/in/images", "shut/in/masks"),
+    ("check", "shut/in/night.csv"),
+]
+"""A command each for a place that cannot be reached."""
+
+
 @pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="how root can be made to obey a folder's mode"
 )
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("run", "night.csv", "--local", "--out", "shut/in/night.batch"),
-        ("status", "night.csv", "--out", "shut/in/night.batch"),
-        ("results", "night.csv", "--out", "shut/in/night.batch"),
-        ("export", "night.csv", "shut/in/final", "--local"),
-        ("report", "night.csv", "shut/in/report", "--local"),
-        ("serve", "--folder", "shut/in/provider", "--port", "0"),
-        ("init", "shut/in/night.csv"),
-        ("pair", "shut/in/images", "shut/in/masks"),
-        ("check", "shut/in/night.csv"),
-    ],
-    ids=lambda command: command[0],
-)
 async def test_a_place_below_a_folder_that_may_not_be_entered_is_told_in_words(
-    batchfill: Any, desk: Any, command: tuple[str, ...]
+    batchfill: Any, desk: Any
 ) -> None:
     desk.write(desk.rows(1))
     assert (await batchfill("run", "night.csv", "--local")).code == 0
     (desk.folder / "shut/in").mkdir(parents=True)
     (desk.folder / "shut").chmod(0)
     try:
-        ran = await batchfill(*command, preexec_fn=obey_modes)
+        said = {command[0]: await batchfill(*command, preexec_fn=obey_modes) for command in BELOW}
     finally:
         (desk.folder / "shut").chmod(0o700)
-    assert ran.code == 2, ran.err
-    assert "Permission denied" in ran.err
-    assert "Traceback" not in ran.err
+    for command, ran in said.items():
+        assert ran.code == 2, (command, ran.err)
+        assert "Permission denied" in ran.err, command
+        assert "Traceback" not in ran.err, command
 
 
 def turn_read_only(folder: Path) -> None:
