@@ -14,20 +14,13 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import RunContext
-    from batchfill.run.poll.run_times import RunTimes
-    from batchfill.run.shutdown import FailureStreak, StopSignal
 
 
 class OutcomeRecorder:
     """Records ends."""
 
-    def __init__(
-        self, context: RunContext, stopping: StopSignal, alike: FailureStreak, timing: RunTimes
-    ) -> None:
+    def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._stopping = stopping
-        self._failures = alike
-        self._run_times = timing
 
     async def record_outcome(self, attempt: Attempt, prediction: Prediction) -> None:
         """Record how *prediction* ended, which it has."""
@@ -38,10 +31,11 @@ class OutcomeRecorder:
                 await self._record_failed(attempt, prediction)
 
     async def _record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
-        await self._context.ledger.record_succeeded(attempt, prediction)
-        self._failures.record_success()
+        context = self._context
+        await context.ledger.record_succeeded(attempt, prediction)
+        context.stopping.streak.record_success()
         if prediction.completed_at is not None and prediction.created_at is not None:
-            self._run_times.add_run_time(max(0.0, prediction.completed_at - prediction.created_at))
+            context.run_times.add_run_time(max(0.0, prediction.completed_at - prediction.created_at))
 
     async def _record_failed(self, attempt: Attempt, prediction: Prediction) -> None:
         context = self._context
@@ -89,8 +83,8 @@ class OutcomeRecorder:
             self._context.log.debug(f"{attempt.id}: {error}; again in {again.wait:.0f} s")
             return
         self._context.log.row_failed(attempt.id, error)
-        if attempt.cancel_asked != "user" and self._failures.record_failure(error):
-            self._stopping.stop_submitting(f"ten rows in a row failed alike: {error}")
+        if attempt.cancel_asked != "user":
+            self._context.stopping.record_failure(error)
 
 
 def _in_words(status: str, asker: str | None) -> str:

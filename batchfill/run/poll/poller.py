@@ -11,9 +11,10 @@ from batchfill.domain.predictions import OUTPUT_RETENTION
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import inline_bytes
 from batchfill.errors import NotFound, NotOffered, ServiceRefused, TransientError, short_of_something
+from batchfill.run.context import Wakeup
+from batchfill.run.poll.outcome import OutcomeRecorder
 from batchfill.run.poll.schedule import PollSchedule, Tracked
 from batchfill.run.recover.matching import fetch_prediction
-from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import RunContext
-    from batchfill.run.poll.outcome import OutcomeRecorder
-    from batchfill.run.poll.run_times import RunTimes
-    from batchfill.run.shutdown import StopSignal
 
 
 ASKED_AT_ONCE = 32
@@ -39,21 +37,13 @@ BULKY = 50_000
 class Poller:
     """The stage that watches."""
 
-    def __init__(
-        self,
-        context: RunContext,
-        stopping: StopSignal,
-        outcomes: OutcomeRecorder,
-        timing: RunTimes,
-        *,
-        ended: Callable[[], None],
-    ) -> None:
+    def __init__(self, context: RunContext, *, ended: Callable[[], None]) -> None:
         """*ended* is called after every prediction that ended."""
         self._context = context
-        self._stopping = stopping
-        self._outcomes = outcomes
+        self._stopping = context.stopping
+        self._outcomes = OutcomeRecorder(context)
         self._ended = ended
-        self._schedule = PollSchedule(timing)
+        self._schedule = PollSchedule(context.run_times)
         self._refused_since: float | None = None
         self._at_once = anyio.CapacityLimiter(ASKED_AT_ONCE)
         self._wakeup = Wakeup()

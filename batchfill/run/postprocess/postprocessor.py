@@ -16,8 +16,8 @@ from batchfill.errors import BadPicture, StorageError, in_words, is_full
 from batchfill.images.codec.decode import decode_whole
 from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.quality.flags import FlagTask, flag_outputs
+from batchfill.run.context import Wakeup
 from batchfill.run.placement import Downloaded
-from batchfill.run.wakeup import Wakeup
 from batchfill.storage.output_store import StagedFile
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import anyio
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TransientError
+from batchfill.run.context import Wakeup
 from batchfill.run.recover import matching
 from batchfill.run.recover.matching import fetch_prediction
-from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Accepted, Attempt
     from batchfill.run.context import RunContext
-    from batchfill.run.shutdown import StopSignal
 
 
 NEAR = 3600.0
@@ -46,7 +45,6 @@ class Reconciler:
     def __init__(
         self,
         context: RunContext,
-        stopping: StopSignal,
         *,
         found: Callable[[Attempt, Prediction], None],
         settled: Callable[[], None],
@@ -57,7 +55,7 @@ class Reconciler:
         *unanswered* gives the attempts whose POST is open: what they made may be in a list already.
         """
         self._context = context
-        self._stopping = stopping
+        self._stopping = context.stopping
         self._found = found
         self._settled = settled
         self._unanswered = unanswered

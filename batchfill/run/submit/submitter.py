@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt, PendingRow
     from batchfill.run.context import RunContext
-    from batchfill.run.shutdown import FailureStreak, StopSignal
     from batchfill.run.submit.admission import Block
 
 WORKERS = 16
@@ -47,21 +46,17 @@ class Submitter:
     def __init__(
         self,
         context: RunContext,
-        stopping: StopSignal,
-        alike: FailureStreak,
         *,
         hold: Callable[[], Block | None],
         accepted: Callable[[Attempt, Prediction], None],
         lost: Callable[[Attempt], None],
-        run_time: Callable[[], float | None],
     ) -> None:
         """*hold* says why nothing may be submitted now, and for how long at most; None: go on.
 
-        *accepted* and *lost* are told what became of each POST. *run_time*: as for the AdmissionGate.
+        *accepted* and *lost* are told what became of each POST.
         """
         self._context = context
-        self._stopping = stopping
-        self._failures = alike
+        self._stopping = context.stopping
         self._accepted = accepted
         self._lost = lost
         self._preparer = InputPreparer(context)
@@ -71,7 +66,7 @@ class Submitter:
         self._taking = anyio.Lock(fast_acquire=True)
         self.open: dict[int, Attempt] = {}
         """Attempts whose POST is not answered yet, by number."""
-        self.gate = AdmissionGate(context, hold, unanswered=lambda: len(self.open), run_time=run_time)
+        self.gate = AdmissionGate(context, hold, unanswered=lambda: len(self.open))
         self.allowance = RateReport(context)
         self.refused: str | None = None
         """Why no intent can be recorded for now; None: as far as is known they can."""
@@ -277,5 +272,4 @@ class Submitter:
 
     def _fail_row(self, id_: str, reason: str) -> None:
         self._context.log.row_failed(id_, reason)
-        if self._failures.record_failure(reason):
-            self._stopping.stop_submitting(f"ten rows in a row failed alike: {reason}")
+        self._stopping.record_failure(reason)
