@@ -47,34 +47,16 @@ class LedgerEvents(LedgerBase):
         """
 
         def event(db: sqlite3.Connection) -> Attempt | None:
-            if not self.in_place:
-                raise LedgerFailed(f"{self.name} was taken away while the run went on")
-            # Asked in the same transaction: whatever the callers believe, a row is never in flight twice.
-            if statements.ask_value(db, "state_of", key=due.key) != RowState.PENDING:
+            if not self._may_intend(db, due):
                 return None
-            self._refuse_over_budget(db, due)
             chosen = seed if choose_seed is None else _unique_seed(db, choose_seed)
-            values = {
-                "key": due.key,
-                "seed": chosen,
+            values: dict[str, Any] = {
                 "own_seed": choose_seed is not None,
                 "origin": origin,
-                "sent": ledger_rows.to_json(sent(chosen)),
-                "outputs_asked": due.outputs_asked,
-                "price": due.price,
-                "anchor": self.last_accepted,
                 "service_time": service_time,
-                "area": None if area is None else json.dumps(area),
-                "prompt": due.redo and due.redo.prompt,
-                "now": self._now(),
             }
-            statements.run_statements(db, "events", "record_intent", **values)
-            number = db.execute("SELECT attempt FROM rows WHERE key = ?", (due.key,)).fetchone()[0]
-            told = {"key": due.key, "row": due.id, "at": values["now"], "seed": chosen, "price": due.price}
-            self._record_of_payments.intend(number, **told, area=area)
-            submitting = statements.ask_rows(db, "attempt", number=number)
-            self.intents += 1
-            return ledger_rows.to_attempt(submitting[0])
+            noted = ledger_rows.to_json(sent(chosen))
+            return self._write_intent(db, due, area=area, seed=chosen, sent=noted, **values)
 
         # One that had to wait could come after its user has stopped the run.
         attempt = await self._writer.commit(event, put_off=False)
@@ -84,19 +66,44 @@ class LedgerEvents(LedgerBase):
             raise error
         return attempt
 
+    def _may_intend(self, db: sqlite3.Connection, due: PendingRow) -> bool:
+        if not self.in_place:
+            raise LedgerFailed(f"{self.name} was taken away while the run went on")
+        # Asked in the same transaction: whatever the callers believe, a row is never in flight twice.
+        if statements.ask_value(db, "state_of", key=due.key) != RowState.PENDING:
+            return False
+        self._refuse_over_budget(db, due)
+        return True
+
+    def _write_intent(
+        self, db: sqlite3.Connection, due: PendingRow, *, area: Box | None, seed: int | None, **values: Any
+    ) -> Attempt:
+        values |= {
+            "key": due.key,
+            "seed": seed,
+            "outputs_asked": due.outputs_asked,
+            "price": due.price,
+            "anchor": self.last_accepted,
+            "area": None if area is None else json.dumps(area),
+            "prompt": due.redo and due.redo.prompt,
+            "now": self._now(),
+        }
+        statements.run_statements(db, "events", "record_intent", **values)
+        number = db.execute("SELECT attempt FROM rows WHERE key = ?", (due.key,)).fetchone()[0]
+        told = {"key": due.key, "row": due.id, "at": values["now"], "seed": seed, "price": due.price}
+        self._record_of_payments.intend(number, **told, area=area)
+        self.intents += 1
+        return ledger_rows.to_attempt(statements.ask_rows(db, "attempt", number=number)[0])
+
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
         """The service has it: the id comes before anything else. Return the attempt as it is now.
 
         Raises AnswerLost when the id is another attempt's already, so that it cannot be this one's too.
         """
-        values = {
-            "prediction_id": prediction.id,
-            "status": prediction.status,
-            "created_at": prediction.created_at,
-        }
 
         def event(db: sqlite3.Connection) -> None:
-            self._apply_event(db, "record_accepted", attempt, **values)
+            values = {"status": prediction.status, "created_at": prediction.created_at}
+            self._apply_event(db, "record_accepted", attempt, prediction_id=prediction.id, **values)
             self._record_of_payments.accept(attempt.number, prediction.id)
 
         try:

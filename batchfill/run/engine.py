@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import RunContext
 
-LEARNED_FROM = 64
 BACKLOG = 2
 """Times the concurrency: predictions that may wait to be collected before submitting waits for them."""
 
@@ -103,6 +102,9 @@ class Engine:
             self._say_what_waits()
             stages.cancel_scope.cancel()
         self._report_progress()
+        return self._make_result()
+
+    def _make_result(self) -> EngineResult:
         counts, now = self._context.ledger.counts, self._context.clock.now()
         return EngineResult(
             self._submitting.submitted,

@@ -27,6 +27,9 @@ SHORTEST_ROUND = 0.03
 LONGEST_FIRST_LOOK = 600.0
 """Seconds: what was made is removed after an hour, whatever the service's clock says of run times."""
 
+LEARNED_FROM = 64
+"""Predictions that ended last."""
+
 FETCHED_AT_ONCE = 16
 """Rows, and outputs of them all together."""
 
@@ -35,7 +38,7 @@ class RunTimes:
     """Run times of the predictions that ended last, in seconds."""
 
     def __init__(
-        self, known: Iterable[float] = (), keep: int = 64, *, timings: Timings = timings.DEFAULT
+        self, known: Iterable[float] = (), keep: int = LEARNED_FROM, *, timings: Timings = timings.DEFAULT
     ) -> None:
         self._timings = timings
         self._times: deque[float] = deque(known, maxlen=keep)

@@ -22,10 +22,10 @@ from batchfill.providers.rate_limiter import RateLimiter
 from batchfill.run import timings
 from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.context import FileContext, RunContext, StopSignal
-from batchfill.run.engine import LEARNED_FROM, Engine, EngineResult
+from batchfill.run.engine import Engine, EngineResult
 from batchfill.run.ledger_guard import guard
 from batchfill.run.run_log import RUN_LOG, log_applied_decisions, open_run_log, tell_lack
-from batchfill.run.run_times import RunTimes
+from batchfill.run.run_times import LEARNED_FROM, RunTimes
 from batchfill.run.shutdown import LEFT
 from batchfill.session import identity, past
 from batchfill.session.free_questions import ask_patiently
@@ -202,7 +202,7 @@ class Session:
     async def _ingest_rows(
         self, context: RunContext, manifest: Manifest, confirm: Callable[[Plan], bool]
     ) -> Plan:
-        settings, ledger = self.settings, context.ledger
+        ledger = context.ledger
         basis = await self._digest_manifest(manifest)
         if await self._is_read(context, manifest, basis):
             context.log.debug("the manifest and its files are as they were: not read again")

@@ -41,18 +41,7 @@ class OutcomeRecorder:
         context = self._context
         asker = attempt.cancel_asked or self._told_to_stop(attempt, prediction)
         error = prediction.error or _in_words(prediction.status, asker)
-        again = retry_policy.decide_retry(
-            retry_policy.Failure(
-                status=prediction.status,
-                error=error,
-                tries=attempt.tries,
-                attempts=context.settings.attempts,
-                fixed_seed=not attempt.own_seed,
-                inline_bytes=inline_bytes(attempt.sent),
-                cancel_asked=asker,
-            ),
-            context.timings.attempt_retry,
-        )
+        again = self._decide_retry(attempt, prediction.status, error, asker)
         # A gateway may call canceled failed; what was asked to stop may be charged, so it keeps counting.
         stopped = prediction.status == "canceled" or (asker and prediction.status == "failed")
         retry_at = None if again is None else context.clock.now() + again.wait
@@ -65,6 +54,20 @@ class OutcomeRecorder:
             retry_at=retry_at,
         )
         self._tell_failed(attempt, error, again)
+
+    def _decide_retry(
+        self, attempt: Attempt, status: str, error: str, asker: str | None
+    ) -> retry_policy.RetryDecision | None:
+        failure = retry_policy.Failure(
+            status=status,
+            error=error,
+            tries=attempt.tries,
+            attempts=self._context.settings.attempts,
+            fixed_seed=not attempt.own_seed,
+            inline_bytes=inline_bytes(attempt.sent),
+            cancel_asked=asker,
+        )
+        return retry_policy.decide_retry(failure, self._context.timings.attempt_retry)
 
     def _told_to_stop(self, attempt: Attempt, prediction: Prediction) -> str | None:
         """Return `time-out` for what the service stopped by itself when the time that we gave it was over."""

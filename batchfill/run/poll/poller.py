@@ -98,17 +98,22 @@ class Poller:
             self._context.log.debug(f"following by list: {error}")
             self._schedule.not_listed(anyio.current_time(), never=False)
         else:
-            ended = [(watched, item) for watched, item in found if _is_told(item)]
-            self._schedule.note_list(listed, anyio.current_time(), ended=len(ended))
-            for watched, item in ended:
-                tasks.start_soon(self.settle_prediction, watched.attempt, item)
-            for watched, item in found:
-                if not item.ended:
-                    await self._cancel_when_due(watched.attempt)
-                elif not _is_told(item) and not watched.busy:
-                    watched.busy = True
-                    tasks.start_soon(self._poll_one, watched)
+            await self._take_listed(listed, found, tasks)
         self._wakeup.notify()
+
+    async def _take_listed(
+        self, listed: Sequence[Tracked], found: Sequence[tuple[Tracked, Prediction]], tasks: TaskGroup
+    ) -> None:
+        ended = [(watched, item) for watched, item in found if _is_told(item)]
+        self._schedule.note_list(listed, anyio.current_time(), ended=len(ended))
+        for watched, item in ended:
+            tasks.start_soon(self.settle_prediction, watched.attempt, item)
+        for watched, item in found:
+            if not item.ended:
+                await self._cancel_when_due(watched.attempt)
+            elif not _is_told(item) and not watched.busy:
+                watched.busy = True
+                tasks.start_soon(self._poll_one, watched)
 
     async def _read_list(self, listed: Sequence[Tracked]) -> list[tuple[Tracked, Prediction]]:
         by_id = {watched.attempt.prediction_id: watched for watched in listed}

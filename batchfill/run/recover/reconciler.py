@@ -171,18 +171,24 @@ class Reconciler:
         doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
         shown = {item.id for item in listing.items}
         claimed = await ledger.claimed_seeds([*shown])
-        mine = {attempt.number for attempt in lost}
-        others = (*self._unanswered(), *self._lost.values(), *doubtful)
-        competing = [other for other in others if other.number not in mine and other.prediction_id is None]
         verdict = matching.match_orphans(
             lost,
             listing.items,
             claimed,
-            competing=competing,
+            competing=self._find_competing(lost, doubtful),
             complete=listing.complete,
             since=since,
             unlisted=await self._unlisted(lost, near, shown),
         )
+        await self._carry_out(verdict, lost)
+
+    def _find_competing(self, lost: list[Attempt], doubtful: list[Attempt]) -> list[Attempt]:
+        """Return the other attempts whose predictions may be in a list and are not known yet."""
+        mine = {attempt.number for attempt in lost}
+        others = (*self._unanswered(), *self._lost.values(), *doubtful)
+        return [other for other in others if other.number not in mine and other.prediction_id is None]
+
+    async def _carry_out(self, verdict: matching.Matching, lost: list[Attempt]) -> None:
         for attempt in lost:
             if attempt.number in verdict.adopted:
                 await self._adopt_prediction(attempt, verdict.adopted[attempt.number])

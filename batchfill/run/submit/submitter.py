@@ -163,7 +163,6 @@ class Submitter:
         self._context.log.debug(f"{due.id}: {error}; again in {wait:.0f} s")
 
     async def _create(self, due: PendingRow, prepared: Prepared) -> None:
-        context = self._context
         try:
             attempt = await self._record_intent(due, prepared)
         except StorageError as error:
@@ -176,14 +175,18 @@ class Submitter:
             return
         self.open[attempt.number] = attempt
         try:
-            inputs = self._with_seed(prepared.inputs, attempt.seed)
-            timeout = context.settings.prediction_timeout
-            prediction = await context.service.create(context.settings.model, inputs, cancel_after=timeout)
-            await self._record_accepted(attempt, prediction)
+            await self._record_accepted(attempt, await self._post(attempt, prepared))
         except (Throttled, NotSent, RowRejected, ServiceRefused, AnswerLost) as error:
             await self._record_trouble(attempt, error)
         finally:
             del self.open[attempt.number]
+
+    async def _post(self, attempt: Attempt, prepared: Prepared) -> Prediction:
+        settings = self._context.settings
+        inputs = self._with_seed(prepared.inputs, attempt.seed)
+        return await self._context.service.create(
+            settings.model, inputs, cancel_after=settings.prediction_timeout
+        )
 
     async def _record_intent(self, due: PendingRow, prepared: Prepared) -> Attempt | None:
         context = self._context
