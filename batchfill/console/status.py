@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchfill.console.format import (
-    cost_line,
-    format_count,
-    format_states,
-    format_time,
-    in_doubt,
-    safe_text,
-)
+from batchfill.console.format import cost_line, format_count, format_states, format_time, in_doubt, safe_text
 from batchfill.console.problems import doubt_lines, expired_lines, failure_lines, next_steps
 from batchfill.console.render_plan import provider_name
 from batchfill.domain.json_objects import amounts_object, counts_object, iso_time

@@ -191,13 +191,7 @@ class LedgerEvents(LedgerBase):
         await self._writer.commit(event)
 
     async def record_failed(
-        self,
-        attempt: Attempt,
-        status: str,
-        error: str,
-        *,
-        outcome: Outcome,
-        retry_at: float | None,
+        self, attempt: Attempt, status: str, error: str, *, outcome: Outcome, retry_at: float | None
     ) -> None:
         """The service said no. The row is pending again from *retry_at*; None: failed for good."""
         state = RowState.FAILED if retry_at is None else RowState.PENDING

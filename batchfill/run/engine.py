@@ -73,10 +73,7 @@ class Engine:
             unanswered=lambda: self._submitting.open.values(),
         )
         self._submitting = Submitter(
-            context,
-            hold=self._why_blocked,
-            accepted=self._has_prediction,
-            lost=self._reconciler.add_attempt,
+            context, hold=self._why_blocked, accepted=self._has_prediction, lost=self._reconciler.add_attempt
         )
         self._deadline = Deadline(context.settings.until, context.clock.now())
         self._space = DiskSpaceGuard(context.store.folder, context.log, context.timings)

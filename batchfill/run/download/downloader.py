@@ -309,12 +309,7 @@ class Downloader:
             await self._decide(one, failed, prediction.outputs, over=over)
 
     async def _decide(
-        self,
-        one: DownloadJob,
-        failed: Mapping[int, BatchfillError],
-        named: Sequence[str],
-        *,
-        over: bool,
+        self, one: DownloadJob, failed: Mapping[int, BatchfillError], named: Sequence[str], *, over: bool
     ) -> None:
         """Try again, go on without some, or leave the row, now that it is known what is *named*."""
         attempt, known = one.attempt, self._failed[one.attempt.number]
