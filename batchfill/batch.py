@@ -202,11 +202,7 @@ class Batch:
             return read_status(reader, self.manifest, self.folder)
 
     async def review(
-        self,
-        *,
-        port: int = 0,
-        on_ready: Callable[[str], None],
-        browse: Callable[[str], object] | None = None,
+        self, *, port: int = 0, on_ready: Callable[[str], None], browse: Callable[[str], object] | None = None
     ) -> None:
         """Serve the review page on 127.0.0.1 until cancelled, whether the batch runs or not; port 0: any.
 

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.model import Model
+    from batchfill.domain.findings import PictureReport
     from batchfill.domain.rows import StoredFile
     from batchfill.errors import Mistake
+    from batchfill.ledger.import_rows import Comparison
     from batchfill.manifest.manifest import Manifest
     from batchfill.providers.client import Service
     from batchfill.settings.settings import Settings
@@ -49,17 +51,7 @@ async def check(
 
     Without network, unless *fetch* asks for a look at pictures and masks at addresses; no token is sent.
     """
-    async with open_scratch(ledger) as intake, AsyncExitStack() as stack:
-        remote = await stack.enter_async_context(remote_files(settings.base)) if fetch else None
-        workers, fitted = Processes(), settings.send == "fitted"
-        stack.callback(workers.close)
-        looking = PictureInspector(model, manifest.rows, workers, fitted=fitted, remote=remote)
-        with open_digests(ledger, digest_file, time.time) as digests:
-            reading = await ingest_rows(
-                intake, manifest, model, settings, digests, look_at=looking.inspect_rows
-            )
-        await intake.drop_duplicates()
-        comparison = await intake.compare_rows()
+    reading, comparison, pictures = await _read_rows(manifest, model, settings, ledger, fetch=fetch)
     to_go = plan.groups_to_go(comparison, None)
     rows = sum(group.rows for group in to_go)
     kept = _first_mistakes(reading)
@@ -76,8 +68,24 @@ async def check(
         outputs_to_go=sum(group.outputs for group in to_go),
         notes=tuple(notes),
         file=manifest.rows.name,
-        pictures=looking.report(),
+        pictures=pictures,
     )
+
+
+async def _read_rows(
+    manifest: Manifest, model: Model, settings: Settings, ledger: Path, *, fetch: bool
+) -> tuple[Reading, Comparison, PictureReport]:
+    async with open_scratch(ledger) as intake, AsyncExitStack() as stack:
+        remote = await stack.enter_async_context(remote_files(settings.base)) if fetch else None
+        workers, fitted = Processes(), settings.send == "fitted"
+        stack.callback(workers.close)
+        looking = PictureInspector(model, manifest.rows, workers, fitted=fitted, remote=remote)
+        with open_digests(ledger, digest_file, time.time) as digests:
+            reading = await ingest_rows(
+                intake, manifest, model, settings, digests, look_at=looking.inspect_rows
+            )
+        await intake.drop_duplicates()
+        return reading, await intake.compare_rows(), looking.report()
 
 
 def _first_mistakes(reading: Reading) -> tuple[Mistake, ...]:

@@ -30,14 +30,7 @@ def main() -> None:
 def _carry_out() -> int:
     """Do what the command line asks for and return the exit code; what went wrong is told."""
     try:
-        open_standard_streams()
-        # What libraries log is for developers, and comes with tracebacks where no handler is set.
-        logging.getLogger().addHandler(logging.NullHandler())
-        threading.excepthook = _tell_of_thread
-        if asked := os.environ.get(COMPLETE):
-            print_completion(asked)
-        with cli.make_context("batchfill", sys.argv[1:]) as context:
-            cli.invoke(context)
+        _invoke_command()
     except SystemExit as end:
         return int(end.code or 0)
     except click.exceptions.Exit as end:
@@ -52,6 +45,17 @@ def _carry_out() -> int:
     except Exception as error:  # the outermost boundary: what no other one expected is told in words, too
         return _failed(error)
     return 0
+
+
+def _invoke_command() -> None:
+    open_standard_streams()
+    # What libraries log is for developers, and comes with tracebacks where no handler is set.
+    logging.getLogger().addHandler(logging.NullHandler())
+    threading.excepthook = _tell_of_thread
+    if asked := os.environ.get(COMPLETE):
+        print_completion(asked)
+    with cli.make_context("batchfill", sys.argv[1:]) as context:
+        cli.invoke(context)
 
 
 def _failed(error: Exception) -> int:

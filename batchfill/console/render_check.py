@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchfill.console.format import (
-    UNKNOWN,
-    first_lines,
-    format_count,
-    format_money,
-    safe_text,
-)
+from batchfill.console.format import UNKNOWN, first_lines, format_count, format_money, safe_text
 from batchfill.console.render_pictures import finding_lines, kind_line, remote_line, scale_lines
 from batchfill.console.render_plan import SHOWN, warning_lines
 from batchfill.domain.duration import format_duration
@@ -63,10 +57,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "sizes": [_scale_json(counted) for counted in pictures.scales],
         "more_sizes": pictures.other_scales,
         "not_looked_at": pictures.remote,
-        "cost": {
-            "to_go": currency_units(report.price_to_go),
-            "currency": report.currency,
-        },
+        "cost": {"to_go": currency_units(report.price_to_go), "currency": report.currency},
         "seconds": report.seconds,
     }
 

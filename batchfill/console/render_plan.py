@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import (
-    UNKNOWN,
-    first_lines,
-    format_count,
-    format_money,
-    safe_text,
-)
+from batchfill.console.format import UNKNOWN, first_lines, format_count, format_money, safe_text
 from batchfill.domain.duration import format_duration
 
 if TYPE_CHECKING:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from batchfill.console.format import (
-    cost_line,
-    format_count,
-    format_states,
-    format_time,
-    in_doubt,
-    safe_text,
-)
+from batchfill.console.format import cost_line, format_count, format_states, format_time, in_doubt, safe_text
 from batchfill.console.problems import doubt_lines, expired_lines, failure_lines, next_steps
 from batchfill.console.render_plan import provider_name
-from batchfill.domain.money import currency_units
+from batchfill.domain.json_objects import amounts_object, counts_object, iso_time
 from batchfill.domain.rows import RowState
 
 if TYPE_CHECKING:
@@ -41,26 +33,16 @@ def status_lines(status: Status, *, command: str) -> list[str]:
 
 def status_json(status: Status) -> dict[str, Any]:
     """Return what `status --json` prints: money in units of the currency, times ISO 8601 in UTC, or null."""
-    cost = status.cost
     return {
         "manifest": status.manifest,
         "model": status.model,
         "base": status.base,
         "running": status.running,
-        "counts": {
-            "total": sum(status.counts.values()),
-            **{state.value: status.counts.get(state, 0) for state in RowState},
-        },
+        "counts": counts_object(status.counts),
         "gone": {state.value: number for state, number in status.gone.items() if number},
-        "cost": {
-            "spent": currency_units(cost.spent),
-            "reserved": currency_units(cost.reserved),
-            "to_go": currency_units(cost.to_go),
-            "cap": currency_units(cost.cap),
-            "currency": cost.currency,
-        },
-        "started_at": _iso_time(status.started_at),
-        "updated_at": _iso_time(status.updated_at),
+        "cost": {**amounts_object(status.cost), "currency": status.cost.currency},
+        "started_at": iso_time(status.started_at),
+        "updated_at": iso_time(status.updated_at),
         "stopped_because": status.stopped_because,
     }
 
@@ -85,7 +67,3 @@ def _time_lines(status: Status) -> Iterator[str]:
         yield f"last change {format_time(status.updated_at)}"
     if status.stopped_because:
         yield f"ended early: {safe_text(status.stopped_because)}"
-
-
-def _iso_time(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import (
-    cost_line,
-    format_count,
-    format_states,
-    in_doubt,
-    safe_text,
-)
+from batchfill.console.format import cost_line, format_count, format_states, in_doubt, safe_text
 from batchfill.console.problems import OPEN, doubt_lines, expired_lines, failure_lines, next_steps
 from batchfill.domain.duration import format_duration
 from batchfill.domain.rows import RowState

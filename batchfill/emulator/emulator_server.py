@@ -91,16 +91,7 @@ class EmulatorServer:
         by_name = {model.name: model for model in (*shelf, *models)}
         runner = Runner(by_name, self._sources, self._outputs, tiny=tiny)
         self._context = HandlerContext(
-            predictions=Predictions(
-                folder,
-                contents,
-                run=runner.run,
-                forget=lambda record: self._outputs.delete(record.id),
-                tell=self._wake_waiting,
-                now=self.now,
-                latency=latency,
-                retention=retention,
-            ),
+            predictions=self._open_predictions(contents, runner, latency, retention),
             contents=contents,
             files=files,
             outputs=self._outputs,
@@ -111,6 +102,20 @@ class EmulatorServer:
             rate=Rate(rate, burst, clock) if rate is not None else None,
             now=self.now,
             new_id=new_id,
+        )
+
+    def _open_predictions(
+        self, contents: Contents, runner: Runner, latency: float, retention: float
+    ) -> Predictions:
+        return Predictions(
+            self._folder,
+            contents,
+            run=runner.run,
+            forget=lambda record: self._outputs.delete(record.id),
+            tell=self._wake_waiting,
+            now=self.now,
+            latency=latency,
+            retention=retention,
         )
 
     @property

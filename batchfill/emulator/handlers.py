@@ -16,6 +16,7 @@ from batchfill.emulator.responses import Refused, format_time, problem_response,
 from batchfill.emulator.schema import model_answer, version_answer, version_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from batchfill.catalog.model import Model
@@ -92,23 +93,28 @@ class Calls:
         if context.token is None:
             access.refuse_errands(request, model, body["input"])
         limits = self._take_turn()
-        record = create.new_record(
-            model,
-            body["input"],
-            id_=context.new_id(),
-            contents=context.contents,
-            files=context.files,
-            now=context.now(),
-            hits=request[HITS],
-            deployment=deployment,
-            lifetime=create.read_lifetime(request.headers.get("Cancel-After")),
-        )
+        record = self._new_record(request, model, body["input"], deployment)
         context.predictions.sweep()
         context.predictions.create(record)
         wait = create.read_wait(request.headers.get("Prefer"))
         if wait is not None:
             record = await context.predictions.wait(record.id, wait)
         return self._answer_prediction(record, limits, waited=wait is not None)
+
+    def _new_record(
+        self, request: web.Request, model: Model, inputs: Mapping[str, Any], deployment: str | None
+    ) -> PredictionRecord:
+        return create.new_record(
+            model,
+            inputs,
+            id_=self._context.new_id(),
+            contents=self._context.contents,
+            files=self._context.files,
+            now=self._context.now(),
+            hits=request[HITS],
+            deployment=deployment,
+            lifetime=create.read_lifetime(request.headers.get("Cancel-After")),
+        )
 
     def _take_turn(self) -> dict[str, str]:
         """Return the headers that tell of the limit. Raises Refused when it is used up."""

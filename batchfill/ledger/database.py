@@ -6,13 +6,17 @@ import os
 import re
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from batchfill.errors import LedgerError
 from batchfill.ledger import damage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 APPLICATION_ID = 0x62666C6C
 """`bfll`: says whose file it is."""
@@ -80,20 +84,13 @@ def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
     _refuse_foreign(path)
     try:
         db = _connect_to(_open_address(path, alone=alone))
+        with _closed_on_error(db):
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA query_only = ON")
+            db.execute("PRAGMA wal_autocheckpoint = 0")
+            _refuse_marks(path, *_read_marks(db))
     except sqlite3.Error as error:
         raise LedgerError(f"{path}: {in_words(error)}") from error
-    try:
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA query_only = ON")
-        db.execute("PRAGMA wal_autocheckpoint = 0")
-        marks = [db.execute(f"PRAGMA {mark}").fetchone()[0] for mark in MARKS]
-        _refuse_marks(path, *marks)
-    except sqlite3.Error as error:
-        db.close()
-        raise LedgerError(f"{path}: {in_words(error)}") from error
-    except LedgerError:
-        db.close()
-        raise
     return db
 
 
@@ -135,7 +132,7 @@ def flush_name(path: Path) -> None:
 
 def _open_ledger(path: Path) -> sqlite3.Connection:
     db = _connect_to(_path_uri(path))
-    try:
+    with _closed_on_error(db):
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode = WAL")
         # FULL: an intent survives a power cut, which NORMAL does not promise in WAL mode.
@@ -146,10 +143,16 @@ def _open_ledger(path: Path) -> sqlite3.Connection:
         db.execute("BEGIN IMMEDIATE")
         db.execute("ROLLBACK")
         db.execute(f"PRAGMA busy_timeout = {RUN_LOCK_TIMEOUT * 1000:.0f}")
-    except sqlite3.Error:
+    return db
+
+
+@contextmanager
+def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
         db.close()
         raise
-    return db
 
 
 def _migrate_schema(db: sqlite3.Connection) -> None:
@@ -164,11 +167,8 @@ def _connect_to(address: str) -> sqlite3.Connection:
     db = sqlite3.connect(
         address, uri=True, isolation_level=None, timeout=LOCK_TIMEOUT, check_same_thread=False
     )
-    try:
+    with _closed_on_error(db):
         _read_schema(db)
-    except sqlite3.Error:
-        db.close()
-        raise
     return db
 
 
@@ -217,7 +217,7 @@ def _refuse_foreign(path: Path) -> None:
     # away the locks that this process has on it, and the next reader to end removes the log under us.
     try:
         with closing(_connect_to(f"{_path_uri(path)}?mode=ro&immutable=1")) as db:
-            marks = [db.execute(f"PRAGMA {mark}").fetchone()[0] for mark in MARKS]
+            marks = _read_marks(db)
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
             text = "is not a ledger; move it away, or give another folder with --out"
@@ -229,6 +229,10 @@ def _refuse_foreign(path: Path) -> None:
         raise LedgerError(f"{path}: {text}") from error
     if not _has_log(path):
         _refuse_marks(path, *marks)
+
+
+def _read_marks(db: sqlite3.Connection) -> list[int]:
+    return [db.execute(f"PRAGMA {mark}").fetchone()[0] for mark in MARKS]
 
 
 def _refuse_marks(path: Path, application: int, version: int) -> None:

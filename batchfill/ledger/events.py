@@ -1,4 +1,4 @@
-"""The ledger's events: one method each, on disk before it returns."""
+"""The ledger's events: one method each, on disk before it returns. Those of outputs are apart."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sqlite3
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from batchfill.domain.predictions import is_own_id, match_addresses
+from batchfill.domain.predictions import is_own_id
 from batchfill.domain.rows import Outcome, RowState
 from batchfill.errors import AnswerLost, LedgerFailed
 from batchfill.ledger import ledger_rows, statements
-from batchfill.ledger.base import LedgerBase
+from batchfill.ledger.output_events import OutputEvents, name_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from batchfill.domain.predictions import Output, Prediction
+    from batchfill.domain.predictions import Prediction
     from batchfill.domain.review import DecisionFile
     from batchfill.domain.rows import Attempt, Box, LocalFile, PendingRow
 
 
-class LedgerEvents(LedgerBase):
+class LedgerEvents(OutputEvents):
     """One method an event, on disk before it returns."""
 
     # Submit
@@ -47,34 +47,16 @@ class LedgerEvents(LedgerBase):
         """
 
         def event(db: sqlite3.Connection) -> Attempt | None:
-            if not self.in_place:
-                raise LedgerFailed(f"{self.name} was taken away while the run went on")
-            # Asked in the same transaction: whatever the callers believe, a row is never in flight twice.
-            if statements.ask_value(db, "state_of", key=due.key) != RowState.PENDING:
+            if not self._may_intend(db, due):
                 return None
-            self._refuse_over_budget(db, due)
             chosen = seed if choose_seed is None else _unique_seed(db, choose_seed)
-            values = {
-                "key": due.key,
-                "seed": chosen,
+            values: dict[str, Any] = {
                 "own_seed": choose_seed is not None,
                 "origin": origin,
-                "sent": ledger_rows.to_json(sent(chosen)),
-                "outputs_asked": due.outputs_asked,
-                "price": due.price,
-                "anchor": self.last_accepted,
                 "service_time": service_time,
-                "area": None if area is None else json.dumps(area),
-                "prompt": due.redo and due.redo.prompt,
-                "now": self._now(),
             }
-            statements.run_statements(db, "events", "record_intent", **values)
-            number = db.execute("SELECT attempt FROM rows WHERE key = ?", (due.key,)).fetchone()[0]
-            told = {"key": due.key, "row": due.id, "at": values["now"], "seed": chosen, "price": due.price}
-            self._record_of_payments.intend(number, **told, area=area)
-            submitting = statements.ask_rows(db, "attempt", number=number)
-            self.intents += 1
-            return ledger_rows.to_attempt(submitting[0])
+            noted = ledger_rows.to_json(sent(chosen))
+            return self._write_intent(db, due, area=area, seed=chosen, sent=noted, **values)
 
         # One that had to wait could come after its user has stopped the run.
         attempt = await self._writer.commit(event, put_off=False)
@@ -83,6 +65,35 @@ class LedgerEvents(LedgerBase):
             await self._record_event("record_refused", attempt, error=str(error), due_at=0)
             raise error
         return attempt
+
+    def _may_intend(self, db: sqlite3.Connection, due: PendingRow) -> bool:
+        if not self.in_place:
+            raise LedgerFailed(f"{self.name} was taken away while the run went on")
+        # Asked in the same transaction: whatever the callers believe, a row is never in flight twice.
+        if statements.ask_value(db, "state_of", key=due.key) != RowState.PENDING:
+            return False
+        self._refuse_over_budget(db, due)
+        return True
+
+    def _write_intent(
+        self, db: sqlite3.Connection, due: PendingRow, *, area: Box | None, seed: int | None, **values: Any
+    ) -> Attempt:
+        values |= {
+            "key": due.key,
+            "seed": seed,
+            "outputs_asked": due.outputs_asked,
+            "price": due.price,
+            "anchor": self.last_accepted,
+            "area": None if area is None else json.dumps(area),
+            "prompt": due.redo and due.redo.prompt,
+            "now": self._now(),
+        }
+        statements.run_statements(db, "events", "record_intent", **values)
+        number = db.execute("SELECT attempt FROM rows WHERE key = ?", (due.key,)).fetchone()[0]
+        told = {"key": due.key, "row": due.id, "at": values["now"], "seed": seed, "price": due.price}
+        self._record_of_payments.intend(number, **told, area=area)
+        self.intents += 1
+        return ledger_rows.to_attempt(statements.ask_rows(db, "attempt", number=number)[0])
 
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
         """The service has it: the id comes before anything else. Return the attempt as it is now.
@@ -203,16 +214,10 @@ class LedgerEvents(LedgerBase):
     def _apply_success(self, db: sqlite3.Connection, attempt: Attempt, prediction: Prediction) -> None:
         values = {"status": prediction.status, "run_time": _run_time(prediction), "seed": prediction.seed}
         self._apply_event(db, "record_succeeded", attempt, **values)
-        _name_outputs(db, attempt, prediction.outputs)
+        name_outputs(db, attempt, prediction.outputs)
 
     async def record_failed(
-        self,
-        attempt: Attempt,
-        status: str,
-        error: str,
-        *,
-        outcome: Outcome,
-        retry_at: float | None,
+        self, attempt: Attempt, status: str, error: str, *, outcome: Outcome, retry_at: float | None
     ) -> None:
         """The service said no. The row is pending again from *retry_at*; None: failed for good."""
         state = RowState.FAILED if retry_at is None else RowState.PENDING
@@ -226,120 +231,6 @@ class LedgerEvents(LedgerBase):
             state=state.value,
             due_at=retry_at or 0,
         )
-
-    # Collect
-
-    async def record_put_off(self, attempt: Attempt, error: str, *, due_at: float) -> None:
-        """Fetching did not work; again at *due_at*."""
-        await self._record_soon("record_put_off", attempt, error=error, due_at=due_at)
-
-    async def record_urls(self, attempt: Attempt, urls: Sequence[str]) -> None:
-        """The service named the outputs again."""
-
-        await self._writer.commit(lambda db: _name_outputs(db, attempt, urls))
-
-    async def record_planned(self, outputs: Sequence[Output]) -> None:
-        """Files were fetched whole and are about to be put where *planned* says, with size and digest.
-
-        Should we die between the rename and its record, what stands there can be known for ours.
-        """
-
-        def event(db: sqlite3.Connection) -> None:
-            for output in outputs:
-                values = {"planned": output.planned, "size": output.size, "sha256": output.sha256}
-                statements.run_statements(db, "events", "record_planned", **_output_key(output), **values)
-
-        await self._writer.commit(event, urgent=False)
-
-    async def record_kept(self, attempt: Attempt, outputs: Sequence[Output]) -> None:
-        """Outputs are, as the service sent them, where their *raw* says, for files to be made of them.
-
-        Those that say nothing any more are to be fetched again. When none is left to be fetched, apart from
-        what is lost, the row is to be finished.
-        """
-
-        def event(db: sqlite3.Connection) -> None:
-            for output in outputs:
-                values = {"raw": output.raw, "raw_sha256": output.raw_sha256}
-                statements.run_statements(db, "events", "record_kept", **_output_key(output), **values)
-            self._apply_event(db, "record_all_kept", attempt)
-
-        await self._writer.commit(event, urgent=False)
-
-    async def record_lost(self, attempt: Attempt, lost: Mapping[int, str]) -> None:
-        """Outputs, by their numbers, will not come, and why."""
-
-        def event(db: sqlite3.Connection) -> None:
-            for n, why in lost.items():
-                statements.run_statements(
-                    db, "events", "record_lost", prediction_id=attempt.prediction_id, n=n, lost=why
-                )
-
-        await self._writer.commit(event)
-
-    async def record_judged(self, outputs: Sequence[Output]) -> None:
-        """The flags of *outputs* are known."""
-
-        def event(db: sqlite3.Connection) -> None:
-            for output in outputs:
-                statements.run_statements(
-                    db, "events", "record_judged", **_output_key(output), flags=" ".join(output.flags or ())
-                )
-
-        await self._writer.commit(event, urgent=False)
-
-    async def record_collected(
-        self,
-        attempt: Attempt,
-        placed: Sequence[tuple[Output, int, int]],
-        error: str | None,
-        *,
-        in_place: bool = True,
-        more: bool = False,
-    ) -> None:
-        """Files are whole and in place, and the row is done; *placed* holds each output, width and height.
-
-        *more*: as long as other outputs may come it is not. Not *in_place*: the files are set aside, since
-        another row of the manifest has the row's id.
-        """
-
-        placed_id = attempt.id if in_place else ""
-
-        def event(db: sqlite3.Connection) -> None:
-            for output, width, height in placed:
-                values = ledger_rows.to_placed(output) | {"width": width, "height": height}
-                statements.run_statements(db, "events", "record_placed", now=self._now(), **values)
-            name = "record_saved" if more else "record_collected"
-            self._apply_event(db, name, attempt, placed_id=placed_id, error=error)
-            if statements.ask_value(db, "state_of", key=attempt.key) == RowState.DONE:
-                self._record_files(db, attempt)
-
-        await self._writer.commit(event, urgent=False)
-
-    async def record_expired(self, attempt: Attempt, error: str) -> None:
-        """Paid and made, but the service removed it before it was fetched."""
-        await self._record_event("record_uncollected", attempt, state=RowState.EXPIRED.value, error=error)
-
-    async def record_uncollectable(self, attempt: Attempt, error: str) -> None:
-        """Paid and made, but no picture to fetch: a refused address, bytes that never decode."""
-        await self._record_event("record_uncollected", attempt, state=RowState.FAILED.value, error=error)
-
-    async def record_moved(self, output: Output, file: str) -> None:
-        """A file was renamed, to *file* relative to the batch folder; its row may have to be named again."""
-        await self._writer.commit(
-            lambda db: statements.run_statements(
-                db, "events", "record_moved", **_output_key(output), file=file
-            )
-        )
-
-    async def record_renamed(self, attempt: Attempt) -> None:
-        """Every file of the row bears its present id."""
-
-        def event(db: sqlite3.Connection) -> None:
-            self._apply_event(db, "record_renamed", attempt, placed_id=attempt.id)
-            self._record_files(db, attempt)
-
-        await self._writer.commit(event)
 
     # Decide
 
@@ -385,23 +276,12 @@ class LedgerEvents(LedgerBase):
         await self._writer.commit(lambda db: db.executemany(statement, values))
 
 
-def _name_outputs(db: sqlite3.Connection, attempt: Attempt, urls: Sequence[str]) -> None:
-    id_ = attempt.prediction_id
-    known = [ledger_rows.to_output(r) for r in statements.ask_rows(db, "outputs_of", prediction_id=id_)]
-    for n, url in match_addresses(known, urls).items():
-        statements.run_statements(db, "events", "record_output", prediction_id=id_, n=n, url=url)
-
-
 def _id_values(prediction: Prediction) -> dict[str, Any]:
     return {
         "prediction_id": prediction.id,
         "status": prediction.status,
         "created_at": prediction.created_at,
     }
-
-
-def _output_key(output: Output) -> dict[str, Any]:
-    return {"prediction_id": output.prediction_id, "n": output.n}
 
 
 def _unique_seed(db: sqlite3.Connection, choose: Callable[[], int]) -> int:

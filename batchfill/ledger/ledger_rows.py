@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -201,45 +202,19 @@ def to_doubt(record: sqlite3.Row) -> Doubt:
     return Doubt(**dict(record))
 
 
+_RESULT = [field.name for field in fields(Result)]
+
+
 @_from_ledger
 def to_result(record: sqlite3.Row) -> Result:
     """Return one line of `results`."""
-    (
-        id_,
-        line,
-        state,
-        image,
-        mask,
-        prompt,
-        outputs,
-        seed,
-        prediction_id,
-        attempts,
-        cost,
-        error,
-        flags,
-        decision,
-        chosen,
-        extra,
-    ) = record
-    return Result(
-        id_,
-        line,
-        _STATES[state],
-        image,
-        mask,
-        prompt,
-        _split_files(outputs),
-        seed,
-        prediction_id,
-        attempts,
-        cost,
-        error,
-        _split_flags(flags),
-        _to_decision(decision),
-        chosen,
-        {} if extra == "{}" else json.loads(extra),
-    )
+    told = dict(zip(_RESULT, record, strict=True))
+    told["state"] = _STATES[told["state"]]
+    told["outputs"] = _split_files(told["outputs"])
+    told["flags"] = _split_flags(told["flags"])
+    told["decision"] = _to_decision(told["decision"])
+    told["extra"] = {} if told["extra"] == "{}" else json.loads(told["extra"])
+    return Result(**told)
 
 
 def _split_files(joined: str | None) -> tuple[str, ...]:

@@ -33,12 +33,7 @@ def read_record(path: Path, mark: str | None = None) -> PaymentReading | None:
     """
     try:
         with open_regular(path) as file:
-            heading = payments.read_lines(file.readlines(1)).heading
-            start = _start(file, heading, mark)
-            file.seek(start)
-            found = payments.read_lines(file, whole=not start, at=start)
-            if start and found.damaged:
-                found = _count_from(found, _lines_before(file, start))
+            found = _read_unknown(file, mark)
             empty = not file.seek(0, os.SEEK_END)
     except FileNotFoundError:
         return None
@@ -50,8 +45,6 @@ def read_record(path: Path, mark: str | None = None) -> PaymentReading | None:
         raise LedgerError(f"{path}: cannot be read: {error.strerror}; {remedy}") from error
     if found.newer:
         raise LedgerError(f"{path}: was written by a newer batchfill: update it")
-    if start:
-        return replace(found, heading=heading)
     if not found.size and not empty:
         raise LedgerError(
             f"{path}: no line of it can be read: put a sound copy in its place, or move it away if "
@@ -67,6 +60,19 @@ def read_heading(path: Path) -> Heading | None:
             return payments.read_lines(file.readlines(1)).heading
     except OSError:
         return None
+
+
+def _read_unknown(file: BinaryIO, mark: str | None) -> PaymentReading:
+    """Read the heading of *file*, and its lines behind *mark* where that fits; else all of them."""
+    heading = payments.read_lines(file.readlines(1)).heading
+    start = _start(file, heading, mark)
+    file.seek(start)
+    found = payments.read_lines(file, whole=not start, at=start)
+    if not start:
+        return found
+    if found.damaged:
+        found = _count_from(found, _lines_before(file, start))
+    return replace(found, heading=heading)
 
 
 def _start(file: BinaryIO, heading: Heading | None, mark: str | None) -> int:

@@ -32,8 +32,6 @@ LARGEST = 2**63 - 1
 ON_ITS_WAY = frozenset({"submitting", "running", "collecting", "in_doubt"})
 """States of a row whose picture the ledger does not have yet."""
 
-HEADING = frozenset({"batch", "file", "manifest", "model", "base"})
-
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
@@ -254,34 +252,10 @@ class _Lines:
         match fields:
             case {"batchfill": int(version)} if version > VERSION:
                 self._newer = True
-            case {
-                "batchfill": int(),
-                "batch": str(b),
-                "file": str(f),
-                "manifest": str(m),
-                "model": str(o),
-                "base": str(a),
-            }:
-                self._heading = Heading(b, f, m, o, a)
-            case {"intent": int(number), "key": str(key), "row": str(row), "at": int() | float() as at} if (
-                key
-            ):
-                seed, price, area = fields.get("seed"), fields.get("price"), fields.get("area")
-                if not (_is_whole(seed) and _is_whole(price) and _is_box(area)):
-                    return False
-                self._place[number] = len(self._payments)
-                self._payments.append(
-                    Payment(
-                        number=number,
-                        key=key,
-                        row=row,
-                        at=at,
-                        seed=seed,
-                        price=price,
-                        area=area and tuple(area),
-                        line=self._number,
-                    )
-                )
+            case {"batchfill": int()} if (heading := _heading(fields)) is not None:
+                self._heading = heading
+            case {"intent": int(), "key": str(key), "row": str(), "at": int() | float()} if key:
+                return self._add_intent(fields)
             case {"accepted": int(number), "id": str(prediction_id)}:
                 return self._change(number, prediction_id=prediction_id)
             case {"free": int(number)}:
@@ -291,6 +265,18 @@ class _Lines:
                 return len(kept) == len(files) and self._change(number, kept=tuple(kept))
             case _:
                 return False
+        return True
+
+    def _add_intent(self, fields: Mapping[str, Any]) -> bool:
+        seed, price, area = fields.get("seed"), fields.get("price"), fields.get("area")
+        if not (_is_whole(seed) and _is_whole(price) and _is_box(area)):
+            return False
+        number, told = fields["intent"], {name: fields[name] for name in ("key", "row", "at")}
+        area = area and tuple(area)
+        self._place[number] = len(self._payments)
+        self._payments.append(
+            Payment(number=number, **told, seed=seed, price=price, area=area, line=self._number)
+        )
         return True
 
     def _change(self, number: int, **fields: Any) -> bool:
@@ -315,6 +301,13 @@ def _parsed(line: bytes) -> Any:
         return fields if _is_sound(fields) else None
     except (ValueError, RecursionError):
         return None
+
+
+def _heading(fields: Mapping[str, Any]) -> Heading | None:
+    match fields:
+        case {"batch": str(b), "file": str(f), "manifest": str(m), "model": str(o), "base": str(a)}:
+            return Heading(b, f, m, o, a)
+    return None
 
 
 def _is_sound(value: Any) -> bool:

@@ -217,12 +217,7 @@ class _RowReader:
         return inputs, files
 
     def _take_file(
-        self,
-        name: str,
-        address: str,
-        inputs: dict[str, Input],
-        files: dict[str, LocalFile],
-        wrong: list[str],
+        self, name: str, address: str, inputs: dict[str, Input], files: dict[str, LocalFile], wrong: list[str]
     ) -> None:
         inputs[name] = address
         files.pop(name, None)

@@ -7,7 +7,8 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.duration import format_duration
-from batchfill.domain.money import MILLION, currency_units
+from batchfill.domain.json_objects import amounts_object, counts_object
+from batchfill.domain.money import MILLION
 from batchfill.domain.progress import NotificationKind
 from batchfill.domain.rows import RowState
 from batchfill.providers.error_text import one_line
@@ -26,23 +27,13 @@ _MARKS = {
 
 def as_json(news: Notification) -> bytes:
     """Return *news* as JSON: counts and cost as `status --json` names them, elapsed seconds, one sentence."""
-    cost = news.cost
     told: dict[str, Any] = {
         "event": news.event.value,
         "manifest": news.manifest,
         "text": f"{title_of(news)}: {text_line(news)}",
         "reason": _reason_text(news) or None,
-        "counts": {
-            "total": sum(news.counts.values()),
-            **{state.value: news.counts.get(state, 0) for state in RowState},
-        },
-        "cost": {
-            "spent": currency_units(cost.spent),
-            "reserved": currency_units(cost.reserved),
-            "to_go": currency_units(cost.to_go),
-            "cap": currency_units(cost.cap),
-            "currency": cost.currency,
-        },
+        "counts": counts_object(news.counts),
+        "cost": {**amounts_object(news.cost), "currency": news.cost.currency},
         "elapsed": round(news.elapsed, 1),
     }
     return json.dumps(told).encode()

@@ -12,8 +12,8 @@ from batchfill.errors import NotifyError
 from batchfill.notify.message import as_json, ntfy_headers, text_line
 from batchfill.providers.error_text import one_line
 from batchfill.providers.requests import request_for, send_once
-from batchfill.providers.resolver import DaemonResolver
 from batchfill.providers.transport import Transport
+from batchfill.providers.wire.resolver import DaemonResolver
 from batchfill.settings.addresses import NTFY
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from batchfill.providers.address_policy import is_public
 from batchfill.providers.client import Service
 from batchfill.providers.downloads import OutputClient
 from batchfill.providers.endpoints import origin_of
 from batchfill.providers.proxies import Proxies
 from batchfill.providers.rate_limiter import RateLimiter
 from batchfill.providers.transport import Transport
+from batchfill.providers.wire.address_policy import is_public
 from batchfill.settings.addresses import LOCAL, is_loopback
 
 if TYPE_CHECKING:

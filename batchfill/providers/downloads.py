@@ -12,13 +12,13 @@ from urllib.parse import unquote_to_bytes
 import httpx
 
 from batchfill.errors import BatchfillError, NotFound, OutputRefused, TransientError
-from batchfill.providers.address_policy import refuse_private
 from batchfill.providers.clock_skew import loop_time
 from batchfill.providers.endpoints import origin_of
 from batchfill.providers.error_text import one_line
 from batchfill.providers.redaction import Redaction
 from batchfill.providers.requests import request_for, send_once
 from batchfill.providers.status_codes import wait_of
+from batchfill.providers.wire.address_policy import refuse_private
 from batchfill.settings.addresses import is_loopback
 
 if TYPE_CHECKING:

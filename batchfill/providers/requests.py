@@ -11,8 +11,8 @@ import httpx
 
 from batchfill._version import __version__
 from batchfill.providers.clock_skew import Moment, ServiceClock, loop_time
-from batchfill.providers.codings import TooLong, to_utf8, unpack_body
 from batchfill.providers.redaction import Redaction
+from batchfill.providers.wire.codings import TooLong, to_utf8, unpack_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -166,7 +166,7 @@ class AuthorizedClient:
             request.extensions[_TAKEN] = True
         try:
             self._clock.learn_date(response.headers.get("date"), asked=asked, answered=self._read_clocks())
-            headers = httpx.Headers(self.redaction.headers(response.headers.multi_items()))
+            headers = httpx.Headers(self.redaction.headers(response.headers.multi_items()), encoding="utf-8")
             body, broken = await _read_bounded(response, longest)
             return HttpResponse(response.status_code, headers, self.redaction.body(body), broken)
         finally:

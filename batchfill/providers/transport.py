@@ -13,9 +13,9 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from batchfill.errors import UsageError
-from batchfill.providers.address_policy import PublicResolver, refuse_private
-from batchfill.providers.answer_heads import LONGEST_HEAD, MOST_FIELDS, LenientConnector
 from batchfill.providers.proxies import Proxies
+from batchfill.providers.wire.address_policy import PublicResolver, refuse_private
+from batchfill.providers.wire.answer_heads import LONGEST_HEAD, MOST_FIELDS, LenientConnector
 
 if TYPE_CHECKING:
     import ssl

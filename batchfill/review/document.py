@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from batchfill.domain.json_objects import amounts_object, counts_object, iso_time
 from batchfill.domain.money import MILLION, currency_units
 from batchfill.domain.rows import RowState
 from batchfill.review.statistics import make_timeline, run_times, working_time
@@ -62,13 +62,10 @@ def head_object(status: Status, history: Sequence[EndedAttempt], pictures: int) 
         "model": status.model,
         "base": status.base,
         "running": status.running,
-        "started_at": _iso_time(status.started_at),
-        "updated_at": _iso_time(status.updated_at),
+        "started_at": iso_time(status.started_at),
+        "updated_at": iso_time(status.updated_at),
         "stopped_because": status.stopped_because,
-        "counts": {
-            "total": sum(status.counts.values()),
-            **{state.value: status.counts.get(state, 0) for state in RowState},
-        },
+        "counts": counts_object(status.counts),
         "reasons": [{"reason": reason, "rows": rows} for reason, rows in status.reasons.items()],
         "cost": _cost_object(status, pictures),
         "pictures": pictures,
@@ -94,7 +91,7 @@ def row_object(exhibit: ReviewRow) -> dict[str, Any]:
         "attempts": result.attempts,
         "cost": currency_units(result.cost),
         "run_time": None if exhibit.run_time is None else round(exhibit.run_time, 3),
-        "ended_at": _iso_time(exhibit.ended_at),
+        "ended_at": iso_time(exhibit.ended_at),
         "prediction_id": result.prediction_id,
         "error": result.error,
         "decision": result.decision,
@@ -132,10 +129,8 @@ def _redo_object(exhibit: ReviewRow) -> dict[str, Any]:
 def _cost_object(status: Status, pictures: int) -> dict[str, Any]:
     cost = status.cost
     each = cost.spent / pictures if cost.spent is not None and pictures else None
-    amounts = {"spent": cost.spent, "reserved": cost.reserved, "to_go": cost.to_go, "cap": cost.cap}
-    units = {name: currency_units(amount) for name, amount in amounts.items()}
     return {
-        **units,
+        **amounts_object(cost),
         "per_picture": None if each is None else round(each / MILLION, 6),
         "currency": cost.currency,
         "rehearsal": cost.rehearsal,
@@ -147,7 +142,7 @@ def _timeline_object(history: Sequence[EndedAttempt]) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
-        "begun_at": _iso_time(found.begun_at),
+        "begun_at": iso_time(found.begun_at),
         "step": found.step,
         "done": found.done,
         "failed": found.failed,
@@ -165,7 +160,3 @@ def _run_times(history: Sequence[EndedAttempt]) -> dict[str, Any] | None:
         "median": round(found.median, 3),
         "slow": round(found.slow, 3),
     }
-
-
-def _iso_time(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

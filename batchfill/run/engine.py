@@ -15,14 +15,11 @@ from batchfill.errors import BatchfillError, in_words
 from batchfill.run.deadline import Deadline
 from batchfill.run.download.downloader import Downloader
 from batchfill.run.placement import OutputPlacer
-from batchfill.run.poll.outcome import OutcomeRecorder
 from batchfill.run.poll.poller import Poller
-from batchfill.run.poll.run_times import time_to_finish
 from batchfill.run.postprocess.postprocessor import PostProcessor
 from batchfill.run.progress_meter import ProgressMeter, Stopwatch
 from batchfill.run.recover.reconciler import Reconciler
 from batchfill.run.run_log import log_applied_decisions
-from batchfill.run.shutdown import FailureStreak
 from batchfill.run.submit.disk_space import DiskSpaceGuard
 from batchfill.run.submit.submitter import Submitter
 from batchfill.storage import inbox
@@ -34,10 +31,7 @@ if TYPE_CHECKING:
     from batchfill.domain.progress import Progress, ProgressListener
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import RunContext
-    from batchfill.run.poll.run_times import RunTimes
-    from batchfill.run.shutdown import StopSignal
 
-LEARNED_FROM = 64
 BACKLOG = 2
 """Times the concurrency: predictions that may wait to be collected before submitting waits for them."""
 
@@ -62,37 +56,24 @@ class EngineResult:
 class Engine:
     """The stages of one run, wired to each other."""
 
-    def __init__(
-        self, context: RunContext, stopping: StopSignal, timing: RunTimes, watcher: ProgressListener | None
-    ) -> None:
+    def __init__(self, context: RunContext, watcher: ProgressListener | None) -> None:
         self._context = context
-        self._stopping = stopping
+        self._stopping = context.stopping
         self._watcher = watcher
-        self._run_times = timing
-        alike = FailureStreak()
-        many = sum(context.ledger.counts.values()) > filenames.MANY_ROWS
-        self._placer = OutputPlacer(context, many=many)
+        self._placer = OutputPlacer(context)
         self._postprocessor = PostProcessor(context, self._placer, finished=self._something_to_fetch)
         self._collecting = Downloader(
-            context, stopping, self._placer, self._postprocessor, collected=self._something_ended
+            context, self._placer, self._postprocessor, collected=self._something_ended
         )
-        outcomes = OutcomeRecorder(context, stopping, alike, timing)
-        self._poller = Poller(context, stopping, outcomes, timing, ended=self._something_to_fetch)
+        self._poller = Poller(context, ended=self._something_to_fetch)
         self._reconciler = Reconciler(
             context,
-            stopping,
             found=self._has_prediction,
             settled=self._something_ended,
             unanswered=lambda: self._submitting.open.values(),
         )
         self._submitting = Submitter(
-            context,
-            stopping,
-            alike,
-            hold=self._why_blocked,
-            accepted=self._has_prediction,
-            lost=self._reconciler.add_attempt,
-            run_time=lambda: timing.expected,
+            context, hold=self._why_blocked, accepted=self._has_prediction, lost=self._reconciler.add_attempt
         )
         self._deadline = Deadline(context.settings.until, context.clock.now())
         self._space = DiskSpaceGuard(context.store.folder, context.log, context.timings)
@@ -118,6 +99,9 @@ class Engine:
             self._say_what_waits()
             stages.cancel_scope.cancel()
         self._report_progress()
+        return self._make_result()
+
+    def _make_result(self) -> EngineResult:
         counts, now = self._context.ledger.counts, self._context.clock.now()
         return EngineResult(
             self._submitting.submitted,
@@ -251,9 +235,10 @@ class Engine:
 
     async def _watch_time(self) -> None:
         """Stop submitting early enough that what runs is fetched by --until."""
+        context = self._context
         while True:
-            fetched = time_to_finish(self._run_times, self._collecting.times, behind=self._in_flight())
-            left = self._deadline.seconds_left(self._context.clock.now(), fetched)
+            fetched = context.run_times.time_to_finish(self._collecting.times, behind=self._in_flight())
+            left = self._deadline.seconds_left(context.clock.now(), fetched)
             if left <= 0:
                 break
             # In small steps: run times are still being learned, and a laptop may have slept.
@@ -281,5 +266,5 @@ class Engine:
             now=context.clock.now(),
             waiting_for=waiting_for,
             last_failure=context.log.last_failure,
-            run_time=self._run_times.expected,
+            run_time=context.run_times.expected,
         )

@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from batchfill.run.context import RunContext
-    from batchfill.run.shutdown import StopSignal
 
 
 @asynccontextmanager
-async def guard(context: RunContext, stopping: StopSignal) -> AsyncIterator[None]:
+async def guard(context: RunContext) -> AsyncIterator[None]:
     """Watch over the ledger in a block that runs a batch; its end saves what came after a loss."""
-    ledger_guard = LedgerGuard(context, stopping)
+    ledger_guard = LedgerGuard(context)
     with ledger_guard.locks, unwrap_single():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ledger_guard.watch_ledger)
@@ -37,9 +36,9 @@ async def guard(context: RunContext, stopping: StopSignal) -> AsyncIterator[None
 class LedgerGuard:
     """Saves one run's ledger."""
 
-    def __init__(self, context: RunContext, stopping: StopSignal) -> None:
+    def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._stopping = stopping
+        self._stopping = context.stopping
         self._lost = False
         self._told = ""
         self.locks = ExitStack()

@@ -47,10 +47,10 @@ class Downloaded:
 class OutputPlacer:
     """Puts files where the manifest's ids say."""
 
-    def __init__(self, context: FileContext, *, many: bool) -> None:
-        """*many*: outputs go to sub-folders."""
+    def __init__(self, context: FileContext) -> None:
         self._context = context
-        self._many = many
+        self._many = sum(context.ledger.counts.values()) > filenames.MANY_ROWS
+        """Whether outputs go to sub-folders."""
 
     async def find_staged(self, attempt: Attempt, output: Output, named: int) -> Downloaded | None:
         """Return what an earlier run, or an earlier try, had of *output*, if it is there and as it was.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Picture
     from batchfill.domain.rows import LocalFile
     from batchfill.ledger.digests import Digests
-    from batchfill.ledger.import_rows import RowImport
+    from batchfill.ledger.import_rows import Duplicate, RowImport
     from batchfill.manifest.manifest import Manifest
     from batchfill.settings.settings import Settings
 
@@ -152,10 +152,13 @@ async def ingest_rows(
             await remember(new)
     await intake.identify_rows()
     for double in await intake.find_duplicates(KEPT):
-        case = "" if double.id == double.first_id else f" (as {double.first_id}: only the case differs)"
-        message = f"id {double.id} is used already in line {double.first_line}{case}"
-        reading.add_mistake(Mistake(manifest.rows, double.line, message))
+        reading.add_mistake(Mistake(manifest.rows, double.line, _duplicate_text(double)))
     return reading
+
+
+def _duplicate_text(double: Duplicate) -> str:
+    case = "" if double.id == double.first_id else f" (as {double.first_id}: only the case differs)"
+    return f"id {double.id} is used already in line {double.first_line}{case}"
 
 
 def _read_checked(

@@ -16,7 +16,7 @@ from batchfill.domain.rows import StoredFile
 from batchfill.errors import NotFound, NotOffered, TransientError, UsageError, first_few, unwrap_single
 from batchfill.ledger.adoption import Found
 from batchfill.ledger.payment_record import PAID
-from batchfill.ledger.payments import Payment
+from batchfill.ledger.payments import Payment, PaymentReading
 from batchfill.session import identity, stray_pictures
 from batchfill.session.free_questions import ask_patiently
 from batchfill.session.other_folders import read_folder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.predictions import Prediction
     from batchfill.ledger.adoption import Pictured
-    from batchfill.ledger.payments import Judgement, KeptFile, PaymentReading
+    from batchfill.ledger.payments import Judgement, KeptFile
     from batchfill.run.context import RunContext
 
 AT_ONCE = 32
@@ -92,28 +92,27 @@ async def recall(context: RunContext, *, incoming: bool, asks: bool = True) -> P
     """
     ledger, settings = context.ledger, context.settings
     reading = await ledger.read_record()
-    identity.refuse_other_record(ledger.metadata, None if reading is None else reading.heading, settings)
-    payments = () if reading is None else reading.payments
-    judged = await ledger.judge(payments)
-    new = incoming and reading is None and "manifest" not in ledger.metadata
-    elsewhere = await _elsewhere(context) if new else {}
+    told = reading or PaymentReading(heading=None)
+    identity.refuse_other_record(ledger.metadata, told.heading, settings)
+    judged = await ledger.judge(told.payments)
+    is_new = incoming and reading is None and "manifest" not in ledger.metadata
+    elsewhere = await _elsewhere(context) if is_new else {}
     unknown = await _unclaimed(context, chain(judged.unknown, *elsewhere.values()))
     found = await _find(context, unknown)
     missing = _Missing(
         payments=[payment for payment in unknown if payment.key not in found],
-        lines=[] if reading is None else [line for line in reading.damaged if line > judged.known_to],
+        lines=[line for line in told.damaged if line > judged.known_to],
     )
     if asks:
-        await _add_strays(context, missing, payments, unknown, incoming=incoming)
+        await _add_strays(context, missing, told.payments, unknown, incoming=incoming)
         if missing.losses and settings.accept_loss != len(missing.losses):
             why = _reason(context, list(elsewhere), missing, recorded=reading is not None)
             raise UsageError(_refusal(why, missing.losses, len(found), settings.accept_loss))
     past = Past(reading, (*missing.payments, *missing.pictured), known=asks or not missing.losses)
-    await _learn(context, payments, judged)
+    await _learn(context, told.payments, judged)
     if found:
-        adopted = tuple(found.values())
-        await ledger.adopt(adopted, origin=settings.base, last=past.last, incoming=incoming)
-    _log_findings(context, len(found), () if reading is None else reading.damaged)
+        await ledger.adopt(tuple(found.values()), origin=settings.base, last=past.last, incoming=incoming)
+    _log_findings(context, len(found), told.damaged)
     return past
 
 

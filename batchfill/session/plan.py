@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchfill.domain.reports import Plan
 from batchfill.domain.rows import OPEN, RowState
-from batchfill.run.poll.run_times import UNKNOWN_RUN
+from batchfill.run.run_times import UNKNOWN_RUN
 from batchfill.storage.missing import NONE_MISSING
 
 if TYPE_CHECKING:

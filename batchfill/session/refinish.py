@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill import filenames
 from batchfill.domain.progress import Level
 from batchfill.domain.reports import FinishReport
 from batchfill.errors import BadPicture, StorageError, UsageError
@@ -47,7 +46,7 @@ async def refinish_rows(
                 "take that back, or `run` first"
             )
         await intake.merge_rows(now)
-    placer = OutputPlacer(context, many=sum(ledger.counts.values()) > filenames.MANY_ROWS)
+    placer = OutputPlacer(context)
     postprocessor = PostProcessor(context, placer, finished=lambda: None)
     return await Refinisher(context, placer, postprocessor).refinish_all()
 

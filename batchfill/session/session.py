@@ -21,12 +21,12 @@ from batchfill.providers.connection import open_service
 from batchfill.providers.rate_limiter import RateLimiter
 from batchfill.run import timings
 from batchfill.run.clock import SystemChance, SystemClock
-from batchfill.run.context import FileContext, RunContext
-from batchfill.run.engine import LEARNED_FROM, Engine, EngineResult
+from batchfill.run.context import FileContext, RunContext, StopSignal
+from batchfill.run.engine import Engine, EngineResult
 from batchfill.run.ledger_guard import guard
-from batchfill.run.poll.run_times import RunTimes
 from batchfill.run.run_log import RUN_LOG, log_applied_decisions, open_run_log, tell_lack
-from batchfill.run.shutdown import LEFT, StopSignal
+from batchfill.run.run_times import LEARNED_FROM, RunTimes
+from batchfill.run.shutdown import LEFT
 from batchfill.session import identity, past
 from batchfill.session.free_questions import ask_patiently
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from batchfill.ledger.selection import SelectedRows
     from batchfill.manifest.manifest import Manifest
     from batchfill.providers.client import Service
+    from batchfill.providers.downloads import OutputClient
     from batchfill.run.clock import Chance, Clock
     from batchfill.run.run_log import RunLog
     from batchfill.run.timings import Timings
@@ -100,16 +101,14 @@ class Session:
         *confirm* is asked before the first payment. Raises UsageError when nothing was done, ServiceRefused
         when the service refused the account at once.
         """
-        async with self._open_ledger() as (ledger, say), self._open_connection(say) as tools_for:
-            context = tools_for(ledger)
+        async with self._open_ledger() as (ledger, say), self._open_context(ledger, say) as context:
             plan = await self._ingest_rows(context, manifest, confirm)
             await self._record_start(context, plan)
             await self._carry_out(context)
 
     async def cancel(self) -> None:
         """Recover lost answers, cancel what runs at the service, and collect what succeeded all the same."""
-        async with self._open_ledger() as (ledger, say), self._open_connection(say) as tools_for:
-            context = tools_for(ledger)
+        async with self._open_ledger() as (ledger, say), self._open_context(ledger, say) as context:
             await self._check_account(context)
             await past.close(context, await past.recall(context, incoming=False, asks=False))
             self.on_start()
@@ -153,7 +152,7 @@ class Session:
                     self.intents = ledger.intents
 
     @asynccontextmanager
-    async def _open_connection(self, say: RunLog) -> AsyncIterator[Callable[[Ledger], RunContext]]:
+    async def _open_context(self, ledger: Ledger, say: RunLog) -> AsyncIterator[RunContext]:
         settings = self.settings
         assert settings.token is not None
         connection = open_service(
@@ -165,29 +164,32 @@ class Session:
         )
         async with connection as (service, outputs):
             pixels = Processes()
-
-            def tools_for(ledger: Ledger) -> RunContext:
-                return RunContext(
-                    settings=settings,
-                    model=self.model,
-                    ledger=ledger,
-                    service=service,
-                    outputs=outputs,
-                    store=OutputStore(settings.folder),
-                    workers=Threads(),
-                    pixels=pixels,
-                    clock=self.clock,
-                    chance=self.chance,
-                    log=say,
-                    timings=self.timings,
-                    creates=RateLimiter(settings.rate),
-                )
-
             try:
-                yield tools_for
+                yield self._make_context(ledger, say, service, outputs, pixels)
             finally:
                 self.requests = service.requests
                 pixels.close()
+
+    def _make_context(
+        self, ledger: Ledger, say: RunLog, service: Service, outputs: OutputClient, pixels: Processes
+    ) -> RunContext:
+        return RunContext(
+            settings=self.settings,
+            stopping=self.stopping,
+            run_times=RunTimes(timings=self.timings),
+            model=self.model,
+            ledger=ledger,
+            service=service,
+            outputs=outputs,
+            store=OutputStore(self.settings.folder),
+            workers=Threads(),
+            pixels=pixels,
+            clock=self.clock,
+            chance=self.chance,
+            log=say,
+            timings=self.timings,
+            creates=RateLimiter(self.settings.rate),
+        )
 
     async def _check_account(self, context: RunContext) -> None:
         """Find out early, and free of charge, whether the token is good and the account the same."""
@@ -200,8 +202,8 @@ class Session:
     async def _ingest_rows(
         self, context: RunContext, manifest: Manifest, confirm: Callable[[Plan], bool]
     ) -> Plan:
-        settings, ledger = self.settings, context.ledger
-        basis = await to_thread.run_sync(manifest_digest, manifest, self.model, settings)
+        ledger = context.ledger
+        basis = await self._digest_manifest(manifest)
         if await self._is_read(context, manifest, basis):
             context.log.debug("the manifest and its files are as they were: not read again")
             await self._check_account(context)
@@ -217,6 +219,9 @@ class Session:
                 await ledger.restrict_to(agreed.chosen.only)
         await ledger.fetch_again(agreed.missing.attempts)
         return agreed.plan
+
+    async def _digest_manifest(self, manifest: Manifest) -> str | None:
+        return await to_thread.run_sync(manifest_digest, manifest, self.model, self.settings)
 
     async def _is_read(self, context: RunContext, manifest: Manifest, basis: str | None) -> bool:
         """Whether the rows in the ledger are those that reading the manifest would give."""
@@ -237,9 +242,7 @@ class Session:
                 )
             # What was edited while it was read, or could be once more without a new time, is read again.
             sound = not reading.bad and digests.settled
-            rests_on = (
-                await to_thread.run_sync(manifest_digest, manifest, self.model, settings) if sound else None
-            )
+            rests_on = await self._digest_manifest(manifest) if sound else None
             self.skipped = reading.bad_rows
             reading.refuse_mistakes(skip_bad=settings.skip_bad)
             # After the manifest's mistakes, which can be told without network.
@@ -307,10 +310,10 @@ class Session:
         context.log.debug(f"begun: {plan.to_go} rows to go, {plan.open} open, {plan.finished} done before")
 
     async def _carry_out(self, context: RunContext) -> None:
-        known = await context.ledger.run_times(LEARNED_FROM)
-        run_times = RunTimes(known, timings=self.timings)
-        async with guard(context, self.stopping):
-            await self._run_engine(context, Engine(context, self.stopping, run_times, self.watcher))
+        for run_time in await context.ledger.run_times(LEARNED_FROM):
+            context.run_times.add_run_time(run_time)
+        async with guard(context):
+            await self._run_engine(context, Engine(context, self.watcher))
 
     async def _run_engine(self, context: RunContext, night: Engine) -> None:
         try:

@@ -185,7 +185,7 @@ async def test_a_lost_row_is_not_given_a_prediction_of_its_seed_and_prompt_from_
     "options",
     [
         {"status": 303, "body": "", "headers": {"Location": "/v1/predictions/p1"}},
-        {"status": 302, "body": "", "headers": {"Location": "/v1/predictions/p1"}},
+        {"status": 302, "body": "", "headers": {"Location": "/v1/tasks/p1"}},
         {"status": 201, "body": ""},
         {"status": 201, "body": {"status": "starting"}},
         {"status": 200, "body": "<html>welcome</html>"},

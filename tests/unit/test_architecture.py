@@ -55,6 +55,8 @@ ALLOWED = {
 THIRD_PARTY = {
     "aiohttp": {"providers", "emulator", "review"},
     "aiosqlite": {"ledger"},
+    "brotli": {"providers"},
+    "zstandard": {"providers"},
     "anyio": {
         "batch",
         "check",

@@ -21,6 +21,7 @@ from batchfill.errors import (
     short_of_something,
 )
 from batchfill.providers.downloads import SignatureWanted
+from batchfill.run.context import Wakeup
 from batchfill.run.download.unfetched import (
     OF_THIS_MACHINE,
     UNFETCHED,
@@ -31,10 +32,9 @@ from batchfill.run.download.unfetched import (
     why_unfetched,
 )
 from batchfill.run.placement import GONE, Downloaded, inspect_output, judged_alone, of_each, told_lost
-from batchfill.run.poll.run_times import FETCHED_AT_ONCE, RunTimes
 from batchfill.run.postprocess.postprocessor import finish_of
 from batchfill.run.recover.matching import fetch_prediction
-from batchfill.run.wakeup import Wakeup
+from batchfill.run.run_times import FETCHED_AT_ONCE, RunTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from batchfill.run.context import RunContext
     from batchfill.run.placement import OutputPlacer
     from batchfill.run.postprocess.postprocessor import PostProcessor
-    from batchfill.run.shutdown import StopSignal
 
 
 LONGEST_WAIT = 120.0
@@ -63,7 +62,6 @@ class Downloader:
     def __init__(
         self,
         context: RunContext,
-        stopping: StopSignal,
         placer: OutputPlacer,
         postprocessor: PostProcessor,
         *,
@@ -71,7 +69,7 @@ class Downloader:
     ) -> None:
         """*collected* is called when something has come of a row."""
         self._context = context
-        self._stopping = stopping
+        self._stopping = context.stopping
         self._placer = placer
         self._postprocessor = postprocessor
         self._collected = collected
@@ -311,12 +309,7 @@ class Downloader:
             await self._decide(one, failed, prediction.outputs, over=over)
 
     async def _decide(
-        self,
-        one: DownloadJob,
-        failed: Mapping[int, BatchfillError],
-        named: Sequence[str],
-        *,
-        over: bool,
+        self, one: DownloadJob, failed: Mapping[int, BatchfillError], named: Sequence[str], *, over: bool
     ) -> None:
         """Try again, go on without some, or leave the row, now that it is known what is *named*."""
         attempt, known = one.attempt, self._failed[one.attempt.number]

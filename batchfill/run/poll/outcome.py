@@ -14,20 +14,13 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import RunContext
-    from batchfill.run.poll.run_times import RunTimes
-    from batchfill.run.shutdown import FailureStreak, StopSignal
 
 
 class OutcomeRecorder:
     """Records ends."""
 
-    def __init__(
-        self, context: RunContext, stopping: StopSignal, alike: FailureStreak, timing: RunTimes
-    ) -> None:
+    def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._stopping = stopping
-        self._failures = alike
-        self._run_times = timing
 
     async def record_outcome(self, attempt: Attempt, prediction: Prediction) -> None:
         """Record how *prediction* ended, which it has."""
@@ -38,27 +31,17 @@ class OutcomeRecorder:
                 await self._record_failed(attempt, prediction)
 
     async def _record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
-        await self._context.ledger.record_succeeded(attempt, prediction)
-        self._failures.record_success()
+        context = self._context
+        await context.ledger.record_succeeded(attempt, prediction)
+        context.stopping.streak.record_success()
         if prediction.completed_at is not None and prediction.created_at is not None:
-            self._run_times.add_run_time(max(0.0, prediction.completed_at - prediction.created_at))
+            context.run_times.add_run_time(max(0.0, prediction.completed_at - prediction.created_at))
 
     async def _record_failed(self, attempt: Attempt, prediction: Prediction) -> None:
         context = self._context
         asker = attempt.cancel_asked or self._told_to_stop(attempt, prediction)
         error = prediction.error or _in_words(prediction.status, asker)
-        again = retry_policy.decide_retry(
-            retry_policy.Failure(
-                status=prediction.status,
-                error=error,
-                tries=attempt.tries,
-                attempts=context.settings.attempts,
-                fixed_seed=not attempt.own_seed,
-                inline_bytes=inline_bytes(attempt.sent),
-                cancel_asked=asker,
-            ),
-            context.timings.attempt_retry,
-        )
+        again = self._decide_retry(attempt, prediction.status, error, asker)
         # A gateway may call canceled failed; what was asked to stop may be charged, so it keeps counting.
         stopped = prediction.status == "canceled" or (asker and prediction.status == "failed")
         retry_at = None if again is None else context.clock.now() + again.wait
@@ -71,6 +54,20 @@ class OutcomeRecorder:
             retry_at=retry_at,
         )
         self._tell_failed(attempt, error, again)
+
+    def _decide_retry(
+        self, attempt: Attempt, status: str, error: str, asker: str | None
+    ) -> retry_policy.RetryDecision | None:
+        failure = retry_policy.Failure(
+            status=status,
+            error=error,
+            tries=attempt.tries,
+            attempts=self._context.settings.attempts,
+            fixed_seed=not attempt.own_seed,
+            inline_bytes=inline_bytes(attempt.sent),
+            cancel_asked=asker,
+        )
+        return retry_policy.decide_retry(failure, self._context.timings.attempt_retry)
 
     def _told_to_stop(self, attempt: Attempt, prediction: Prediction) -> str | None:
         """Return `time-out` for what the service stopped by itself when the time that we gave it was over."""
@@ -89,8 +86,8 @@ class OutcomeRecorder:
             self._context.log.debug(f"{attempt.id}: {error}; again in {again.wait:.0f} s")
             return
         self._context.log.row_failed(attempt.id, error)
-        if attempt.cancel_asked != "user" and self._failures.record_failure(error):
-            self._stopping.stop_submitting(f"ten rows in a row failed alike: {error}")
+        if attempt.cancel_asked != "user":
+            self._context.stopping.record_failure(error)
 
 
 def _in_words(status: str, asker: str | None) -> str:

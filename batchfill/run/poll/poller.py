@@ -20,9 +20,10 @@ from batchfill.errors import (
     TransientError,
     short_of_something,
 )
+from batchfill.run.context import Wakeup
+from batchfill.run.poll.outcome import OutcomeRecorder
 from batchfill.run.poll.schedule import PollSchedule, Tracked
 from batchfill.run.recover.matching import fetch_prediction
-from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import RunContext
-    from batchfill.run.poll.outcome import OutcomeRecorder
-    from batchfill.run.poll.run_times import RunTimes
-    from batchfill.run.shutdown import StopSignal
 
 
 ASKED_AT_ONCE = 32
@@ -51,21 +49,13 @@ BULKY = 50_000
 class Poller:
     """The stage that watches."""
 
-    def __init__(
-        self,
-        context: RunContext,
-        stopping: StopSignal,
-        outcomes: OutcomeRecorder,
-        timing: RunTimes,
-        *,
-        ended: Callable[[], None],
-    ) -> None:
+    def __init__(self, context: RunContext, *, ended: Callable[[], None]) -> None:
         """*ended* is called after every prediction that ended."""
         self._context = context
-        self._stopping = stopping
-        self._outcomes = outcomes
+        self._stopping = context.stopping
+        self._outcomes = OutcomeRecorder(context)
         self._ended = ended
-        self._schedule = PollSchedule(timing)
+        self._schedule = PollSchedule(context.run_times)
         self._refused_since: float | None = None
         self._unreadable = 0
         """Answers in a row that could not be read."""
@@ -124,17 +114,22 @@ class Poller:
             self._context.log.debug(f"following by list: {error}")
             self._schedule.not_listed(anyio.current_time(), never=False)
         else:
-            ended = [(watched, item) for watched, item in found if _is_told(item)]
-            self._schedule.note_list(listed, anyio.current_time(), ended=len(ended))
-            for watched, item in ended:
-                tasks.start_soon(self.settle_prediction, watched.attempt, item)
-            for watched, item in found:
-                if not item.ended:
-                    await self._end_overdue(watched.attempt, item.status)
-                elif not _is_told(item) and not watched.busy:
-                    watched.busy = True
-                    tasks.start_soon(self._poll_one, watched)
+            await self._take_listed(listed, found, tasks)
         self._wakeup.notify()
+
+    async def _take_listed(
+        self, listed: Sequence[Tracked], found: Sequence[tuple[Tracked, Prediction]], tasks: TaskGroup
+    ) -> None:
+        ended = [(watched, item) for watched, item in found if _is_told(item)]
+        self._schedule.note_list(listed, anyio.current_time(), ended=len(ended))
+        for watched, item in ended:
+            tasks.start_soon(self.settle_prediction, watched.attempt, item)
+        for watched, item in found:
+            if not item.ended:
+                await self._end_overdue(watched.attempt, f"the service says {item.status!r}")
+            elif not _is_told(item) and not watched.busy:
+                watched.busy = True
+                tasks.start_soon(self._poll_one, watched)
 
     async def _read_list(self, listed: Sequence[Tracked]) -> list[tuple[Tracked, Prediction]]:
         by_id = {watched.attempt.prediction_id: watched for watched in listed}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from batchfill.run import timings
-
 TRANSIENT = re.compile(
     r"\bcode:\s*PA\b|\b(E1000|E6716|E8367|E8765|E9825|E9828|E003|E004)\b|Director: unexpected error"
 )
@@ -52,7 +50,7 @@ class RetryDecision:
     """Seconds from now. The seed is another one unless the row fixes it."""
 
 
-def decide_retry(failure: Failure, first_wait: float = timings.DEFAULT.attempt_retry) -> RetryDecision | None:
+def decide_retry(failure: Failure, first_wait: float) -> RetryDecision | None:
     """Return how to go on after *failure*; None: the row has failed for good.
 
     *first_wait*: seconds before the second attempt.

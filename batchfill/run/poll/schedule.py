@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from batchfill.domain.rows import Attempt
-    from batchfill.run.poll.run_times import RunTimes
+    from batchfill.run.run_times import RunTimes
 
 FEW = 3
 """Predictions that may have ended, from which one list is less than asking for each."""
@@ -68,8 +68,8 @@ class PollBatch:
 class PollSchedule:
     """Every running prediction of a night, and the next look at each."""
 
-    def __init__(self, timing: RunTimes) -> None:
-        self._run_times = timing
+    def __init__(self, run_times: RunTimes) -> None:
+        self._run_times = run_times
         self._tracked: dict[int, Tracked] = {}
         """In the order in which they were added: the oldest first, or nearly so."""
         self._listing = False

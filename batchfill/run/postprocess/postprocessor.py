@@ -16,8 +16,8 @@ from batchfill.errors import BadPicture, StorageError, in_words, is_full
 from batchfill.images.codec.decode import decode_whole
 from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.quality.flags import FlagTask, flag_outputs
+from batchfill.run.context import Wakeup
 from batchfill.run.placement import Downloaded
-from batchfill.run.wakeup import Wakeup
 from batchfill.storage.output_store import StagedFile
 
 if TYPE_CHECKING:
@@ -145,14 +145,9 @@ class PostProcessor:
         how = finish_of(self._context.model, one.asked)
         outputs = one.outputs
         one = replace(one, outputs=tuple(output for output in outputs if output.raw))
-        kept = [await self._context.store.find_kept(output) for output in one.outputs]
-        if not all(kept):
-            # Somebody took some away: they are fetched once more, if the service still has them.
-            away = [output for output, written in zip(one.outputs, kept, strict=True) if written is None]
-            gone = [replace(output, raw=None, raw_sha256=None) for output in away]
-            await self._context.ledger.record_kept(one.attempt, gone)
+        there = await self._find_kept(one)
+        if len(there) < len(one.outputs):
             return
-        there = [written for written in kept if written is not None]
         try:
             made = None if how is None else await self.make_files(one, how)
         except BadPicture as error:
@@ -165,6 +160,15 @@ class PostProcessor:
         judged = [replace(m, output=replace(m.output, flags=f)) for m, f in zip(made, flags, strict=True)]
         with anyio.CancelScope(shield=True):
             await self._placer.place_outputs(one.attempt, judged, outputs)
+
+    async def _find_kept(self, one: DownloadJob) -> list[StagedFile]:
+        """Return the raw outputs of *one* that are there; the others are to be fetched once more."""
+        kept = [await self._context.store.find_kept(output) for output in one.outputs]
+        if not all(kept):
+            away = [output for output, written in zip(one.outputs, kept, strict=True) if written is None]
+            gone = [replace(output, raw=None, raw_sha256=None) for output in away]
+            await self._context.ledger.record_kept(one.attempt, gone)
+        return [written for written in kept if written is not None]
 
     async def make_files(self, one: DownloadJob, how: Finish) -> list[Downloaded]:
         """Return the files finished of a row's raw outputs, kept or in their places; not yet in theirs.
@@ -183,20 +187,8 @@ class PostProcessor:
         return made
 
     async def _make_file(self, one: DownloadJob, output: Output, how: Finish) -> Downloaded:
-        model, shelf = self._context.model, self._context.store
-        raw = output.raw or output.file
-        assert raw is not None
-        target = shelf.spare_path()
-        task = FinishTask(
-            raw=shelf.folder / raw,
-            picture=one.asked.files[model.image_field or ""],
-            mask=one.asked.files[model.mask_field or ""],
-            pixels=how.pixels,
-            area=one.attempt.area,
-            target=target,
-            format=how.format,
-            note=note_of(model, one, output) if how.pixels.metadata else {},
-        )
+        target = self._context.store.spare_path()
+        task = self._make_task(one, output, how, target)
         try:
             made = await self._context.pixels.do(make_composite, task)
         except BaseException:
@@ -205,6 +197,20 @@ class PostProcessor:
         self.largest = max(self.largest, made.size)
         finished = replace(output, finished_with=how.settings)
         return Downloaded(finished, StagedFile(target, made.size, made.sha256), made.picture)
+
+    def _make_task(self, one: DownloadJob, output: Output, how: Finish, target: Path) -> FinishTask:
+        model, raw = self._context.model, output.raw or output.file
+        assert raw is not None
+        return FinishTask(
+            raw=self._context.store.folder / raw,
+            picture=one.asked.files[model.image_field or ""],
+            mask=one.asked.files[model.mask_field or ""],
+            pixels=how.pixels,
+            area=one.attempt.area,
+            target=target,
+            format=how.format,
+            note=note_of(model, one, output) if how.pixels.metadata else {},
+        )
 
     async def _deliver_raw(
         self, one: DownloadJob, kept: Sequence[StagedFile], outputs: Sequence[Output], error: str | None

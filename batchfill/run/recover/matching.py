@@ -122,30 +122,33 @@ def match_orphans(
     unclaimed = [item for item in items if item.id not in claimed]
     redrawn = any(_has_other_seed(item, claimed.get(item.id)) for item in items)
     recent = [item for item in unclaimed if _is_since(item, since)]
-    # A seed that we drew is found whenever it was made; one that the row fixes may be an older prediction's.
-    matches = {
-        a.number: [item for item in (unclaimed if a.own_seed else recent) if is_match(a, item)]
-        for a in (*lost, *competing)
-    }
+    matches = _find_matches((*lost, *competing), unclaimed, recent)
     wanted = Counter(item.id for found in matches.values() for item in found)
     adopted, absent, doubtful = {}, set(), {}
     for attempt in lost:
-        found = matches[attempt.number]
+        found, hidden = matches[attempt.number], (unlisted or {}).get(attempt.number)
         if len(found) == 1 and wanted[found[0].id] == 1:
             adopted[attempt.number] = found[0]
-            continue
-        hidden = (unlisted or {}).get(attempt.number)
-        why = (
-            "more than one prediction at the service fits it"
-            if found
-            else _why_the_list_proves_nothing(attempt, hidden, any_claimed=bool(claimed), complete=complete)
+        elif found:
+            doubtful[attempt.number] = "more than one prediction at the service fits it"
+        elif why := (
+            _why_the_list_proves_nothing(attempt, hidden, any_claimed=bool(claimed), complete=complete)
             or _why_it_may_be_listed(attempt, unclaimed, recent, redrawn=redrawn)
-        )
-        if why is None:
-            absent.add(attempt.number)
-        else:
+        ):
             doubtful[attempt.number] = why
+        else:
+            absent.add(attempt.number)
     return Matching(adopted, frozenset(absent), doubtful)
+
+
+def _find_matches(
+    attempts: Iterable[Attempt], unclaimed: Sequence[Prediction], recent: Sequence[Prediction]
+) -> dict[int, list[Prediction]]:
+    # A seed that we drew is found whenever it was made; one that the row fixes may be an older prediction's.
+    return {
+        a.number: [item for item in (unclaimed if a.own_seed else recent) if is_match(a, item)]
+        for a in attempts
+    }
 
 
 def _why_the_list_proves_nothing(

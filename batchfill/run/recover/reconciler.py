@@ -9,9 +9,9 @@ import anyio
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TransientError
+from batchfill.run.context import Wakeup
 from batchfill.run.recover import matching
 from batchfill.run.recover.matching import confirm_prediction, fetch_prediction
-from batchfill.run.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Accepted, Attempt
     from batchfill.run.context import RunContext
-    from batchfill.run.shutdown import StopSignal
 
 
 NEAR = 3600.0
@@ -46,7 +45,6 @@ class Reconciler:
     def __init__(
         self,
         context: RunContext,
-        stopping: StopSignal,
         *,
         found: Callable[[Attempt, Prediction], None],
         settled: Callable[[], None],
@@ -57,7 +55,7 @@ class Reconciler:
         *unanswered* gives the attempts whose POST is open: what they made may be in a list already.
         """
         self._context = context
-        self._stopping = stopping
+        self._stopping = context.stopping
         self._found = found
         self._settled = settled
         self._unanswered = unanswered
@@ -183,18 +181,24 @@ class Reconciler:
         doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
         shown = {item.id for item in listing.items}
         claimed = await ledger.claimed_seeds([*shown])
-        mine = {attempt.number for attempt in lost}
-        others = (*self._unanswered(), *self._lost.values(), *doubtful)
-        competing = [other for other in others if other.number not in mine and other.prediction_id is None]
         verdict = matching.match_orphans(
             lost,
             listing.items,
             claimed,
-            competing=competing,
+            competing=self._find_competing(lost, doubtful),
             complete=listing.complete,
             since=since,
             unlisted=await self._unlisted(lost, near, shown),
         )
+        await self._carry_out(verdict, lost)
+
+    def _find_competing(self, lost: list[Attempt], doubtful: list[Attempt]) -> list[Attempt]:
+        """Return the other attempts whose predictions may be in a list and are not known yet."""
+        mine = {attempt.number for attempt in lost}
+        others = (*self._unanswered(), *self._lost.values(), *doubtful)
+        return [other for other in others if other.number not in mine and other.prediction_id is None]
+
+    async def _carry_out(self, verdict: matching.Matching, lost: list[Attempt]) -> None:
         for attempt in lost:
             if attempt.number in verdict.adopted:
                 await self._adopt_prediction(attempt, verdict.adopted[attempt.number])

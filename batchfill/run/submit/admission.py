@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.domain.rows import RowState
-from batchfill.run import timings
-from batchfill.run.wakeup import Wakeup
+from batchfill.run.context import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,21 +24,12 @@ class AdmissionGate:
     """Lets a row in when one more prediction may be made; it stays inside until its answer is recorded."""
 
     def __init__(
-        self,
-        context: RunContext,
-        hold: Callable[[], Block | None],
-        *,
-        unanswered: Callable[[], int],
-        run_time: Callable[[], float | None],
+        self, context: RunContext, hold: Callable[[], Block | None], *, unanswered: Callable[[], int]
     ) -> None:
-        """*hold* says why nothing may be submitted now; None: go on. *unanswered* counts open POSTs.
-
-        *run_time*: seconds that a prediction is expected to take; None while unknown.
-        """
+        """*hold* says why nothing may be submitted now; None: go on. *unanswered* counts open POSTs."""
         self._context = context
         self._hold = hold
         self._unanswered = unanswered
-        self._run_time = run_time
         self._concurrency = CreateConcurrency()
         self._line = anyio.Lock(fast_acquire=True)
         self._inside = 0
@@ -118,7 +108,7 @@ class AdmissionGate:
     def _why_crowded(self) -> Block | None:
         """Return what keeps a row out while as many creates are open as keep up with pace and bounds."""
         per_second = self._context.creates.per_minute / 60
-        if run_time := self._run_time():
+        if run_time := self._context.run_times.expected:
             per_second = min(per_second, self._context.settings.concurrency / run_time)
         return (None, None) if self._inside >= self._concurrency.limit_for(per_second) else None
 
@@ -135,7 +125,7 @@ MOST_UNREAD = 3
 class CircuitBreaker:
     """Keeps an outage from putting a whole batch in doubt: creates are lost one at a time, and few in all."""
 
-    def __init__(self, first_pause: float = timings.DEFAULT.first_pause) -> None:
+    def __init__(self, first_pause: float) -> None:
         self._first_pause = first_pause
         self._pause = first_pause
         self._until = 0.0

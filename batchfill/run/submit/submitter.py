@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt, PendingRow
     from batchfill.run.context import RunContext
-    from batchfill.run.shutdown import FailureStreak, StopSignal
     from batchfill.run.submit.admission import Block
 
 WORKERS = 16
@@ -51,21 +50,17 @@ class Submitter:
     def __init__(
         self,
         context: RunContext,
-        stopping: StopSignal,
-        alike: FailureStreak,
         *,
         hold: Callable[[], Block | None],
         accepted: Callable[[Attempt, Prediction], None],
         lost: Callable[[Attempt], None],
-        run_time: Callable[[], float | None],
     ) -> None:
         """*hold* says why nothing may be submitted now, and for how long at most; None: go on.
 
-        *accepted* and *lost* are told what became of each POST. *run_time*: as for the AdmissionGate.
+        *accepted* and *lost* are told what became of each POST.
         """
         self._context = context
-        self._stopping = stopping
-        self._failures = alike
+        self._stopping = context.stopping
         self._accepted = accepted
         self._lost = lost
         self._preparer = InputPreparer(context)
@@ -75,7 +70,7 @@ class Submitter:
         self._taking = anyio.Lock(fast_acquire=True)
         self.open: dict[int, Attempt] = {}
         """Attempts whose POST is not answered yet, by number."""
-        self.gate = AdmissionGate(context, hold, unanswered=lambda: len(self.open), run_time=run_time)
+        self.gate = AdmissionGate(context, hold, unanswered=lambda: len(self.open))
         self.allowance = RateReport(context)
         self.refused: str | None = None
         """Why no intent can be recorded for now; None: as far as is known they can."""
@@ -172,7 +167,6 @@ class Submitter:
         self._context.log.debug(f"{due.id}: {error}; again in {wait:.0f} s")
 
     async def _create(self, due: PendingRow, prepared: Prepared) -> None:
-        context = self._context
         try:
             attempt = await self._record_intent(due, prepared)
         except StorageError as error:
@@ -185,14 +179,18 @@ class Submitter:
             return
         self.open[attempt.number] = attempt
         try:
-            inputs = self._with_seed(prepared.inputs, attempt.seed)
-            timeout = context.settings.prediction_timeout
-            prediction = await context.service.create(context.settings.model, inputs, cancel_after=timeout)
-            await self._record_made(attempt, prediction)
+            await self._record_made(attempt, await self._post(attempt, prepared))
         except (Throttled, NotSent, RowRejected, ServiceRefused, AnswerLost) as error:
             await self._record_trouble(attempt, error)
         finally:
             del self.open[attempt.number]
+
+    async def _post(self, attempt: Attempt, prepared: Prepared) -> Prediction:
+        settings = self._context.settings
+        inputs = self._with_seed(prepared.inputs, attempt.seed)
+        return await self._context.service.create(
+            settings.model, inputs, cancel_after=settings.prediction_timeout
+        )
 
     async def _record_intent(self, due: PendingRow, prepared: Prepared) -> Attempt | None:
         context = self._context
@@ -303,5 +301,4 @@ class Submitter:
 
     def _fail_row(self, id_: str, reason: str) -> None:
         self._context.log.row_failed(id_, reason)
-        if self._failures.record_failure(reason):
-            self._stopping.stop_submitting(f"ten rows in a row failed alike: {reason}")
+        self._stopping.record_failure(reason)

@@ -9,8 +9,8 @@ import pytest
 import respx
 
 from batchfill.errors import NotFound, OutputRefused, TransientError
-from batchfill.providers.address_policy import is_public
 from batchfill.providers.downloads import OutputClient, SignatureWanted
+from batchfill.providers.wire.address_policy import is_public
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

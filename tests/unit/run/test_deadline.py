@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchfill.run.deadline import Deadline
-from batchfill.run.poll.run_times import RunTimes, time_to_finish
+from batchfill.run.run_times import RunTimes
 from tests.chaos.nights.night import play
 from tests.chaos.nights.schedule import Schedule, Trouble
 
@@ -91,7 +91,7 @@ def test_submitting_ends_early_enough_to_fetch_what_runs() -> None:
 def test_the_last_row_waits_for_those_before_it_to_be_fetched(
     runs: list[float], fetches: list[float], behind: int, seconds: float
 ) -> None:
-    assert time_to_finish(RunTimes(runs), RunTimes(fetches or [0.0]), behind=behind) == pytest.approx(seconds)
+    assert RunTimes(runs).time_to_finish(RunTimes(fetches or [0.0]), behind=behind) == pytest.approx(seconds)
 
 
 def test_where_fetching_is_slow_everything_is_in_place_by_the_time_all_the_same(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.run.poll import retry_policy
-from batchfill.run.poll.retry_policy import Failure, RetryDecision
+from batchfill.run.poll.retry_policy import Failure, RetryDecision, decide_retry
+from batchfill.run.timings import DEFAULT
 
 PA = "Prediction interrupted; please retry (code: PA)"
 NSFW = "NSFW content detected. Try running it again, or try a different prompt."
@@ -28,6 +28,10 @@ def failure(**changes: Any) -> Failure:
     return Failure(**(usual | changes))
 
 
+def decide(failed: Failure) -> RetryDecision | None:
+    return decide_retry(failed, DEFAULT.attempt_retry)
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -41,7 +45,7 @@ def failure(**changes: Any) -> Failure:
     ],
 )
 def test_a_trouble_of_the_service_is_tried_again(error: str) -> None:
-    assert retry_policy.decide_retry(failure(error=error)) == RetryDecision(10.0)
+    assert decide(failure(error=error)) == RetryDecision(10.0)
 
 
 @pytest.mark.parametrize(
@@ -56,52 +60,48 @@ def test_a_trouble_of_the_service_is_tried_again(error: str) -> None:
     ],
 )
 def test_an_error_that_is_not_known_to_pass_is_final(error: str) -> None:
-    assert retry_policy.decide_retry(failure(error=error)) is None
+    assert decide(failure(error=error)) is None
 
 
 @pytest.mark.parametrize("status", ["aborted"])
 def test_what_the_service_aborted_is_tried_again_whatever_it_says(status: str) -> None:
-    assert retry_policy.decide_retry(failure(status=status, error="")) == RetryDecision(10.0)
+    assert decide(failure(status=status, error="")) == RetryDecision(10.0)
 
 
 def test_the_safety_filter_is_asked_again_at_once_with_a_new_seed() -> None:
-    assert retry_policy.decide_retry(failure(error=NSFW)) == RetryDecision(0.0)
+    assert decide(failure(error=NSFW)) == RetryDecision(0.0)
 
 
 def test_the_safety_filter_is_not_asked_again_where_the_row_fixes_its_seed() -> None:
-    assert retry_policy.decide_retry(failure(error=NSFW, fixed_seed=True)) is None
+    assert decide(failure(error=NSFW, fixed_seed=True)) is None
 
 
 def test_too_little_memory_is_tried_once_more() -> None:
-    assert retry_policy.decide_retry(failure(error=MEMORY)) == RetryDecision(10.0)
-    assert retry_policy.decide_retry(failure(error=MEMORY, tries=2)) is None
+    assert decide(failure(error=MEMORY)) == RetryDecision(10.0)
+    assert decide(failure(error=MEMORY, tries=2)) is None
 
 
 def test_an_interruption_by_too_large_an_input_is_final() -> None:
-    assert retry_policy.decide_retry(failure(inline_bytes=6_000_000)) == RetryDecision(10.0)
-    assert retry_policy.decide_retry(failure(inline_bytes=6_000_001)) is None
+    assert decide(failure(inline_bytes=6_000_000)) == RetryDecision(10.0)
+    assert decide(failure(inline_bytes=6_000_001)) is None
 
 
 def test_what_our_time_out_canceled_is_tried_again() -> None:
-    assert retry_policy.decide_retry(
-        failure(status="canceled", error="", cancel_asked="time-out")
-    ) == RetryDecision(10.0)
-    assert retry_policy.decide_retry(
-        failure(status="failed", error="canceled", cancel_asked="time-out")
-    ) == RetryDecision(10.0)
+    assert decide(failure(status="canceled", error="", cancel_asked="time-out")) == RetryDecision(10.0)
+    assert decide(failure(status="failed", error="canceled", cancel_asked="time-out")) == RetryDecision(10.0)
 
 
 @pytest.mark.parametrize("status", ["canceled", "failed", "aborted"])
 def test_what_the_user_canceled_is_final(status: str) -> None:
-    assert retry_policy.decide_retry(failure(status=status, cancel_asked="user")) is None
+    assert decide(failure(status=status, cancel_asked="user")) is None
 
 
 def test_what_somebody_canceled_on_the_services_page_is_final() -> None:
-    assert retry_policy.decide_retry(failure(status="canceled", error=PA)) is None
+    assert decide(failure(status="canceled", error=PA)) is None
 
 
 def test_waits_grow_and_are_bounded() -> None:
-    waits = [retry_policy.decide_retry(failure(tries=tries, attempts=9)) for tries in range(1, 6)]
+    waits = [decide(failure(tries=tries, attempts=9)) for tries in range(1, 6)]
     assert waits == [
         RetryDecision(10.0),
         RetryDecision(40.0),
@@ -122,11 +122,11 @@ def test_attempts_are_never_exceeded(
     status: str, error: str, attempts: int, more: int, asked: str | None
 ) -> None:
     used = failure(status=status, error=error, attempts=attempts, tries=attempts + more, cancel_asked=asked)
-    assert retry_policy.decide_retry(used) is None
+    assert decide(used) is None
 
 
 @given(st.integers(1, 99))
 def test_every_wait_can_be_waited_for(tries: int) -> None:
-    again = retry_policy.decide_retry(failure(tries=tries, attempts=tries + 1))
+    again = decide(failure(tries=tries, attempts=tries + 1))
     assert again is not None
     assert 0 <= again.wait <= 300

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.run.poll.run_times import RunTimes
 from batchfill.run.poll.schedule import FEW, GIVEN_UP, OVERDUE, PROBES, REST, UNLEARNED, PollSchedule, Tracked
+from batchfill.run.run_times import RunTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,11 +14,11 @@ from batchfill.run.timings import DEFAULT
 
 
 def test_without_trouble_nothing_waits() -> None:
-    assert CircuitBreaker().seconds_to_wait(now=100.0, creates_open=8) == 0.0
+    assert CircuitBreaker(DEFAULT.first_pause).seconds_to_wait(now=100.0, creates_open=8) == 0.0
 
 
 def test_after_trouble_everything_pauses() -> None:
-    care = CircuitBreaker()
+    care = CircuitBreaker(DEFAULT.first_pause)
     care.record_failure(100.0)
     assert care.half_open
     assert care.seconds_to_wait(100.0, creates_open=0) == DEFAULT.first_pause
@@ -26,14 +26,14 @@ def test_after_trouble_everything_pauses() -> None:
 
 
 def test_after_the_pause_rows_go_one_at_a_time() -> None:
-    care = CircuitBreaker()
+    care = CircuitBreaker(DEFAULT.first_pause)
     care.record_failure(100.0)
     assert care.seconds_to_wait(105.0, creates_open=0) == 0.0
     assert care.seconds_to_wait(105.0, creates_open=1) is None
 
 
 def test_one_that_is_accepted_ends_the_care() -> None:
-    care = CircuitBreaker()
+    care = CircuitBreaker(DEFAULT.first_pause)
     care.record_failure(100.0)
     care.record_success()
     assert not care.half_open
@@ -41,14 +41,14 @@ def test_one_that_is_accepted_ends_the_care() -> None:
 
 
 def test_companions_that_fail_in_the_pause_do_not_prolong_it() -> None:
-    care = CircuitBreaker()
+    care = CircuitBreaker(DEFAULT.first_pause)
     for now in (100.0, 100.1, 104.9):
         care.record_failure(now)
     assert care.seconds_to_wait(105.0, creates_open=0) == 0.0
 
 
 def test_an_outage_that_lasts_is_asked_less_and_less_often() -> None:
-    care, now, pauses = CircuitBreaker(), 100.0, []
+    care, now, pauses = CircuitBreaker(DEFAULT.first_pause), 100.0, []
     for _ in range(6):
         care.record_failure(now)
         pause = care.seconds_to_wait(now, creates_open=0)
@@ -67,34 +67,34 @@ def lose(care: CircuitBreaker, times: int, *, unread: bool = False) -> list[str 
 
 
 def test_the_fifth_answer_lost_in_a_row_ends_submitting() -> None:
-    *before, last = lose(CircuitBreaker(), MOST_LOST)
+    *before, last = lose(CircuitBreaker(DEFAULT.first_pause), MOST_LOST)
     assert before == [None] * (MOST_LOST - 1)
     assert last is not None
     assert "in a row were lost" in last
 
 
 def test_the_third_answer_in_a_row_that_cannot_be_read_ends_submitting() -> None:
-    *before, last = lose(CircuitBreaker(), MOST_UNREAD, unread=True)
+    *before, last = lose(CircuitBreaker(DEFAULT.first_pause), MOST_UNREAD, unread=True)
     assert before == [None] * (MOST_UNREAD - 1)
     assert last is not None
     assert "cannot be read" in last
 
 
 def test_a_row_that_is_accepted_begins_the_count_again() -> None:
-    care = CircuitBreaker()
+    care = CircuitBreaker(DEFAULT.first_pause)
     lose(care, MOST_LOST - 1)
     care.record_success()
     assert lose(care, MOST_LOST - 1) == [None] * (MOST_LOST - 1)
 
 
 def test_what_one_outage_took_together_counts_once() -> None:
-    care = CircuitBreaker()
+    care = CircuitBreaker(DEFAULT.first_pause)
     assert [care.lost(101.0, intended_at=100.0, unread=False) for _ in range(8)] == [None] * 8
     assert lose(care, MOST_LOST - 2) == [None] * (MOST_LOST - 2)
 
 
 def test_a_service_that_cannot_be_reached_is_waited_for() -> None:
-    care = CircuitBreaker()
+    care = CircuitBreaker(DEFAULT.first_pause)
     for n in range(50):
         care.record_failure(100.0 * n)
     assert lose(care, MOST_LOST - 1) == [None] * (MOST_LOST - 1)

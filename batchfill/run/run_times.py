@@ -27,12 +27,18 @@ SHORTEST_ROUND = 0.03
 LONGEST_FIRST_LOOK = 600.0
 """Seconds: what was made is removed after an hour, whatever the service's clock says of run times."""
 
+LEARNED_FROM = 64
+"""Predictions that ended last."""
+
+FETCHED_AT_ONCE = 16
+"""Rows, and outputs of them all together."""
+
 
 class RunTimes:
     """Run times of the predictions that ended last, in seconds."""
 
     def __init__(
-        self, known: Iterable[float] = (), keep: int = 64, *, timings: Timings = timings.DEFAULT
+        self, known: Iterable[float] = (), keep: int = LEARNED_FROM, *, timings: Timings = timings.DEFAULT
     ) -> None:
         self._timings = timings
         self._times: deque[float] = deque(known, maxlen=keep)
@@ -76,17 +82,12 @@ class RunTimes:
         gap = self._timings.first_poll if expected is None else max(0.1, 0.1 * expected)
         return min(self._timings.longest_poll_gap, gap * 1.5 ** min(asked - 1, 20))
 
+    def time_to_finish(self, fetches: RunTimes, *, behind: int) -> float:
+        """Return the seconds in which a row submitted now has run and was fetched *behind* so many others."""
+        return self.maximum + behind // FETCHED_AT_ONCE * (fetches.expected or 0.0) + fetches.maximum
+
 
 def _three_in_four(times: Sequence[float]) -> float | None:
     if len(times) < 2:
         return next(iter(times), None)
     return quantiles(times, n=4, method="inclusive")[2]
-
-
-FETCHED_AT_ONCE = 16
-"""Rows, and outputs of them all together."""
-
-
-def time_to_finish(runs: RunTimes, fetches: RunTimes, *, behind: int) -> float:
-    """Return the seconds in which a row submitted now has run, and was fetched *behind* so many others."""
-    return runs.maximum + behind // FETCHED_AT_ONCE * (fetches.expected or 0.0) + fetches.maximum

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from batchfill.providers.resolver import DaemonResolver
+from batchfill.providers.wire.resolver import DaemonResolver
 
 
 async def test_a_name_is_looked_up() -> None:

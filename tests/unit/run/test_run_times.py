@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.run.poll.run_times import RunTimes
+from batchfill.run.run_times import RunTimes
 from batchfill.run.timings import DEFAULT
 
 seconds = st.floats(0, 86_400, allow_nan=False)

@@ -9,7 +9,7 @@ import brotli
 import pytest
 import zstandard
 
-from batchfill.providers.codings import TooLong, to_utf8, unpack_body
+from batchfill.providers.wire.codings import TooLong, to_utf8, unpack_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,30 @@
+"""What the JSON documents of batchfill tell alike: counts, amounts of money, times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from batchfill.domain.money import currency_units
+from batchfill.domain.rows import RowState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchfill.domain.reports import Cost
+
+
+def counts_object(counts: Mapping[RowState, int]) -> dict[str, int]:
+    """Return how many rows there are, in all and by state."""
+    return {"total": sum(counts.values()), **{state.value: counts.get(state, 0) for state in RowState}}
+
+
+def amounts_object(cost: Cost) -> dict[str, float | None]:
+    """Return the amounts of *cost* in units of its currency."""
+    amounts = {"spent": cost.spent, "reserved": cost.reserved, "to_go": cost.to_go, "cap": cost.cap}
+    return {name: currency_units(amount) for name, amount in amounts.items()}
+
+
+def iso_time(seconds: float | None) -> str | None:
+    """Return a time as ISO 8601 in UTC; *seconds*: since the epoch."""
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,146 @@
+"""The ledger's events about outputs: fetched, kept, placed, lost, moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchfill.domain.predictions import match_addresses
+from batchfill.domain.rows import RowState
+from batchfill.ledger import ledger_rows, statements
+from batchfill.ledger.base import LedgerBase
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from batchfill.domain.predictions import Output
+    from batchfill.domain.rows import Attempt
+
+
+class OutputEvents(LedgerBase):
+    """One method an event, on disk before it returns."""
+
+    async def record_put_off(self, attempt: Attempt, error: str, *, due_at: float) -> None:
+        """Fetching did not work; again at *due_at*."""
+        await self._record_soon("record_put_off", attempt, error=error, due_at=due_at)
+
+    async def record_urls(self, attempt: Attempt, urls: Sequence[str]) -> None:
+        """The service named the outputs again."""
+
+        await self._writer.commit(lambda db: name_outputs(db, attempt, urls))
+
+    async def record_planned(self, outputs: Sequence[Output]) -> None:
+        """Files were fetched whole and are about to be put where *planned* says, with size and digest.
+
+        Should we die between the rename and its record, what stands there can be known for ours.
+        """
+
+        def event(db: sqlite3.Connection) -> None:
+            for output in outputs:
+                values = {"planned": output.planned, "size": output.size, "sha256": output.sha256}
+                statements.run_statements(db, "events", "record_planned", **_output_key(output), **values)
+
+        await self._writer.commit(event, urgent=False)
+
+    async def record_kept(self, attempt: Attempt, outputs: Sequence[Output]) -> None:
+        """Outputs are, as the service sent them, where their *raw* says, for files to be made of them.
+
+        Those that say nothing any more are to be fetched again. When none is left to be fetched, apart from
+        what is lost, the row is to be finished.
+        """
+
+        def event(db: sqlite3.Connection) -> None:
+            for output in outputs:
+                values = {"raw": output.raw, "raw_sha256": output.raw_sha256}
+                statements.run_statements(db, "events", "record_kept", **_output_key(output), **values)
+            self._apply_event(db, "record_all_kept", attempt)
+
+        await self._writer.commit(event, urgent=False)
+
+    async def record_lost(self, attempt: Attempt, lost: Mapping[int, str]) -> None:
+        """Outputs, by their numbers, will not come, and why."""
+
+        def event(db: sqlite3.Connection) -> None:
+            for n, why in lost.items():
+                statements.run_statements(
+                    db, "events", "record_lost", prediction_id=attempt.prediction_id, n=n, lost=why
+                )
+
+        await self._writer.commit(event)
+
+    async def record_judged(self, outputs: Sequence[Output]) -> None:
+        """The flags of *outputs* are known."""
+
+        def event(db: sqlite3.Connection) -> None:
+            for output in outputs:
+                statements.run_statements(
+                    db, "events", "record_judged", **_output_key(output), flags=" ".join(output.flags or ())
+                )
+
+        await self._writer.commit(event, urgent=False)
+
+    async def record_collected(
+        self,
+        attempt: Attempt,
+        placed: Sequence[tuple[Output, int, int]],
+        error: str | None,
+        *,
+        in_place: bool = True,
+        more: bool = False,
+    ) -> None:
+        """Files are whole and in place, and the row is done; *placed* holds each output, width and height.
+
+        *more*: as long as other outputs may come it is not. Not *in_place*: the files are set aside, since
+        another row of the manifest has the row's id.
+        """
+
+        placed_id = attempt.id if in_place else ""
+
+        def event(db: sqlite3.Connection) -> None:
+            for output, width, height in placed:
+                values = ledger_rows.to_placed(output) | {"width": width, "height": height}
+                statements.run_statements(db, "events", "record_placed", now=self._now(), **values)
+            name = "record_saved" if more else "record_collected"
+            self._apply_event(db, name, attempt, placed_id=placed_id, error=error)
+            if statements.ask_value(db, "state_of", key=attempt.key) == RowState.DONE:
+                self._record_files(db, attempt)
+
+        await self._writer.commit(event, urgent=False)
+
+    async def record_expired(self, attempt: Attempt, error: str) -> None:
+        """Paid and made, but the service removed it before it was fetched."""
+        await self._record_event("record_uncollected", attempt, state=RowState.EXPIRED.value, error=error)
+
+    async def record_uncollectable(self, attempt: Attempt, error: str) -> None:
+        """Paid and made, but no picture to fetch: a refused address, bytes that never decode."""
+        await self._record_event("record_uncollected", attempt, state=RowState.FAILED.value, error=error)
+
+    async def record_moved(self, output: Output, file: str) -> None:
+        """A file was renamed, to *file* relative to the batch folder; its row may have to be named again."""
+        await self._writer.commit(
+            lambda db: statements.run_statements(
+                db, "events", "record_moved", **_output_key(output), file=file
+            )
+        )
+
+    async def record_renamed(self, attempt: Attempt) -> None:
+        """Every file of the row bears its present id."""
+
+        def event(db: sqlite3.Connection) -> None:
+            self._apply_event(db, "record_renamed", attempt, placed_id=attempt.id)
+            self._record_files(db, attempt)
+
+        await self._writer.commit(event)
+
+
+def name_outputs(db: sqlite3.Connection, attempt: Attempt, urls: Sequence[str]) -> None:
+    """Note where the outputs of an attempt are, now that the service names *urls*."""
+    id_ = attempt.prediction_id
+    known = [ledger_rows.to_output(r) for r in statements.ask_rows(db, "outputs_of", prediction_id=id_)]
+    for n, url in match_addresses(known, urls).items():
+        statements.run_statements(db, "events", "record_output", prediction_id=id_, n=n, url=url)
+
+
+def _output_key(output: Output) -> dict[str, Any]:
+    return {"prediction_id": output.prediction_id, "n": output.n}

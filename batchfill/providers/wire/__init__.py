@@ -1,0 +1,5 @@
+"""The wire: what happens to bytes between the network and an answer.
+
+A *head* is an answer's status and header fields. A *coding* is a way in which a body is packed. A *resolver*
+looks up names; an *address policy* says which addresses are public.
+"""

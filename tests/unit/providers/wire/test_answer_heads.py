@@ -1,0 +1,128 @@
+"""Heads that break the rules of HTTP: what curl prints of the same bytes is read."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from batchfill.domain.token import Token
+from batchfill.providers.requests import AuthorizedClient
+from batchfill.providers.transport import Transport
+from batchfill.providers.wire.answer_heads import mend_head
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.unit.providers.conftest import Peer
+
+BODY = b'{"id":"p1","status":"starting"}'
+LENGTH = b"Content-Length: %d" % len(BODY)
+
+
+def head(*lines: bytes, status: bytes = b"HTTP/1.1 201 Created", end: bytes = b"\r\n") -> bytes:
+    """Return the bytes of a head."""
+    return end.join([status, *lines, b"", b""])
+
+
+RIGHT = head(b"Server: x", b"X-Odd: a:b ,c", b"Set-Cookie: a=1", b"Set-Cookie: b=2", LENGTH)
+
+
+def test_a_head_that_keeps_the_rules_stays_as_it_is() -> None:
+    assert mend_head(RIGHT) == RIGHT
+
+
+ANSWERS = {
+    "right": RIGHT + BODY,
+    "line ends of LF": head(LENGTH, b"Server: x", end=b"\n") + BODY,
+    "equal lengths": head(LENGTH, LENGTH) + BODY,
+    "equal lengths in one field": head(b"Content-Length: 31, 31") + BODY,
+    "length next to chunks": head(b"Transfer-Encoding: chunked", b"Content-Length: 7")
+    + b"1f\r\n"
+    + BODY
+    + b"\r\n0\r\n\r\n",
+    "chunks that stop": head(b"Transfer-Encoding: chunked") + b"1f\r\n" + BODY + b"\r\n",
+    "chunks with an extension": head(b"Transfer-Encoding: chunked") + b"1f;a=b\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "chunks of capital digits": head(b"Transfer-Encoding: Chunked") + b"1F\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "a length that is too long": head(b"Content-Length: 99") + BODY,
+    "no length": head(b"Server: x") + BODY,
+    "no fields": head() + BODY,
+    "a space in a name": head(LENGTH, b"X Powered By: PHP") + BODY,
+    "a space before the colon": head(b"Content-Length : 31") + BODY,
+    "no colon": head(LENGTH, b"nonsense") + BODY,
+    "no name": head(LENGTH, b": nothing") + BODY,
+    "a folded field": head(b"X-Long: a", b"\tb", LENGTH) + BODY,
+    "a control character": head(LENGTH, b"X: a\x01\x7fb") + BODY,
+    "Latin-1": head(LENGTH, b"X: \xe9\xff") + BODY,
+    "no reason": head(LENGTH, status=b"HTTP/1.1 201") + BODY,
+    "an odd reason": head(LENGTH, status=b"HTTP/1.1 201 \xe5\xa5\xbd") + BODY,
+    "HTTP/1.0": head(LENGTH, status=b"HTTP/1.0 201 Created") + BODY,
+    "an interim answer": head(status=b"HTTP/1.1 103 Early Hints") + RIGHT + BODY,
+    "two interim answers": head(status=b"HTTP/1.1 100 Continue") * 2 + RIGHT + BODY,
+    "a large field": head(LENGTH, b"Content-Security-Policy: " + b"x" * 90_000) + BODY,
+    "many fields": head(LENGTH, *(b"X-%d: y" % n for n in range(1000))) + BODY,
+}
+
+
+REFUSED_BY_CURL = {"no colon"}
+"""By some versions of it."""
+
+
+@pytest.fixture
+async def answer_at(listen: Callable[..., Awaitable[Peer]]) -> Callable[[bytes], Awaitable[str]]:
+    """Serve these bytes to every request, in pieces that end anywhere; return the base."""
+
+    async def serve(content: bytes) -> str:
+        async def script(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await peer.request(reader)
+            for start in range(0, len(content), 4001):
+                writer.write(content[start : start + 4001])
+                await writer.drain()
+            writer.close()
+
+        return (await listen(script)).url
+
+    return serve
+
+
+@pytest.mark.parametrize("manner", ANSWERS)
+async def test_an_answer_is_read_whatever_its_head(
+    answer_at: Callable[[bytes], Awaitable[str]], manner: str
+) -> None:
+    base, transport = await answer_at(ANSWERS[manner]), Transport()
+    try:
+        client = AuthorizedClient(base, Token("r8_for_tests_only"), transport=transport, answer_timeout=60)
+        answer = await client.send_request("POST", "/x", content=b"{}")
+    finally:
+        await transport.aclose()
+    assert (answer.status, answer.body) == (201, BODY)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+@pytest.mark.parametrize("manner", sorted(ANSWERS.keys() - REFUSED_BY_CURL))
+async def test_curl_reads_the_same(answer_at: Callable[[bytes], Awaitable[str]], manner: str) -> None:
+    """The table holds nothing that curl would not print, so that it stays a measure."""
+    base = await answer_at(ANSWERS[manner])
+    command = ["curl", "--silent", "--noproxy", "*", "--data", "{}", base]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    assert printed == BODY
+
+
+async def test_each_answer_of_a_connection_that_is_kept_has_its_head_mended(
+    listen: Callable[..., Awaitable[Peer]],
+) -> None:
+    async def script(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await peer.request(reader)
+            writer.write(head(LENGTH, b"X Powered By: PHP") + BODY)
+            await writer.drain()
+
+    peer = await listen(script)
+    async with httpx.AsyncClient(transport=Transport()) as client:
+        for _ in range(3):
+            assert (await client.get(peer.url)).content == BODY
+    assert peer.connections == 1
