@@ -202,6 +202,7 @@ class EmulatorServer:
             middleware=fault_middleware(
                 self._match_faults, lambda _: "output", pause=self._pause_for, now=self.now
             ),
+            now=self.now,
         )
         # The port of the last time, if it is free: addresses that were given out stay good.
         remembered = self._folder / _PORT_FILE
@@ -271,4 +272,4 @@ def _merge_options(path: Path | None, options: Mapping[str, Any]) -> dict[str, A
         return given
     plan = read_plan(path)
     pace = {} if "rate" in given else {"rate": plan.rate, "burst": plan.burst}
-    return {"faults": plan.faults, **pace, **given}
+    return {"faults": plan.faults, "quirks": plan.quirks, **pace, **given}

@@ -67,6 +67,7 @@ class HandlerContext:
         )
 
     def _output_value(self, record: PredictionRecord) -> object:
-        values = self.outputs.inline(record) if self.quirks.inline_outputs else self.outputs.urls(record)
+        inline = self.quirks.inline_outputs or self.quirks.dialect.outputs in ("inline", "base64")
+        values = self.outputs.inline(record) if inline else self.outputs.urls(record)
         model = self.models.get(record.model)
         return values if model is None or model.lists_outputs else values[0]

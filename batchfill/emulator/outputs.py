@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from batchfill.emulator.journal import PredictionRecord
 
 _PAGE = b"<!doctype html>\n<html><head><title>Error</title></head><body>Not the picture</body></html>\n"
+_EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+"""What an object store says of a signed address."""
 
 
 class OutputFiles:
@@ -80,8 +82,12 @@ def outputs_app(
     remove: Callable[[str], object],
     pause: Pause,
     middleware: Middleware,
+    now: Callable[[], float],
 ) -> web.Application:
-    """Return the application of the second origin. *remove* and *pause* are for its faults."""
+    """Return the application of the second origin. *remove* and *pause* are for its faults.
+
+    *now*: the provider's time, after which signed addresses expire.
+    """
 
     async def serve(request: web.Request) -> web.StreamResponse:
         id_, name = request.match_info["id"], request.match_info["name"]
@@ -89,6 +95,8 @@ def outputs_app(
         record = find(id_)
         if record is None or name not in record.outputs:
             return _not_found()
+        if now() > float(request.query.get("Expires", "inf")):
+            return web.Response(status=403, text=_EXPIRED, content_type="application/xml")
         if "expired" in hits:
             remove(id_)
             return _not_found()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from batchfill.emulator.dialects.dialect import Dialect
 
 OFFERS = frozenset({"list", "files", "cancel", "account", "model"})
 """The calls that a gateway may not have; create and get are always there."""
@@ -25,6 +27,8 @@ class Quirks:
     """`canceled` and `aborted` are called `failed`."""
     inline_outputs: bool = False
     """Outputs are data URLs instead of addresses."""
+    dialect: Dialect = field(default_factory=Dialect)
+    """The form of its answers."""
 
     def __post_init__(self) -> None:
         if not self.offers <= OFFERS:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from batchfill.emulator.access import refuse_strangers
+from batchfill.emulator.dialects.dialect import Dialect
+from batchfill.emulator.dialects.dressing import dress_answers
 from batchfill.emulator.handlers import Calls, Extras
 from batchfill.emulator.quirks import OFFERS
 from batchfill.emulator.responses import Refused, problem_response
@@ -23,7 +25,10 @@ _MODEL = "/models/{owner}/{name}"
 
 def api_app(context: HandlerContext, misbehaving: Middleware) -> web.Application:
     """Return the application of the API; *misbehaving* is its outermost middleware."""
-    app = web.Application(middlewares=[misbehaving, _guard_calls(context)], client_max_size=_MAX_BODY)
+    middlewares = [misbehaving, _guard_calls(context)]
+    if (dialect := context.quirks.dialect) != Dialect():
+        middlewares.insert(0, dress_answers(dialect, call_of, context.now))
+    app = web.Application(middlewares=middlewares, client_max_size=_MAX_BODY)
     for method, path, handler in _route_table(context):
         app.router.add_route(method, f"/v1{path}", handler)
     return app

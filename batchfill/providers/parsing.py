@@ -28,6 +28,10 @@ LONGEST_NOTE = 1000
 """Characters that are kept of a data URL whose content cannot be read."""
 
 LONGEST_URL = 10_000
+EARLIEST = 946_684_800.0
+"""The year 2000. A number before it is no time since the epoch."""
+
+_LARGEST = 1e15
 LATEST = 4_102_444_800.0
 """The year 2100. Times behind it, or before 1970, are none: some programs write the year 1 for no time."""
 
@@ -118,8 +122,11 @@ def read_input_schema(body: bytes) -> Mapping[str, Any] | None:
 def read_moment(value: Any) -> float | None:
     """Return an ISO 8601 time as seconds since the epoch, UTC where it names no offset, else None.
 
+    Some gateways tell seconds or milliseconds since the epoch.
     A time that no service can mean is none.
     """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _of_number(float(value)) if abs(value) < _LARGEST else None
     match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
@@ -129,6 +136,11 @@ def read_moment(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return seconds if 0 < seconds < LATEST else None
+
+
+def _of_number(number: float) -> float | None:
+    seconds = number if number < LATEST else number / 1000
+    return seconds if EARLIEST < seconds < LATEST else None
 
 
 def _read_zone(match: re.Match[str]) -> timezone:

@@ -34,13 +34,13 @@ def read_created(body: bytes, headers: Mapping[str, str]) -> Prediction:
     Raises ValueError where nothing of the answer is a prediction.
     """
     try:
-        value = _parse_loosely(body)
+        value, as_is = _parse_loosely(body)
     except ValueError:
         return _read_damaged(body, headers)
-    for found, certain in _candidates(value):
+    for found, in_place in _candidates(value):
         prediction = _prediction_in(found)
         if prediction is not None:
-            return prediction if certain and prediction.certain else replace(prediction, certain=False)
+            return replace(prediction, certain=prediction.certain and in_place and as_is)
     if (located := prediction_at(headers)) is not None:
         return located
     raise ValueError("the answer holds no prediction id")
@@ -52,7 +52,7 @@ def read_asked(body: bytes, asked: str) -> Prediction:
     Raises ValueError, with the service's words, where the answer tells of none.
     """
     try:
-        value = _parse_loosely(body)
+        value, _ = _parse_loosely(body)
     except ValueError as error:
         raise ValueError(f"the answer cannot be read{_quoted(body) or f': {error}'}") from None
     for found, _ in _candidates(value):
@@ -80,11 +80,12 @@ def results_in(value: Any) -> tuple[Mapping[str, Any], list[Any]] | None:
     return None
 
 
-def _parse_loosely(body: bytes) -> Any:
-    """Return *body* as JSON: with text around it, and packed into a text of its own, too."""
+def _parse_loosely(body: bytes) -> tuple[Any, bool]:
+    """Return *body* as JSON, and whether it is no more: no text around it, no text that holds it."""
     try:
-        value = parse_json(body)
+        value, as_is = parse_json(body), True
     except ValueError:
+        as_is = False
         text = body.decode("utf-8", "replace")
         starts = [place for place in (text.find("{"), text.find("[")) if place >= 0]
         if is_html(body) or not starts:
@@ -93,7 +94,9 @@ def _parse_loosely(body: bytes) -> Any:
             value, _ = json.JSONDecoder().raw_decode(text, min(starts))
         except RecursionError:
             raise ValueError("JSON that is nested too deeply") from None
-    return parse_json(value.encode()) if isinstance(value, str) and value.lstrip()[:1] in "{[" else value
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        return parse_json(value.encode()), False
+    return value, as_is
 
 
 def _candidates(value: Any) -> Iterator[tuple[dict[str, Any], bool]]:

@@ -55,8 +55,8 @@ ALLOWED = {
 THIRD_PARTY = {
     "aiohttp": {"providers", "emulator", "review"},
     "aiosqlite": {"ledger"},
-    "brotli": {"providers"},
-    "zstandard": {"providers"},
+    "brotli": {"providers", "emulator"},
+    "zstandard": {"providers", "emulator"},
     "anyio": {
         "batch",
         "check",

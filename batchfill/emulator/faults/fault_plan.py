@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from batchfill.emulator.dialects.dialect import MANNERS, Dialect, check_manner
 from batchfill.emulator.faults.kinds import MEMBERS, check_value, unknown_name
 from batchfill.emulator.faults.rules import Fault, Faults
+from batchfill.emulator.quirks import OFFERS, Quirks
 from batchfill.emulator.rate_limit import LOW_CREDIT
 from batchfill.errors import UsageError
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_SETTINGS = ("seed", "clock_skew", "rate", "credit", "faults")
+_SETTINGS = ("seed", "clock_skew", "rate", "credit", "faults", "offers", "dialect")
 _RATE = ("per_minute", "burst")
 _RULE = ("call", "kind", *MEMBERS)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -30,6 +32,7 @@ class FaultPlan:
     rate: float | None = None
     """Creates a minute; None for any number."""
     burst: int = 10
+    quirks: Quirks = field(default_factory=Quirks)
 
 
 def read_plan(path: Path) -> FaultPlan:
@@ -38,14 +41,17 @@ def read_plan(path: Path) -> FaultPlan:
         seed: 7                           # of all chance in it
         clock_skew: -120                  # seconds that the service's clock is ahead
         rate: {per_minute: 600, burst: 10}    # or `credit: low`: 6 a minute, one at once
+        offers: [list, cancel]            # the calls that it has besides create and get
+        dialect: {envelope: data, words: synonyms, times: epoch}    # as in `Dialect`
         faults:
           - {call: create, kind: status, status: 429, form: resets, seconds: 30, probability: 0.02}
           - {call: create, kind: reset_after, at: [3, 17]}
           - {call: output, kind: cut, first: 5, times: 2}
           - {call: any, kind: down, after: 3600, before: 7200}
 
-    `at`, `first` and `times` count the requests of that call, `after` and `before` are seconds since the
-    start; what else stands in a fault are the options of its kind, as in `kinds.OPTIONS`. Raises UsageError,
+    `Dialect` explains each manner of a dialect. `at`, `first` and `times` count the requests of that call,
+    `after` and `before` are seconds since the start; what else stands in a fault are the options of its kind,
+    as in `kinds.OPTIONS`. Raises UsageError,
     which names every mistake.
     """
     reading = _Reading(_load_yaml(path))
@@ -84,7 +90,33 @@ class _Reading:
         seed, skew = self._read_number("seed", 0), self._read_number("clock_skew", 0.0)
         faults = Faults(self._read_rules(), seed=int(seed), clock_skew=skew)
         rate, burst = self._read_rate()
-        return FaultPlan(faults, rate, burst)
+        return FaultPlan(
+            faults, rate, burst, Quirks(offers=self._read_offers(), dialect=self._read_dialect())
+        )
+
+    def _read_offers(self) -> frozenset[str]:
+        told = self._told.get("offers", list(OFFERS))
+        wrong = not isinstance(told, list) or not all(isinstance(name, str) for name in told)
+        if wrong or not OFFERS.issuperset(told):
+            self.mistakes.append(f"offers must be a list of {', '.join(sorted(OFFERS))}, not {told!r:.60}")
+            return OFFERS
+        return frozenset(told)
+
+    def _read_dialect(self) -> Dialect:
+        told = self._told.get("dialect") or {}
+        if not isinstance(told, dict):
+            self.mistakes.append("dialect must be names and values, such as {envelope: data}")
+            return Dialect()
+        manners = {}
+        for name, value in told.items():
+            try:
+                if name not in MANNERS:
+                    raise ValueError(unknown_name("manner", name, MANNERS))  # noqa: TRY301 - one list of mistakes
+                check_manner(name, value)
+                manners[name] = value
+            except ValueError as error:
+                self.mistakes.append(f"dialect: {error}")
+        return Dialect(**manners)
 
     def _read_number(self, name: str, otherwise: float) -> float:
         value = self._told.get(name, otherwise)

@@ -178,14 +178,27 @@ def test_an_input_that_was_removed_is_none(given_: object) -> None:
         ("2023-11-16T12:46:16+01:00", 1700135176.0),
         ("2023-11-16T06:46:16.5-0500", 1700135176.5),
         ("2023-11-16 11:46:16", 1700135176.0),
+        (1753844605.864, 1753844605.864),
+        (1753844605864, 1753844605.864),
     ],
 )
-def test_moments_are_read_with_any_offset_and_fraction(text: str, expected: float) -> None:
+def test_moments_are_read_with_any_offset_and_fraction(text: object, expected: float) -> None:
     assert read_moment(text) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2023-13-01T00:00:00Z", 7, None, "2023-01-01T00:00:00+99:00"]
+    "text",
+    [
+        "",
+        "yesterday",
+        "2023-13-01T00:00:00Z",
+        7,
+        True,
+        10**40,
+        float("nan"),
+        None,
+        "2023-01-01T00:00:00+99:00",
+    ],
 )
 def test_what_is_no_moment_is_none(text: object) -> None:
     assert read_moment(text) is None
