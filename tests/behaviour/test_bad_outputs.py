@@ -27,7 +27,7 @@ from batchfill.run.download.unfetched import LOOKS_FOR_ANY
 from batchfill.run.placement import OutputPlacer
 from batchfill.storage.output_store import OutputStore
 from tests.chaos.soak.outputs import ASKED, BAD, HOUR, NEVER, hostile, is_told, spoiling
-from tests.conftest import HANGS
+from tests.support.programs import HANGS
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from batchfill.domain.progress import Progress
     from batchfill.domain.reports import Result, Summary
     from batchfill.emulator.emulator_server import EmulatorServer
-    from tests.conftest import Desk, Program
+    from tests.support.desk import Desk
+    from tests.support.programs import Program
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.emulator.emulator_server import EmulatorServer
-    from tests.conftest import Desk
+    from tests.support.desk import Desk
 
     Serve = Callable[..., Awaitable[EmulatorServer]]
     Open = Callable[..., Batch]

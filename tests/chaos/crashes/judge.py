@@ -12,7 +12,7 @@ from batchfill.ledger.reader import open_reader
 from tests.chaos.crashes.night import FAILED, ROWS
 from tests.chaos.soak import judge as soak
 from tests.chaos.soak import ledgers
-from tests.conftest import TOKEN
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

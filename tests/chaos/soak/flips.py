@@ -19,7 +19,7 @@ from batchfill.errors import BatchfillError, RunBroken, ServiceRefused
 from batchfill.run import timings
 from tests.chaos.soak.processes import Processes
 from tests.chaos.soak.table import Line
-from tests.conftest import TOKEN
+from tests.support.providers import TOKEN
 from tests.support.timings import QUICK
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from batchfill.domain.review import Decision
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.review.report import write_report
 from batchfill.workers.pool import Threads
-from tests.conftest import Program
+from tests.support.programs import Program
 from tests.unit.review.collection import Collection, many
 from tests.unit.review.conftest import served
 

@@ -20,7 +20,7 @@ from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import UsageError, unwrap_single
 from batchfill.review.server import serve_review
 from batchfill.workers.pool import Threads
-from tests.conftest import Program
+from tests.support.programs import Program
 from tests.unit.review.collection import Collection
 from tests.unit.review.conftest import asking, served
 from tests.unit.review.large import large
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Dialog, Page
 
     from batchfill.domain.reports import ReviewRow
-    from tests.conftest import Running
+    from tests.support.programs import Running
     from tests.unit.review.conftest import Visit
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("quick")]
