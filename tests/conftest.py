@@ -12,6 +12,7 @@ pytest_plugins = (
     "tests.support.timings",
     "tests.support.kept_workers",
     "tests.support.ports",
+    "tests.support.models",
     "tests.support.providers",
     "tests.support.desk",
     "tests.support.batches",

@@ -48,17 +48,7 @@ FEATHER = 4
 def exact(desk: Desk) -> Exact:
     """Return rows of a photograph with noise in it that ask for finished pictures, and these *cells*."""
 
-    def rows(count: int = 1, **cells: str) -> list[dict[str, str]]:
-        noise = np.random.default_rng(5).integers(0, 256, (*SIZE[::-1], 3), np.uint8)
-        mask = Image.new("L", SIZE)
-        mask.paste(255, HOLE)
-        for name, image in (("images/p.png", Image.fromarray(noise)), ("masks/p.png", mask)):
-            (desk.folder / name).parent.mkdir(exist_ok=True)
-            image.save(desk.folder / name)
-        files = {"image": "images/p.png", "mask": "masks/p.png", "finish": "exact"}
-        return [{"id": f"r{n}", **files, "prompt": f"picture {n}", **cells} for n in range(1, count + 1)]
-
-    return rows
+    return lambda count=1, **cells: desk.exact_rows(count, SIZE, HOLE, **cells)
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:

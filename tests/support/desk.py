@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -36,6 +37,19 @@ class Desk:
         """Return rows r1, r2, … of one small picture, each with a prompt of its own and these *cells*."""
         name = self.picture("a.png")
         files = {"image": f"images/{name}", "mask": f"masks/{name}"}
+        return [{"id": f"r{n}", **files, "prompt": f"picture {n}", **cells} for n in range(1, count + 1)]
+
+    def exact_rows(
+        self, count: int, size: tuple[int, int], hole: tuple[int, int, int, int], **cells: str
+    ) -> list[dict[str, str]]:
+        """Return rows that ask for finished pictures of a photograph with noise in it, and these *cells*."""
+        noise = np.random.default_rng(5).integers(0, 256, (*size[::-1], 3), np.uint8)
+        mask = Image.new("L", size)
+        mask.paste(255, hole)
+        for name, image in (("images/p.png", Image.fromarray(noise)), ("masks/p.png", mask)):
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            image.save(self.folder / name)
+        files = {"image": "images/p.png", "mask": "masks/p.png", "finish": "exact"}
         return [{"id": f"r{n}", **files, "prompt": f"picture {n}", **cells} for n in range(1, count + 1)]
 
     def write(self, rows: Sequence[Mapping[str, str]], name: str = "night.csv", **head: object) -> Path:

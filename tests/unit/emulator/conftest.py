@@ -24,14 +24,14 @@ HANGS = 120.0
 
 
 @pytest.fixture
-def photo() -> Image.Image:
+def sent_photo() -> Image.Image:
     across = np.linspace(0, 255, 96)[None, :].repeat(64, axis=0)
     pixels = np.stack([across, across[:, ::-1], np.full_like(across, 90)], axis=-1)
     return Image.fromarray(pixels.astype(np.uint8))
 
 
 @pytest.fixture
-def mask() -> Image.Image:
+def sent_mask() -> Image.Image:
     image = Image.new("L", (96, 64), 0)
     ImageDraw.Draw(image).rectangle((32, 16, 64, 48), fill=255)
     return image
@@ -48,11 +48,13 @@ def data_url() -> Callable[[Image.Image], str]:
 
 
 @pytest.fixture
-def inputs(photo: Image.Image, mask: Image.Image, data_url: Callable[[Image.Image], str]) -> dict[str, Any]:
+def inputs(
+    sent_photo: Image.Image, sent_mask: Image.Image, data_url: Callable[[Image.Image], str]
+) -> dict[str, Any]:
     """What a create sends: small, so that it is painted in no time."""
     return {
-        "image": data_url(photo),
-        "mask": data_url(mask),
+        "image": data_url(sent_photo),
+        "mask": data_url(sent_mask),
         "prompt": "a spaceship",
         "seed": 7,
         "megapixels": "0.25",

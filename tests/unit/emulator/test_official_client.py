@@ -84,8 +84,8 @@ async def test_it_uploads_files_by_itself(
     start: Start,
     official: Callable[..., Client],
     inputs: Mapping[str, Any],
-    photo: Image.Image,
-    mask: Image.Image,
+    sent_photo: Image.Image,
+    sent_mask: Image.Image,
 ) -> None:
     def opened(image: Image.Image) -> io.BytesIO:
         target = io.BytesIO()
@@ -93,7 +93,9 @@ async def test_it_uploads_files_by_itself(
         return target
 
     client = official(await start())
-    output: Any = await client.async_run(MODEL, {**inputs, "image": opened(photo), "mask": opened(mask)})
+    output: Any = await client.async_run(
+        MODEL, {**inputs, "image": opened(sent_photo), "mask": opened(sent_mask)}
+    )
     assert output[0].endswith("out-0.webp")
     files = await client.files.async_list()
     assert len(files) == 2

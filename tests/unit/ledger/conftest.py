@@ -84,20 +84,20 @@ async def ledger(path: Path, clock: Clock) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-def connect(path: Path) -> Callable[[], sqlite3.Connection]:
+def open_small(path: Path) -> Callable[[], sqlite3.Connection]:
     """Connect to a small database, for a writer without a ledger."""
 
-    def connect() -> sqlite3.Connection:
+    def open_small() -> sqlite3.Connection:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         db.executescript(SCHEMA)
         return db
 
-    return connect
+    return open_small
 
 
 @pytest.fixture
-async def writer(connect: Callable[[], sqlite3.Connection]) -> AsyncIterator[Writer]:
-    async with _held(open_writer(connect)) as writer:
+async def writer(open_small: Callable[[], sqlite3.Connection]) -> AsyncIterator[Writer]:
+    async with _held(open_writer(open_small)) as writer:
         yield writer
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+import respx
 
 from batchfill.domain.token import Token
 from batchfill.providers.client import Service
@@ -108,6 +109,12 @@ async def transport() -> AsyncIterator[Transport]:
 
 
 @pytest.fixture
+def router() -> respx.Router:
+    """Answers made up, by address."""
+    return respx.Router(assert_all_called=False)
+
+
+@pytest.fixture
 def token() -> Token:
     """A made-up token."""
     return Token(SECRET)
@@ -131,7 +138,7 @@ def service_over(token: Token) -> Callable[..., Service]:
     return make
 
 
-class Clock:
+class LoopClock:
     """Time that passes only when somebody sleeps."""
 
     def __init__(self) -> None:
@@ -148,9 +155,9 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def loop_clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
     """Replace anyio's time."""
-    made = Clock()
+    made = LoopClock()
     monkeypatch.setattr(anyio, "current_time", lambda: made.now)
     for module in ("downloads", "requests"):
         monkeypatch.setattr(f"batchfill.providers.{module}.loop_time", lambda: made.now)
