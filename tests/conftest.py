@@ -17,6 +17,8 @@ pytest_plugins = (
     "tests.support.desk",
     "tests.support.batches",
     "tests.support.gateways",
+    "tests.support.wire",
+    "tests.support.listeners",
     "tests.support.crash",
     "tests.support.programs",
     "tests.support.terminal",

@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -26,7 +24,9 @@ from batchfill.run.download.unfetched import LOOKS_FOR_ANY
 from batchfill.run.placement import OutputPlacer
 from batchfill.storage.output_store import OutputStore
 from tests.chaos.soak.outputs import ASKED, BAD, HOUR, NEVER, hostile, is_told, spoiling
-from tests.support.programs import HANGS
+from tests.support.batches import pictures
+from tests.support.bounds import HANGS
+from tests.support.ledgers import in_ledger
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -65,15 +65,6 @@ class Until:
     def progress(self, progress: Progress) -> None:
         if self._has():
             self.happened.set()
-
-
-def in_ledger(night: Batch, question: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db:
-        return db.execute(question).fetchall()
-
-
-def pictures(night: Batch, folder: str = "outputs") -> list[str]:
-    return sorted(path.name for path in (night.folder / folder).glob("*.*"))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from tests.support.modes import bound, obey_modes
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     Serve = Callable[..., Awaitable[EmulatorServer]]
 
-TOKEN = "r8_for_tests_only"
 COMMANDS = (
     *("init", "pair", "check", "run", "finish", "stop", "cancel", "status", "results", "review"),
     *("report", "export", "serve"),

@@ -22,7 +22,8 @@ from batchfill.run.engine import Engine
 from batchfill.run.placement import OutputPlacer
 from batchfill.session.session import Session
 from batchfill.storage.output_store import OutputStore
-from tests.behaviour.test_disk import Ears
+from tests.support.ledgers import in_ledger
+from tests.support.listeners import Ears
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -74,11 +75,6 @@ def outputs(batch: Batch) -> dict[str, str]:
 
 def glob(batch: Batch, pattern: str) -> list[Path]:
     return sorted(batch.folder.glob(pattern))
-
-
-def in_ledger(batch: Batch, question: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(batch.folder / "ledger.sqlite")) as db:
-        return db.execute(question).fetchall()
 
 
 async def test_a_finished_picture_is_the_original_outside_the_mask(

@@ -10,12 +10,12 @@ import pytest
 
 from batchfill.batch import Batch
 from batchfill.emulator.faults.rules import Fault, Faults
+from tests.support.batches import counts
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
-    from batchfill.domain.rows import RowState
     from batchfill.emulator.emulator_server import EmulatorServer
 
     Serve = Callable[..., Awaitable[EmulatorServer]]
@@ -48,12 +48,6 @@ async def begin(batchfill: Any, desk: Any) -> Callable[..., Awaitable[Any]]:
 @pytest.fixture
 def opened(desk: Any) -> Batch:
     return Batch.open(desk.folder / "night.csv")
-
-
-def counts(night: Batch) -> dict[str, int]:
-    """Return the states that any row is in, and how many are."""
-    found: dict[RowState, int] = dict(night.status().counts)
-    return {state.value: number for state, number in found.items() if number}
 
 
 async def test_the_first_ctrl_c_finishes_what_runs_and_the_next_run_goes_on(

@@ -18,6 +18,7 @@ from batchfill.errors import ManifestError, UsageError
 from batchfill.ledger.import_rows import RowImport
 from batchfill.session import ingest
 from batchfill.session.session import Session
+from tests.support.providers import prompts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,10 +39,6 @@ HOUR = 3600
 def spared(night: Batch) -> int:
     """Return how many runs did without reading the manifest."""
     return (night.folder / "run.log").read_text("utf-8").count(NOT_READ)
-
-
-def prompts(provider: EmulatorServer) -> list[str]:
-    return [str(record.input["prompt"]) for record in provider.predictions()]
 
 
 def rewrite(path: Path, old: str, new: str) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import Plan, Result
     from tests.support.desk import Desk
 
+PRICED = {"price": "0.04"}
+"""The head of a manifest whose outputs have a price."""
+
 
 @pytest.fixture
 def batch(desk: Desk, hurry: None) -> Callable[..., Batch]:
@@ -80,3 +83,13 @@ class Plans(list["Plan"]):
 def plans() -> Plans:
     """`run(confirm=plans.accept)`; see Plans."""
     return Plans()
+
+
+def pictures(batch: Batch) -> list[str]:
+    """Return the names of the files in `outputs/`."""
+    return sorted(path.name for path in (batch.folder / "outputs").iterdir() if path.is_file())
+
+
+def counts(batch: Batch) -> dict[str, int]:
+    """Return the states that any row is in by `status`, and how many are."""
+    return {state.value: number for state, number in batch.status().counts.items() if number}

@@ -6,7 +6,7 @@ A *gateway* passes calls on and changes the answers.
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +16,8 @@ from batchfill.emulator.listener import serve_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from aiohttp import ClientResponse
 
     from batchfill.emulator.emulator_server import EmulatorServer
 
@@ -37,9 +39,9 @@ class Elsewhere:
         return web.json_response({"detail": "Not found."}, status=404)
 
 
-@pytest.fixture
-async def origin() -> AsyncIterator[Callable[..., Awaitable[str]]]:
-    """`await origin(handler)` serves every request with it, at any port or the one given; returns where."""
+@asynccontextmanager
+async def open_origins() -> AsyncIterator[Callable[..., Awaitable[str]]]:
+    """Serve origins until the context ends; see `origin`."""
     async with AsyncExitStack() as stack:
 
         async def serve(handler: Any, port: int = 0) -> str:
@@ -53,6 +55,13 @@ async def origin() -> AsyncIterator[Callable[..., Awaitable[str]]]:
 
 
 @pytest.fixture
+async def origin() -> AsyncIterator[Callable[..., Awaitable[str]]]:
+    """`await origin(handler)` serves every request with it, at any port or the one given; returns where."""
+    async with open_origins() as serve:
+        yield serve
+
+
+@pytest.fixture
 async def elsewhere(origin: Callable[..., Awaitable[str]]) -> Elsewhere:
     """A second origin, which must not be shown a token."""
     found = Elsewhere()
@@ -60,24 +69,36 @@ async def elsewhere(origin: Callable[..., Awaitable[str]]) -> Elsewhere:
     return found
 
 
+@asynccontextmanager
+async def forward(
+    request: web.Request, provider: EmulatorServer, onward: ClientSession
+) -> AsyncIterator[ClientResponse]:
+    """Pass a call on to *provider* with its token and its body; gives the answer."""
+    kept = {n: v for n, v in request.headers.items() if n in ("Authorization", "Content-Type")}
+    url = provider.base.removesuffix("/v1") + request.path_qs
+    async with onward.request(request.method, url, data=await request.read(), headers=kept) as answer:
+        yield answer
+
+
+async def pass_on(
+    request: web.Request, provider: EmulatorServer, onward: ClientSession, change: Callable[[str], str]
+) -> web.Response:
+    """Pass a call on to *provider*; answer what it answers, with its text edited by *change*."""
+    async with forward(request, provider, onward) as answer:
+        text = change(await answer.text())
+        return web.Response(status=answer.status, text=text, content_type=answer.content_type)
+
+
 @pytest.fixture
 async def gateway(
     origin: Callable[..., Awaitable[str]],
 ) -> AsyncIterator[Callable[..., Awaitable[str]]]:
     """`await gateway(provider, change)` passes calls on; *change* edits the text of each answer."""
-    async with ClientSession(auto_decompress=True) as onward:
+    async with ClientSession() as onward:
 
         async def open_(provider: EmulatorServer, change: Callable[[str], str]) -> str:
-            root = provider.base.removesuffix("/v1")
-
             async def hand_on(request: web.Request) -> web.Response:
-                kept = {n: v for n, v in request.headers.items() if n in ("Authorization", "Content-Type")}
-                call = onward.request(
-                    request.method, root + request.path_qs, data=await request.read(), headers=kept
-                )
-                async with call as answer:
-                    text = change(await answer.text())
-                    return web.Response(status=answer.status, text=text, content_type=answer.content_type)
+                return await pass_on(request, provider, onward, change)
 
             return await origin(hand_on) + "/v1"
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tests.support.bounds import HANGS, STRAGGLES
 from tests.support.providers import TOKEN
 from tests.support.timings import QUICK
 
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
     from tests.support.desk import Desk
-
-HANGS = 300
-"""Seconds after which a process that does not do what a test waits for is taken to hang."""
-
-STRAGGLES = 30
-"""Seconds for which what an ended process did last may still be on its way."""
 
 HURRIED = f"""
 from batchfill.run import timings

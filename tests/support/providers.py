@@ -73,3 +73,8 @@ def let_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Event]:
     monkeypatch.setattr(EmulatorServer, "_pause_for", pause)
     yield event
     event.set()
+
+
+def prompts(provider: EmulatorServer) -> list[str]:
+    """Return the prompts of its predictions, in their order."""
+    return [str(record.input["prompt"]) for record in provider.predictions()]

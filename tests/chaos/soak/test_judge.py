@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.emulator.faults.rules import Fault, Faults
-from tests.chaos.soak.judge import judge, leaks
+from tests.support.judge import judge, leaks
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
-
-TOKEN = "r8_for_tests_only"
 
 
 @pytest.fixture

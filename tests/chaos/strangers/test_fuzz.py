@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchfill.catalog.builtin import find_model
 from batchfill.console.format import safe_text
 from batchfill.domain.token import Token
 from batchfill.errors import BadPicture, BatchfillError, ManifestError, Mistake, UsageError
@@ -29,6 +28,7 @@ from batchfill.providers.pagination import read_page
 from batchfill.providers.parsing import LATEST, read_prediction
 from batchfill.providers.redaction import Redaction
 from batchfill.providers.status_codes import LONGEST_WAIT, Call, error_for, read_http_date
+from tests.support.models import DEV, known_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -248,8 +248,7 @@ def test_a_manifest_is_rows_and_mistakes_and_nothing_else(
     name, content = manifest
     path = work / name
     path.write_bytes(content)
-    model = find_model("black-forest-labs/flux-fill-dev")
-    assert model is not None
+    model = known_model(DEV)
     try:
         opened = open_manifest(path, encoding=encoding)
         head: dict[str, Any] = {"defaults": opened.defaults, "column": opened.column}

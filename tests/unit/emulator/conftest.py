@@ -12,15 +12,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from batchfill.emulator.emulator_server import EmulatorServer
+from tests.support.bounds import HANGS
+from tests.support.models import DEV
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
-
-TOKEN = "r8_for_tests_only"
-MODEL = "black-forest-labs/flux-fill-dev"
-HANGS = 120.0
-"""Seconds after which an answer does not come any more; a busy machine takes a while."""
 
 
 @pytest.fixture
@@ -85,7 +83,7 @@ class Client:
         self.http = http
 
     async def create(
-        self, inputs: Mapping[str, Any], path: str = f"/models/{MODEL}/predictions", **more: Any
+        self, inputs: Mapping[str, Any], path: str = f"/models/{DEV}/predictions", **more: Any
     ) -> httpx.Response:
         headers = more.pop("headers", {})
         return await self.http.post(path, json={"input": dict(inputs), **more}, headers=headers)

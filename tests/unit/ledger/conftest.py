@@ -15,6 +15,7 @@ import pytest
 from batchfill.domain.predictions import Prediction
 from batchfill.domain.rows import Attempt, Row, RowSelection, RowState
 from batchfill.ledger.ledger import Ledger, open_ledger
+from batchfill.ledger.payments import Heading
 from batchfill.ledger.writer import Writer, open_writer
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from batchfill.ledger.selection import SelectedRows
 
 BASE = "https://api.example.com/v1"
+HEADING = Heading("b", "f", "night.csv", "owner/model", "0")
+PRICE = 40_000
+"""Of the one output that a row asks for, in millionths."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY);
@@ -127,7 +131,7 @@ def row() -> Callable[..., Row]:
             extra={},
             fingerprint=sha256((asks or id_ or "").encode()).hexdigest(),
             outputs_asked=1,
-            price=40_000,
+            price=PRICE,
         )
         return replace(usual, **changes)
 

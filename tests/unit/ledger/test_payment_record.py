@@ -17,7 +17,7 @@ from batchfill.domain.rows import RowState
 from batchfill.errors import LedgerError, LedgerFailed, StorageError
 from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.payment_record import PAID, PaymentRecord, read_record, write_record
-from batchfill.ledger.payments import Heading
+from tests.unit.ledger.conftest import HEADING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from batchfill.domain.rows import Attempt, PendingRow, Row
     from batchfill.ledger.ledger import Ledger
-
-HEADING = Heading("b", "f", "night.csv", "owner/model", "0")
 
 
 @asynccontextmanager

@@ -25,7 +25,9 @@ from batchfill.errors import (
 )
 from batchfill.providers.downloads import OutputClient, SignatureWanted
 from batchfill.providers.endpoints import origin_of
-from tests.unit.providers.conftest import SECRET, Peer, answer, reset
+from tests.support.models import DEV
+from tests.support.wire import Peer, answer, reset
+from tests.unit.providers.conftest import SECRET
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     Make = Callable[..., Service]
 
 BASE = "https://service.test/v1"
-MODEL = "black-forest-labs/flux-fill-dev"
 PREDICTION = {
     "id": "abc",
     "status": "starting",
@@ -56,8 +57,8 @@ def routed(router: respx.Router, service_over: Make) -> Service:
 async def test_a_create_is_one_post_with_the_input_and_no_wish_to_wait(
     router: respx.Router, routed: Service
 ) -> None:
-    route = router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=PREDICTION)
-    prediction = await routed.create(MODEL, {"prompt": "ein Schiff 🚀", "seed": 7})
+    route = router.post(f"{BASE}/models/{DEV}/predictions").respond(201, json=PREDICTION)
+    prediction = await routed.create(DEV, {"prompt": "ein Schiff 🚀", "seed": 7})
     assert prediction.id == "abc"
     request = route.calls.last.request
     assert json.loads(request.content) == {"input": {"prompt": "ein Schiff 🚀", "seed": 7}}
@@ -74,8 +75,8 @@ async def test_a_create_is_one_post_with_the_input_and_no_wish_to_wait(
 async def test_cancel_after_is_sent_within_its_limits(
     router: respx.Router, routed: Service, seconds: float, expected: str | None
 ) -> None:
-    route = router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=PREDICTION)
-    await routed.create(MODEL, {}, cancel_after=seconds)
+    route = router.post(f"{BASE}/models/{DEV}/predictions").respond(201, json=PREDICTION)
+    await routed.create(DEV, {}, cancel_after=seconds)
     assert route.calls.last.request.headers.get("cancel-after") == expected
 
 
@@ -102,9 +103,9 @@ async def test_cancel_after_is_sent_within_its_limits(
 async def test_answers_to_a_create_are_classified(
     router: respx.Router, routed: Service, given: dict[str, Any], expected: type[Exception]
 ) -> None:
-    router.post(f"{BASE}/models/{MODEL}/predictions").respond(**given)
+    router.post(f"{BASE}/models/{DEV}/predictions").respond(**given)
     with pytest.raises(expected):
-        await routed.create(MODEL, {})
+        await routed.create(DEV, {})
     assert routed.requests == 1
 
 
@@ -127,14 +128,14 @@ async def test_answers_to_a_create_are_classified(
 async def test_a_create_without_an_answer_was_either_not_sent_or_is_lost(
     router: respx.Router, routed: Service, failure: type[httpx.TransportError], expected: type[Exception]
 ) -> None:
-    router.post(f"{BASE}/models/{MODEL}/predictions").mock(side_effect=failure)
+    router.post(f"{BASE}/models/{DEV}/predictions").mock(side_effect=failure)
     with pytest.raises(expected):
-        await routed.create(MODEL, {})
+        await routed.create(DEV, {})
 
 
 async def test_inputs_that_are_no_json_reject_the_row_before_anything_is_sent(routed: Service) -> None:
     with pytest.raises(RowRejected):
-        await routed.create(MODEL, {"guidance": float("nan")})
+        await routed.create(DEV, {"guidance": float("nan")})
     assert routed.requests == 0
 
 
@@ -147,16 +148,16 @@ async def test_get_and_cancel_go_to_the_base_whatever_urls_have_said(
     router: respx.Router, routed: Service, named: str
 ) -> None:
     told = {**PREDICTION, "urls": {"get": named, "cancel": f"{named}/cancel"}}
-    router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=told)
+    router.post(f"{BASE}/models/{DEV}/predictions").respond(201, json=told)
     router.get(f"{BASE}/predictions/abc").respond(json=told)
     router.post(f"{BASE}/predictions/abc/cancel").respond(json=told)
-    await routed.create(MODEL, {})
+    await routed.create(DEV, {})
     for _ in range(2):
         await routed.get("abc")
     await routed.cancel("abc")
     # The router knows no other address, and fails whoever asks for one.
     assert [str(call.request.url).removeprefix(BASE) for call in router.calls] == [
-        f"/models/{MODEL}/predictions",
+        f"/models/{DEV}/predictions",
         "/predictions/abc",
         "/predictions/abc",
         "/predictions/abc/cancel",
@@ -372,11 +373,11 @@ async def test_the_services_clock_is_learned_from_its_answers(router: respx.Rout
 
 async def test_an_answer_that_does_not_end_is_cut_off(router: respx.Router, routed: Service) -> None:
     bomb = gzip.compress(b" " * (32 * 2**20))
-    router.post(f"{BASE}/models/{MODEL}/predictions").respond(
+    router.post(f"{BASE}/models/{DEV}/predictions").respond(
         201, content=bomb, headers={"Content-Encoding": "gzip"}
     )
     with pytest.raises(AnswerLost, match="16 MiB"):
-        await routed.create(MODEL, {})
+        await routed.create(DEV, {})
 
 
 # Over a real wire.
@@ -384,7 +385,7 @@ async def test_an_answer_that_does_not_end_is_cut_off(router: respx.Router, rout
 
 async def create_at(peer: Peer, transport: Transport, service_over: Make, **given: Any) -> Service:
     service = service_over(transport, base=f"{peer.url}/v1", **given)
-    await service.create(MODEL, {"prompt": "a spaceship"})
+    await service.create(DEV, {"prompt": "a spaceship"})
     return service
 
 
@@ -398,7 +399,7 @@ async def test_a_create_over_the_wire_is_a_post_with_its_length_and_our_name(
     peer = await listen(accept)
     await create_at(peer, transport, service_over)
     head = peer.heads[0].lower()
-    assert head.startswith(f"post /v1/models/{MODEL}/predictions http/1.1\r\n")
+    assert head.startswith(f"post /v1/models/{DEV}/predictions http/1.1\r\n")
     assert "content-length: 34\r\n" in head
     assert f"authorization: bearer {SECRET.lower()}\r\n" in head
     assert "transfer-encoding" not in head
@@ -450,7 +451,7 @@ async def test_the_token_shows_in_no_error_no_log_and_no_repr(
             error = error.__cause__ or error.__context__
     peer = await listen(echo_as_error)
     service = service_over(transport, base=f"{peer.url}/v1")
-    prediction = await service.create(MODEL, {})
+    prediction = await service.create(DEV, {})
     assert prediction.error is not None
     assert SECRET not in f"{prediction!r} {service!r} {vars(service)!r}"
     assert SECRET not in caplog.text

@@ -20,11 +20,12 @@ from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import UsageError, unwrap_single
 from batchfill.review.server import serve_review
 from batchfill.workers.pool import Threads
+from tests.support.bounds import HANGS
 from tests.support.programs import Program
 from tests.unit.review.collection import Collection
 from tests.unit.review.conftest import asking, served
 from tests.unit.review.large import large
-from tests.unit.review.test_page import HANGS, done, press, saved, until
+from tests.unit.review.test_page import done, press, saved, until
 from tests.unit.review.test_server import next_event, visiting
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.domain.progress import Level, LogEvent, Progress
+from batchfill.domain.progress import Level
 from batchfill.run.clock import SystemClock
 from batchfill.run.run_log import open_run_log
 from batchfill.run.submit import disk_space
@@ -16,33 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.support.listeners import Ears
+
 MB = 1_000_000
-
-
-class Heard:
-    """What was told."""
-
-    def __init__(self) -> None:
-        self.notices: list[LogEvent] = []
-
-    def notice(self, notice: LogEvent) -> None:
-        self.notices.append(notice)
-
-    def progress(self, progress: Progress) -> None:
-        """Do nothing."""
-
-
-@pytest.fixture
-def heard() -> Heard:
-    return Heard()
 
 
 @pytest.fixture
 def guard(
-    tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ears: Ears, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[int | None], DiskSpaceGuard]]:
     """Give a disk with so many bytes free, which is looked at every time."""
-    with open_run_log(tmp_path / "run.log", heard, SystemClock()) as say:
+    with open_run_log(tmp_path / "run.log", ears, SystemClock()) as say:
         watching = DiskSpaceGuard(tmp_path / "night.batch", say, Timings())
 
         def guard(free: int | None, **seconds: float) -> DiskSpaceGuard:
@@ -87,11 +71,11 @@ async def test_a_picture_that_was_not_taken_is_a_lack_whatever_the_disk_says(
 
 
 async def test_a_lack_and_its_end_are_told_once_however_often_they_come(
-    guard: Callable[..., DiskSpaceGuard], heard: Heard
+    guard: Callable[..., DiskSpaceGuard], ears: Ears
 ) -> None:
     for free in (MB, MB, 10**12, 10**12, MB, 10**12):
         guard(free).shortage(0, 0, None)
-    assert [(notice.level, notice.text.partition(":")[0]) for notice in heard.notices] == [
+    assert [(notice.level, notice.text.partition(":")[0]) for notice in ears.notices] == [
         (Level.WARNING, "only 1 MB left on the disk of night.batch"),
         (Level.INFO, "there is room on the disk again"),
     ]
