@@ -6,14 +6,11 @@ import asyncio
 import json
 import os
 import signal
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from aiohttp import web
 from PIL import Image
@@ -27,7 +24,9 @@ from batchfill.run.download.unfetched import LOOKS_FOR_ANY
 from batchfill.run.placement import OutputPlacer
 from batchfill.storage.output_store import OutputStore
 from tests.chaos.soak.outputs import ASKED, BAD, HOUR, NEVER, hostile, is_told, spoiling
-from tests.conftest import HANGS
+from tests.support.batches import pictures
+from tests.support.bounds import HANGS
+from tests.support.ledgers import in_ledger
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
     from batchfill.domain.progress import Progress
     from batchfill.domain.reports import Result, Summary
     from batchfill.emulator.emulator_server import EmulatorServer
-    from tests.conftest import Desk, Program
+    from tests.support.desk import Desk
+    from tests.support.programs import Program
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
@@ -65,15 +65,6 @@ class Until:
     def progress(self, progress: Progress) -> None:
         if self._has():
             self.happened.set()
-
-
-def in_ledger(night: Batch, question: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db:
-        return db.execute(question).fetchall()
-
-
-def pictures(night: Batch, folder: str = "outputs") -> list[str]:
-    return sorted(path.name for path in (night.folder / folder).glob("*.*"))
 
 
 @pytest.fixture
@@ -158,30 +149,24 @@ async def test_one_output_of_four_that_is_bad_takes_no_other_along(
 
 
 @pytest.fixture
-def exact(desk: Desk) -> Callable[..., list[dict[str, str]]]:
+def exact_in_parts(desk: Desk) -> Callable[..., list[dict[str, str]]]:
     """Return rows that ask for finished pictures, of all of the photograph and of a part in turn."""
 
     def rows(count: int, **cells: str) -> list[dict[str, str]]:
-        noise = np.random.default_rng(5).integers(0, 256, (48, 64, 3), np.uint8)
-        mask = Image.new("L", (64, 48))
-        mask.paste(255, (20, 15, 40, 30))
-        for name, image in (("images/p.png", Image.fromarray(noise)), ("masks/p.png", mask)):
-            (desk.folder / name).parent.mkdir(exist_ok=True)
-            image.save(desk.folder / name)
-        files = {"image": "images/p.png", "mask": "masks/p.png", "finish": "exact", "num_outputs": str(ASKED)}
-        return [
-            {"id": f"r{n}", **files, "prompt": f"picture {n}", "area": ("whole", "mask")[n % 2], **cells}
-            for n in range(1, count + 1)
-        ]
+        asked = {"num_outputs": str(ASKED)} | cells
+        found = desk.exact_rows(count, (64, 48), (20, 15, 40, 30), **asked)
+        return [row | {"area": ("whole", "mask")[n % 2]} for n, row in enumerate(found, 1)]
 
     return rows
 
 
 async def test_what_there_is_of_a_row_is_finished(
-    spoilt: Callable[..., Awaitable[SpoiltNight]], exact: Callable[..., list[dict[str, str]]], later: Later
+    spoilt: Callable[..., Awaitable[SpoiltNight]],
+    exact_in_parts: Callable[..., list[dict[str, str]]],
+    later: Later,
 ) -> None:
     cases = [(kind, 1 + place % ASKED) for place, kind in enumerate(BAD)]
-    rows = exact(len(cases))
+    rows = exact_in_parts(len(cases))
     made = await spoilt(rows, cases)
     provider, night, whole = made.provider, made.night, made.whole
     assert (await run_past_the_hour(made, "raw", later)).exit_code == 0
@@ -231,12 +216,12 @@ async def test_what_was_whole_before_a_kill_is_neither_lost_nor_fetched_again(
 async def test_outputs_that_are_removed_meanwhile_leave_the_others_in_place(
     service: Serve,
     batch: Open,
-    exact: Callable[..., list[dict[str, str]]],
+    exact_in_parts: Callable[..., list[dict[str, str]]],
     finish: str,
 ) -> None:
     faults = Faults([Fault("output", "status", at=frozenset({2, 4, *range(5, 99)}), options={"status": 500})])
     provider = await service(faults=faults)
-    night = batch(provider, exact(1, finish=finish))
+    night = batch(provider, exact_in_parts(1, finish=finish))
     column = "file" if finish == "raw" else "raw"
     watch = Until(lambda: in_ledger(night, f"SELECT count({column}) FROM outputs") == [(2,)])
     run = asyncio.create_task(night.run(watch=watch))
@@ -298,7 +283,7 @@ ORDERS: dict[str, Callable[[int, list[str]], list[str]]] = {
 async def test_outputs_that_are_named_in_another_order_are_each_fetched_once(
     service: Serve,
     batch: Open,
-    exact: Callable[..., list[dict[str, str]]],
+    exact_in_parts: Callable[..., list[dict[str, str]]],
     gateway: Gateway,
     order: str,
     finish: str,
@@ -314,7 +299,7 @@ async def test_outputs_that_are_named_in_another_order_are_each_fetched_once(
             answer["output"] = ORDERS[order](looks, answer["output"])
         return json.dumps(answer)
 
-    night = batch(await gateway(provider, change), exact(1, finish=finish))
+    night = batch(await gateway(provider, change), exact_in_parts(1, finish=finish))
     assert (await night.run()).exit_code == 0
     named = in_ledger(night, "SELECT url FROM outputs")
     assert {url.partition("?")[0].rpartition("/")[2] for (url,) in named} == {
@@ -342,7 +327,7 @@ LAGGING: dict[str, tuple[int, Callable[[dict[str, Any]], object]]] = {
 async def test_outputs_that_are_named_later_are_waited_for(
     service: Serve,
     batch: Open,
-    exact: Callable[..., list[dict[str, str]]],
+    exact_in_parts: Callable[..., list[dict[str, str]]],
     gateway: Gateway,
     kind: str,
     finish: str,
@@ -359,7 +344,7 @@ async def test_outputs_that_are_named_later_are_waited_for(
                 spoil(made)
         return json.dumps(made)
 
-    night = batch(await gateway(provider, change), exact(1, finish=finish))
+    night = batch(await gateway(provider, change), exact_in_parts(1, finish=finish))
     assert (await night.run()).exit_code == 0
     (row,) = night.results()
     assert (row.state, row.error, len(row.outputs)) == ("done", None, ASKED)
@@ -504,7 +489,7 @@ async def test_a_row_that_hangs_keeps_no_other_row_from_being_fetched(
 async def test_an_original_in_whose_place_something_else_is_leaves_the_outputs_as_they_were_sent(
     service: Serve,
     batch: Open,
-    exact: Callable[..., list[dict[str, str]]],
+    exact_in_parts: Callable[..., list[dict[str, str]]],
     desk: Desk,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -525,7 +510,7 @@ async def test_an_original_in_whose_place_something_else_is_leaves_the_outputs_a
         return await keep(*args)
 
     monkeypatch.setattr(OutputPlacer, "keep_raw", keep_and_replace)
-    night = batch(await service(), exact(1))
+    night = batch(await service(), exact_in_parts(1))
     assert (await night.run()).exit_code == 0
     (row,) = night.results()
     assert (row.state, len(row.outputs)) == ("done", ASKED)
@@ -536,10 +521,10 @@ async def test_an_original_in_whose_place_something_else_is_leaves_the_outputs_a
 @pytest.mark.parametrize("finish", ["raw", "exact"])
 @pytest.mark.parametrize("put", ["pipe", "folder", "full folder", "link", "link to nothing", "unreadable"])
 async def test_whatever_is_in_the_place_of_a_picture_is_set_aside(
-    service: Serve, batch: Open, exact: Callable[..., list[dict[str, str]]], put: str, finish: str
+    service: Serve, batch: Open, exact_in_parts: Callable[..., list[dict[str, str]]], put: str, finish: str
 ) -> None:
     # A file under a row's name may be a picture that was paid for: the user says that it is not.
-    night = batch(await service(), exact(1, finish=finish, num_outputs="1"), accept_loss=1)
+    night = batch(await service(), exact_in_parts(1, finish=finish, num_outputs="1"), accept_loss=1)
     place = night.folder / f"outputs/r1.{'webp' if finish == 'raw' else 'png'}"
     place.parent.mkdir(parents=True)
     other = night.folder / "other.webp"

@@ -22,6 +22,7 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from tests.support.modes import bound, obey_modes
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     Serve = Callable[..., Awaitable[EmulatorServer]]
 
-TOKEN = "r8_for_tests_only"
 COMMANDS = (
     *("init", "pair", "check", "run", "finish", "stop", "cancel", "status", "results", "review"),
     *("report", "export", "serve"),
@@ -45,7 +45,7 @@ COLUMNS = (
 
 
 @pytest.fixture
-def night(desk: Any) -> Path:
+def three_rows(desk: Any) -> Path:
     """A manifest of three rows."""
     path: Path = desk.write(desk.rows(3))
     return path
@@ -128,14 +128,14 @@ WRONG = {
 """What somebody may type by mistake, and what the answer says."""
 
 
-async def test_what_cannot_be_done_ends_with_2_and_a_sentence(batchfill: Any, night: Path) -> None:
+async def test_what_cannot_be_done_ends_with_2_and_a_sentence(batchfill: Any, three_rows: Path) -> None:
     batchfill.hurry = False
     answers = await asyncio.gather(*(batchfill(*typed.split()) for typed in WRONG))
     for (typed, said), ran in zip(WRONG.items(), answers, strict=True):
         assert (typed, ran.code, ran.out) == (typed, 2, "")
         assert said in ran.err
         assert "Traceback" not in ran.err
-    assert not night.with_suffix(".batch").exists()
+    assert not three_rows.with_suffix(".batch").exists()
 
 
 # init, pair, check
@@ -182,14 +182,14 @@ async def test_pair_writes_nothing_when_nothing_belongs_together(batchfill: Any,
     assert not (desk.folder / "night.csv").exists()
 
 
-async def test_check_tells_rows_cost_and_time_and_changes_nothing(batchfill: Any, night: Path) -> None:
-    before = sorted(night.parent.iterdir())
+async def test_check_tells_rows_cost_and_time_and_changes_nothing(batchfill: Any, three_rows: Path) -> None:
+    before = sorted(three_rows.parent.iterdir())
     checked = await batchfill("check", "night.csv")
     assert checked.code == 0
     assert checked.out.splitlines()[-2] == "3 rows, no mistakes"
     assert "3 pictures to make with black-forest-labs/flux-fill-dev: about $0.12, about " in checked.out
     assert checked.err == ""
-    assert sorted(night.parent.iterdir()) == before
+    assert sorted(three_rows.parent.iterdir()) == before
 
 
 async def test_check_shows_the_first_twenty_mistakes_and_counts_the_rest(batchfill: Any, desk: Any) -> None:
@@ -213,7 +213,7 @@ async def test_run_refuses_a_manifest_with_a_mistake_before_it_asks_anybody(
 
 
 async def test_check_online_tells_what_the_provider_offers(
-    service: Serve, batchfill: Any, night: Path
+    service: Serve, batchfill: Any, three_rows: Path
 ) -> None:
     provider = await service(quirks=Quirks(offers=frozenset({"account"})))
     checked = await batchfill("check", "night.csv", "--online", "--base-url", provider.base)
@@ -223,7 +223,7 @@ async def test_check_online_tells_what_the_provider_offers(
 
 
 async def test_check_online_without_anybody_there_ends_with_2(
-    batchfill: Any, night: Path, free_port: int
+    batchfill: Any, three_rows: Path, free_port: int
 ) -> None:
     address = f"http://127.0.0.1:{free_port}/v1"
     checked = await batchfill("check", "night.csv", "--online", "--base-url", address)
@@ -235,18 +235,18 @@ async def test_check_online_without_anybody_there_ends_with_2(
 
 
 async def test_a_run_ends_with_0_and_says_where_the_pictures_are(
-    service: Serve, run: Any, night: Path
+    service: Serve, run: Any, three_rows: Path
 ) -> None:
     ran = await run(await service())
     assert ran.code == 0, ran.err
     assert ran.out == ""
     assert "done: all 3 rows" in ran.err
     assert ran.err.endswith("pictures: night.batch/outputs\n")
-    outputs = night.with_suffix(".batch") / "outputs"
+    outputs = three_rows.with_suffix(".batch") / "outputs"
     assert sorted(path.stem for path in outputs.iterdir()) == ["r1", "r2", "r3"]
 
 
-async def test_a_second_run_submits_nothing_and_says_so(service: Serve, run: Any, night: Path) -> None:
+async def test_a_second_run_submits_nothing_and_says_so(service: Serve, run: Any, three_rows: Path) -> None:
     provider = await service()
     await run(provider)
     ran = await run(provider)
@@ -255,7 +255,7 @@ async def test_a_second_run_submits_nothing_and_says_so(service: Serve, run: Any
     assert provider.billed == 3
 
 
-async def test_rows_that_failed_end_with_1_and_the_reason(service: Serve, run: Any, night: Path) -> None:
+async def test_rows_that_failed_end_with_1_and_the_reason(service: Serve, run: Any, three_rows: Path) -> None:
     wrong = Fault("create", "fail", at=frozenset({1}), options={"error": "out of paint"})
     ran = await run(await service(faults=Faults([wrong])), "--attempts", "1")
     assert ran.code == 1
@@ -263,7 +263,7 @@ async def test_rows_that_failed_end_with_1_and_the_reason(service: Serve, run: A
     assert re.search(r"to try failed rows again: batchfill run night\.csv .*--retry failed\n", ran.err)
 
 
-async def test_a_limit_leaves_work_and_ends_with_3(service: Serve, run: Any, night: Path) -> None:
+async def test_a_limit_leaves_work_and_ends_with_3(service: Serve, run: Any, three_rows: Path) -> None:
     provider = await service()
     ran = await run(provider, "--limit", "2")
     assert ran.code == 3
@@ -272,7 +272,7 @@ async def test_a_limit_leaves_work_and_ends_with_3(service: Serve, run: Any, nig
 
 
 async def test_a_service_that_refuses_ends_with_4_and_leaves_the_rows_pending(
-    service: Serve, run: Any, batchfill: Any, night: Path
+    service: Serve, run: Any, batchfill: Any, three_rows: Path
 ) -> None:
     broke = Fault("create", "status", options={"status": 402})
     ran = await run(await service(faults=Faults([broke])))
@@ -283,7 +283,7 @@ async def test_a_service_that_refuses_ends_with_4_and_leaves_the_rows_pending(
 
 
 async def test_a_wrong_token_ends_with_4_before_anything_is_sent(
-    service: Serve, run: Any, batchfill: Any, night: Path
+    service: Serve, run: Any, batchfill: Any, three_rows: Path
 ) -> None:
     provider = await service(token="another")
     ran = await run(provider)
@@ -294,7 +294,7 @@ async def test_a_wrong_token_ends_with_4_before_anything_is_sent(
 
 
 async def test_no_token_ends_with_2_and_names_the_variable(
-    service: Serve, run: Any, batchfill: Any, night: Path
+    service: Serve, run: Any, batchfill: Any, three_rows: Path
 ) -> None:
     del batchfill.environ["BATCHFILL_TOKEN"]
     provider = await service()
@@ -304,7 +304,7 @@ async def test_no_token_ends_with_2_and_names_the_variable(
     assert "--local" in ran.err
     plain = await batchfill("run", "night.csv")
     assert "set BATCHFILL_TOKEN (or REPLICATE_API_TOKEN) to your API token" in plain.err
-    assert not night.with_suffix(".batch").exists()
+    assert not three_rows.with_suffix(".batch").exists()
 
 
 async def test_the_command_that_goes_on_keeps_the_flags_that_make_the_rows(
@@ -322,21 +322,21 @@ async def test_the_command_that_goes_on_keeps_the_flags_that_make_the_rows(
     assert provider.billed == 2
 
 
-async def test_quiet_says_only_what_needs_attention(service: Serve, run: Any, night: Path) -> None:
+async def test_quiet_says_only_what_needs_attention(service: Serve, run: Any, three_rows: Path) -> None:
     provider = await service()
     ran = await run(provider, "--quiet")
     assert (ran.code, ran.out, ran.err) == (0, "", "")
 
 
 async def test_a_folder_that_is_not_named_again_is_noticed_and_its_row_not_paid_for_twice(
-    service: Serve, run: Any, night: Path
+    service: Serve, run: Any, three_rows: Path
 ) -> None:
     provider = await service()
     await run(provider, "--out", "tries.batch", "--limit", "1")
     told = "found again, and not paid for twice: 1 row "
     assert told in (await run(provider, "--limit", "1")).err
     assert provider.billed == 2
-    night.rename(night.with_name("morning.csv"))
+    three_rows.rename(three_rows.with_name("morning.csv"))
     told = "found again, and not paid for twice: 2 rows"
     assert told in (await run(provider, "--limit", "1", manifest="morning.csv")).err
     assert provider.billed == 3
@@ -346,7 +346,7 @@ async def test_a_folder_that_is_not_named_again_is_noticed_and_its_row_not_paid_
 
 
 async def test_status_as_json_has_exactly_the_promised_keys(
-    service: Serve, run: Any, batchfill: Any, night: Path
+    service: Serve, run: Any, batchfill: Any, three_rows: Path
 ) -> None:
     provider = await service()
     await run(provider, "--limit", "2")
@@ -374,7 +374,7 @@ async def test_status_as_json_has_exactly_the_promised_keys(
 
 
 async def test_status_explains_where_a_batch_stands(
-    service: Serve, run: Any, batchfill: Any, night: Path
+    service: Serve, run: Any, batchfill: Any, three_rows: Path
 ) -> None:
     provider = await service()
     await run(provider, "--limit", "2")
@@ -395,10 +395,10 @@ def rows_running(night: Path) -> int:
     return Batch.open(night).status().counts[RowState.RUNNING]
 
 
-async def test_status_watches_until_the_run_ends(service: Serve, batchfill: Any, night: Path) -> None:
+async def test_status_watches_until_the_run_ends(service: Serve, batchfill: Any, three_rows: Path) -> None:
     provider = await service(faults=Faults([Fault("create", "stuck")]))
     running = await batchfill.start("run", "night.csv", "--base-url", provider.base)
-    await running.meanwhile(provider.until(lambda: provider.billed == 3 and rows_running(night) == 3))
+    await running.meanwhile(provider.until(lambda: provider.billed == 3 and rows_running(three_rows) == 3))
     watching = await batchfill.start("status", "night.csv", "--watch", "--json")
     first = json.loads(await watching.prints())
     assert (first["running"], first["counts"]["running"]) == (True, 3)
@@ -409,10 +409,12 @@ async def test_status_watches_until_the_run_ends(service: Serve, batchfill: Any,
     assert json.loads(watched.out.splitlines()[-1])["running"] is False
 
 
-async def test_ctrl_c_ends_the_watch_and_not_the_run(service: Serve, batchfill: Any, night: Path) -> None:
+async def test_ctrl_c_ends_the_watch_and_not_the_run(
+    service: Serve, batchfill: Any, three_rows: Path
+) -> None:
     provider = await service(faults=Faults([Fault("create", "stuck")]))
     running = await batchfill.start("run", "night.csv", "--base-url", provider.base)
-    await running.meanwhile(provider.until(lambda: provider.billed == 3 and rows_running(night) == 3))
+    await running.meanwhile(provider.until(lambda: provider.billed == 3 and rows_running(three_rows) == 3))
     watching = await batchfill.start("status", "night.csv", "--watch")
     await watching.prints()
     watching.signal(signal.SIGINT)
@@ -458,10 +460,10 @@ async def test_results_as_jsonl_have_the_same_names_and_real_types(
 
 
 async def test_the_results_kept_beside_the_pictures_are_the_same_with_the_mark_for_excel(
-    service: Serve, run: Any, batchfill: Any, night: Path
+    service: Serve, run: Any, batchfill: Any, three_rows: Path
 ) -> None:
     await run(await service())
-    kept = (night.with_suffix(".batch") / "results.csv").read_bytes()
+    kept = (three_rows.with_suffix(".batch") / "results.csv").read_bytes()
     told = await batchfill("results", "night.csv")
     assert kept.decode("utf-8-sig") == told.out
     assert kept.startswith(b"\xef\xbb\xbf")
@@ -508,15 +510,15 @@ async def test_a_folder_with_spaces_and_a_name_beyond_ascii_are_like_any_other(
 
 @bound
 async def test_in_a_folder_that_cannot_be_written_run_says_so_and_the_rest_works(
-    service: Serve, run: Any, batchfill: Any, night: Path
+    service: Serve, run: Any, batchfill: Any, three_rows: Path
 ) -> None:
-    folder = night.with_suffix(".batch")
+    folder = three_rows.with_suffix(".batch")
     provider = await service()
-    night.parent.chmod(0o555)
+    three_rows.parent.chmod(0o555)
     ran = await run(provider, preexec_fn=obey_modes)
     assert ran.code == 2
     assert "night.batch cannot be made: Permission denied" in ran.err
-    night.parent.chmod(0o755)
+    three_rows.parent.chmod(0o755)
     assert (await run(provider)).code == 0
     for path in [*folder.rglob("*"), folder]:
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -539,7 +541,7 @@ async def test_in_a_folder_that_cannot_be_written_run_says_so_and_the_rest_works
 
 
 async def test_in_a_pipe_nothing_commands_a_terminal_whatever_the_service_says(
-    service: Serve, run: Any, batchfill: Any, desk: Any, night: Path
+    service: Serve, run: Any, batchfill: Any, desk: Any, three_rows: Path
 ) -> None:
     evil = Fault("create", "fail", options={"error": "\x1b[2J\x1b]0;owned\x07 [red]no[/red]"})
     provider = await service(faults=Faults([evil]))
@@ -555,7 +557,7 @@ async def test_in_a_pipe_nothing_commands_a_terminal_whatever_the_service_says(
 
 
 async def test_a_terminal_is_asked_before_the_first_payment_and_no_means_nothing(
-    service: Serve, batchfill: Any, terminal: Any, night: Path
+    service: Serve, batchfill: Any, terminal: Any, three_rows: Path
 ) -> None:
     provider = await service()
     command = ("run", "night.csv", "--base-url", provider.base)
@@ -570,7 +572,7 @@ async def test_a_terminal_is_asked_before_the_first_payment_and_no_means_nothing
 
 @pytest.mark.parametrize("key", ["\x03", "\x04", "\n"], ids=["Ctrl-C", "Ctrl-D", "Enter"])
 async def test_whatever_is_not_yes_means_no(
-    key: str, service: Serve, batchfill: Any, terminal: Any, night: Path
+    key: str, service: Serve, batchfill: Any, terminal: Any, three_rows: Path
 ) -> None:
     provider = await service()
     command = ("run", "night.csv", "--base-url", provider.base)
@@ -587,7 +589,7 @@ async def test_whatever_is_not_yes_means_no(
 
 
 async def test_yes_begins_and_the_live_view_leaves_only_the_account(
-    service: Serve, batchfill: Any, terminal: Any, night: Path, let_go: asyncio.Event
+    service: Serve, batchfill: Any, terminal: Any, three_rows: Path, let_go: asyncio.Event
 ) -> None:
     provider = await service()
     command = ("run", "night.csv", "--base-url", provider.base)
@@ -603,7 +605,7 @@ async def test_yes_begins_and_the_live_view_leaves_only_the_account(
 
 @pytest.mark.parametrize("flags", [["--yes"], ["--local"]])
 async def test_a_terminal_is_not_asked_when_the_answer_is_known(
-    flags: list[str], service: Serve, batchfill: Any, terminal: Any, night: Path
+    flags: list[str], service: Serve, batchfill: Any, terminal: Any, three_rows: Path
 ) -> None:
     base = [] if "--local" in flags else ["--base-url", (await service()).base]
     running = await batchfill.start("run", "night.csv", *base, *flags, **terminal.options())

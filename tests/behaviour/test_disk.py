@@ -17,6 +17,7 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.ledger import database, writer
 from batchfill.run.submit import disk_space
+from tests.support.batches import pictures
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import LogEvent, Progress
-    from batchfill.domain.reports import Summary
     from batchfill.emulator.emulator_server import EmulatorServer
+    from tests.support.listeners import Ears
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
@@ -34,32 +34,6 @@ if TYPE_CHECKING:
 
 MB = 1_000_000
 LACK = "only 12 MB left on the disk of night.batch: nothing more is submitted until there is room"
-
-
-class Ears:
-    """Hears what a run says, and lets a test wait for a word."""
-
-    def __init__(self) -> None:
-        self.notices: list[str] = []
-        self.waits: set[str] = set()
-        """Whatever submitting waited for."""
-        self._news = asyncio.Event()
-
-    def notice(self, notice: LogEvent) -> None:
-        self.notices.append(notice.text)
-        self._news.set()
-
-    def progress(self, progress: Progress) -> None:
-        self.waits.add(progress.waiting_for or "")
-        self._news.set()
-
-    async def hear(self, text: str, running: asyncio.Future[Summary]) -> None:
-        """Return when a notice holds *text*, or submitting waits for it; before the run ends."""
-        while not any(text in said for said in (*self.notices, *self.waits)):
-            assert not running.done(), await running
-            self._news.clear()
-            events: set[asyncio.Future[Any]] = {running, asyncio.ensure_future(self._news.wait())}
-            await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
 
 
 class Disk:
@@ -86,15 +60,6 @@ def disk(hurry: None, monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
-@pytest.fixture
-def ears() -> Ears:
-    return Ears()
-
-
-def pictures(night: Batch) -> list[str]:
-    return sorted(path.name for path in (night.folder / "outputs").iterdir())
-
-
 async def test_a_run_that_begins_without_room_pays_for_nothing_until_there_is_some(
     service: Serve, batch: Open, disk: Disk, ears: Ears, states: States
 ) -> None:
@@ -107,7 +72,7 @@ async def test_a_run_that_begins_without_room_pays_for_nothing_until_there_is_so
     disk.free = 10**12
     assert (await running).exit_code == 0
     assert (provider.billed, set(states(night).values())) == (5, {"done"})
-    assert "there is room on the disk again" in ears.notices
+    assert "there is room on the disk again" in ears.texts
 
 
 async def test_when_room_runs_out_what_runs_is_fetched_and_the_next_run_goes_on(
@@ -159,7 +124,7 @@ async def test_a_picture_that_the_disk_does_not_take_is_fetched_again_when_it_do
     disk.takes = True
     assert (await running).exit_code == 0
     assert (provider.billed, len(pictures(night))) == (40, 40)
-    assert any("No space left on device. Make room; again in" in text for text in ears.notices)
+    assert any("No space left on device. Make room; again in" in text for text in ears.texts)
 
 
 async def test_pictures_that_no_disk_takes_before_the_stop_are_fetched_by_the_next_run(
@@ -187,7 +152,7 @@ async def test_a_table_that_cannot_be_written_is_told_and_changes_no_exit_code(
     (night.folder / "results.csv").mkdir(parents=True)
     assert (await night.run(watch=ears)).exit_code == 0
     told = "results.csv could not be written: Is a directory. `batchfill results` prints it"
-    assert told in ears.notices
+    assert told in ears.texts
     assert not (night.folder / "results.csv.tmp").exists()
 
 
@@ -256,7 +221,7 @@ async def test_a_ledger_without_room_waits_for_it_and_holds_creates_meanwhile(
     small_disk.full = False
     assert (await running).exit_code == 0
     assert (provider.billed, provider.creates_seen, len(pictures(night))) == (60, 60, 60)
-    assert "the ledger can be written again" in ears.notices
+    assert "the ledger can be written again" in ears.texts
 
 
 async def test_an_id_that_comes_while_the_disk_is_full_is_written_when_it_has_room(
@@ -288,7 +253,7 @@ async def test_ctrl_c_twice_ends_the_wait_for_room_and_names_what_was_accepted(
         await ears.hear(said, running)
     assert (await running).exit_code == 3
     (record,) = provider.predictions()
-    assert f"r1: accepted as {record.id}, which the ledger could not note" in ears.notices
+    assert f"r1: accepted as {record.id}, which the ledger could not note" in ears.texts
     small_disk.full = False
     assert (await batch(provider, recover_wait=0.5, answer_timeout=1).run()).exit_code == 0
     assert provider.billed == 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from batchfill.console.render_plan import plan_lines
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
+from tests.support.providers import prompts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
 REFUSED = Fault("get", "status", options={"status": 401})
 """Ends a run with its rows running at the service."""
-
-
-def prompts(provider: EmulatorServer) -> list[str]:
-    return [str(record.input["prompt"]) for record in provider.predictions()]
 
 
 def files(night: Batch) -> list[str]:

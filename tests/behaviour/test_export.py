@@ -224,7 +224,7 @@ async def test_links_are_the_files_themselves(night: Batch, final: Path) -> None
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Any:
+def other_disk(tmp_path: Path) -> Any:
     """A folder on another file system."""
     if not SHM.is_dir() or SHM.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is no other file system to write to")
@@ -236,16 +236,18 @@ def elsewhere(tmp_path: Path) -> Any:
 
 
 async def test_where_no_link_can_reach_pictures_are_copied_and_that_is_said_once(
-    night: Batch, batchfill: Any, elsewhere: Path
+    night: Batch, batchfill: Any, other_disk: Path
 ) -> None:
-    ran = await batchfill("export", "night.csv", elsewhere, "--link")
+    ran = await batchfill("export", "night.csv", other_disk, "--link")
     assert ran.code == 0
     assert ran.err.splitlines()[0].startswith("4 pictures of 3 finished rows: 4 copied (")
     assert ran.err.splitlines()[1:] == [
         f"copied, since hard links are not possible there: {os.strerror(errno.EXDEV)}",
-        f"table: {elsewhere}/results.csv",
+        f"table: {other_disk}/results.csv",
     ]
-    assert {name: content for name, content in tree(elsewhere).items() if name in PICTURES} == pictures(night)
+    assert {name: content for name, content in tree(other_disk).items() if name in PICTURES} == pictures(
+        night
+    )
 
 
 # What is in the way

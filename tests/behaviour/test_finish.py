@@ -22,7 +22,8 @@ from batchfill.run.engine import Engine
 from batchfill.run.placement import OutputPlacer
 from batchfill.session.session import Session
 from batchfill.storage.output_store import OutputStore
-from tests.behaviour.test_disk import Ears
+from tests.support.ledgers import in_ledger
+from tests.support.listeners import Ears
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.emulator.emulator_server import EmulatorServer
-    from tests.conftest import Desk
+    from tests.support.desk import Desk
 
     Serve = Callable[..., Awaitable[EmulatorServer]]
     Open = Callable[..., Batch]
@@ -48,17 +49,7 @@ FEATHER = 4
 def exact(desk: Desk) -> Exact:
     """Return rows of a photograph with noise in it that ask for finished pictures, and these *cells*."""
 
-    def rows(count: int = 1, **cells: str) -> list[dict[str, str]]:
-        noise = np.random.default_rng(5).integers(0, 256, (*SIZE[::-1], 3), np.uint8)
-        mask = Image.new("L", SIZE)
-        mask.paste(255, HOLE)
-        for name, image in (("images/p.png", Image.fromarray(noise)), ("masks/p.png", mask)):
-            (desk.folder / name).parent.mkdir(exist_ok=True)
-            image.save(desk.folder / name)
-        files = {"image": "images/p.png", "mask": "masks/p.png", "finish": "exact"}
-        return [{"id": f"r{n}", **files, "prompt": f"picture {n}", **cells} for n in range(1, count + 1)]
-
-    return rows
+    return lambda count=1, **cells: desk.exact_rows(count, SIZE, HOLE, **cells)
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:
@@ -84,11 +75,6 @@ def outputs(batch: Batch) -> dict[str, str]:
 
 def glob(batch: Batch, pattern: str) -> list[Path]:
     return sorted(batch.folder.glob(pattern))
-
-
-def in_ledger(batch: Batch, question: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(batch.folder / "ledger.sqlite")) as db:
-        return db.execute(question).fetchall()
 
 
 async def test_a_finished_picture_is_the_original_outside_the_mask(

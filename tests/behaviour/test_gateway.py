@@ -16,6 +16,7 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.providers.client import Service
+from tests.support.faults import LOST
 from tests.support.timings import SOON
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     States = Callable[[Batch], dict[str, str]]
     Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
     Origin = Callable[..., Awaitable[str]]
-
-LOST = Fault("create", "reset_after", times=1)
 
 
 def bare(**more: Any) -> Quirks:

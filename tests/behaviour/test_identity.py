@@ -10,6 +10,7 @@ import pytest
 from batchfill.domain.rows import RowState
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
+from tests.support.models import PRO
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
 
-PRO = "black-forest-labs/flux-fill-pro"
 BARE = Quirks(offers=frozenset({"list"}))
 """A provider that does not say whose token it is."""
 

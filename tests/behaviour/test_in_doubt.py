@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.emulator.faults.rules import Fault, Faults
+from tests.support.faults import LOST, NEVER_TAKEN
 from tests.support.timings import SOON
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     States = Callable[[Batch], dict[str, str]]
 
 
-LOST = Fault("create", "reset_after", times=1)
-NEVER_TAKEN = Fault("create", "reset_before", times=1)
 HIDDEN = Fault("list", "empty")
 
 

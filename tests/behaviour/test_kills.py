@@ -18,6 +18,7 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.journal import read_bill
 from batchfill.emulator.quirks import Quirks
+from tests.support import ledgers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -90,21 +91,13 @@ def pictures(folder: Path) -> list[Path]:
 
 def assert_sound(folder: Path) -> None:
     """Whatever happened, the ledger is whole and its running counts are what its rows and attempts say."""
-    with closing(sqlite3.connect(f"file:{folder}/ledger.sqlite?mode=ro", uri=True)) as db:
-        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        tally = "SELECT state, rows, price FROM tally WHERE rows > 0 ORDER BY 1"
-        rows = "SELECT state, count(*), sum(coalesce(price, 0)) FROM rows GROUP BY 1 ORDER BY 1"
-        assert db.execute(tally).fetchall() == db.execute(rows).fetchall()
-        money = "SELECT outcome, attempts FROM money WHERE attempts > 0 ORDER BY 1"
-        attempts = "SELECT outcome, count(*) FROM attempts GROUP BY 1 ORDER BY 1"
-        assert db.execute(money).fetchall() == db.execute(attempts).fetchall()
+    assert ledgers.faults(folder / "ledger.sqlite") == []
 
 
 def predictions(folder: Path) -> set[str]:
     """Return the ids of all predictions that the ledger knows."""
-    with closing(sqlite3.connect(f"file:{folder}/ledger.sqlite?mode=ro", uri=True)) as db:
-        found = db.execute("SELECT prediction_id FROM attempts WHERE prediction_id IS NOT NULL")
-        return {row[0] for row in found}
+    found = ledgers.asked(folder / "ledger.sqlite")
+    return {attempt.prediction_id for attempt in found if attempt.prediction_id is not None}
 
 
 async def test_a_run_that_is_killed_again_and_again_makes_every_row_once(

@@ -16,6 +16,7 @@ import pytest
 
 from batchfill.errors import UsageError
 from batchfill.ledger import database
+from tests.support.batches import pictures
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -38,10 +39,6 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows lets nobody take 
 @pytest.fixture(autouse=True)
 def look_often(hurry: None, monkeypatch: pytest.MonkeyPatch) -> None:
     set_timings(monkeypatch, ledger_look=0.02)
-
-
-def pictures(night: Batch) -> set[str]:
-    return {path.stem for path in (night.folder / "outputs").iterdir()}
 
 
 @pytest.fixture

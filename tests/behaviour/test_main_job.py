@@ -14,12 +14,13 @@ from PIL import Image
 from batchfill.console.summary import summary_lines
 from batchfill.domain.rows import RowState
 from batchfill.errors import ManifestError, ServiceRefused, UsageError
+from tests.support.listeners import Ears
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import LogEvent, Progress
     from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
@@ -205,7 +206,7 @@ async def test_status_tells_where_it_stands_after_the_end(service: Serve, batch:
 
 
 async def test_who_watches_is_told_the_end(service: Serve, batch: Open) -> None:
-    watcher = _Watcher()
+    watcher = Ears()
     await batch(await service(), 5).run(watch=watcher)
     assert watcher.last is not None
     assert (watcher.last.counts[RowState.DONE], watcher.last.total, watcher.last.finished_now) == (5, 5, 5)
@@ -235,12 +236,11 @@ async def test_nobody_at_the_address_is_a_sentence(batch: Open) -> None:
 
 
 async def test_the_token_is_in_no_file_of_the_batch(service: Serve, batch: Open) -> None:
-    token = "r8_for_tests_only"
     night = batch(await service(), 2)
     await night.run()
     files = [path for path in night.folder.rglob("*") if path.is_file()]
     assert files
-    assert [path for path in files if token.encode() in path.read_bytes()] == []
+    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
 
 
 async def test_a_rehearsal_needs_no_token_and_has_a_folder_of_its_own(batch: Open) -> None:
@@ -248,18 +248,6 @@ async def test_a_rehearsal_needs_no_token_and_has_a_folder_of_its_own(batch: Ope
     assert (await night.run()).exit_code == 0
     assert night.folder.name == "night.local.batch"
     assert len(_pictures(night)) == 2
-
-
-class _Watcher:
-    def __init__(self) -> None:
-        self.notices: list[LogEvent] = []
-        self.last: Progress | None = None
-
-    def notice(self, notice: LogEvent) -> None:
-        self.notices.append(notice)
-
-    def progress(self, progress: Progress) -> None:
-        self.last = progress
 
 
 def _pictures(night: Batch) -> list[Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +9,8 @@ from PIL import Image
 
 from batchfill.console.render_plan import plan_lines
 from batchfill.console.summary import summary_lines
+from tests.support import ledgers
+from tests.support.batches import counts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,13 +35,7 @@ def outputs(night: Batch) -> dict[str, bytes]:
 
 def recounted(night: Batch) -> dict[str, int]:
     """Count the ledger's rows by state, one by one."""
-    with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db:
-        return dict(db.execute("SELECT state, count(*) FROM rows GROUP BY 1"))
-
-
-def told(night: Batch) -> dict[str, int]:
-    """Return how many rows `status` tells of, by state."""
-    return {state.value: number for state, number in night.status().counts.items() if number}
+    return ledgers.states(night.folder / "ledger.sqlite")
 
 
 def expire(provider: EmulatorServer) -> None:
@@ -63,7 +57,7 @@ async def test_a_deleted_picture_is_fetched_again_and_not_paid_again(
     assert (plans[0].to_go, plans[0].missing, plans[0].finished) == (0, 1, 2)
     assert provider.requests["output"] == fetched + 1
     assert outputs(night) == before
-    assert told(night) == recounted(night) == {"done": 3}
+    assert counts(night) == recounted(night) == {"done": 3}
 
 
 async def test_a_run_fetches_nothing_again_unasked(service: Serve, batch: Open) -> None:
@@ -86,7 +80,7 @@ async def test_what_the_service_has_removed_expires_and_costs_nothing_until_aske
     summary = await batch(provider, retry="missing").run(confirm=plans.accept)
     assert (summary.exit_code, provider.billed) == (1, 3)
     assert states(night) == {"r1": "done", "r2": "expired", "r3": "done"}
-    assert told(night) == recounted(night) == {"done": 2, "expired": 1}
+    assert counts(night) == recounted(night) == {"done": 2, "expired": 1}
     assert (result(night, "r2").error, result(night, "r2").outputs) == (
         "its files were fetched and are gone from outputs/, and the service has removed them",
         (),

@@ -14,6 +14,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import ManifestError, UsageError
 from batchfill.run.clock import SystemClock
+from tests.support.batches import PRICED
 from tests.support.timings import SOON
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
-
-PRICED = {"price": "0.04"}
 
 
 # --max-cost

@@ -15,19 +15,18 @@ from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.errors import UsageError
 from batchfill.notify import stall, webhook
+from tests.support.listeners import Ears
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import LogEvent, Progress
     from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
     Origin = Callable[..., Awaitable[str]]
-
-TOKEN = "r8_for_tests_only"
 
 
 class Hook:
@@ -49,19 +48,6 @@ class Hook:
     def events(self) -> list[str]:
         """What it was told of, in order."""
         return [told["event"] for told in self.told]
-
-
-class Watch:
-    """Keeps the notices."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def notice(self, notice: LogEvent) -> None:
-        self.said.append(f"{notice.level}: {notice.text}")
-
-    def progress(self, progress: Progress) -> None:
-        """Do nothing."""
 
 
 @pytest.fixture
@@ -177,11 +163,12 @@ async def test_a_receiver_that_refuses_is_a_warning(
     service: Serve, batch: Open, hook: Hook, address: str
 ) -> None:
     hook.status = 500
-    watch = Watch()
+    watch = Ears()
     made = batch(await service(), 1, notify=address)
     assert (await made.run(watch=watch)).exit_code == 0
     warning = "--notify: 127.0.0.1 answered 500; that the run ended was not told"
-    assert watch.said[-1] == f"warning: {warning}"
+    last = watch.notices[-1]
+    assert f"{last.level}: {last.text}" == f"warning: {warning}"
     assert f"warning {warning}\n" in (made.folder / "run.log").read_text("utf-8")
 
 
@@ -189,17 +176,17 @@ async def test_a_redirect_leads_nowhere(
     service: Serve, batch: Open, hook: Hook, address: str, elsewhere: Any
 ) -> None:
     hook.status, hook.headers = 307, {"Location": elsewhere.base}
-    watch = Watch()
+    watch = Ears()
     assert (await batch(await service(), 1, notify=address).run(watch=watch)).exit_code == 0
-    assert "answered 307, a redirect, which is not followed" in watch.said[-1]
+    assert "answered 307, a redirect, which is not followed" in watch.texts[-1]
     assert elsewhere.asked == []
 
 
 async def test_nobody_there_is_a_warning(service: Serve, batch: Open, free_port: int) -> None:
-    watch = Watch()
+    watch = Ears()
     made = batch(await service(), 1, notify=f"http://127.0.0.1:{free_port}/")
     assert (await made.run(watch=watch)).exit_code == 0
-    assert "127.0.0.1 cannot be reached" in watch.said[-1]
+    assert "127.0.0.1 cannot be reached" in watch.texts[-1]
 
 
 async def test_a_receiver_that_hangs_is_left_alone_after_a_while(
@@ -212,11 +199,11 @@ async def test_a_receiver_that_hangs_is_left_alone_after_a_while(
         await over.wait()
         return web.Response()
 
-    watch = Watch()
+    watch = Ears()
     made = batch(await service(), 1, limit=1, notify=await origin(hang))
     assert (await made.run(watch=watch)).exit_code == 0
     over.set()
-    assert "no answer from 127.0.0.1 within" in watch.said[-1]
+    assert "no answer from 127.0.0.1 within" in watch.texts[-1]
 
 
 # Where its address may come from, and where it stays

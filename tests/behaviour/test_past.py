@@ -15,6 +15,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
 from batchfill.ledger.payment_record import PaymentRecord
+from tests.support.crash import Crash
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 
 ROWS = 6
 HALF = 3
-
-
-class Death(BaseException):
-    """The process ends."""
 
 
 def lose_ledger(night: Batch) -> None:
@@ -388,11 +385,11 @@ async def test_an_id_that_the_ledger_did_not_come_to_note_is_taken_from_the_reco
         """The ids are flushed, and the group is not committed."""
         flushed(self)
         if provider.billed:
-            raise Death
+            raise Crash
 
     with monkeypatch.context() as patch:
         patch.setattr(PaymentRecord, "flush_ids", flush_and_die)
-        with pytest.raises((Death, BaseExceptionGroup)):
+        with pytest.raises((Crash, BaseExceptionGroup)):
             await night.run()
     assert "accepted" in (night.folder / "paid.jsonl").read_text("utf-8")
     assert states(night) == {"r1": "submitting"}

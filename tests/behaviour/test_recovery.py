@@ -17,6 +17,7 @@ from batchfill.emulator.quirks import OFFERS, Quirks
 from batchfill.ledger.ledger import Ledger
 from batchfill.providers.client import Service
 from batchfill.storage.output_store import OutputStore
+from tests.support.faults import LOST, NEVER_TAKEN
 from tests.support.timings import SOON
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 IN_TURN = {**SOON, "concurrency": 1}
 """The same, rows one after the other."""
 
-LOST = Fault("create", "reset_after", times=1)
-NEVER_TAKEN = Fault("create", "reset_before", times=1)
 SECOND_NEVER_TAKEN = Fault("create", "reset_before", at=frozenset({2}))
 """What was accepted before it proves that the list is ours, whenever somebody looks."""
 RESETS = ("reset_after", "reset_before")

@@ -14,6 +14,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.errors import UsageError
 from batchfill.ledger.ledger import Ledger
 from batchfill.ledger.location import LEDGER
+from tests.support.batches import PRICED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     Serve = Callable[..., Awaitable[EmulatorServer]]
     Find = Callable[..., Result]
     Decide = Callable[..., Awaitable[None]]
-
-PRICED = {"price": "0.04"}
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from batchfill.run.submit.inputs import _read_file
 from batchfill.storage import inbox
 from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import digest_of
-from tests.conftest import HANGS
+from tests.support.bounds import HANGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

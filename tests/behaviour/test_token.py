@@ -10,6 +10,8 @@ from aiohttp import ClientSession, web
 from batchfill.domain.rows import RowState
 from batchfill.emulator.emulator_model import TINY
 from batchfill.emulator.faults.rules import Fault, Faults
+from tests.support.faults import LOST
+from tests.support.gateways import pass_on
 from tests.support.timings import SOON
 
 if TYPE_CHECKING:
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     Serve = Callable[..., Awaitable[EmulatorServer]]
     Gateway = Callable[[EmulatorServer, Callable[[str], str]], Awaitable[str]]
     Origin = Callable[..., Awaitable[str]]
-
-LOST = Fault("create", "reset_after", times=1)
 
 
 def elsewhere_for(elsewhere: Any, provider: EmulatorServer) -> Callable[[str], str]:
@@ -157,11 +157,7 @@ async def test_no_call_follows_a_redirect(service: Serve, batch: Open, elsewhere
 
 
 async def passed_on(request: web.Request, provider: EmulatorServer, here: str) -> web.Response:
-    kept = {n: v for n, v in request.headers.items() if n in ("Authorization", "Content-Type")}
-    url = provider.base.removesuffix("/v1") + request.path_qs
-    async with (
-        ClientSession() as onward,
-        onward.request(request.method, url, data=await request.read(), headers=kept) as answer,
-    ):
-        text = (await answer.text()).replace(provider.outputs_base, here)
-        return web.Response(status=answer.status, text=text, content_type=answer.content_type)
+    async with ClientSession() as onward:
+        return await pass_on(
+            request, provider, onward, lambda text: text.replace(provider.outputs_base, here)
+        )

@@ -28,6 +28,8 @@ from batchfill.errors import ServiceRefused
 from batchfill.settings.credentials import Environment
 from batchfill.storage.output_store import OutputStore
 from batchfill.workers.pool import Processes
+from tests.support.gateways import forward
+from tests.support.providers import TOKEN
 from tests.support.timings import SOON
 
 if TYPE_CHECKING:
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
 
-TOKEN = "r8_for_tests_only"
 ENCODED = "".join(f"%{ord(c):02X}" for c in TOKEN)
 
 
@@ -79,11 +80,7 @@ class Echo:
         """Answer as the provider does, and say the token too."""
         if request.path.startswith("/outputs/"):
             return await self._output(request)
-        kept = {n: v for n, v in request.headers.items() if n in ("Authorization", "Content-Type")}
-        url = self._provider.base.removesuffix("/v1") + request.path_qs
-        async with self._onward.request(
-            request.method, url, data=await request.read(), headers=kept
-        ) as answer:
+        async with forward(request, self._provider, self._onward) as answer:
             text = await answer.text()
             with suppress(ValueError):
                 text = json.dumps(self._told(request, json.loads(text)))

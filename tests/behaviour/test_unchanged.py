@@ -18,6 +18,7 @@ from batchfill.errors import ManifestError, UsageError
 from batchfill.ledger.import_rows import RowImport
 from batchfill.session import ingest
 from batchfill.session.session import Session
+from tests.support.providers import prompts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,10 +39,6 @@ HOUR = 3600
 def spared(night: Batch) -> int:
     """Return how many runs did without reading the manifest."""
     return (night.folder / "run.log").read_text("utf-8").count(NOT_READ)
-
-
-def prompts(provider: EmulatorServer) -> list[str]:
-    return [str(record.input["prompt"]) for record in provider.predictions()]
 
 
 def rewrite(path: Path, old: str, new: str) -> None:
@@ -72,22 +69,22 @@ def settled(desk: Any, later: Callable[[float], None]) -> Callable[[], None]:
 
 
 @pytest.fixture
-def rows(desk: Any, settled: Callable[[], None]) -> Callable[..., list[dict[str, str]]]:
-    """Return rows of a picture whose stamp can be trusted; see HandlerContext.rows."""
+def settled_rows(desk: Any, settled: Callable[[], None]) -> Callable[..., list[dict[str, str]]]:
+    """Return rows of a picture whose stamp can be trusted; see Desk.rows."""
 
-    def rows(count: int, **cells: str) -> list[dict[str, str]]:
+    def settled_rows(count: int, **cells: str) -> list[dict[str, str]]:
         made: list[dict[str, str]] = desk.rows(count, **cells)
         settled()
         return made
 
-    return rows
+    return settled_rows
 
 
 async def test_a_manifest_that_is_as_it_was_is_not_read_again_and_all_goes_on(
-    service: Serve, batch: Open, rows: Any
+    service: Serve, batch: Open, settled_rows: Any
 ) -> None:
     provider = await service()
-    night = batch(provider, rows(5), limit=2)
+    night = batch(provider, settled_rows(5), limit=2)
     await night.run()
     summary = await batch(provider).run()
     assert (spared(night), summary.exit_code, summary.submitted_now) == (1, 0, 3)
@@ -99,10 +96,10 @@ async def test_a_manifest_that_is_as_it_was_is_not_read_again_and_all_goes_on(
 @pytest.mark.parametrize("retry", [None, "failed", "failed,expired,in-doubt,done"])
 @pytest.mark.parametrize("head", [None, {"price": "0.04"}])
 async def test_the_plan_is_the_one_that_reading_gives(
-    service: Serve, batch: Open, rows: Any, plans: Any, retry: str | None, head: Any
+    service: Serve, batch: Open, settled_rows: Any, plans: Any, retry: str | None, head: Any
 ) -> None:
     provider = await service(faults=Faults([Fault("create", "fail", times=1)]))
-    made = [row | {"num_outputs": str(n % 3 + 1)} for n, row in enumerate(rows(7))]
+    made = [row | {"num_outputs": str(n % 3 + 1)} for n, row in enumerate(settled_rows(7))]
     night = batch(provider, made, head=head, attempts=1, limit=4)
     await night.run()
     assert {RowState.FAILED, RowState.DONE, RowState.PENDING} <= {
@@ -120,20 +117,20 @@ async def test_the_plan_is_the_one_that_reading_gives(
 
 @pytest.mark.parametrize("head", [None, {"price": "0.04"}])
 async def test_other_rows_in_a_file_of_the_same_size_and_time_are_noticed(
-    service: Serve, batch: Open, desk: Any, rows: Any, head: Any
+    service: Serve, batch: Open, desk: Any, settled_rows: Any, head: Any
 ) -> None:
     provider = await service()
-    await batch(provider, rows(2), head=head).run()
+    await batch(provider, settled_rows(2), head=head).run()
     rewrite(desk.folder / "night.csv", "picture 2", "picture 9")
     assert (await batch(provider).run()).submitted_now == 1
     assert prompts(provider)[-1] == "picture 9"
 
 
 async def test_another_head_of_the_same_size_and_time_is_noticed(
-    service: Serve, batch: Open, desk: Any, rows: Any
+    service: Serve, batch: Open, desk: Any, settled_rows: Any
 ) -> None:
     provider = await service()
-    night = batch(provider, rows(2), head={"defaults": "{guidance: 20}"})
+    night = batch(provider, settled_rows(2), head={"defaults": "{guidance: 20}"})
     await night.run()
     rewrite(desk.folder / "night.yaml", "20", "30")
     assert (await batch(provider).run()).submitted_now == 2
@@ -141,10 +138,10 @@ async def test_another_head_of_the_same_size_and_time_is_noticed(
 
 
 async def test_a_picture_that_was_edited_is_noticed(
-    service: Serve, batch: Open, desk: Any, rows: Any
+    service: Serve, batch: Open, desk: Any, settled_rows: Any
 ) -> None:
     provider = await service()
-    night = batch(provider, rows(2))
+    night = batch(provider, settled_rows(2))
     await night.run()
     await batch(provider).run()
     assert spared(night) == 1
@@ -154,10 +151,10 @@ async def test_a_picture_that_was_edited_is_noticed(
 
 
 async def test_a_mask_of_the_defaults_that_was_edited_is_noticed(
-    service: Serve, batch: Open, desk: Any, rows: Any
+    service: Serve, batch: Open, desk: Any, settled_rows: Any
 ) -> None:
     provider = await service()
-    made = [{name: cell for name, cell in row.items() if name != "mask"} for row in rows(2)]
+    made = [{name: cell for name, cell in row.items() if name != "mask"} for row in settled_rows(2)]
     night = batch(provider, made, set={"mask": "masks/a.png"})
     await night.run()
     await batch(provider, set={"mask": "masks/a.png"}).run()
@@ -168,10 +165,10 @@ async def test_a_mask_of_the_defaults_that_was_edited_is_noticed(
 
 
 async def test_a_link_that_leads_to_another_picture_of_the_same_size_and_time_is_noticed(
-    service: Serve, batch: Open, desk: Any, rows: Any, settled: Any
+    service: Serve, batch: Open, desk: Any, settled_rows: Any, settled: Any
 ) -> None:
     provider = await service()
-    made = rows(1)
+    made = settled_rows(1)
     for name, shade in (("b.png", b"\x01"), ("c.png", b"\x02")):
         desk.picture(name)
         with (desk.folder / "images" / name).open("ab") as picture:
@@ -202,10 +199,10 @@ def by_another(path: Path) -> None:
 
 @pytest.mark.parametrize("swap", [in_place, by_another])
 async def test_another_picture_of_the_same_size_and_time_is_noticed(
-    service: Serve, batch: Open, desk: Any, rows: Any, settled: Any, swap: Callable[[Path], None]
+    service: Serve, batch: Open, desk: Any, settled_rows: Any, settled: Any, swap: Callable[[Path], None]
 ) -> None:
     provider = await service()
-    made = rows(1)
+    made = settled_rows(1)
     path = desk.folder / "images/a.png"
     path.write_bytes(path.read_bytes() + b"\x02")
     settled()
@@ -239,10 +236,10 @@ def move(path: Path) -> None:
 
 @pytest.mark.parametrize("touch", [link, restore, move])
 async def test_a_picture_that_is_another_file_with_the_same_content_costs_a_read_and_nothing_else(
-    service: Serve, batch: Open, desk: Any, rows: Any, later: Any, touch: Callable[[Path], None]
+    service: Serve, batch: Open, desk: Any, settled_rows: Any, later: Any, touch: Callable[[Path], None]
 ) -> None:
     provider = await service()
-    night = batch(provider, rows(1))
+    night = batch(provider, settled_rows(1))
     await night.run()
     touch(desk.folder / "images/a.png")
     later(60)
@@ -252,10 +249,10 @@ async def test_a_picture_that_is_another_file_with_the_same_content_costs_a_read
 
 
 async def test_rows_whose_pictures_were_known_by_less_are_read_again_and_not_paid_again(
-    service: Serve, batch: Open, rows: Any
+    service: Serve, batch: Open, settled_rows: Any
 ) -> None:
     provider = await service()
-    night = batch(provider, rows(2))
+    night = batch(provider, settled_rows(2))
     await night.run()
     with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db, db:
         for key, files in db.execute("SELECT key, files FROM rows").fetchall():
@@ -269,11 +266,11 @@ async def test_rows_whose_pictures_were_known_by_less_are_read_again_and_not_pai
 
 
 async def test_a_picture_that_was_changed_just_now_is_not_trusted(
-    service: Serve, batch: Open, desk: Any, rows: Any, later: Any
+    service: Serve, batch: Open, desk: Any, settled_rows: Any, later: Any
 ) -> None:
     """It could change once more without a new stamp to show it."""
     provider = await service()
-    night = batch(provider, rows(1))
+    night = batch(provider, settled_rows(1))
     # A time that has not passed yet is one that any later change may have too.
     soon = time.time() + HOUR
     os.utime(desk.folder / "images/a.png", (soon, soon))
@@ -285,27 +282,29 @@ async def test_a_picture_that_was_changed_just_now_is_not_trusted(
 
 
 async def test_a_picture_that_is_gone_is_told_as_ever(
-    service: Serve, batch: Open, desk: Any, rows: Any
+    service: Serve, batch: Open, desk: Any, settled_rows: Any
 ) -> None:
     provider = await service()
-    await batch(provider, rows(1)).run()
+    await batch(provider, settled_rows(1)).run()
     (desk.folder / "images/a.png").unlink()
     with pytest.raises(ManifestError, match=r"no such file images/a\.png"):
         await batch(provider).run()
 
 
-async def test_another_default_runs_the_rows_that_it_changes(service: Serve, batch: Open, rows: Any) -> None:
+async def test_another_default_runs_the_rows_that_it_changes(
+    service: Serve, batch: Open, settled_rows: Any
+) -> None:
     provider = await service()
-    made = [row | {"guidance": "" if n else "50"} for n, row in enumerate(rows(3))]
+    made = [row | {"guidance": "" if n else "50"} for n, row in enumerate(settled_rows(3))]
     await batch(provider, made, set={"guidance": "20"}).run()
     assert (await batch(provider, set={"guidance": "30"}).run()).submitted_now == 2
 
 
-async def test_another_column_runs_what_it_holds(service: Serve, batch: Open, rows: Any) -> None:
+async def test_another_column_runs_what_it_holds(service: Serve, batch: Open, settled_rows: Any) -> None:
     provider = await service()
     made = [
         {name: cell for name, cell in row.items() if name != "prompt"} | {"x_a": "one", "x_b": "two"}
-        for row in rows(1)
+        for row in settled_rows(1)
     ]
     await batch(provider, made, column={"prompt": "x_a"}).run()
     await batch(provider, column={"prompt": "x_b"}).run()
@@ -313,17 +312,17 @@ async def test_another_column_runs_what_it_holds(service: Serve, batch: Open, ro
 
 
 async def test_another_price_is_the_one_that_is_planned_with(
-    service: Serve, batch: Open, rows: Any, plans: Any
+    service: Serve, batch: Open, settled_rows: Any, plans: Any
 ) -> None:
     provider = await service()
-    made = rows(3)
+    made = settled_rows(3)
     await batch(provider, made, head={"price": "0.04"}, limit=1).run()
     await batch(provider, made, head={"price": "0.09"}).run(confirm=plans.accept)
     assert plans[0].price_to_go == 180_000
 
 
 async def test_another_schema_of_the_model_judges_the_rows(
-    service: Serve, batch: Open, desk: Any, rows: Any
+    service: Serve, batch: Open, desk: Any, settled_rows: Any
 ) -> None:
     provider = await service()
     schema = desk.folder / "schema.json"
@@ -335,7 +334,7 @@ async def test_another_schema_of_the_model_judges_the_rows(
         schema.write_text(json.dumps({"required": ["image"], "properties": {**texts, **files, **guidance}}))
 
     write(100)
-    night = batch(provider, rows(2, guidance="50"), limit=1, model_schema=schema)
+    night = batch(provider, settled_rows(2, guidance="50"), limit=1, model_schema=schema)
     await night.run()
     write(10)
     with pytest.raises(ManifestError, match="guidance must be at most 10, not 50"):
@@ -343,10 +342,10 @@ async def test_another_schema_of_the_model_judges_the_rows(
 
 
 async def test_rows_that_were_left_out_come_in_once_their_mistake_is_gone(
-    service: Serve, batch: Open, desk: Any, rows: Any, settled: Any, states: States
+    service: Serve, batch: Open, desk: Any, settled_rows: Any, settled: Any, states: States
 ) -> None:
     provider = await service()
-    made = rows(2)
+    made = settled_rows(2)
     made[1]["image"] = "images/later.png"
     night = batch(provider, made, skip_bad=True)
     await night.run()
@@ -358,12 +357,12 @@ async def test_rows_that_were_left_out_come_in_once_their_mistake_is_gone(
 
 
 async def test_a_manifest_that_comes_back_after_another_one_is_read(
-    service: Serve, batch: Open, desk: Any, rows: Any, states: States
+    service: Serve, batch: Open, desk: Any, settled_rows: Any, states: States
 ) -> None:
     """The other one has a mistake, so that nothing but its rows is remembered of it."""
     provider = await service()
     table = desk.folder / "night.csv"
-    night = batch(provider, rows(3), limit=1)
+    night = batch(provider, settled_rows(3), limit=1)
     await night.run()
     kept, facts = table.read_bytes(), table.stat()
     await batch(provider, [*desk.rows(1), {"id": "bad", "image": "nope.png"}], skip_bad=True, limit=1).run()
@@ -380,14 +379,14 @@ async def test_a_manifest_that_is_edited_while_a_run_begins_is_read_again(
     service: Serve,
     batch: Open,
     desk: Any,
-    rows: Any,
+    settled_rows: Any,
     monkeypatch: pytest.MonkeyPatch,
     states: States,
     put_back: bool,
 ) -> None:
     provider = await service()
     table = desk.folder / "night.csv"
-    made = rows(2)
+    made = settled_rows(2)
     night = batch(provider, made)
     kept, facts = table.read_bytes(), table.stat()
     real = ingest.ingest_rows
@@ -411,20 +410,20 @@ async def test_a_manifest_that_is_edited_while_a_run_begins_is_read_again(
     ("method", "after"), [("merge_rows", False), ("merge_rows", True), ("end_import", True)]
 )
 async def test_an_import_that_dies_leaves_nothing_out_and_runs_nothing_twice(
-    service: Serve, batch: Open, rows: Any, crash: Any, method: str, after: bool
+    service: Serve, batch: Open, settled_rows: Any, crash: Any, method: str, after: bool
 ) -> None:
     provider = await service()
     with pytest.raises(crash(RowImport, method, after=after)):
-        await batch(provider, rows(3)).run()
+        await batch(provider, settled_rows(3)).run()
     assert (await batch(provider).run()).exit_code == 0
     assert sorted(prompts(provider)) == ["picture 1", "picture 2", "picture 3"]
 
 
 async def test_a_run_that_dies_right_after_its_import_is_carried_on_without_reading(
-    service: Serve, batch: Open, rows: Any, crash: Any
+    service: Serve, batch: Open, settled_rows: Any, crash: Any
 ) -> None:
     provider = await service()
-    night = batch(provider, rows(3))
+    night = batch(provider, settled_rows(3))
     with pytest.raises(crash(Session, "_record_start")):
         await night.run()
     assert (await batch(provider).run()).exit_code == 0
@@ -432,10 +431,10 @@ async def test_a_run_that_dies_right_after_its_import_is_carried_on_without_read
 
 
 async def test_rows_read_by_another_version_are_read_again(
-    service: Serve, batch: Open, rows: Any, monkeypatch: pytest.MonkeyPatch
+    service: Serve, batch: Open, settled_rows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = await service()
-    night = batch(provider, rows(1))
+    night = batch(provider, settled_rows(1))
     await night.run()
     monkeypatch.setattr("batchfill.session.ingest.__version__", "0.0.9")
     await batch(provider).run()
@@ -445,11 +444,11 @@ async def test_rows_read_by_another_version_are_read_again(
 
 
 async def test_a_manifest_that_moved_with_its_batch_is_read_again(
-    service: Serve, batch: Open, desk: Any, rows: Any
+    service: Serve, batch: Open, desk: Any, settled_rows: Any
 ) -> None:
     """Its pictures did not come along: what it names now lies elsewhere."""
     provider = await service()
-    night = batch(provider, rows(1))
+    night = batch(provider, settled_rows(1))
     await night.run()
     other = desk.folder / "other"
     other.mkdir()

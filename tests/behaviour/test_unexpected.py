@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import os
 import sqlite3
@@ -20,6 +19,7 @@ from batchfill.run.placement import OutputPlacer
 from batchfill.run.submit import inputs
 from batchfill.storage.inbox import Request
 from batchfill.storage.output_store import OutputStore
+from tests.support.modes import obey_modes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,17 +35,6 @@ if TYPE_CHECKING:
 
 def of(number: int) -> OSError:
     return OSError(number, os.strerror(number))
-
-
-C = ctypes.CDLL(None)
-"""Loaded before any process is forked, which must not load it."""
-
-
-def obey_modes() -> None:
-    """Give up, in the process that is about to begin, root's rights against modes."""
-    drop_from_bounding_set, override, read_search = 24, 1, 2
-    for right in (override, read_search):
-        C.prctl(drop_from_bounding_set, right, 0, 0, 0)
 
 
 SHORT = [

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import anyio
 from playwright.async_api import async_playwright
 
-from tests.conftest import Desk, Program
+from tests.support.desk import Desk
+from tests.support.programs import Program
 from tests.unit.review.browsing import launched
 from tests.unit.review.large import large
 

@@ -37,6 +37,7 @@ from batchfill.images.prepare.mask import read_mask
 from batchfill.workers.pool import Processes
 from tests.bench import photograph, results
 from tests.bench.measure import measured
+from tests.bench.tables import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,13 +105,15 @@ def make(folder: str) -> None:
 
 def compare(folder: str) -> None:
     """Print the first table."""
-    print(_line("sent, finished", "made at", "PSNR outside", "PSNR inside", "detail inside", "fit", "finish"))
-    print(_line("---", *["---:"] * 6))
+    print(
+        line_of("sent, finished", "made at", "PSNR outside", "PSNR inside", "detail inside", "fit", "finish")
+    )
+    print(line_of("---", *["---:"] * 6))
     for area in ("whole", "mask"):
         for kept in _compared(Path(folder), Pixels(area=area, finish="exact")):
             finishing = "" if kept.finish_ms is None else f"{kept.finish_ms:,.0f} ms"
             figures = (_decibel(kept.outside), _decibel(kept.inside), f"{kept.detail:.0%}")
-            print(_line(kept.way, kept.generated, *figures, f"{kept.fit_ms:,.0f} ms", finishing))
+            print(line_of(kept.way, kept.generated, *figures, f"{kept.fit_ms:,.0f} ms", finishing))
 
 
 def _compared(folder: Path, pixels: Pixels) -> Iterator[Kept]:
@@ -196,20 +199,20 @@ def detail(image: Image.Image, where: NDArray[np.bool_]) -> float:
 
 def _alone(folder: Path) -> Iterator[str]:
     """Yield the second table."""
-    yield _line("megapixels, mask, format", "CPU a picture", "file", "peak memory")
-    yield _line("---", *["---:"] * 3)
+    yield line_of("megapixels, mask, format", "CPU a picture", "file", "peak memory")
+    yield line_of("---", *["---:"] * 3)
     for name, kind, form in product(SIZES, SHARES, FORMATS):
         used = measured("tests.bench.pixels", "once", str(folder), name, kind, str(form), folder=folder)
-        yield _line(f"{name}, {kind}, {form or 'png'}", *used.said.split("\t"), f"{used.peak_mb:.0f} MB")
+        yield line_of(f"{name}, {kind}, {form or 'png'}", *used.said.split("\t"), f"{used.peak_mb:.0f} MB")
 
 
 def _together(folder: Path) -> Iterator[str]:
     """Yield the third table."""
-    yield _line("24 megapixels, large mask", "CPU a picture", "peak of either process")
-    yield _line("---", *["---:"] * 2)
+    yield line_of("24 megapixels, large mask", "CPU a picture", "peak of either process")
+    yield line_of("---", *["---:"] * 2)
     for rows, form in (*product((10,), FORMATS), (LATER, "jpg")):
         used = measured("tests.bench.pixels", "many", str(folder), str(form), str(rows), folder=folder)
-        yield _line(f"{rows} rows at once, {form or 'png'}", *used.said.split("\t"))
+        yield line_of(f"{rows} rows at once, {form or 'png'}", *used.said.split("\t"))
 
 
 def once(folder: str, name: str, kind: str, form: str) -> None:
@@ -265,10 +268,6 @@ def _local(path: Path) -> LocalFile:
 
 def _decibel(figure: float) -> str:
     return "infinite" if figure == float("inf") else f"{figure:.1f} dB"
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 _PARTS: dict[str, Callable[..., None]] = {"make": make, "compare": compare, "once": once, "many": many}

@@ -34,7 +34,7 @@ def clients_table(found: Mapping[str, clients.Figures]) -> Iterator[str]:
     ours = found[OURS]
     yield from _head("client", CLIENTS)
     for name, theirs in found.items():
-        yield _line(
+        yield line_of(
             _strong(name) if theirs is ours else name,
             _cpu(theirs) if theirs is ours else _against(theirs.cpu, ours.cpu, ".2f", " ms"),
             _against(theirs.requests, ours.requests, ".2f"),
@@ -48,7 +48,7 @@ def alone_table(found: Mapping[str, clients.Figures]) -> Iterator[str]:
     """Yield what batchfill's work came to in each of the circumstances."""
     yield from _head(f"{OURS} alone", CLIENTS)
     for name, figures in found.items():
-        yield _line(
+        yield line_of(
             name,
             _cpu(figures),
             f"{figures.requests:.2f}",
@@ -62,7 +62,7 @@ def scale_table(found: Mapping[int, scale.Figures]) -> Iterator[str]:
     """Yield what batches of each size cost; times are CPU time unless they are said to be real."""
     yield from _head("rows", SCALE)
     for rows, figures in found.items():
-        yield _line(
+        yield line_of(
             f"{rows:,}",
             f"{figures.check_cpu:.1f} s, {figures.check_peak_mb:.0f} MB",
             f"{figures.import_cpu:.1f} s, {figures.import_peak_mb:.0f} MB",
@@ -93,9 +93,9 @@ def _strong(text: str) -> str:
 
 
 def _head(first: str, headings: tuple[str, ...]) -> Iterator[str]:
-    yield _line(first, *headings)
-    yield _line("---", *("---:" for _ in headings))
+    yield line_of(first, *headings)
+    yield line_of("---", *("---:" for _ in headings))
 
 
-def _line(*cells: str) -> str:
+def line_of(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"

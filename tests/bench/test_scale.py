@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.bench import scale
 from tests.bench.finished import finish
 from tests.bench.offer import Offer
-from tests.chaos.soak import ledgers
+from tests.support import ledgers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,13 +19,13 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from tests.docs.pages import README, ROOT, Fence, fences_of
+from tests.support.bounds import HANGS
+from tests.support.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-HANGS = 120
-"""Seconds after which a process is taken to hang."""
 SIDE = 128
 """Pixels: small pictures take little time."""
 SAMPLES = {"hero": ("astronaut.jpg", "astronaut-patch.png"), "cat": ("cat.png", "cat-nose.png")}
@@ -57,13 +56,8 @@ def play(page: Path, folder: Path) -> None:
 
 
 def _with_free_ports(page: Path) -> list[Fence]:
-    ports = {port: str(_free_port()) for fence in fences_of(page) for port in PORT.findall(fence.text)}
+    ports = {port: str(find_free_port()) for fence in fences_of(page) for port in PORT.findall(fence.text)}
     return [replace(f, text=PORT.sub(lambda port: ports[port[0]], f.text)) for f in fences_of(page)]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _run(fence: Fence, folder: Path, environ: Mapping[str, str], before: str) -> str:

@@ -1,4 +1,7 @@
-"""Folders and files that may not be written or read: root, whom their modes do not bind, obeys them too."""
+"""The *modes* of folders and files that may not be written or read.
+
+They do not bind root, which *obeys* them here all the same. A *bound* test is skipped where it cannot.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,15 @@ VERSION = 0x20080522
 """Of the structure in which the kernel takes capabilities: 64 bits of each kind, in two halves."""
 EFFECTIVE, PERMITTED = 0, 1
 DROP_FROM_BOUNDING_SET = 24
+KERNEL = ctypes.CDLL(None) if LINUX else None
+"""Loaded before any process is forked, which must not load it."""
 
 
 def obey_modes() -> None:
-    """Give up root's right to write where a mode forbids it, in the process that is about to begin."""
-    ctypes.CDLL(None).prctl(DROP_FROM_BOUNDING_SET, OVERRIDE, 0, 0, 0)
+    """Give up root's rights against modes, in the process that is about to begin."""
+    if KERNEL is not None:
+        for right in (OVERRIDE, READ_SEARCH):
+            KERNEL.prctl(DROP_FROM_BOUNDING_SET, right, 0, 0, 0)
 
 
 def obeying_modes(deed: Callable[[], T]) -> T:
@@ -41,15 +48,14 @@ def obeying_modes(deed: Callable[[], T]) -> T:
 
 
 def _give_up() -> None:
-    if not LINUX:
+    if KERNEL is None:
         return
-    kernel = ctypes.CDLL(None)
     header = (ctypes.c_uint32 * 2)(VERSION, 0)
     held = (ctypes.c_uint32 * 6)()
-    assert kernel.capget(header, held) == 0
+    assert KERNEL.capget(header, held) == 0
     for first_half in (EFFECTIVE, PERMITTED):
         held[first_half] &= ~(1 << OVERRIDE | 1 << READ_SEARCH)
-    assert kernel.capset(header, held) == 0
+    assert KERNEL.capset(header, held) == 0
 
 
 def _is_bound() -> bool:
@@ -62,5 +68,5 @@ def _is_bound() -> bool:
     return LINUX and obeying_modes(lambda: os.access(package, os.R_OK))
 
 
-bound = pytest.mark.skipif(not _is_bound(), reason="modes bind nobody here, or keep root out of the checkout")
+bound = pytest.mark.skipif(not _is_bound(), reason="modes bind no user here, or keep root off the checkout")
 """Marks a test that asks for either."""

@@ -1,14 +1,22 @@
-"""Waits that suit an emulator in the same process, put in the place of those for a service far away."""
+"""The waits of a run, and its clock.
+
+*Quick* waits suit an emulator in the same process; they replace those for a service far away.
+*Later* puts batchfill's clock ahead.
+"""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from batchfill.run import timings
+from batchfill.run.clock import SystemClock
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
 
 QUICK = timings.Timings(
     first_poll=0.02,
@@ -29,3 +37,21 @@ SOON = {"answer_timeout": 1, "recover_wait": 0}
 def set_timings(monkeypatch: pytest.MonkeyPatch, **seconds: Any) -> None:
     """Change waits of the runs that a test starts from here on."""
     monkeypatch.setattr(timings, "DEFAULT", replace(timings.DEFAULT, **seconds))
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut the waits short that only a service far away needs."""
+    monkeypatch.setattr(timings, "DEFAULT", QUICK)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Put batchfill's clock so many seconds ahead, as if they had passed."""
+    ahead = [0.0]
+    monkeypatch.setattr(SystemClock, "now", lambda _: time.time() + ahead[0])
+
+    def pass_(seconds: float) -> None:
+        ahead[0] += seconds
+
+    return pass_

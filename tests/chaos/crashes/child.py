@@ -22,7 +22,7 @@ from batchfill.workers.pool import Threads
 from tests.chaos.crashes.disk import Disk, Lost
 from tests.chaos.crashes.effects import Edge, Effects
 from tests.chaos.crashes.forks import serve
-from tests.conftest import TOKEN
+from tests.support.providers import TOKEN
 from tests.support.timings import QUICK
 
 if TYPE_CHECKING:

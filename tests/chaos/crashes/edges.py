@@ -16,7 +16,7 @@ from tests.chaos.crashes.disk import Lost
 from tests.chaos.crashes.effects import BY_CHANCE, DIED, QUESTIONS, Edge, Step
 from tests.chaos.crashes.forks import open_forks
 from tests.chaos.crashes.night import ALL, GATEWAY, open_night
-from tests.chaos.soak import ledgers
+from tests.support import ledgers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.bounds import HANGS
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 ROOT = Path(__file__).parents[3]
-HANGS = 120
-"""Seconds after which a process is taken to hang, and is ended by an alarm of its own."""
 
 _LONGEST = 65_536
 

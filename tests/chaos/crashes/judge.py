@@ -10,9 +10,9 @@ from batchfill.check.check import compare_outputs
 from batchfill.domain.rows import RowState
 from batchfill.ledger.reader import open_reader
 from tests.chaos.crashes.night import FAILED, ROWS
-from tests.chaos.soak import judge as soak
-from tests.chaos.soak import ledgers
-from tests.conftest import TOKEN
+from tests.support import ledgers
+from tests.support.judge import judge
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ def judge_expired(night: Night, before: frozenset[str]) -> Iterator[str]:
 
     *before*: the rows that were done when it went down.
     """
-    verdict = soak.judge(night.folder, night.batch, TOKEN)
+    verdict = judge(night.folder, night.batch, TOKEN)
     yield from (*verdict.paid_twice, *verdict.leaks, *_not_clean(night.batch))
     for result in _results(night.batch):
         explained = result.state in (RowState.EXPIRED, RowState.IN_DOUBT) and result.error
@@ -89,7 +89,7 @@ def judge_expired(night: Night, before: frozenset[str]) -> Iterator[str]:
 
 
 def _judge(night: Night) -> Iterator[str]:
-    verdict = soak.judge(night.folder, night.batch, TOKEN)
+    verdict = judge(night.folder, night.batch, TOKEN)
     yield from (*verdict.broken, *_not_clean(night.batch))
 
 

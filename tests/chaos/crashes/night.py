@@ -16,7 +16,8 @@ from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from tests.chaos.crashes.effects import DIED
-from tests.conftest import TOKEN, Desk
+from tests.support.desk import Desk
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -28,7 +28,7 @@ CLOCK_NIGHTS = 50
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
+def in_memory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=memory()) as name:
         yield Path(name)
 
@@ -114,8 +114,8 @@ HARD = Schedule(
 """A night in which much goes wrong."""
 
 
-def test_a_seed_decides_everything_that_happens(folder: Path) -> None:
-    first, second = folder / "1", folder / "2"
+def test_a_seed_decides_everything_that_happens(in_memory: Path) -> None:
+    first, second = in_memory / "1", in_memory / "2"
     for place in (first, second):
         place.mkdir()
         report = play(HARD, place)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-import socket
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,7 +18,8 @@ from batchfill.errors import BatchfillError, RunBroken, ServiceRefused
 from batchfill.run import timings
 from tests.chaos.soak.processes import Processes
 from tests.chaos.soak.table import Line
-from tests.conftest import TOKEN
+from tests.support.ports import find_free_port
+from tests.support.providers import TOKEN
 from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class _Flipping:
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self._folder = folder
         self._chance = chance
-        self._port = _free_port()
+        self._port = find_free_port()
         self._good = folder / "good"
         self._context = folder / "desk"
 
@@ -183,11 +183,6 @@ def write_manifest(folder: Path, *, rows: int = ROWS) -> None:
         picture.save(folder / name / "a.png")
     lines = [f"r{n},images/a.png,masks/a.png,picture {n}\n" for n in range(rows)]
     (folder / "night.csv").write_text("".join(["id,image,mask,prompt\n", *lines]), "utf-8")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _hurried() -> AbstractContextManager[object]:

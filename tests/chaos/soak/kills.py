@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tests.chaos.soak.judge import Verdict
     from tests.chaos.soak.night import Deaths
     from tests.chaos.soak.settings import Setting
+    from tests.support.judge import Verdict
 
 KILLS_A_NIGHT = 24
 ALL = "all"

@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 
 from PIL import Image, ImageDraw
 
-from tests.chaos.soak import ledgers
-from tests.chaos.soak.judge import judge
 from tests.chaos.soak.processes import Processes
+from tests.support import ledgers
+from tests.support.judge import judge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from random import Random
 
-    from tests.chaos.soak.judge import Verdict
     from tests.chaos.soak.processes import Life
     from tests.chaos.soak.settings import Setting
+    from tests.support.judge import Verdict
 
 PLANS = Path(__file__).parent / "plans"
 PLAN = "plan.yaml"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import sqlite3
 import time
 from collections import Counter
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from random import Random
@@ -21,11 +20,12 @@ from PIL import Image
 from batchfill.batch import Batch
 from batchfill.emulator.emulator_model import TINY
 from batchfill.emulator.emulator_server import EmulatorServer
-from batchfill.emulator.listener import serve_app
 from batchfill.run import timings
 from batchfill.run.clock import SystemClock
-from tests.chaos.soak.judge import leaks
 from tests.chaos.soak.table import Line
+from tests.support.gateways import open_origins, pass_on
+from tests.support.judge import leaks
+from tests.support.ledgers import in_ledger
 from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ BAD = {
 
 SILENT = frozenset({"500", "never answers"})
 
-HANGS = 600
+RUN_HANGS = 600
 """Seconds after which a run is taken to hang."""
 
 NEVER = httpx.Timeout(20.0, read=2.0)
@@ -179,27 +179,15 @@ async def _service(folder: Path, prompts: Mapping[str, Spoilt]) -> AsyncIterator
         provider = EmulatorServer(folder / "provider", token=TOKEN, tiny=True)
         await provider.start(port=0)
         stack.push_async_callback(provider.stop)
-        host = await _served(hostile, stack)
+        serve = await stack.enter_async_context(open_origins())
+        host = await serve(hostile)
         onward = await stack.enter_async_context(ClientSession())
         change = spoiling(provider, prompts, host)
 
         async def hand_on(request: web.Request) -> web.Response:
-            kept = {n: v for n, v in request.headers.items() if n in ("Authorization", "Content-Type")}
-            address = provider.base.removesuffix("/v1") + request.path_qs
-            call = onward.request(request.method, address, data=await request.read(), headers=kept)
-            async with call as answer:
-                text = change(await answer.text())
-                return web.Response(status=answer.status, text=text, content_type=answer.content_type)
+            return await pass_on(request, provider, onward, change)
 
-        yield provider, await _served(hand_on, stack) + "/v1"
-
-
-async def _served(handler: Callable[[web.Request], object], stack: AsyncExitStack) -> str:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)  # type: ignore[arg-type]
-    served, stop = await serve_app(app, "127.0.0.1", 0)
-    stack.push_async_callback(stop)
-    return served
+        yield provider, await serve(hand_on) + "/v1"
 
 
 def _write(folder: Path, finish: str, prompts: Sequence[str]) -> Path:
@@ -249,7 +237,7 @@ class _Watch:
 
 def kept(batch: Batch) -> int:
     """Return how many outputs are in the ledger, kept or in their places."""
-    ((number,),) = _ask(batch, "SELECT count(coalesce(raw, file)) FROM outputs")
+    ((number,),) = in_ledger(batch, "SELECT count(coalesce(raw, file)) FROM outputs")
     return int(number)
 
 
@@ -270,7 +258,7 @@ async def _live(
         then = batch.stop if number != whole else lambda: later(HOUR + 1)
         found.starts += 1
         try:
-            async with asyncio.timeout(HANGS):
+            async with asyncio.timeout(RUN_HANGS):
                 await batch.run(watch=_Watch(batch, number or 0, then))
         except Exception as error:  # whatever it is, it is a broken promise
             found.trouble.append(f"a run ended with {error!r}")
@@ -321,8 +309,3 @@ def _decodes(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _ask(batch: Batch, question: str) -> list[tuple[int, ...]]:
-    with closing(sqlite3.connect(f"{(batch.folder / 'ledger.sqlite').as_uri()}?mode=ro", uri=True)) as db:
-        return db.execute(question).fetchall()

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.bounds import HANGS
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 ROOT = Path(__file__).parents[3]
-HANGS = 300.0
-"""Seconds after which a process that does not do what it is waited for is taken to hang."""
 
 
 class Hung(Exception):

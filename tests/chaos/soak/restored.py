@@ -20,10 +20,10 @@ from PIL import Image, ImageDraw
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.journal import Bill, read_bill
-from tests.chaos.soak import ledgers
-from tests.chaos.soak.judge import judge
 from tests.chaos.soak.processes import Hung, Processes
 from tests.chaos.soak.table import Line
+from tests.support import ledgers
+from tests.support.judge import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import ClientSession, web
 
+from tests.support.gateways import forward
+from tests.support.providers import TOKEN
+
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from batchfill.batch import Batch
-    from batchfill.domain.progress import LogEvent
     from batchfill.emulator.emulator_server import EmulatorServer
+    from tests.support.listeners import Ears
+    from tests.support.wire import Peer
 
     Alter = Callable[[str, dict[str, Any]], Any]
-
-TOKEN = b"r8_for_tests_only"
 
 
 def _call(request: web.Request) -> str:
@@ -40,13 +41,8 @@ async def between(origin: Callable[..., Awaitable[str]]) -> AsyncIterator[Callab
     async with ClientSession() as onward:
 
         async def open_(provider: EmulatorServer, alter: Alter) -> str:
-            root = provider.base.removesuffix("/v1")
-
             async def hand_on(request: web.Request) -> web.StreamResponse:
-                kept = {n: v for n, v in request.headers.items() if n in ("Authorization", "Content-Type")}
-                body = await request.read()
-                url = root + request.path_qs
-                async with onward.request(request.method, url, data=body, headers=kept) as answer:
+                async with forward(request, provider, onward) as answer:
                     altered = alter(_call(request), await answer.json(content_type=None))
                     if isinstance(altered, web.StreamResponse):
                         return altered
@@ -59,49 +55,21 @@ async def between(origin: Callable[..., Awaitable[str]]) -> AsyncIterator[Callab
 
 
 @pytest.fixture
-async def peer() -> AsyncIterator[Callable[..., Awaitable[str]]]:
+def peer(listen: Callable[..., Awaitable[Peer]]) -> Callable[..., Awaitable[str]]:
     """`await peer(script)` has *script* answer each request it reads the head of; returns the address."""
-    async with AsyncExitStack() as stack:
 
-        async def start(script: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> str:
-            async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                try:
-                    await reader.readuntil(b"\r\n\r\n")
-                    await script(writer)
-                except (OSError, asyncio.IncompleteReadError):
-                    pass
-                finally:
-                    writer.close()
+    async def start(script: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> str:
+        async def meet(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await peer.head(reader)
+            await script(writer)
 
-            server = await asyncio.start_server(meet, "127.0.0.1", 0)
-            stack.callback(server.close)
-            return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        return (await listen(meet)).url
 
-        yield start
-
-
-class Ear:
-    """Hears all that a run says."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def notice(self, notice: LogEvent) -> None:
-        """Remember what was said."""
-        self.texts.append(notice.text)
-
-    def progress(self, progress: object) -> None:
-        """Not listened to."""
+    return start
 
 
 @pytest.fixture
-def ear() -> Ear:
-    """`night.run(watch=ear)`; see Ear."""
-    return Ear()
-
-
-@pytest.fixture
-def harmless(tmp_path: Path, ear: Ear) -> Callable[[Batch], None]:
+def harmless(tmp_path: Path, ears: Ears) -> Callable[[Batch], None]:
     """Check that a run wrote into its own folder only, no token anywhere, and said nothing but words."""
 
     def check(night: Batch) -> None:
@@ -119,8 +87,8 @@ def harmless(tmp_path: Path, ear: Ear) -> Callable[[Batch], None]:
             "lock",
         } | {name for name in own if name.startswith("ledger.sqlite")}
         for path in night.folder.rglob("*"):
-            assert path.is_dir() or TOKEN not in path.read_bytes(), path
-        for text in [*ear.texts, *(night.folder / "run.log").read_text("utf-8").splitlines()]:
+            assert path.is_dir() or TOKEN.encode() not in path.read_bytes(), path
+        for text in [*ears.texts, *(night.folder / "run.log").read_text("utf-8").splitlines()]:
             assert text.isprintable(), text
         for result in night.results():
             assert (result.error or "").isprintable(), result

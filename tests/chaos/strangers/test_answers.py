@@ -54,21 +54,21 @@ IDS = [
 
 
 async def test_an_id_that_cannot_be_used_is_a_lost_answer(
-    service: Serve, batch: Open, ear: Any, harmless: Check
+    service: Serve, batch: Open, ears: Any, harmless: Check
 ) -> None:
     # Every other create is accepted, so that creates do not slow down.
     faults = [answered("create", {"id": id_}, at=frozenset({2 * n})) for n, id_ in enumerate(IDS, 1)]
     provider = await service(faults=Faults(faults))
     night = batch(provider, 2 * len(IDS), concurrency=1, **SOON)
-    assert (await night.run(watch=ear)).exit_code == 0
+    assert (await night.run(watch=ears)).exit_code == 0
     # All were made, and the list shows by which ids.
-    assert sum("its lost submission was found" in text for text in ear.texts) == len(IDS)
+    assert sum("its lost submission was found" in text for text in ears.texts) == len(IDS)
     assert provider.billed == 2 * len(IDS)
     harmless(night)
 
 
 async def test_an_id_that_two_rows_are_given_is_the_first_ones(
-    service: Serve, batch: Open, between: Between, ear: Any, harmless: Check
+    service: Serve, batch: Open, between: Between, ears: Any, harmless: Check
 ) -> None:
     provider = await service()
     given: list[str] = []
@@ -80,7 +80,7 @@ async def test_an_id_that_two_rows_are_given_is_the_first_ones(
         return value
 
     night = batch(await between(provider, alter), 3, concurrency=1, **SOON)
-    assert (await night.run(watch=ear)).exit_code == 0
+    assert (await night.run(watch=ears)).exit_code == 0
     assert len({result.prediction_id for result in night.results()}) == 3
     assert provider.billed == 3
     harmless(night)
@@ -88,7 +88,7 @@ async def test_an_id_that_two_rows_are_given_is_the_first_ones(
 
 @pytest.mark.parametrize("fixed", [{}, {"seed": "7"}], ids=["own seeds", "one seed for all"])
 async def test_an_answer_about_another_prediction_is_not_taken_for_ones_own(
-    service: Serve, batch: Open, between: Between, desk: Any, ear: Any, harmless: Check, fixed: Any
+    service: Serve, batch: Open, between: Between, desk: Any, ears: Any, harmless: Check, fixed: Any
 ) -> None:
     provider = await service()
     confused = asyncio.Event()
@@ -106,7 +106,7 @@ async def test_an_answer_about_another_prediction_is_not_taken_for_ones_own(
         return value
 
     night = batch(await between(provider, alter), desk.rows(3, **fixed))
-    assert (await night.run(watch=ear)).exit_code == 0
+    assert (await night.run(watch=ears)).exit_code == 0
     assert confused.is_set()
     assert f"the service answered with {first['id']}" in (night.folder / "run.log").read_text("utf-8")
     with_urls = {record.id for record in provider.predictions()}
@@ -152,7 +152,7 @@ async def test_what_a_service_says_cannot_command_a_terminal(
 
 
 async def test_ten_megabytes_of_logs_and_ten_thousand_outputs_are_no_obstacle(
-    service: Serve, batch: Open, between: Between, ear: Any, harmless: Check
+    service: Serve, batch: Open, between: Between, ears: Any, harmless: Check
 ) -> None:
     provider = await service()
 
@@ -162,7 +162,7 @@ async def test_ten_megabytes_of_logs_and_ten_thousand_outputs_are_no_obstacle(
         return {**value, "logs": "step, " * 1_700_000, "output": value["output"] + ["nonsense"] * 9_999}
 
     night = batch(await between(provider, alter), 1)
-    summary = await night.run(watch=ear)
+    summary = await night.run(watch=ears)
     assert summary.counts[RowState.DONE] == 1
     (row,) = night.results()
     assert len(row.outputs) == 1
@@ -188,7 +188,7 @@ BODIES = [
 
 @pytest.mark.parametrize(("status", "bodies"), [(200, BODIES), (500, BODIES[-4:])], ids=["200", "500"])
 async def test_an_answer_that_cannot_be_understood_is_asked_for_again(
-    service: Serve, batch: Open, ear: Any, harmless: Check, status: int, bodies: list[str]
+    service: Serve, batch: Open, ears: Any, harmless: Check, status: int, bodies: list[str]
 ) -> None:
     rules = [
         Fault(
@@ -202,7 +202,7 @@ async def test_an_answer_that_cannot_be_understood_is_asked_for_again(
     ]
     provider = await service(faults=Faults(rules))
     night = batch(provider, 2 * len(bodies), concurrency=1, **SOON)
-    assert (await night.run(watch=ear)).exit_code == 0
+    assert (await night.run(watch=ears)).exit_code == 0
     assert provider.billed == 2 * len(bodies)
     harmless(night)
 

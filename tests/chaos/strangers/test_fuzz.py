@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchfill.catalog.builtin import find_model
 from batchfill.console.format import safe_text
 from batchfill.domain.token import Token
 from batchfill.errors import BadPicture, BatchfillError, ManifestError, Mistake, UsageError
@@ -30,6 +29,7 @@ from batchfill.providers.parsing import LATEST
 from batchfill.providers.prediction_reader import read_created
 from batchfill.providers.redaction import Redaction
 from batchfill.providers.status_codes import LONGEST_WAIT, Call, error_for, read_http_date
+from tests.support.models import DEV, known_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -232,25 +232,24 @@ manifests = st.sampled_from(sorted(MANIFESTS)).flatmap(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest's folder with a picture and a mask of a kind in it."""
-    folder = tmp_path_factory.mktemp("strangers") / "work" / "night"
-    folder.mkdir(parents=True)
+    work = tmp_path_factory.mktemp("strangers") / "work" / "night"
+    work.mkdir(parents=True)
     for name in ("a.png", "b.png"):
-        (folder / name).write_bytes(name.encode())
-    return folder
+        (work / name).write_bytes(name.encode())
+    return work
 
 
 @fuzzed
 @given(manifest=manifests, encoding=st.sampled_from([None, None, None, "gb18030", "utf-16", "cp1252"]))
 def test_a_manifest_is_rows_and_mistakes_and_nothing_else(
-    folder: Path, manifest: tuple[str, bytes], encoding: str | None
+    work: Path, manifest: tuple[str, bytes], encoding: str | None
 ) -> None:
     name, content = manifest
-    path = folder / name
+    path = work / name
     path.write_bytes(content)
-    model = find_model("black-forest-labs/flux-fill-dev")
-    assert model is not None
+    model = known_model(DEV)
     try:
         opened = open_manifest(path, encoding=encoding)
         head: dict[str, Any] = {"defaults": opened.defaults, "column": opened.column}
@@ -265,7 +264,7 @@ def test_a_manifest_is_rows_and_mistakes_and_nothing_else(
             assert item.message.isprintable()
             assert len(item.message) <= 501
         else:
-            _check_row(item, folder)
+            _check_row(item, work)
 
 
 def _check_row(row: Row, folder: Path) -> None:
@@ -299,8 +298,8 @@ MOST = 1_000_000
 @pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\..*")
 @fuzzed
 @given(picture=st.builds(_spoilt, st.sampled_from(PICTURES), changes))
-def test_a_picture_is_one_within_bounds_or_a_bad_one(folder: Path, picture: bytes) -> None:
-    path = folder / "picture"
+def test_a_picture_is_one_within_bounds_or_a_bad_one(work: Path, picture: bytes) -> None:
+    path = work / "picture"
     path.write_bytes(picture)
     with pytest.MonkeyPatch.context() as patch:
         # A bound that the damage can reach without filling this machine's memory.

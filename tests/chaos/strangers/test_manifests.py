@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.catalog.builtin import find_model
 from batchfill.domain.rows import Row
 from batchfill.errors import ManifestError, Mistake
 from batchfill.manifest.local_files import digest_file
 from batchfill.manifest.manifest import open_manifest
 from batchfill.manifest.validation import read_rows
+from tests.support.models import DEV, known_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,8 +47,7 @@ def read(folder: Path, content: str, name: str = "night.csv", **options: Any) ->
     """Read a manifest in *folder*; give its rows and mistakes."""
     path = folder / name
     path.write_text(content, "utf-8")
-    model = find_model("black-forest-labs/flux-fill-dev")
-    assert model is not None
+    model = known_model(DEV)
     try:
         manifest = open_manifest(path)
     except ManifestError as error:

@@ -18,12 +18,9 @@ from batchfill.errors import BadPicture
 from batchfill.images.codec import open as open_module
 from batchfill.images.codec.decode import decode_whole
 from batchfill.images.codec.decode import read_header as look_at
+from tests.support.pictures import png_chunk
 
 SIDE = 100_000
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def png(width: int, height: int) -> bytes:
@@ -31,7 +28,12 @@ def png(width: int, height: int) -> bytes:
     packer, line = zlib.compressobj(9), bytes(1 + (width + 7) // 8)
     packed = b"".join([*(packer.compress(line) for _ in range(height)), packer.flush()])
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", packed)
+        + png_chunk(b"IEND", b"")
+    )
 
 
 def gif(width: int, height: int, frames: int) -> bytes:

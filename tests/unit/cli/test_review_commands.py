@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def night(service: Serve, batch: Open) -> Batch:
+async def reviewed(service: Serve, batch: Open) -> Batch:
     """Three rows that are done."""
     made = batch(await service(tiny=False), 3)
     await made.run()
     return made
 
 
-async def test_review_prints_an_address_and_serves_there_until_ctrl_c(night: Batch, batchfill: Any) -> None:
+async def test_review_prints_an_address_and_serves_there_until_ctrl_c(
+    reviewed: Batch, batchfill: Any
+) -> None:
     running = await batchfill.start("review", "night.csv", "--no-open")
     address = (await running.prints()).strip()
     async with asking() as visitor:
@@ -45,10 +47,10 @@ async def test_review_prints_an_address_and_serves_there_until_ctrl_c(night: Bat
     running.signal(signal.SIGINT)
     ended = await running.ended()
     assert (ended.code, ended.err) == (0, "the address lets one browser in, once; Ctrl-C ends the page\n")
-    assert not (night.folder / "review.html").exists()
+    assert not (reviewed.folder / "review.html").exists()
 
 
-async def test_review_can_have_a_port_of_its_own(night: Batch, batchfill: Any, free_port: int) -> None:
+async def test_review_can_have_a_port_of_its_own(reviewed: Batch, batchfill: Any, free_port: int) -> None:
     running = await batchfill.start("review", "night.csv", "--no-open", "--port", free_port)
     assert (await running.prints()).startswith(f"http://127.0.0.1:{free_port}/?key=")
 
@@ -60,14 +62,14 @@ async def test_without_a_batch_there_is_nothing_to_look_at(batchfill: Any, comma
     assert "no ledger here yet; run the batch first" in ran.err
 
 
-async def test_report_writes_a_folder_beside_the_manifest(night: Batch, batchfill: Any) -> None:
+async def test_report_writes_a_folder_beside_the_manifest(reviewed: Batch, batchfill: Any) -> None:
     ran = await batchfill("report", "night.csv")
     assert (ran.code, ran.out, ran.err) == (0, f"{Path('night.report', 'index.html')}\n", "")
-    report = night.manifest.with_name("night.report")
+    report = reviewed.manifest.with_name("night.report")
     assert {path.name for path in report.iterdir()} == {"index.html", "batch.json", "thumbs", "views"}
 
 
-async def test_a_report_goes_where_it_is_told(night: Batch, batchfill: Any) -> None:
+async def test_a_report_goes_where_it_is_told(reviewed: Batch, batchfill: Any) -> None:
     ran = await batchfill("report", "night.csv", "for the client")
     assert (ran.code, ran.out) == (0, f"{Path('for the client', 'index.html')}\n")
     ran = await batchfill("report", "night.csv", "images")

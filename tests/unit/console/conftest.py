@@ -9,14 +9,12 @@ import pytest
 
 from batchfill.domain.progress import Progress
 from batchfill.domain.reports import CheckReport, Cost, Doubt, Plan, Status, Summary
-from batchfill.domain.rows import RowState
+from tests.support.reports import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-def counts(**some: int) -> dict[RowState, int]:
-    return {state: some.get(state.value, 0) for state in RowState}
+    from batchfill.domain.rows import RowState
 
 
 COST = Cost(spent=3_600_000, reserved=80_000, to_go=400_000, cap=25_000_000)
@@ -24,7 +22,7 @@ COST = Cost(spent=3_600_000, reserved=80_000, to_go=400_000, cap=25_000_000)
 
 @pytest.fixture
 def by_state() -> Callable[..., dict[RowState, int]]:
-    return counts
+    return counts_of
 
 
 @pytest.fixture
@@ -77,7 +75,7 @@ def status() -> Callable[..., Status]:
         model="black-forest-labs/flux-fill-dev",
         base="https://api.replicate.com/v1",
         running=False,
-        counts=counts(done=90, pending=10),
+        counts=counts_of(done=90, pending=10),
         gone={},
         cost=COST,
         started_at=1_763_850_000.0,
@@ -91,7 +89,7 @@ def status() -> Callable[..., Status]:
 def summary() -> Callable[..., Summary]:
     usual = Summary(
         exit_code=0,
-        counts=counts(done=15),
+        counts=counts_of(done=15),
         gone={},
         cost=Cost(spent=720_000, reserved=0, to_go=0, cap=None),
         reasons={},
@@ -109,7 +107,7 @@ def summary() -> Callable[..., Summary]:
 @pytest.fixture
 def progress() -> Callable[..., Progress]:
     usual = Progress(
-        counts=counts(done=6_300, failed=12, running=32, pending=3_656),
+        counts=counts_of(done=6_300, failed=12, running=32, pending=3_656),
         gone={},
         cost=COST,
         elapsed=6_000,

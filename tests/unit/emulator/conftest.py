@@ -12,26 +12,24 @@ import pytest
 from PIL import Image, ImageDraw
 
 from batchfill.emulator.emulator_server import EmulatorServer
+from tests.support.bounds import HANGS
+from tests.support.models import DEV
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
-TOKEN = "r8_for_tests_only"
-MODEL = "black-forest-labs/flux-fill-dev"
-HANGS = 120.0
-"""Seconds after which an answer does not come any more; a busy machine takes a while."""
-
 
 @pytest.fixture
-def photo() -> Image.Image:
+def sent_photo() -> Image.Image:
     across = np.linspace(0, 255, 96)[None, :].repeat(64, axis=0)
     pixels = np.stack([across, across[:, ::-1], np.full_like(across, 90)], axis=-1)
     return Image.fromarray(pixels.astype(np.uint8))
 
 
 @pytest.fixture
-def mask() -> Image.Image:
+def sent_mask() -> Image.Image:
     image = Image.new("L", (96, 64), 0)
     ImageDraw.Draw(image).rectangle((32, 16, 64, 48), fill=255)
     return image
@@ -48,11 +46,13 @@ def data_url() -> Callable[[Image.Image], str]:
 
 
 @pytest.fixture
-def inputs(photo: Image.Image, mask: Image.Image, data_url: Callable[[Image.Image], str]) -> dict[str, Any]:
+def inputs(
+    sent_photo: Image.Image, sent_mask: Image.Image, data_url: Callable[[Image.Image], str]
+) -> dict[str, Any]:
     """What a create sends: small, so that it is painted in no time."""
     return {
-        "image": data_url(photo),
-        "mask": data_url(mask),
+        "image": data_url(sent_photo),
+        "mask": data_url(sent_mask),
         "prompt": "a spaceship",
         "seed": 7,
         "megapixels": "0.25",
@@ -83,7 +83,7 @@ class Client:
         self.http = http
 
     async def create(
-        self, inputs: Mapping[str, Any], path: str = f"/models/{MODEL}/predictions", **more: Any
+        self, inputs: Mapping[str, Any], path: str = f"/models/{DEV}/predictions", **more: Any
     ) -> httpx.Response:
         headers = more.pop("headers", {})
         return await self.http.post(path, json={"input": dict(inputs), **more}, headers=headers)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from batchfill.emulator.quirks import Quirks
+from tests.support.models import DEV
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
     Serve = Callable[..., Awaitable[EmulatorServer]]
 
-MODEL = "black-forest-labs/flux-fill-dev"
-CREATE = f"/models/{MODEL}/predictions"
+CREATE = f"/models/{DEV}/predictions"
 
 
 def host(provider: EmulatorServer) -> str:
@@ -50,7 +50,7 @@ async def test_what_comes_from_a_page_of_another_site_is_refused(
             await client.post(CREATE, json={"input": dict(inputs)}),
             await client.post("/predictions/x/cancel"),
             await client.post("/files", files={"content": b"x"}),
-            *[await client.get(path) for path in ("/predictions", "/account", "/files", f"/models/{MODEL}")],
+            *[await client.get(path) for path in ("/predictions", "/account", "/files", f"/models/{DEV}")],
         ]
     assert {answer.status_code for answer in answers} == {403}
     assert "--token" in answers[0].json()["detail"]
@@ -84,9 +84,9 @@ async def test_a_create_that_any_page_can_send_is_refused(
     service: Serve, inputs: Mapping[str, Any], kind: str
 ) -> None:
     provider = await service(token=None)
-    content = json.dumps({"version": MODEL, "input": dict(inputs)})
+    content = json.dumps({"version": DEV, "input": dict(inputs)})
     async with httpx.AsyncClient(base_url=provider.base, headers={"Content-Type": kind}) as client:
-        for path in (CREATE, "/predictions", f"/deployments/{MODEL}/predictions"):
+        for path in (CREATE, "/predictions", f"/deployments/{DEV}/predictions"):
             answer = await client.post(path, content=content)
             assert answer.status_code == 415
             assert "application/json" in answer.json()["detail"]
@@ -134,7 +134,7 @@ async def test_an_account_names_an_address_and_a_refused_method_those_that_are_a
 @pytest.mark.parametrize(
     "body", ["[" * 200_000, '{"a":' * 200_000, '{"input":' + '{"a":' * 900 + "1" + "}" * 901]
 )
-@pytest.mark.parametrize("path", [CREATE, "/predictions", f"/deployments/{MODEL}/predictions"])
+@pytest.mark.parametrize("path", [CREATE, "/predictions", f"/deployments/{DEV}/predictions"])
 async def test_json_that_is_nested_too_deeply_is_the_callers_mistake(
     service: Serve, caplog: pytest.LogCaptureFixture, body: str, path: str
 ) -> None:

@@ -23,13 +23,13 @@ async def picture(client: Any, url: str) -> Image.Image:
 
 
 async def test_white_is_filled_and_black_is_kept(
-    start: Start, connect: Connect, inputs: Mapping[str, Any], photo: Image.Image, mask: Image.Image
+    start: Start, connect: Connect, inputs: Mapping[str, Any], sent_photo: Image.Image, sent_mask: Image.Image
 ) -> None:
     client = connect(await start())
     body = await client.made({**inputs, "output_format": "png"})
     made = await picture(client, body["output"][0])
-    scaled = photo.resize(made.size, Image.Resampling.LANCZOS)
-    hole = np.asarray(mask.resize(made.size, Image.Resampling.BILINEAR))
+    scaled = sent_photo.resize(made.size, Image.Resampling.LANCZOS)
+    hole = np.asarray(sent_mask.resize(made.size, Image.Resampling.BILINEAR))
     assert np.array_equal(np.asarray(made)[hole == 0], np.asarray(scaled)[hole == 0])
     assert not np.array_equal(np.asarray(made)[hole == 255], np.asarray(scaled)[hole == 255])
 
@@ -99,11 +99,11 @@ async def test_what_cannot_be_read_fails_the_prediction_after_it_was_accepted(
 
 
 async def test_uploads_and_own_outputs_can_be_inputs(
-    start: Start, connect: Connect, inputs: Mapping[str, Any], photo: Image.Image
+    start: Start, connect: Connect, inputs: Mapping[str, Any], sent_photo: Image.Image
 ) -> None:
     client = connect(await start())
     target = io.BytesIO()
-    photo.save(target, "JPEG")
+    sent_photo.save(target, "JPEG")
     upload = await client.http.post("/files", files={"content": ("i.jpg", target.getvalue(), "image/jpeg")})
     body = await client.made({**inputs, "image": upload.json()["urls"]["get"]})
     assert body["status"] == "succeeded"

@@ -14,6 +14,8 @@ from batchfill.emulator.emulator_server import serve_emulator
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.journal import read_bill
 from batchfill.errors import UsageError
+from tests.support.bounds import HANGS
+from tests.support.models import DEV
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -157,9 +159,6 @@ async def test_a_hundred_at_once_are_each_made_once(
     assert {body["status"] for body in answers} == {"succeeded"}
 
 
-MODEL = "black-forest-labs/flux-fill-dev"
-HANGS = 120.0
-"""Seconds after which an answer does not come any more; a busy machine takes a while."""
 PROGRAM = """
 import asyncio, pathlib, sys
 from batchfill.emulator.emulator_server import serve_emulator as serve
@@ -210,14 +209,14 @@ def test_every_answered_create_is_known_after_a_kill(tmp_path: Path, inputs: Map
     process, base = started(600)
     with process, httpx.Client(base_url=base, timeout=HANGS) as client:
         made = [
-            client.post(f"/models/{MODEL}/predictions", json={"input": {**inputs, "seed": n}}).json()["id"]
+            client.post(f"/models/{DEV}/predictions", json={"input": {**inputs, "seed": n}}).json()["id"]
             for n in range(1, 6)
         ]
         process.kill()
     assert [line.prediction_id for line in read_bill(tmp_path)] == made
     process, base = started(0)
     with process, httpx.Client(base_url=base, timeout=HANGS) as client:
-        body = client.post(f"/models/{MODEL}/predictions", json={"input": inputs}, headers={"Prefer": "wait"})
+        body = client.post(f"/models/{DEV}/predictions", json={"input": inputs}, headers={"Prefer": "wait"})
         assert body.json()["status"] == "succeeded"
         listed = client.get("/predictions").json()["results"]
         process.kill()
@@ -238,9 +237,7 @@ async def test_a_plan_is_carried_out_and_the_bill_is_told_in_the_end(
     running = await batchfill.start("serve", "--port", "0", "--faults", "plan.yaml")
     base = (await running.prints()).split()[-1]
     async with httpx.AsyncClient(base_url=base, timeout=HANGS) as client:
-        answers = [
-            await client.post(f"/models/{MODEL}/predictions", json={"input": inputs}) for _ in range(3)
-        ]
+        answers = [await client.post(f"/models/{DEV}/predictions", json={"input": inputs}) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [503, 201, 429]
     running.signal(signal.SIGINT)
     ended = await running.ended()
@@ -272,7 +269,5 @@ async def test_a_rate_that_is_given_wins_over_the_plans(
     async with httpx.AsyncClient(
         base_url=base, headers={"Authorization": "Bearer x"}, timeout=HANGS
     ) as client:
-        answers = [
-            await client.post(f"/models/{MODEL}/predictions", json={"input": inputs}) for _ in range(3)
-        ]
+        answers = [await client.post(f"/models/{DEV}/predictions", json={"input": inputs}) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [201] * 3

@@ -9,6 +9,7 @@ import pytest
 from batchfill.catalog.builtin import find_model, model_names
 from batchfill.catalog.openapi import from_schema
 from batchfill.emulator.quirks import Quirks
+from tests.support.models import DEV, PRO
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
     Connect = Callable[[EmulatorServer], Any]
     Start = Callable[..., Awaitable[EmulatorServer]]
-
-
-MODEL = "black-forest-labs/flux-fill-dev"
-PRO = "black-forest-labs/flux-fill-pro"
 
 
 async def test_a_create_is_answered_as_the_service_answers(
@@ -46,7 +43,7 @@ async def test_a_create_is_answered_as_the_service_answers(
         "urls",
     }
     assert body["status"] == "starting"
-    assert (body["model"], body["version"], body["output"], body["error"]) == (MODEL, "hidden", None, None)
+    assert (body["model"], body["version"], body["output"], body["error"]) == (DEV, "hidden", None, None)
     assert body["urls"]["get"] == f"{provider.base}/predictions/{body['id']}"
     assert body["created_at"].endswith("Z")
     assert body["input"]["prompt"] == "a spaceship"
@@ -73,11 +70,11 @@ async def test_all_three_forms_of_create_make_a_prediction(
 ) -> None:
     provider = await start(tiny=True)
     client = connect(provider)
-    model = (await client.http.get(f"/models/{MODEL}")).json()
-    for version in (model["latest_version"]["id"], MODEL, f"{MODEL}:{model['latest_version']['id']}"):
+    model = (await client.http.get(f"/models/{DEV}")).json()
+    for version in (model["latest_version"]["id"], DEV, f"{DEV}:{model['latest_version']['id']}"):
         assert (await client.create(inputs, "/predictions", version=version)).status_code == 201
-    deployed = await client.create(inputs, f"/deployments/{MODEL}/predictions")
-    assert deployed.json()["deployment"] == MODEL
+    deployed = await client.create(inputs, f"/deployments/{DEV}/predictions")
+    assert deployed.json()["deployment"] == DEV
     assert provider.billed == 4
 
 
@@ -129,7 +126,7 @@ async def test_nobody_gets_in_without_the_token(start: Start, connect: Connect, 
     client = connect(await start())
     del client.http.headers["Authorization"]
     headers = {"Authorization": header} if header else {}
-    for path in ("/account", "/predictions", "/predictions/abc", f"/models/{MODEL}", "/nowhere"):
+    for path in ("/account", "/predictions", "/predictions/abc", f"/models/{DEV}", "/nowhere"):
         answer = await client.http.get(path, headers=headers)
         assert answer.status_code == 401
         assert answer.headers["Content-Type"].startswith("application/problem+json")
@@ -187,7 +184,7 @@ async def test_unknown_inputs_are_ignored_and_whole_floats_are_integers(
 
 async def test_a_body_that_is_no_create_is_refused(start: Start, connect: Connect) -> None:
     client = connect(await start())
-    path = f"/models/{MODEL}/predictions"
+    path = f"/models/{DEV}/predictions"
     for content, status in [(b"{", 400), (b"[]", 422), (b"{}", 422), (b'{"input": 3}', 422)]:
         assert (await client.http.post(path, content=content)).status_code == status
     for version in ("nothing", 3):
@@ -279,7 +276,7 @@ async def test_a_gateway_offers_less(start: Start, connect: Connect, inputs: Map
         made = await client.create(inputs)
         assert made.status_code == 200
         assert (await client.get(made.json()["id"]))["id"] == made.json()["id"]
-        for path in ("/predictions", "/files", "/account", f"/models/{MODEL}"):
+        for path in ("/predictions", "/files", "/account", f"/models/{DEV}"):
             assert (await client.http.get(path)).status_code == status
         assert (await client.http.post(f"/predictions/{made.json()['id']}/cancel")).status_code == status
 

@@ -16,12 +16,13 @@ from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.faults.rules import Fault, Faults
 from tests.chaos.nights.loop import SimLoop
 from tests.chaos.nights.wire import Wire
+from tests.support.models import DEV
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
-CREATE = "/models/black-forest-labs/flux-fill-dev/predictions"
+CREATE = f"/models/{DEV}/predictions"
 EPOCH = 1_800_000_000.0
 
 

@@ -11,6 +11,8 @@ from replicate.client import Client
 from replicate.exceptions import ModelError, ReplicateError
 
 from batchfill.emulator.faults.rules import Fault, Faults
+from tests.support.models import DEV
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
     from batchfill.emulator.emulator_server import EmulatorServer
 
     Start = Callable[..., Awaitable[EmulatorServer]]
-
-TOKEN = "r8_for_tests_only"
-MODEL = "black-forest-labs/flux-fill-dev"
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ async def test_it_creates_waits_and_reads_an_output(
     start: Start, official: Callable[..., Client], inputs: Mapping[str, Any]
 ) -> None:
     client = official(await start(latency=0.05))
-    prediction: Any = await client.models.predictions.async_create(MODEL, dict(inputs))
+    prediction: Any = await client.models.predictions.async_create(DEV, dict(inputs))
     assert prediction.status == "starting"
     await prediction.async_wait()
     assert prediction.status == "succeeded"
@@ -56,9 +55,9 @@ async def test_it_runs_a_model(
     start: Start, official: Callable[..., Client], inputs: Mapping[str, Any]
 ) -> None:
     client = official(await start())
-    output: Any = await client.async_run(MODEL, dict(inputs))
+    output: Any = await client.async_run(DEV, dict(inputs))
     assert output[0].endswith("out-0.webp")
-    polled: Any = await client.async_run(MODEL, dict(inputs), wait=False)
+    polled: Any = await client.async_run(DEV, dict(inputs), wait=False)
     assert polled[0].endswith("out-0.webp")
 
 
@@ -66,9 +65,9 @@ async def test_it_runs_a_version(
     start: Start, official: Callable[..., Client], inputs: Mapping[str, Any]
 ) -> None:
     client = official(await start())
-    model = await client.models.async_get(MODEL)
+    model = await client.models.async_get(DEV)
     assert model.latest_version is not None
-    output: Any = await client.async_run(f"{MODEL}:{model.latest_version.id}", dict(inputs))
+    output: Any = await client.async_run(f"{DEV}:{model.latest_version.id}", dict(inputs))
     assert output[0].endswith("out-0.webp")
 
 
@@ -76,7 +75,7 @@ async def test_it_runs_synchronously_from_another_thread(
     start: Start, official: Callable[..., Client], inputs: Mapping[str, Any]
 ) -> None:
     client = official(await start())
-    output: Any = await asyncio.to_thread(client.run, MODEL, dict(inputs))
+    output: Any = await asyncio.to_thread(client.run, DEV, dict(inputs))
     assert output[0].endswith("out-0.webp")
 
 
@@ -84,8 +83,8 @@ async def test_it_uploads_files_by_itself(
     start: Start,
     official: Callable[..., Client],
     inputs: Mapping[str, Any],
-    photo: Image.Image,
-    mask: Image.Image,
+    sent_photo: Image.Image,
+    sent_mask: Image.Image,
 ) -> None:
     def opened(image: Image.Image) -> io.BytesIO:
         target = io.BytesIO()
@@ -93,7 +92,9 @@ async def test_it_uploads_files_by_itself(
         return target
 
     client = official(await start())
-    output: Any = await client.async_run(MODEL, {**inputs, "image": opened(photo), "mask": opened(mask)})
+    output: Any = await client.async_run(
+        DEV, {**inputs, "image": opened(sent_photo), "mask": opened(sent_mask)}
+    )
     assert output[0].endswith("out-0.webp")
     files = await client.files.async_list()
     assert len(files) == 2
@@ -103,7 +104,7 @@ async def test_it_uploads_files_by_itself(
 
 async def test_it_cancels(start: Start, official: Callable[..., Client], inputs: Mapping[str, Any]) -> None:
     client = official(await start(latency=600))
-    prediction: Any = await client.models.predictions.async_create(MODEL, dict(inputs))
+    prediction: Any = await client.models.predictions.async_create(DEV, dict(inputs))
     await prediction.async_cancel()
     assert prediction.status == "canceled"
     assert (await client.predictions.async_get(prediction.id)).status == "canceled"
@@ -113,7 +114,7 @@ async def test_it_lists_page_by_page(
     start: Start, official: Callable[..., Client], inputs: Mapping[str, Any]
 ) -> None:
     client = official(await start(tiny=True))
-    made = [(await client.models.predictions.async_create(MODEL, dict(inputs))).id for _ in range(101)]
+    made = [(await client.models.predictions.async_create(DEV, dict(inputs))).id for _ in range(101)]
     first = await client.predictions.async_list()
     assert first.next is not None
     second = await client.predictions.async_list(first.next)
@@ -124,7 +125,7 @@ async def test_it_creates_by_deployment(
     start: Start, official: Callable[..., Client], inputs: Mapping[str, Any]
 ) -> None:
     client = official(await start(tiny=True))
-    prediction = await client.deployments.predictions.async_create(MODEL, dict(inputs))
+    prediction = await client.deployments.predictions.async_create(DEV, dict(inputs))
     assert prediction.status == "starting"
 
 
@@ -138,8 +139,8 @@ async def test_it_understands_refusals_and_failures(
 ) -> None:
     provider = await start(faults=Faults([Fault("create", "fail", options={"error": "CUDA out of memory"})]))
     with pytest.raises(ModelError, match="CUDA out of memory"):
-        await official(provider).async_run(MODEL, dict(inputs))
+        await official(provider).async_run(DEV, dict(inputs))
     with pytest.raises(ReplicateError, match="valid authentication token"):
-        await official(provider, "wrong").async_run(MODEL, dict(inputs))
+        await official(provider, "wrong").async_run(DEV, dict(inputs))
     with pytest.raises(ReplicateError, match="prompt is required"):
-        await official(provider).async_run(MODEL, {})
+        await official(provider).async_run(DEV, {})

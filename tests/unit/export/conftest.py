@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def result() -> Callable[..., Result]:
+def make_result() -> Callable[..., Result]:
     usual: dict[str, Any] = {
         "id": "hero",
         "line": 2,

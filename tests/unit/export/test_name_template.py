@@ -23,11 +23,11 @@ COLUMNS = ("x_for", "x_client", "room")
 
 
 @pytest.fixture
-def picked(result: MakeResult) -> Callable[..., ExportRow]:
+def picked(make_result: MakeResult) -> Callable[..., ExportRow]:
     """Return a row with one picture, or more: `picked(count=2, prompt=…)`."""
 
     def picked(count: int = 1, suffix: str = ".webp", ns: tuple[int, ...] = (), **changes: Any) -> ExportRow:
-        row = result(**changes)
+        row = make_result(**changes)
         numbers = ns or tuple(range(1, count + 1))
         placed = [
             StoredFile(row.id, row.line or 0, 1, None, f"outputs/{row.id}@{n}{suffix}", 10, "ab" * 32, n)

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import Result
 
 
-def test_csv_has_the_documented_columns_and_then_the_carried_ones(result: Callable[..., Result]) -> None:
+def test_csv_has_the_documented_columns_and_then_the_carried_ones(make_result: Callable[..., Result]) -> None:
     stream = io.StringIO()
     write_csv(
         [
-            result(extra={"x_for": "menu"}, flags=("drift", "seam"), decision=Decision.APPROVED, chosen=2),
-            result(id="b"),
+            make_result(
+                extra={"x_for": "menu"}, flags=("drift", "seam"), decision=Decision.APPROVED, chosen=2
+            ),
+            make_result(id="b"),
         ],
         stream,
         extra=["x_for"],
@@ -40,8 +42,8 @@ def test_csv_has_the_documented_columns_and_then_the_carried_ones(result: Callab
     ]
 
 
-def test_what_is_not_known_is_an_empty_cell(result: Callable[..., Result]) -> None:
-    pending = result(
+def test_what_is_not_known_is_an_empty_cell(make_result: Callable[..., Result]) -> None:
+    pending = make_result(
         state=RowState.PENDING, outputs=(), seed=None, prediction_id=None, attempts=0, cost=None, line=None
     )
     stream = io.StringIO()
@@ -51,32 +53,32 @@ def test_what_is_not_known_is_an_empty_cell(result: Callable[..., Result]) -> No
     )
 
 
-def test_the_mark_for_excel_is_written_only_when_asked_for(result: Callable[..., Result]) -> None:
+def test_the_mark_for_excel_is_written_only_when_asked_for(make_result: Callable[..., Result]) -> None:
     plain, marked = io.StringIO(), io.StringIO()
-    write_csv([result()], plain)
-    write_csv([result()], marked, bom=True)
+    write_csv([make_result()], plain)
+    write_csv([make_result()], marked, bom=True)
     assert plain.getvalue().startswith("id,line")
     assert marked.getvalue() == "\ufeff" + plain.getvalue()
 
 
-def test_a_price_below_a_cent_is_written_without_an_exponent(result: Callable[..., Result]) -> None:
+def test_a_price_below_a_cent_is_written_without_an_exponent(make_result: Callable[..., Result]) -> None:
     stream = io.StringIO()
-    write_csv([result(cost=1)], stream)
+    write_csv([make_result(cost=1)], stream)
     assert ",0.000001," in stream.getvalue()
 
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@x"])
 def test_what_the_service_wrote_is_no_formula_in_a_spreadsheet(
-    result: Callable[..., Result], text: str
+    make_result: Callable[..., Result], text: str
 ) -> None:
     stream = io.StringIO()
-    write_csv([result(error=text, prediction_id=text)], stream)
+    write_csv([make_result(error=text, prediction_id=text)], stream)
     cells = next(csv.DictReader(io.StringIO(stream.getvalue())))
     assert (cells["error"], cells["prediction_id"]) == (f"'{text}", f"'{text}")
 
 
-def test_a_carried_column_never_hides_one_of_ours(result: Callable[..., Result]) -> None:
-    carried = result(extra={"cost": "9"})
+def test_a_carried_column_never_hides_one_of_ours(make_result: Callable[..., Result]) -> None:
+    carried = make_result(extra={"cost": "9"})
     stream, lines = io.StringIO(), io.StringIO()
     write_csv([carried], stream, extra=["cost"])
     write_jsonl([carried], lines)
@@ -86,10 +88,10 @@ def test_a_carried_column_never_hides_one_of_ours(result: Callable[..., Result])
 
 
 def test_jsonl_has_the_same_keys_with_outputs_as_a_list_and_unknown_as_null(
-    result: Callable[..., Result],
+    make_result: Callable[..., Result],
 ) -> None:
     stream = io.StringIO()
-    write_jsonl([result(prompt="a cat 猫\nat night", cost=None, extra={"x_for": "menu"})], stream)
+    write_jsonl([make_result(prompt="a cat 猫\nat night", cost=None, extra={"x_for": "menu"})], stream)
     value = json.loads(stream.getvalue())
     assert list(value) == [*COLUMNS, "x_for"]
     assert value["outputs"] == ["outputs/hero@1.webp", "outputs/hero@2.webp"]
@@ -98,14 +100,14 @@ def test_jsonl_has_the_same_keys_with_outputs_as_a_list_and_unknown_as_null(
     assert stream.getvalue().count("\n") == 1
 
 
-def test_rows_are_written_as_they_come(result: Callable[..., Result]) -> None:
+def test_rows_are_written_as_they_come(make_result: Callable[..., Result]) -> None:
     stream = io.StringIO()
     written = []
 
     def rows() -> Iterator[Result]:
         for n in range(3):
             written.append(stream.getvalue().count("\n"))
-            yield result(id=f"row-{n}")
+            yield make_result(id=f"row-{n}")
 
     write_jsonl(rows(), stream)
     assert written == [0, 1, 2]
@@ -113,9 +115,9 @@ def test_rows_are_written_as_they_come(result: Callable[..., Result]) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0")))
-def test_any_prompt_survives_csv(result: Callable[..., Result], text: str) -> None:
+def test_any_prompt_survives_csv(make_result: Callable[..., Result], text: str) -> None:
     stream = io.StringIO(newline="")
-    write_csv([result(prompt=text)], stream)
+    write_csv([make_result(prompt=text)], stream)
     back = list(csv.reader(io.StringIO(stream.getvalue(), newline="")))
     assert from_cell(back[1][COLUMNS.index("prompt")]) == text
 
@@ -139,10 +141,10 @@ INERT = ["", "a = b", "-5", "+3", "-1.5", "-1,5", "1e5", "-1e-5", "'tis", "''", 
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_the_users_own_cells_are_no_formulas_in_a_spreadsheet(
-    result: Callable[..., Result], text: str
+    make_result: Callable[..., Result], text: str
 ) -> None:
     stream, raw, lines = (io.StringIO(newline="") for _ in range(3))
-    made = result(prompt=text, image=text, mask=text, extra={"x_a": text, text: "1"})
+    made = make_result(prompt=text, image=text, mask=text, extra={"x_a": text, text: "1"})
     assert write_csv([made], stream, extra=["x_a", text])
     head, cells = csv.reader(io.StringIO(stream.getvalue(), newline=""))
     found = dict(zip(head, cells, strict=True))
@@ -158,10 +160,10 @@ def test_the_users_own_cells_are_no_formulas_in_a_spreadsheet(
 
 @pytest.mark.parametrize("text", INERT)
 def test_a_text_or_a_number_that_is_no_formula_stays_as_it_is(
-    result: Callable[..., Result], text: str
+    make_result: Callable[..., Result], text: str
 ) -> None:
     stream = io.StringIO(newline="")
-    assert not write_csv([result(prompt=text, extra={"x_a": text})], stream, extra=["x_a"])
+    assert not write_csv([make_result(prompt=text, extra={"x_a": text})], stream, extra=["x_a"])
     found = next(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))
     assert (found["prompt"], found["x_a"]) == (text, text)
 

@@ -15,6 +15,7 @@ import pytest
 from batchfill.domain.predictions import Prediction
 from batchfill.domain.rows import Attempt, Row, RowSelection, RowState
 from batchfill.ledger.ledger import Ledger, open_ledger
+from batchfill.ledger.payments import Heading
 from batchfill.ledger.writer import Writer, open_writer
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from batchfill.ledger.selection import SelectedRows
 
 BASE = "https://api.example.com/v1"
+HEADING = Heading("b", "f", "night.csv", "owner/model", "0")
+PRICE = 40_000
+"""Of the one output that a row asks for, in millionths."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY);
@@ -84,20 +88,20 @@ async def ledger(path: Path, clock: Clock) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-def connect(path: Path) -> Callable[[], sqlite3.Connection]:
+def open_small(path: Path) -> Callable[[], sqlite3.Connection]:
     """Connect to a small database, for a writer without a ledger."""
 
-    def connect() -> sqlite3.Connection:
+    def open_small() -> sqlite3.Connection:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         db.executescript(SCHEMA)
         return db
 
-    return connect
+    return open_small
 
 
 @pytest.fixture
-async def writer(connect: Callable[[], sqlite3.Connection]) -> AsyncIterator[Writer]:
-    async with _held(open_writer(connect)) as writer:
+async def writer(open_small: Callable[[], sqlite3.Connection]) -> AsyncIterator[Writer]:
+    async with _held(open_writer(open_small)) as writer:
         yield writer
 
 
@@ -127,7 +131,7 @@ def row() -> Callable[..., Row]:
             extra={},
             fingerprint=sha256((asks or id_ or "").encode()).hexdigest(),
             outputs_asked=1,
-            price=40_000,
+            price=PRICE,
         )
         return replace(usual, **changes)
 

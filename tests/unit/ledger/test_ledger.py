@@ -13,6 +13,7 @@ from batchfill.domain.reports import Cost
 from batchfill.domain.rows import Attempt, Outcome, RowState
 from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
 from batchfill.ledger.ledger import Ledger, open_ledger
+from tests.unit.ledger.conftest import BASE, PRICE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 Ask = Any
 Import = Any
-PRICE = 40_000
-BASE = "https://api.example.com/v1"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from batchfill.domain.rows import RowState
 from batchfill.errors import LedgerError, LedgerFailed, StorageError
 from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.payment_record import PAID, PaymentRecord, read_record, write_record
-from batchfill.ledger.payments import Heading
+from tests.unit.ledger.conftest import HEADING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from batchfill.domain.rows import Attempt, PendingRow, Row
     from batchfill.ledger.ledger import Ledger
-
-HEADING = Heading("b", "f", "night.csv", "owner/model", "0")
 
 
 @asynccontextmanager
@@ -78,39 +76,39 @@ class FullDisk:
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> FullDisk:
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> FullDisk:
     return FullDisk(monkeypatch)
 
 
 async def test_nothing_is_to_be_sent_of_an_intent_that_the_record_cannot_take(
-    path: Path, clock: Any, disk: FullDisk, row: Any
+    path: Path, clock: Any, full_disk: FullDisk, row: Any
 ) -> None:
     async with recorded(path, clock) as ledger:
         await put(ledger, [row("a"), row("b")])
         await submit(ledger)
         before = path.with_name(PAID).read_bytes()
-        disk.full = True
+        full_disk.full = True
         with pytest.raises(StorageError, match=r"paid\.jsonl could not be written: No space left"):
             await submit(ledger)
         assert path.with_name(PAID).read_bytes() == before
         assert ledger.counts[RowState.PENDING] == 1
-        disk.full = False
+        full_disk.full = False
         await submit(ledger)
     assert sum("intent" in line for line in lines(path)) == 2
 
 
 async def test_an_id_goes_to_the_ledger_where_the_record_cannot_take_it_and_to_the_record_later(
-    path: Path, clock: Any, disk: FullDisk, row: Any
+    path: Path, clock: Any, full_disk: FullDisk, row: Any
 ) -> None:
     async with recorded(path, clock) as ledger:
         await put(ledger, [row("a"), row("b")])
         attempt = await submit(ledger)
-        disk.full = True
+        full_disk.full = True
         await ledger.record_accepted(attempt, Prediction("p1", "starting"))
         assert "No space left" in (ledger.record_trouble or "")
         assert ledger.counts[RowState.RUNNING] == 1
         assert not any("accepted" in line for line in lines(path))
-        disk.full = False
+        full_disk.full = False
         await submit(ledger)
         assert ledger.record_trouble is None
     assert [line["id"] for line in lines(path) if "accepted" in line] == ["p1"]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.ledger import payments
-from batchfill.ledger.payments import Heading, Known, Payment, judge, read_lines
+from batchfill.ledger.payments import Known, Payment, judge, read_lines
+from tests.unit.ledger.conftest import HEADING
 
-HEADING = Heading("b", "f", "night.csv", "owner/model", "0")
 FILE = {"n": 1, "file": "outputs/r1.webp", "size": 3, "sha256": "ab", "raw": None, "raw_sha256": None}
 
 

@@ -20,11 +20,11 @@ from batchfill.domain.predictions import Prediction
 from batchfill.domain.rows import Outcome, Row, RowSelection, RowState
 from batchfill.errors import BudgetReached
 from batchfill.ledger.ledger import Ledger, open_ledger
+from tests.unit.ledger.conftest import PRICE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PRICE = 40_000
 NAMES = "abcdef"
 
 TARGETS = {

@@ -153,9 +153,9 @@ async def test_a_waiter_that_gives_up_while_its_group_is_written_harms_no_other(
 
 
 async def test_closing_writes_what_still_waits(
-    connect: Callable[[], sqlite3.Connection], ask: Callable[[str], list[tuple[Any, ...]]]
+    open_small: Callable[[], sqlite3.Connection], ask: Callable[[str], list[tuple[Any, ...]]]
 ) -> None:
-    async with open_writer(connect) as writer:
+    async with open_writer(open_small) as writer:
         waiting = [asyncio.create_task(writer.commit(note(name))) for name in "abc"]
         await asyncio.sleep(0)
     assert [await task for task in waiting] == [1, 2, 3]
@@ -165,10 +165,10 @@ async def test_closing_writes_what_still_waits(
 
 
 async def test_a_cancelled_run_can_still_record_what_it_shields(
-    connect: Callable[[], sqlite3.Connection], ask: Callable[[str], list[tuple[Any, ...]]]
+    open_small: Callable[[], sqlite3.Connection], ask: Callable[[str], list[tuple[Any, ...]]]
 ) -> None:
     with anyio.CancelScope() as run:
-        async with open_writer(connect) as writer:
+        async with open_writer(open_small) as writer:
             run.cancel()
             with anyio.CancelScope(shield=True):
                 await writer.commit(note("a"))
@@ -238,7 +238,7 @@ async def test_a_question_that_cannot_be_answered_says_so(writer: Writer) -> Non
 
 
 async def test_a_mistake_in_an_event_ends_the_writer_and_leaves_nobody_waiting(
-    connect: Callable[[], sqlite3.Connection],
+    open_small: Callable[[], sqlite3.Connection],
 ) -> None:
     answers = []
 
@@ -250,7 +250,7 @@ async def test_a_mistake_in_an_event_ends_the_writer_and_leaves_nobody_waiting(
                 answers.append(error)
 
     async def run() -> None:
-        async with open_writer(connect) as writer, anyio.create_task_group() as tasks:
+        async with open_writer(open_small) as writer, anyio.create_task_group() as tasks:
             for event in (note("a"), refuse("b", KeyError("seed")), note("c")):
                 tasks.start_soon(record, writer, event)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.catalog.builtin import find_model
 from batchfill.domain.rows import Row
 from batchfill.errors import ManifestError, Mistake
 from batchfill.manifest.local_files import digest_file
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.model import Model
-
-
-@pytest.fixture(scope="session")
-def dev() -> Model:
-    model = find_model("black-forest-labs/flux-fill-dev")
-    assert model is not None
-    return model
 
 
 @pytest.fixture

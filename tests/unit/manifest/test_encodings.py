@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.manifest.encodings import guess_encoding, is_encoding
+from tests.support.manifests import HEADER, URLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchfill.domain.rows import Row
 
-HEADER = "id,image,mask,prompt\n"
-URLS = "http://x/a.png,http://x/m.png"
 CHINESE = "一艘宇宙飞船停在沙滩上，旁边有一只猫"
 JAPANESE = "砂浜に停まる宇宙船と、そのとなりのネコ"
 WESTERN = "café à la plage, un œuf, naïve Größe, señor"

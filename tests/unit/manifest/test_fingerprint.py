@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from batchfill.domain.rows import LocalFile, Stamp
 from batchfill.manifest.fingerprint import make_fingerprint
+from tests.support.models import DEV
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchfill.domain.rows import Input, Row
 
-DEV = "black-forest-labs/flux-fill-dev"
 CONTENT = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 FILE = LocalFile(Path("/somewhere/hero.png"), Stamp(4, 1_700_000_000_000_000_000), CONTENT)
 URLS: dict[str, Input] = {"image": "http://x/a.png", "mask": "http://x/m.png", "prompt": "a spaceship"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def night(folder: Path) -> Path:
+def furnished(folder: Path) -> Path:
     """A folder that has the files which the examples name."""
     (folder / "masks").mkdir()
     for name in ("images/street.jpg", "masks/hero.png", "masks/street.png"):
@@ -34,22 +34,22 @@ def read_ids(path: Path, model: Model) -> list[str | None]:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.yaml", "a.YML"])
-def test_a_new_manifest_can_be_read(night: Path, dev: Model, name: str) -> None:
-    write_template(night / name, dev)
+def test_a_new_manifest_can_be_read(furnished: Path, dev: Model, name: str) -> None:
+    write_template(furnished / name, dev)
 
-    assert read_ids(night / name, dev) == ["hero", "street"]
+    assert read_ids(furnished / name, dev) == ["hero", "street"]
 
 
-def test_every_line_that_is_commented_out_holds_when_it_is_taken_in(night: Path, dev: Model) -> None:
-    write_template(night / "a.yaml", dev)
-    text = (night / "a.yaml").read_text()
+def test_every_line_that_is_commented_out_holds_when_it_is_taken_in(furnished: Path, dev: Model) -> None:
+    write_template(furnished / "a.yaml", dev)
+    text = (furnished / "a.yaml").read_text()
 
     taken_in = re.sub(r"^# (?=( *\w+:( |$)))", "", text, flags=re.MULTILINE)
     taken_in = taken_in.replace("column: {image: photo_url}", "column: {image: image}")
-    (night / "a.yaml").write_text(taken_in)
+    (furnished / "a.yaml").write_text(taken_in)
 
-    assert read_ids(night / "a.yaml", dev) == ["hero", "street"]
-    manifest = open_manifest(night / "a.yaml")
+    assert read_ids(furnished / "a.yaml", dev) == ["hero", "street"]
+    manifest = open_manifest(furnished / "a.yaml")
     assert manifest.settings["concurrency"] == 32
     assert set(manifest.defaults) == set(dev.fields) - set(dev.required_inputs) | dev.pixel_settings
 

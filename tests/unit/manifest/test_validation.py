@@ -7,13 +7,11 @@ import pytest
 from batchfill.catalog.builtin import unchecked_model
 from batchfill.domain.rows import Row
 from batchfill.errors import Mistake
+from tests.support.manifests import HEADER, URLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-HEADER = "id,image,mask,prompt\n"
-URLS = "http://x/a.png,http://x/m.png"
 
 
 def test_a_row_is_typed_priced_and_named(rows: Callable[..., list[Row]], folder: Path) -> None:

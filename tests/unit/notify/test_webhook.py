@@ -17,7 +17,7 @@ from batchfill.errors import NotifyError
 from batchfill.notify import message as words
 from batchfill.notify import webhook
 from batchfill.notify.webhook import Webhook
-from tests.unit.providers.conftest import Peer, answer, reset
+from tests.support.wire import Peer, answer, reset
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

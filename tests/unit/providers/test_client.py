@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import respx
 
 from batchfill.errors import (
     AnswerLost,
@@ -26,11 +25,15 @@ from batchfill.errors import (
 )
 from batchfill.providers.downloads import OutputClient, SignatureWanted
 from batchfill.providers.endpoints import origin_of
-from tests.unit.providers.conftest import SECRET, Peer, answer, reset
+from tests.support.models import DEV
+from tests.support.wire import Peer, answer, reset
+from tests.unit.providers.conftest import SECRET
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
+
+    import respx
 
     from batchfill.providers.client import Service
     from batchfill.providers.transport import Transport
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     Make = Callable[..., Service]
 
 BASE = "https://service.test/v1"
-MODEL = "black-forest-labs/flux-fill-dev"
 PREDICTION = {
     "id": "abc",
     "status": "starting",
@@ -48,20 +50,15 @@ PREDICTION = {
 
 
 @pytest.fixture
-def router() -> respx.Router:
-    return respx.Router(assert_all_called=False)
-
-
-@pytest.fixture
-def service(router: respx.Router, service_over: Make) -> Service:
+def routed(router: respx.Router, service_over: Make) -> Service:
     return service_over(httpx.MockTransport(router.async_handler))
 
 
 async def test_a_create_is_one_post_with_the_input_and_no_wish_to_wait(
-    router: respx.Router, service: Service
+    router: respx.Router, routed: Service
 ) -> None:
-    route = router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=PREDICTION)
-    prediction = await service.create(MODEL, {"prompt": "ein Schiff 🚀", "seed": 7})
+    route = router.post(f"{BASE}/models/{DEV}/predictions").respond(201, json=PREDICTION)
+    prediction = await routed.create(DEV, {"prompt": "ein Schiff 🚀", "seed": 7})
     assert prediction.id == "abc"
     request = route.calls.last.request
     assert json.loads(request.content) == {"input": {"prompt": "ein Schiff 🚀", "seed": 7}}
@@ -69,17 +66,17 @@ async def test_a_create_is_one_post_with_the_input_and_no_wish_to_wait(
     assert request.headers["content-length"] == str(len(request.content))
     assert "prefer" not in request.headers
     assert "cancel-after" not in request.headers
-    assert service.requests == 1
+    assert routed.requests == 1
 
 
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(1800, "1800s"), (5, "5s"), (86_400, "86400s"), (4, None), (86_401, None)]
 )
 async def test_cancel_after_is_sent_within_its_limits(
-    router: respx.Router, service: Service, seconds: float, expected: str | None
+    router: respx.Router, routed: Service, seconds: float, expected: str | None
 ) -> None:
-    route = router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=PREDICTION)
-    await service.create(MODEL, {}, cancel_after=seconds)
+    route = router.post(f"{BASE}/models/{DEV}/predictions").respond(201, json=PREDICTION)
+    await routed.create(DEV, {}, cancel_after=seconds)
     assert route.calls.last.request.headers.get("cancel-after") == expected
 
 
@@ -104,12 +101,12 @@ async def test_cancel_after_is_sent_within_its_limits(
     ],
 )
 async def test_answers_to_a_create_are_classified(
-    router: respx.Router, service: Service, given: dict[str, Any], expected: type[Exception]
+    router: respx.Router, routed: Service, given: dict[str, Any], expected: type[Exception]
 ) -> None:
-    router.post(f"{BASE}/models/{MODEL}/predictions").respond(**given)
+    router.post(f"{BASE}/models/{DEV}/predictions").respond(**given)
     with pytest.raises(expected):
-        await service.create(MODEL, {})
-    assert service.requests == 1
+        await routed.create(DEV, {})
+    assert routed.requests == 1
 
 
 @pytest.mark.parametrize(
@@ -129,17 +126,17 @@ async def test_answers_to_a_create_are_classified(
     ],
 )
 async def test_a_create_without_an_answer_was_either_not_sent_or_is_lost(
-    router: respx.Router, service: Service, failure: type[httpx.TransportError], expected: type[Exception]
+    router: respx.Router, routed: Service, failure: type[httpx.TransportError], expected: type[Exception]
 ) -> None:
-    router.post(f"{BASE}/models/{MODEL}/predictions").mock(side_effect=failure)
+    router.post(f"{BASE}/models/{DEV}/predictions").mock(side_effect=failure)
     with pytest.raises(expected):
-        await service.create(MODEL, {})
+        await routed.create(DEV, {})
 
 
-async def test_inputs_that_are_no_json_reject_the_row_before_anything_is_sent(service: Service) -> None:
+async def test_inputs_that_are_no_json_reject_the_row_before_anything_is_sent(routed: Service) -> None:
     with pytest.raises(RowRejected):
-        await service.create(MODEL, {"guidance": float("nan")})
-    assert service.requests == 0
+        await routed.create(DEV, {"guidance": float("nan")})
+    assert routed.requests == 0
 
 
 @pytest.mark.parametrize(
@@ -148,19 +145,19 @@ async def test_inputs_that_are_no_json_reject_the_row_before_anything_is_sent(se
     ids=["another origin", "the base's own origin"],
 )
 async def test_get_and_cancel_go_to_the_base_whatever_urls_have_said(
-    router: respx.Router, service: Service, named: str
+    router: respx.Router, routed: Service, named: str
 ) -> None:
     told = {**PREDICTION, "urls": {"get": named, "cancel": f"{named}/cancel"}}
-    router.post(f"{BASE}/models/{MODEL}/predictions").respond(201, json=told)
+    router.post(f"{BASE}/models/{DEV}/predictions").respond(201, json=told)
     router.get(f"{BASE}/predictions/abc").respond(json=told)
     router.post(f"{BASE}/predictions/abc/cancel").respond(json=told)
-    await service.create(MODEL, {})
+    await routed.create(DEV, {})
     for _ in range(2):
-        await service.get("abc")
-    await service.cancel("abc")
+        await routed.get("abc")
+    await routed.cancel("abc")
     # The router knows no other address, and fails whoever asks for one.
     assert [str(call.request.url).removeprefix(BASE) for call in router.calls] == [
-        f"/models/{MODEL}/predictions",
+        f"/models/{DEV}/predictions",
         "/predictions/abc",
         "/predictions/abc",
         "/predictions/abc/cancel",
@@ -177,21 +174,21 @@ async def test_get_and_cancel_go_to_the_base_whatever_urls_have_said(
     ],
 )
 async def test_answers_to_a_get_are_classified(
-    router: respx.Router, service: Service, given: dict[str, Any], expected: type[Exception]
+    router: respx.Router, routed: Service, given: dict[str, Any], expected: type[Exception]
 ) -> None:
     router.get(f"{BASE}/predictions/abc").respond(**given)
     with pytest.raises(expected):
-        await service.get("abc")
+        await routed.get("abc")
 
 
-async def test_an_id_that_no_service_gave_is_not_asked_for(service: Service) -> None:
+async def test_an_id_that_no_service_gave_is_not_asked_for(routed: Service) -> None:
     with pytest.raises(NotFound):
-        await service.get("../account")
-    assert service.requests == 0
+        await routed.get("../account")
+    assert routed.requests == 0
 
 
 async def test_a_throttled_read_pauses_the_reads(
-    router: respx.Router, service_over: Make, clock: Any
+    router: respx.Router, service_over: Make, loop_clock: Any
 ) -> None:
     service = service_over(httpx.MockTransport(router.async_handler))
     router.get(f"{BASE}/predictions/abc").mock(
@@ -200,11 +197,11 @@ async def test_a_throttled_read_pauses_the_reads(
     with pytest.raises(Throttled):
         await service.get("abc")
     await service.get("abc")
-    assert clock.now == 1021
+    assert loop_clock.now == 1021
 
 
 async def test_a_listing_is_followed_by_its_cursor_on_the_base_only(
-    router: respx.Router, service: Service
+    router: respx.Router, routed: Service
 ) -> None:
     pages = {
         None: {"results": [{"id": "a"}, {"id": "b"}], "next": "https://evil.test/v1/predictions?cursor=two"},
@@ -213,7 +210,7 @@ async def test_a_listing_is_followed_by_its_cursor_on_the_base_only(
     route = router.get(f"{BASE}/predictions").mock(
         side_effect=lambda request: httpx.Response(200, json=pages[request.url.params.get("cursor")])
     )
-    listing = await service.list(created_after=1_700_000_000)
+    listing = await routed.list(created_after=1_700_000_000)
     assert ([item.id for item in listing.items], listing.complete) == (["a", "b", "c"], True)
     assert route.calls[0].request.url.params["created_after"] == "2023-11-14T22:13:20.000Z"
     assert {call.request.url.host for call in route.calls} == {"service.test"}
@@ -223,29 +220,27 @@ async def test_a_listing_is_followed_by_its_cursor_on_the_base_only(
     "following", ["https://service.test/v1/predictions?cursor=same", "https://service.test/v1/next", 7]
 )
 async def test_a_listing_that_cannot_be_followed_to_its_end_is_incomplete(
-    router: respx.Router, service: Service, following: object
+    router: respx.Router, routed: Service, following: object
 ) -> None:
     router.get(f"{BASE}/predictions").respond(json={"results": [{"id": "a"}], "next": following})
-    listing = await service.list(created_after=0)
+    listing = await routed.list(created_after=0)
     assert not listing.complete
 
 
-async def test_a_listing_with_an_unreadable_item_is_incomplete(
-    router: respx.Router, service: Service
-) -> None:
+async def test_a_listing_with_an_unreadable_item_is_incomplete(router: respx.Router, routed: Service) -> None:
     router.get(f"{BASE}/predictions").respond(json={"results": [{"id": "a"}, {"id": None}], "next": None})
-    assert not (await service.list(created_after=0)).complete
+    assert not (await routed.list(created_after=0)).complete
 
 
 async def test_a_listing_that_reaches_past_the_window_is_complete(
-    router: respx.Router, service: Service
+    router: respx.Router, routed: Service
 ) -> None:
     times = ["2025-01-01T00:00:09Z", "2025-01-01T00:00:05Z", "2024-01-01T00:00:00Z"]
     results = [{"id": f"p{n}", "created_at": time} for n, time in enumerate(times)]
     router.get(f"{BASE}/predictions").respond(json={"results": results, "next": "?cursor=more"})
-    listing = await service.list(created_after=1735689600)
+    listing = await routed.list(created_after=1735689600)
     assert ([item.id for item in listing.items], listing.complete) == (["p0", "p1", "p2"], True)
-    assert service.requests == 1
+    assert routed.requests == 1
 
 
 @pytest.mark.parametrize(
@@ -253,17 +248,17 @@ async def test_a_listing_that_reaches_past_the_window_is_complete(
     [{"status_code": 404}, {"status_code": 405}, {"html": "<!doctype html>"}, {"json": {"success": True}}],
 )
 async def test_a_call_that_is_not_offered_is_asked_for_once(
-    router: respx.Router, service: Service, given: dict[str, Any]
+    router: respx.Router, routed: Service, given: dict[str, Any]
 ) -> None:
     router.get(f"{BASE}/predictions").respond(**given)
     for _ in range(3):
         with pytest.raises(NotOffered):
-            await service.list(created_after=0)
-    assert service.requests == 1
+            await routed.list(created_after=0)
+    assert routed.requests == 1
 
 
 async def test_a_failing_next_page_is_tried_again_and_does_not_count_as_not_offered(
-    router: respx.Router, service: Service
+    router: respx.Router, routed: Service
 ) -> None:
     first = httpx.Response(200, json={"results": [{"id": "a"}], "next": "?cursor=two"})
     router.get(f"{BASE}/predictions").mock(
@@ -271,12 +266,12 @@ async def test_a_failing_next_page_is_tried_again_and_does_not_count_as_not_offe
     )
     for _ in range(2):
         with pytest.raises(TransientError):
-            await service.list(created_after=0)
-    assert service.requests == 4
+            await routed.list(created_after=0)
+    assert routed.requests == 4
 
 
 async def test_a_cancel_tells_how_the_prediction_stands_where_the_answer_says_it(
-    router: respx.Router, service: Service
+    router: respx.Router, routed: Service
 ) -> None:
     router.post(f"{BASE}/predictions/abc/cancel").mock(
         side_effect=[
@@ -286,25 +281,25 @@ async def test_a_cancel_tells_how_the_prediction_stands_where_the_answer_says_it
             httpx.Response(405),
         ]
     )
-    canceled = await service.cancel("abc")
+    canceled = await routed.cancel("abc")
     assert canceled is not None
     assert canceled.status == "canceled"
-    assert await service.cancel("abc") is None
+    assert await routed.cancel("abc") is None
     with pytest.raises(NotFound):
-        await service.cancel("abc")
+        await routed.cancel("abc")
     for _ in range(2):
         with pytest.raises(NotOffered):
-            await service.cancel("abc")
-    assert service.requests == 4
+            await routed.cancel("abc")
+    assert routed.requests == 4
 
 
 async def test_an_upload_is_a_multipart_post_with_name_and_type(
-    router: respx.Router, service: Service
+    router: respx.Router, routed: Service
 ) -> None:
     route = router.post(f"{BASE}/files").respond(
         201, json={"urls": {"get": "https://service.test/v1/files/f"}}
     )
-    upload = await service.upload(b"\x89PNG", name='a"b.png', mime="image/png")
+    upload = await routed.upload(b"\x89PNG", name='a"b.png', mime="image/png")
     assert upload.url == "https://service.test/v1/files/f"
     request = route.calls.last.request
     assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
@@ -313,34 +308,34 @@ async def test_an_upload_is_a_multipart_post_with_name_and_type(
     )
 
 
-async def test_the_account_is_none_where_it_is_not_offered(router: respx.Router, service: Service) -> None:
+async def test_the_account_is_none_where_it_is_not_offered(router: respx.Router, routed: Service) -> None:
     router.get(f"{BASE}/account").mock(
         side_effect=[
             httpx.Response(200, json={"type": "user", "username": "ann"}),
             httpx.Response(200, html="<html>"),
         ]
     )
-    assert await service.account() == "user:ann"
-    assert await service.account() is None
-    assert await service.account() is None
-    assert service.requests == 2
+    assert await routed.account() == "user:ann"
+    assert await routed.account() is None
+    assert await routed.account() is None
+    assert routed.requests == 2
 
 
 async def test_a_model_without_a_page_has_no_schema_and_says_nothing_of_other_models(
-    router: respx.Router, service: Service
+    router: respx.Router, routed: Service
 ) -> None:
     found: dict[str, Any] = {
         "latest_version": {"openapi_schema": {"components": {"schemas": {"Input": {"properties": {}}}}}}
     }
     router.get(f"{BASE}/models/a/missing").respond(404)
     router.get(f"{BASE}/models/a/found").respond(json=found)
-    assert await service.input_schema("a/missing") is None
-    assert await service.input_schema("a/found") == {"properties": {}}
+    assert await routed.input_schema("a/missing") is None
+    assert await routed.input_schema("a/found") == {"properties": {}}
 
 
-async def test_the_token_is_used_only_at_the_bases_own_origin(router: respx.Router, service: Service) -> None:
+async def test_the_token_is_used_only_at_the_bases_own_origin(router: respx.Router, routed: Service) -> None:
     route = router.get("https://service.test/files/out.png").respond(content=b"png")
-    async with service.fetch_own("https://service.test/files/out.png") as download:
+    async with routed.fetch_own("https://service.test/files/out.png") as download:
         assert [chunk async for chunk in download.chunks()] == [b"png"]
     assert route.calls.last.request.headers["authorization"] == f"Bearer {SECRET}"
     for url in (
@@ -351,38 +346,38 @@ async def test_the_token_is_used_only_at_the_bases_own_origin(router: respx.Rout
         "data:image/png;base64,AAAA",
     ):
         with pytest.raises(OutputRefused):
-            async with service.fetch_own(url):
+            async with routed.fetch_own(url):
                 pass
-    assert service.requests == 1
+    assert routed.requests == 1
 
 
-async def test_a_signed_fetch_follows_no_redirect(router: respx.Router, service: Service) -> None:
+async def test_a_signed_fetch_follows_no_redirect(router: respx.Router, routed: Service) -> None:
     router.get("https://service.test/out.png").respond(302, headers={"Location": "https://service.test/b"})
     router.get("https://service.test/private.png").respond(403)
     with pytest.raises(OutputRefused):
-        async with service.fetch_own("https://service.test/out.png"):
+        async with routed.fetch_own("https://service.test/out.png"):
             pass
     with pytest.raises(SignatureWanted):
-        async with service.fetch_own("https://service.test/private.png"):
+        async with routed.fetch_own("https://service.test/private.png"):
             pass
 
 
-async def test_the_services_clock_is_learned_from_its_answers(router: respx.Router, service: Service) -> None:
-    assert service.clock_offset is None
+async def test_the_services_clock_is_learned_from_its_answers(router: respx.Router, routed: Service) -> None:
+    assert routed.clock_offset is None
     router.get(f"{BASE}/predictions/abc").respond(
         json=PREDICTION, headers={"Date": "Mon, 12 Jan 1970 13:47:40 GMT"}
     )
-    await service.get("abc")
-    assert service.clock_offset == 60.5
+    await routed.get("abc")
+    assert routed.clock_offset == 60.5
 
 
-async def test_an_answer_that_does_not_end_is_cut_off(router: respx.Router, service: Service) -> None:
+async def test_an_answer_that_does_not_end_is_cut_off(router: respx.Router, routed: Service) -> None:
     bomb = gzip.compress(b" " * (32 * 2**20))
-    router.post(f"{BASE}/models/{MODEL}/predictions").respond(
+    router.post(f"{BASE}/models/{DEV}/predictions").respond(
         201, content=bomb, headers={"Content-Encoding": "gzip"}
     )
     with pytest.raises(AnswerLost, match="16 MiB"):
-        await service.create(MODEL, {})
+        await routed.create(DEV, {})
 
 
 # Over a real wire.
@@ -390,7 +385,7 @@ async def test_an_answer_that_does_not_end_is_cut_off(router: respx.Router, serv
 
 async def create_at(peer: Peer, transport: Transport, service_over: Make, **given: Any) -> Service:
     service = service_over(transport, base=f"{peer.url}/v1", **given)
-    await service.create(MODEL, {"prompt": "a spaceship"})
+    await service.create(DEV, {"prompt": "a spaceship"})
     return service
 
 
@@ -404,7 +399,7 @@ async def test_a_create_over_the_wire_is_a_post_with_its_length_and_our_name(
     peer = await listen(accept)
     await create_at(peer, transport, service_over)
     head = peer.heads[0].lower()
-    assert head.startswith(f"post /v1/models/{MODEL}/predictions http/1.1\r\n")
+    assert head.startswith(f"post /v1/models/{DEV}/predictions http/1.1\r\n")
     assert "content-length: 34\r\n" in head
     assert f"authorization: bearer {SECRET.lower()}\r\n" in head
     assert "transfer-encoding" not in head
@@ -456,7 +451,7 @@ async def test_the_token_shows_in_no_error_no_log_and_no_repr(
             error = error.__cause__ or error.__context__
     peer = await listen(echo_as_error)
     service = service_over(transport, base=f"{peer.url}/v1")
-    prediction = await service.create(MODEL, {})
+    prediction = await service.create(DEV, {})
     assert prediction.error is not None
     assert SECRET not in f"{prediction!r} {service!r} {vars(service)!r}"
     assert SECRET not in caplog.text

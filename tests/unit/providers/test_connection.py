@@ -12,7 +12,8 @@ from batchfill._version import __version__
 from batchfill.errors import OutputRefused, UsageError
 from batchfill.providers.connection import open_service
 from batchfill.providers.proxies import Proxies
-from tests.unit.providers.conftest import SECRET, Peer, answer
+from tests.support.wire import Peer, answer
+from tests.unit.providers.conftest import SECRET
 
 if TYPE_CHECKING:
     import asyncio

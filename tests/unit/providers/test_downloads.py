@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import respx
 
 from batchfill.errors import NotFound, OutputRefused, TransientError
 from batchfill.providers.downloads import OutputClient, SignatureWanted
@@ -15,22 +14,19 @@ from batchfill.providers.wire.address_policy import is_public
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import respx
+
 URL = "https://outputs.test/x/out-0.webp"
 
 
 @pytest.fixture
-def router() -> respx.Router:
-    return respx.Router(assert_all_called=False)
-
-
-@pytest.fixture
-def transport(router: respx.Router) -> httpx.MockTransport:
+def mock_transport(router: respx.Router) -> httpx.MockTransport:
     return httpx.MockTransport(router.async_handler)
 
 
 @pytest.fixture
-def outputs(transport: httpx.MockTransport) -> OutputClient:
-    return OutputClient(transport, allow_private=False, allow_http=False, largest=1000)
+def outputs(mock_transport: httpx.MockTransport) -> OutputClient:
+    return OutputClient(mock_transport, allow_private=False, allow_http=False, largest=1000)
 
 
 async def fetched(outputs: OutputClient, url: str) -> bytes:
@@ -73,9 +69,9 @@ async def test_addresses_of_other_kinds_are_refused(outputs: OutputClient, url: 
 
 
 async def test_inputs_may_be_anywhere_without_tls_but_on_private_addresses(
-    router: respx.Router, transport: httpx.MockTransport
+    router: respx.Router, mock_transport: httpx.MockTransport
 ) -> None:
-    inputs = OutputClient(transport, allow_private=False, allow_http=True, any_host=True)
+    inputs = OutputClient(mock_transport, allow_private=False, allow_http=True, any_host=True)
     router.get("http://outputs.test/x").respond(content=b"png")
     router.get("http://outputs.test/in").respond(302, headers={"Location": "http://10.0.0.1/x"})
     assert await fetched(inputs, "http://outputs.test/x") == b"png"
@@ -85,9 +81,9 @@ async def test_inputs_may_be_anywhere_without_tls_but_on_private_addresses(
 
 
 async def test_near_addresses_are_fetched_from_when_the_base_is_near(
-    router: respx.Router, transport: httpx.MockTransport
+    router: respx.Router, mock_transport: httpx.MockTransport
 ) -> None:
-    outputs = OutputClient(transport, allow_private=True, allow_http=True)
+    outputs = OutputClient(mock_transport, allow_private=True, allow_http=True)
     router.route().respond(content=b"x")
     for url in ("http://127.0.0.1:8000/x", "http://localhost/x", "https://10.0.0.1/x"):
         assert await fetched(outputs, url) == b"x"
@@ -185,11 +181,11 @@ async def test_an_output_shorter_than_announced_is_tried_again(
 
 
 async def test_an_output_that_takes_for_ever_is_tried_again(
-    router: respx.Router, outputs: OutputClient, clock: Any
+    router: respx.Router, outputs: OutputClient, loop_clock: Any
 ) -> None:
     async def drip() -> AsyncIterator[bytes]:
         for _ in range(100):
-            clock.now += 30
+            loop_clock.now += 30
             yield b"."
 
     router.get(URL).mock(return_value=httpx.Response(200, content=drip()))

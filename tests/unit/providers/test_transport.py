@@ -14,7 +14,7 @@ import pytest
 
 from batchfill.errors import OutputRefused
 from batchfill.providers.transport import Transport
-from tests.unit.providers.conftest import CERTIFICATE, Peer, answer, reset
+from tests.support.wire import CERTIFICATE, Peer, answer, reset
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

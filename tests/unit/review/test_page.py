@@ -15,7 +15,8 @@ from batchfill.domain.review import Decision
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.review.report import write_report
 from batchfill.workers.pool import Threads
-from tests.conftest import Program
+from tests.support.bounds import HANGS
+from tests.support.programs import Program
 from tests.unit.review.collection import Collection, many
 from tests.unit.review.conftest import served
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("quick")]
 
-HANGS = 120.0
-"""Seconds after which what a test waits for is taken never to come."""
 
 # Playwright's own waiting is forbidden by the page's policy, as it should be.
 UNTIL = """(argument) => new Promise((resolve) => {

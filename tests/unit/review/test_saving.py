@@ -20,11 +20,12 @@ from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import UsageError, unwrap_single
 from batchfill.review.server import serve_review
 from batchfill.workers.pool import Threads
-from tests.conftest import Program
+from tests.support.bounds import HANGS
+from tests.support.programs import Program
 from tests.unit.review.collection import Collection
 from tests.unit.review.conftest import asking, served
 from tests.unit.review.large import large
-from tests.unit.review.test_page import HANGS, done, press, saved, until
+from tests.unit.review.test_page import done, press, saved, until
 from tests.unit.review.test_server import next_event, visiting
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Dialog, Page
 
     from batchfill.domain.reports import ReviewRow
-    from tests.conftest import Running
+    from tests.support.programs import Running
     from tests.unit.review.conftest import Visit
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("quick")]
@@ -596,7 +597,7 @@ class Reviews:
 
 
 @pytest.fixture
-def night(desk: Any, tmp_path: Path, hurry: None) -> Callable[[], Awaitable[Batch]]:
+def make_night(desk: Any, tmp_path: Path, hurry: None) -> Callable[[], Awaitable[Batch]]:
     """`await night()` makes a batch of five rows that are done."""
     return lambda: done(desk, tmp_path, 5)
 
@@ -614,9 +615,9 @@ def decisions(night: Batch) -> dict[str, str | None]:
 
 
 async def test_a_server_that_ends_is_told_and_the_next_one_at_its_address_gets_what_is_left(
-    reviews: Reviews, night: Callable[[], Awaitable[Batch]], free_port: int
+    reviews: Reviews, make_night: Callable[[], Awaitable[Batch]], free_port: int
 ) -> None:
-    batch = await night()
+    batch = await make_night()
     first = await reviews.start()
     page = reviews.tab
     await press(page, "Home", "a")
@@ -638,9 +639,9 @@ async def test_a_server_that_ends_is_told_and_the_next_one_at_its_address_gets_w
 
 
 async def test_what_was_decided_otherwise_meanwhile_is_not_decided_back(
-    reviews: Reviews, night: Callable[[], Awaitable[Batch]]
+    reviews: Reviews, make_night: Callable[[], Awaitable[Batch]]
 ) -> None:
-    batch = await night()
+    batch = await make_night()
     first = await reviews.start()
     page = reviews.tab
     await press(page, "Home", "a")
@@ -663,9 +664,9 @@ async def test_what_was_decided_otherwise_meanwhile_is_not_decided_back(
 
 
 async def test_decisions_do_not_reach_a_copy_of_the_batch_at_the_same_address(
-    visit: Visit, reviews: Reviews, night: Callable[[], Awaitable[Batch]], tmp_path: Path, free_port: int
+    visit: Visit, reviews: Reviews, make_night: Callable[[], Awaitable[Batch]], tmp_path: Path, free_port: int
 ) -> None:
-    batch = await night()
+    batch = await make_night()
     first = await reviews.start()
     page = reviews.tab
     await press(page, "Home", "a")

@@ -41,10 +41,10 @@ def attempt() -> Callable[..., Attempt]:
 
 
 @pytest.fixture
-def prediction() -> Callable[..., Prediction]:
+def listed() -> Callable[..., Prediction]:
     """Return a prediction as a list shows it, what `attempt` asks for unless told otherwise."""
 
-    def prediction(id_: str = "p1", *, seed: Any = 41, **changes: Any) -> Prediction:
+    def listed(id_: str = "p1", *, seed: Any = 41, **changes: Any) -> Prediction:
         echoed = {
             "prompt": "a spaceship",
             "image": "https://files.example.com/ab",
@@ -53,4 +53,4 @@ def prediction() -> Callable[..., Prediction]:
         }
         return replace(Prediction(id_, "processing", input=echoed), **changes)
 
-    return prediction
+    return listed

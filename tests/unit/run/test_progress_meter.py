@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.domain.reports import Cost
-from batchfill.domain.rows import RowState
 from batchfill.run.progress_meter import ProgressMeter, Stopwatch, peak_memory
+from tests.support.reports import counts_of
 
 if TYPE_CHECKING:
     from batchfill.domain.progress import Progress
@@ -34,18 +34,14 @@ def test_memory_is_told_in_bytes() -> None:
     assert peak is None or 10 << 20 < peak < 1 << 40
 
 
-def counts(**some: int) -> dict[RowState, int]:
-    return {state: some.get(state.value, 0) for state in RowState}
-
-
 def progress(measure: ProgressMeter, now: float, **some: int) -> Progress:
     return measure.make_progress(
-        counts(**some), {}, Cost(0, 0, 0, None), now=now, waiting_for=None, last_failure=None
+        counts_of(**some), {}, Cost(0, 0, 0, None), now=now, waiting_for=None, last_failure=None
     )
 
 
 def test_a_rate_is_shown_once_it_means_something() -> None:
-    measure = ProgressMeter(counts(pending=100), 1000.0)
+    measure = ProgressMeter(counts_of(pending=100), 1000.0)
     assert progress(measure, 1004.9, done=10, pending=90).rate is None
     shown = progress(measure, 1010.0, done=20, pending=80)
     assert shown.rate == pytest.approx(120.0)
@@ -54,20 +50,20 @@ def test_a_rate_is_shown_once_it_means_something() -> None:
 
 
 def test_rows_that_ended_before_count_neither_for_the_rate_nor_for_this_run() -> None:
-    measure = ProgressMeter(counts(done=50, failed=10, pending=40), 1000.0)
+    measure = ProgressMeter(counts_of(done=50, failed=10, pending=40), 1000.0)
     shown = progress(measure, 1010.0, done=55, failed=11, expired=1, pending=33)
     assert shown.finished_now == 7
     assert shown.rate == pytest.approx(42.0)
 
 
 def test_rows_in_doubt_are_not_waited_for() -> None:
-    measure = ProgressMeter(counts(pending=10), 1000.0)
+    measure = ProgressMeter(counts_of(pending=10), 1000.0)
     shown = progress(measure, 1010.0, done=5, in_doubt=5)
     assert shown.seconds_left == 0.0
 
 
 def test_the_rate_is_that_of_the_last_minutes() -> None:
-    measure = ProgressMeter(counts(pending=10_000), 0.0)
+    measure = ProgressMeter(counts_of(pending=10_000), 0.0)
     for second in range(600):
         progress(measure, float(second), done=second * 10, pending=10_000 - second * 10)
     for second in range(600, 1000):
@@ -76,13 +72,13 @@ def test_the_rate_is_that_of_the_last_minutes() -> None:
 
 
 def test_when_nothing_ends_there_is_no_rate_and_no_time_left() -> None:
-    measure = ProgressMeter(counts(pending=10), 0.0)
+    measure = ProgressMeter(counts_of(pending=10), 0.0)
     shown = progress(measure, 3600.0, pending=10)
     assert (shown.rate, shown.seconds_left, shown.finished_now) == (None, None, 0)
 
 
 def test_samples_do_not_pile_up_in_a_long_night() -> None:
-    measure = ProgressMeter(counts(pending=10), 0.0)
+    measure = ProgressMeter(counts_of(pending=10), 0.0)
     for quarter in range(40_000):
         progress(measure, quarter / 4, pending=10)
     assert len(measure._samples) < 200

@@ -10,6 +10,7 @@ import pytest
 from batchfill.domain.token import Token
 from batchfill.settings.addresses import REPLICATE
 from batchfill.settings.settings import DEFAULTS, Settings
+from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,6 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
         manifest=tmp_path / "night.csv",
         folder=tmp_path / "night.batch",
         base=REPLICATE,
-        token=Token("r8_for_tests_only"),
+        token=Token(TOKEN),
     )
     return lambda **changes: replace(usual, **changes)

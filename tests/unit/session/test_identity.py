@@ -10,14 +10,13 @@ from batchfill.errors import UsageError
 from batchfill.ledger.payments import heading_line
 from batchfill.session import identity
 from batchfill.settings.addresses import LOCAL
+from tests.support.models import DEV
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from batchfill.settings.settings import Settings
-
-MODEL = "black-forest-labs/flux-fill-dev"
 
 
 def test_a_new_folder_belongs_to_nobody(settings: Callable[..., Settings]) -> None:
@@ -35,7 +34,7 @@ def test_the_same_batch_is_let_in(settings: Callable[..., Settings]) -> None:
 @pytest.mark.parametrize(
     ("fact", "known", "told", "flag"),
     [
-        ("model", "owner/other", MODEL, "--model"),
+        ("model", "owner/other", DEV, "--model"),
         ("base", "https://gateway.example.com/v1", "https://api.replicate.com/v1", "--base-url"),
     ],
 )

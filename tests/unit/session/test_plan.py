@@ -30,8 +30,8 @@ def compared(*, price: int | None = PRICE, changed: int = 0, **rows: int) -> Com
 
 
 @pytest.fixture
-def plan(settings: Callable[..., Settings]) -> Callable[..., Plan]:
-    def plan(comparison: Comparison, *, chosen: SelectedRows | None = None) -> Plan:
+def plan_for(settings: Callable[..., Settings]) -> Callable[..., Plan]:
+    def plan_for(comparison: Comparison, *, chosen: SelectedRows | None = None) -> Plan:
         return plan_module.make_plan(
             comparison,
             settings(),
@@ -42,10 +42,10 @@ def plan(settings: Callable[..., Settings]) -> Callable[..., Plan]:
             chosen=chosen,
         )
 
-    return plan
+    return plan_for
 
 
-def test_every_row_of_the_manifest_is_in_one_place_of_the_plan(plan: Callable[..., Plan]) -> None:
+def test_every_row_of_the_manifest_is_in_one_place_of_the_plan(plan_for: Callable[..., Plan]) -> None:
     rows = {
         "pending": 7,
         "submitting": 1,
@@ -55,30 +55,30 @@ def test_every_row_of_the_manifest_is_in_one_place_of_the_plan(plan: Callable[..
         "failed": 5,
         "in_doubt": 6,
     }
-    made = plan(compared(**rows, changed=2))
+    made = plan_for(compared(**rows, changed=2))
     assert (made.rows, made.to_go, made.outputs_to_go) == (28, 7, 14)
     assert (made.finished, made.open, made.in_doubt) == (4, 6, 6)
     assert (made.changed, made.price_to_go, made.price_changed) == (2, 7 * PRICE, 2 * PRICE)
     assert (made.skipped, made.cost, made.warnings) == (1, COST, ("careful",))
 
 
-def test_rows_that_retry_means_are_to_go_too(plan: Callable[..., Plan]) -> None:
+def test_rows_that_retry_means_are_to_go_too(plan_for: Callable[..., Plan]) -> None:
     comparison = compared(pending=7, failed=5, expired=3, done=4)
-    made = plan(comparison, chosen=SelectedRows(Group(8, 16, 8 * PRICE), done=3, edited=1))
+    made = plan_for(comparison, chosen=SelectedRows(Group(8, 16, 8 * PRICE), done=3, edited=1))
     assert (made.to_go, made.outputs_to_go, made.price_to_go) == (15, 30, 15 * PRICE)
     assert (made.finished, made.again, made.edited) == (1, 3, 1)
 
 
-def test_beside_rows_that_are_named_nothing_is_to_go(plan: Callable[..., Plan]) -> None:
-    made = plan(
+def test_beside_rows_that_are_named_nothing_is_to_go(plan_for: Callable[..., Plan]) -> None:
+    made = plan_for(
         compared(pending=7, done=4), chosen=SelectedRows(Group(1, 2, PRICE), done=1, only=frozenset("k"))
     )
     assert (made.to_go, made.price_to_go, made.finished) == (1, PRICE, 3)
 
 
-def test_an_unknown_price_is_not_a_price_of_nothing(plan: Callable[..., Plan]) -> None:
-    assert plan(compared(pending=2, price=None)).price_to_go is None
-    assert plan(compared(done=2)).price_to_go == 0
+def test_an_unknown_price_is_not_a_price_of_nothing(plan_for: Callable[..., Plan]) -> None:
+    assert plan_for(compared(pending=2, price=None)).price_to_go is None
+    assert plan_for(compared(done=2)).price_to_go == 0
 
 
 def test_the_slower_of_pace_and_bound_decides_the_time(settings: Callable[..., Settings]) -> None:

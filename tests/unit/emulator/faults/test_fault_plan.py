@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Read:
+def plan_of(tmp_path: Path) -> Read:
     """Read a plan from its text."""
 
     def from_text(text: str) -> FaultPlan:
@@ -29,12 +29,12 @@ def read(tmp_path: Path) -> Read:
 
 
 @pytest.fixture
-def mistakes(read: Read) -> Callable[[str], list[str]]:
+def plan_mistakes(plan_of: Read) -> Callable[[str], list[str]]:
     """Return what is wrong with a plan, line by line."""
 
     def of(text: str) -> list[str]:
         with pytest.raises(UsageError) as caught:
-            read(text)
+            plan_of(text)
         return str(caught.value).split("\n")
 
     return of
@@ -46,8 +46,8 @@ def struck(plan: FaultPlan, call: str, count: int, elapsed: float = 0.0) -> dict
     return {place: [fault.kind for fault in faults] for place, faults in hits.items() if faults}
 
 
-def test_a_plan_says_which_requests_go_wrong_and_how(read: Read) -> None:
-    plan = read("""
+def test_a_plan_says_which_requests_go_wrong_and_how(plan_of: Read) -> None:
+    plan = plan_of("""
         clock_skew: -120
         rate: {per_minute: 600, burst: 3}
         faults:
@@ -68,26 +68,26 @@ def test_a_plan_says_which_requests_go_wrong_and_how(read: Read) -> None:
     assert struck(plan, "account", 1, 3600) == {1: ["down"]}
 
 
-def test_chance_follows_the_seed_of_the_plan(read: Read) -> None:
+def test_chance_follows_the_seed_of_the_plan(plan_of: Read) -> None:
     text = "seed: {}\nfaults: [{{call: get, kind: cut, probability: 0.5}}]"
-    first, again, other = (struck(read(text.format(seed)), "get", 50) for seed in (1, 1, 2))
+    first, again, other = (struck(plan_of(text.format(seed)), "get", 50) for seed in (1, 1, 2))
     assert first == again != other
 
 
-def test_low_credit_is_a_pace_by_itself(read: Read) -> None:
-    plan = read("credit: low")
+def test_low_credit_is_a_pace_by_itself(plan_of: Read) -> None:
+    plan = plan_of("credit: low")
     assert (plan.rate, plan.burst) == (6, 1)
 
 
-def test_the_plan_that_is_documented_can_be_read(read: Read) -> None:
+def test_the_plan_that_is_documented_can_be_read(plan_of: Read) -> None:
     text = cleandoc(str(documented.__doc__))
-    plan = read("\n".join(line for line in text.splitlines() if line.startswith(" " * 4)))
+    plan = plan_of("\n".join(line for line in text.splitlines() if line.startswith(" " * 4)))
     assert (plan.rate, plan.faults.clock_skew) == (600, -120)
     assert struck(plan, "output", 9) == {5: ["cut"], 6: ["cut"]}
 
 
-def test_all_mistakes_are_told_at_once_each_where_it_is(mistakes: Callable[[str], list[str]]) -> None:
-    told = mistakes("""
+def test_all_mistakes_are_told_at_once_each_where_it_is(plan_mistakes: Callable[[str], list[str]]) -> None:
+    told = plan_mistakes("""
         sed: 7
         clock_skew: much
         rate: {per_minute: 0, bursts: 1}
@@ -132,9 +132,9 @@ def test_all_mistakes_are_told_at_once_each_where_it_is(mistakes: Callable[[str]
     ],
 )
 def test_what_is_no_plan_is_refused_in_words(
-    mistakes: Callable[[str], list[str]], text: str, message: str
+    plan_mistakes: Callable[[str], list[str]], text: str, message: str
 ) -> None:
-    assert mistakes(text)[0].startswith(message)
+    assert plan_mistakes(text)[0].startswith(message)
 
 
 def test_a_plan_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:

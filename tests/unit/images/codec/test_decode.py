@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from PIL import Image
 from batchfill.errors import BadPicture
 from batchfill.images.codec.decode import decode_whole, read_header, stored_size
 from batchfill.images.prepare.fit import FitTask, fit_files
+from tests.support.pictures import png_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     Save = Callable[..., Path]
 
 FORMATS = [("PNG", ".png"), ("JPEG", ".jpg"), ("WEBP", ".webp"), ("GIF", ".gif")]
-
-
-def png_chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 @pytest.mark.parametrize(("kind", "suffix"), FORMATS)

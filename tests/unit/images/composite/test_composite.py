@@ -26,6 +26,7 @@ from batchfill.errors import BadPicture
 from batchfill.images.composite.composite import Finished, FinishTask, make_composite
 from batchfill.images.prepare.fit import FitTask, fit_files
 from batchfill.images.prepare.grow import grow_mask
+from tests.support.pictures import away
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,14 +84,6 @@ def finished(
 def noise(size: tuple[int, int], mode: str = "RGB", seed: int = 1) -> Image.Image:
     shape = (size[1], size[0], len(mode)) if len(mode) > 1 else (size[1], size[0])
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8))
-
-
-def away(marked: Any) -> NDArray[np.float64]:
-    """Return how far each pixel is from the next that is *marked*, as the crow flies."""
-    down, across = np.nonzero(marked)
-    rows, columns = np.indices(marked.shape)
-    squares = (rows[..., None] - down) ** 2 + (columns[..., None] - across) ** 2
-    return np.asarray(np.sqrt(squares.min(axis=2)), np.float64)
 
 
 def untouched(mask: Image.Image, pixels: Pixels, area: Box | None) -> NDArray[np.bool_]:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from batchfill.catalog.builtin import find_model
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.findings import FindingKind, Severity, Sizes
 from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
+from tests.support.models import DEV, known_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     Save = Callable[..., Path]
 
-MODEL = find_model("black-forest-labs/flux-fill-dev")
-assert MODEL is not None
+MODEL = known_model(DEV)
 RULE = MODEL.size_rule
 
 

@@ -7,15 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchfill.catalog.builtin import find_model
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.images.prepare.crop import crop_box
+from tests.support.models import DEV, known_model
 
 if TYPE_CHECKING:
     from batchfill.domain.rows import Box, Input
 
-MODEL = find_model("black-forest-labs/flux-fill-dev")
-assert MODEL is not None
+MODEL = known_model(DEV)
 RULE = MODEL.size_rule
 MASK = Pixels(area="mask")
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,17 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchfill.images.prepare.grow import FINE, fade_mask, grow_mask
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-
-def away(hole: Image.Image, least: int) -> NDArray[np.float64]:
-    """Return how far each pixel is from the next one of at least *least*."""
-    down, across = np.nonzero(np.asarray(hole) >= least)
-    rows, columns = np.indices((hole.height, hole.width))
-    squares = (rows[..., None] - down) ** 2 + (columns[..., None] - across) ** 2
-    return np.asarray(np.sqrt(squares.min(axis=2)), np.float64)
+from tests.support.pictures import away
 
 
 @st.composite
@@ -35,7 +23,7 @@ def holes(draw: st.DrawFn) -> Image.Image:
 @given(hole=holes(), reach=st.integers(1, 12))
 def test_a_mask_grows_by_a_distance_as_the_crow_flies(hole: Image.Image, reach: int) -> None:
     core = (np.asarray(hole) >= 128).any()
-    near = away(hole, 128) <= reach if core else np.zeros((hole.height, hole.width), bool)
+    near = away(np.asarray(hole) >= 128) <= reach if core else np.zeros((hole.height, hole.width), bool)
     spread = np.asarray(grow_mask(hole, reach))
     assert (spread[near] == 255).all()
     assert np.array_equal(spread[~near], np.asarray(hole)[~near])
@@ -44,7 +32,7 @@ def test_a_mask_grows_by_a_distance_as_the_crow_flies(hole: Image.Image, reach: 
 @given(hole=holes(), reach=st.integers(1, 12))
 def test_a_mask_fades_out_within_a_distance_and_keeps_its_inside(hole: Image.Image, reach: int) -> None:
     spread, before = np.asarray(fade_mask(hole, reach)), np.asarray(hole)
-    assert not spread[away(hole, 1) > reach].any()
+    assert not spread[away(np.asarray(hole) >= 1) > reach].any()
     assert (spread >= before).all()
 
 
@@ -62,7 +50,7 @@ def test_a_fading_mask_falls_with_the_distance() -> None:
 def test_a_long_reach_is_nearly_exact_and_never_too_far(reach: int) -> None:
     hole = Image.new("L", (900, 800))
     hole.putpixel((440, 391), 255)
-    spread, distance = np.asarray(grow_mask(hole, reach)) > 0, away(hole, 255)
+    spread, distance = np.asarray(grow_mask(hole, reach)) > 0, away(np.asarray(hole) >= 255)
     assert not spread[distance > reach].any()
     assert spread[distance <= 0.85 * reach - 2].all()
 

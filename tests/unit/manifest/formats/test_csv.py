@@ -16,14 +16,13 @@ from batchfill.errors import Mistake, UsageError
 from batchfill.manifest.local_files import digest_file
 from batchfill.manifest.manifest import open_manifest
 from batchfill.manifest.validation import read_rows
+from tests.support.manifests import HEADER, URLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from batchfill.catalog.model import Model
 
-URLS = "http://x/a.png,http://x/m.png"
-HEADER = "id,image,mask,prompt\n"
 ROW = f"a,{URLS},a boat\n"
 
 

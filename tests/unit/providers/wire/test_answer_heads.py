@@ -17,7 +17,7 @@ from batchfill.providers.wire.answer_heads import mend_head
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.unit.providers.conftest import Peer
+    from tests.support.wire import Peer
 
 BODY = b'{"id":"p1","status":"starting"}'
 LENGTH = b"Content-Length: %d" % len(BODY)

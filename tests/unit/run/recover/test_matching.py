@@ -29,31 +29,31 @@ def ours(prediction: Predictions) -> Prediction:
 
 
 def test_an_unclaimed_prediction_with_our_seed_and_prompt_is_adopted(
-    attempt: Attempts, prediction: Predictions
+    attempt: Attempts, listed: Predictions
 ) -> None:
-    verdict = matching.match_orphans([attempt(1)], [prediction("p1")], {}, complete=False)
-    assert verdict.adopted == {1: prediction("p1")}
+    verdict = matching.match_orphans([attempt(1)], [listed("p1")], {}, complete=False)
+    assert verdict.adopted == {1: listed("p1")}
     assert (verdict.absent, verdict.doubtful) == (frozenset(), {})
 
 
 @pytest.mark.parametrize("echo", [{"seed": "41"}, {"seed": 41.0}, {"guidance": "30.0"}, {"extra": 1}])
 def test_a_service_may_echo_numbers_in_its_own_way(
-    attempt: Attempts, prediction: Predictions, echo: dict[str, Any]
+    attempt: Attempts, listed: Predictions, echo: dict[str, Any]
 ) -> None:
-    item = prediction("p1")
+    item = listed("p1")
     item = replace(item, input={**item.input, **echo})
     assert matching.match_orphans([attempt(1)], [item], {}, complete=True).adopted == {1: item}
 
 
-def test_a_claimed_prediction_is_never_adopted(attempt: Attempts, prediction: Predictions) -> None:
-    verdict = matching.match_orphans([attempt(1)], [prediction("p1")], {"p1": 41}, complete=True)
+def test_a_claimed_prediction_is_never_adopted(attempt: Attempts, listed: Predictions) -> None:
+    verdict = matching.match_orphans([attempt(1)], [listed("p1")], {"p1": 41}, complete=True)
     assert verdict.adopted == {}
     assert verdict.absent == {1}
 
 
-def test_our_seed_with_another_prompt_is_a_doubt(attempt: Attempts, prediction: Predictions) -> None:
-    item = replace(prediction("p1"), input={"prompt": "a cat", "seed": 41})
-    verdict = matching.match_orphans([attempt(1)], [item, ours(prediction)], KNOWN, complete=True)
+def test_our_seed_with_another_prompt_is_a_doubt(attempt: Attempts, listed: Predictions) -> None:
+    item = replace(listed("p1"), input={"prompt": "a cat", "seed": 41})
+    verdict = matching.match_orphans([attempt(1)], [item, ours(listed)], KNOWN, complete=True)
     assert "same seed" in verdict.doubtful[1]
 
 
@@ -70,40 +70,40 @@ def test_our_seed_with_another_prompt_is_a_doubt(attempt: Attempts, prediction: 
     ],
 )
 def test_a_seed_fixed_by_the_row_needs_equal_scalars_too(
-    attempt: Attempts, prediction: Predictions, sent: dict[str, Any], adopted: bool
+    attempt: Attempts, listed: Predictions, sent: dict[str, Any], adopted: bool
 ) -> None:
     lost = attempt(1, own=False)
     lost = replace(lost, sent={**lost.sent, **sent})
-    verdict = matching.match_orphans([lost], [prediction("p1"), ours(prediction)], KNOWN, complete=True)
+    verdict = matching.match_orphans([lost], [listed("p1"), ours(listed)], KNOWN, complete=True)
     assert (1 in verdict.adopted) == adopted
     assert (1 in verdict.doubtful) != adopted
 
 
-def test_of_two_predictions_that_fit_none_is_adopted(attempt: Attempts, prediction: Predictions) -> None:
-    items = [prediction("p1"), prediction("p2"), ours(prediction)]
+def test_of_two_predictions_that_fit_none_is_adopted(attempt: Attempts, listed: Predictions) -> None:
+    items = [listed("p1"), listed("p2"), ours(listed)]
     verdict = matching.match_orphans([attempt(1)], items, KNOWN, complete=True)
     assert verdict.adopted == {}
     assert "more than one" in verdict.doubtful[1]
 
 
-def test_one_prediction_that_fits_two_attempts_is_nobodys(attempt: Attempts, prediction: Predictions) -> None:
+def test_one_prediction_that_fits_two_attempts_is_nobodys(attempt: Attempts, listed: Predictions) -> None:
     lost = [attempt(1, own=False), attempt(2, own=False)]
-    verdict = matching.match_orphans(lost, [prediction("p1"), ours(prediction)], KNOWN, complete=True)
+    verdict = matching.match_orphans(lost, [listed("p1"), ours(listed)], KNOWN, complete=True)
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
     assert verdict.doubtful.keys() == {1, 2}
 
 
 def test_one_that_fits_an_attempt_still_unanswered_is_not_adopted(
-    attempt: Attempts, prediction: Predictions
+    attempt: Attempts, listed: Predictions
 ) -> None:
     rival = attempt(2, own=False)
-    items = [prediction("p1"), ours(prediction)]
+    items = [listed("p1"), ours(listed)]
     verdict = matching.match_orphans([attempt(1, own=False)], items, KNOWN, complete=True, competing=[rival])
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
 
 
-def test_the_full_proof_of_absence(attempt: Attempts, prediction: Predictions) -> None:
-    items = [ours(prediction), prediction("stranger", seed=5)]
+def test_the_full_proof_of_absence(attempt: Attempts, listed: Predictions) -> None:
+    items = [ours(listed), listed("stranger", seed=5)]
     assert matching.match_orphans([attempt(1)], items, KNOWN, complete=True).absent == {1}
 
 
@@ -131,20 +131,20 @@ def without_seed(prediction: Predictions) -> list[Prediction]:
 )
 def test_anything_less_is_a_doubt(
     attempt: Attempts,
-    prediction: Predictions,
+    listed: Predictions,
     items: Callable[[Predictions], list[Prediction]],
     claimed: dict[str, int | None],
     complete: bool,
     why: str,
 ) -> None:
-    verdict = matching.match_orphans([attempt(1)], items(prediction), claimed, complete=complete)
+    verdict = matching.match_orphans([attempt(1)], items(listed), claimed, complete=complete)
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
     assert why in verdict.doubtful[1]
 
 
-def test_a_seed_told_only_in_the_logs_is_another_seed(attempt: Attempts, prediction: Predictions) -> None:
-    item = replace(prediction("p1"), input={"prompt": "a spaceship"}, seed=12345)
-    verdict = matching.match_orphans([attempt(1)], [item, ours(prediction)], KNOWN, complete=True)
+def test_a_seed_told_only_in_the_logs_is_another_seed(attempt: Attempts, listed: Predictions) -> None:
+    item = replace(listed("p1"), input={"prompt": "a spaceship"}, seed=12345)
+    verdict = matching.match_orphans([attempt(1)], [item, ours(listed)], KNOWN, complete=True)
     assert verdict.absent == {1}
 
 
@@ -166,48 +166,46 @@ def test_a_seed_told_only_in_the_logs_is_another_seed(attempt: Attempts, predict
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_seeds_prove_nothing_where_one_of_ours_is_listed_with_another(
-    attempt: Attempts, prediction: Predictions, sent: int | None, echoed: Any, proves: bool, place: int
+    attempt: Attempts, listed: Predictions, sent: int | None, echoed: Any, proves: bool, place: int
 ) -> None:
-    items = [ours(prediction), prediction("stranger", seed=5)]
-    items.insert(place, prediction("p9", seed=echoed))
+    items = [ours(listed), listed("stranger", seed=5)]
+    items.insert(place, listed("p9", seed=echoed))
     verdict = matching.match_orphans([attempt(1)], items, {**KNOWN, "p9": sent}, complete=True)
     assert (verdict.absent == {1}) == proves
     assert proves or "other seeds than were sent" in verdict.doubtful[1]
 
 
-def test_a_seed_told_only_in_the_logs_is_compared_too(attempt: Attempts, prediction: Predictions) -> None:
-    items = [replace(prediction("p9"), input=None, seed=10), prediction("stranger", seed=5)]
+def test_a_seed_told_only_in_the_logs_is_compared_too(attempt: Attempts, listed: Predictions) -> None:
+    items = [replace(listed("p9"), input=None, seed=10), listed("stranger", seed=5)]
     verdict = matching.match_orphans([attempt(1)], items, {"p9": 9}, complete=True)
     assert "other seeds than were sent" in verdict.doubtful[1]
 
 
 def test_where_all_that_is_listed_is_ours_its_seeds_do_not_matter(
-    attempt: Attempts, prediction: Predictions
+    attempt: Attempts, listed: Predictions
 ) -> None:
-    items = [prediction("p9", seed=10)]
+    items = [listed("p9", seed=10)]
     assert matching.match_orphans([attempt(1)], items, {"p9": 9}, complete=True).absent == {1}
 
 
 # An answer that said accepted
 
 
-def test_what_an_answer_said_was_taken_is_never_absent(attempt: Attempts, prediction: Predictions) -> None:
+def test_what_an_answer_said_was_taken_is_never_absent(attempt: Attempts, listed: Predictions) -> None:
     lost = replace(attempt(1), acknowledged=True)
-    verdict = matching.match_orphans([lost], [ours(prediction)], KNOWN, complete=True)
+    verdict = matching.match_orphans([lost], [ours(listed)], KNOWN, complete=True)
     assert "said that it was taken" in verdict.doubtful[1]
-    assert matching.match_orphans([lost], [prediction("p1")], {}, complete=True).adopted == {
-        1: prediction("p1")
-    }
+    assert matching.match_orphans([lost], [listed("p1")], {}, complete=True).adopted == {1: listed("p1")}
 
 
 # A list that leaves something out
 
 
 def test_a_list_that_hides_another_prediction_of_ours_may_hide_this_one(
-    attempt: Attempts, prediction: Predictions
+    attempt: Attempts, listed: Predictions
 ) -> None:
     lost = [attempt(1, seed=1), attempt(2, seed=2)]
-    verdict = matching.match_orphans(lost, [ours(prediction)], KNOWN, complete=True, unlisted={1: "hidden"})
+    verdict = matching.match_orphans(lost, [ours(listed)], KNOWN, complete=True, unlisted={1: "hidden"})
     assert "hidden" in verdict.doubtful[1]
     assert verdict.absent == {2}
 
@@ -236,22 +234,20 @@ DIGEST = "cd" * 32
     ],
 )
 def test_a_seed_fixed_by_the_row_needs_a_picture_that_agrees(
-    attempt: Attempts, prediction: Predictions, sent: str, echoed: str | None, agrees: bool
+    attempt: Attempts, listed: Predictions, sent: str, echoed: str | None, agrees: bool
 ) -> None:
-    lost, item = attempt(1, own=False), prediction("p1")
+    lost, item = attempt(1, own=False), listed("p1")
     lost = replace(lost, sent={**lost.sent, "image": sent})
     item = replace(item, input={**item.input, "image": echoed})
-    verdict = matching.match_orphans([lost], [item, ours(prediction)], KNOWN, complete=True)
+    verdict = matching.match_orphans([lost], [item, ours(listed)], KNOWN, complete=True)
     assert (1 in verdict.adopted) == agrees
     assert (1 in verdict.doubtful) != agrees
 
 
 def test_a_rehosted_picture_says_nothing_against_a_seed_that_we_drew(
-    attempt: Attempts, prediction: Predictions
+    attempt: Attempts, listed: Predictions
 ) -> None:
-    item = replace(
-        prediction("p1"), input={**prediction("p1").input, "image": "https://copies.example.com/1"}
-    )
+    item = replace(listed("p1"), input={**listed("p1").input, "image": "https://copies.example.com/1"})
     assert matching.match_orphans([attempt(1)], [item], {}, complete=False).adopted == {1: item}
 
 
@@ -399,36 +395,34 @@ SINCE = 200.0
     ],
 )
 def test_what_is_older_than_the_window_counts_by_its_seed_only(
-    attempt: Attempts, prediction: Predictions, item: dict[str, Any] | None, own: bool, expected: str
+    attempt: Attempts, listed: Predictions, item: dict[str, Any] | None, own: bool, expected: str
 ) -> None:
-    old = prediction("old", **OLD)
+    old = listed("old", **OLD)
     old = replace(old, input=None if item is None else {**old.input, **item})
     verdict = matching.match_orphans(
-        [attempt(1, own=own)], [old, ours(prediction)], KNOWN, complete=True, since=SINCE
+        [attempt(1, own=own)], [old, ours(listed)], KNOWN, complete=True, since=SINCE
     )
     verdicts = ("adopted", "absent", "doubtful")
     assert [name for name in verdicts if 1 in getattr(verdict, name)] == [expected]
 
 
 def test_what_is_older_than_the_window_is_no_second_one_that_fits_a_fixed_seed(
-    attempt: Attempts, prediction: Predictions
+    attempt: Attempts, listed: Predictions
 ) -> None:
     sent = {"prompt": "a spaceship", "seed": 41, "guidance": 30.0}
     lost = replace(attempt(1, own=False), sent=sent)
-    made = prediction("p1", created_at=300.0)
-    verdict = matching.match_orphans([lost], [made, prediction("p0", **OLD)], {}, complete=True, since=SINCE)
+    made = listed("p1", created_at=300.0)
+    verdict = matching.match_orphans([lost], [made, listed("p0", **OLD)], {}, complete=True, since=SINCE)
     assert verdict.adopted == {1: made}
 
 
-def test_for_a_model_without_seeds_all_that_was_sent_decides(
-    attempt: Attempts, prediction: Predictions
-) -> None:
+def test_for_a_model_without_seeds_all_that_was_sent_decides(attempt: Attempts, listed: Predictions) -> None:
     sent = {"prompt": "a spaceship", "guidance": 30.0}
     lost = replace(attempt(1, seed=None, own=False), sent=sent)
-    item = replace(prediction("p1"), input=sent)
+    item = replace(listed("p1"), input=sent)
     assert matching.match_orphans([lost], [item], {}, complete=True).adopted == {1: item}
     other = replace(item, input={**sent, "guidance": 2})
-    verdict = matching.match_orphans([lost], [other, ours(prediction)], KNOWN, complete=True)
+    verdict = matching.match_orphans([lost], [other, ours(listed)], KNOWN, complete=True)
     assert (verdict.adopted, verdict.absent) == ({}, frozenset())
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from batchfill.domain.progress import Level, LogEvent, Progress
+from batchfill.domain.progress import Level
 from batchfill.run.clock import SystemClock
 from batchfill.run.run_log import open_run_log
 from batchfill.run.submit import disk_space
@@ -16,47 +16,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.support.listeners import Ears
+
 MB = 1_000_000
 
 
-class Heard:
-    """What was told."""
-
-    def __init__(self) -> None:
-        self.notices: list[LogEvent] = []
-
-    def notice(self, notice: LogEvent) -> None:
-        self.notices.append(notice)
-
-    def progress(self, progress: Progress) -> None:
-        """Do nothing."""
-
-
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
-
-
-@pytest.fixture
-def disk(
-    tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+def guard(
+    tmp_path: Path, ears: Ears, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[int | None], DiskSpaceGuard]]:
     """Give a disk with so many bytes free, which is looked at every time."""
-    with open_run_log(tmp_path / "run.log", heard, SystemClock()) as say:
+    with open_run_log(tmp_path / "run.log", ears, SystemClock()) as say:
         watching = DiskSpaceGuard(tmp_path / "night.batch", say, Timings())
 
-        def disk(free: int | None, **seconds: float) -> DiskSpaceGuard:
+        def guard(free: int | None, **seconds: float) -> DiskSpaceGuard:
             watching._timings = Timings(**{"disk_look": 0.0, **seconds})  # type: ignore[arg-type]
             monkeypatch.setattr(disk_space, "free_bytes", lambda _: free)
             return watching
 
-        yield disk
+        yield guard
 
 
 async def test_a_lack_of_room_is_said_with_what_is_left_and_where(
-    disk: Callable[..., DiskSpaceGuard],
+    guard: Callable[..., DiskSpaceGuard],
 ) -> None:
-    assert disk(12_400_000).shortage(0, 0, None) == (
+    assert guard(12_400_000).shortage(0, 0, None) == (
         "only 12 MB left on the disk of night.batch: nothing more is submitted until there is room"
     )
 
@@ -73,44 +57,44 @@ async def test_a_lack_of_room_is_said_with_what_is_left_and_where(
     ],
 )
 async def test_there_has_to_be_room_for_four_pictures_of_each_prediction_in_flight_and_the_next(
-    disk: Callable[..., DiskSpaceGuard], free: int | None, in_flight: int, largest: int, *, lacks: bool
+    guard: Callable[..., DiskSpaceGuard], free: int | None, in_flight: int, largest: int, *, lacks: bool
 ) -> None:
-    assert (disk(free).shortage(in_flight, largest, None) is not None) is lacks
+    assert (guard(free).shortage(in_flight, largest, None) is not None) is lacks
 
 
 async def test_a_picture_that_was_not_taken_is_a_lack_whatever_the_disk_says(
-    disk: Callable[..., DiskSpaceGuard],
+    guard: Callable[..., DiskSpaceGuard],
 ) -> None:
-    assert disk(10**12).shortage(0, 0, "Disk quota exceeded") == (
+    assert guard(10**12).shortage(0, 0, "Disk quota exceeded") == (
         "Disk quota exceeded: nothing more is submitted until night.batch takes pictures again"
     )
 
 
 async def test_a_lack_and_its_end_are_told_once_however_often_they_come(
-    disk: Callable[..., DiskSpaceGuard], heard: Heard
+    guard: Callable[..., DiskSpaceGuard], ears: Ears
 ) -> None:
     for free in (MB, MB, 10**12, 10**12, MB, 10**12):
-        disk(free).shortage(0, 0, None)
-    assert [(notice.level, notice.text.partition(":")[0]) for notice in heard.notices] == [
+        guard(free).shortage(0, 0, None)
+    assert [(notice.level, notice.text.partition(":")[0]) for notice in ears.notices] == [
         (Level.WARNING, "only 1 MB left on the disk of night.batch"),
         (Level.INFO, "there is room on the disk again"),
     ]
 
 
 async def test_the_disk_is_asked_every_few_seconds_at_most(
-    disk: Callable[..., DiskSpaceGuard],
+    guard: Callable[..., DiskSpaceGuard],
 ) -> None:
-    assert disk(MB, disk_look=3600.0).shortage(0, 0, None)
-    assert disk(10**12, disk_look=3600.0).shortage(0, 0, None)
+    assert guard(MB, disk_look=3600.0).shortage(0, 0, None)
+    assert guard(10**12, disk_look=3600.0).shortage(0, 0, None)
 
 
 async def test_patience_ends_only_where_there_was_no_room_all_the_time(
-    disk: Callable[..., DiskSpaceGuard],
+    guard: Callable[..., DiskSpaceGuard],
 ) -> None:
     found = []
     for free, patience in ((MB, 3600.0), (MB, -1.0), (10**12, -1.0)):
-        disk(free, disk_patience=patience).shortage(0, 0, None)
-        found.append(disk(free, disk_patience=patience).out_of_patience)
+        guard(free, disk_patience=patience).shortage(0, 0, None)
+        found.append(guard(free, disk_patience=patience).out_of_patience)
     assert found == [False, True, False]
 
 

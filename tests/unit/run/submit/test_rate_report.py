@@ -12,11 +12,12 @@ from batchfill.batch import Batch
 from batchfill.run.submit.rate_report import allowance_text
 from tests.chaos.nights.loop import SimLoop
 from tests.chaos.nights.world import Near, World
+from tests.support.listeners import Ears
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchfill.domain.progress import LogEvent, Progress, ProgressListener
+    from batchfill.domain.progress import ProgressListener
     from batchfill.domain.reports import Summary
 
 
@@ -36,22 +37,6 @@ if TYPE_CHECKING:
 )
 def test_a_person_learns_what_is_allowed_and_how_long_that_takes(pace: float, rows: int, said: str) -> None:
     assert allowance_text(pace, rows) == said
-
-
-class Listening:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notices: list[str] = []
-        self.awaited: set[str | None] = set()
-
-    def progress(self, progress: Progress) -> None:
-        """Keep what is awaited."""
-        self.awaited.add(progress.waiting_for)
-
-    def notice(self, notice: LogEvent) -> None:
-        """Keep a notice and how much it weighs."""
-        self.notices.append(f"{notice.level.value} {notice.text}")
 
 
 def run(folder: Path, rows: int, *, rate: float, burst: int, watcher: ProgressListener) -> Summary:
@@ -80,16 +65,16 @@ def run(folder: Path, rows: int, *, rate: float, burst: int, watcher: ProgressLi
 
 
 def test_low_credit_is_recognised_and_said_once(tmp_path: Path) -> None:
-    heard = Listening()
+    heard = Ears()
     summary = run(tmp_path, 40, rate=6, burst=1, watcher=heard)
-    said = [text for text in heard.notices if "allows" in text]
+    said = [f"{one.level.value} {one.text}" for one in heard.notices if "allows" in one.text]
     assert summary.exit_code == 0
     assert len(said) == 1
     assert said[0].startswith("warning the service allows about 6 a minute (below $5 of credit")
-    assert "the service's rate limit, about 6 a minute" in heard.awaited
+    assert "the service's rate limit, about 6 a minute" in heard.waits
 
 
 def test_a_service_that_allows_what_was_asked_is_not_mentioned(tmp_path: Path) -> None:
-    heard = Listening()
+    heard = Ears()
     run(tmp_path, 40, rate=600, burst=10, watcher=heard)
-    assert [text for text in heard.notices if "allows" in text] == []
+    assert [f"{one.level.value} {one.text}" for one in heard.notices if "allows" in one.text] == []

@@ -1,4 +1,7 @@
-"""The judge of a batch: the provider's bill, the ledger and the files, held against each other."""
+"""The judge of a batch: the provider's bill, the ledger and the files, held against each other.
+
+Its *verdict* tells what was paid twice, what is lost, what leaks the token, and what is unsound.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from batchfill.emulator.journal import Bill, read_bill
-from tests.chaos.soak import ledgers
+from tests.support import ledgers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from batchfill.emulator.journal import Charge
-    from tests.chaos.soak.ledgers import Asked
+    from tests.support.ledgers import Asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""What a batch's ledger says, read with plain SQLite: the judge trusts no code of the product."""
+"""What a batch's ledger says, read with plain SQLite: the judge trusts no code of the product.
+
+*Asked* is one attempt and its row, *kept* a file in its place. A *fault* is what does not add up.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchfill.batch import Batch
+
 TOGETHER = {
     "SELECT state, rows, price FROM tally WHERE rows > 0 ORDER BY 1": (
         "SELECT state, count(*), sum(coalesce(price, 0)) FROM rows GROUP BY 1 ORDER BY 1"
@@ -17,7 +22,7 @@ TOGETHER = {
         "SELECT outcome, count(*) FROM attempts GROUP BY 1 ORDER BY 1"
     ),
 }
-"""What is counted along, and the same counted anew."""
+"""What is counted along, and the same counted again."""
 
 ASKED = """
 SELECT a.seed, a.prediction_id, r.id, r.state, a.number = r.attempt AS counts, r.error
@@ -61,7 +66,7 @@ def states(ledger: Path) -> dict[str, int]:
     if not ledger.exists():
         return {}
     try:
-        return dict(_ask(ledger, "SELECT state, count(*) FROM rows GROUP BY 1"))
+        return dict(ask(ledger, "SELECT state, count(*) FROM rows GROUP BY 1"))
     except sqlite3.OperationalError:
         return {}  # killed before its tables were made
 
@@ -70,31 +75,37 @@ def unanswered(ledger: Path, since: float) -> int:
     """Return how many submissions begun since a time have no recorded answer, not even a lost one."""
     if not states(ledger):
         return 0
-    ((number,),) = _ask(ledger, f"{UNANSWERED} AND a.intended_at >= {since}")
+    ((number,),) = ask(ledger, f"{UNANSWERED} AND a.intended_at >= {since}")
     return int(number)
 
 
 def asked(ledger: Path) -> list[Asked]:
     """Return every attempt."""
-    return [Asked(*found) for found in _ask(ledger, ASKED)]
+    return [Asked(*found) for found in ask(ledger, ASKED)]
 
 
 def kept(ledger: Path) -> list[Kept]:
     """Return every file that is in place."""
-    return [Kept(*found) for found in _ask(ledger, FILES)]
+    return [Kept(*found) for found in ask(ledger, FILES)]
 
 
 def faults(ledger: Path) -> list[str]:
     """Return what is damaged, or does not add up."""
-    damage = [text for (text,) in _ask(ledger, "PRAGMA integrity_check") if text != "ok"]
-    apart = [f"{_ask(ledger, a)} but {_ask(ledger, b)}" for a, b in TOGETHER.items() if _differ(ledger, a, b)]
+    damage = [text for (text,) in ask(ledger, "PRAGMA integrity_check") if text != "ok"]
+    apart = [f"{ask(ledger, a)} but {ask(ledger, b)}" for a, b in TOGETHER.items() if _differ(ledger, a, b)]
     return damage + apart
 
 
 def _differ(ledger: Path, a: str, b: str) -> bool:
-    return _ask(ledger, a) != _ask(ledger, b)
+    return ask(ledger, a) != ask(ledger, b)
 
 
-def _ask(ledger: Path, question: str) -> list[Any]:
+def ask(ledger: Path, question: str) -> list[Any]:
+    """Return the answer to a question in SQL."""
     with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as db:
         return db.execute(question).fetchall()
+
+
+def in_ledger(batch: Batch, question: str) -> list[Any]:
+    """Return the answer of a batch's ledger."""
+    return ask(batch.folder / "ledger.sqlite", question)

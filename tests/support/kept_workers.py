@@ -1,0 +1,40 @@
+"""*Kept* worker processes: they outlive a run, and the next run uses them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from batchfill.check import check
+from batchfill.session import session
+from batchfill.workers.pool import Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Kept(Processes):
+    """Processes that outlive a run: each of a thousand runs would start some of its own for tiny pictures."""
+
+    idle: ClassVar[list[Any]] = []
+
+    def __init__(self, most: int | None = None) -> None:
+        super().__init__(most)
+        self._idle = self.idle
+
+    def close(self) -> None:
+        """Leave them to the next run."""
+
+
+@pytest.fixture(autouse=True)
+def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (session, check):
+        monkeypatch.setattr(module, "Processes", Kept)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _let_go() -> Iterator[None]:
+    yield
+    while Kept.idle:
+        Kept.idle.pop().end()
