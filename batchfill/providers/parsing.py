@@ -6,17 +6,17 @@ import binascii
 import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from batchfill.domain.predictions import Prediction, Upload
 from batchfill.domain.rows import inline_note
 from batchfill.providers.error_text import one_line, parse_json, words_of
+from batchfill.providers.output_forms import find_outputs, safety_remark
 from batchfill.providers.redaction import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 LONGEST_ID = 200
 LONGEST_ERROR = 1000
@@ -37,7 +37,6 @@ _MOMENT = re.compile(
 _UNSAFE = re.compile(r"[/\\?#%\s]")
 _SEED = re.compile(r"Using seed: (\d{1,20})\b", re.ASCII)
 _NO_SEED = 2**63
-_MANY_OUTPUTS = 1000
 
 
 def read_prediction(body: bytes) -> Prediction:
@@ -56,12 +55,13 @@ def prediction_of(value: Any) -> Prediction:
         created_at=read_moment(value.get("created_at")),
         started_at=read_moment(value.get("started_at")),
         completed_at=read_moment(value.get("completed_at")),
-        outputs=tuple(islice(_find_outputs(value.get("output")), _MANY_OUTPUTS)),
+        outputs=find_outputs(value),
         error=_read_error(value.get("error")),
         data_removed=value.get("data_removed") is True,
         input=_read_input(value),
         predict_time=_read_seconds(metrics.get("predict_time")) if isinstance(metrics, dict) else None,
         seed=_read_seed(value),
+        filtered=safety_remark(value),
     )
 
 
@@ -143,19 +143,6 @@ def _read_zone(match: re.Match[str]) -> timezone:
 def _read_status(value: Any) -> str:
     # A prediction with an id has been made: without a word for its state it is followed like any other.
     return one_line(value, longest=40) if isinstance(value, str) and value.strip() else "unknown"
-
-
-def _find_outputs(value: Any, *, depth: int = 3, named: bool = False) -> Iterator[str]:
-    if isinstance(value, str):
-        # In an object only addresses are outputs; alone or in a list anything else is refused aloud.
-        if value and (not named or value.startswith(("https://", "http://", "data:"))):
-            yield value.encode("utf-8", "replace").decode()
-    elif depth and isinstance(value, list):
-        for item in value:
-            yield from _find_outputs(item, depth=depth - 1, named=named)
-    elif depth and isinstance(value, dict):
-        for item in value.values():
-            yield from _find_outputs(item, depth=depth - 1, named=True)
 
 
 def _read_error(value: Any) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.domain.rows import Outcome, inline_bytes
+from batchfill.run.named_outputs import name_outputs
 from batchfill.run.poll import retry_policy
 from batchfill.run.submit.inputs import forget_named
 
@@ -38,7 +39,8 @@ class OutcomeRecorder:
                 await self._record_failed(attempt, prediction)
 
     async def _record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
-        await self._context.ledger.record_succeeded(attempt, prediction)
+        named = name_outputs(self._context, attempt, prediction)
+        await self._context.ledger.record_succeeded(attempt, named)
         self._failures.record_success()
         if prediction.completed_at is not None and prediction.created_at is not None:
             self._run_times.add_run_time(max(0.0, prediction.completed_at - prediction.created_at))
