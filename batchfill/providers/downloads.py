@@ -58,7 +58,7 @@ class Download:
         self, pieces: AsyncIterator[bytes], *, length: int | None, content_type: str | None, largest: int
     ) -> None:
         self.length = length
-        """Bytes as announced, None when unknown."""
+        """Bytes as announced, packed or not; None when unknown."""
         self.content_type = content_type
         """As announced, without parameters: `image/webp`."""
         self._pieces = pieces
@@ -76,8 +76,6 @@ class Download:
             size += len(piece)
             self._check_bounds(size)
             yield piece
-        if self.length is not None and size != self.length:
-            raise TransientError(f"the output has {size} bytes where {self.length} were announced")
 
     async def _next_piece(self, size: int) -> bytes:
         """Return the piece behind the first *size* bytes; empty at the end."""
@@ -135,19 +133,17 @@ async def begin(
 def download_of(response: httpx.Response, *, largest: int = LARGEST) -> Download:
     """Return the body of a success. Raises NotFound, SignatureWanted, OutputRefused or TransientError."""
     _check_status(response)
-    encoded = response.headers.get("content-encoding", "identity").lower() not in ("", "identity")
     announced = response.headers.get("content-length", "")
-    length = int(announced) if announced.isascii() and announced.isdigit() and not encoded else None
+    length = int(announced) if announced.isascii() and announced.isdigit() else None
     if length is not None and length > largest:
         raise _too_large(largest)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return Download(_unpacked(response), length=length, content_type=kind or None, largest=largest)
+    return Download(_unpacked(response, length), length=length, content_type=kind or None, largest=largest)
 
 
-async def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
+async def _unpacked(response: httpx.Response, length: int | None) -> AsyncIterator[bytes]:
     """Yield the body unpacked. What it begins with decides, before its label: a picture is one as it is."""
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    pieces, head = aiter(response.stream), b""
+    pieces, head = _as_sent(response, length), b""
     while len(head) < _HEAD and (piece := await anext(pieces, b"")):
         head += piece
     label = response.headers.get("content-encoding", "").strip().lower()
@@ -161,6 +157,17 @@ async def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
     packed.request = response.request
     async for piece in packed.aiter_bytes():
         yield piece
+
+
+async def _as_sent(response: httpx.Response, length: int | None) -> AsyncIterator[bytes]:
+    """Yield the body as it is. Raises TransientError when it has another length than was announced."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    size = 0
+    async for piece in response.stream:
+        size += len(piece)
+        yield piece
+    if length is not None and size != length:
+        raise TransientError(f"the output has {size} bytes where {length} were announced")
 
 
 async def _in_slices(head: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
