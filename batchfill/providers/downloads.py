@@ -43,6 +43,7 @@ _HEAD = 32
 
 _GZIP = b"\x1f\x8b\x08"
 _UNPACKED = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+_NOT_UNPACKED = frozenset({"br", "zstd", "compress"})
 _SLICE = 16 * 1024
 """Bytes that are unpacked at once: of gzip they are 16 MiB at the very most."""
 
@@ -146,17 +147,28 @@ async def _unpacked(response: httpx.Response, length: int | None) -> AsyncIterat
     pieces, head = _as_sent(response, length), b""
     while len(head) < _HEAD and (piece := await anext(pieces, b"")):
         head += piece
-    label = response.headers.get("content-encoding", "").strip().lower()
-    if is_picture(head) or (label not in _UNPACKED and not head.startswith(_GZIP)):
+    coding = None if is_picture(head) else _coding_of(response, head)
+    if coding is None:
         yield head
         async for piece in pieces:
             yield piece
         return
-    coding = "gzip" if head.startswith(_GZIP) else _UNPACKED[label]
     packed = httpx.Response(200, headers={"Content-Encoding": coding}, content=_in_slices(head, pieces))
     packed.request = response.request
     async for piece in packed.aiter_bytes():
         yield piece
+
+
+def _coding_of(response: httpx.Response, head: bytes) -> str | None:
+    """Return how a body that begins with *head* is packed; None: it is not. Raises TransientError."""
+    named = [word.strip() for word in response.headers.get("content-encoding", "").lower().split(",")]
+    codings = [word for word in named if word in _UNPACKED or word in _NOT_UNPACKED]
+    if len(codings) > 1 or any(word in _NOT_UNPACKED for word in codings):
+        # Packed twice, a megabyte of zeros is a terabyte.
+        raise TransientError(f"the output is packed as {', '.join(codings)[:100]}, which was not asked for")
+    if head.startswith(_GZIP):
+        return "gzip"
+    return _UNPACKED[codings[0]] if codings else None
 
 
 async def _as_sent(response: httpx.Response, length: int | None) -> AsyncIterator[bytes]:

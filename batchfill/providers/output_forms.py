@@ -64,6 +64,11 @@ def find_outputs(prediction: Mapping[str, Any]) -> tuple[str, ...]:
     return ()
 
 
+def is_address(address: str) -> bool:
+    """Whether *address* is a full one, or a data URL."""
+    return _ADDRESS.match(address) is not None
+
+
 def resolve_address(address: str, at: str) -> str:
     """Return *address*, which may be relative, in full; *at* is where the prediction that names it is.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from batchfill.providers.output_forms import resolve_address
+from batchfill.providers.output_forms import is_address, resolve_address
 
 if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
@@ -17,7 +17,10 @@ def name_outputs(context: RunContext, attempt: Attempt, prediction: Prediction) 
     """Return *prediction* of *attempt* with its outputs as the row takes them."""
     most = context.model.most_outputs(attempt.sent, attempt.outputs_asked)
     at = context.service.prediction_address(prediction.id)
-    named = [_rewritten(context, address, at) for address in prediction.outputs[:most]]
+    named = [_rewritten(context, address, at) for address in prediction.outputs]
+    if most is not None and len(named) > most:
+        # Of too many, those that cannot be fetched are left out first.
+        named = sorted(named, key=lambda address: not is_address(address))[:most]
     return replace(prediction, outputs=tuple(named))
 
 

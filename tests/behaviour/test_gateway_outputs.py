@@ -257,6 +257,7 @@ OTHERS: dict[str, Answer] = {
     "the inputs first": lambda gate: {**INPUTS, "result": f"{gate.root}/out/1.webp"},
     "one picture twice": lambda gate: [{"url": f"{gate.root}/out/1.webp", "b64_json": TEXT}],
     "more than was asked for": lambda gate: [f"{gate.root}/out/{n}.webp" for n in (1, 2, 3)],
+    "more than was asked for, some of them nonsense": lambda gate: ["", "none", f"{gate.root}/out/1.webp"],
     "an input in the list": lambda gate: [INPUTS["image"], f"{gate.root}/out/1.webp"],
     "previews by name": lambda gate: {
         "preview": f"{gate.root}/out/2.webp",
