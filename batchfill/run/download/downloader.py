@@ -242,13 +242,13 @@ class Downloader:
             await self._wait_or_give_up(attempt, prediction)
 
     async def _wait_or_give_up(self, attempt: Attempt, prediction: Prediction) -> None:
-        known, now = self._failed[attempt.number], self._context.clock.now()
-        if known.may_name_any(now, self._context.timings.late_outputs):
+        late = self._context.timings.late_outputs
+        if self._failed[attempt.number].may_name_any(self._context.clock.now(), late):
             await self._put_off(attempt, "the service has named no outputs yet")
         elif prediction.status == UNKNOWN:
             await self._expire_row(attempt, REMOVED)
         else:
-            await self._give_up(attempt, why_none(prediction, now - (known.since or now)))
+            await self._give_up(attempt, why_none(prediction, late))
 
     async def _waits_for_more(self, one: DownloadJob) -> bool:
         """Whether outputs that the service has not named yet are waited for: it is asked once more."""

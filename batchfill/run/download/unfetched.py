@@ -124,10 +124,10 @@ def is_removed(prediction: Prediction, errors: Iterable[BatchfillError], *, over
     return not prediction.outputs and (over or any(isinstance(error, NotFound) for error in errors))
 
 
-def why_none(prediction: Prediction, waited: float) -> str:
-    """Return why a row is given up whose *prediction* succeeded and names no output; it was asked so long."""
+def why_none(prediction: Prediction, late: float) -> str:
+    """Return why a row is given up whose *prediction* succeeded, and named no output for *late* seconds."""
     said = f"the service says: {prediction.filtered}" if prediction.filtered else "it gives no reason"
-    return f"{NONE_NAMED} for {format_duration(waited)}; {said}"
+    return f"{NONE_NAMED} within {format_duration(late)}; {said}"
 
 
 def why_lost(error: BatchfillError, made: float) -> str:

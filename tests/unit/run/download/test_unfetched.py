@@ -135,8 +135,8 @@ def test_a_service_has_some_minutes_to_name_what_it_made() -> None:
 @pytest.mark.parametrize(
     ("filtered", "end"),
     [
-        (None, " for 5 min; it gives no reason"),
-        ("NSFW content detected", " for 5 min; the service says: NSFW content detected"),
+        (None, " within 5 min; it gives no reason"),
+        ("NSFW content detected", " within 5 min; the service says: NSFW content detected"),
     ],
 )
 def test_what_is_said_of_a_row_without_a_picture_is_the_services_word(filtered: str | None, end: str) -> None:
