@@ -172,10 +172,14 @@ class NotifyError(BatchfillError):
 class BadPicture(BatchfillError):
     """Bytes that are not a whole picture, or a picture that cannot be used; says which and why."""
 
-    def __init__(self, message: str, *, kind: str = "unreadable") -> None:
-        """*kind*: in a word, what is wrong, as `check` sums it up."""
+    def __init__(self, message: str, *, kind: str = "unreadable", foreign: str | None = None) -> None:
+        """*kind*: in a word, what is wrong, as `check` sums it up.
+
+        *foreign*: the name of the format, where it is one that no decoder here reads.
+        """
         super().__init__(message)
         self.kind = kind
+        self.foreign = foreign
 
 
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})

@@ -100,6 +100,14 @@ class Model:
             asked = self.fields[self.outputs_field].default
         return asked if isinstance(asked, int) and asked > 1 else 1
 
+    def most_outputs(self, inputs: Mapping[str, object], asked: int) -> int | None:
+        """Return how many outputs a prediction of *inputs* has that asks for so many; None: not known.
+
+        What else a service names beyond them is none: smaller copies, or what it was sent.
+        """
+        known = self.checked or self.outputs_field in inputs
+        return asked if known and not (self.outputs_field is None and self.lists_outputs) else None
+
     def price_of(self, inputs: Mapping[str, Input], per_output: int | None = None) -> int | None:
         """Return the price of one attempt; *per_output* goes before the catalog's. None: not known."""
         price = self.price if per_output is None else per_output

@@ -85,11 +85,15 @@ OPEN = (RowState.PENDING, RowState.SUBMITTING, RowState.RUNNING, RowState.COLLEC
 """States that a run goes on with unasked."""
 
 
-def next_steps(counts: Mapping[RowState, int], command: str) -> Iterator[str]:
-    """Say how to go on with what *counts* leaves; rows in doubt are explained elsewhere."""
+def next_steps(counts: Mapping[RowState, int], command: str, *, made: int = 0) -> Iterator[str]:
+    """Say how to go on with what *counts* leaves; rows in doubt are explained elsewhere.
+
+    *made*: failed rows whose pictures the service made.
+    """
     if any(counts.get(state) for state in OPEN):
         yield f"to go on: {command}"
     if counts.get(RowState.FAILED):
-        yield f"to try failed rows again: {command} --retry failed"
+        again = f", and pay again for {format_count(made, 'row')} that the service had made" if made else ""
+        yield f"to try failed rows again{again}: {command} --retry failed"
     if counts.get(RowState.EXPIRED):
         yield f"to make expired rows again, and pay for them again: {command} --retry expired"

@@ -27,7 +27,7 @@ def status_lines(status: Status, *, command: str) -> list[str]:
         *failure_lines(counts.get(RowState.FAILED, 0), status.reasons),
         *expired_lines(counts.get(RowState.EXPIRED, 0)),
         *doubt_lines(status.doubts, doubtful, currency=status.cost.currency, command=command),
-        *([] if status.running else next_steps(counts, command)),
+        *([] if status.running else next_steps(counts, command, made=status.failed_made)),
     ]
 
 

@@ -29,7 +29,7 @@ def summary_lines(summary: Summary, *, command: str) -> list[str]:
         *_this_run(summary),
         *_expense_line(summary),
         cost_line(summary.cost),
-        *next_steps(counts, command),
+        *next_steps(counts, command, made=summary.failed_made),
         f"pictures: {safe_text(summary.folder)}/outputs",
     ]
 

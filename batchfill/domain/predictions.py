@@ -23,7 +23,7 @@ class Prediction:
     started_at: float | None = None
     completed_at: float | None = None
     outputs: tuple[str, ...] = ()
-    """http(s) or data URLs, in order."""
+    """Addresses, some of them relative, and data URLs, in order."""
     error: str | None = None
     data_removed: bool = False
     """The service no longer has the outputs."""
@@ -35,6 +35,8 @@ class Prediction:
     """From the input, else from `Using seed: N` in the logs."""
     certain: bool = True
     """Whether its id stood in the documented place of an answer; else asking for it has to confirm it."""
+    filtered: str | None = None
+    """The service's own words that its filter left pictures out."""
 
     TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 

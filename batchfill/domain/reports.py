@@ -50,6 +50,8 @@ class Status:
     """Failure reasons and how many rows have each, most frequent first."""
     doubts: tuple[Doubt, ...] = ()
     """The rows in doubt (the first hundred), for the explanation."""
+    failed_made: int = 0
+    """Failed rows whose pictures the service made: trying them again pays for them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,8 @@ class Summary:
     """Seconds for which nothing was submitted because finished pictures had to be fetched first."""
     peak_memory: int | None = None
     """Bytes that the process took at most; None where the system does not say."""
+    failed_made: int = 0
+    """As the status has it."""
     skipped: int = 0
 
 

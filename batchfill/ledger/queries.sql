@@ -168,6 +168,10 @@ SELECT coalesce(error, 'no reason given') AS reason, count(*) AS rows
 FROM rows INDEXED BY rows_failed WHERE state = 'failed' AND position IS NOT NULL
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50;
 
+-- name: failed_made
+SELECT count(*) FROM rows AS r INDEXED BY rows_failed JOIN attempts AS a ON a.number = r.attempt
+WHERE r.state = 'failed' AND r.position IS NOT NULL AND a.outcome = 'succeeded';
+
 -- name: doubts
 SELECT r.id, r.line, a.intended_at, a.price, coalesce(r.error, '') AS reason, a.seed, a.lost_at, a.answer
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt

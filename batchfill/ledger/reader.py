@@ -53,6 +53,10 @@ class Reader:
         """Return why rows failed, and how many of each, most frequent first."""
         return {record["reason"]: record["rows"] for record in statements.ask_rows(self._db, "reasons")}
 
+    def failed_made(self) -> int:
+        """Return how many failed rows there are whose pictures the service made."""
+        return int(statements.ask_value(self._db, "failed_made"))
+
     def doubts(self) -> tuple[Doubt, ...]:
         """Return the first hundred rows in doubt."""
         return tuple(ledger_rows.to_doubt(r) for r in statements.ask_rows(self._db, "doubts"))

@@ -106,6 +106,10 @@ class Service:
         """Seconds that the service's clock is ahead of ours, None before the first answer."""
         return self._line.clock_offset
 
+    def prediction_address(self, prediction_id: str) -> str:
+        """Return where a prediction is, without the base's query: relative addresses in it begin there."""
+        return self.base.partition("?")[0].rstrip("/") + prediction_path(prediction_id)
+
     async def create(
         self, model: str, inputs: Mapping[str, object], *, cancel_after: float | None = None
     ) -> Prediction:

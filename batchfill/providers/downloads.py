@@ -15,6 +15,7 @@ from batchfill.errors import BatchfillError, NotFound, OutputRefused, TransientE
 from batchfill.providers.clock_skew import loop_time
 from batchfill.providers.endpoints import origin_of
 from batchfill.providers.error_text import one_line
+from batchfill.providers.output_forms import is_picture
 from batchfill.providers.redaction import Redaction
 from batchfill.providers.requests import request_for, send_once
 from batchfill.providers.status_codes import wait_of
@@ -37,6 +38,16 @@ LONGEST_HEAD = 240.0
 """Seconds until it begins: a free connection, the connection, the request, and a head that may dribble."""
 
 
+_HEAD = 32
+"""Bytes of a body that tell whether it is a picture."""
+
+_GZIP = b"\x1f\x8b\x08"
+_UNPACKED = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+_NOT_UNPACKED = frozenset({"br", "zstd", "compress"})
+_SLICE = 16 * 1024
+"""Bytes that are unpacked at once: of gzip they are 16 MiB at the very most."""
+
+
 class SignatureWanted(BatchfillError):
     """An output's address answered 401 or 403."""
 
@@ -48,7 +59,7 @@ class Download:
         self, pieces: AsyncIterator[bytes], *, length: int | None, content_type: str | None, largest: int
     ) -> None:
         self.length = length
-        """Bytes as announced, None when unknown."""
+        """Bytes as announced, packed or not; None when unknown."""
         self.content_type = content_type
         """As announced, without parameters: `image/webp`."""
         self._pieces = pieces
@@ -66,8 +77,6 @@ class Download:
             size += len(piece)
             self._check_bounds(size)
             yield piece
-        if self.length is not None and size != self.length:
-            raise TransientError(f"the output has {size} bytes where {self.length} were announced")
 
     async def _next_piece(self, size: int) -> bytes:
         """Return the piece behind the first *size* bytes; empty at the end."""
@@ -125,16 +134,61 @@ async def begin(
 def download_of(response: httpx.Response, *, largest: int = LARGEST) -> Download:
     """Return the body of a success. Raises NotFound, SignatureWanted, OutputRefused or TransientError."""
     _check_status(response)
-    encoded = response.headers.get("content-encoding", "identity").lower() != "identity"
     announced = response.headers.get("content-length", "")
-    length = int(announced) if announced.isascii() and announced.isdigit() and not encoded else None
+    length = int(announced) if announced.isascii() and announced.isdigit() else None
     if length is not None and length > largest:
         raise _too_large(largest)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    # Packed in another way, or twice, a megabyte of zeros is a terabyte.
-    asked_for = response.headers.get("content-encoding", "gzip").lower() in ("gzip", "deflate", "identity")
-    pieces = response.aiter_bytes() if asked_for else response.aiter_raw()
-    return Download(pieces, length=length, content_type=kind or None, largest=largest)
+    return Download(_unpacked(response, length), length=length, content_type=kind or None, largest=largest)
+
+
+async def _unpacked(response: httpx.Response, length: int | None) -> AsyncIterator[bytes]:
+    """Yield the body unpacked. What it begins with decides, before its label: a picture is one as it is."""
+    pieces, head = _as_sent(response, length), b""
+    while len(head) < _HEAD and (piece := await anext(pieces, b"")):
+        head += piece
+    coding = None if is_picture(head) else _coding_of(response, head)
+    if coding is None:
+        yield head
+        async for piece in pieces:
+            yield piece
+        return
+    packed = httpx.Response(200, headers={"Content-Encoding": coding}, content=_in_slices(head, pieces))
+    packed.request = response.request
+    async for piece in packed.aiter_bytes():
+        yield piece
+
+
+def _coding_of(response: httpx.Response, head: bytes) -> str | None:
+    """Return how a body that begins with *head* is packed; None: it is not. Raises TransientError."""
+    named = [word.strip() for word in response.headers.get("content-encoding", "").lower().split(",")]
+    codings = [word for word in named if word in _UNPACKED or word in _NOT_UNPACKED]
+    if len(codings) > 1 or any(word in _NOT_UNPACKED for word in codings):
+        # Packed twice, a megabyte of zeros is a terabyte.
+        raise TransientError(f"the output is packed as {', '.join(codings)[:100]}, which was not asked for")
+    if head.startswith(_GZIP):
+        return "gzip"
+    return _UNPACKED[codings[0]] if codings else None
+
+
+async def _as_sent(response: httpx.Response, length: int | None) -> AsyncIterator[bytes]:
+    """Yield the body as it is. Raises TransientError when it has another length than was announced."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    size = 0
+    async for piece in response.stream:
+        size += len(piece)
+        yield piece
+    if length is not None and size != length:
+        raise TransientError(f"the output has {size} bytes where {length} were announced")
+
+
+async def _in_slices(head: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield *head* and *pieces* in small parts, since they grow."""
+    piece = head
+    while piece:
+        for start in range(0, len(piece), _SLICE):
+            yield piece[start : start + _SLICE]
+        piece = await anext(pieces, b"")
 
 
 def shown_url(url: str) -> str:
@@ -224,15 +278,32 @@ class OutputClient:
         return await open_download(send_once(self._transport, request, _TIMEOUT), str(place))
 
     def _check_url(self, url: str) -> httpx.URL:
-        place = parse_url(url)
+        place = self._place_of(url)
         if origin_of(place) != self._own and (marked := self._redaction.text(url)) != url:
-            place = parse_url(marked)
-        plain = self._allow_http and place.scheme == "http" and (self._any_host or is_loopback(place.host))
-        if place.scheme != "https" and not plain:
+            place = self._place_of(marked)
+        if place.scheme != "https" and not self._may_be_plain(place):
             raise OutputRefused(f"{shown_url(url)}: outputs are fetched from https addresses only")
         if not self._allow_private:
             refuse_private(place.host)
         return place
+
+    def _place_of(self, url: str) -> httpx.URL:
+        place = parse_url(url)
+        return place if self._own is None or self._may_be_plain(place) else over_tls(place, self._own)
+
+    def _may_be_plain(self, place: httpx.URL) -> bool:
+        return self._allow_http and place.scheme == "http" and (self._any_host or is_loopback(place.host))
+
+
+def over_tls(place: httpx.URL, own: Origin) -> httpx.URL:
+    """Return where an http address is asked for by TLS, which the base's *own* origin is behind.
+
+    A gateway behind a proxy that ends TLS knows nothing of it, and names itself by http and without the port.
+    """
+    scheme, host, port = own
+    if scheme != "https" or place.scheme != "http":
+        return place
+    return place.copy_with(scheme="https", port=place.port or (port if place.host == host else None))
 
 
 def parse_url(url: str) -> httpx.URL:
@@ -268,7 +339,8 @@ def _open_data_url(url: str, largest: int) -> Download:
 
 
 def _unpack_data_url(text: bytes) -> bytes:
-    bare = b"".join(text.split()).rstrip(b"=")
+    # Both alphabets of base64 are met.
+    bare = b"".join(text.split()).rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
     try:
         return base64.b64decode(bare + b"=" * (-len(bare) % 4), altchars=None, validate=True)
     except binascii.Error as error:

@@ -6,7 +6,6 @@ import binascii
 import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -14,10 +13,11 @@ from batchfill.domain.predictions import Prediction, Upload
 from batchfill.domain.rows import inline_note
 from batchfill.providers.error_text import one_line, parse_json, words_of
 from batchfill.providers.manners import STATUSES
+from batchfill.providers.output_forms import find_outputs, safety_remark
 from batchfill.providers.redaction import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 LONGEST_ID = 200
 LONGEST_ERROR = 1000
@@ -42,7 +42,6 @@ _MOMENT = re.compile(
 _SEED = re.compile(r"Using seed: (\d{1,20})\b", re.ASCII)
 _NO_SEED = 2**63
 _MEANS = {word: status for status, words in STATUSES.items() for word in words}
-_MANY_OUTPUTS = 1000
 
 
 def prediction_of(value: Any) -> Prediction:
@@ -50,7 +49,7 @@ def prediction_of(value: Any) -> Prediction:
     if not isinstance(value, dict):
         raise ValueError("the answer is not a prediction")  # noqa: TRY004 - bad bytes, not a bad call
     metrics = value.get("metrics")
-    outputs = tuple(islice(_find_outputs(value.get("output")), _MANY_OUTPUTS))
+    outputs = find_outputs(value)
     completed_at, error = read_moment(value.get("completed_at")), _read_error(value.get("error"))
     return Prediction(
         id=check_prediction_id(value.get("id")),
@@ -64,6 +63,7 @@ def prediction_of(value: Any) -> Prediction:
         input=_read_input(value),
         predict_time=_read_seconds(metrics.get("predict_time")) if isinstance(metrics, dict) else None,
         seed=_read_seed(value),
+        filtered=safety_remark(value),
     )
 
 
@@ -160,19 +160,6 @@ def _read_status(value: Any, *, ended: bool, made: Sequence[str], error: str | N
         return "succeeded" if made else "failed"
     # A prediction with an id has been made: without a word for its state it is followed like any other.
     return said
-
-
-def _find_outputs(value: Any, *, depth: int = 3, named: bool = False) -> Iterator[str]:
-    if isinstance(value, str):
-        # In an object only addresses are outputs; alone or in a list anything else is refused aloud.
-        if value and (not named or value.startswith(("https://", "http://", "data:"))):
-            yield value.encode("utf-8", "replace").decode()
-    elif depth and isinstance(value, list):
-        for item in value:
-            yield from _find_outputs(item, depth=depth - 1, named=named)
-    elif depth and isinstance(value, dict):
-        for item in value.values():
-            yield from _find_outputs(item, depth=depth - 1, named=True)
 
 
 def _read_error(value: Any) -> str | None:

@@ -126,8 +126,6 @@ def _prediction_in(found: dict[str, Any]) -> Prediction | None:
     id_, certain = _id_of(found)
     if id_:
         return replace(prediction_of(found | {"id": id_}), certain=certain)
-    if not found.get("output"):
-        return None
     made = prediction_of(found | {"id": "none"})
     return replace(made, id="", certain=False) if made.status == "succeeded" and made.outputs else None
 

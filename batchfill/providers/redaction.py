@@ -26,7 +26,7 @@ KEPT = 4096
 LONGEST = 10_000
 """Characters of an address that is remembered."""
 
-_WEB = ("http://", "https://")
+_ADDRESSES = ("http://", "https://", "/", "./", "../")
 _TIMES = 4
 """How often a text may have been escaped."""
 
@@ -84,10 +84,17 @@ class Redaction:
 
     def given(self, address: str) -> str | None:
         """Return *address* as the service gave it; None when it held the token and is forgotten."""
-        if MARK not in address or not address.startswith(_WEB):
+        if MARK not in address or not address.startswith(_ADDRESSES):
             return address
         known = self._given.get(address)
         return None if known is None else known.reveal()
+
+    def rewritten(self, address: str, rewrite: Callable[[str], str]) -> str:
+        """Return *address* as *rewrite* makes it, and remember that as the service gave it too."""
+        made, given = rewrite(address), self.given(address)
+        if MARK in made and made != address and given is not None:
+            self._remember(made, rewrite(given))
+        return made
 
     async def in_errors(self, work: Awaitable[_Done]) -> _Done:
         """Return what comes of *work*. An error of ours leaves it alone, with each token in its words marked.
@@ -105,7 +112,7 @@ class Redaction:
     def _value(self, value: Any) -> Any:
         """Return a JSON value with each token marked, at any depth, in names too."""
         if isinstance(value, str):
-            return self._address(value) if value.startswith(_WEB) else self.text(value)
+            return self._address(value) if value.startswith(_ADDRESSES) else self.text(value)
         if isinstance(value, list):
             return [self._value(item) for item in value]
         if isinstance(value, dict):
@@ -116,11 +123,14 @@ class Redaction:
         marked = self.text(address)
         # An address that holds the mark anyway is remembered too: nothing has to be asked for again.
         if MARK in marked and len(address) <= LONGEST:
-            self._given[marked] = Token(address)
-            self._given.move_to_end(marked)
-            if len(self._given) > KEPT:
-                self._given.popitem(last=False)
+            self._remember(marked, address)
         return marked
+
+    def _remember(self, marked: str, address: str) -> None:
+        self._given[marked] = Token(address)
+        self._given.move_to_end(marked)
+        if len(self._given) > KEPT:
+            self._given.popitem(last=False)
 
 
 def _codings(secret: str) -> Iterator[str]:

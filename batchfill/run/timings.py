@@ -27,6 +27,8 @@ class Timings:
     """Before a failed row's second attempt; it grows with each attempt."""
     download_retry: float = 2.0
     """After a failed download; it doubles with each failure."""
+    late_outputs: float = 300.0
+    """For which a prediction that succeeded may name no output yet."""
     storage_retries: tuple[float, ...] = (2.0, 5.0, 15.0, 30.0)
     """Between tries while the batch folder takes no finished file; the last one repeats."""
     disk_look: float = 3.0

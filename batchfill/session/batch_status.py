@@ -32,6 +32,7 @@ def read_status(reader: Reader, manifest: Path, folder: Path) -> Status:
         stopped_because=facts.get("stopped_because"),
         reasons=reader.reasons(),
         doubts=reader.doubts(),
+        failed_made=reader.failed_made(),
     )
 
 

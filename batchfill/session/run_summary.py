@@ -35,5 +35,6 @@ def make_summary(session: Session, status: Status, folder: Path) -> Summary:
         throttled=ended.throttled,
         held=ended.held,
         peak_memory=peak_memory(),
+        failed_made=status.failed_made,
         skipped=session.skipped,
     )

@@ -211,12 +211,14 @@ class OutputStore:
         suffix = PurePosixPath(output.file or "").suffix
         return f"{EARLIER}/{safe_name(output.prediction_id)}-{output.n}{suffix}"
 
-    def keep_suspect(self, written: StagedFile, mark: Callable[[bytes], bytes] = bytes) -> str:
-        """Keep bytes that are not a whole picture, for a person to look at. Return their place.
+    def keep_suspect(
+        self, written: StagedFile, mark: Callable[[bytes], bytes] = bytes, *, suffix: str = ""
+    ) -> str:
+        """Keep bytes that are not known to be a whole picture, for a person to look at. Return their place.
 
-        *mark* is given the bytes and returns those to be kept.
+        *mark* is given the bytes and returns those to be kept; *suffix*: of their format, where it is known.
         """
-        target = self.folder / SUSPECT / written.path.name
+        target = self.folder / SUSPECT / f"{written.path.name}{suffix}"
         with _write_guarded():
             written.path.write_bytes(mark(written.path.read_bytes()))
             target.parent.mkdir(exist_ok=True)

@@ -213,13 +213,16 @@ async def test_an_address_that_is_not_fetched_from_fails_its_row_loudly_after_so
     assert "fetch it yourself" in error
 
 
-async def test_a_token_refused_while_a_missing_output_is_confirmed_ends_the_run(
-    service: Serve, batch: Open, states: States
+async def test_a_token_refused_while_a_missing_output_is_confirmed_ends_the_run_after_the_hour(
+    service: Serve, batch: Open, states: States, later: Callable[[float], None]
 ) -> None:
     provider = await service(faults=Faults([served(404)]))
     provider.faults.add(Fault("get", "status", first=2, options={"status": 401}))
     night = batch(provider, 1, concurrency=1)
-    summary = await night.run()
+    run = asyncio.create_task(night.run())
+    await provider.until(lambda: provider.requests["get"] >= 4)
+    later(HOUR + 1)
+    summary = await run
     assert (summary.exit_code, states(night)) == (4, {"r1": "collecting"})
 
 

@@ -26,6 +26,7 @@ QUICK = timings.Timings(
     upload_retry=0.02,
     attempt_retry=0.02,
     download_retry=0.02,
+    late_outputs=0.0,
     progress=0.02,
     inbox_look=0.02,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 import zlib
@@ -43,6 +44,42 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 # Broken EXIF of a picture that decodes is nobody's concern.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+_FOREIGN = {
+    kind: re.compile(start, re.DOTALL | re.IGNORECASE)
+    for kind, start in {
+        "SVG": rb"\s*(?:<\?xml.*)?<svg",
+        # A damaged AVIF may begin so too, and is to be fetched again.
+        "HEIC": rb".{4}ftyp(?:hei[cfmsx]|hev[cmsx]|(?:mif1|msf1)(?!.{0,60}avi[fs]))",
+        **({} if _AVIF else {"AVIF": rb".{4}ftypavi[fs]"}),
+        "JPEG XL": rb"\xff\x0a|\x00{3}\x0cJXL \r\n\x87\n",
+        "JPEG 2000": rb"\xff\x4f\xff\x51|\x00{3}\x0cjP  \r\n\x87\n",
+        "PSD": rb"8BPS\x00[\x01\x02]",
+        "OpenEXR": rb"\x76\x2f\x31\x01",
+        "QOI": rb"qoif.{8}[\x03\x04]",
+        "PDF": rb"%PDF-",
+        "MP4": rb".{4}ftyp(?:isom|iso[2-9]|mp4[12]|avc1|qt  )",
+        "WebM": rb"\x1a\x45\xdf\xa3",
+    }.items()
+}
+"""What files begin with whose formats no decoder here reads, by the formats' names."""
+
+_FOREIGN_WORDS = {"SVG": "an SVG drawing", "HEIC": "a HEIC picture", "PDF": "a PDF"}
+
+FOREIGN_SUFFIXES = {
+    "SVG": ".svg",
+    "HEIC": ".heic",
+    "AVIF": ".avif",
+    "JPEG XL": ".jxl",
+    "JPEG 2000": ".jp2",
+} | {
+    "PSD": ".psd",
+    "OpenEXR": ".exr",
+    "QOI": ".qoi",
+    "PDF": ".pdf",
+    "MP4": ".mp4",
+    "WebM": ".webm",
+}
 
 # What Pillow's decoders let through on damaged bytes, found by feeding them damaged bytes.
 BROKEN = (
@@ -87,7 +124,7 @@ def open_image(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     except _TOO_LARGE as error:
         raise BadPicture(_too_large(name)) from error
     except UnidentifiedImageError as error:
-        raise BadPicture(f"{name} {_what_else(source)}") from error
+        raise _no_picture(source, name) from error
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise BadPicture(f"{name} cannot be read: {error.strerror}") from error
@@ -141,20 +178,21 @@ def _too_large(name: str) -> str:
     return f"{name} is larger than {MAX_PIXELS // 1_000_000} megapixels: scale it down"
 
 
-def _what_else(source: Path | IO[bytes]) -> str:
-    """Say what a file that is no picture seems to be."""
+def _no_picture(source: Path | IO[bytes], name: str) -> BadPicture:
+    """Return what says what a file seems to be that is no picture, or none that can be opened."""
     head = _read_head(source)
-    start = head.lstrip().lower()
+    foreign = next((kind for kind, start in _FOREIGN.items() if start.match(head)), None)
+    if foreign is not None:
+        what = _FOREIGN_WORDS.get(foreign, f"a {foreign} file")
+        return BadPicture(f"{name} is {what}: save it as JPEG or PNG", foreign=foreign)
+    return BadPicture(f"{name} {_what_else(head)}")
+
+
+def _what_else(head: bytes) -> str:
     if not head:
         return "is empty"
-    if start.startswith((b"<!doctype html", b"<html")):
+    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "is a web page, not a picture"
-    if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in start):
-        return "is an SVG drawing: save it as PNG"
-    if head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"):
-        return "is a HEIC picture: save it as JPEG or PNG"
-    if head.startswith(b"%PDF"):
-        return "is a PDF: save the picture in it as JPEG or PNG"
     if _is_text(head):
         return "is text, not a picture"
     return "is not a picture in a known format (PNG, JPEG, WebP, GIF, AVIF, TIFF, BMP), or is damaged"

@@ -12,16 +12,14 @@ from batchfill.domain.predictions import OUTPUT_RETENTION, Prediction, match_add
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import (
-    BadPicture,
     MachineFailed,
     NotFound,
-    OutputRefused,
     ServiceRefused,
     TransientError,
     short_of_something,
 )
-from batchfill.providers.downloads import SignatureWanted
 from batchfill.run.context import Wakeup
+from batchfill.run.download.output_fetcher import OutputFetcher
 from batchfill.run.download.unfetched import (
     OF_THIS_MACHINE,
     UNFETCHED,
@@ -29,21 +27,21 @@ from batchfill.run.download.unfetched import (
     Unfetched,
     is_removed,
     why_lost,
+    why_none,
     why_unfetched,
 )
-from batchfill.run.placement import GONE, Downloaded, inspect_output, judged_alone, of_each, told_lost
+from batchfill.run.named_outputs import name_outputs
+from batchfill.run.placement import GONE, Downloaded, judged_alone, of_each, told_lost
 from batchfill.run.postprocess.postprocessor import finish_of
 from batchfill.run.recover.matching import fetch_prediction
 from batchfill.run.run_times import FETCHED_AT_ONCE, RunTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
 
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import Attempt, DownloadJob, DownloadQueue
     from batchfill.errors import BatchfillError
-    from batchfill.providers.downloads import Download
     from batchfill.run.context import RunContext
     from batchfill.run.placement import OutputPlacer
     from batchfill.run.postprocess.postprocessor import PostProcessor
@@ -53,7 +51,9 @@ LONGEST_WAIT = 120.0
 
 LOST = "its files were fetched and are gone from outputs/, and the service has removed them"
 REMOVED = "made and paid for, but the service removed it before it was fetched"
-NONE_MADE = "the service made no picture of it (its safety filter leaves some out)"
+
+UNKNOWN = "unknown"
+"""The status of a prediction that the service does not know."""
 
 
 class Downloader:
@@ -76,6 +76,7 @@ class Downloader:
         self._busy: set[int] = set()
         self._failed: defaultdict[int, Unfetched] = defaultdict(Unfetched)
         self._left: set[int] = set()
+        self._fetcher = OutputFetcher(context)
         self._at_once = anyio.CapacityLimiter(FETCHED_AT_ONCE)
         self.times = RunTimes([0.0])
         """Of fetching all files of a row, in seconds."""
@@ -83,8 +84,6 @@ class Downloader:
         """Rings when a row may have become due."""
         self.oldest: float | None = None
         """Since when the oldest row has been waiting, in seconds since the epoch."""
-        self.largest = 0
-        """Bytes of the largest picture that this run fetched."""
         self.refused: str | None = None
         """Why the batch folder did not take the last picture; None when it did."""
 
@@ -93,6 +92,11 @@ class Downloader:
         """How many rows are to be fetched in this run."""
         ledger = self._context.ledger
         return ledger.in_state(RowState.COLLECTING) - ledger.kept - len(self._left)
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest picture that this run fetched."""
+        return self._fetcher.largest
 
     @property
     def busy(self) -> bool:
@@ -184,7 +188,7 @@ class Downloader:
                 fetched = await self._placer.find_staged(one.attempt, output, len(one.outputs))
                 if fetched is None:
                     async with self._at_once:
-                        fetched = await self._fetch_output(output)
+                        fetched = await self._fetcher.fetch(output)
                 with anyio.CancelScope(shield=True):
                     # The first that gets its place clears the way for all of them.
                     async with in_turn:
@@ -203,86 +207,62 @@ class Downloader:
         fetched = replace(fetched, output=replace(fetched.output, raw=None, raw_sha256=None))
         await self._placer.place_outputs(one.attempt, [fetched], one.outputs, more=True)
 
-    async def _fetch_output(self, output: Output) -> Downloaded:
-        if self._context.service.redaction.given(output.url) is None:
-            # An earlier run knew it; a fresh look at the prediction tells it again.
-            raise TransientError("its address held the token, and was not written down")
-        try:
-            return await self._download_output(output, self._context.outputs.fetch(output.url))
-        except SignatureWanted as unsigned:
-            try:
-                return await self._download_output(output, self._context.service.fetch_own(output.url))
-            except OutputRefused:
-                # Not at the base's own address: the token stays away, and the refusal may pass.
-                raise unsigned from None
-
-    async def _download_output(
-        self, output: Output, opening: AbstractAsyncContextManager[Download]
-    ) -> Downloaded:
-        shelf = self._context.store
-        async with opening as download:
-            written, seen = await shelf.write_staged(
-                output.prediction_id, output.n, download.chunks(), inspect_output
-            )
-        self.largest = max(self.largest, written.size)
-        if isinstance(seen, BadPicture):
-            # Such bytes are mostly words, and a service may repeat in them what it was sent.
-            place = shelf.keep_suspect(written, self._context.service.redaction.body)
-            raise BadPicture(f"the service sent no whole picture ({seen}); kept as {place}") from seen
-        return Downloaded(replace(output, finished_with=None), written, seen)
-
     async def _look_again(self, attempt: Attempt) -> Prediction | None:
-        """Return the prediction as the service has it now; None when it cannot be asked. Raises NotFound."""
+        """Return the prediction as the service has it now; None when it cannot be asked.
+
+        One that it does not know, perhaps for a moment only, has a status of its own and names no outputs.
+        """
+        assert attempt.prediction_id is not None
         try:
-            return await fetch_prediction(self._context, attempt)
+            found = await fetch_prediction(self._context, attempt)
+        except NotFound:
+            return Prediction(attempt.prediction_id, UNKNOWN)
         except ServiceRefused as error:
-            if error.status == 401:
+            self._context.log.debug(f"{attempt.id}: {error}")
+            if error.status == 401 and self._hour_is_over(attempt):
                 # What became of it can no longer be asked: its row stays as it is for another start.
                 self._stopping.stop_now(str(error), refused=True)
             return None
         except TransientError:
             return None
+        return name_outputs(self._context, attempt, found)
 
     async def _ask_for_outputs(self, attempt: Attempt) -> None:
         """It succeeded, and no output was named: perhaps it has them now, perhaps it removed them."""
-        try:
-            prediction = await self._look_again(attempt)
-        except NotFound:
-            await self._expire_row(attempt, REMOVED)
-            return
+        prediction = await self._look_again(attempt)
         if prediction is None:
             await self._put_off(attempt, "the service named no outputs")
         elif prediction.outputs:
             await self._context.ledger.record_urls(attempt, prediction.outputs)
-        elif prediction.data_removed or self._hour_is_over(attempt, attempt.accepted_at):
+        elif prediction.data_removed:
             await self._expire_row(attempt, REMOVED)
         else:
-            await self._look_or_give_up(attempt)
+            await self._wait_or_give_up(attempt, prediction)
 
-    async def _look_or_give_up(self, attempt: Attempt) -> None:
-        known = self._failed[attempt.number]
-        known.looks += 1
-        if known.may_name_more(0, attempt.outputs_asked):
+    async def _wait_or_give_up(self, attempt: Attempt, prediction: Prediction) -> None:
+        late = self._context.timings.late_outputs
+        if self._failed[attempt.number].may_name_any(self._context.clock.now(), late):
             await self._put_off(attempt, "the service has named no outputs yet")
+        elif prediction.status == UNKNOWN:
+            await self._expire_row(attempt, REMOVED)
         else:
-            await self._give_up(attempt, NONE_MADE)
+            await self._give_up(attempt, why_none(prediction, late))
 
     async def _waits_for_more(self, one: DownloadJob) -> bool:
-        """Whether outputs that the service has not named yet are waited for: it is asked a moment later."""
+        """Whether outputs that the service has not named yet are waited for: it is asked once more."""
         attempt, named, known = one.attempt, len(one.outputs), self._failed.get(one.attempt.number)
         if not (known or Unfetched()).may_name_more(named, attempt.outputs_asked):
             return False
-        if known is None:
-            await self._put_off(attempt, f"{named} outputs are named so far", expected=True)
-            return True
-        known.looks += 1
-        try:
+        prediction = None
+        if known is not None:
+            known.looks += 1
             prediction = await self._look_again(attempt)
-        except NotFound:
-            return False
-        if prediction is None or len(prediction.outputs) <= named:
-            return False
-        await self._context.ledger.record_urls(attempt, prediction.outputs)
+            if prediction is not None and len(prediction.outputs) > named:
+                await self._context.ledger.record_urls(attempt, prediction.outputs)
+                return True
+            if not known.may_name_more(named, attempt.outputs_asked):
+                return False
+        await self._put_off(attempt, f"{named} outputs are named so far", expected=True)
         return True
 
     async def _go_on_without(self, one: DownloadJob, failed: Mapping[int, BatchfillError]) -> None:
@@ -295,11 +275,7 @@ class Downloader:
         if not over and all(isinstance(error, OF_THIS_MACHINE) for error in errors):
             await self._put_off(attempt, why_unfetched(one, failed))
             return
-        assert attempt.prediction_id is not None
-        try:
-            prediction = await self._look_again(attempt)
-        except NotFound:
-            prediction = Prediction(attempt.prediction_id, "unknown")  # which names no outputs
+        prediction = await self._look_again(attempt)
         if prediction is not None and is_removed(prediction, errors, over=over):
             await self._context.ledger.record_lost(attempt, dict.fromkeys(failed, GONE))
             await self._end(one)

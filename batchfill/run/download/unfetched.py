@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from batchfill.domain.duration import format_duration
 from batchfill.domain.predictions import OUTPUT_RETENTION
 from batchfill.errors import (
     BadPicture,
@@ -39,10 +40,13 @@ ENOUGH = 5
 
 
 LOOKS_FOR_ANY = 6
-"""Looks at a prediction that names no outputs before it counts as one that made none, in about a minute."""
+"""Looks at a prediction that names no outputs, at least, before its row is given up."""
 
-LOOKS_FOR_MORE = 1
+LOOKS_FOR_MORE = 3
 """Fresh looks at a prediction that names fewer outputs than were asked for, before it goes on with those."""
+
+
+NONE_NAMED = "the service calls it succeeded, so it may have been paid for, but names no picture of it"
 
 
 class Step(Enum):
@@ -63,13 +67,24 @@ class Unfetched:
     """Whether the last look brought a new address, which was then tried without waiting."""
     looks: int = 0
     """Fresh looks that brought fewer outputs than were asked for."""
+    since: float | None = None
+    """When the first of them was, in seconds since the epoch."""
     _schedule: int = 0
     _repeated: Counter[int] = field(default_factory=Counter)
     """By output: looks in a row that brought the same address, its query aside."""
 
+    def may_name_any(self, now: float, late: float) -> bool:
+        """Count a look at *now* that brought no output; whether the service may still name one.
+
+        *late*: seconds for which it may lag behind.
+        """
+        self.looks += 1
+        self.since = now if self.since is None else self.since
+        return self.looks < LOOKS_FOR_ANY or now < self.since + late
+
     def may_name_more(self, named: int, asked: int) -> bool:
         """Whether the service may still name more than *named* outputs of *asked*: some lag behind."""
-        return named < asked and self.looks < (LOOKS_FOR_MORE if named else LOOKS_FOR_ANY)
+        return named < asked and self.looks < LOOKS_FOR_MORE
 
     def looked(self, outputs: Sequence[Output], urls: Mapping[int, str]) -> None:
         """The service was asked afresh for the addresses of *outputs*, now *urls* by their numbers."""
@@ -85,6 +100,9 @@ class Unfetched:
         *over*: the hour is, for which the service keeps it. *siblings*: other outputs of the row are there.
         """
         if isinstance(error, OutputRefused) and self._repeated[n] >= ENOUGH:
+            return Step.LOST
+        if isinstance(error, BadPicture) and error.foreign is not None:
+            # It came, it is kept, and it will be no other the next time.
             return Step.LOST
         if not over or self._schedule < ENOUGH:
             return Step.AGAIN
@@ -104,6 +122,12 @@ def is_removed(prediction: Prediction, errors: Iterable[BatchfillError], *, over
     if prediction.data_removed:
         return True
     return not prediction.outputs and (over or any(isinstance(error, NotFound) for error in errors))
+
+
+def why_none(prediction: Prediction, late: float) -> str:
+    """Return why a row is given up whose *prediction* succeeded, and named no output for *late* seconds."""
+    said = f"the service says: {prediction.filtered}" if prediction.filtered else "it gives no reason"
+    return f"{NONE_NAMED} within {format_duration(late)}; {said}"
 
 
 def why_lost(error: BatchfillError, made: float) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.domain.rows import Outcome, inline_bytes
+from batchfill.run.named_outputs import name_outputs
 from batchfill.run.poll import retry_policy
 from batchfill.run.submit.inputs import forget_named
 
@@ -32,7 +33,8 @@ class OutcomeRecorder:
 
     async def _record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
         context = self._context
-        await context.ledger.record_succeeded(attempt, prediction)
+        named = name_outputs(context, attempt, prediction)
+        await context.ledger.record_succeeded(attempt, named)
         context.stopping.streak.record_success()
         if prediction.completed_at is not None and prediction.created_at is not None:
             context.run_times.add_run_time(max(0.0, prediction.completed_at - prediction.created_at))

@@ -166,9 +166,7 @@ async def test_ten_megabytes_of_logs_and_ten_thousand_outputs_are_no_obstacle(
     assert summary.counts[RowState.DONE] == 1
     (row,) = night.results()
     assert len(row.outputs) == 1
-    assert row.error is not None
-    assert "'nonsense' is not an address" in row.error
-    assert len(row.error) < 2000
+    assert row.error is None, "it has what it asked for"
     harmless(night)
 
 

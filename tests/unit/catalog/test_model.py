@@ -55,3 +55,21 @@ def test_an_undescribed_model_takes_any_column_and_no_seed_of_ours() -> None:
     assert not model.checked
     assert model.required_inputs == ()
     assert model.seed_field is None
+
+
+@pytest.mark.parametrize(
+    ("model", "sent", "most"),
+    [
+        ("dev", {"num_outputs": 3}, 3),
+        ("dev", {}, 3),
+        ("pro", {}, 3),
+        # It may have an input of another name that asks for several.
+        ("a/b", {"num_images": 3}, None),
+        ("a/b", {"num_outputs": 3}, 3),
+    ],
+)
+def test_the_outputs_that_a_row_takes_at_most_are_those_asked_for_where_that_is_known(
+    dev: Model, pro: Model, model: str, sent: dict[str, object], most: int | None
+) -> None:
+    of = {"dev": dev, "pro": pro}.get(model) or unchecked_model(model)
+    assert of.most_outputs(sent, 3) == most

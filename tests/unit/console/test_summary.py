@@ -76,6 +76,17 @@ def test_a_run_that_left_something_accounts_for_every_row_and_says_how_to_go_on(
     ]
 
 
+def test_rows_whose_pictures_were_made_are_not_to_be_tried_again_without_a_word_of_paying_again(
+    summary: Callable[..., Summary], by_state: Callable[..., dict[RowState, int]]
+) -> None:
+    ended = summary(counts=by_state(failed=3), failed_made=2)
+    offered = [line for line in summary_lines(ended, command=RUN) if "--retry failed" in line]
+    assert offered == [
+        "to try failed rows again, and pay again for 2 rows that the service had made: "
+        "batchfill run night.csv --retry failed"
+    ]
+
+
 def test_of_many_failure_reasons_the_ten_most_frequent_are_shown(
     summary: Callable[..., Summary], by_state: Callable[..., dict[RowState, int]]
 ) -> None:

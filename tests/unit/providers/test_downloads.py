@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -216,6 +218,7 @@ async def test_a_signature_in_an_address_is_not_shown(router: respx.Router, outp
         ("data:image/png;base64,aGVs\nbG8", b"hello", "image/png"),
         ("data:;base64,aGVsbG8%3D", b"hello", None),
         ("DATA:text/plain,a%20b", b"a b", "text/plain"),
+        ("data:;base64,-_-_", b"\xfb\xff\xbf", None),
     ],
 )
 async def test_data_urls_are_outputs(
@@ -224,6 +227,113 @@ async def test_data_urls_are_outputs(
     async with outputs.fetch(url) as download:
         assert (download.length, download.content_type) == (len(content), kind)
     assert await fetched(outputs, url) == content
+
+
+BEHIND_TLS = {
+    "http://gw.test/a": "https://gw.test:8443/a",
+    "http://gw.test:8443/a": "https://gw.test:8443/a",
+    "http://gw.test:9000/a": "https://gw.test:9000/a",
+    "http://cdn.test/a": "https://cdn.test/a",
+}
+
+
+@pytest.mark.parametrize("link", BEHIND_TLS)
+@pytest.mark.parametrize("moved", [False, True])
+async def test_links_by_http_from_behind_tls_are_asked_for_by_https_alone(
+    router: respx.Router, transport: httpx.MockTransport, link: str, moved: bool
+) -> None:
+    own = ("https", "gw.test", 8443)
+    outputs = OutputClient(transport, allow_private=False, allow_http=False, own=own)
+    router.get(URL).respond(302, headers={"Location": link})
+    router.get(BEHIND_TLS[link]).respond(content=b"webp")
+    assert await fetched(outputs, URL if moved else link) == b"webp"
+    assert {call.request.url.scheme for call in router.calls} == {"https"}
+
+
+async def test_a_private_address_is_refused_by_https_too(transport: httpx.MockTransport) -> None:
+    outputs = OutputClient(transport, allow_private=False, allow_http=False, own=("https", "gw.test", None))
+    with pytest.raises(OutputRefused):
+        await fetched(outputs, "http://10.0.0.1/a")
+
+
+class Sent(httpx.AsyncByteStream):
+    """A body as it was sent."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(100))
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 400])
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        (None, PICTURE),
+        ("", PICTURE),
+        ("gzip", PICTURE),
+        ("br", PICTURE),
+        ("gzip, deflate", PICTURE),
+        ("x-unheard-of", PICTURE),
+        ("gzip", gzip.compress(PICTURE)),
+        ("x-gzip", gzip.compress(PICTURE)),
+        ("GZIP", gzip.compress(PICTURE)),
+        (None, gzip.compress(PICTURE)),
+        ("deflate", zlib.compress(PICTURE)),
+    ],
+)
+async def test_the_content_of_an_output_decides_before_its_label(
+    router: respx.Router, outputs: OutputClient, coding: str | None, body: bytes, pieces: int
+) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), pieces):
+            yield body[start : start + pieces]
+
+    headers = {} if coding is None else {"Content-Encoding": coding}
+    router.get(URL).mock(return_value=httpx.Response(200, content=parts(), headers=headers))
+    assert await fetched(outputs, URL) == PICTURE
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip"])
+async def test_what_is_packed_in_another_way_and_is_no_picture_is_tried_again(
+    router: respx.Router, outputs: OutputClient, coding: str
+) -> None:
+    router.get(URL).mock(
+        return_value=httpx.Response(
+            200, stream=Sent(b"\x8b\x05\x80" * 99), headers={"Content-Encoding": coding}
+        )
+    )
+    with pytest.raises(TransientError, match="which was not asked for"):
+        await fetched(outputs, URL)
+
+
+async def test_what_unpacks_to_more_than_the_bound_is_refused(
+    router: respx.Router, outputs: OutputClient
+) -> None:
+    async def bomb() -> AsyncIterator[bytes]:
+        yield gzip.compress(bytes(2000))
+
+    for headers in ({}, {"Content-Encoding": "gzip"}):
+        router.get(URL).mock(return_value=httpx.Response(200, content=bomb(), headers=headers))
+        with pytest.raises(OutputRefused, match="larger"):
+            await fetched(outputs, URL)
+
+
+async def test_a_packed_output_that_is_damaged_is_tried_again(
+    router: respx.Router, outputs: OutputClient
+) -> None:
+    async def damaged() -> AsyncIterator[bytes]:
+        yield gzip.compress(PICTURE)[:-8] + bytes(8)
+
+    router.get(URL).mock(
+        return_value=httpx.Response(200, content=damaged(), headers={"Content-Encoding": "gzip"})
+    )
+    with pytest.raises(TransientError, match="broke off"):
+        await fetched(outputs, URL)
 
 
 @pytest.mark.parametrize("url", ["data:", "data:image/png;base64,!!!", "data:image/png;base64," + "A" * 2000])

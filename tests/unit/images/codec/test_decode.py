@@ -11,6 +11,7 @@ from PIL import Image
 
 from batchfill.errors import BadPicture
 from batchfill.images.codec.decode import decode_whole, read_header, stored_size
+from batchfill.images.codec.open import FOREIGN_SUFFIXES
 from batchfill.images.prepare.fit import FitTask, fit_files
 from tests.support.pictures import png_chunk
 
@@ -85,6 +86,37 @@ def test_what_is_no_picture_is_named_for_what_it_is(tmp_path: Path, content: byt
         with pytest.raises(BadPicture) as caught:
             read(path)
         assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("content", "foreign"),
+    [
+        (b"\xff\x0a" + bytes(90), "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(90), "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(90), "JPEG 2000"),
+        (b"\0\0\0\x18ftypheic" + bytes(90), "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(90), "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif" + bytes(90), None),
+        (b"\0\0\0\x18ftypisom" + bytes(90), "MP4"),
+        (b"\x1a\x45\xdf\xa3" + bytes(90), "WebM"),
+        (b"8BPS\0\x01" + bytes(90), "PSD"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"<?xml version='1.0'?>\n<svg/>", "SVG"),
+        (b"<html>", None),
+        (b"\x81" * 90, None),
+        (b"\x89PNG\r\n\x1a\n" + bytes(90), None),
+        (b"", None),
+    ],
+)
+def test_a_format_that_no_decoder_here_reads_is_told_from_damage(
+    tmp_path: Path, content: bytes, foreign: str | None
+) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(content)
+    with pytest.raises(BadPicture) as caught:
+        decode_whole(path)
+    assert caught.value.foreign == foreign
+    assert foreign is None or foreign in FOREIGN_SUFFIXES
 
 
 def test_a_folder_and_a_missing_file_cannot_be_read(tmp_path: Path) -> None:

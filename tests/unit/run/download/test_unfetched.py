@@ -11,9 +11,11 @@ from batchfill.run.download.unfetched import (
     ENOUGH,
     LOOKS_FOR_ANY,
     LOOKS_FOR_MORE,
+    NONE_NAMED,
     Step,
     Unfetched,
     is_removed,
+    why_none,
 )
 from batchfill.run.timings import Timings
 
@@ -102,20 +104,49 @@ def test_removed_is_the_service_s_word_or_what_two_answers_agree_on(
 
 @pytest.mark.parametrize(
     ("named", "asked", "looks"),
-    [
-        (0, 1, LOOKS_FOR_ANY),
-        (0, 4, LOOKS_FOR_ANY),
-        (1, 4, LOOKS_FOR_MORE),
-        (3, 4, LOOKS_FOR_MORE),
-        (4, 4, 0),
-        (5, 4, 0),
-    ],
+    [(1, 4, LOOKS_FOR_MORE), (3, 4, LOOKS_FOR_MORE), (4, 4, 0), (5, 4, 0)],
 )
 def test_outputs_that_are_not_named_yet_are_looked_for(named: int, asked: int, looks: int) -> None:
     waits = [Unfetched(looks=n).may_name_more(named, asked) for n in range(LOOKS_FOR_ANY + 2)]
     assert waits == [True] * looks + [False] * (LOOKS_FOR_ANY + 2 - looks)
 
 
-def test_about_a_minute_goes_by_before_none_are_made() -> None:
-    waits = [Timings().download_retry * 2**n for n in range(LOOKS_FOR_ANY - 1)]
-    assert 45 < sum(waits) < 90
+@pytest.mark.parametrize(
+    ("gap", "late", "looks"),
+    [
+        pytest.param(1.0, 0.0, LOOKS_FOR_ANY, id="so many looks, however soon"),
+        pytest.param(100.0, 300.0, LOOKS_FOR_ANY, id="so many looks, however long they take"),
+        pytest.param(30.0, 300.0, 11, id="for some minutes"),
+    ],
+)
+def test_a_prediction_that_names_nothing_is_asked_again_for_some_minutes(
+    gap: float, late: float, looks: int
+) -> None:
+    known, asked = Unfetched(), 1
+    while known.may_name_any(asked * gap, late):
+        asked += 1
+    assert asked == looks
+
+
+def test_a_service_has_some_minutes_to_name_what_it_made() -> None:
+    assert 180 <= Timings().late_outputs <= 600
+
+
+@pytest.mark.parametrize(
+    ("filtered", "end"),
+    [
+        (None, " within 5 min; it gives no reason"),
+        ("NSFW content detected", " within 5 min; the service says: NSFW content detected"),
+    ],
+)
+def test_what_is_said_of_a_row_without_a_picture_is_the_services_word(filtered: str | None, end: str) -> None:
+    told = why_none(Prediction("p1", "succeeded", filtered=filtered), 300.0)
+    assert told == NONE_NAMED + end
+    assert "safety" not in told
+
+
+@pytest.mark.parametrize("over", [False, True])
+@pytest.mark.parametrize("siblings", [False, True])
+def test_a_file_that_no_decoder_here_reads_is_kept_once(over: bool, siblings: bool) -> None:
+    foreign = BadPicture("the service sent a JPEG XL file", foreign="JPEG XL")
+    assert after(1, foreign, url="https://x/a", over=over, siblings=siblings) is Step.LOST
