@@ -16,16 +16,17 @@ from batchfill.errors import (
     NotSent,
     OutputRefused,
     RowRejected,
+    ServiceRefused,
     Throttled,
     TransientError,
 )
 from batchfill.providers.downloads import begin, open_download, parse_url, shown_url
 from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin_of, prediction_path
-from batchfill.providers.error_text import is_html, one_line
+from batchfill.providers.error_text import is_html, one_line, words_of_body
 from batchfill.providers.pagination import Listing, reaches_past, read_page, size_of, window_query
 from batchfill.providers.parsing import read_account, read_input_schema, read_prediction, read_upload
 from batchfill.providers.requests import LONGEST_PAGE, AnswerBroken, AuthorizedClient
-from batchfill.providers.status_codes import Call, error_for
+from batchfill.providers.status_codes import Call, error_for, error_in_words
 from batchfill.providers.transport import AnswerRefused
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Service:
         )
         self._reads = reads
         self._not_offered: dict[Call, str] = {}
+        self._last_id: str | None = None
 
     @property
     def base(self) -> str:
@@ -112,7 +114,8 @@ class Service:
         """Ask once for a prediction of *model* (OWNER/NAME) and return it; this is what costs money.
 
         *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h.
-        Raises NotSent, Throttled, RowRejected, ServiceRefused, or AnswerLost when it may have been accepted.
+        Raises NotSent, Throttled, Unavailable, RowRejected, ServiceRefused, or AnswerLost when it may have
+        been accepted.
         """
         content = _encode_inputs(self._as_given(inputs))
         headers = {"Content-Type": "application/json", **_cancel_after(cancel_after)}
@@ -127,14 +130,40 @@ class Service:
             raise AnswerLost(one_line(text), acknowledged=True) from error
         except httpx.RequestError as error:
             raise AnswerLost(one_line(f"the create call has no answer: {error}")) from error
+        sent = _texts_of(inputs)
         if not answer.succeeded:
-            raise self._error_for(Call.CREATE, answer)
+            raise self._error_for(Call.CREATE, answer, sent)
         try:
-            return read_prediction(answer.body)
+            prediction = read_prediction(answer.body)
         except ValueError as error:
-            raise AnswerLost(
-                f"the service answered {answer.status} to the create call, but {error}", acknowledged=True
-            ) from error
+            raise await self._without_prediction(answer, error, sent) from error
+        self._last_id = prediction.id
+        return prediction
+
+    async def _without_prediction(
+        self, answer: HttpResponse, why: ValueError, sent: Sequence[str]
+    ) -> BatchfillError:
+        """Return what a success that holds no prediction means: money may have left all the same."""
+        refused = error_in_words(answer.status, answer.headers, answer.body, sent)
+        if refused is not None:
+            return refused
+        text = f"the service answered {answer.status} to the create call"
+        if not is_html(answer.body):
+            said = words_of_body(answer.body)
+            return AnswerLost(f"{text}, but {why}" + (f": {said}" if said else ""), acknowledged=True)
+        if await self._answers_with_pages():
+            return ServiceRefused(f"{text} with a web page: is the base URL right?", status=answer.status)
+        return AnswerLost(f"{text}, but with a web page", acknowledged=True)
+
+    async def _answers_with_pages(self) -> bool:
+        """Whether a free question gets a web page: then there is no service that can have made anything."""
+        await self._reads.acquire()
+        path = ACCOUNT if self._last_id is None else prediction_path(self._last_id)
+        try:
+            answer = await self._line.send_request("GET", path)
+        except httpx.RequestError:
+            return False
+        return answer.status < 500 and is_html(answer.body)
 
     async def answers(self, prediction_id: str | None) -> bool:
         """Whether the service answers a free question, about that prediction where there is one.
@@ -277,8 +306,8 @@ class Service:
         self._reads.accepted()
         return answer
 
-    def _error_for(self, call: Call, answer: HttpResponse) -> BatchfillError:
-        error = error_for(call, answer.status, answer.headers, answer.body)
+    def _error_for(self, call: Call, answer: HttpResponse, sent: Sequence[str] = ()) -> BatchfillError:
+        error = error_for(call, answer.status, answer.headers, answer.body, sent)
         # A model that is not there says nothing about other models.
         if isinstance(error, NotOffered) and call is not Call.MODEL:
             self._not_offered[call] = str(error)
@@ -310,6 +339,10 @@ def _encode_inputs(inputs: Mapping[str, object]) -> bytes:
         return json.dumps({"input": dict(inputs)}, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
         raise RowRejected(f"the inputs cannot be written as JSON: {error}") from error
+
+
+def _texts_of(inputs: Mapping[str, object]) -> list[str]:
+    return [value for value in inputs.values() if isinstance(value, str)]
 
 
 def _cancel_after(seconds: float | None) -> dict[str, str]:

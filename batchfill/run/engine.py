@@ -20,6 +20,7 @@ from batchfill.run.poll.poller import Poller
 from batchfill.run.poll.run_times import time_to_finish
 from batchfill.run.postprocess.postprocessor import PostProcessor
 from batchfill.run.progress_meter import ProgressMeter, Stopwatch
+from batchfill.run.read_refusals import ReadRefusals
 from batchfill.run.recover.reconciler import Reconciler
 from batchfill.run.run_log import log_applied_decisions
 from batchfill.run.shutdown import FailureStreak
@@ -70,17 +71,20 @@ class Engine:
         self._watcher = watcher
         self._run_times = timing
         alike = FailureStreak()
+        refusals = ReadRefusals(context, stopping)
         many = sum(context.ledger.counts.values()) > filenames.MANY_ROWS
         self._placer = OutputPlacer(context, many=many)
         self._postprocessor = PostProcessor(context, self._placer, finished=self._something_to_fetch)
         self._collecting = Downloader(
-            context, stopping, self._placer, self._postprocessor, collected=self._something_ended
+            context, refusals, self._placer, self._postprocessor, collected=self._something_ended
         )
         outcomes = OutcomeRecorder(context, stopping, alike, timing)
-        self._poller = Poller(context, stopping, outcomes, timing, ended=self._something_to_fetch)
+        self._poller = Poller(
+            context, stopping, outcomes, timing, refusals=refusals, ended=self._something_to_fetch
+        )
         self._reconciler = Reconciler(
             context,
-            stopping,
+            refusals,
             found=self._has_prediction,
             settled=self._something_ended,
             unanswered=lambda: self._submitting.open.values(),

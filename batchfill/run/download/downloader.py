@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from batchfill.run.context import RunContext
     from batchfill.run.placement import OutputPlacer
     from batchfill.run.postprocess.postprocessor import PostProcessor
-    from batchfill.run.shutdown import StopSignal
+    from batchfill.run.read_refusals import ReadRefusals
 
 
 LONGEST_WAIT = 120.0
@@ -63,7 +63,7 @@ class Downloader:
     def __init__(
         self,
         context: RunContext,
-        stopping: StopSignal,
+        refusals: ReadRefusals,
         placer: OutputPlacer,
         postprocessor: PostProcessor,
         *,
@@ -71,7 +71,7 @@ class Downloader:
     ) -> None:
         """*collected* is called when something has come of a row."""
         self._context = context
-        self._stopping = stopping
+        self._refusals = refusals
         self._placer = placer
         self._postprocessor = postprocessor
         self._collected = collected
@@ -236,14 +236,14 @@ class Downloader:
     async def _look_again(self, attempt: Attempt) -> Prediction | None:
         """Return the prediction as the service has it now; None when it cannot be asked. Raises NotFound."""
         try:
-            return await fetch_prediction(self._context, attempt)
+            prediction = await fetch_prediction(self._context, attempt)
         except ServiceRefused as error:
-            if error.status == 401:
-                # What became of it can no longer be asked: its row stays as it is for another start.
-                self._stopping.stop_now(str(error), refused=True)
+            self._refusals.add_refusal(attempt, error)
             return None
         except TransientError:
             return None
+        self._refusals.end()
+        return prediction
 
     async def _ask_for_outputs(self, attempt: Attempt) -> None:
         """It succeeded, and no output was named: perhaps it has them now, perhaps it removed them."""

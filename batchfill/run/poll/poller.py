@@ -11,6 +11,7 @@ from batchfill.domain.predictions import OUTPUT_RETENTION
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import inline_bytes
 from batchfill.errors import NotFound, NotOffered, ServiceRefused, TransientError, short_of_something
+from batchfill.run.pause_report import PauseReport
 from batchfill.run.poll.schedule import PollSchedule, Tracked
 from batchfill.run.recover.matching import fetch_prediction
 from batchfill.run.wakeup import Wakeup
@@ -25,13 +26,11 @@ if TYPE_CHECKING:
     from batchfill.run.context import RunContext
     from batchfill.run.poll.outcome import OutcomeRecorder
     from batchfill.run.poll.run_times import RunTimes
+    from batchfill.run.read_refusals import ReadRefusals
     from batchfill.run.shutdown import StopSignal
 
 
 ASKED_AT_ONCE = 32
-LONGEST_REFUSAL = 600.0
-"""Seconds of nothing but refusals after which there is no point in asking on."""
-
 BULKY = 50_000
 """Characters of pictures inside a prediction's input above which no list is asked to send them back."""
 
@@ -46,6 +45,7 @@ class Poller:
         outcomes: OutcomeRecorder,
         timing: RunTimes,
         *,
+        refusals: ReadRefusals,
         ended: Callable[[], None],
     ) -> None:
         """*ended* is called after every prediction that ended."""
@@ -54,7 +54,8 @@ class Poller:
         self._outcomes = outcomes
         self._ended = ended
         self._schedule = PollSchedule(timing)
-        self._refused_since: float | None = None
+        self._refusals = refusals
+        self._pauses = PauseReport(context, "nothing is asked for")
         self._at_once = anyio.CapacityLimiter(ASKED_AT_ONCE)
         self._wakeup = Wakeup()
 
@@ -129,7 +130,7 @@ class Poller:
             listing = await self._context.service.list(
                 created_after=min(made), created_before=max(made), pages=pages
             )
-        self._refused_since = None
+        self._refusals.end()
         return [(by_id[item.id], item) for item in listing.items if item.id in by_id]
 
     async def _poll_one(self, watched: Tracked) -> None:
@@ -143,12 +144,14 @@ class Poller:
                 return
             except TransientError as error:
                 self._context.log.debug(f"{attempt.id}: {error}")
+                self._pauses.add_pause(error, error.wait or 0.0)
                 self._poll_again(watched, at_least=error.wait or 0.0)
                 return
             except ServiceRefused as error:
                 self._handle_refusal(watched, error)
                 return
-        self._refused_since = None
+        self._refusals.end()
+        self._pauses.end()
         if not await self.settle_prediction(attempt, prediction):
             await self._cancel_when_due(attempt)
             self._poll_again(watched)
@@ -158,13 +161,7 @@ class Poller:
         self._wakeup.notify()
 
     def _handle_refusal(self, watched: Tracked, error: ServiceRefused) -> None:
-        now = self._context.clock.now()
-        self._refused_since = self._refused_since or now
-        if error.status == 401 or now - self._refused_since > LONGEST_REFUSAL:
-            # Nothing more can be learned or fetched with this token: what runs stays running in the ledger.
-            self._stopping.stop_now(str(error), refused=True)
-            return
-        self._stopping.stop_submitting(str(error), refused=True)
+        self._refusals.add_refusal(watched.attempt, error)
         self._poll_again(watched, at_least=self._context.timings.refused_poll_gap)
 
     async def _handle_missing(self, watched: Tracked) -> None:

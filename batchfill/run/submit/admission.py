@@ -128,6 +128,9 @@ LONGEST_PAUSE = 60.0
 MOST_LOST = 5
 """Answers lost in a row after which the next would be no other."""
 
+MOST_UNAVAILABLE = 5
+"""Creates in a row for which the service had no channel, or no such thing, free."""
+
 MOST_UNREAD = 3
 """Creates in a row that were accepted in an answer that cannot be read: each may be a picture paid for."""
 
@@ -142,6 +145,8 @@ class CircuitBreaker:
         self._lost = 0
         self._lost_at = 0.0
         self._unread = 0
+        self._unavailable = 0
+        self._unavailable_at = 0.0
         self.half_open = False
         """Whether creates go one at a time, each behind a free question that was answered."""
 
@@ -168,11 +173,18 @@ class CircuitBreaker:
             return f"the answers to {MOST_LOST} rows in a row were lost"
         return None
 
+    def unavailable(self, now: float, *, intended_at: float) -> bool:
+        """The service had nothing to run a row with; return whether that was so too often in a row."""
+        if intended_at >= self._unavailable_at:
+            self._unavailable, self._unavailable_at = self._unavailable + 1, now
+        self.record_failure(now)
+        return self._unavailable >= MOST_UNAVAILABLE
+
     def record_success(self) -> None:
         """A create was accepted: all is well again."""
         self.half_open = False
         self._pause = self._first_pause
-        self._lost = self._unread = 0
+        self._lost = self._unread = self._unavailable = 0
 
     def seconds_to_wait(self, now: float, creates_open: int) -> float | None:
         """Return how long the next create has to wait: 0.0 not at all, None until an open one is answered."""
