@@ -86,7 +86,6 @@ async def test_cancel_after_is_sent_within_its_limits(
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"status_code": 200, "html": "<html>welcome</html>"}, AnswerLost),
         ({"status_code": 201, "json": {"status": "starting"}}, AnswerLost),
         ({"status_code": 201, "json": {"id": "../x", "status": "starting"}}, AnswerLost),
         ({"status_code": 201, "content": b'{"id": "ab'}, AnswerLost),
@@ -110,6 +109,24 @@ async def test_answers_to_a_create_are_classified(
     with pytest.raises(expected):
         await service.create(MODEL, {})
     assert service.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [
+        ({"status_code": 200, "html": "<html>welcome</html>"}, ServiceRefused),
+        ({"status_code": 404, "html": "<html>no such page</html>"}, ServiceRefused),
+        ({"status_code": 404, "json": {"detail": "not offered"}}, AnswerLost),
+        ({"status_code": 502, "html": "<html>Bad Gateway</html>"}, AnswerLost),
+    ],
+)
+async def test_a_page_in_the_place_of_a_prediction_proves_nothing_unless_reads_get_one_too(
+    router: respx.Router, service: Service, read: dict[str, Any], expected: type[Exception]
+) -> None:
+    router.post(f"{BASE}/models/{MODEL}/predictions").respond(html="<html>welcome</html>")
+    router.get(f"{BASE}/account").respond(**read)
+    with pytest.raises(expected, match="web page"):
+        await service.create(MODEL, {})
 
 
 @pytest.mark.parametrize(
