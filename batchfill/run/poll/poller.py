@@ -144,7 +144,8 @@ class Poller:
                 return
             except TransientError as error:
                 self._context.log.debug(f"{attempt.id}: {error}")
-                self._pauses.add_pause(error, error.wait or 0.0)
+                if error.wait:
+                    self._pauses.add_pause(error, error.wait)
                 self._poll_again(watched, at_least=error.wait or 0.0)
                 return
             except ServiceRefused as error:
