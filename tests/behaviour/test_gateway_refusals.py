@@ -144,9 +144,11 @@ FRONT = "<!doctype html><html><head><title>New API</title></head><body></body></
 # Nothing was made
 
 
+@pytest.mark.parametrize("reads", [404, 503])
 async def test_no_channel_ends_after_a_few_creates_with_its_words_and_no_row_in_doubt(
-    relay: Gateway, batch: Open, states: States
+    relay: Gateway, batch: Open, states: States, reads: int
 ) -> None:
+    relay.get = lambda *_: Says(reads, NO_CHANNEL)
     relay.create = lambda *_: Says(503, NO_CHANNEL)
     night = batch(relay.base, rows(40))
     summary = await night.run()

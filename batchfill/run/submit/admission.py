@@ -55,7 +55,7 @@ class AdmissionGate:
         async with self._line:
             while True:
                 await self._wait_for_room()
-                if self.breaker.half_open and not await self._service_answers():
+                if self.breaker.asks_first and not await self._service_answers():
                     continue
                 self._inside += 1
                 try:
@@ -148,7 +148,7 @@ class CircuitBreaker:
         self._unavailable = 0
         self._unavailable_at = 0.0
         self.half_open = False
-        """Whether creates go one at a time, each behind a free question that was answered."""
+        """Whether creates go one at a time, after a pause; see `asks_first`."""
 
     def record_failure(self, now: float) -> None:
         """The service could not be reached."""
@@ -166,6 +166,7 @@ class CircuitBreaker:
         if intended_at >= self._lost_at:
             self._lost, self._lost_at = self._lost + 1, now
         self._unread += unread
+        self._unavailable = 0
         self.record_failure(now)
         if self._unread >= MOST_UNREAD:
             return f"{MOST_UNREAD} times the service accepted a row in an answer that cannot be read"
@@ -179,6 +180,14 @@ class CircuitBreaker:
             self._unavailable, self._unavailable_at = self._unavailable + 1, now
         self.record_failure(now)
         return self._unavailable >= MOST_UNAVAILABLE
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a free question has to be answered before the next create: that one may be lost, and paid.
+
+        Where nothing was made, for want of a channel, the next create is as free, and says more.
+        """
+        return self.half_open and not self._unavailable
 
     def record_success(self) -> None:
         """A create was accepted: all is well again."""
