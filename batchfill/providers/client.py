@@ -156,14 +156,20 @@ class Service:
         return AnswerLost(f"{text}, but with a web page", acknowledged=True)
 
     async def _answers_with_pages(self) -> bool:
-        """Whether a free question gets a web page: then there is no service that can have made anything."""
-        await self._reads.acquire()
-        path = ACCOUNT if self._last_id is None else prediction_path(self._last_id)
-        try:
-            answer = await self._line.send_request("GET", path)
-        except httpx.RequestError:
-            return False
-        return answer.status < 500 and is_html(answer.body)
+        """Whether free questions get web pages: then there is no service that can have made anything.
+
+        One page may be a moment's, so that a prediction that is known here is asked for too.
+        """
+        known = [] if self._last_id is None else [prediction_path(self._last_id)]
+        for path in (ACCOUNT, *known):
+            await self._reads.acquire()
+            try:
+                answer = await self._line.send_request("GET", path)
+            except httpx.RequestError:
+                return False
+            if answer.status >= 500 or not is_html(answer.body):
+                return False
+        return True
 
     async def answers(self, prediction_id: str | None) -> bool:
         """Whether the service answers a free question, about that prediction where there is one.

@@ -129,6 +129,19 @@ async def test_a_page_in_the_place_of_a_prediction_proves_nothing_unless_reads_g
         await service.create(MODEL, {})
 
 
+async def test_a_page_is_a_lost_answer_while_a_prediction_that_was_made_here_can_be_read(
+    router: respx.Router, service: Service
+) -> None:
+    page = httpx.Response(200, html="<html>welcome</html>")
+    made = httpx.Response(201, json={"id": "p1", "status": "starting"})
+    router.post(f"{BASE}/models/{MODEL}/predictions").mock(side_effect=[made, page])
+    router.get(f"{BASE}/account").mock(return_value=page)
+    router.get(f"{BASE}/predictions/p1").respond(json={"id": "p1", "status": "processing"})
+    await service.create(MODEL, {})
+    with pytest.raises(AnswerLost, match="web page"):
+        await service.create(MODEL, {})
+
+
 @pytest.mark.parametrize(
     ("failure", "expected"),
     [
