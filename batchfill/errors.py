@@ -90,9 +90,11 @@ class BatchStopped(BatchfillError):
 class ServiceRefused(BatchStopped):
     """The service refuses this account or model: 401, 402, 403, 404 on create, a 3xx (exit 4)."""
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: str, *, status: int, final: bool = False) -> None:
+        """*final*: the account's credit is used up, so that every other row meets the same."""
         super().__init__(message)
         self.status = status
+        self.final = final
 
 
 class BudgetReached(BatchStopped):
@@ -118,6 +120,10 @@ class TransientError(BatchfillError):
 
 class Throttled(TransientError):
     """429: everybody waits. Costs no attempt."""
+
+
+class Unavailable(TransientError):
+    """The service has nothing to run the model with: rows wait, and a few in a row end submitting."""
 
 
 class NoAnswer(TransientError):

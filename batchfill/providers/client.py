@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -16,6 +17,7 @@ from batchfill.errors import (
     NotSent,
     OutputRefused,
     RowRejected,
+    ServiceRefused,
     Throttled,
     TransientError,
 )
@@ -26,7 +28,7 @@ from batchfill.providers.pagination import Listing, reaches_past, read_page, siz
 from batchfill.providers.parsing import LONGEST_ERROR, read_account, read_input_schema, read_upload
 from batchfill.providers.prediction_reader import prediction_at, read_asked, read_created
 from batchfill.providers.requests import LONGEST_ANSWER, LONGEST_PAGE, AnswerBroken, AuthorizedClient
-from batchfill.providers.status_codes import SEE_OTHER, Call, error_for
+from batchfill.providers.status_codes import SEE_OTHER, Call, error_for, error_in_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -85,6 +87,7 @@ class Service:
         )
         self._reads = reads
         self._not_offered: dict[Call, str] = {}
+        self._last_id: str | None = None
 
     @property
     def base(self) -> str:
@@ -108,7 +111,7 @@ class Service:
 
     def prediction_address(self, prediction_id: str) -> str:
         """Return where a prediction is, without the base's query: relative addresses in it begin there."""
-        return self.base.partition("?")[0].rstrip("/") + prediction_path(prediction_id)
+        return f"{self.base.partition('?')[0].rstrip('/')}{PREDICTIONS}/{quote(prediction_id, safe='')}"
 
     async def create(
         self, model: str, inputs: Mapping[str, object], *, cancel_after: float | None = None
@@ -116,7 +119,8 @@ class Service:
         """Ask once for a prediction of *model* (OWNER/NAME) and return it; this is what costs money.
 
         *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h.
-        Raises NotSent, Throttled, RowRejected, ServiceRefused, or AnswerLost when it may have been accepted.
+        Raises NotSent, Throttled, Unavailable, RowRejected, ServiceRefused, or AnswerLost when it may have
+        been accepted.
         """
         content = _encode_inputs(self._as_given(inputs))
         headers = {"Content-Type": "application/json", **_cancel_after(cancel_after)}
@@ -131,15 +135,47 @@ class Service:
             raise AnswerLost(one_line(text), acknowledged=True) from error
         except httpx.RequestError as error:
             raise AnswerLost(one_line(f"the create call has no answer: {error}")) from error
+        sent = _texts_of(inputs)
         if answer.status in SEE_OTHER and (made := prediction_at(answer.headers)) is not None:
             return made
         if not answer.succeeded:
-            raise self._error_for(Call.CREATE, answer)
+            raise self._error_for(Call.CREATE, answer, sent)
         try:
-            return read_created(answer.body, answer.headers)
+            prediction = read_created(answer.body, answer.headers)
         except ValueError as error:
-            text = f"the service answered {answer.status} to the create call, but {error}"
-            raise _unread(text, answer) from error
+            raise await self._without_prediction(answer, error, sent) from error
+        self._last_id = prediction.id or self._last_id
+        return prediction
+
+    async def _without_prediction(
+        self, answer: HttpResponse, why: ValueError, sent: Sequence[str]
+    ) -> BatchfillError:
+        """Return what a success that holds no prediction means: money may have left all the same."""
+        refused = None if answer.broken else error_in_words(answer.status, answer.headers, answer.body, sent)
+        if refused is not None:
+            return refused
+        text = f"the service answered {answer.status} to the create call"
+        if not is_html(answer.body):
+            return _unread(f"{text}, but {why}", answer)
+        if await self._answers_with_pages():
+            return ServiceRefused(f"{text} with a web page: is the base URL right?", status=answer.status)
+        return _unread(f"{text}, but with a web page", answer)
+
+    async def _answers_with_pages(self) -> bool:
+        """Whether free questions get web pages: then there is no service that can have made anything.
+
+        One page may be a moment's, so that a prediction that is known here is asked for too.
+        """
+        known = [] if self._last_id is None else [prediction_path(self._last_id)]
+        for path in (ACCOUNT, *known):
+            await self._reads.acquire()
+            try:
+                answer = await self._line.send_request("GET", path)
+            except httpx.RequestError:
+                return False
+            if answer.status >= 500 or not is_html(answer.body):
+                return False
+        return True
 
     async def answers(self, prediction_id: str | None) -> bool:
         """Whether the service answers a free question, about that prediction where there is one.
@@ -283,8 +319,8 @@ class Service:
         self._reads.accepted()
         return answer
 
-    def _error_for(self, call: Call, answer: HttpResponse) -> BatchfillError:
-        error = error_for(call, answer.status, answer.headers, answer.body)
+    def _error_for(self, call: Call, answer: HttpResponse, sent: Sequence[str] = ()) -> BatchfillError:
+        error = error_for(call, answer.status, answer.headers, answer.body, sent)
         # A model that is not there says nothing about other models.
         if isinstance(error, NotOffered) and call is not Call.MODEL:
             self._not_offered[call] = str(error)
@@ -327,9 +363,12 @@ def _unread(text: str, answer: HttpResponse) -> AnswerLost:
     said = words_of_body(answer.shown)
     more = [f" ({answer.broken})"] if answer.broken else []
     more += [f": {said}"] if said else []
-    return AnswerLost(
-        one_line(text + "".join(more), longest=LONGEST_ERROR), acknowledged=True, kept=kept_text(answer.shown)
-    )
+    text = one_line(text + "".join(more), longest=LONGEST_ERROR)
+    return AnswerLost(text, acknowledged=True, kept=kept_text(answer.shown))
+
+
+def _texts_of(inputs: Mapping[str, object]) -> list[str]:
+    return [value for value in inputs.values() if isinstance(value, str)]
 
 
 def _cancel_after(seconds: float | None) -> dict[str, str]:

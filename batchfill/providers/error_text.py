@@ -1,14 +1,19 @@
-"""What a service says in an answer's body, cut down to one harmless line."""
+"""What a service says in an answer's body: in one harmless line, and why it refused a create."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
+from batchfill.providers import manners
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from batchfill.providers.manners import RefusedFor
 
 LONGEST = 300
 """Characters of a body's text that are shown."""
@@ -119,3 +124,111 @@ def _text_of(page: str) -> str:
         return page
     title = _TITLE.search(page)
     return unescape(title[1] if title and title[1].strip() else _UNSEEN.sub(" ", page))
+
+
+_DEEP = 4
+"""Levels of an error that are read."""
+
+_TEXTS = frozenset(
+    {"error", "errors", "message", "detail", "details", "msg", "description", "title", "reason"}
+)
+_CODES = frozenset({"code", "type", "status", "error_code", "errcode", "err_code", "status_code"})
+_MADE = frozenset({*manners.IDS, "output", "outputs", "images", "urls"}) - {"request_id"}
+"""Keys of what was made: next to them no word proves that nothing was."""
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
+def _names(codes: Iterable[str]) -> Iterator[str]:
+    # Only names that no sentence holds by chance: gateways quote one error inside another's text.
+    return (rf"(?<!\w){re.escape(code)}(?!\w)" for code in codes if "_" in code)
+
+
+_SAID = {kind: _any_of((*words, *_names(manners.CODES[kind]))) for kind, words in manners.WORDS.items()}
+_UNPROVEN = _any_of((*manners.UNPROVEN_WORDS, *_names(manners.UNPROVEN_CODES)))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a create was refused."""
+
+    kind: RefusedFor
+    proven: bool
+    """Whether it proves that nothing was made, whatever the answer's status."""
+
+
+def find_refusal(body: bytes, sent: Iterable[str] = ()) -> Refusal | None:
+    """Return why the service refused a create, by the words of *body*; None when they do not say.
+
+    *sent*: the texts of the request. A service may quote them, so that they are no words of its own.
+    """
+    if is_html(body):
+        return None
+    value = _parsed(body)
+    texts = [*_texts_of(value, _DEEP)]
+    codes = {code.lower() for code in _codes_of(value, _DEEP)}
+    given = [text.lower() for text in sent if not text.startswith("data:")]
+    for kind, pattern in _SAID.items():
+        if codes & manners.CODES[kind] or any(_says(pattern, text, given) for text in texts):
+            return Refusal(kind, proven=not _may_be_made(value, texts, codes))
+    return None
+
+
+def texts_of_body(body: bytes) -> list[str]:
+    """Return the texts of an error, each by itself; *body* as it is when it is not JSON."""
+    return [*_texts_of(_parsed(body), _DEEP)]
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return parse_json(body)
+    except ValueError:
+        return {"message": body[:_READ].decode("utf-8", "replace")}
+
+
+def _says(pattern: re.Pattern[str], text: str, given: list[str]) -> bool:
+    found = (match.group().lower() for match in pattern.finditer(text))
+    return any(not any(words in quoted for quoted in given) for words in found)
+
+
+def _may_be_made(value: Any, texts: list[str], codes: set[str]) -> bool:
+    if codes & manners.UNPROVEN_CODES or any(_UNPROVEN.search(text) for text in texts):
+        return True
+    return any(_MADE & {key for key, item in part.items() if item} for part in _parts_of(value))
+
+
+def _parts_of(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield an answer and what is in its envelope."""
+    if isinstance(value, dict):
+        yield value
+        yield from (part for key in manners.ENVELOPES if isinstance(part := value.get(key), dict))
+
+
+def _texts_of(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value[:_READ]
+    elif depth and isinstance(value, list):
+        for item in value[:20]:
+            yield from _texts_of(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for key, item in value.items():
+            # An envelope's own strings are no words of an error.
+            inner = key in _TEXTS or (key in manners.ENVELOPES and isinstance(item, dict))
+            if inner:
+                yield from _texts_of(item, depth - 1)
+
+
+def _codes_of(value: Any, depth: int) -> Iterator[str]:
+    if not depth:
+        return
+    if isinstance(value, list):
+        for item in value[:20]:
+            yield from _codes_of(item, depth - 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in _CODES and isinstance(item, str | int):
+                yield str(item)
+            elif key in _TEXTS or key in manners.ENVELOPES:
+                yield from _codes_of(item, depth - 1)

@@ -54,6 +54,12 @@ class Wakeup:
 MANY = 10
 
 
+def kind_of(reason: str) -> str:
+    """Return what reasons that are alike have in common: numbers, and the ids of requests, do not count."""
+    words = (word for word in reason.lower().split() if not any(character.isdigit() for character in word))
+    return " ".join(re.sub(r"\W+", " ", " ".join(words)).split())
+
+
 class FailureStreak:
     """Counts rows that failed for the same reason with no success in between."""
 
@@ -63,7 +69,7 @@ class FailureStreak:
 
     def record_failure(self, reason: str) -> bool:
         """Note a failed row; return whether it was the tenth alike in a row."""
-        kind = re.sub(r"[\d\W]+", " ", reason).strip().lower()
+        kind = kind_of(reason)
         self._count = self._count + 1 if kind == self._kind else 1
         self._kind = kind
         return self._count >= MANY

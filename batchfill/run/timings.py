@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batchfill.domain.predictions import OUTPUT_RETENTION
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
@@ -17,6 +19,14 @@ class Timings:
     """Between two polls while the service refuses them."""
     overdue_grace: float = 60.0
     """After --prediction-timeout, in which a prediction is to end; then its row is in doubt."""
+    longest_refusal: float = 600.0
+    """Of nothing but refused reads, at least, before a run gives up what the hour of it is over."""
+    retention: float = OUTPUT_RETENTION
+    """After a prediction was accepted: it is asked for at least so long, whatever single reads answer."""
+    refused_create: float = 30.0
+    """Before a row whose create was refused is asked once more."""
+    long_pause: float = 60.0
+    """A pause above this is said on the terminal."""
     list_lag: float = 3.0
     """Time that the provider's list may need to show a prediction."""
     first_pause: float = 5.0

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 QUICK = timings.Timings(
     first_poll=0.02,
     refused_poll_gap=0.02,
+    longest_refusal=0.2,
+    retention=0.2,
+    refused_create=0.02,
     list_lag=0.05,
     first_pause=0.05,
     upload_retry=0.02,

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from batchfill.run.context import RunContext
     from batchfill.run.placement import OutputPlacer
     from batchfill.run.postprocess.postprocessor import PostProcessor
+    from batchfill.run.read_refusals import ReadRefusals
 
 
 LONGEST_WAIT = 120.0
@@ -62,6 +63,7 @@ class Downloader:
     def __init__(
         self,
         context: RunContext,
+        refusals: ReadRefusals,
         placer: OutputPlacer,
         postprocessor: PostProcessor,
         *,
@@ -69,7 +71,7 @@ class Downloader:
     ) -> None:
         """*collected* is called when something has come of a row."""
         self._context = context
-        self._stopping = context.stopping
+        self._refusals = refusals
         self._placer = placer
         self._postprocessor = postprocessor
         self._collected = collected
@@ -218,13 +220,11 @@ class Downloader:
         except NotFound:
             return Prediction(attempt.prediction_id, UNKNOWN)
         except ServiceRefused as error:
-            self._context.log.debug(f"{attempt.id}: {error}")
-            if error.status == 401 and self._hour_is_over(attempt):
-                # What became of it can no longer be asked: its row stays as it is for another start.
-                self._stopping.stop_now(str(error), refused=True)
+            self._refusals.add_refusal(attempt, error)
             return None
         except TransientError:
             return None
+        self._refusals.end()
         return name_outputs(self._context, attempt, found)
 
     async def _ask_for_outputs(self, attempt: Attempt) -> None:

@@ -21,6 +21,7 @@ from batchfill.errors import (
     short_of_something,
 )
 from batchfill.run.context import Wakeup
+from batchfill.run.pause_report import PauseReport
 from batchfill.run.poll.outcome import OutcomeRecorder
 from batchfill.run.poll.schedule import PollSchedule, Tracked
 from batchfill.run.recover.matching import fetch_prediction
@@ -33,12 +34,10 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import RunContext
+    from batchfill.run.read_refusals import ReadRefusals
 
 
 ASKED_AT_ONCE = 32
-LONGEST_REFUSAL = 600.0
-"""Seconds of nothing but refusals after which there is no point in asking on."""
-
 MANY_UNREADABLE = 5
 """Answers in a row that cannot be read, of which a person is told."""
 
@@ -49,14 +48,15 @@ BULKY = 50_000
 class Poller:
     """The stage that watches."""
 
-    def __init__(self, context: RunContext, *, ended: Callable[[], None]) -> None:
+    def __init__(self, context: RunContext, refusals: ReadRefusals, *, ended: Callable[[], None]) -> None:
         """*ended* is called after every prediction that ended."""
         self._context = context
         self._stopping = context.stopping
         self._outcomes = OutcomeRecorder(context)
         self._ended = ended
         self._schedule = PollSchedule(context.run_times)
-        self._refused_since: float | None = None
+        self._refusals = refusals
+        self._pauses = PauseReport(context, "nothing is asked for")
         self._unreadable = 0
         """Answers in a row that could not be read."""
         self._at_once = anyio.CapacityLimiter(ASKED_AT_ONCE)
@@ -140,7 +140,7 @@ class Poller:
             listing = await self._context.service.list(
                 created_after=min(made), created_before=max(made), pages=pages
             )
-        self._refused_since = None
+        self._refusals.end()
         return [(by_id[item.id], item) for item in listing.items if item.id in by_id]
 
     async def _poll_one(self, watched: Tracked) -> None:
@@ -158,7 +158,8 @@ class Poller:
             except ServiceRefused as error:
                 self._handle_refusal(watched, error)
                 return
-        self._refused_since = None
+        self._refusals.end()
+        self._pauses.end()
         self._unreadable = 0
         if not await self.settle_prediction(attempt, prediction):
             await self._end_overdue(attempt, f"the service says {prediction.status!r}")
@@ -173,6 +174,8 @@ class Poller:
         self._context.log.notice(text, Level.WARNING if new else Level.DEBUG)
         if not told:
             await self._end_overdue(attempt, str(error))
+        if error.wait:
+            self._pauses.add_pause(error, error.wait)
         self._poll_again(watched, at_least=error.wait or 0.0)
 
     def _poll_again(self, watched: Tracked, *, at_least: float = 0.0) -> None:
@@ -180,13 +183,7 @@ class Poller:
         self._wakeup.notify()
 
     def _handle_refusal(self, watched: Tracked, error: ServiceRefused) -> None:
-        now = self._context.clock.now()
-        self._refused_since = self._refused_since or now
-        if error.status == 401 or now - self._refused_since > LONGEST_REFUSAL:
-            # Nothing more can be learned or fetched with this token: what runs stays running in the ledger.
-            self._stopping.stop_now(str(error), refused=True)
-            return
-        self._stopping.stop_submitting(str(error), refused=True)
+        self._refusals.add_refusal(watched.attempt, error)
         self._poll_again(watched, at_least=self._context.timings.refused_poll_gap)
 
     async def _handle_missing(self, watched: Tracked) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Accepted, Attempt
     from batchfill.run.context import RunContext
+    from batchfill.run.read_refusals import ReadRefusals
 
 
 NEAR = 3600.0
@@ -45,6 +46,7 @@ class Reconciler:
     def __init__(
         self,
         context: RunContext,
+        refusals: ReadRefusals,
         *,
         found: Callable[[Attempt, Prediction], None],
         settled: Callable[[], None],
@@ -55,7 +57,7 @@ class Reconciler:
         *unanswered* gives the attempts whose POST is open: what they made may be in a list already.
         """
         self._context = context
-        self._stopping = context.stopping
+        self._refusals = refusals
         self._found = found
         self._settled = settled
         self._unanswered = unanswered
@@ -125,8 +127,9 @@ class Reconciler:
 
     async def _handle_refusal(self, due: list[Attempt], error: ServiceRefused) -> None:
         if error.status == 401:
-            self._put_off(due, self._context.timings.list_lag)
-            self._stopping.stop_now(str(error), refused=True)
+            self._put_off(due, self._context.timings.refused_poll_gap)
+            for attempt in due:
+                self._refusals.add_refusal(attempt, error)
             return
         # Some gateways forbid what they do not offer.
         for attempt in self._still_lost(due):
@@ -177,6 +180,7 @@ class Reconciler:
         since = matching.window_start(zip(lost, near, strict=True), self._context.service.clock_offset)
         pages = PAGES if since is None else WINDOW_PAGES
         listing = await self._context.service.list(created_after=since, pages=pages)
+        self._refusals.end()
         # Those given up as doubtful too; asked for before what is claimed, so that none is missed between.
         doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
         shown = {item.id for item in listing.items}

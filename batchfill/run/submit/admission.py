@@ -45,7 +45,7 @@ class AdmissionGate:
         async with self._line:
             while True:
                 await self._wait_for_room()
-                if self.breaker.half_open and not await self._service_answers():
+                if self.breaker.asks_first and not await self._service_answers():
                     continue
                 self._inside += 1
                 try:
@@ -118,6 +118,9 @@ LONGEST_PAUSE = 60.0
 MOST_LOST = 5
 """Answers lost in a row after which the next would be no other."""
 
+MOST_UNAVAILABLE = 5
+"""Creates in a row for which the service had no channel, or no such thing, free."""
+
 MOST_UNREAD = 3
 """Creates in a row that were accepted in an answer that cannot be read: each may be a picture paid for."""
 
@@ -132,8 +135,10 @@ class CircuitBreaker:
         self._lost = 0
         self._lost_at = 0.0
         self._unread = 0
+        self._unavailable = 0
+        self._unavailable_at = 0.0
         self.half_open = False
-        """Whether creates go one at a time, each behind a free question that was answered."""
+        """Whether creates go one at a time, after a pause; see `asks_first`."""
 
     def record_failure(self, now: float) -> None:
         """The service could not be reached."""
@@ -151,6 +156,7 @@ class CircuitBreaker:
         if intended_at >= self._lost_at:
             self._lost, self._lost_at = self._lost + 1, now
         self._unread += unread
+        self._unavailable = 0
         self.record_failure(now)
         if self._unread >= MOST_UNREAD:
             return f"{MOST_UNREAD} times the service accepted a row in an answer that cannot be read"
@@ -158,11 +164,26 @@ class CircuitBreaker:
             return f"the answers to {MOST_LOST} rows in a row were lost"
         return None
 
+    def unavailable(self, now: float, *, intended_at: float) -> bool:
+        """The service had nothing to run a row with; return whether that was so too often in a row."""
+        if intended_at >= self._unavailable_at:
+            self._unavailable, self._unavailable_at = self._unavailable + 1, now
+        self.record_failure(now)
+        return self._unavailable >= MOST_UNAVAILABLE
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a free question has to be answered before the next create: that one may be lost, and paid.
+
+        Where nothing was made, for want of a channel, the next create is as free, and says more.
+        """
+        return self.half_open and not self._unavailable
+
     def record_success(self) -> None:
         """A create was accepted: all is well again."""
         self.half_open = False
         self._pause = self._first_pause
-        self._lost = self._unread = 0
+        self._lost = self._unread = self._unavailable = 0
 
     def seconds_to_wait(self, now: float, creates_open: int) -> float | None:
         """Return how long the next create has to wait: 0.0 not at all, None until an open one is answered."""

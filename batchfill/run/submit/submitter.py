@@ -22,12 +22,16 @@ from batchfill.errors import (
     StorageError,
     Throttled,
     TransientError,
+    Unavailable,
     short_of_something,
 )
+from batchfill.run.named_outputs import name_outputs
+from batchfill.run.pause_report import PauseReport
 from batchfill.run.recover.matching import confirm_prediction
 from batchfill.run.submit.admission import AdmissionGate
 from batchfill.run.submit.inputs import InputPreparer, Prepared, apply_redo, forget_named
 from batchfill.run.submit.rate_report import RateReport
+from batchfill.run.submit.refused_rows import AfterRefusal, RefusedRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +76,8 @@ class Submitter:
         """Attempts whose POST is not answered yet, by number."""
         self.gate = AdmissionGate(context, hold, unanswered=lambda: len(self.open))
         self.allowance = RateReport(context)
+        self._refused_rows = RefusedRows()
+        self._pauses = PauseReport(context, "nothing is submitted")
         self.refused: str | None = None
         """Why no intent can be recorded for now; None: as far as is known they can."""
         self.submitted = 0
@@ -180,7 +186,7 @@ class Submitter:
         self.open[attempt.number] = attempt
         try:
             await self._record_made(attempt, await self._post(attempt, prepared))
-        except (Throttled, NotSent, RowRejected, ServiceRefused, AnswerLost) as error:
+        except (Throttled, Unavailable, NotSent, RowRejected, ServiceRefused, AnswerLost) as error:
             await self._record_trouble(attempt, error)
         finally:
             del self.open[attempt.number]
@@ -215,6 +221,7 @@ class Submitter:
         if not prediction.id:
             # A finished picture is all there is to ask for.
             prediction = replace(prediction, id=own_id(attempt.number, attempt.seed))
+            prediction = name_outputs(self._context, attempt, prediction)
         elif not prediction.certain and not (prediction.ended and prediction.outputs):
             await self._record_unconfirmed(attempt, prediction)
             return
@@ -245,6 +252,7 @@ class Submitter:
             context.log.notice(told, Level.WARNING)
         self.gate.record_accepted(context.clock.now() - attempt.intended_at)
         self.allowance.report_change()
+        self._pauses.end()
         self._count_submitted()
         context.log.debug(f"{attempt.id}: accepted as {prediction.id} (attempt {attempt.number})")
         self._accepted(attempt, prediction)
@@ -264,7 +272,10 @@ class Submitter:
             case Throttled():
                 await context.ledger.record_refused(attempt, str(error), due_at=0)
                 context.creates.throttled(error.wait)
+                self._pauses.add_pause(error, context.creates.paused_until - anyio.current_time())
                 context.log.debug(f"{attempt.id}: {error}")
+            case Unavailable():
+                await self._record_unavailable(attempt, error)
             case NotSent():
                 await context.ledger.record_refused(attempt, str(error), due_at=0)
                 new = not self.gate.breaker.half_open
@@ -274,10 +285,37 @@ class Submitter:
                 await context.ledger.record_rejected(attempt, str(error))
                 self._fail_row(attempt.id, str(error))
             case ServiceRefused():
-                await context.ledger.record_refused(attempt, str(error), due_at=0)
-                self._stopping.stop_submitting(str(error), refused=True)
+                await self._record_service_refusal(attempt, error)
             case AnswerLost():
                 await self._record_lost(attempt, error)
+
+    async def _record_unavailable(self, attempt: Attempt, error: Unavailable) -> None:
+        context, breaker = self._context, self.gate.breaker
+        await context.ledger.record_refused(attempt, str(error), due_at=0)
+        new = not breaker.half_open
+        end = breaker.unavailable(context.clock.now(), intended_at=attempt.intended_at)
+        if error.wait is not None:
+            context.creates.throttled(error.wait)
+        self._say(f"{attempt.id}: {error}; nothing was made, trying again", new=new)
+        if end:
+            self._stopping.stop_submitting(str(error), refused=True)
+
+    async def _record_service_refusal(self, attempt: Attempt, error: ServiceRefused) -> None:
+        """Let others go first: it may be about this row. It is not where it was so for others, or for all."""
+        context, now = self._context, self._context.clock.now()
+        accepted = context.ledger.last_accepted is not None
+        wait = context.timings.refused_create
+        match self._refused_rows.add_refusal(attempt.key, error, now=now, any_accepted=accepted):
+            case AfterRefusal.END:
+                await context.ledger.record_refused(attempt, str(error), due_at=now + wait if accepted else 0)
+                self._stopping.stop_submitting(str(error), refused=True)
+            case AfterRefusal.FAIL:
+                await context.ledger.record_rejected(attempt, str(error))
+                self._fail_row(attempt.id, str(error))
+            case AfterRefusal.WAIT:
+                await context.ledger.record_refused(attempt, str(error), due_at=now + wait)
+                text = f"{attempt.id}: {error}; others go first, and it is asked once more in {wait:.0f} s"
+                context.log.notice(text, Level.WARNING)
 
     async def _record_lost(self, attempt: Attempt, error: AnswerLost) -> None:
         context, now = self._context, self._context.clock.now()
@@ -289,7 +327,7 @@ class Submitter:
         new = acknowledged or not self.gate.breaker.half_open
         why = self.gate.breaker.lost(now, intended_at=attempt.intended_at, unread=acknowledged)
         self._say(f"{attempt.id}: {error}; it may have been taken, so it is looked up first", new=new)
-        if error.refused:
+        if error.refused and context.ledger.last_accepted is None:
             self._stopping.stop_submitting(str(error), refused=True)
         elif why is not None:
             self._stopping.stop_submitting(f"{why}, and each may have to be paid for; the last: {error}")

@@ -83,7 +83,6 @@ async def test_cancel_after_is_sent_within_its_limits(
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"status_code": 200, "html": "<html>welcome</html>"}, AnswerLost),
         ({"status_code": 201, "json": {"status": "starting"}}, AnswerLost),
         ({"status_code": 201, "json": {"id": "../x", "status": "starting"}}, AnswerLost),
         ({"status_code": 201, "content": b'{"id": "ab'}, AnswerLost),
@@ -107,6 +106,37 @@ async def test_answers_to_a_create_are_classified(
     with pytest.raises(expected):
         await routed.create(DEV, {})
     assert routed.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [
+        ({"status_code": 200, "html": "<html>welcome</html>"}, ServiceRefused),
+        ({"status_code": 404, "html": "<html>no such page</html>"}, ServiceRefused),
+        ({"status_code": 404, "json": {"detail": "not offered"}}, AnswerLost),
+        ({"status_code": 502, "html": "<html>Bad Gateway</html>"}, AnswerLost),
+    ],
+)
+async def test_a_page_in_the_place_of_a_prediction_proves_nothing_unless_reads_get_one_too(
+    router: respx.Router, routed: Service, read: dict[str, Any], expected: type[Exception]
+) -> None:
+    router.post(f"{BASE}/models/{DEV}/predictions").respond(html="<html>welcome</html>")
+    router.get(f"{BASE}/account").respond(**read)
+    with pytest.raises(expected, match="web page"):
+        await routed.create(DEV, {})
+
+
+async def test_a_page_is_a_lost_answer_while_a_prediction_that_was_made_here_can_be_read(
+    router: respx.Router, routed: Service
+) -> None:
+    page = httpx.Response(200, html="<html>welcome</html>")
+    made = httpx.Response(201, json={"id": "p1", "status": "starting"})
+    router.post(f"{BASE}/models/{DEV}/predictions").mock(side_effect=[made, page])
+    router.get(f"{BASE}/account").mock(return_value=page)
+    router.get(f"{BASE}/predictions/p1").respond(json={"id": "p1", "status": "processing"})
+    await routed.create(DEV, {})
+    with pytest.raises(AnswerLost, match="web page"):
+        await routed.create(DEV, {})
 
 
 @pytest.mark.parametrize(

@@ -240,18 +240,20 @@ BEHIND_TLS = {
 @pytest.mark.parametrize("link", BEHIND_TLS)
 @pytest.mark.parametrize("moved", [False, True])
 async def test_links_by_http_from_behind_tls_are_asked_for_by_https_alone(
-    router: respx.Router, transport: httpx.MockTransport, link: str, moved: bool
+    router: respx.Router, mock_transport: httpx.MockTransport, link: str, moved: bool
 ) -> None:
     own = ("https", "gw.test", 8443)
-    outputs = OutputClient(transport, allow_private=False, allow_http=False, own=own)
+    outputs = OutputClient(mock_transport, allow_private=False, allow_http=False, own=own)
     router.get(URL).respond(302, headers={"Location": link})
     router.get(BEHIND_TLS[link]).respond(content=b"webp")
     assert await fetched(outputs, URL if moved else link) == b"webp"
     assert {call.request.url.scheme for call in router.calls} == {"https"}
 
 
-async def test_a_private_address_is_refused_by_https_too(transport: httpx.MockTransport) -> None:
-    outputs = OutputClient(transport, allow_private=False, allow_http=False, own=("https", "gw.test", None))
+async def test_a_private_address_is_refused_by_https_too(mock_transport: httpx.MockTransport) -> None:
+    outputs = OutputClient(
+        mock_transport, allow_private=False, allow_http=False, own=("https", "gw.test", None)
+    )
     with pytest.raises(OutputRefused):
         await fetched(outputs, "http://10.0.0.1/a")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from email.utils import formatdate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +18,10 @@ from batchfill.errors import (
     ServiceRefused,
     Throttled,
     TransientError,
+    Unavailable,
 )
 from batchfill.providers.error_text import LONGEST, words_of_body
-from batchfill.providers.status_codes import Call, error_for, wait_of
+from batchfill.providers.status_codes import LONGEST_WAIT, Call, error_for, error_in_words, wait_of
 
 OPTIONAL = (Call.LIST, Call.FILES, Call.ACCOUNT, Call.MODEL, Call.CANCEL)
 
@@ -96,6 +100,151 @@ def test_the_longest_of_the_named_waits_counts(
     headers: dict[str, str], body: bytes, expected: float | None
 ) -> None:
     assert wait_of(headers, body) == expected
+
+
+NOW = 1_796_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        ({"ratelimit-reset": "1796000005", "ratelimit-remaining": "0"}, "", 5),
+        ({"x-ratelimit-reset": "1796000005000"}, "", 5),
+        ({"x-ratelimit-reset": "2026-11-30T00:53:25Z"}, "", 5),
+        ({"x-ratelimit-reset-requests": "1m30s"}, "", 90),
+        ({"x-ratelimit-reset-requests": "6m0s"}, "", 360),
+        ({"x-ratelimit-reset-requests": "20ms"}, "", 0.02),
+        ({"ratelimit-reset": "1796000900", "ratelimit-remaining": "7"}, "", None),
+        ({"ratelimit-reset": "1795999000"}, "", 0),
+        ({"ratelimit-reset": "1796090000"}, "", 3600),
+        ({"retry-after": "1796000012"}, "", 12),
+        ({"retry-after-ms": "1500"}, "", 1.5),
+        ({"x-ms-retry-after-ms": "2500", "retry-after": "2"}, "", 2.5),
+        ({"retry-after": "12", "ratelimit-reset": "1796000900"}, "", 12),
+        ({"retry-after": "12.5"}, "", 12.5),
+        ({}, '{"error":{"retry_after":12}}', 12),
+        ({}, '{"error":{"retryAfterMs":12000}}', 12),
+        ({}, '{"error":{"details":[{"@type":"RetryInfo","retryDelay":"12s"}]}}', 12),
+        ({}, '{"data":{"reset_at":1796000012}}', 12),
+        ({}, '{"error":{"message":"Please try again in 12s."}}', 12),
+        ({}, '{"error":{"message":"Please try again in 1m30s."}}', 90),
+        ({}, '{"message":"Too many requests, retry after 12 seconds"}', 12),
+        ({}, '{"message":"Try again in 2 minutes"}', 120),
+        ({}, '{"message":"please wait 12 seconds before"}', 12),
+        ({}, '{"message":"请在12秒后重试"}', 12),
+        ({}, '{"message":"请在 2 分钟后重试"}', 120),
+        ({}, '{"message":"\\u8bf7\\u572812\\u79d2\\u540e\\u91cd\\u8bd5"}', 12),
+        ({}, '{"message":"12秒后再试"}', 12),
+        ({}, '{"message":"请等待30秒"}', 30),
+        ({}, '{"message":"try again later"}', None),
+        ({}, '{"message":"60 requests per 60s are allowed"}', None),
+        ({}, '{"retry_after":true}', None),
+        ({}, '{"retry_after":null}', None),
+    ],
+)
+def test_a_wait_may_be_a_time_a_number_of_any_unit_or_words(
+    headers: dict[str, str], body: str, expected: float | None
+) -> None:
+    assert wait_of(headers, body.encode(), lambda: NOW) == expected
+
+
+def test_a_point_in_time_is_read_by_the_services_clock() -> None:
+    headers = {"ratelimit-reset": "1796000005", "date": formatdate(NOW, usegmt=True)}
+    assert wait_of(headers, b"", lambda: NOW - 7200) == 5
+
+
+@given(
+    st.dictionaries(st.sampled_from(["retry-after", "date", "ratelimit-reset", "retry-after-ms"]), st.text()),
+    st.binary(max_size=300) | st.text(alphabet="0123456789 .smh后再在retyagin", max_size=300).map(str.encode),
+)
+def test_a_wait_is_never_longer_than_an_hour_whatever_is_sent(headers: dict[str, str], body: bytes) -> None:
+    wait = wait_of(headers, body)
+    assert wait is None or 0 <= wait <= LONGEST_WAIT
+
+
+QUOTA, NO_CHANNEL, BUSY = ServiceRefused, Unavailable, Throttled
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        # Quota: whatever the status.
+        (403, '{"error":{"message":"用户额度不足","code":"insufficient_user_quota"}}', QUOTA),
+        (401, '{"error":{"message":"该令牌额度已用尽 TokenStatusExhausted[sk-a***b]"}}', QUOTA),
+        (403, '{"error":{"message":"User\'s credit limit is insufficient, remaining: $0"}}', QUOTA),
+        (403, '{"error":{"message":"x","code":"pre_consume_token_quota_failed"}}', QUOTA),
+        (429, '{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}', QUOTA),
+        (500, '{"error":"{\\"code\\":\\"insufficient_quota\\"}"}', QUOTA),
+        (400, '{"code":"Arrearage","message":"Access denied"}', QUOTA),
+        (200, '{"code":402,"msg":"余额不足"}', QUOTA),
+        (422, '{"detail":"insufficient credits"}', QUOTA),
+        (503, "Insufficient balance", QUOTA),
+        # No channel.
+        (
+            503,
+            '{"error":{"message":"No available channel for model m under group default (distributor)"}}',
+            NO_CHANNEL,
+        ),
+        (503, '{"error":{"message":"分组 default 下模型 m 无可用渠道（distributor）"}}', NO_CHANNEL),
+        (503, '{"error":{"code":"model_not_found"}}', NO_CHANNEL),
+        (503, "no available server\n", NO_CHANNEL),
+        (404, '{"error":{"code":"model_not_found","message":"no such model"}}', ServiceRefused),
+        (
+            503,
+            '{"error":{"message":"分组 d 下模型 m 的可用渠道不存在（retry）","code":"get_channel_failed"}}',
+            AnswerLost,
+        ),
+        # Busy.
+        (409, '{"error":"At capacity - all prediction slots busy","status":"failed"}', BUSY),
+        (409, '{"detail":"Already running a prediction"}', BUSY),
+        (500, '{"error":{"message":"upstream error: rate limit exceeded"}}', BUSY),
+        (403, '{"message":"API rate limit exceeded"}', BUSY),
+        (200, '{"code":429,"message":"请求过于频繁"}', BUSY),
+        (429, '{"message":"当前分组上游负载已饱和，请稍后再试","code":"do_response_failed"}', BUSY),
+        (429, '{"message":"Quota exceeded for metric m: 60 requests per minute"}', BUSY),
+        # Not proven: what may have been made is not sent again.
+        (503, '{"error":"rate limit exceeded while polling the prediction"}', AnswerLost),
+        (500, '{"error":"at capacity: upload of the output failed"}', AnswerLost),
+        (409, '{"id":"p1","error":"At capacity - all prediction slots busy"}', AnswerLost),
+        (503, '{"message":"当前分组上游负载已饱和","code":"do_response_failed"}', AnswerLost),
+        (503, "<html><title>At capacity</title></html>", AnswerLost),
+        (503, "<!doctype html><p>rate limit exceeded</p>", AnswerLost),
+        (500, '{"error":"internal error"}', AnswerLost),
+        (409, '{"error":"conflict"}', AnswerLost),
+        (500, "", AnswerLost),
+        # What a row asks for is its own.
+        (422, '{"detail":"guidance: rate limit"}', RowRejected),
+        (400, '{"detail":"prompt is empty"}', RowRejected),
+    ],
+)
+def test_known_words_say_what_became_of_a_create(status: int, body: str, kind: type[BatchfillError]) -> None:
+    error = _meant(status, body)
+    assert type(error) is kind
+    if kind is QUOTA and status != 404:
+        assert isinstance(error, ServiceRefused)
+        assert error.final
+
+
+def _meant(status: int, body: str, sent: tuple[str, ...] = ()) -> BatchfillError | None:
+    if status == 200:
+        return error_in_words(status, {}, body.encode(), sent)
+    return error_for(Call.CREATE, status, {}, body.encode(), sent)
+
+
+@pytest.mark.parametrize("words", ["at capacity", "Insufficient Credits", "余额不足", "no available channel"])
+def test_words_that_the_request_brought_along_prove_nothing(words: str) -> None:
+    body = json.dumps({"error": f"failed at 'a sign that says {words}'"})
+    assert isinstance(_meant(500, body, (f"A sign that says {words}",)), AnswerLost)
+    assert not isinstance(_meant(500, body), AnswerLost)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_web_page_never_sends_a_person_to_the_token(status: int) -> None:
+    page = b"<html><head><title>403 Forbidden</title></head><body>Request blocked by WAF</body></html>"
+    for call in (Call.CREATE, Call.GET, Call.FILES):
+        said = str(error_for(call, status, {}, page))
+        assert "with a web page: 403 Forbidden" in said
+        assert "token" not in said
 
 
 @pytest.mark.parametrize(
