@@ -33,7 +33,7 @@ from batchfill.workers.pool import Processes
 from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from batchfill.domain.reports import Plan, Result
 
@@ -86,8 +86,8 @@ class Kept(Processes):
 
     idle: ClassVar[list[Any]] = []
 
-    def __init__(self, most: int | None = None) -> None:
-        super().__init__(most)
+    def __init__(self, most: int | None = None, *, hidden: Iterable[str] = ()) -> None:
+        super().__init__(most, hidden=hidden)
         self._idle = self.idle
 
     def close(self) -> None:

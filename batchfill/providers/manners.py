@@ -18,3 +18,11 @@ FAILED = frozenset({"failed", "failure", "fail", "error", "errored"})
 CANCELED = frozenset({"canceled", "cancelled", "cancel"})
 ABORTED = frozenset({"aborted", "abort", "timeout", "timed_out", "expired"})
 """Words for a prediction that ended, in lower case."""
+
+# Creates
+
+NO_SUCH_PATH = frozenset({301, 307, 308, 404, 405, 501})
+"""Statuses by which a gateway says that it takes no creates at a path; nothing was made."""
+
+NAMES_NO_MODEL = ("version", "model")
+"""Words of a 400 or 422 that is about which model to run, not about the row."""
