@@ -15,7 +15,9 @@ from batchfill.errors import (
     NotOffered,
     NotSent,
     OutputRefused,
+    RowRejected,
     Throttled,
+    TooLarge,
     TransientError,
 )
 from batchfill.providers.create_call import CreateCall
@@ -44,6 +46,7 @@ _Read = TypeVar("_Read")
 
 PROBE = "batchfill-probe"
 """The id of no prediction: an API has other words for it than its front page."""
+TOO_LARGE = 413
 LONGEST_TITLE = 80
 """Characters of a web page that are shown."""
 
@@ -300,6 +303,8 @@ class Service:
 
     def _error_for(self, call: Call, answer: HttpResponse) -> BatchfillError:
         error = error_for(call, answer.status, answer.headers, answer.body)
+        if answer.status == TOO_LARGE and isinstance(error, RowRejected):
+            error = TooLarge(str(error))
         # A model that is not there says nothing about other models.
         if isinstance(error, NotOffered) and call is not Call.MODEL:
             self._not_offered[call] = str(error)

@@ -72,6 +72,8 @@ async def open_service(
                 fetches,
                 allow_private=near,
                 allow_http=loopback,
+                # What --plain-http allowed for the base itself.
+                private_http=near and not loopback and own.scheme == "http",
                 redaction=service.redaction,
                 own=origin_of(own),
             ),

@@ -19,7 +19,7 @@ from batchfill.providers.error_text import one_line
 from batchfill.providers.redaction import Redaction
 from batchfill.providers.requests import request_for, send_once
 from batchfill.providers.status_codes import wait_of
-from batchfill.settings.addresses import is_loopback
+from batchfill.settings.addresses import is_in_private_network, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -169,19 +169,21 @@ class OutputClient:
         *,
         allow_private: bool,
         allow_http: bool,
+        private_http: bool = False,
         any_host: bool = False,
         largest: int = LARGEST,
         redaction: Redaction | None = None,
         own: Origin | None = None,
     ) -> None:
-        """*allow_private*: the base has a private address itself; *allow_http*: it is on loopback.
+        """*allow_private*: the base has a private address itself. *allow_http*: it is on loopback.
 
-        *any_host*: http is allowed from everywhere, not from loopback only. *redaction*: what knows the
+        *private_http*: http is allowed from private networks. *any_host*: from everywhere. *redaction*: what knows the
         token; *own*: the base's origin, the only one that may be asked for an address that holds it.
         """
         self._transport = transport
         self._allow_private = allow_private
         self._allow_http = allow_http
+        self._private_http = private_http
         self._any_host = any_host
         self._largest = largest
         self._redaction = redaction or Redaction()
@@ -224,12 +226,16 @@ class OutputClient:
         place = parse_url(url)
         if origin_of(place) != self._own and (marked := self._redaction.text(url)) != url:
             place = parse_url(marked)
-        plain = self._allow_http and place.scheme == "http" and (self._any_host or is_loopback(place.host))
+        plain = place.scheme == "http" and self._may_be_plain(place.host)
         if place.scheme != "https" and not plain:
             raise OutputRefused(f"{shown_url(url)}: outputs are fetched from https addresses only")
         if not self._allow_private:
             refuse_private(place.host)
         return place
+
+    def _may_be_plain(self, host: str) -> bool:
+        near = self._allow_http and (self._any_host or is_loopback(host))
+        return near or (self._private_http and is_in_private_network(host))
 
 
 def parse_url(url: str) -> httpx.URL:

@@ -72,7 +72,7 @@ def refuse_plain_http(base: str, *, allowed: bool) -> None:
     host = url.hostname or ""
     if url.scheme != "http" or is_loopback(host):
         return
-    near = _is_private(host)
+    near = is_in_private_network(host)
     if not (near and allowed):
         way = ", or allow it in your own network with --plain-http" if near else ""
         kind = (
@@ -83,7 +83,7 @@ def refuse_plain_http(base: str, *, allowed: bool) -> None:
         )
 
 
-def _is_private(host: str) -> bool:
+def is_in_private_network(host: str) -> bool:
     """Whether *host* is an address of a private network, or a name that only such a network knows."""
     try:
         address = ip_address(host)

@@ -102,7 +102,7 @@ async def test_what_the_other_form_is_answered_is_the_creates_answer(
     for _ in range(2):
         with pytest.raises(expected):
             await service.create(MODEL, {})
-    again = [f"POST {PATH}"] if other.status >= 500 else []
+    again = [f"POST {PATH}"] if other.status_code >= 500 else []
     assert gateway.asked == [f"POST {PATH}", "POST /v1/predictions", *again, "POST /v1/predictions"]
 
 
