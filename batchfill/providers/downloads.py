@@ -177,8 +177,8 @@ class OutputClient:
     ) -> None:
         """*allow_private*: the base has a private address itself. *allow_http*: it is on loopback.
 
-        *private_http*: http is allowed from private networks. *any_host*: from everywhere. *redaction*: what knows the
-        token; *own*: the base's origin, the only one that may be asked for an address that holds it.
+        *private_http*: http is allowed from private networks. *any_host*: from everywhere. *redaction*: what
+        knows the token. *own*: the base's origin, the only one to be asked for an address that holds it.
         """
         self._transport = transport
         self._allow_private = allow_private

@@ -96,7 +96,7 @@ class Uploader:
         longest = max(map(len, data_urls), default=0)
         if longest <= LEAST_INLINE:
             return False
-        self.largest = min(self.largest, max(LEAST_INLINE, longest // 2))
+        self.largest = min(self.largest, max(LEAST_INLINE, longest * 3 // 4))
         self.small = min(self.small, self.largest)
         return True
 
