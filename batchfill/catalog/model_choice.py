@@ -39,5 +39,5 @@ def refuse_cap_without_price(settings: Settings, model: Model) -> None:
     if settings.max_cost is not None and model.price is None:
         raise UsageError(
             f"--max-cost needs to know what a picture of {model.name} costs at {settings.base}: "
-            "give `price: 0.04` in a YAML manifest, or leave --max-cost out"
+            "give --price 0.04, or leave --max-cost out"
         )

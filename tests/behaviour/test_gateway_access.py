@@ -244,6 +244,7 @@ async def test_a_page_of_maintenance_ends_no_run_that_has_something_to_fetch(
     running.cancel()
     await asyncio.wait({running})
     relay.status = "succeeded"
+    relay.calls.clear()
     pages = iter(range(2))
 
     async def under_repair(request: web.Request) -> web.Response:
