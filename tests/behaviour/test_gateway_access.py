@@ -342,19 +342,23 @@ async def test_certificates_that_are_missing_are_named_with_their_variable(
 
 
 async def test_no_proxy_with_a_star_before_the_domain_keeps_the_proxy_out(
-    open_batch: Callable[..., Batch], origin: Origin, monkeypatch: pytest.MonkeyPatch
+    open_batch: Callable[..., Batch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    asked: list[bytes] = []
 
-    async def proxy(request: web.Request) -> web.Response:
-        asked.append(request.raw_path)
-        return web.Response(status=503)
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
 
-    monkeypatch.setenv("HTTPS_PROXY", await origin(proxy))
-    monkeypatch.setenv("NO_PROXY", "*.corp.invalid,localhost")
-    with pytest.raises(UsageError, match="does not answer"):
-        await open_batch(base_url="https://gw.corp.invalid/replicate/v1").run()
-    assert asked == []
+    async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("NO_PROXY", "*.corp.invalid,localhost")
+        for host in ("gw.corp.invalid", "gw.other.invalid"):
+            with pytest.raises(UsageError, match="does not answer"):
+                await open_batch(base_url=f"https://{host}/replicate/v1").run()
+    assert asked == [b"CONNECT gw.other.invalid:443 HTTP/1.1\r\n"]
 
 
 # Plain http
