@@ -53,11 +53,13 @@ class Batch:
     def open(cls, manifest: str | Path, *, environ: Mapping[str, str] | None = None, **flags: Any) -> Batch:
         """Return the batch of *manifest*; *flags* are those of `batchfill run`, with underscores.
 
-        Nothing is read or written yet. `set` and `column` are mappings; `retry` is text (`"failed,expired"`);
+        Nothing is read or written yet. `set`, `column` and `header` are mappings; `retry` is text
+        (`"failed,expired"`);
         *environ* replaces the environment, where the token and the base are looked for.
         """
         if not isinstance(environ, Environment):
-            environ = Environment(os.environ if environ is None else environ)
+            secret = (flags.get("header") or {}).values()
+            environ = Environment(os.environ if environ is None else environ, also=secret)
         return cls(Path(manifest), flags, environ)
 
     @property
@@ -73,15 +75,15 @@ class Batch:
         """
         from batchfill.catalog.model_choice import choose_model, model_warnings
         from batchfill.check import check
-        from batchfill.session.open_session import require_token
+        from batchfill.session.open_session import require_access
 
         manifest, settings = self._resolve_manifest()
         notes: list[str] = []
         if online and settings.local:
             notes.append("the local emulator is at hand, and needs no token")
         elif online:
-            require_token(settings)
-            notes += await check.ask_provider(settings.base, settings)
+            require_access(settings)
+            notes += await check.ask_provider(settings.address, settings)
         if outputs:
             with open_reader(self.folder / LEDGER) as reader:
                 notes += check.compare_outputs(self.folder, reader.collected_files(arriving=True))

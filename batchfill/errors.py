@@ -109,6 +109,10 @@ class RowRejected(BatchfillError):
     """This row never: asking again unchanged gives the same answer, and nothing was made."""
 
 
+class TooLarge(RowRejected):
+    """The service takes no request of this size (413): it may take a smaller one."""
+
+
 class TransientError(BatchfillError):
     """Nothing was made or changed; ask again later."""
 

@@ -20,7 +20,9 @@ def choose_model(settings: Settings) -> Model:
     if settings.model_schema is not None:
         model = from_schema(settings.model, settings.model_schema)
     else:
-        model = find_model(settings.model) or unchecked_model(settings.model)
+        known = find_model(settings.model.partition(":")[0]) or unchecked_model(settings.model)
+        # A version is part of what a row asks for, and so of its fingerprint.
+        model = replace(known, name=settings.model)
     if settings.price is not None:
         return replace(model, price=settings.price)
     # The catalog's prices are Replicate's; a gateway sets its own.
@@ -37,5 +39,5 @@ def refuse_cap_without_price(settings: Settings, model: Model) -> None:
     if settings.max_cost is not None and model.price is None:
         raise UsageError(
             f"--max-cost needs to know what a picture of {model.name} costs at {settings.base}: "
-            "give `price: 0.04` in a YAML manifest, or leave --max-cost out"
+            "give --price 0.04, or leave --max-cost out"
         )

@@ -16,6 +16,7 @@ from batchfill.ledger.import_rows import open_scratch
 from batchfill.manifest.local_files import digest_file
 from batchfill.providers.connection import open_service
 from batchfill.session import plan
+from batchfill.session.free_questions import web_page_at
 from batchfill.session.ingest import Reading, ingest_rows
 from batchfill.storage.missing import LOST, FileState, file_state
 from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
@@ -77,7 +78,7 @@ async def _read_rows(
 ) -> tuple[Reading, Comparison, PictureReport]:
     async with open_scratch(ledger) as intake, AsyncExitStack() as stack:
         remote = await stack.enter_async_context(remote_files(settings.base)) if fetch else None
-        workers, fitted = Processes(), settings.send == "fitted"
+        workers, fitted = Processes(hidden=settings.extras.variables), settings.send == "fitted"
         stack.callback(workers.close)
         looking = PictureInspector(model, manifest.rows, workers, fitted=fitted, remote=remote)
         with open_digests(ledger, digest_file, time.time) as digests:
@@ -99,11 +100,17 @@ async def ask_provider(base: str, settings: Settings) -> list[str]:
     """
     assert settings.token is not None
     connection = open_service(
-        base, settings.token, reads_per_minute=600, answer_timeout=settings.answer_timeout
+        base,
+        settings.token,
+        extras=settings.extras,
+        reads_per_minute=600,
+        answer_timeout=settings.answer_timeout,
     )
     async with connection as (service, _):
         try:
             account = await service.account()
+            if (wrong := await web_page_at(service)) is not None:
+                raise UsageError(wrong)
             model = await service.input_schema(settings.model)
             lists = await _offers_list(service)
         except TransientError as error:

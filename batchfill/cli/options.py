@@ -82,6 +82,7 @@ def _options_at(place: Place) -> Callable[[F], F]:
 
 MANIFEST = click.argument("manifest", type=click.Path(path_type=Path))
 OUT = _option(BY_NAME["out"])
+PROVIDER = with_options(*(_option(BY_NAME[name]) for name in ("base_url", "header", "plain_http")))
 LOCAL = click.option("--local", is_flag=True, default=None, help="The batch of the local emulator.")
 READING = _options_at(Place.READING)
 RUNNING = _options_at(Place.RUN)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from batchfill.cli.options import LOCAL, MANIFEST, OUT, READING, RUNNING, with_options
+from batchfill.cli.options import LOCAL, MANIFEST, OUT, PROVIDER, READING, RUNNING, with_options
 from batchfill.cli.terminal import (
     end_with_summary,
     fail_with,
@@ -91,7 +91,7 @@ def stop(manifest: Path, **flags: Any) -> None:
 @click.command(short_help="Cancel what runs at the service.")
 @MANIFEST
 @with_options(OUT, LOCAL)
-@click.option("--base-url", metavar="URL", help="The provider, if the token is only for a named one.")
+@PROVIDER
 @click.option("--same-account", is_flag=True, default=None, help="This new token is the same account's.")
 def cancel(manifest: Path, **flags: Any) -> None:
     """Cancel what runs at the service; ends with 0 when nothing runs on.

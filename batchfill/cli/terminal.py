@@ -14,6 +14,7 @@ from batchfill.cli.options import ONCE
 from batchfill.console.format import safe_text
 from batchfill.domain.exit_codes import ExitCode
 from batchfill.process import refuse_few_files
+from batchfill.settings.addresses import show_base
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ def open_batch(manifest: Path, flags: dict[str, Any]) -> Batch:
     from batchfill.batch import Batch
 
     refuse_few_files(FILES, "a command")
-    for name in ("set", "column"):
+    for name in ("set", "column", "header"):
         if name in flags:
             flags[name] = dict(flags[name])
     return Batch.open(manifest, **flags)
@@ -108,6 +109,8 @@ def resume_command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
     words = ["batchfill", verb, str(manifest)]
     for name, value in flags.items():
         if value and name not in ONCE:
+            # Values of a base's query are secrets, and to be given once more.
+            value = show_base(value) if name == "base_url" else value
             words += _flag_words(f"--{name.replace('_', '-')}", value)
     return shlex.join(words)
 

@@ -98,7 +98,7 @@ def in_doubt(counts: Mapping[RowState, int], gone: Mapping[RowState, int]) -> in
     return counts.get(RowState.IN_DOUBT, 0) + gone.get(RowState.IN_DOUBT, 0)
 
 
-UNKNOWN = "cost unknown: no price is known here (price: in the manifest gives one)"
+UNKNOWN = "price unknown: what a picture costs here is not known (--price AMOUNT gives it)"
 
 
 def format_paid(cost: Cost) -> str:
@@ -108,7 +108,7 @@ def format_paid(cost: Cost) -> str:
 
 def cost_line(cost: Cost) -> str:
     """Return `$3.60 paid, $0.08 reserved, $36.00 to go, at most $40.00`, each part only if there is one."""
-    if cost.spent is None or cost.to_go is None:
+    if not cost.known:
         return UNKNOWN
     parts = [format_paid(cost)]
     if cost.reserved:

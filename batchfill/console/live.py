@@ -129,8 +129,8 @@ def _render_rows(progress: Progress) -> Text:
 
 
 def _render_money(cost: Cost) -> Text:
-    if cost.spent is None or cost.to_go is None:
-        return Text("cost unknown")
+    if not cost.known:
+        return Text("price unknown")
     parts = [format_paid(cost), f"{format_money(cost.reserved or 0, cost.currency)} reserved"]
     if cost.cap is not None:
         parts.append(f"at most {format_money(cost.cap, cost.currency)}")

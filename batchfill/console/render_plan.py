@@ -85,8 +85,10 @@ def _cost_text(plan: Plan) -> str:
     line = f"about {_price_text(plan.price_to_go, plan)}"
     if plan.base == "local":
         return f"free of charge here; {line} at the service"
-    if cost.spent or cost.reserved:
-        line += f", after {_price_text((cost.spent or 0) + (cost.reserved or 0), plan)} so far"
+    if cost.spent is None or cost.reserved is None:
+        line += ", after what earlier pictures cost, whose price is unknown"
+    elif cost.spent or cost.reserved:
+        line += f", after {_price_text(cost.spent + cost.reserved, plan)} so far"
     if cost.cap is not None:
         line += f", at most {_price_text(cost.cap, plan)} in all"
     return line

@@ -51,7 +51,7 @@ def progress_line(progress: Progress) -> str:
     ]
     facts += [f"{counts[state]:,} {state_word(state)}" for state in TROUBLE if counts[state]]
     facts += pace_facts(progress)
-    if cost.spent is not None and cost.to_go is not None:
+    if cost.known:
         facts.append(format_paid(cost))
     if progress.waiting_for:
         facts.append(f"waiting: {safe_text(progress.waiting_for)}")

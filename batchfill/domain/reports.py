@@ -30,6 +30,11 @@ class Cost:
     rehearsal: bool = False
     """At the service's prices, but free: the local emulator serves."""
 
+    @property
+    def known(self) -> bool:
+        """Whether every picture that was made, may have been made, or is to be made has a price."""
+        return None not in (self.spent, self.reserved, self.to_go)
+
 
 @dataclass(frozen=True, slots=True)
 class Status:

@@ -1,11 +1,12 @@
-"""The secret of the account."""
+"""The secrets of the account: the token, and what else a provider may ask for."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 
@@ -36,3 +37,19 @@ class Token:
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a token does not travel")
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraSecrets:
+    """What goes to the base, and only there, in addition to the token."""
+
+    headers: Mapping[str, Token] = field(default_factory=dict)
+    """Further headers by name."""
+    query: Token | None = None
+    """The query of the base, as the user gave it: its values are secrets."""
+    variables: frozenset[str] = frozenset()
+    """Variables of the environment that hold values of headers."""
+
+
+NO_EXTRAS = ExtraSecrets()
+"""Of a provider that asks for the token alone."""

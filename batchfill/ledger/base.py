@@ -146,8 +146,8 @@ class LedgerBase:
     def _refuse_over_budget(self, db: sqlite3.Connection, due: PendingRow) -> None:
         if self.cap is None:
             return
-        cost = ledger_rows.to_cost([], statements.ask_rows(db, "money"), self.cap, CURRENCY)
-        if cost.spent is None or cost.reserved is None or due.price is None:
+        committed = ledger_rows.to_committed(statements.ask_rows(db, "money"))
+        if committed is None or due.price is None:
             raise BudgetReached("--max-cost needs a price for every row, and one is not known")
-        if cost.spent + cost.reserved + due.price > self.cap:
+        if committed + due.price > self.cap:
             raise BudgetReached("the next row would pass --max-cost: give a larger one, or none, to go on")

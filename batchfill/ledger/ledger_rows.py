@@ -278,11 +278,23 @@ def to_placed_file(record: sqlite3.Row) -> StoredFile:
 def to_cost(
     tally: Iterable[sqlite3.Row], money: Iterable[sqlite3.Row], cap: int | None, currency: str
 ) -> Cost:
-    """Return the batch's money: succeeded and canceled are spent, open is reserved, pending is to go."""
-    spent = _sum_or_none(r for r in money if r["outcome"] in (Outcome.SUCCEEDED, Outcome.CANCELED))
-    reserved = _sum_or_none(r for r in money if r["outcome"] == Outcome.OPEN)
+    """Return the batch's money: succeeded and canceled are spent, open is reserved, pending is to go.
+
+    What is spent is not known where a prediction without a price was accepted, or may have been: nothing says
+    that a failed one was free.
+    """
+    made = [r for r in money if r["outcome"] != Outcome.NOTHING_MADE]
+    spent = _sum_or_none(r for r in made if r["outcome"] in (Outcome.SUCCEEDED, Outcome.CANCELED))
+    spent = None if any(r["unpriced"] for r in made) else spent
+    reserved = _sum_or_none(r for r in made if r["outcome"] == Outcome.OPEN)
     to_go = _sum_or_none(r for r in tally if r["state"] == RowState.PENDING and not r["gone"])
     return Cost(spent, reserved, to_go, cap, currency)
+
+
+def to_committed(money: Iterable[sqlite3.Row]) -> int | None:
+    """Return what is spent or reserved; None where a price of it is not known."""
+    counting = (Outcome.SUCCEEDED, Outcome.CANCELED, Outcome.OPEN)
+    return _sum_or_none(record for record in money if record["outcome"] in counting)
 
 
 def _sum_or_none(records: Iterable[sqlite3.Row]) -> int | None:

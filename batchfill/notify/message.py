@@ -67,7 +67,7 @@ def _rows_text(news: Notification) -> str:
 
 def _paid_text(cost: Cost) -> str:
     if cost.spent is None:
-        return ""
+        return "price unknown"
     return f"{cost.spent / MILLION:,.2f} {cost.currency}{' if it were real' if cost.rehearsal else ''}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from batchfill.domain.token import NO_EXTRAS
 from batchfill.errors import (
     AnswerLost,
     NoAnswer,
@@ -19,8 +19,10 @@ from batchfill.errors import (
     RowRejected,
     ServiceRefused,
     Throttled,
+    TooLarge,
     TransientError,
 )
+from batchfill.providers.create_call import CreateCall
 from batchfill.providers.downloads import begin, open_download, parse_url, shown_url
 from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin_of, prediction_path
 from batchfill.providers.error_text import is_html, kept_text, one_line, words_of_body
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from batchfill.domain.predictions import Prediction, Upload
-    from batchfill.domain.token import Token
+    from batchfill.domain.token import ExtraSecrets, Token
     from batchfill.errors import BatchfillError
     from batchfill.providers.downloads import Download
     from batchfill.providers.pagination import Page
@@ -43,6 +45,12 @@ if TYPE_CHECKING:
     from batchfill.providers.requests import HttpResponse
 
 _Read = TypeVar("_Read")
+
+PROBE = "batchfill-probe"
+"""The id of no prediction: an API has other words for it than its front page."""
+TOO_LARGE = 413
+LONGEST_TITLE = 80
+"""Characters of a web page that are shown."""
 
 PAGES = 200
 """Pages of a listing that are read at most."""
@@ -72,6 +80,7 @@ class Service:
         base: str,
         token: Token,
         *,
+        extras: ExtraSecrets = NO_EXTRAS,
         transport: httpx.AsyncBaseTransport,
         reads: RateLimiter,
         answer_timeout: float = 60.0,
@@ -79,15 +88,18 @@ class Service:
     ) -> None:
         """*transport*: a Transport, whose errors say what can have been sent.
 
-        *answer_timeout*: seconds of silence after which an answer counts as lost. *clock*: ours, in
-        seconds since the epoch.
+        *extras*: what the base gets in addition to the token. *answer_timeout*: seconds of silence after
+        which an answer counts as lost. *clock*: ours, in seconds since the epoch.
         """
         self._line = AuthorizedClient(
-            base, token, transport=transport, answer_timeout=answer_timeout, clock=clock
+            base, token, extras=extras, transport=transport, answer_timeout=answer_timeout, clock=clock
         )
+        self._creates = CreateCall(self._line)
         self._reads = reads
         self._not_offered: dict[Call, str] = {}
         self._last_id: str | None = None
+        self._pages: set[Call] = set()
+        """Calls that a web page was the answer to."""
 
     @property
     def base(self) -> str:
@@ -116,18 +128,14 @@ class Service:
     async def create(
         self, model: str, inputs: Mapping[str, object], *, cancel_after: float | None = None
     ) -> Prediction:
-        """Ask once for a prediction of *model* (OWNER/NAME) and return it; this is what costs money.
+        """Ask once for a prediction of *model* (OWNER/NAME or OWNER/NAME:VERSION); this is what costs money.
 
         *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h.
         Raises NotSent, Throttled, Unavailable, RowRejected, ServiceRefused, or AnswerLost when it may have
         been accepted.
         """
-        content = _encode_inputs(self._as_given(inputs))
-        headers = {"Content-Type": "application/json", **_cancel_after(cancel_after)}
         try:
-            answer = await self._line.send_request(
-                "POST", f"{model_path(model)}/predictions", content=content, headers=headers
-            )
+            answer = await self._creates.send(model, self._as_given(inputs), _cancel_after(cancel_after))
         except _UNSENT as error:
             raise NotSent(one_line(f"the create call was not sent: {error}")) from error
         except AnswerBroken as error:
@@ -189,6 +197,21 @@ class Service:
         except httpx.RequestError:
             return False
         return answer.status < 500
+
+    async def front_page(self) -> str | None:
+        """Return what the web page says that the base answers every question with; None where it has an API.
+
+        Asks only where the account call was answered with a page: most bases need no further question.
+        """
+        if Call.ACCOUNT not in self._pages:
+            return None
+        await self._reads.acquire()
+        try:
+            answer = await self._line.send_request("GET", prediction_path(PROBE))
+        except httpx.RequestError:
+            return None
+        page = answer.succeeded and is_html(answer.body)
+        return words_of_body(answer.body)[:LONGEST_TITLE] if page else None
 
     async def get(self, prediction_id: str, *, outputs: int = 1) -> Prediction:
         """Return the prediction as it is; *outputs* inside its answer have room.
@@ -315,12 +338,15 @@ class Service:
             raise self._error_for(call, answer)
         if call in _OPTIONAL and is_html(answer.body):
             # Some gateways answer every path they do not know with their front page.
+            self._pages.add(call)
             raise self._refuse_without(call, "a web page")
         self._reads.accepted()
         return answer
 
     def _error_for(self, call: Call, answer: HttpResponse, sent: Sequence[str] = ()) -> BatchfillError:
         error = error_for(call, answer.status, answer.headers, answer.body, sent)
+        if answer.status == TOO_LARGE and isinstance(error, RowRejected):
+            error = TooLarge(str(error))
         # A model that is not there says nothing about other models.
         if isinstance(error, NotOffered) and call is not Call.MODEL:
             self._not_offered[call] = str(error)
@@ -350,13 +376,6 @@ class Service:
         """Return *inputs* with the addresses of uploads as the service gave them: back to it they may go."""
         texts = {name: value for name, value in inputs.items() if isinstance(value, str)}
         return {**inputs, **{name: self.redaction.given(text) or text for name, text in texts.items()}}
-
-
-def _encode_inputs(inputs: Mapping[str, object]) -> bytes:
-    try:
-        return json.dumps({"input": dict(inputs)}, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as error:
-        raise RowRejected(f"the inputs cannot be written as JSON: {error}") from error
 
 
 def _unread(text: str, answer: HttpResponse) -> AnswerLost:

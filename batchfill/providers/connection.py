@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from batchfill.domain.token import NO_EXTRAS
+from batchfill.providers.certificates import trusted_certificates
 from batchfill.providers.client import Service
 from batchfill.providers.downloads import OutputClient
 from batchfill.providers.endpoints import origin_of
@@ -23,7 +25,7 @@ from batchfill.settings.addresses import LOCAL, is_loopback
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from batchfill.domain.token import Token
+    from batchfill.domain.token import ExtraSecrets, Token
 
 _LOOKUP = 10.0
 
@@ -33,6 +35,7 @@ async def open_service(
     base: str,
     token: Token,
     *,
+    extras: ExtraSecrets = NO_EXTRAS,
     reads_per_minute: float,
     answer_timeout: float,
     transport: httpx.AsyncBaseTransport | None = None,
@@ -40,10 +43,13 @@ async def open_service(
 ) -> AsyncIterator[tuple[Service, OutputClient]]:
     """Open the provider at *base* and the way to its outputs; close both at the end.
 
-    With *transport* everything goes through it, and it stays open. *clock*: ours, in seconds since the
-    epoch. Raises UsageError when the environment names a proxy for *base* that cannot be used.
+    *extras*: what the base gets in addition to the token. With *transport* everything goes through it, and it
+    stays open. *clock*: ours, in seconds since the epoch. Raises UsageError when the environment names a
+    proxy for *base*, or certificates, that cannot be used.
     """
     proxy = Proxies().proxy_for(base)
+    if transport is None:
+        trusted_certificates()
     near = await _is_near(base, resolve=transport is None and proxy is None)
     loopback = is_loopback(urlsplit(base).hostname or "")
     async with AsyncExitStack() as stack:
@@ -51,7 +57,13 @@ async def open_service(
         fetches = transport or _open_transport(stack, public_only=not near)
         reads = RateLimiter(reads_per_minute)
         service = Service(
-            base, token, transport=calls, reads=reads, answer_timeout=answer_timeout, clock=clock
+            base,
+            token,
+            extras=extras,
+            transport=calls,
+            reads=reads,
+            answer_timeout=answer_timeout,
+            clock=clock,
         )
         own = httpx.URL(service.base)
         yield (
@@ -60,6 +72,8 @@ async def open_service(
                 fetches,
                 allow_private=near,
                 allow_http=loopback,
+                # What --plain-http allowed for the base itself.
+                private_http=near and not loopback and own.scheme == "http",
                 redaction=service.redaction,
                 own=origin_of(own),
             ),

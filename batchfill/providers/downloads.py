@@ -20,7 +20,7 @@ from batchfill.providers.redaction import Redaction
 from batchfill.providers.requests import request_for, send_once
 from batchfill.providers.status_codes import wait_of
 from batchfill.providers.wire.address_policy import refuse_private
-from batchfill.settings.addresses import is_loopback
+from batchfill.settings.addresses import is_in_private_network, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -226,19 +226,21 @@ class OutputClient:
         *,
         allow_private: bool,
         allow_http: bool,
+        private_http: bool = False,
         any_host: bool = False,
         largest: int = LARGEST,
         redaction: Redaction | None = None,
         own: Origin | None = None,
     ) -> None:
-        """*allow_private*: the base has a private address itself; *allow_http*: it is on loopback.
+        """*allow_private*: the base has a private address itself. *allow_http*: it is on loopback.
 
-        *any_host*: http is allowed from everywhere, not from loopback only. *redaction*: what knows the
-        token; *own*: the base's origin, the only one that may be asked for an address that holds it.
+        *private_http*: http is allowed from private networks. *any_host*: from everywhere. *redaction*: what
+        knows the token. *own*: the base's origin, the only one to be asked for an address that holds it.
         """
         self._transport = transport
         self._allow_private = allow_private
         self._allow_http = allow_http
+        self._private_http = private_http
         self._any_host = any_host
         self._largest = largest
         self._redaction = redaction or Redaction()
@@ -292,7 +294,8 @@ class OutputClient:
         return place if self._own is None or self._may_be_plain(place) else over_tls(place, self._own)
 
     def _may_be_plain(self, place: httpx.URL) -> bool:
-        return self._allow_http and place.scheme == "http" and (self._any_host or is_loopback(place.host))
+        near = self._allow_http and (self._any_host or is_loopback(place.host))
+        return place.scheme == "http" and (near or (self._private_http and is_in_private_network(place.host)))
 
 
 def over_tls(place: httpx.URL, own: Origin) -> httpx.URL:

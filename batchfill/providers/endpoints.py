@@ -19,8 +19,14 @@ PREDICTIONS = "/predictions"
 
 
 def model_path(model: str) -> str:
-    """Return the path of *model*, OWNER/NAME."""
-    return "/models/" + "/".join(quote(part, safe="") for part in model.split("/"))
+    """Return the path of *model*, OWNER/NAME, whatever its version."""
+    name, _, _ = model.partition(":")
+    return "/models/" + "/".join(quote(part, safe="") for part in name.split("/"))
+
+
+def create_path(model: str) -> str:
+    """Return the path of a create of *model*, OWNER/NAME."""
+    return f"{model_path(model)}/predictions"
 
 
 def prediction_path(prediction_id: str) -> str:

@@ -321,3 +321,11 @@ UNITS = {
     "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "hours": 3600.0, "小时": 3600.0,
 }  # fmt: skip
 """Seconds of a unit."""
+
+# Creates
+
+NO_SUCH_PATH = frozenset({301, 307, 308, 404, 405, 501})
+"""Statuses by which a gateway says that it takes no creates at a path; nothing was made."""
+
+NAMES_NO_MODEL = ("version", "model")
+"""Words of a 400 or 422 that is about which model to run, not about the row."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -36,7 +38,32 @@ class Proxies:
         return _check_proxy(proxy)
 
     def _is_bypassed(self, host: str, port: int | None) -> bool:
-        return bool(proxy_bypass(f"{host}:{port}" if port else host))
+        named = self._proxies.get("no")
+        if named is None:
+            return bool(proxy_bypass(host))  # what the system's own settings say
+        return any(_is_meant(entry, host, port) for entry in re.split(r"[\s,]+", named) if entry)
+
+
+def _is_meant(entry: str, host: str, port: int | None) -> bool:
+    """Whether an *entry* of NO_PROXY means *host*, as curl reads it.
+
+    `corp.test`, `.corp.test` and `*.corp.test`: the name and all below it. `10.0.0.0/8`: the addresses of a
+    network. `*`: everything. An entry may end in a port.
+    """
+    name, host = entry.lower(), host.lower().rstrip(".")
+    if name == "*" or _is_in_network(name.strip("[]"), host):
+        return True
+    if match := re.fullmatch(r"(\[.*\]|[^:]*):(\d+)", name):
+        return int(match[2]) == port and _is_meant(match[1], host, None)
+    name = name.removeprefix("*").strip(".")
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _is_in_network(network: str, host: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
 
 
 def _check_proxy(proxy: str) -> str:

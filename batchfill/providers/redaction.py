@@ -1,4 +1,4 @@
-"""The token's place in what a service says: marked before anything is read, shown or written down."""
+"""The secrets' place in what a service says: marked before anything is read, shown or written down."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ import re
 from base64 import b64encode
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
-from batchfill.domain.token import SHORTEST_SECRET, Token
+from batchfill.domain.token import NO_EXTRAS, SHORTEST_SECRET, Token
 from batchfill.errors import BatchfillError
 from batchfill.providers.error_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
+    from batchfill.domain.token import ExtraSecrets
+
 _Done = TypeVar("_Done")
 
 MARK = "***"
 """What is written where the token was."""
+
+SHORTEST_PAIR = 5
+"""Characters of `name=value` in a base's query that are looked for in texts."""
 
 KEPT = 4096
 """Addresses that are remembered as the service gave them."""
@@ -50,17 +56,15 @@ class Redaction:
 
     The token is found as it is, percent-encoded, escaped as JSON or HTML do it, in base64 (alone, or in a
     longer text such as `Bearer TOKEN`) and in hexadecimal digits, both of them broken into lines or not; in
-    capital and small letters.
+    capital and small letters. The same goes for the values of further headers and of the base's query.
     """
 
     __slots__ = ("_given", "_holds", "_mark")
 
-    def __init__(self, token: Token | None = None) -> None:
+    def __init__(self, token: Token | None = None, extras: ExtraSecrets = NO_EXTRAS) -> None:
         """*token*: None where nothing is to be marked."""
-        secret = token.reveal() if token is not None else ""
-        long_enough = len(secret) >= SHORTEST_SECRET
-        plain = [secret] if long_enough else []
-        coded = list(_codings(secret)) if long_enough else []
+        plain = [] if token is None else list(_secrets_of(token, extras))
+        coded = [code for secret in plain for code in _codings(secret)]
         self._holds, self._mark = _finder(plain, coded), _marker(plain, coded)
         self._given: OrderedDict[str, Token] = OrderedDict()
 
@@ -131,6 +135,26 @@ class Redaction:
         self._given.move_to_end(marked)
         if len(self._given) > KEPT:
             self._given.popitem(last=False)
+
+
+def _secrets_of(token: Token, extras: ExtraSecrets) -> list[str]:
+    """Return the texts to look for, each once, the longest first: one may be a part of another."""
+    found = {token.reveal()}
+    for header in extras.headers.values():
+        # `Bearer SECRET` may come back as `SECRET`.
+        words = {word for word in header.reveal().split() if len(word) >= SHORTEST_SECRET}
+        found |= words or {header.reveal()}
+    if extras.query is not None:
+        query = extras.query.reveal()
+        # Short values show by what stands before them.
+        pairs = {pair for pair in query.split("&") if len(pair) >= SHORTEST_PAIR}
+        values = {unquote(pair.partition("=")[2]) for pair in pairs}
+        return _longest_first(pairs | {one for one in found | values if len(one) >= SHORTEST_SECRET})
+    return _longest_first(one for one in found if len(one) >= SHORTEST_SECRET)
+
+
+def _longest_first(found: Iterable[str]) -> list[str]:
+    return sorted(found, key=len, reverse=True)
 
 
 def _codings(secret: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from batchfill._version import __version__
+from batchfill.domain.token import NO_EXTRAS
 from batchfill.providers.clock_skew import Moment, ServiceClock, loop_time
 from batchfill.providers.redaction import Redaction
 from batchfill.providers.wire.codings import TooLong, to_utf8, unpack_body
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from batchfill.domain.token import Token
+    from batchfill.domain.token import ExtraSecrets, Token
 
 
 _OURS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"batchfill/{__version__}"}
@@ -102,14 +103,19 @@ class AuthorizedClient:
         base: str,
         token: Token,
         *,
+        extras: ExtraSecrets = NO_EXTRAS,
         transport: httpx.AsyncBaseTransport,
         answer_timeout: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """*answer_timeout*: seconds of silence after a request; *clock*: ours, in seconds since the epoch."""
+        """*extras*: what the base gets in addition; *answer_timeout*: seconds of silence after a request.
+
+        *clock*: ours, in seconds since the epoch.
+        """
         self.base = base.rstrip("/")
-        self.redaction = Redaction(token)
+        self.redaction = Redaction(token, extras)
         self._token = token
+        self._extras = extras
         self._clock = ServiceClock()
         self.requests = 0
         self._transport = transport
@@ -155,13 +161,14 @@ class AuthorizedClient:
     async def open_url(self, url: str) -> httpx.Response:
         """Ask for *url*, which the caller has found to be of the base's own origin; its body is unread."""
         request = request_for("GET", url, headers={"Accept-Encoding": "identity"})
-        return await self._send_once(request, timeout_for(0, self._answer_timeout))
+        # Byte for byte: an address of an output may be signed.
+        return await self._send_once(request, timeout_for(0, self._answer_timeout), url=request.url)
 
     async def _exchange_bounded(
         self, request: httpx.Request, timeout: httpx.Timeout, longest: int
     ) -> HttpResponse:
         asked = self._read_clocks()
-        response = await self._send_once(request, timeout)
+        response = await self._send_once(request, timeout, url=self._with_query(request.url))
         if response.is_success:
             request.extensions[_TAKEN] = True
         try:
@@ -172,19 +179,32 @@ class AuthorizedClient:
         finally:
             await response.aclose()
 
-    async def _send_once(self, request: httpx.Request, timeout: httpx.Timeout) -> httpx.Response:
+    async def _send_once(
+        self, request: httpx.Request, timeout: httpx.Timeout, *, url: httpx.URL
+    ) -> httpx.Response:
         self.requests += 1
-        response = await send_once(self._transport, self._signed(request), timeout)
+        response = await send_once(self._transport, self._signed(request, url), timeout)
         response.request = request
         return response
 
-    def _signed(self, request: httpx.Request) -> httpx.Request:
-        """Return *request* with the token: at the last moment, and here only.
+    def _signed(self, request: httpx.Request, url: httpx.URL) -> httpx.Request:
+        """Return *request* to *url* with the token and further headers: at the last moment, and here only.
 
-        A copy: errors and answers keep the request that they belong to, and must not keep the token.
+        A copy: errors and answers keep the request that they belong to, and must not keep the secrets.
         """
-        headers = [*request.headers.raw, (b"Authorization", f"Bearer {self._token.reveal()}".encode())]
-        return httpx.Request(request.method, request.url, headers=headers, stream=request.stream)
+        secrets = {"Authorization": f"Bearer {self._token.reveal()}"}
+        secrets |= {name: value.reveal() for name, value in self._extras.headers.items()}
+        replaced = {name.lower().encode() for name in secrets}
+        kept = [(name, value) for name, value in request.headers.raw if name.lower() not in replaced]
+        headers = [*kept, *((name.encode(), value.encode()) for name, value in secrets.items())]
+        return httpx.Request(request.method, url, headers=headers, stream=request.stream)
+
+    def _with_query(self, url: httpx.URL) -> httpx.URL:
+        """Return *url* with the base's own query before the call's."""
+        if self._extras.query is None:
+            return url
+        parts = (self._extras.query.reveal().encode(), url.query)
+        return url.copy_with(query=b"&".join(filter(None, parts)))
 
 
 def timeout_for(size: int, answer_timeout: float) -> httpx.Timeout:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -13,6 +12,7 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from batchfill.errors import UsageError
+from batchfill.providers.certificates import trusted_certificates
 from batchfill.providers.proxies import Proxies
 from batchfill.providers.wire.address_policy import PublicResolver, refuse_private
 from batchfill.providers.wire.answer_heads import LONGEST_HEAD, MOST_FIELDS, LenientConnector
@@ -110,7 +110,7 @@ class Transport(httpx.AsyncBaseTransport):
             limit=CONNECTIONS,
             keepalive_timeout=IDLE,
             resolver=PublicResolver() if public_only else self._resolver,
-            ssl=self._tls or _trusted_certificates(),
+            ssl=self._tls or trusted_certificates(),
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -215,15 +215,6 @@ def _to_timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
     connect, pool = given.get("connect"), given.get("pool")
     whole = None if connect is None or pool is None else connect + pool
     return aiohttp.ClientTimeout(total=None, connect=whole, sock_connect=connect, sock_read=given.get("read"))
-
-
-@cache
-def _trusted_certificates() -> ssl.SSLContext:
-    context = httpx.create_ssl_context()
-    # A company's own authority is often known to the system only.
-    context.load_default_certs()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def _translate_error(error: Exception, body: _Body | None, request: httpx.Request) -> httpx.TransportError:

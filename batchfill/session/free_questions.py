@@ -11,6 +11,8 @@ from batchfill.errors import TransientError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from batchfill.providers.client import Service
+
 Answer = TypeVar("Answer")
 
 LONGEST_WAIT = 60.0
@@ -35,3 +37,12 @@ async def ask_patiently(
         except TransientError as error:
             await anyio.sleep(min(error.wait or wait, LONGEST_WAIT))
     return await question()
+
+
+async def web_page_at(service: Service) -> str | None:
+    """Return in a sentence that the base is a web page, which is no API; None where it may be one."""
+    page = await service.front_page()
+    if page is None:
+        return None
+    said = f" ({page})" if page else ""
+    return f"{service.base} answers with a web page{said}, not as an API: is the base right?"

@@ -125,10 +125,12 @@ def _manifest_of(folder: Path) -> str | None:
     return None
 
 
-def account_facts(facts: Mapping[str, str], token: Token, account: str | None) -> dict[str, str]:
+def account_facts(facts: Mapping[str, str], settings: Settings, account: str | None) -> dict[str, str]:
     """Return what to remember of the account; *account* is the service's word, None where it has none."""
     salt = facts.get("token_salt") or secrets.token_hex(16)
-    remembered = {"token_salt": salt, "token_hash": _salted_hash(token, salt)}
+    held = {"token_hash": settings.token, "query_hash": settings.extras.query}
+    hashes = {name: _salted_hash(secret, salt) for name, secret in held.items() if secret is not None}
+    remembered = {"token_salt": salt, **hashes}
     return remembered if account is None else {**remembered, "account": account}
 
 
@@ -147,16 +149,28 @@ def refuse_other_account(facts: Mapping[str, str], settings: Settings, account: 
         return
     if settings.same_account or settings.token is None:
         return
-    salt, remembered = facts.get("token_salt"), facts.get("token_hash")
-    if salt and remembered and not hmac.compare_digest(_salted_hash(settings.token, salt), remembered):
+    if _is_other(facts, "token_hash", settings.token):
         raise UsageError(
             f"{settings.folder.name} was begun with another token: use that one, or give --same-account "
             "if this one belongs to the same account"
+        )
+    if _is_other(facts, "query_hash", settings.extras.query):
+        raise UsageError(
+            f"{settings.folder.name} was begun with base {settings.base} and other values in its query: use "
+            "those, or give --same-account if these belong to the same account"
         )
 
 
 def _manifest_exists(settings: Settings, manifest: str) -> bool:
     return (settings.folder.parent / manifest).exists() or (settings.manifest.parent / manifest).exists()
+
+
+def _is_other(facts: Mapping[str, str], fact: str, secret: Token | None) -> bool:
+    """Whether *secret* is another than the one whose hash is the *fact*."""
+    salt, remembered = facts.get("token_salt"), facts.get(fact)
+    if secret is None or not salt or not remembered:
+        return False
+    return not hmac.compare_digest(_salted_hash(secret, salt), remembered)
 
 
 def _salted_hash(token: Token, salt: str) -> str:

@@ -16,7 +16,7 @@ from batchfill.errors import RunBroken, UsageError, in_words, unwrap_single
 from batchfill.process import refuse_few_files
 from batchfill.run.shutdown import watch_signals
 from batchfill.session.session import Session
-from batchfill.settings.addresses import REPLICATE
+from batchfill.settings.addresses import REPLICATE, refuse_plain_http
 from batchfill.storage.decision_inbox import hold_batch
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ MISSING = (
     "no token for {base}: set BATCHFILL_TOKEN{other} to your API token, "
     "or rehearse offline and free of charge with --local"
 )
+NO_QUERY = (
+    "{folder} was begun with base {base}, and the values of its query are kept nowhere: "
+    "give the whole address again with --base-url or in BATCHFILL_BASE_URL"
+)
 
 
 @asynccontextmanager
@@ -43,7 +47,7 @@ async def open_session(
     settings: Settings, watch: ProgressListener | None, *, obey_signals: bool
 ) -> AsyncIterator[Session]:
     """Give a session that holds the batch. Raises UsageError when it cannot."""
-    require_token(settings)
+    require_access(settings)
     refuse_few_files(FILES + 2 * (os.cpu_count() or 2), "a run")
     _make_folder(settings.folder)
     with unwrap_single():
@@ -63,11 +67,20 @@ async def open_session(
             tasks.cancel_scope.cancel()
 
 
-def require_token(settings: Settings) -> None:
-    """Raise UsageError when there is no token and the run is not local."""
-    if settings.token is None and not settings.local:
+def require_access(settings: Settings) -> None:
+    """Raise UsageError when the provider cannot be asked: no token, no query, or no consent to plain http."""
+    if settings.local:
+        return
+    if settings.token is None:
         other = " (or REPLICATE_API_TOKEN)" if settings.base == REPLICATE else ""
         raise UsageError(MISSING.format(base=settings.base, other=other))
+    if settings.base != settings.address and settings.extras.query is None:
+        raise UsageError(NO_QUERY.format(folder=settings.folder.name, base=settings.base))
+    try:
+        # Of a base that was only remembered too: consent is for one command.
+        refuse_plain_http(settings.base, allowed=settings.plain_http)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 @contextmanager
@@ -85,7 +98,7 @@ def breaking_off(session: Session) -> Iterator[None]:
 async def _open_provider(settings: Settings) -> AsyncIterator[tuple[str, Settings]]:
     """Give the address to talk to, with the local emulator behind it for a local run."""
     if not settings.local:
-        yield settings.base, settings
+        yield settings.address, settings
         return
     from batchfill.emulator.emulator_server import EmulatorServer
 

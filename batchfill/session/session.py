@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from batchfill.domain.progress import Level
-from batchfill.domain.rows import RowState
+from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TransientError, UsageError
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.ledger import open_ledger
@@ -28,7 +28,7 @@ from batchfill.run.run_log import RUN_LOG, log_applied_decisions, open_run_log, 
 from batchfill.run.run_times import LEARNED_FROM, RunTimes
 from batchfill.run.shutdown import LEFT
 from batchfill.session import identity, past
-from batchfill.session.free_questions import ask_patiently
+from batchfill.session.free_questions import ask_patiently, web_page_at
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
@@ -122,7 +122,7 @@ class Session:
         """
         async with self._open_ledger() as (ledger, say):
             self.on_start()
-            with closing(Processes()) as pixels:
+            with closing(Processes(hidden=self.settings.extras.variables)) as pixels:
                 context = FileContext(
                     model=self.model,
                     ledger=ledger,
@@ -158,12 +158,13 @@ class Session:
         connection = open_service(
             self.base,
             settings.token,
+            extras=settings.extras,
             reads_per_minute=READS * settings.rate,
             answer_timeout=settings.answer_timeout,
             clock=self.clock.now,
         )
         async with connection as (service, outputs):
-            pixels = Processes()
+            pixels = Processes(hidden=settings.extras.variables)
             try:
                 yield self._make_context(ledger, say, service, outputs, pixels)
             finally:
@@ -195,9 +196,14 @@ class Session:
         """Find out early, and free of charge, whether the token is good and the account the same."""
         settings, ledger = self.settings, context.ledger
         account = await _ask_account(context.service, self.base, self.timings.question_retries)
+        if (wrong := await web_page_at(context.service)) is not None:
+            if not any(ledger.in_state(state) for state in OPEN):
+                raise UsageError(wrong)
+            # It was right before, and what was paid for there is waited for.
+            context.log.notice(wrong, Level.WARNING)
         identity.refuse_other_account(ledger.metadata, settings, account)
         assert settings.token is not None
-        self._account = identity.account_facts(ledger.metadata, settings.token, account)
+        self._account = identity.account_facts(ledger.metadata, settings, account)
 
     async def _ingest_rows(
         self, context: RunContext, manifest: Manifest, confirm: Callable[[Plan], bool]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 REPLICATE = "https://api.replicate.com/v1"
@@ -11,21 +11,85 @@ NTFY = "ntfy+"
 """Before an address: it speaks the ntfy protocol, whatever it is called."""
 LOCAL = "local"
 """What stands for the base when the local emulator serves the run: its port changes, it does not."""
+HIDDEN = "…"
+"""What is shown and kept in the place of a value of a base's query."""
+
+_ID = r"(?!v\d)[^/]+"
+_CALLS = re.compile(
+    rf"/(?:models|deployments)/[^/]+/[^/]+(?:/versions/[^/]+)?/predictions$"
+    rf"|/predictions(?:/{_ID}(?:/(?:cancel|stream))?)?$"
+)
+"""Paths of creates and gets at the end of a pasted address. What begins as the version of an API is no id."""
+
+_PRIVATE = tuple(
+    map(
+        ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"),
+    )
+)
+_SINGLE_LABEL = re.compile(r"(?!\d+$|0x[0-9a-f]*$)[a-z0-9_-]+", re.IGNORECASE)
+"""A name without a dot. A lone number is an address of four bytes, which may be anywhere."""
 
 
-def read_base(text: str) -> str:
-    """Return the base of *text*, which may be a pasted create URL. Raises ValueError."""
-    url = urlsplit(text.strip())
-    host = url.hostname
-    if url.scheme not in ("http", "https") or not host:
-        raise ValueError(f"base URL must be an address such as {REPLICATE}, not {text!r}")
-    if url.username or url.password:
+def read_base(text: str, *, plain_http: bool = False) -> str:
+    """Return the base of *text*, with its query; *text* may be a pasted create or get URL. Raises ValueError.
+
+    *plain_http*: the user allows http in a private network.
+    """
+    shown = show_base(text)
+    try:
+        url = urlsplit(text.strip())
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port = None, None
+    if not host or url.scheme not in ("http", "https"):
+        raise ValueError(f"base URL must be an address such as {REPLICATE}, not {shown!r}")
+    if url.username is not None or url.password is not None:
         raise ValueError("base URL must not hold a user or password: the token comes from BATCHFILL_TOKEN")
-    if url.scheme == "http" and not is_loopback(host):
-        raise ValueError(f"base URL {text!r} would send the token in the clear: use https")
-    path = re.sub(r"/(models|deployments|predictions|files|account)(/.*)?$", "", url.path.rstrip("/"))
+    if not _is_plain(text.strip()):
+        raise ValueError("base URL holds a space, or a character that no address has: copy it again")
+    if HIDDEN in url.query:
+        raise ValueError(f"base URL {shown!r} has {HIDDEN} where a value belongs: give the value itself")
+    refuse_plain_http(text.strip(), allowed=plain_http)
+    path = _CALLS.sub("", url.path.rstrip("/")).rstrip("/")
     netloc = f"[{host}]" if ":" in host else host
-    return f"{url.scheme}://{netloc}{f':{url.port}' if url.port else ''}{path}"
+    query = f"?{url.query}" if url.query else ""
+    return f"{url.scheme}://{netloc}{f':{port}' if port else ''}{path}{query}"
+
+
+def show_base(text: str) -> str:
+    """Return the address *text* as it may be shown and kept: `…?key=…`, and no user or password."""
+    address, _, query = text.strip().partition("#")[0].partition("?")
+    address = re.sub(r"(?<=//)[^/]*@", "", address)
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    shown = "&".join(f"{name}={HIDDEN}" if equals else HIDDEN for name, equals, _ in pairs)
+    return f"{address}?{shown}" if shown else address
+
+
+def refuse_plain_http(base: str, *, allowed: bool) -> None:
+    """Raise ValueError where the token would go to *base* in the clear; *allowed*: --plain-http was given."""
+    url = urlsplit(base)
+    host = url.hostname or ""
+    if url.scheme != "http" or is_loopback(host):
+        return
+    near = is_in_private_network(host)
+    if not (near and allowed):
+        way = ", or allow it in your own network with --plain-http" if near else ""
+        kind = (
+            "" if near or not allowed else " (--plain-http is for private addresses and names without a dot)"
+        )
+        raise ValueError(
+            f"base URL {show_base(base)!r} would send the token in the clear: use https{way}{kind}"
+        )
+
+
+def is_in_private_network(host: str) -> bool:
+    """Whether *host* is an address of a private network, or a name that only such a network knows."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return _SINGLE_LABEL.fullmatch(host) is not None
+    return any(address in network for network in _PRIVATE)
 
 
 def read_notify(text: str) -> str:

@@ -1,7 +1,8 @@
-"""The token of the account, found in the environment."""
+"""The token of the account and the values of further headers, found in the environment."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,22 +12,31 @@ from batchfill.errors import UsageError
 from batchfill.settings.addresses import REPLICATE, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 
 TOKEN, REPLICATE_TOKEN = "BATCHFILL_TOKEN", "REPLICATE_API_TOKEN"
 SECRETS = frozenset({TOKEN, REPLICATE_TOKEN})
 """Variables of the environment that no other program is to see."""
+OURS = frozenset(
+    {"authorization", "accept-encoding", "connection", "content-encoding", "content-length", "content-type"}
+    | {"expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that requests have anyway, and that would be others with another value."""
 
 
-def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return *environ* without the variables that hold a secret, under whatever name."""
-    secrets = [text for name in SECRETS if len(text := environ.get(name, "").strip()) >= SHORTEST_SECRET]
+def without_secrets(environ: Mapping[str, str], *, also: Iterable[str] = ()) -> dict[str, str]:
+    """Return *environ* without the variables that hold a secret, under whatever name.
+
+    *also*: names of variables that hold one too.
+    """
+    names = SECRETS.union(also)
+    secrets = [text for name in names if len(text := environ.get(name, "").strip()) >= SHORTEST_SECRET]
     return {
         name: value
         for name, value in environ.items()
-        if name not in SECRETS and not any(secret in value for secret in secrets)
+        if name not in names and not any(secret in value for secret in secrets)
     }
 
 
@@ -38,9 +48,11 @@ class Environment(Mapping[str, str]):
 
     __slots__ = ("_plain", "_secrets")
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._plain = without_secrets(environ)
-        self._secrets = {name: Token(environ[name].strip()) for name in SECRETS & environ.keys()}
+    def __init__(self, environ: Mapping[str, str], *, also: Iterable[str] = ()) -> None:
+        """*also*: names of variables that hold a secret, in addition to those of the token."""
+        self._plain = without_secrets(environ, also=also)
+        names = SECRETS.union(also) & environ.keys()
+        self._secrets = {name: Token(environ[name].strip()) for name in names}
 
     def secret(self, name: str) -> Token | None:
         """Return the secret that the variable *name* holds, None when it is missing or blank."""
@@ -78,6 +90,29 @@ def find_token(environ: Environment, base: str, *, base_named: bool) -> Token | 
     if token is not None and not _is_usable(token):
         raise UsageError("the token holds spaces or characters that no token has: copy it again")
     return token
+
+
+def find_headers(environ: Environment, wanted: Mapping[str, str]) -> dict[str, Token]:
+    """Return the further headers of --header by name; *wanted*: each one's variable. Raises UsageError."""
+    return {name: _find_header(environ, name, variable) for name, variable in wanted.items()}
+
+
+def _find_header(environ: Environment, name: str, variable: str) -> Token:
+    flag = f"--header {name}={variable}"
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+        raise UsageError(f"{flag}: {name!r} cannot be a header's name")
+    if name.lower() in OURS:
+        raise UsageError(f"{flag}: batchfill sets this header itself; the token comes from {TOKEN}")
+    value = environ.secret(variable)
+    if value is None:
+        raise UsageError(
+            f"{flag}: the environment variable {variable} is missing or empty: set it to the header's value"
+        )
+    if any(not " " <= c <= "~" for c in value.reveal()):
+        raise UsageError(
+            f"{flag}: the value of {variable} holds characters that no header has: copy it again"
+        )
+    return value
 
 
 def _is_usable(token: Token) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchfill.domain.token import ExtraSecrets, Token
 from batchfill.errors import UsageError
-from batchfill.settings.addresses import LOCAL, REPLICATE, read_base
-from batchfill.settings.credentials import find_token
+from batchfill.settings.addresses import LOCAL, REPLICATE, read_base, show_base
+from batchfill.settings.credentials import find_headers, find_token
 from batchfill.settings.definitions import BY_NAME
 from batchfill.settings.retry_words import read_decided, read_flagged, read_missing
 from batchfill.settings.settings import DEFAULTS, Settings
@@ -34,26 +36,42 @@ def _read_flag(name: str, value: Any) -> Any:
         raise UsageError(f"{setting.flag} {error}") from None
 
 
-def _choose_base(
-    given: Mapping[str, Any], facts: Mapping[str, str], environ: Mapping[str, str]
-) -> tuple[str, bool]:
-    """Return the base, and whether the user named it for this command."""
+@dataclass(frozen=True, slots=True)
+class _Base:
+    shown: str
+    """With the values of its query hidden."""
+    query: Token | None = None
+    named: bool = False
+    """Whether the user named it for this command."""
+
+
+def _choose_base(given: Mapping[str, Any], facts: Mapping[str, str], environ: Mapping[str, str]) -> _Base:
     if given.get("local"):
-        return LOCAL, False
+        return _Base(LOCAL)
+    plain_http = bool(given.get("plain_http"))
     if given.get("base_url"):
-        return _read_address(given["base_url"], "--base-url"), True
+        return _read_address(given["base_url"], "--base-url", plain_http=plain_http)
     named = environ.get("BATCHFILL_BASE_URL")
-    told = _read_address(named, "BATCHFILL_BASE_URL") if named else None
+    told = _read_address(named, "BATCHFILL_BASE_URL", plain_http=plain_http) if named else None
     if "base" in facts:
-        return facts["base"], facts["base"] == told
-    return (told, True) if told else (REPLICATE, False)
+        return told if told and told.shown == facts["base"] else _Base(facts["base"])
+    return told or _Base(REPLICATE)
 
 
-def _read_address(text: str, where: str) -> str:
+def _read_address(text: str, where: str, *, plain_http: bool) -> _Base:
     try:
-        return read_base(text)
+        base = read_base(text, plain_http=plain_http)
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from None
+    query = base.partition("?")[2]
+    return _Base(show_base(base), Token(query) if query else None, named=True)
+
+
+def _find_extras(base: _Base, headers: Mapping[str, str], environ: Environment) -> ExtraSecrets:
+    """Return what the provider gets in addition to the token; the local emulator gets nothing."""
+    if base.shown == LOCAL:
+        return ExtraSecrets()
+    return ExtraSecrets(find_headers(environ, headers), base.query, frozenset(headers.values()))
 
 
 def resolve_settings(
@@ -72,23 +90,24 @@ def resolve_settings(
     manifest's, *facts* the ledger's. Raises UsageError for a value that cannot be.
     """
     given = {name: _read_flag(name, value) for name, value in flags.items() if value is not None}
-    base, base_named = _choose_base(given, facts, environ)
+    base = _choose_base(given, facts, environ)
     known: dict[str, Any] = {"model": facts["model"]} if "model" in facts else {}
     chosen = {**DEFAULTS, **known, **_with_cap(facts, head), **given}
-    for name in ("local", "base_url", "out", "set", "id"):
+    for name in ("local", "base_url", "header", "out", "set", "id"):
         chosen.pop(name, None)
     return Settings(
         **{
             **chosen,
             "manifest": manifest,
             "folder": folder_of(manifest, flags),
-            "base": base,
+            "base": base.shown,
+            "extras": _find_extras(base, given.get("header", {}), environ),
             "fetch_missing": read_missing(retry := str(flags.get("retry") or "")),
             "retry_decided": read_decided(retry),
             "retry_flagged": read_flagged(retry),
             "ids": _unique_ids(given.get("id", ())),
             "cap_by_flag": "max_cost" in given or facts.get("max_cost_by") == BY_FLAG,
-            "token": None if base == LOCAL else find_token(environ, base, base_named=base_named),
+            "token": None if base.shown == LOCAL else find_token(environ, base.shown, base_named=base.named),
             "defaults": {**defaults, **given.get("set", {})},
             "column": {**column, **given.get("column", {})},
         }

@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from batchfill.domain.rows import RowSelection, RowState
+from batchfill.domain.token import ExtraSecrets
 from batchfill.settings.addresses import LOCAL
 from batchfill.settings.definitions import SETTINGS
 
@@ -33,8 +34,10 @@ class Settings:
     """The batch folder: `night.batch/`."""
     model: str
     base: str
-    """A base URL without a trailing slash, or LOCAL."""
+    """A base URL without a trailing slash, the values of its query hidden; or LOCAL."""
+    plain_http: bool
     token: Token | None = None
+    extras: ExtraSecrets = field(default_factory=ExtraSecrets)
     defaults: Mapping[str, str] = field(default_factory=dict)
     """Inputs for every row that gives none, as text: `defaults:` of the manifest under `--set`."""
     column: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +92,11 @@ class Settings:
         return RowSelection(
             states=states, decisions=self.retry_decided, flags=self.retry_flagged, ids=self.ids
         )
+
+    @property
+    def address(self) -> str:
+        """The base as requests go to it: without its query, whose values are among the secrets."""
+        return self.base.partition("?")[0]
 
     @property
     def local(self) -> bool:

@@ -121,10 +121,10 @@ def read_time(text: str) -> time:
 
 
 def read_model(text: str) -> str:
-    """Read the name of a model. Raises ValueError."""
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", text):
+    """Read the name of a model, with or without a version. Raises ValueError."""
+    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[A-Za-z0-9][\w.-]*)?", text):
         return text
-    raise ValueError(f"must be OWNER/NAME such as {FLUX_FILL_DEV}, not {text!r}")
+    raise ValueError(f"must be OWNER/NAME such as {FLUX_FILL_DEV}, or OWNER/NAME:VERSION, not {text!r}")
 
 
 KEEP_OR_REFUSE = choice("keep", "refuse")

@@ -16,7 +16,7 @@ from batchfill.settings.credentials import without_secrets
 from batchfill.workers import worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -53,8 +53,10 @@ class Processes:
     Their environment holds no token; Ctrl-C does not reach them; they end when this process does.
     """
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, most: int | None = None, *, hidden: Iterable[str] = ()) -> None:
+        """*hidden*: variables of the environment that hold secrets, in addition to the token's."""
         self._limit = anyio.CapacityLimiter(most or os.cpu_count() or 2)
+        self._hidden = frozenset(hidden)
         self._idle: list[_Process] = []
 
     async def do(self, work: Callable[[Task], Answer], task: Task) -> Answer:
@@ -67,7 +69,7 @@ class Processes:
     def _do(self, work: Callable[[Task], Answer], task: Task) -> Answer:
         ended = ""
         for _ in range(TRIES):
-            process = self._idle.pop() if self._idle else _Process()
+            process = self._idle.pop() if self._idle else _Process(self._hidden)
             try:
                 done, answer = process.ask(work, task)
             except (EOFError, OSError):
@@ -93,12 +95,12 @@ class Processes:
 class _Process:
     """One process and the two pipes to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Iterable[str]) -> None:
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
             [sys.executable, "-P", "-c", _START, str(Path(worker.__file__).parents[2])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=without_secrets(os.environ),
+            env=without_secrets(os.environ, also=hidden),
             start_new_session=True,
         )
 

@@ -233,7 +233,7 @@ async def test_a_web_page_proves_that_nothing_was_made_only_where_reads_get_one_
     relay: Gateway, batch: Open, states: States
 ) -> None:
     relay.create = lambda *_: Says(200, FRONT)
-    relay.get = lambda *_: Says(200, FRONT)
+    relay.get = lambda *_: Says(200, FRONT) if relay.creates else None
     night = batch(relay.base, rows(3))
     summary = await night.run()
     assert (summary.exit_code, counted(night, states)) == (4, {"pending": 3})
@@ -291,7 +291,8 @@ async def test_before_anything_was_accepted_one_refusal_ends_the_run(
 ) -> None:
     relay.create = lambda *_: Says(status, error("no"))
     summary = await batch(relay.base, rows(6)).run()
-    assert (summary.exit_code, len(relay.creates)) == (4, 1)
+    # A path that does not exist is tried in its other form.
+    assert (summary.exit_code, len(relay.creates)) == (4, 2 if status == 404 else 1)
 
 
 @pytest.mark.parametrize("status", [401, 403])

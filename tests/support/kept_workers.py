@@ -11,7 +11,7 @@ from batchfill.session import session
 from batchfill.workers.pool import Processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 class Kept(Processes):
@@ -19,8 +19,8 @@ class Kept(Processes):
 
     idle: ClassVar[list[Any]] = []
 
-    def __init__(self, most: int | None = None) -> None:
-        super().__init__(most)
+    def __init__(self, most: int | None = None, *, hidden: Iterable[str] = ()) -> None:
+        super().__init__(most, hidden=hidden)
         self._idle = self.idle
 
     def close(self) -> None:

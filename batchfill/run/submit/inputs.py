@@ -5,42 +5,27 @@ from __future__ import annotations
 import base64
 import mimetypes
 import re
-from collections import defaultdict
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import anyio
 from anyio import to_thread
 
 from batchfill.domain.rows import inline_note
 from batchfill.errors import BadPicture, NotOffered, RowRejected, is_shortage
 from batchfill.images.prepare.fit import FitTask, fit_files
 from batchfill.regular_files import open_regular
+from batchfill.run.submit.uploader import InputFile, Uploader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from batchfill.catalog.model import Model
     from batchfill.domain.rows import Attempt, Box, Input, LocalFile, PendingRow
     from batchfill.images.prepare.fit import Fitted
     from batchfill.run.context import RunContext
-
-
-SMALL = 256_000
-"""Characters of a data URL that the service's reference allows in a request."""
-
-MAX_INLINE = 1_000_000
-"""Characters of a data URL that its guides allow, for a provider that takes no files."""
-
-UPLOAD_LIFE = 24 * 3600.0
-"""Seconds that the service keeps a file."""
-
-UPLOAD_SPARE = 2 * 3600.0
-"""Seconds that an upload must still have left to be used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +39,12 @@ class Prepared:
     """What is sent of the picture; None: all of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: bytes
-    mime: str
-    name: str
-
-
 class InputPreparer:
     """Prepares rows; rows that share a picture share its upload."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._offers_files = True
-        self._uploading: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self._uploader = Uploader(context)
 
     async def prepare_inputs(self, due: PendingRow) -> Prepared:
         """Make *due* ready.
@@ -78,12 +55,16 @@ class InputPreparer:
             return await self._prepare_alone(due)
         except NotOffered:
             # Learned once, from the first large file: without files calls they have to be made smaller.
-            self._offers_files = False
             return await self._prepare_alone(due)
+
+    def shrink(self, prepared: Prepared) -> bool:
+        """Send less inline from now on, for *prepared* was too large; False where it cannot be less."""
+        texts = (value for value in prepared.inputs.values() if isinstance(value, str))
+        return self._uploader.shrink(text for text in texts if text.startswith("data:"))
 
     async def _prepare_alone(self, due: PendingRow) -> Prepared:
         # One answer for the whole row: what was made for an upload may be too large to go inline.
-        offered = self._offers_files
+        offered = self._uploader.offered
         inputs: dict[str, Any] = self._context.model.without_pixels(due.inputs)
         noted = dict(inputs)
         files, area = await self._read_files(due, offered=offered)
@@ -91,7 +72,7 @@ class InputPreparer:
             inputs[name], noted[name] = await self._address_of(file, offered=offered)
         return Prepared(inputs, noted, area)
 
-    async def _read_files(self, due: PendingRow, *, offered: bool) -> tuple[dict[str, _File], Box | None]:
+    async def _read_files(self, due: PendingRow, *, offered: bool) -> tuple[dict[str, InputFile], Box | None]:
         files = {name: await to_thread.run_sync(_read_file, name, file) for name, file in due.files.items()}
         model = self._context.model
         if (
@@ -109,10 +90,10 @@ class InputPreparer:
         ready = {n: replace(files[n], content=f.content, mime=f.mime) for n, f in made.items() if n and f}
         return {**files, **ready}, fitted.area
 
-    async def _fit_files(self, due: PendingRow, files: Mapping[str, _File], *, offered: bool) -> Fitted:
+    async def _fit_files(self, due: PendingRow, files: Mapping[str, InputFile], *, offered: bool) -> Fitted:
         model = self._context.model
         picture, mask = files.get(model.image_field or ""), files.get(model.mask_field or "")
-        limit = None if offered else MAX_INLINE * 3 // 4 - 100
+        limit = None if offered else self._uploader.largest * 3 // 4 - 100
         task = FitTask(
             picture=picture.content if picture else None,
             mask=mask.content if mask else None,
@@ -126,45 +107,22 @@ class InputPreparer:
         )
         return await self._context.pixels.do(fit_files, task)
 
-    async def _address_of(self, file: _File, *, offered: bool) -> tuple[str, str]:
+    async def _address_of(self, file: InputFile, *, offered: bool) -> tuple[str, str]:
         """Return what stands for the file in the request, and in the ledger's note of it."""
-        if len(file.content) * 4 // 3 + 100 > SMALL and offered:
-            url = await self._upload_file(file, sha256(file.content).hexdigest())
+        uploader, length = self._uploader, len(file.content) * 4 // 3 + 100
+        if length > (uploader.small if offered else uploader.largest) and (offered or uploader.fails_for_now):
+            url = await uploader.upload(file, sha256(file.content).hexdigest())
             return url, url
         url = f"data:{file.mime};base64,{base64.b64encode(file.content).decode()}"
-        if len(url) > MAX_INLINE:
+        if len(url) > uploader.largest:
             raise RowRejected(
                 f"{file.name} is {len(file.content):,} bytes, and this provider takes no files: inline "
-                f"it may have {MAX_INLINE * 3 // 4:,}; use `send: fitted`, or put the file at a URL"
+                f"it may have {uploader.largest * 3 // 4:,}; use `send: fitted`, or put the file at a URL"
             )
         return url, inline_note(file.content, url)
 
-    async def _upload_file(self, file: _File, digest: str) -> str:
-        context = self._context
-        async with self._one_at_a_time(digest):
-            now = context.clock.now() + (context.service.clock_offset or 0.0)
-            origin = context.settings.base
-            known = await context.ledger.upload_of(digest, origin, good_until=now + UPLOAD_SPARE)
-            if known is not None and context.service.redaction.given(known) is not None:
-                return known
-            upload = await context.service.upload(file.content, name=file.name, mime=file.mime)
-            expires = now + UPLOAD_LIFE if upload.expires_at is None else upload.expires_at
-            await context.ledger.record_upload(digest, origin, upload.url, expires)
-            return upload.url
 
-    @asynccontextmanager
-    async def _one_at_a_time(self, digest: str) -> AsyncIterator[None]:
-        """Let one row at a time look for, or make, the upload of a content."""
-        lock = self._uploading[digest]
-        try:
-            async with lock:
-                yield
-        finally:
-            if not lock.locked():
-                self._uploading.pop(digest, None)
-
-
-def _read_file(name: str, file: LocalFile) -> _File:
+def _read_file(name: str, file: LocalFile) -> InputFile:
     """Return the bytes that were fingerprinted. Raises RowRejected when they cannot be had any more."""
     try:
         with open_regular(file.path) as opened:
@@ -178,7 +136,7 @@ def _read_file(name: str, file: LocalFile) -> _File:
             f"{name} {file.path.name} changed while the batch ran: run again to send the new one"
         )
     mime = mimetypes.guess_type(file.path.name)[0] or "application/octet-stream"
-    return _File(content, mime, file.path.name)
+    return InputFile(content, mime, file.path.name)
 
 
 def apply_redo(due: PendingRow, model: Model) -> PendingRow:

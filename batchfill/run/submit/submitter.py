@@ -21,6 +21,7 @@ from batchfill.errors import (
     ServiceRefused,
     StorageError,
     Throttled,
+    TooLarge,
     TransientError,
     Unavailable,
     short_of_something,
@@ -70,6 +71,7 @@ class Submitter:
         self._preparer = InputPreparer(context)
         self._claimed: set[str] = set()
         self._unready: dict[str, int] = {}
+        self._shrunk = False
         self._waiting_rows: list[PendingRow] = []
         self._taking = anyio.Lock(fast_acquire=True)
         self.open: dict[int, Attempt] = {}
@@ -187,7 +189,10 @@ class Submitter:
         try:
             await self._record_made(attempt, await self._post(attempt, prepared))
         except (Throttled, Unavailable, NotSent, RowRejected, ServiceRefused, AnswerLost) as error:
-            await self._record_trouble(attempt, error)
+            if isinstance(error, TooLarge) and self._preparer.shrink(prepared):
+                await self._record_shrunk(attempt, error)
+            else:
+                await self._record_trouble(attempt, error)
         finally:
             del self.open[attempt.number]
 
@@ -263,6 +268,12 @@ class Submitter:
         self.submitted += 1
         if limit is not None and self.submitted >= limit:
             self._stopping.stop_submitting(f"--limit {limit} reached")
+
+    async def _record_shrunk(self, attempt: Attempt, error: TooLarge) -> None:
+        """Have the row made ready again, smaller: nothing was made, and no attempt is used up."""
+        await self._context.ledger.record_refused(attempt, str(error), due_at=0)
+        self._say(f"{error}: pictures inside the requests are made smaller", new=not self._shrunk)
+        self._shrunk = True
 
     async def _record_trouble(self, attempt: Attempt, error: Exception) -> None:
         context, now = self._context, self._context.clock.now()

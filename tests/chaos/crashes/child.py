@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 import batchfill.batch
-from batchfill.providers import transport
+from batchfill.providers.certificates import trusted_certificates
 from batchfill.run import timings
 from batchfill.run.clock import SystemClock
 from batchfill.session import session
@@ -88,6 +88,9 @@ def _speak_to(file: Path) -> None:
 class _Here(Threads):
     """Who does heavy work in this process: what another one writes, the disk here would not know of."""
 
+    def __init__(self, *, hidden: object) -> None:
+        super().__init__()
+
     def close(self) -> None:
         """There is nothing to end."""
 
@@ -100,7 +103,7 @@ def _hurry() -> None:
     setattr(session, "Processes", _Here)  # noqa: B010  (types would not have it)
     timings.DEFAULT = QUICK
     # To read whom TLS may trust takes longer than a run, and there is none here.
-    transport._trusted_certificates()
+    trusted_certificates()
 
 
 if __name__ == "__main__":

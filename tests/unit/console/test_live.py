@@ -60,7 +60,7 @@ def test_the_region_tells_trouble_and_what_is_awaited(
     assert lines_of(console)[1:] == [
         "1 h 40 min so far",
         "1 running · 2 to fetch · 0 waiting · 0 failed · 1 expired · 2 in doubt",
-        "cost unknown",
+        "price unknown",
         "last failure: hero: NSFW content detected",
         "waiting: the second look for 2 rows",
     ]

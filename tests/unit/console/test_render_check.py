@@ -50,7 +50,7 @@ def test_where_nothing_is_to_be_made_nothing_is_said_of_cost_and_time(
 
 
 def test_an_unknown_price_says_how_to_give_one(report: Callable[..., CheckReport]) -> None:
-    assert "price: in the manifest" in check_lines(report(price_to_go=None))[-1]
+    assert "--price AMOUNT" in check_lines(report(price_to_go=None))[-1]
 
 
 def test_a_mistake_that_quotes_escape_sequences_is_harmless(report: Callable[..., CheckReport]) -> None:

@@ -38,7 +38,7 @@ def test_a_plan_tells_rows_cost_and_time_before_the_first_payment(plan: Callable
             "made again: 1 finished row, with new seeds even where the manifest fixes one; what is",
         ),
         ({"edited": 2}, "with an edited prompt: 2 rows; the manifest stays as it is"),
-        ({"price_to_go": None, "seconds": None}, "cost unknown: no price is known here"),
+        ({"price_to_go": None, "seconds": None}, "price unknown: what a picture costs here is not known"),
         ({"warnings": ("7 masks are\nmore white than black",)}, "warning: 7 masks are more white than black"),
         (
             {"cost": Cost(spent=360_000, reserved=40_000, to_go=720_000, cap=2_000_000, currency="EUR")},

@@ -99,4 +99,4 @@ def test_of_many_failure_reasons_the_ten_most_frequent_are_shown(
 
 def test_an_unknown_cost_says_how_to_give_a_price(summary: Callable[..., Summary]) -> None:
     lines = summary_lines(summary(cost=Cost(None, None, None, None)), command=RUN)
-    assert "cost unknown: no price is known here (price: in the manifest gives one)" in lines
+    assert "price unknown: what a picture costs here is not known (--price AMOUNT gives it)" in lines

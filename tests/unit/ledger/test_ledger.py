@@ -463,7 +463,7 @@ async def test_a_row_without_a_price_makes_the_cost_unknown(
     await accept("b")
     assert ledger.cost == Cost(0, PRICE, None, None)
     await accept("a")
-    assert ledger.cost == Cost(0, None, 0, None)
+    assert ledger.cost == Cost(None, None, 0, None)
 
 
 async def test_rows_never_tried_come_before_retries_and_retries_at_their_time(

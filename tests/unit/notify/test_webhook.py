@@ -186,7 +186,7 @@ async def test_a_name_that_cannot_be_is_told(address: str) -> None:
         ({"elapsed": 9.4}, "9,988 of 10,000 done, 12 failed · 252.48 USD · 9 s"),
         (
             {"elapsed": 600.0, "cost": Cost(None, None, None, None)},
-            "9,988 of 10,000 done, 12 failed · 10 min",
+            "9,988 of 10,000 done, 12 failed · price unknown · 10 min",
         ),
         (
             {"elapsed": 3_600.0, "cost": replace(COST, rehearsal=True, currency="EUR")},

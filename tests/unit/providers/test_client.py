@@ -94,7 +94,7 @@ async def test_cancel_after_is_sent_within_its_limits(
         ({"status_code": 307, "headers": {"Location": "https://["}}, ServiceRefused),
         ({"status_code": 303, "headers": {"Location": "/v1/elsewhere"}}, AnswerLost),
         ({"status_code": 302, "headers": {"Location": "https://["}}, AnswerLost),
-        ({"status_code": 404, "json": {"detail": "no such model"}}, ServiceRefused),
+        ({"status_code": 405, "json": {"detail": "not here"}}, ServiceRefused),
         ({"status_code": 422, "json": {"detail": "bad"}}, RowRejected),
         ({"status_code": 429, "json": {"retry_after": 5}}, Throttled),
     ],

@@ -111,6 +111,44 @@ def test_the_environment_names_the_proxy(
     assert Proxies().proxy_for(url) == expected
 
 
+@pytest.mark.parametrize(
+    ("no_proxy", "host", "bypassed"),
+    [
+        ("*.corp.invalid,localhost", "gw.corp.invalid", True),
+        ("*.corp.invalid", "corp.invalid", True),
+        (".corp.invalid", "a.b.corp.invalid", True),
+        ("corp.invalid", "gw.corp.invalid", True),
+        ("CORP.invalid.", "gw.Corp.invalid", True),
+        ("corp.invalid", "notcorp.invalid", False),
+        ("*corp.invalid", "gw.corp.invalid", True),
+        ("corp.invalid.other", "corp.invalid", False),
+        ("a.test b.test", "b.test", True),
+        (" a.test , b.test ", "b.test", True),
+        ("a.test,*", "b.test", True),
+        ("", "b.test", False),
+        (",", "b.test", False),
+        (".", "b.test", False),
+        ("*.", "b.test", False),
+        ("gw.test:8443", "gw.test:8443", True),
+        ("gw.test:8443", "gw.test:443", False),
+        ("gw.test:8443", "gw.test", False),
+        ("10.0.0.0/8", "10.1.2.3", True),
+        ("10.0.0.0/8", "11.1.2.3", False),
+        ("10.1.2.3", "10.1.2.3:8080", True),
+        ("fd00::/8", "[fd12::1]", True),
+        ("[fd12::1]", "[fd12::1]:8443", True),
+        ("[fd12::1]:8443", "[fd12::1]:8443", True),
+        ("10.0.0.0/99", "10.1.2.3", False),
+    ],
+)
+def test_no_proxy_is_read_as_curl_reads_it(
+    monkeypatch: pytest.MonkeyPatch, no_proxy: str, host: str, bypassed: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://p.test:1")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert Proxies().proxy_for(f"https://{host}/x") == (None if bypassed else "http://p.test:1")
+
+
 async def test_a_socks_proxy_for_the_base_is_refused_before_anything_else(
     token: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:

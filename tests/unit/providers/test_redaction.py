@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.domain.token import SHORTEST_SECRET, Token
+from batchfill.domain.token import SHORTEST_SECRET, ExtraSecrets, Token
 from batchfill.errors import TransientError
 from batchfill.providers.redaction import KEPT, MARK, Redaction
 
@@ -183,3 +183,30 @@ def test_it_shows_neither_token_nor_addresses() -> None:
         *(repr(getattr(redaction, name)) for name in redaction.__slots__),
     ]
     assert not any(SECRET in text for text in shown)
+
+
+EXTRAS = ExtraSecrets(
+    {"cf-aig-authorization": Token("Bearer cf-0123456789"), "x-pass": Token("two words")},
+    Token("api-version=2024&key=abc&long=sk%2Fabcdefgh&v=1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Bearer cf-0123456789", "Bearer ***"),
+        ("no cf-0123456789 here", "no *** here"),
+        ("your two words", "your ***"),
+        ("GET /v1/predictions?api-version=2024&key=abc", "GET /v1/predictions?***&***"),
+        ("sk/abcdefgh and sk%2fabcdefgh", "*** and ***"),
+        (b64encode(b"cf-0123456789").decode(), "***Q=="),
+        ("abc, v=1 and 2024", "abc, v=1 and 2024"),
+    ],
+)
+def test_values_of_headers_and_of_the_query_are_marked_as_the_token_is(said: str, shown: str) -> None:
+    assert Redaction(Token("r8_something_else"), EXTRAS).text(said) == shown
+
+
+def test_a_cursor_behind_the_query_of_the_base_can_still_be_followed() -> None:
+    following = "https://gw.test/v1/predictions?key=abc&cursor=xyz"
+    assert Redaction(Token("r8_something_else"), EXTRAS).text(following).endswith("?***&cursor=xyz")

@@ -64,14 +64,14 @@ def test_another_account_is_refused_naming_both(settings: Callable[..., Settings
 
 
 def test_a_new_token_of_the_same_account_is_let_in(settings: Callable[..., Settings]) -> None:
-    facts = identity.account_facts({}, Token("r8_old"), "user:ada")
+    facts = identity.account_facts({}, settings(token=Token("r8_old")), "user:ada")
     identity.refuse_other_account(facts, settings(token=Token("r8_new")), "user:ada")
 
 
 def test_without_an_account_call_another_token_is_refused_unless_it_is_the_same_account(
     settings: Callable[..., Settings],
 ) -> None:
-    facts = identity.account_facts({}, Token("r8_old"), None)
+    facts = identity.account_facts({}, settings(token=Token("r8_old")), None)
     identity.refuse_other_account(facts, settings(token=Token("r8_old")), None)
     with pytest.raises(UsageError, match="another token: use that one, or give --same-account"):
         identity.refuse_other_account(facts, settings(token=Token("r8_new")), None)
@@ -81,19 +81,22 @@ def test_without_an_account_call_another_token_is_refused_unless_it_is_the_same_
 def test_nobody_can_vouch_for_an_account_that_the_service_calls_another(
     settings: Callable[..., Settings],
 ) -> None:
-    facts = identity.account_facts({}, Token("r8_old"), "user:ada")
+    facts = identity.account_facts({}, settings(token=Token("r8_old")), "user:ada")
     with pytest.raises(UsageError, match="use a token of user:ada"):
         identity.refuse_other_account(facts, settings(token=Token("r8_new"), same_account=True), "user:bob")
 
 
-def test_what_is_remembered_of_a_token_does_not_tell_it() -> None:
+def test_what_is_remembered_of_a_token_does_not_tell_it(settings: Callable[..., Settings]) -> None:
     secret = "r8_very_secret_indeed"
-    first = identity.account_facts({}, Token(secret), None)
-    second = identity.account_facts({}, Token(secret), None)
+    first = identity.account_facts({}, settings(token=Token(secret)), None)
+    second = identity.account_facts({}, settings(token=Token(secret)), None)
     assert secret not in str(first)
     assert first["token_hash"] != second["token_hash"]
     assert len(first["token_hash"]) == 64
-    assert identity.account_facts(first, Token(secret), "user:ada") == {**first, "account": "user:ada"}
+    assert identity.account_facts(first, settings(token=Token(secret)), "user:ada") == {
+        **first,
+        "account": "user:ada",
+    }
 
 
 def leave(folder: Path) -> Path:
