@@ -103,7 +103,8 @@ async def test_what_the_other_form_is_answered_is_the_creates_answer(
         with pytest.raises(expected):
             await service.create(MODEL, {})
     again = [f"POST {PATH}"] if other.status_code >= 500 else []
-    assert gateway.asked == [f"POST {PATH}", "POST /v1/predictions", *again, "POST /v1/predictions"]
+    sent = [asked for asked in gateway.asked if asked.startswith("POST")]
+    assert sent == [f"POST {PATH}", "POST /v1/predictions", *again, "POST /v1/predictions"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 409, 422, 429, 500, 503])
