@@ -11,7 +11,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   measure, beside other clients and up to a million rows (FLAGS=--help says what else)"
-	@echo "make soak    prove the promises: kills, power cuts, simulated nights (half an hour)"
+	@echo "make soak    prove the promises: kills, power cuts, simulated nights (an hour)"
 	@echo "make setup   only make .venv, with all that development needs"
 	@echo "make clean   remove .venv, caches and offline batches"
 

@@ -58,7 +58,8 @@ def words_of_body(body: bytes) -> str:
         said = words_of(parse_json(body))
     except ValueError:
         said = _text_of(body[:_READ].decode("utf-8", "replace"))
-    return one_line(said)
+    # What is no text says nothing to a person.
+    return "" if said.count("\ufffd") > len(said) / 10 else one_line(said)
 
 
 def words_of(value: Any) -> str:

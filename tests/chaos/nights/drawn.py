@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from batchfill.emulator.dialects.dialect import VALUES, Dialect
 from tests.chaos.nights.relay import CLOCKS, DATES, LISTS, Relay
 from tests.chaos.nights.schedule import HOUR, Death, Outage, Schedule, Trouble
 
@@ -129,6 +131,32 @@ def clock_nights(draw: st.DrawFn) -> Schedule:
         skew=draw(st.sampled_from((0.0, -7200.0, 240.0))),
         relay=draw(relays),
     )
+
+
+dialects = st.builds(
+    Dialect,
+    **{name: st.sampled_from(values) for name, values in VALUES.items()},
+    signed=st.none() | st.sampled_from((5.0, 600.0)),
+)
+
+
+@st.composite
+def dressed_nights(draw: st.DrawFn) -> Schedule:
+    """Draw a night at a gateway with manners of its own, whose answers are right but for their form."""
+    return Schedule(
+        seed=draw(st.integers(0, 2**32 - 1)),
+        rows=draw(st.integers(1, 12)),
+        concurrency=draw(st.sampled_from((1, 4, 32))),
+        run_time=draw(st.sampled_from((0.5, 10.0, 60.0))),
+        offers_list=draw(st.booleans()),
+        dialect=draw(dialects),
+    )
+
+
+@st.composite
+def damaged_nights(draw: st.DrawFn) -> Schedule:
+    """Draw a night in which answers arrive damaged, at a gateway with manners of its own."""
+    return replace(draw(dressed_nights()), damage=draw(st.sampled_from((0.02, 0.1, 0.4))), starts=3)
 
 
 def long_night(seed: int, rows: int = 10_000) -> Schedule:

@@ -145,6 +145,10 @@ class Judge:
         kept = dict(self._query("SELECT prediction_id, file FROM outputs"))
         known = dict(self._query("SELECT prediction_id, key FROM attempts WHERE prediction_id IS NOT NULL"))
         doubtful = {row[0] for row in self._query("SELECT key FROM rows WHERE state = 'in_doubt'")}
+        if self._schedule.damage:
+            # An id that arrived damaged is asked for, and found to be none.
+            open_ = "SELECT key FROM rows WHERE state IN ('submitting', 'running', 'collecting')"
+            doubtful |= {row[0] for row in self._query(open_)}
         states = dict(self._query("SELECT key, state FROM rows"))
         for record in self._provider.predictions():
             if record.status != "succeeded":
@@ -156,8 +160,8 @@ class Judge:
             if record.id not in known:
                 if not doubtful and not self._consents[_asked(record.input)]:
                     self._break(f"{record.id} was paid for, and nobody knows of it")
-            elif state in ("running", "collecting"):
-                continue  # the night ended before it
+            elif state in ("running", "collecting") or (self._schedule.damage and state == "in_doubt"):
+                continue  # the night ended before it, or no look at it could be read
             elif self._world.up_between(record.completed_at or 0, (record.completed_at or 0) + HOUR) > ENOUGH:
                 self._break(f"{record.id} was made and is lost: its row is {state}, {place}")
 
@@ -182,6 +186,8 @@ class Judge:
             for trouble in self._schedule.troubles
         ):
             return
+        if self._schedule.damage:
+            return  # its looks could not be read
         for record, _ in self._rows_in("in_doubt"):
             self._break(f"{record.id} is in doubt, and the provider knows it")
 

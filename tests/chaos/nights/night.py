@@ -76,10 +76,13 @@ class _Night:
             token=TOKEN,
             latency=schedule.run_time,
             faults=_faults(schedule),
-            quirks=Quirks(offers=OFFERS if schedule.offers_list else OFFERS - {"list"}),
+            quirks=Quirks(
+                offers=OFFERS if schedule.offers_list else OFFERS - {"list"}, dialect=schedule.dialect
+            ),
         )
         await provider.start()
         world.network.relay = schedule.relay
+        world.network.damage = schedule.damage
         judge = Judge(world, provider, schedule, self.report.broken)
         self._set_timers(provider)
         summary = None

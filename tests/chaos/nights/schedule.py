@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from batchfill.emulator.dialects.dialect import Dialect
 from tests.chaos.nights.relay import Relay
 
 HOUR = 3600.0
@@ -65,6 +66,10 @@ class Schedule:
     offers_list: bool = True
     relay: Relay = field(default_factory=Relay)
     """What lies between, with clocks and lists of its own."""
+    dialect: Dialect = field(default_factory=Dialect)
+    """The form of the provider's answers."""
+    damage: float = 0.0
+    """Share of the answers whose bodies arrive damaged."""
     skew: float = 0.0
     """Seconds that the provider's clock is ahead of ours."""
     max_cost: int | None = None

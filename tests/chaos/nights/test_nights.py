@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from batchfill.emulator.journal import read_bill
 from batchfill.run.submit.admission import MOST_LOST
-from tests.chaos.nights.drawn import clock_nights, schedules
+from tests.chaos.nights.drawn import clock_nights, damaged_nights, dressed_nights, schedules
 from tests.chaos.nights.night import play
 from tests.chaos.nights.relay import Relay
 from tests.chaos.nights.schedule import HOUR, Death, Outage, Schedule, Trouble
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NIGHTS = 20
 CLOCK_NIGHTS = 50
+DRESSED_NIGHTS = 50
 
 
 @pytest.fixture
@@ -59,6 +60,32 @@ def test_no_night_breaks_a_promise(schedule: Schedule) -> None:
 )
 @given(clock_nights())
 def test_no_clock_and_no_list_has_a_row_paid_twice(schedule: Schedule) -> None:
+    assert played(schedule).broken == []
+
+
+@settings(
+    max_examples=DRESSED_NIGHTS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(dressed_nights())
+def test_right_answers_in_any_manner_have_every_row_done_and_billed_once(schedule: Schedule) -> None:
+    report = played(schedule)
+    assert report.broken == []
+    assert (report.states, report.billed) == ({"done": schedule.rows}, schedule.rows)
+
+
+@settings(
+    max_examples=DRESSED_NIGHTS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(damaged_nights())
+def test_no_damage_to_answers_has_a_row_paid_twice_or_a_run_hang(schedule: Schedule) -> None:
     assert played(schedule).broken == []
 
 

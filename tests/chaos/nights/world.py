@@ -177,6 +177,8 @@ class Network(Wire):
         """When nothing passes: from and until, in seconds since the epoch."""
         self.delay = (0.02, 0.2)
         """Seconds that a request takes on its way, and its answer, at least and at most."""
+        self.damage = 0.0
+        """Share of the answers whose bodies arrive damaged."""
         self.asked: Callable[[httpx.Request], object] = lambda request: None
         """Called when the program sends a request."""
         self.answered: Callable[[httpx.Request, httpx.Response], object] = lambda request, response: None
@@ -198,6 +200,8 @@ class Network(Wire):
         if self.relay != Relay():
             response = await self.relay.answered(request, response, world.now())
         self.answered(request, response)
+        if world.chance.random() < self.damage:
+            response = await _damaged(response, world.chance)
         return response
 
     @property
@@ -212,6 +216,29 @@ class Network(Wire):
             down += max(0.0, min(mended, end) - max(begin, seen))
             seen = max(seen, mended)
         return down
+
+
+async def _damaged(response: httpx.Response, chance: random.Random) -> httpx.Response:
+    """Return an answer with another body, or a part of it, under the same head."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    body = b"".join([piece async for piece in response.stream])
+    place = chance.randrange(len(body) + 1)
+    damaged = chance.choice(
+        (
+            body[:place],
+            body[place:],
+            body[:place] + chance.randbytes(8) + body[place:],
+            body[:place] + bytes([chance.randrange(256)]) + body[place + 1 :],
+            body + body,
+            b"",
+            b"null",
+            b"[]",
+            b'{"code":500,"message":"upstream error","data":null}',
+            chance.randbytes(200),
+        )
+    )
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-length"]
+    return httpx.Response(response.status_code, headers=headers, stream=httpx.ByteStream(damaged))
 
 
 class Near(EmulatorServer):

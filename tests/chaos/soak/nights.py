@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.chaos.nights.drawn import clock_nights, long_night, schedules
+from tests.chaos.nights.drawn import clock_nights, damaged_nights, dressed_nights, long_night, schedules
 from tests.chaos.nights.night import play
 from tests.chaos.nights.world import memory
 from tests.chaos.soak.table import Line
@@ -35,6 +35,21 @@ def drawn_nights(seed_: int, *, minutes: float) -> Line:
 def clock_nights_drawn(seed_: int, *, nights: int) -> Line:
     """Play so many *nights* in which no clock and no list can be relied on."""
     return _line("clocks", _drawn(clock_nights(), seed_, most=nights, minutes=math.inf))
+
+
+def dressed_nights_drawn(seed_: int, *, nights: int) -> Line:
+    """Play so many *nights* at gateways with manners of their own, right but for their form."""
+    reports = _drawn(dressed_nights(), seed_, most=nights, minutes=math.inf)
+    for report in reports:
+        rows = report.schedule.rows
+        if (report.states, report.billed) != ({"done": rows}, rows):
+            report.broken.append(f"{rows} rows came to {report.states} and {report.billed} predictions")
+    return _line("dressed", reports)
+
+
+def damaged_nights_drawn(seed_: int, *, nights: int) -> Line:
+    """Play so many *nights* in which answers arrive damaged."""
+    return _line("damaged", _drawn(damaged_nights(), seed_, most=nights, minutes=math.inf))
 
 
 def _drawn(nights: SearchStrategy[Schedule], seed_: int, *, most: int, minutes: float) -> list[Report]:

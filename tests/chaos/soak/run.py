@@ -1,4 +1,4 @@
-"""The long test of the three promises, half an hour: `make soak`.
+"""The long test of the three promises, an hour: `make soak`.
 
 Every part goes through what a night may bring, from one seed, and prints a table. It ends with 1 when a
 promise was broken; then the folder with everything that was written stays, and the seed makes it again.
@@ -19,7 +19,13 @@ from tests.chaos.crashes.edges import walk_all
 from tests.chaos.crashes.lines import lines as deaths
 from tests.chaos.soak.flips import flipped
 from tests.chaos.soak.kills import ALL, doubts, kill_runs, promises
-from tests.chaos.soak.nights import clock_nights_drawn, drawn_nights, whole_night
+from tests.chaos.soak.nights import (
+    clock_nights_drawn,
+    damaged_nights_drawn,
+    drawn_nights,
+    dressed_nights_drawn,
+    whole_night,
+)
 from tests.chaos.soak.outputs import bad_outputs
 from tests.chaos.soak.restored import restored
 from tests.chaos.soak.settings import DOUBT, SOAK
@@ -36,6 +42,9 @@ if TYPE_CHECKING:
 
 NIGHTS = 500
 """Nights whose clocks and lists cannot be relied on."""
+
+DRESSED = 2000
+"""Nights at gateways with manners of their own, and as many whose answers arrive damaged."""
 
 EDGES = 300
 """Deaths beside an effect, drawn from all there are."""
@@ -77,11 +86,20 @@ def fooled(asked: Asked) -> list[Line]:
     return [clock_nights_drawn(asked.seed, nights=NIGHTS)]
 
 
+def answered(asked: Asked) -> list[Line]:
+    """Play nights at gateways whose answers have forms of their own, and nights whose answers are damaged."""
+    return [
+        dressed_nights_drawn(asked.seed, nights=DRESSED),
+        damaged_nights_drawn(asked.seed, nights=DRESSED),
+    ]
+
+
 PARTS: dict[str, Callable[[Asked], list[Line]]] = {
     "killed": killed,
     "crashed": crashed,
     "simulated": simulated,
     "fooled": fooled,
+    "answered": answered,
     "restored": lambda asked: restored(asked.seed, asked.folder / "restored"),
     "bad outputs": lambda asked: bad_outputs(asked.seed, asked.folder / "outputs"),
     "surroundings": lambda asked: surrounded(asked.seed, asked.folder / "surroundings"),
