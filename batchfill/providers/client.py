@@ -357,13 +357,14 @@ class Service:
     def _parse_answer(self, call: Call, answer: HttpResponse, read: Callable[[HttpResponse], _Read]) -> _Read:
         """Return what *read* makes of a success. Raises TransientError when it can make nothing of it.
 
-        NoAnswer, a kind of it, where the answer did not come whole.
+        NoAnswer, a kind of it, where the answer broke off.
         """
         try:
             return read(answer)
         except ValueError as error:
             if answer.broken:
-                raise NoAnswer(one_line(f"the {call} call has no whole answer: {answer.broken}")) from error
+                kind = TransientError if answer.too_long else NoAnswer
+                raise kind(one_line(f"the {call} call has no whole answer: {answer.broken}")) from error
             raise TransientError(
                 f"the service answered {answer.status} to the {call} call, but {error}"
             ) from error

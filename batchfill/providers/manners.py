@@ -28,6 +28,9 @@ IDS = (
 TELLING = frozenset({"model", "version", "input", "urls", "output", "created_at", "metrics", "logs"})
 """Keys of a documented prediction besides id, status and error. An envelope has none of them."""
 
+SAYING = ("output", "urls", "created_at", "completed_at", "data_removed")
+"""Keys that say how a prediction stands, besides its status."""
+
 LISTED = ("results", "data", "predictions", "items", "list", "records")
 """Keys of the predictions in a page of a list."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from batchfill.providers.error_text import is_html, parse_json, words_of_body
-from batchfill.providers.manners import ENVELOPES, IDS, LISTED, TELLING
+from batchfill.providers.manners import ENVELOPES, IDS, LISTED, SAYING, TELLING
 from batchfill.providers.parsing import check_prediction_id, prediction_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read_asked(body: bytes, asked: str) -> Prediction:
     except ValueError as error:
         raise ValueError(f"the answer cannot be read{_quoted(body) or f': {error}'}") from None
     for found, _ in _candidates(value):
-        if _id_of(found)[0] or _tells_state(found):
+        if _tells_state(found):
             return prediction_of(found | {"id": _id_of(found)[0] or asked})
     raise ValueError(f"the answer is no prediction{_quoted(body)}")
 
@@ -146,7 +146,7 @@ def _id_of(found: Mapping[str, Any]) -> tuple[str, bool]:
 
 def _tells_state(found: Mapping[str, Any]) -> bool:
     """Whether *found* says how a prediction stands."""
-    return isinstance(found.get("status"), str) or bool(found.get("output")) or bool(found.get("urls"))
+    return isinstance(found.get("status"), str) or any(found.get(key) for key in SAYING)
 
 
 def _read_damaged(body: bytes, headers: Mapping[str, str]) -> Prediction:

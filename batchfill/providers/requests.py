@@ -79,6 +79,8 @@ class HttpResponse:
     """Unpacked, its text in UTF-8."""
     broken: str | None = None
     """Why *body* is only its beginning; None: it came whole."""
+    too_long: bool = False
+    """Whether that is because it is longer than an answer may be: the next one will be no other."""
 
     @property
     def shown(self) -> bytes:
@@ -174,8 +176,8 @@ class AuthorizedClient:
         try:
             self._clock.learn_date(response.headers.get("date"), asked=asked, answered=self._read_clocks())
             headers = httpx.Headers(self.redaction.headers(response.headers.multi_items()), encoding="utf-8")
-            body, broken = await _read_bounded(response, longest)
-            return HttpResponse(response.status_code, headers, self.redaction.body(body), broken)
+            body, broken, too_long = await _read_bounded(response, longest)
+            return HttpResponse(response.status_code, headers, self.redaction.body(body), broken, too_long)
         finally:
             await response.aclose()
 
@@ -220,10 +222,13 @@ def _whole_timeout(timeout: httpx.Timeout) -> float:
     return sum(part or 0.0 for part in parts.values()) + 30.0
 
 
-async def _read_bounded(response: httpx.Response, longest: int) -> tuple[bytes, str | None]:
-    """Return the body, or as much of it as came and may be taken, and then why that is not all."""
+async def _read_bounded(response: httpx.Response, longest: int) -> tuple[bytes, str | None, bool]:
+    """Return the body, or as much of it as came and may be taken.
+
+    Then why that is not all, and whether it is too long.
+    """
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    pieces, size, broken = [], 0, None
+    pieces, size, broken, too_long = [], 0, None, False
     try:
         async for piece in response.stream:
             pieces.append(piece)
@@ -233,8 +238,9 @@ async def _read_bounded(response: httpx.Response, longest: int) -> tuple[bytes, 
         body = unpack_body(b"".join(pieces), response.headers.get_list("content-encoding"), longest)
     except TooLong:
         body, broken = b"".join(pieces)[:longest], f"the answer is longer than {longest // 2**20} MiB"
+        too_long = True
     except httpx.RequestError as error:
         # What came before the break may hold all that matters.
         labels = response.headers.get_list("content-encoding")
         body, broken = unpack_body(b"".join(pieces), labels, longest), str(error)
-    return to_utf8(body, response.headers.get("content-type", "")), broken
+    return to_utf8(body, response.headers.get("content-type", "")), broken, too_long

@@ -66,6 +66,8 @@ class Reconciler:
         self._over_at: dict[int, float] = {}
         """When each request is surely over, by a clock that cannot be set: `anyio.current_time`."""
         self._unread: dict[int, int] = {}
+        self._unknown: set[int] = set()
+        """Attempts whose answer seemed to name a prediction that the service does not know."""
         self._consented: frozenset[int] = frozenset()
         self._wakeup = Wakeup()
 
@@ -115,7 +117,10 @@ class Reconciler:
                     await self._match_list(unknown)
         except NotOffered:
             for attempt in self._still_lost(due):
-                await self._record_doubt(attempt, NO_LIST)
+                if attempt.unconfirmed:
+                    await self._wait_or_doubt(attempt, "the service does not know it")
+                else:
+                    await self._record_doubt(attempt, NO_LIST)
         except NoAnswer as error:
             # The network is down, and with it everything else: there is nothing to decide yet.
             self._context.log.debug(f"looking up lost submissions: {error}")
@@ -153,7 +158,11 @@ class Reconciler:
                 self._forget_attempt(attempt)
 
     def _still_lost(self, due: list[Attempt]) -> list[Attempt]:
-        return [a for a in due if a.number in self._lost and a.prediction_id is None]
+        return [
+            a
+            for a in due
+            if a.number in self._lost and (a.prediction_id is None or a.number in self._unknown)
+        ]
 
     async def _get_known(self, attempt: Attempt) -> None:
         """Ask for a prediction that the service had lost sight of, or that an answer seemed to name."""
@@ -162,7 +171,8 @@ class Reconciler:
             prediction = await look(self._context, attempt)
         except NotFound:
             if attempt.unconfirmed:
-                await self._wait_or_doubt(attempt, "the service does not know it")
+                # What was made may have another id, which a list shows.
+                self._unknown.add(attempt.number)
             else:
                 text = f"the service does not know prediction {attempt.prediction_id}"
                 await self._record_doubt(attempt, text)
@@ -299,3 +309,4 @@ class Reconciler:
         self._look_at.pop(attempt.number, None)
         self._over_at.pop(attempt.number, None)
         self._unread.pop(attempt.number, None)
+        self._unknown.discard(attempt.number)

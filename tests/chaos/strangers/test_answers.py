@@ -39,15 +39,12 @@ def answered(call: str, body: object, **options: Any) -> Fault:
 
 IDS = [
     "../../../etc/passwd",
-    "a/b",
-    "a\\..\\b",
+    "a/../b",
     "..",
     "a\nX-Header: b",
     "a\0b",
     ESCAPES,
     "x" * 2**20,
-    "?",
-    "%2e%2e",
     {"id": "p"},
     "",
 ]
