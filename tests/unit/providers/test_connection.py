@@ -28,7 +28,7 @@ async def test_calls_carry_the_token_and_outputs_beside_them_do_not(listen: List
     async def serve(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await peer.request(reader)
-            writer.write(answer(b'{"id": "abc"}', head="Set-Cookie: a=b\r\n"))
+            writer.write(answer(b'{"id": "abc", "status": "starting"}', head="Set-Cookie: a=b\r\n"))
 
     peer, host = await listen(serve), await listen(serve)
     async with open_service(f"{peer.url}/v1", token, reads_per_minute=3000, answer_timeout=30) as (
@@ -38,7 +38,7 @@ async def test_calls_carry_the_token_and_outputs_beside_them_do_not(listen: List
         assert (await service.get("abc")).id == "abc"
         assert (await service.get("abc")).id == "abc"
         async with outputs.fetch(f"{host.url}/out.png") as download:
-            assert [chunk async for chunk in download.chunks()] == [b'{"id": "abc"}']
+            assert [chunk async for chunk in download.chunks()] == [b'{"id": "abc", "status": "starting"}']
     assert all(f"Authorization: Bearer {SECRET}" in head for head in peer.heads)
     assert SECRET not in host.heads[0]
     assert not any("cookie" in head.lower() for head in peer.heads)
@@ -50,7 +50,7 @@ async def test_a_given_transport_serves_everything_and_stays_open(token: Token) 
         closed = False
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            return httpx.Response(200, json={"id": "abc"})
+            return httpx.Response(200, json={"id": "abc", "status": "starting"})
 
         async def aclose(self) -> None:
             self.closed = True
