@@ -319,7 +319,9 @@ class Downloader:
         wait = min(LONGEST_WAIT, context.timings.download_retry * 2 ** min(known.tries - 1, 10))
         wait = 0.0 if at_once else wait * context.chance.between(0.8, 1.2)
         await context.ledger.record_put_off(attempt, error, due_at=context.clock.now() + wait)
-        weight = Level.WARNING if known.tries in (1, 5) and not expected else Level.DEBUG
+        # An address that has expired is replaced by a new one at once: no trouble yet.
+        quiet = expected or at_once
+        weight = Level.WARNING if known.tries in (1, 5) and not quiet else Level.DEBUG
         context.log.notice(f"{attempt.id}: fetching: {error}; again in {wait:.0f} s", weight)
 
     async def _leave_output(self, attempt: Attempt, error: str) -> None:

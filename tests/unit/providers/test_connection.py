@@ -61,7 +61,7 @@ async def test_a_given_transport_serves_everything_and_stays_open(token: Token) 
     ) as (service, outputs):
         assert (await service.get("abc")).id == "abc"
         async with outputs.fetch("https://outputs.test/x") as download:
-            assert [chunk async for chunk in download.chunks()] == [b'{"id":"abc"}']
+            assert [chunk async for chunk in download.chunks()] == [b'{"id":"abc","status":"starting"}']
         with pytest.raises(OutputRefused):
             async with outputs.fetch("https://10.0.0.1/x"):
                 pass
