@@ -223,18 +223,20 @@ def _whole_timeout(timeout: httpx.Timeout) -> float:
 async def _read_bounded(response: httpx.Response, longest: int) -> tuple[bytes, str | None]:
     """Return the body, or as much of it as came and may be taken, and then why that is not all."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    pieces, size, broken = [], 0, None
+    pieces, size = [], 0
+    broken: str | None = None
     try:
         async for piece in response.stream:
             pieces.append(piece)
             size += len(piece)
             if size > longest:
-                raise TooLong  # noqa: TRY301 - as what is too long only when unpacked
-        body = unpack_body(b"".join(pieces), response.headers.get_list("content-encoding"), longest)
-    except TooLong:
-        body, broken = b"".join(pieces)[:longest], f"the answer is longer than {longest // 2**20} MiB"
+                break
     except httpx.RequestError as error:
         # What came before the break may hold all that matters.
-        labels = response.headers.get_list("content-encoding")
-        body, broken = unpack_body(b"".join(pieces), labels, longest), str(error)
+        broken = str(error)
+    body = b"".join(pieces)
+    try:
+        body = unpack_body(body, response.headers.get_list("content-encoding"), longest)
+    except TooLong:
+        body, broken = body[:longest], f"the answer is longer than {longest // 2**20} MiB"
     return to_utf8(body, response.headers.get("content-type", "")), broken
