@@ -17,6 +17,7 @@ pytest_plugins = (
     "tests.support.desk",
     "tests.support.batches",
     "tests.support.gateways",
+    "tests.support.raw_gateway",
     "tests.support.wire",
     "tests.support.listeners",
     "tests.support.crash",

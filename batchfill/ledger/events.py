@@ -7,7 +7,6 @@ import sqlite3
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from batchfill.domain.predictions import is_own_id
 from batchfill.domain.rows import Outcome, RowState
 from batchfill.errors import AnswerLost, LedgerFailed
 from batchfill.ledger import ledger_rows, statements
@@ -98,14 +97,14 @@ class LedgerEvents(OutputEvents):
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
         """The service has it: the id comes before anything else. Return the attempt as it is now.
 
-        Pictures that came without an id are on disk with it, since no other answer will hold them.
+        Pictures that came at once are on disk with it, since no other answer may hold them.
         Raises AnswerLost when the id is another attempt's already, so that it cannot be this one's too.
         """
 
         def event(db: sqlite3.Connection) -> None:
             self._apply_event(db, "record_accepted", attempt, **_id_values(prediction))
             self._record_of_payments.accept(attempt.number, prediction.id)
-            if is_own_id(prediction.id):
+            if prediction.status == "succeeded" and prediction.outputs:
                 self._apply_success(db, replace(attempt, prediction_id=prediction.id), prediction)
 
         await self._claim_id(event, prediction)

@@ -172,10 +172,9 @@ class Service:
     async def _answers_with_pages(self) -> bool:
         """Whether free questions get web pages: then there is no service that can have made anything.
 
-        One page may be a moment's, so that a prediction that is known here is asked for too.
+        One page may be a moment's, or be that of a path without an API: a prediction is asked for too.
         """
-        known = [] if self._last_id is None else [prediction_path(self._last_id)]
-        for path in (ACCOUNT, *known):
+        for path in (ACCOUNT, prediction_path(self._last_id or PROBE)):
             await self._reads.acquire()
             try:
                 answer = await self._line.send_request("GET", path)
@@ -344,7 +343,10 @@ class Service:
         return answer
 
     def _error_for(self, call: Call, answer: HttpResponse, sent: Sequence[str] = ()) -> BatchfillError:
-        error = error_for(call, answer.status, answer.headers, answer.body, sent)
+        whole = answer.broken is None
+        error = error_for(call, answer.status, answer.headers, answer.shown, sent, whole=whole)
+        if isinstance(error, AnswerLost):
+            error.kept = kept_text(answer.shown)
         if answer.status == TOO_LARGE and isinstance(error, RowRejected):
             error = TooLarge(str(error))
         # A model that is not there says nothing about other models.

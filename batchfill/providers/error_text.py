@@ -21,8 +21,8 @@ LONGEST = 300
 # Bounded, for a page of nothing but `<title>` would otherwise be searched to its end from each of them.
 _TITLE = re.compile(r"<title[^>]{0,200}>(.{0,500}?)</title", re.IGNORECASE | re.DOTALL)
 _UNSEEN = re.compile(r"<(script|style)\b.*?(</\1\s*>|$)|<[^>]*>?", re.IGNORECASE | re.DOTALL)
-_QUERY = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?\\]{1,2000})\?[^\s\"'<>]*")
-"""An address with its query, in which signatures are; in JSON a slash may be escaped."""
+_QUERY = re.compile(r"(?<=[^\s\"'<>?])\?[!#-&(-;=?-~]+")
+"""The query of an address, in which signatures are: of a relative one too, and whatever JSON escapes."""
 _KEYS = ("detail", "error", "message", "title", "msg", "description")
 _READ = 64 * 1024
 KEPT = 2000
@@ -74,7 +74,7 @@ def words_of(value: Any) -> str:
 
 def kept_text(body: bytes) -> str:
     """Return the beginning of *body*, to be kept for a person: without the queries of addresses in it."""
-    return one_line(_QUERY.sub(r"\1?…", body[:_READ].decode("utf-8", "replace")), longest=KEPT)
+    return one_line(_QUERY.sub("?…", body[:_READ].decode("utf-8", "replace")), longest=KEPT)
 
 
 def one_line(text: str, *, longest: int = LONGEST) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from batchfill.domain.predictions import Prediction, Upload
+from batchfill.domain.predictions import Prediction, Upload, is_own_id
 from batchfill.domain.rows import inline_note
 from batchfill.providers.error_text import one_line, parse_json, words_of
 from batchfill.providers.manners import STATUSES
@@ -73,7 +73,8 @@ def check_prediction_id(id_: Any) -> str:
         raise ValueError("the answer holds no prediction id")
     bad = not id_.isprintable() or id_.isspace()
     # An id that holds the token cannot be written down, so nobody could ask for it after a restart.
-    bad = bad or MARK in id_
+    # One that looks like ours would never be asked for.
+    bad = bad or MARK in id_ or is_own_id(id_)
     if bad or ".." in id_.split("/") or id_ == "." or len(id_) > LONGEST_ID:
         raise ValueError(
             f"the answer holds a prediction id that cannot be used: {one_line(id_, longest=60)!r}"

@@ -124,6 +124,7 @@ def _enveloped(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _prediction_in(found: dict[str, Any]) -> Prediction | None:
     id_, certain = _id_of(found)
+    id_ = id_ or _id_in_address(found.get("urls"))
     if id_:
         return replace(prediction_of(found | {"id": id_}), certain=certain)
     made = prediction_of(found | {"id": "none"})
@@ -142,6 +143,13 @@ def _id_of(found: Mapping[str, Any]) -> tuple[str, bool]:
         except ValueError:
             continue
     return "", False
+
+
+def _id_in_address(urls: Any) -> str:
+    """Return the id that the address of a prediction ends with; empty: there is no such address."""
+    address = urls.get("get") if isinstance(urls, dict) else None
+    located = prediction_at({"location": address}) if isinstance(address, str) else None
+    return "" if located is None else located.id
 
 
 def _tells_state(found: Mapping[str, Any]) -> bool:

@@ -228,19 +228,21 @@ async def _read_bounded(response: httpx.Response, longest: int) -> tuple[bytes, 
     Then why that is not all, and whether it is too long.
     """
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    pieces, size, broken, too_long = [], 0, None, False
+    pieces, size = [], 0
+    broken: str | None = None
+    too_long = False
     try:
         async for piece in response.stream:
             pieces.append(piece)
             size += len(piece)
             if size > longest:
-                raise TooLong  # noqa: TRY301 - as what is too long only when unpacked
-        body = unpack_body(b"".join(pieces), response.headers.get_list("content-encoding"), longest)
-    except TooLong:
-        body, broken = b"".join(pieces)[:longest], f"the answer is longer than {longest // 2**20} MiB"
-        too_long = True
+                break
     except httpx.RequestError as error:
         # What came before the break may hold all that matters.
-        labels = response.headers.get_list("content-encoding")
-        body, broken = unpack_body(b"".join(pieces), labels, longest), str(error)
+        broken = str(error)
+    body = b"".join(pieces)
+    try:
+        body = unpack_body(body, response.headers.get_list("content-encoding"), longest)
+    except TooLong:
+        body, broken, too_long = body[:longest], f"the answer is longer than {longest // 2**20} MiB", True
     return to_utf8(body, response.headers.get("content-type", "")), broken, too_long

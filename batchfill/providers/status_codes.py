@@ -78,14 +78,20 @@ _WHOLE = re.compile(_DURATION, re.IGNORECASE)
 
 
 def error_for(
-    call: Call, status: int, headers: Mapping[str, str], body: bytes, sent: Iterable[str] = ()
+    call: Call,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    sent: Iterable[str] = (),
+    *,
+    whole: bool = True,
 ) -> BatchfillError:
     """Return the error that an answer with *status* (not 2xx) means for *call*; *headers* in lower case.
 
-    *sent*: the texts of the request, which the answer may quote.
+    *sent*: the texts of the request, which the answer may quote. Not *whole*: what was cut proves nothing.
     """
     text = _told(call, status, body)
-    refused = error_in_words(status, headers, body, sent) if call is Call.CREATE else None
+    refused = error_in_words(status, headers, body, sent) if call is Call.CREATE and whole else None
     if refused is not None:
         return refused
     if status == 429:

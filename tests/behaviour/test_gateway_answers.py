@@ -5,42 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import brotli
 import pytest
 import zstandard
 
-from tests.support.raw_gateway import NOT_FOUND, RawGateway, answer, open_raw_gateway, picture
-from tests.support.timings import set_timings
+from tests.support.raw_gateway import NOT_FOUND, PICTURES, Open, RawGateway, answer, picture
 
 if TYPE_CHECKING:
-    from batchfill.batch import Batch
-
-Open = Callable[..., Awaitable[RawGateway]]
-PICTURES = {"image": "https://example.com/a.png", "mask": "https://example.com/m.png"}
-
-
-@pytest.fixture
-async def raw_gateway() -> AsyncIterator[Open]:
-    """`await raw_gateway(create=…)` serves a gateway with these replies instead of the usual ones."""
-    async with AsyncExitStack() as stack:
-        yield lambda **replies: stack.enter_async_context(open_raw_gateway(**replies))
-
-
-@pytest.fixture
-def night(batch: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Batch]:
-    """Make a batch of so many rows of addresses at a gateway; a lost answer is soon in doubt."""
-    set_timings(monkeypatch, overdue_grace=0.2)
-
-    def make(gateway: RawGateway, count: int = 1, **flags: Any) -> Batch:
-        rows = [{"id": f"r{n}", **PICTURES, "prompt": f"picture {n}"} for n in range(1, count + 1)]
-        made: Batch = batch(gateway.base, rows, **{"recover_wait": 1, "answer_timeout": 1, **flags})
-        return made
-
-    return make
+    from collections.abc import Callable
 
 
 def enveloped(value: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 A *reply* is what one call is answered with: bytes as they are, or a JSON value. It is given as it is, or by a
 function of the prediction's id and of how often that call was made.
+
+*Raw gateways* are served to a test, and a *night* is a batch at one.
 """
 
 from __future__ import annotations
@@ -11,14 +13,18 @@ import io
 import json
 import re
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from PIL import Image
 
+from tests.support.timings import set_timings
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from batchfill.batch import Batch
 
 MODEL = "black-forest-labs/flux-fill-dev"
 NOW = "2026-11-29T12:00:00.000Z"
@@ -150,3 +156,27 @@ async def open_raw_gateway(**replies: bytes | Callable[[str, int], Any] | Any) -
         yield gateway
     finally:
         server.close()
+
+
+Open = Callable[..., Awaitable[RawGateway]]
+PICTURES = {"image": "https://example.com/a.png", "mask": "https://example.com/m.png"}
+
+
+@pytest.fixture
+async def raw_gateway() -> AsyncIterator[Open]:
+    """`await raw_gateway(create=…)` serves a gateway with these replies instead of the usual ones."""
+    async with AsyncExitStack() as stack:
+        yield lambda **replies: stack.enter_async_context(open_raw_gateway(**replies))
+
+
+@pytest.fixture
+def night(batch: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Batch]:
+    """Make a batch of so many rows of addresses at a gateway; a lost answer is soon in doubt."""
+    set_timings(monkeypatch, overdue_grace=0.2)
+
+    def make(gateway: RawGateway, count: int = 1, **flags: Any) -> Batch:
+        rows = [{"id": f"r{n}", **PICTURES, "prompt": f"picture {n}"} for n in range(1, count + 1)]
+        made: Batch = batch(gateway.base, rows, **{"recover_wait": 1, "answer_timeout": 1, **flags})
+        return made
+
+    return make

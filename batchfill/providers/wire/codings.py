@@ -6,6 +6,7 @@ A label may be wrong, so that the content decides: what cannot be unpacked is ta
 from __future__ import annotations
 
 import codecs
+import json
 import re
 import zlib
 from typing import TYPE_CHECKING
@@ -24,7 +25,6 @@ MOST_LAYERS = 4
 
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE)
 _GUESSES = ("utf-8", "gb18030")
-_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class TooLong(ValueError):
@@ -36,6 +36,8 @@ def unpack_body(body: bytes, labels: Iterable[str], longest: int) -> bytes:
 
     A layer that is not there is left out. Raises TooLong for more than *longest* bytes.
     """
+    if len(body) > longest:
+        raise TooLong
     codings = [word.strip() for label in labels for word in label.lower().split(",")]
     for coding in reversed([coding for coding in codings if coding in _UNPACK][-MOST_LAYERS:]):
         # Nothing that is packed is text all through.
@@ -58,7 +60,11 @@ def _is_text(body: bytes) -> bool:
 
 def to_utf8(body: bytes, content_type: str) -> bytes:
     """Return text *body* in UTF-8: by its mark, by the charset that is declared, else by a guess."""
-    if body.isascii() or body.startswith(_MARKS):
+    wide = json.detect_encoding(body)
+    if not wide.startswith("utf-8"):
+        # Left as it is, JSON would be read all the same, and no secret be found in it.
+        return body.decode(wide, "replace").encode()
+    if body.isascii() or body.startswith(codecs.BOM_UTF8):
         return body
     named = _CHARSET.search(content_type)
     for charset in (named[1] if named else "utf-8", *_GUESSES):

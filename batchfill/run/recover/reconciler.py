@@ -10,11 +10,12 @@ from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TransientError
 from batchfill.run.context import Wakeup
+from batchfill.run.named_outputs import name_outputs
 from batchfill.run.recover import matching
 from batchfill.run.recover.matching import confirm_prediction, fetch_prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Accepted, Attempt
@@ -38,6 +39,8 @@ MAX_LIST_ERRORS = 5
 """Errors of the list call before it counts as one that cannot be read."""
 
 NO_LIST = "the answer to its submission was lost, and this provider offers no list to look it up in"
+
+UNKNOWN_ID = "the service does not know it"
 
 
 class Reconciler:
@@ -66,7 +69,7 @@ class Reconciler:
         self._over_at: dict[int, float] = {}
         """When each request is surely over, by a clock that cannot be set: `anyio.current_time`."""
         self._unread: dict[int, int] = {}
-        self._unknown: set[int] = set()
+        self._nameless: set[int] = set()
         """Attempts whose answer seemed to name a prediction that the service does not know."""
         self._consented: frozenset[int] = frozenset()
         self._wakeup = Wakeup()
@@ -107,24 +110,27 @@ class Reconciler:
             await self._wakeup.wait(seen, min(waits, default=None))
 
     async def _look_up(self, due: list[Attempt]) -> None:
+        # Each question by itself: what has no answer for one says nothing about the others.
+        for attempt in due:
+            if attempt.prediction_id is not None:
+                await self._ask([attempt], self._get_known(attempt))
+        # Old doubts apart: what became of their neighbours says nothing about those lost just now.
+        for old in (False, True):
+            if unknown := [a for a in self._still_lost(due) if (a.state is RowState.IN_DOUBT) is old]:
+                await self._ask(unknown, self._match_list(unknown))
+
+    async def _ask(self, due: list[Attempt], question: Awaitable[None]) -> None:
+        """Await the answer to a *question* about *due*, and what follows where there is none."""
         try:
-            for attempt in due:
-                if attempt.prediction_id is not None:
-                    await self._get_known(attempt)
-            # Old doubts apart: what became of their neighbours says nothing about those lost just now.
-            for old in (False, True):
-                if unknown := [a for a in self._still_lost(due) if (a.state is RowState.IN_DOUBT) is old]:
-                    await self._match_list(unknown)
+            await question
         except NotOffered:
-            for attempt in self._still_lost(due):
-                if attempt.unconfirmed:
-                    await self._wait_or_doubt(attempt, "the service does not know it")
-                else:
-                    await self._record_doubt(attempt, NO_LIST)
+            await self._doubt_without_list(due)
         except NoAnswer as error:
-            # The network is down, and with it everything else: there is nothing to decide yet.
             self._context.log.debug(f"looking up lost submissions: {error}")
             self._put_off(due, self._context.timings.list_lag)
+            # Else the network is down, and with it everything else: there is nothing to decide yet.
+            for attempt in (attempt for attempt in due if attempt.unconfirmed):
+                await self._wait_or_doubt(attempt, f"it cannot be asked for: {error}")
         except TransientError as error:
             await self._cannot_read(due, error)
         except ServiceRefused as error:
@@ -137,10 +143,20 @@ class Reconciler:
                 self._refusals.add_refusal(attempt, error)
             return
         # Some gateways forbid what they do not offer.
-        for attempt in self._still_lost(due):
-            await self._record_doubt(attempt, NO_LIST)
         for attempt in due:
-            self._forget_attempt(attempt)
+            if self._has_no_id(attempt):
+                await self._doubt_without_list([attempt])
+            elif attempt.unconfirmed:
+                await self._wait_or_doubt(attempt, f"it cannot be asked for: {error}")
+            else:
+                self._forget_attempt(attempt)
+
+    async def _doubt_without_list(self, due: list[Attempt]) -> None:
+        for attempt in due:
+            if attempt.unconfirmed:
+                await self._wait_or_doubt(attempt, UNKNOWN_ID)
+            else:
+                await self._record_doubt(attempt, NO_LIST)
 
     async def _cannot_read(self, due: list[Attempt], error: TransientError) -> None:
         """The service answers, but with an error: some gateways do so forever where they have no list."""
@@ -158,21 +174,21 @@ class Reconciler:
                 self._forget_attempt(attempt)
 
     def _still_lost(self, due: list[Attempt]) -> list[Attempt]:
-        return [
-            a
-            for a in due
-            if a.number in self._lost and (a.prediction_id is None or a.number in self._unknown)
-        ]
+        """Return those of *due* that only a list can show."""
+        return [a for a in due if a.number in self._lost and self._has_no_id(a)]
+
+    def _has_no_id(self, attempt: Attempt) -> bool:
+        return attempt.prediction_id is None or attempt.number in self._nameless
 
     async def _get_known(self, attempt: Attempt) -> None:
         """Ask for a prediction that the service had lost sight of, or that an answer seemed to name."""
         look = confirm_prediction if attempt.unconfirmed else fetch_prediction
+        self._nameless.discard(attempt.number)
         try:
             prediction = await look(self._context, attempt)
         except NotFound:
             if attempt.unconfirmed:
-                # What was made may have another id, which a list shows.
-                self._unknown.add(attempt.number)
+                self._nameless.add(attempt.number)
             else:
                 text = f"the service does not know prediction {attempt.prediction_id}"
                 await self._record_doubt(attempt, text)
@@ -210,7 +226,7 @@ class Reconciler:
         """Return the other attempts whose predictions may be in a list and are not known yet."""
         mine = {attempt.number for attempt in lost}
         others = (*self._unanswered(), *self._lost.values(), *doubtful)
-        return [other for other in others if other.number not in mine and other.prediction_id is None]
+        return [other for other in others if other.number not in mine and self._has_no_id(other)]
 
     async def _carry_out(self, verdict: matching.Matching, lost: list[Attempt]) -> None:
         for attempt in lost:
@@ -219,7 +235,8 @@ class Reconciler:
             elif attempt.number in verdict.absent:
                 await self._record_absent(attempt)
             else:
-                await self._wait_or_doubt(attempt, verdict.doubtful[attempt.number])
+                why = UNKNOWN_ID if attempt.unconfirmed else verdict.doubtful[attempt.number]
+                await self._wait_or_doubt(attempt, why)
 
     async def _unlisted(
         self, lost: list[Attempt], near: list[list[Accepted]], shown: Collection[str]
@@ -241,6 +258,7 @@ class Reconciler:
         return hidden
 
     async def _adopt_prediction(self, attempt: Attempt, prediction: Prediction) -> None:
+        prediction = name_outputs(self._context, attempt, prediction)
         with anyio.CancelScope(shield=True):
             adopted = await self._context.ledger.record_accepted(attempt, prediction)
             self._forget_attempt(attempt)
@@ -265,8 +283,8 @@ class Reconciler:
         left = self._seconds_left(attempt)
         if left > 0:
             # An id costs one small question, a list many pages.
-            lag = self._context.timings.list_lag
-            self._put_off([attempt], min(left, 2 * lag) if attempt.unconfirmed else left)
+            lag = self._context.timings.list_lag * (10 if attempt.number in self._nameless else 2)
+            self._put_off([attempt], min(left, lag) if attempt.unconfirmed else left)
         else:
             named = f"its answer seems to name prediction {attempt.prediction_id}"
             known = named if attempt.unconfirmed else "the answer to its submission was lost"
@@ -309,4 +327,4 @@ class Reconciler:
         self._look_at.pop(attempt.number, None)
         self._over_at.pop(attempt.number, None)
         self._unread.pop(attempt.number, None)
-        self._unknown.discard(attempt.number)
+        self._nameless.discard(attempt.number)

@@ -226,7 +226,6 @@ class Submitter:
         if not prediction.id:
             # A finished picture is all there is to ask for.
             prediction = replace(prediction, id=own_id(attempt.number, attempt.seed))
-            prediction = name_outputs(self._context, attempt, prediction)
         elif not prediction.certain and not (prediction.ended and prediction.outputs):
             await self._record_unconfirmed(attempt, prediction)
             return
@@ -245,6 +244,7 @@ class Submitter:
 
     async def _record_accepted(self, attempt: Attempt, prediction: Prediction) -> None:
         context = self._context
+        prediction = name_outputs(context, attempt, prediction)
         # The id before anything else can fail: a prediction that we forget is paid for twice.
         try:
             attempt = await context.ledger.record_accepted(attempt, prediction)

@@ -393,9 +393,9 @@ async def test_a_prediction_is_never_two_attempts(
 ) -> None:
     await take_in(row("a"), row("b"))
     first, second = await intend("a"), await intend("b")
-    await ledger.record_accepted(first, prediction("p1"))
+    await ledger.record_accepted(first, prediction("p1", "starting"))
     with pytest.raises(AnswerLost, match="p1, which is another row's"):
-        await ledger.record_accepted(second, prediction("p1"))
+        await ledger.record_accepted(second, prediction("p1", "starting"))
     assert ask("SELECT id, state, prediction_id FROM results") == [
         ("a", "running", "p1"),
         ("b", "submitting", None),
