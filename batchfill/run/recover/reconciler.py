@@ -66,6 +66,8 @@ class Reconciler:
         self._over_at: dict[int, float] = {}
         """When each request is surely over, by a clock that cannot be set: `anyio.current_time`."""
         self._unread: dict[int, int] = {}
+        self._unlistable: set[int] = set()
+        """Those that a missing list could not settle once: it is asked for again before they are in doubt."""
         self._consented: frozenset[int] = frozenset()
         self._wakeup = Wakeup()
 
@@ -113,9 +115,8 @@ class Reconciler:
             for old in (False, True):
                 if unknown := [a for a in self._still_lost(due) if (a.state is RowState.IN_DOUBT) is old]:
                     await self._match_list(unknown)
-        except NotOffered:
-            for attempt in self._still_lost(due):
-                await self._record_doubt(attempt, NO_LIST)
+        except NotOffered as error:
+            await self._without_list(due, error)
         except NoAnswer as error:
             # The network is down, and with it everything else: there is nothing to decide yet.
             self._context.log.debug(f"looking up lost submissions: {error}")
@@ -132,10 +133,20 @@ class Reconciler:
                 self._refusals.add_refusal(attempt, error)
             return
         # Some gateways forbid what they do not offer.
-        for attempt in self._still_lost(due):
-            await self._record_doubt(attempt, NO_LIST)
+        await self._without_list(due, error)
         for attempt in due:
-            self._forget_attempt(attempt)
+            if attempt.prediction_id is not None:
+                self._forget_attempt(attempt)
+
+    async def _without_list(self, due: list[Attempt], error: Exception) -> None:
+        """Ask once more before a row is in doubt: one answer that there is no list may be a moment's."""
+        for attempt in self._still_lost(due):
+            if attempt.number in self._unlistable:
+                await self._record_doubt(attempt, NO_LIST)
+            else:
+                self._context.log.debug(f"{attempt.id}: asked once more for a list: {error}")
+                self._unlistable.add(attempt.number)
+                self._put_off([attempt], self._context.timings.list_lag)
 
     async def _cannot_read(self, due: list[Attempt], error: TransientError) -> None:
         """The service answers, but with an error: some gateways do so forever where they have no list."""
@@ -299,3 +310,4 @@ class Reconciler:
         self._look_at.pop(attempt.number, None)
         self._over_at.pop(attempt.number, None)
         self._unread.pop(attempt.number, None)
+        self._unlistable.discard(attempt.number)
