@@ -72,6 +72,16 @@ async def test_a_list_that_is_missing_for_a_moment_still_finds_a_lost_answer(
     assert (summary.exit_code, provider.billed, provider.creates_seen) == (0, 2, 2)
 
 
+async def test_each_start_asks_again_for_a_list_that_was_missing(service: Serve, batch: Open) -> None:
+    missing = Fault("list", "status", times=4, options={"status": 404})
+    provider = await service(faults=Faults([Fault("create", "reset_after", at=frozenset({2})), missing]))
+    summary = await batch(provider, 2, **SOON).run()
+    assert summary.counts[RowState.IN_DOUBT] == 1
+    for _ in range(3):
+        summary = await batch(provider, **SOON).run()
+    assert (summary.exit_code, provider.billed, provider.creates_seen) == (0, 2, 2)
+
+
 # Rows in doubt
 
 
