@@ -75,22 +75,33 @@ class Batch:
         """
         from batchfill.catalog.model_choice import choose_model, model_warnings
         from batchfill.check import check
+        from batchfill.check.provider import ask_provider
+        from batchfill.domain.offers import check_lines_of
         from batchfill.session.open_session import require_access
 
         manifest, settings = self._resolve_manifest()
         notes: list[str] = []
+        provider = None
         if online and settings.local:
             notes.append("the local emulator is at hand, and needs no token")
         elif online:
             require_access(settings)
-            notes += await check.ask_provider(settings.address, settings)
+            provider, said = await ask_provider(settings.address, settings)
+            notes += [*check_lines_of(provider), *said]
         if outputs:
             with open_reader(self.folder / LEDGER) as reader:
                 notes += check.compare_outputs(self.folder, reader.collected_files(arriving=True))
         model = choose_model(settings)
         ledger = self.folder / LEDGER
         return await check.check(
-            manifest, model, settings, ledger, fetch=fetch, warnings=model_warnings(model), notes=notes
+            manifest,
+            model,
+            settings,
+            ledger,
+            fetch=fetch,
+            warnings=model_warnings(model),
+            notes=notes,
+            provider=provider,
         )
 
     async def run(

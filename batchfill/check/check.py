@@ -10,13 +10,10 @@ from batchfill.check.pictures import PictureInspector
 from batchfill.check.remote import remote_files
 from batchfill.domain.reports import CheckReport
 from batchfill.domain.rows import RowState
-from batchfill.errors import NotOffered, TransientError, UsageError
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.import_rows import open_scratch
 from batchfill.manifest.local_files import digest_file
-from batchfill.providers.connection import open_service
 from batchfill.session import plan
-from batchfill.session.free_questions import web_page_at
 from batchfill.session.ingest import Reading, ingest_rows
 from batchfill.storage.missing import LOST, FileState, file_state
 from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
@@ -28,11 +25,11 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.model import Model
     from batchfill.domain.findings import PictureReport
+    from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.rows import StoredFile
     from batchfill.errors import Mistake
     from batchfill.ledger.import_rows import Comparison
     from batchfill.manifest.manifest import Manifest
-    from batchfill.providers.client import Service
     from batchfill.settings.settings import Settings
 
 MISTAKES_KEPT = 100
@@ -47,6 +44,7 @@ async def check(
     fetch: bool,
     warnings: Sequence[str],
     notes: Sequence[str],
+    provider: ProviderCheck | None = None,
 ) -> CheckReport:
     """Read and judge every row, without a change to the batch.
 
@@ -68,6 +66,7 @@ async def check(
         model=model.name,
         outputs_to_go=sum(group.outputs for group in to_go),
         notes=tuple(notes),
+        provider=provider,
         file=manifest.rows.name,
         pictures=pictures,
     )
@@ -91,45 +90,6 @@ async def _read_rows(
 
 def _first_mistakes(reading: Reading) -> tuple[Mistake, ...]:
     return tuple(sorted(reading.mistakes, key=lambda mistake: mistake.line)[:MISTAKES_KEPT])
-
-
-async def ask_provider(base: str, settings: Settings) -> list[str]:
-    """Return what the provider says of token, model and calls: lines for a person.
-
-    Raises ServiceRefused for a bad token, UsageError when nobody answers.
-    """
-    assert settings.token is not None
-    connection = open_service(
-        base,
-        settings.token,
-        extras=settings.extras,
-        reads_per_minute=600,
-        answer_timeout=settings.answer_timeout,
-    )
-    async with connection as (service, _):
-        try:
-            account = await service.account()
-            if (wrong := await web_page_at(service)) is not None:
-                raise UsageError(wrong)
-            model = await service.input_schema(settings.model)
-            lists = await _offers_list(service)
-        except TransientError as error:
-            raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
-    return [
-        f"{base} answers; account: {account or 'it does not say'}",
-        f"model {settings.model}: {'known to it' if model is not None else 'it does not describe models'}",
-        "it lists predictions: lost answers can be found again"
-        if lists
-        else "it offers no list: a row whose answer is lost stays in doubt until you decide",
-    ]
-
-
-async def _offers_list(service: Service) -> bool:
-    try:
-        await service.list(created_after=time.time() - 1)
-    except NotOffered:
-        return False
-    return True
 
 
 def compare_outputs(folder: Path, collected: Iterable[StoredFile]) -> list[str]:

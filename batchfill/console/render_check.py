@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from batchfill.console.format import UNKNOWN, first_lines, format_count, format_money, safe_text
@@ -38,6 +39,9 @@ def check_json(report: CheckReport) -> dict[str, Any]:
       each width and height in pixels, upright; `rows`; `cover`: the smallest and the largest share that is
       filled, 0 to 1, null where none is known; `ids` of the first three rows; `more_sizes`: rows of others
     - `not_looked_at`: files at addresses, which --fetch looks at
+    - `provider`: null without --online, else an object of `base`, `model`, `account` (its name or null) and
+      `offers`: `account model list files cancel date`, each true, false or null (not known), and `envelope`,
+      the key below which answers are, `""` where there is none, null where that is not known
     - `cost`: `to_go` (null: not known) and `currency`; `seconds`: a guess at the time, or null
     """
     pictures = report.pictures
@@ -57,6 +61,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "sizes": [_scale_json(counted) for counted in pictures.scales],
         "more_sizes": pictures.other_scales,
         "not_looked_at": pictures.remote,
+        "provider": report.provider and asdict(report.provider),
         "cost": {"to_go": currency_units(report.price_to_go), "currency": report.currency},
         "seconds": report.seconds,
     }

@@ -12,6 +12,7 @@ from batchfill.domain.money import CURRENCY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.predictions import Output
     from batchfill.domain.review import Decision
     from batchfill.domain.rows import LocalFile, Outcome, RowState
@@ -156,6 +157,8 @@ class CheckReport:
     outputs_to_go: int
     notes: tuple[str, ...] = ()
     """What an online check or a check of the outputs said, line by line."""
+    provider: ProviderCheck | None = None
+    """What an online check found out; None without one."""
     file: str = ""
     """The name of the file that holds the rows."""
     pictures: PictureReport = field(default_factory=PictureReport)

@@ -22,10 +22,11 @@ from batchfill.errors import (
     TooLarge,
     TransientError,
 )
-from batchfill.providers.create_call import CreateCall
+from batchfill.providers.create_call import CreateCall, cancel_after_header
 from batchfill.providers.downloads import begin, open_download, parse_url, shown_url
 from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin_of, prediction_path
 from batchfill.providers.error_text import is_html, kept_text, one_line, words_of_body
+from batchfill.providers.learned_offers import OPTIONAL, LearnedOffers
 from batchfill.providers.pagination import Listing, reaches_past, read_page, size_of, window_query
 from batchfill.providers.parsing import LONGEST_ERROR, read_account, read_input_schema, read_upload
 from batchfill.providers.prediction_reader import prediction_at, read_asked, read_created
@@ -35,6 +36,7 @@ from batchfill.providers.status_codes import SEE_OTHER, Call, error_for, error_i
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from batchfill.domain.offers import ProviderOffers
     from batchfill.domain.predictions import Prediction, Upload
     from batchfill.domain.token import ExtraSecrets, Token
     from batchfill.errors import BatchfillError
@@ -69,9 +71,6 @@ _UNSENT = (
 )
 
 
-_OPTIONAL = frozenset({Call.LIST, Call.CANCEL, Call.FILES, Call.ACCOUNT, Call.MODEL})
-
-
 class Service:
     """One account at one provider. The token goes to the base's own origin, and nowhere else."""
 
@@ -96,10 +95,8 @@ class Service:
         )
         self._creates = CreateCall(self._line)
         self._reads = reads
-        self._not_offered: dict[Call, str] = {}
+        self._learned = LearnedOffers()
         self._last_id: str | None = None
-        self._pages: set[Call] = set()
-        """Calls that a web page was the answer to."""
 
     @property
     def base(self) -> str:
@@ -121,6 +118,11 @@ class Service:
         """Seconds that the service's clock is ahead of ours, None before the first answer."""
         return self._line.clock_offset
 
+    @property
+    def offers(self) -> ProviderOffers:
+        """What its answers have shown of the calls that it offers, and of its manners."""
+        return self._learned.as_known(dated=self.clock_offset is not None)
+
     def prediction_address(self, prediction_id: str) -> str:
         """Return where a prediction is, without the base's query: relative addresses in it begin there."""
         return f"{self.base.partition('?')[0].rstrip('/')}{PREDICTIONS}/{quote(prediction_id, safe='')}"
@@ -135,7 +137,9 @@ class Service:
         been accepted.
         """
         try:
-            answer = await self._creates.send(model, self._as_given(inputs), _cancel_after(cancel_after))
+            answer = await self._creates.send(
+                model, self._as_given(inputs), cancel_after_header(cancel_after)
+            )
         except _UNSENT as error:
             raise NotSent(one_line(f"the create call was not sent: {error}")) from error
         except AnswerBroken as error:
@@ -152,6 +156,7 @@ class Service:
             prediction = read_created(answer.body, answer.headers)
         except ValueError as error:
             raise await self._without_prediction(answer, error, sent) from error
+        self._learned.note_answer(Call.CREATE, answer)
         self._last_id = prediction.id or self._last_id
         return prediction
 
@@ -202,7 +207,7 @@ class Service:
 
         Asks only where the account call was answered with a page: most bases need no further question.
         """
-        if Call.ACCOUNT not in self._pages:
+        if not self._learned.got_page(Call.ACCOUNT):
             return None
         await self._reads.acquire()
         try:
@@ -226,6 +231,7 @@ class Service:
     ) -> Listing:
         """Return the account's predictions made in a window of time, in seconds by the service's clock.
 
+        It is asked for each time, though it was missing before: that may have been a moment's.
         Both ends are within it, None leaves it open, and at most so many *pages* are read.
         Raises NotOffered, TransientError, ServiceRefused.
         """
@@ -326,8 +332,7 @@ class Service:
 
     async def _read_free(self, call: Call, method: str, path: str, **given: Any) -> HttpResponse:
         """Ask at the reading pace for what costs nothing. Raises what the answer means."""
-        if call in self._not_offered:
-            raise NotOffered(self._not_offered[call])
+        self._learned.refuse_missing(call)
         await self._reads.acquire()
         try:
             answer = await self._line.send_request(method, path, **given)
@@ -335,11 +340,12 @@ class Service:
             raise NoAnswer(one_line(f"the {call} call has no answer: {error}")) from error
         if not answer.succeeded:
             raise self._error_for(call, answer)
-        if call in _OPTIONAL and is_html(answer.body):
+        if call in OPTIONAL and is_html(answer.body):
             # Some gateways answer every path they do not know with their front page.
-            self._pages.add(call)
+            self._learned.note_page(call)
             raise self._refuse_without(call, "a web page")
         self._reads.accepted()
+        self._learned.note_answer(call, answer)
         return answer
 
     def _error_for(self, call: Call, answer: HttpResponse, sent: Sequence[str] = ()) -> BatchfillError:
@@ -349,9 +355,8 @@ class Service:
             error.kept = kept_text(answer.shown)
         if answer.status == TOO_LARGE and isinstance(error, RowRejected):
             error = TooLarge(str(error))
-        # A model that is not there says nothing about other models.
-        if isinstance(error, NotOffered) and call is not Call.MODEL:
-            self._not_offered[call] = str(error)
+        if isinstance(error, NotOffered):
+            self._learned.note_missing(call, error)
         if isinstance(error, Throttled) and call is not Call.CREATE:
             self._reads.throttled(error.wait)
         return error
@@ -372,8 +377,8 @@ class Service:
             ) from error
 
     def _refuse_without(self, call: Call, answered: str) -> NotOffered:
-        self._not_offered[call] = f"the service answered {answered} to the {call} call"
-        return NotOffered(self._not_offered[call])
+        error = NotOffered(f"the service answered {answered} to the {call} call")
+        return self._learned.note_missing(call, error)
 
     def _as_given(self, inputs: Mapping[str, object]) -> dict[str, object]:
         """Return *inputs* with the addresses of uploads as the service gave them: back to it they may go."""
@@ -391,9 +396,3 @@ def _unread(text: str, answer: HttpResponse) -> AnswerLost:
 
 def _texts_of(inputs: Mapping[str, object]) -> list[str]:
     return [value for value in inputs.values() if isinstance(value, str)]
-
-
-def _cancel_after(seconds: float | None) -> dict[str, str]:
-    if seconds is None or not 5 <= seconds <= 86_400:
-        return {}
-    return {"Cancel-After": f"{round(seconds)}s"}

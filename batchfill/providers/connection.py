@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import httpx
 
 from batchfill.domain.token import NO_EXTRAS
-from batchfill.providers.certificates import trusted_certificates
 from batchfill.providers.client import Service
 from batchfill.providers.downloads import OutputClient
 from batchfill.providers.endpoints import origin_of
@@ -20,6 +19,7 @@ from batchfill.providers.proxies import Proxies
 from batchfill.providers.rate_limiter import RateLimiter
 from batchfill.providers.transport import Transport
 from batchfill.providers.wire.address_policy import is_public
+from batchfill.providers.wire.certificates import trusted_certificates
 from batchfill.settings.addresses import LOCAL, is_loopback
 
 if TYPE_CHECKING:

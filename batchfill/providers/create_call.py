@@ -91,3 +91,10 @@ def _encode(body: Mapping[str, object]) -> bytes:
         return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
         raise RowRejected(f"the inputs cannot be written as JSON: {error}") from error
+
+
+def cancel_after_header(seconds: float | None) -> dict[str, str]:
+    """Return the header that asks for a stop after *seconds*; none outside of its limits."""
+    if seconds is None or not 5 <= seconds <= 86_400:
+        return {}
+    return {"Cancel-After": f"{round(seconds)}s"}

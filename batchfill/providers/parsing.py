@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from batchfill.domain.predictions import Prediction, Upload, is_own_id
 from batchfill.domain.rows import inline_note
 from batchfill.providers.error_text import one_line, parse_json, words_of
-from batchfill.providers.manners import STATUSES
+from batchfill.providers.manners import ENVELOPES, STATUSES
 from batchfill.providers.output_forms import find_outputs, safety_remark
 from batchfill.providers.redaction import MARK
 
@@ -84,8 +84,8 @@ def check_prediction_id(id_: Any) -> str:
 
 def read_upload(body: bytes) -> Upload:
     """Read what a files call answers. Raises ValueError when it holds no URL to refer to the file by."""
-    value = parse_json(body)
-    urls = value.get("urls") if isinstance(value, dict) else None
+    value = _find_object(parse_json(body), "urls")
+    urls = value.get("urls")
     url = urls.get("get") if isinstance(urls, dict) else None
     if not isinstance(url, str) or not _is_plain_url(url):
         raise ValueError("the answer holds no address of the uploaded file")
@@ -94,8 +94,8 @@ def read_upload(body: bytes) -> Upload:
 
 def read_account(body: bytes) -> str | None:
     """Return `type:username`, None when *body* names no account. Raises ValueError when it is not JSON."""
-    value = parse_json(body)
-    name = value.get("username") if isinstance(value, dict) else None
+    value = _find_object(parse_json(body), "username")
+    name = value.get("username")
     if not isinstance(name, str) or not name:
         return None
     kind = value.get("type")
@@ -107,7 +107,7 @@ def read_input_schema(body: bytes) -> Mapping[str, Any] | None:
 
     Raises ValueError when *body* is not JSON.
     """
-    value = parse_json(body)
+    value: Any = _find_object(parse_json(body), "latest_version")
     for key in ("latest_version", "openapi_schema", "components", "schemas"):
         value = value.get(key) if isinstance(value, dict) else None
     schema = value.get("Input") if isinstance(value, dict) else None
@@ -118,6 +118,12 @@ def read_input_schema(body: bytes) -> Mapping[str, Any] | None:
         **schema,
         "properties": {name: _resolve_references(given, value) for name, given in properties.items()},
     }
+
+
+def _find_object(value: Any, key: str) -> Mapping[str, Any]:
+    """Return the object that has *key*: *value*, or what is in its envelope; else an empty one."""
+    places = (value, *map(value.get, ENVELOPES)) if isinstance(value, dict) else ()
+    return next((place for place in places if isinstance(place, dict) and key in place), {})
 
 
 def read_moment(value: Any) -> float | None:

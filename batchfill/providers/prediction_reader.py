@@ -80,6 +80,14 @@ def results_in(value: Any) -> tuple[Mapping[str, Any], list[Any]] | None:
     return None
 
 
+def envelope_of(value: Any) -> str:
+    """Return the key below which an answer has all that it tells; empty where it has that at its top."""
+    if not isinstance(value, dict) or TELLING & value.keys() or _id_of(value)[0]:
+        return ""
+    inner = (key for key in ENVELOPES if isinstance(value.get(key), dict))
+    return next(inner, "")
+
+
 def _parse_loosely(body: bytes) -> tuple[Any, bool]:
     """Return *body* as JSON, and whether it is no more: no text around it, no text that holds it."""
     try:

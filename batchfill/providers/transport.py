@@ -12,10 +12,10 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from batchfill.errors import UsageError
-from batchfill.providers.certificates import trusted_certificates
 from batchfill.providers.proxies import Proxies
 from batchfill.providers.wire.address_policy import PublicResolver, refuse_private
 from batchfill.providers.wire.answer_heads import LONGEST_HEAD, MOST_FIELDS, LenientConnector
+from batchfill.providers.wire.certificates import trusted_certificates
 
 if TYPE_CHECKING:
     import ssl

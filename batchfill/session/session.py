@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from batchfill.domain.offers import offer_lines
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TransientError, UsageError
@@ -328,6 +329,7 @@ class Session:
                 context.store.sweep_temporary()
         finally:
             because = self.stopping.because
+            context.log.debug(f"the provider: {'; '.join(offer_lines(context.service.offers))}")
             context.log.debug(f"ended: {because or 'nothing left to do'}")
         counts = context.ledger.counts
         if not any(counts[state] for state in LEFT):

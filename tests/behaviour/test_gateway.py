@@ -48,10 +48,38 @@ async def test_a_batch_runs_through_a_gateway_that_only_creates_and_gets(
     assert (await batch(provider).run()).submitted_now == 0
 
 
-async def test_a_list_that_is_not_offered_is_asked_for_once(service: Serve, batch: Open) -> None:
-    provider = await service(quirks=bare(), faults=Faults([Fault("create", "reset_after", times=3)]))
+async def test_rows_are_followed_one_by_one_once_a_list_is_not_there(service: Serve, batch: Open) -> None:
+    provider = await service(quirks=bare())
     await batch(provider, 6, **SOON).run()
     assert provider.requests["list"] == 1
+
+
+async def test_a_list_is_asked_for_again_before_a_lost_answer_is_in_doubt(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service(quirks=bare(), faults=Faults([Fault("create", "reset_after")]))
+    summary = await batch(provider, 1, **SOON).run()
+    assert (summary.counts[RowState.IN_DOUBT], provider.requests["list"]) == (1, 2)
+
+
+@pytest.mark.parametrize("status", [404, 403])
+async def test_a_list_that_is_missing_for_a_moment_still_finds_a_lost_answer(
+    service: Serve, batch: Open, status: int
+) -> None:
+    for_once = Fault("list", "status", times=1, options={"status": status})
+    provider = await service(faults=Faults([Fault("create", "reset_after", at=frozenset({2})), for_once]))
+    summary = await batch(provider, 2, **SOON).run()
+    assert (summary.exit_code, provider.billed, provider.creates_seen) == (0, 2, 2)
+
+
+async def test_each_start_asks_again_for_a_list_that_was_missing(service: Serve, batch: Open) -> None:
+    missing = Fault("list", "status", times=4, options={"status": 404})
+    provider = await service(faults=Faults([Fault("create", "reset_after", at=frozenset({2})), missing]))
+    summary = await batch(provider, 2, **SOON).run()
+    assert summary.counts[RowState.IN_DOUBT] == 1
+    for _ in range(3):
+        summary = await batch(provider, **SOON).run()
+    assert (summary.exit_code, provider.billed, provider.creates_seen) == (0, 2, 2)
 
 
 # Rows in doubt

@@ -202,6 +202,79 @@ async def test_values_of_a_query_are_given_at_each_start_and_others_are_another_
     assert relay.made == 2
 
 
+# What a gateway offers
+
+
+async def test_an_online_check_tells_what_is_missing_and_what_that_means_without_a_create(
+    relay: Relay, batchfill: Program, open_batch: Callable[..., Batch]
+) -> None:
+    open_batch(2)
+    ran = await batchfill("check", "night.csv", "--online", "--base-url", relay.base)
+    assert ran.code == 0, ran.err
+    for line in (
+        "it offers no list: a row whose answer is lost stays in doubt until you decide",
+        "it takes no files: pictures go inside the requests, up to 1 MB each",
+        "whether it cancels is asked when needed: that takes a prediction",
+        "its answers carry a Date: clocks are compared",
+    ):
+        assert line in ran.out
+    assert relay.creates() == []
+
+
+@pytest.mark.parametrize("there", [{}, {"list": True, "files": True, "model": True, "envelope": "data"}])
+async def test_programs_get_what_a_gateway_offers_from_the_json_of_a_check(
+    relay: Relay, batchfill: Program, open_batch: Callable[..., Batch], there: dict[str, Any]
+) -> None:
+    if there:
+        relay.calls["GET /predictions"] = answering(200, {"code": 200, "data": {"results": []}})
+        relay.calls["POST /files"] = answering(201, {"urls": {"get": "https://files.test/f"}})
+        relay.calls[f"GET /models/{MODEL}"] = answering(200, {"owner": "o", "name": "n"})
+    open_batch(2)
+    ran = await batchfill("check", "night.csv", "--online", "--json", "--base-url", relay.base)
+    offers = {"account": False, "model": False, "list": False, "files": False, "cancel": None}
+    told = json.loads(ran.out)["provider"]
+    # Nothing but errors was said where everything is missing: an envelope would show in a success only.
+    expected = offers | {"envelope": None, "date": True} | there
+    assert told == {"base": relay.base, "model": MODEL, "account": None, "offers": expected}
+    without = await batchfill("check", "night.csv", "--json", "--base-url", relay.base)
+    assert json.loads(without.out)["provider"] is None
+
+
+async def test_an_online_check_goes_on_past_calls_that_fail_and_quotes_them(
+    relay: Relay, batchfill: Program, open_batch: Callable[..., Batch]
+) -> None:
+    no_channel = {"error": {"message": "No available channels for model  in group default"}}
+    relay.calls["POST /files"] = answering(503, no_channel)
+    relay.calls["GET /account"] = answering(403, {"error": {"message": "not for you"}})
+    open_batch(2)
+    ran = await batchfill("check", "night.csv", "--online", "--base-url", relay.base)
+    assert ran.code == 0, ran.err
+    assert "whether it takes files is not known" in ran.out
+    assert "No available channels" in ran.out
+    assert "not for you" in ran.out
+
+
+async def test_a_gateway_that_answers_every_question_with_an_error_does_not_answer(
+    relay: Relay, batchfill: Program, open_batch: Callable[..., Batch]
+) -> None:
+    relay.calls[".*"] = answering(503, {"error": "upstream is down"})
+    open_batch(2)
+    ran = await batchfill("check", "night.csv", "--online", "--base-url", relay.base)
+    assert (ran.code, "does not answer: the service answered 503" in ran.err) == (2, True)
+
+
+async def test_the_log_of_a_run_tells_once_what_the_gateway_offers(
+    relay: Relay, open_batch: Callable[..., Batch]
+) -> None:
+    batch = open_batch(base_url=relay.base)
+    assert (await batch.run()).exit_code == 0
+    (line,) = [
+        line for line in (batch.folder / "run.log").read_text().splitlines() if "the provider:" in line
+    ]
+    assert "its answers carry a Date" in line
+    assert "whether it cancels is asked when needed" in line
+
+
 # A web page
 
 

@@ -71,6 +71,8 @@ class Reconciler:
         self._unread: dict[int, int] = {}
         self._nameless: set[int] = set()
         """Attempts whose answer seemed to name a prediction that the service does not know."""
+        self._unlistable: set[int] = set()
+        """Those that a missing list could not settle once: it is asked for again before they are in doubt."""
         self._consented: frozenset[int] = frozenset()
         self._wakeup = Wakeup()
 
@@ -123,8 +125,8 @@ class Reconciler:
         """Await the answer to a *question* about *due*, and what follows where there is none."""
         try:
             await question
-        except NotOffered:
-            await self._doubt_without_list(due)
+        except NotOffered as error:
+            await self._without_list(due, error)
         except NoAnswer as error:
             self._context.log.debug(f"looking up lost submissions: {error}")
             self._put_off(due, self._context.timings.list_lag)
@@ -145,18 +147,23 @@ class Reconciler:
         # Some gateways forbid what they do not offer.
         for attempt in due:
             if self._has_no_id(attempt):
-                await self._doubt_without_list([attempt])
+                await self._without_list([attempt], error)
             elif attempt.unconfirmed:
                 await self._wait_or_doubt(attempt, f"it cannot be asked for: {error}")
             else:
                 self._forget_attempt(attempt)
 
-    async def _doubt_without_list(self, due: list[Attempt]) -> None:
-        for attempt in due:
+    async def _without_list(self, due: list[Attempt], error: Exception) -> None:
+        """Ask once more before a row is in doubt: one answer that there is no list may be a moment's."""
+        for attempt in self._still_lost(due):
             if attempt.unconfirmed:
                 await self._wait_or_doubt(attempt, UNKNOWN_ID)
-            else:
+            elif attempt.number in self._unlistable:
                 await self._record_doubt(attempt, NO_LIST)
+            else:
+                self._context.log.debug(f"{attempt.id}: asked once more for a list: {error}")
+                self._unlistable.add(attempt.number)
+                self._put_off([attempt], self._context.timings.list_lag)
 
     async def _cannot_read(self, due: list[Attempt], error: TransientError) -> None:
         """The service answers, but with an error: some gateways do so forever where they have no list."""
@@ -328,3 +335,4 @@ class Reconciler:
         self._over_at.pop(attempt.number, None)
         self._unread.pop(attempt.number, None)
         self._nameless.discard(attempt.number)
+        self._unlistable.discard(attempt.number)

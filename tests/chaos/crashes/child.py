@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 import batchfill.batch
-from batchfill.providers.certificates import trusted_certificates
+from batchfill.providers.wire.certificates import trusted_certificates
 from batchfill.run import timings
 from batchfill.run.clock import SystemClock
 from batchfill.session import session

@@ -278,13 +278,27 @@ async def test_a_listing_that_reaches_past_the_window_is_complete(
     "given",
     [{"status_code": 404}, {"status_code": 405}, {"html": "<!doctype html>"}, {"json": {"success": True}}],
 )
-async def test_a_call_that_is_not_offered_is_asked_for_once(
+async def test_a_list_that_is_not_offered_is_asked_for_each_time(
     router: respx.Router, routed: Service, given: dict[str, Any]
 ) -> None:
-    router.get(f"{BASE}/predictions").respond(**given)
-    for _ in range(3):
+    listed = httpx.Response(200, json={"results": [PREDICTION]})
+    router.get(f"{BASE}/predictions").mock(side_effect=[httpx.Response(**{"status_code": 200, **given})] * 2)
+    for _ in range(2):
         with pytest.raises(NotOffered):
             await routed.list(created_after=0)
+    assert routed.offers.list is False
+    router.get(f"{BASE}/predictions").mock(return_value=listed)
+    assert len((await routed.list(created_after=0)).items) == 1
+    assert routed.offers.list is True
+
+
+async def test_a_files_call_that_is_not_offered_is_asked_for_once(
+    router: respx.Router, routed: Service
+) -> None:
+    router.post(f"{BASE}/files").respond(404)
+    for _ in range(3):
+        with pytest.raises(NotOffered):
+            await routed.upload(b"", name="a.png", mime="image/png")
     assert routed.requests == 1
 
 

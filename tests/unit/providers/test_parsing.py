@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from batchfill.domain.predictions import Prediction
 from batchfill.providers.endpoints import prediction_path
+from batchfill.providers.manners import ENVELOPES
 from batchfill.providers.pagination import reaches_past, read_page, window_query
 from batchfill.providers.parsing import (
     prediction_of,
@@ -272,6 +273,20 @@ def test_an_upload_is_its_address_and_its_end() -> None:
 def test_an_account_is_its_type_and_name() -> None:
     assert read_account(b'{"type": "organization", "username": "acme"}') == "organization:acme"
     assert read_account(b'{"hello": "world"}') is None
+
+
+@pytest.mark.parametrize("key", ENVELOPES)
+def test_account_upload_and_schema_are_found_in_an_envelope(key: str) -> None:
+    schema: Any = {"components": {"schemas": {"Input": {"properties": {"seed": {}}}}}}
+    inner = {
+        "username": "ann",
+        "urls": {"get": "https://a.test/f"},
+        "latest_version": {"openapi_schema": schema},
+    }
+    body = json.dumps({"code": 200, key: inner}).encode()
+    assert read_account(body) == "user:ann"
+    assert read_upload(body).url == "https://a.test/f"
+    assert read_input_schema(body) == {"properties": {"seed": {}}}
 
 
 def test_the_input_schema_comes_with_its_references_resolved() -> None:

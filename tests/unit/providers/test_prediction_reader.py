@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.providers.manners import ENVELOPES, IDS, STATUSES
-from batchfill.providers.prediction_reader import read_asked, read_created
+from batchfill.providers.prediction_reader import envelope_of, read_asked, read_created
 
 MADE: dict[str, Any] = {"id": "p1", "status": "starting", "urls": {}, "input": {}, "output": None}
 BARE = {"id": "p1", "status": "starting"}
@@ -165,3 +165,20 @@ def test_any_value_is_a_prediction_with_a_usable_id_or_none(value: Any) -> None:
         assert found.id or (found.status == "succeeded" and found.outputs)
     with suppress(ValueError):
         assert read_asked(dumped(value), "p9").id
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ({"code": 200, "data": {"results": []}}, "data"),
+        ({"success": True, "result": {"id": "p1"}}, "result"),
+        ({"id": "p1", "data": {"id": "p2"}}, ""),
+        ({"output": None, "data": {}}, ""),
+        ({"data": [1, 2]}, ""),
+        ({"results": []}, ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_an_envelope_is_what_holds_all_that_an_answer_tells(value: Any, key: str) -> None:
+    assert envelope_of(value) == key

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.errors import UsageError
-from batchfill.providers.certificates import INSTEAD, NAMED_BY, trusted_certificates
+from batchfill.providers.wire.certificates import INSTEAD, NAMED_BY, trusted_certificates
 from tests.support.wire import CERTIFICATE
 
 if TYPE_CHECKING:
