@@ -329,9 +329,16 @@ async def escapes(writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
-@pytest.mark.parametrize(
-    "script", [flood_of_headers, many_headers, never_begins, dribbles, bad_chunks, two_lengths, escapes]
-)
+@pytest.mark.parametrize("script", [two_lengths, escapes])
+async def test_a_head_that_is_mended_brings_nothing_along_that_harms(
+    batch: Open, peer: Between, harmless: Check, script: Any
+) -> None:
+    night = batch(f"{await peer(script)}/v1", 1, **SOON)
+    assert (await night.run()).counts[RowState.IN_DOUBT] == 1
+    harmless(night)
+
+
+@pytest.mark.parametrize("script", [flood_of_headers, many_headers, never_begins, dribbles, bad_chunks])
 async def test_an_answer_that_is_no_http_is_one_line_that_says_so(
     batch: Open, peer: Between, monkeypatch: pytest.MonkeyPatch, script: Any
 ) -> None:
