@@ -18,6 +18,7 @@ from batchfill.errors import (
     TransientError,
     short_of_something,
 )
+from batchfill.providers.downloads import SignatureWanted
 from batchfill.run.context import Wakeup
 from batchfill.run.download.output_fetcher import OutputFetcher
 from batchfill.run.download.unfetched import (
@@ -307,7 +308,9 @@ class Downloader:
             await self._leave_output(attempt, why_unfetched(one, rest))
         else:
             known.renewed = new and not known.renewed
-            await self._put_off(attempt, why_unfetched(one, rest), at_once=known.renewed)
+            # An address that has expired is replaced by a new one at once: no trouble yet.
+            expired = known.renewed and all(isinstance(error, SignatureWanted) for error in rest.values())
+            await self._put_off(attempt, why_unfetched(one, rest), at_once=known.renewed, expected=expired)
 
     async def _put_off(
         self, attempt: Attempt, error: str, *, at_once: bool = False, expected: bool = False
@@ -319,9 +322,7 @@ class Downloader:
         wait = min(LONGEST_WAIT, context.timings.download_retry * 2 ** min(known.tries - 1, 10))
         wait = 0.0 if at_once else wait * context.chance.between(0.8, 1.2)
         await context.ledger.record_put_off(attempt, error, due_at=context.clock.now() + wait)
-        # An address that has expired is replaced by a new one at once: no trouble yet.
-        quiet = expected or at_once
-        weight = Level.WARNING if known.tries in (1, 5) and not quiet else Level.DEBUG
+        weight = Level.WARNING if known.tries in (1, 5) and not expected else Level.DEBUG
         context.log.notice(f"{attempt.id}: fetching: {error}; again in {wait:.0f} s", weight)
 
     async def _leave_output(self, attempt: Attempt, error: str) -> None:

@@ -121,9 +121,9 @@ async def test_a_page_in_the_place_of_a_prediction_proves_nothing_unless_reads_g
     router: respx.Router, routed: Service, read: dict[str, Any], expected: type[Exception]
 ) -> None:
     router.post(f"{BASE}/models/{DEV}/predictions").respond(html="<html>welcome</html>")
-    router.get(f"{BASE}/account").respond(**read)
     for path in ("account", "predictions/batchfill-probe"):
         router.get(f"{BASE}/{path}").respond(**read)
+    with pytest.raises(expected, match="web page"):
         await routed.create(DEV, {})
 
 
