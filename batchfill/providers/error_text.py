@@ -32,10 +32,14 @@ MOST_VALUES = 2_000_000
 """Values of one answer: as many empty objects take 150 MB."""
 
 
+class TooManyValues(ValueError):
+    """JSON that takes more memory than an answer may."""
+
+
 def parse_json(body: bytes) -> Any:
     """Return *body* as JSON. Raises ValueError, whatever the bytes are."""
     if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ValueError(f"JSON of more than {MOST_VALUES:,} values")
+        raise TooManyValues(f"JSON of more than {MOST_VALUES:,} values")
     try:
         return json.loads(body)
     except RecursionError:
@@ -58,8 +62,8 @@ def words_of_body(body: bytes) -> str:
         said = words_of(parse_json(body))
     except ValueError:
         said = _text_of(body[:_READ].decode("utf-8", "replace"))
-    # What is no text says nothing to a person.
-    return "" if said.count("\ufffd") > len(said) / 10 else one_line(said)
+    # What is no text says nothing to a person, and a query may hold a signature.
+    return "" if said.count("\ufffd") > len(said) / 10 else one_line(_QUERY.sub("?…", said[:_READ]))
 
 
 def words_of(value: Any) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from batchfill.providers.requests import HttpResponse
 
 OPTIONAL = frozenset({Call.LIST, Call.CANCEL, Call.FILES, Call.ACCOUNT, Call.MODEL})
-_ASKED_ANEW = frozenset({Call.LIST, Call.MODEL})
+_ASKED_AGAIN = frozenset({Call.LIST, Call.MODEL})
 """A list that was missing once may settle a lost answer later; one model says nothing about another."""
 
 _LONGEST = 1_000_000
@@ -38,7 +38,7 @@ class LearnedOffers:
     def note_missing(self, call: Call, error: NotOffered) -> NotOffered:
         """Remember that *call* is not offered; returns *error*."""
         self._offered[call] = False
-        if call not in _ASKED_ANEW:
+        if call not in _ASKED_AGAIN:
             self._missing[call] = str(error)
         return error
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from batchfill.providers.error_text import is_html, parse_json, words_of_body
+from batchfill.providers.error_text import TooManyValues, is_html, parse_json, words_of_body
 from batchfill.providers.manners import ENVELOPES, IDS, LISTED, SAYING, TELLING
 from batchfill.providers.parsing import check_prediction_id, prediction_of
 
@@ -92,6 +92,8 @@ def _parse_loosely(body: bytes) -> tuple[Any, bool]:
     """Return *body* as JSON, and whether it is no more: no text around it, no text that holds it."""
     try:
         value, as_is = parse_json(body), True
+    except TooManyValues:
+        raise
     except ValueError:
         as_is = False
         text = body.decode("utf-8", "replace")

@@ -235,7 +235,7 @@ FORMS: dict[str, Answer] = {
     "of a chat": lambda gateway: {
         "choices": [{"message": {"content": f"![image]({gateway.root}/out/p1.webp)"}}]
     },
-    "beside output": lambda gateway: {
+    "next to output": lambda gateway: {
         "status": "succeeded",
         "images": [{"url": f"{gateway.root}/out/p1.webp"}],
     },

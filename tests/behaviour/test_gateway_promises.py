@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from base64 import b64encode
@@ -9,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.domain.rows import RowState
+from batchfill.errors import LedgerFailed
 from batchfill.ledger.events import LedgerEvents
+from batchfill.providers.client import Service
 from tests.support.providers import TOKEN
 from tests.support.raw_gateway import NOT_FOUND, Open, RawGateway, answer, picture
 
@@ -160,3 +164,63 @@ async def test_pictures_in_an_answer_are_kept_with_its_id(
         await made.run()
     await night(it).run()
     assert (states(made), it.creates) == ({"r1": "done"}, 1)
+
+
+async def test_a_kill_between_an_unconfirmed_id_and_its_question_pays_nothing_twice(
+    raw_gateway: Open, night: Any, states: Any, crash: Callable[..., type[BaseException]]
+) -> None:
+    it = await raw_gateway(create=named)
+    it.replies["get"] = lambda id_, n: it.succeeded(id_)
+    died = crash(Service, "get")
+    with pytest.raises((died, BaseExceptionGroup)):
+        await night(it).run()
+    made = night(it)
+    assert made.status().counts[RowState.SUBMITTING] == 1
+    await made.run()
+    assert (states(made), it.creates) == ({"r1": "done"}, 1)
+
+
+async def test_an_id_that_the_ledger_cannot_note_is_told(
+    raw_gateway: Open, night: Any, monkeypatch: pytest.MonkeyPatch, ears: Any
+) -> None:
+    async def fail(*_: Any) -> Any:
+        raise LedgerFailed("the disk is gone")
+
+    monkeypatch.setattr(LedgerEvents, "record_unconfirmed", fail)
+    it = await raw_gateway(create=named)
+    summary = await night(it, 2, concurrency=1).run(watch=ears)
+    assert (summary.exit_code, it.creates) == (3, 1)
+    assert "r1: accepted as p1, which the ledger could not note" in ears.texts
+
+
+async def test_a_service_that_throttles_every_look_has_its_row_in_doubt_after_its_time(
+    raw_gateway: Open, night: Any, states: Any, later: Any
+) -> None:
+    it = await raw_gateway()
+    it.replies["get"] = lambda id_, n: (later(10), answer({"detail": "slow"}, "429 Slow", retry_after="0"))[1]
+    made = night(it, prediction_timeout=5)
+    await made.run()
+    assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
+
+
+async def test_a_question_that_is_held_up_does_not_hold_up_a_stop(
+    raw_gateway: Open, night: Any, states: Any
+) -> None:
+    asked = asyncio.Event()
+    it = await raw_gateway(create=named)
+
+    def get(id_: str, n: int) -> Any:
+        if id_ in ("p1", "p2"):
+            return it.succeeded(id_)
+        asked.set()
+        return answer({"detail": "slow down"}, "429 Slow", retry_after="3600")
+
+    it.replies["get"] = get
+    made = night(it, 12, concurrency=12)
+    running = asyncio.ensure_future(made.run())
+    await asked.wait()
+    made.stop()
+    summary = await running
+    assert summary.exit_code == 3
+    assert it.creates == len(it.inputs)
+    assert set(states(made).values()) <= {"done", "pending", "submitting", "running", "collecting"}

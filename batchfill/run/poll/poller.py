@@ -167,12 +167,13 @@ class Poller:
 
     async def _handle_unreadable(self, watched: Tracked, error: TransientError) -> None:
         attempt = watched.attempt
-        told = isinstance(error, NoAnswer | Throttled | MachineFailed)
-        self._unreadable += not told
-        new = self._unreadable == MANY_UNREADABLE and not told
+        unasked = isinstance(error, NoAnswer | MachineFailed)
+        unread = not unasked and not isinstance(error, Throttled)
+        self._unreadable += unread
+        new = self._unreadable == MANY_UNREADABLE and unread
         text = f"{attempt.id}: {error}" + ("; asked again, as what it made is paid for" if new else "")
         self._context.log.notice(text, Level.WARNING if new else Level.DEBUG)
-        if not told:
+        if not unasked:
             await self._end_overdue(attempt, str(error))
         if error.wait:
             self._pauses.add_pause(error, error.wait)

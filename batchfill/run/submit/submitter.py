@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from batchfill.run.submit.rate_report import RateReport
 from batchfill.run.submit.refused_rows import AfterRefusal, RefusedRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt, PendingRow
@@ -233,25 +234,36 @@ class Submitter:
 
     async def _record_unconfirmed(self, attempt: Attempt, prediction: Prediction) -> None:
         """Keep an id that the answer seems to name, and ask for its prediction before the row runs."""
-        attempt = await self._context.ledger.record_unconfirmed(attempt, prediction)
+        context = self._context
+        with self._telling_of_id(attempt, prediction):
+            attempt = await context.ledger.record_unconfirmed(attempt, prediction)
         try:
-            prediction = await confirm_prediction(self._context, attempt)
-        except (NotFound, TransientError, ServiceRefused) as error:
-            text = f"its answer seems to name prediction {attempt.prediction_id}: {error}"
+            # A user who stops the run waits for this answer, so that it must not wait long for its turn.
+            with anyio.fail_after(context.settings.answer_timeout):
+                prediction = await confirm_prediction(context, attempt)
+        except (NotFound, TransientError, ServiceRefused, TimeoutError) as error:
+            why = str(error) or "the service was not asked for it in time"
+            text = f"its answer seems to name prediction {attempt.prediction_id}: {why}"
             await self._record_lost(attempt, AnswerLost(text, acknowledged=True))
         else:
             await self._record_accepted(attempt, prediction)
+
+    @contextmanager
+    def _telling_of_id(self, attempt: Attempt, prediction: Prediction) -> Iterator[None]:
+        """Tell the person of an id that the ledger could not note: only they can look for it."""
+        try:
+            yield
+        except LedgerFailed:
+            told = f"{attempt.id}: accepted as {prediction.id}, which the ledger could not note"
+            self._context.log.notice(told, Level.ERROR)
+            raise
 
     async def _record_accepted(self, attempt: Attempt, prediction: Prediction) -> None:
         context = self._context
         prediction = name_outputs(context, attempt, prediction)
         # The id before anything else can fail: a prediction that we forget is paid for twice.
-        try:
+        with self._telling_of_id(attempt, prediction):
             attempt = await context.ledger.record_accepted(attempt, prediction)
-        except LedgerFailed:
-            told = f"{attempt.id}: accepted as {prediction.id}, which the ledger could not note"
-            context.log.notice(told, Level.ERROR)
-            raise
         if (trouble := context.ledger.record_trouble) is not None:
             told = f"{attempt.id}: accepted as {prediction.id}, which only the ledger could note: {trouble}"
             context.log.notice(told, Level.WARNING)

@@ -39,37 +39,30 @@ def played(schedule: Schedule) -> Report:
         return play(schedule, Path(name))
 
 
-@settings(
-    max_examples=NIGHTS,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+def drawn(nights: int) -> settings:
+    """Return what draws so many nights, the same ones each time."""
+    return settings(
+        max_examples=nights,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@drawn(NIGHTS)
 @given(schedules())
 def test_no_night_breaks_a_promise(schedule: Schedule) -> None:
     assert played(schedule).broken == []
 
 
-@settings(
-    max_examples=CLOCK_NIGHTS,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@drawn(CLOCK_NIGHTS)
 @given(clock_nights())
 def test_no_clock_and_no_list_has_a_row_paid_twice(schedule: Schedule) -> None:
     assert played(schedule).broken == []
 
 
-@settings(
-    max_examples=DRESSED_NIGHTS,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@drawn(DRESSED_NIGHTS)
 @given(dressed_nights())
 def test_right_answers_in_any_manner_have_every_row_done_and_billed_once(schedule: Schedule) -> None:
     report = played(schedule)
@@ -77,13 +70,7 @@ def test_right_answers_in_any_manner_have_every_row_done_and_billed_once(schedul
     assert (report.states, report.billed) == ({"done": schedule.rows}, schedule.rows)
 
 
-@settings(
-    max_examples=DRESSED_NIGHTS,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@drawn(DRESSED_NIGHTS)
 @given(damaged_nights())
 def test_no_damage_to_answers_has_a_row_paid_twice_or_a_run_hang(schedule: Schedule) -> None:
     assert played(schedule).broken == []
