@@ -14,6 +14,7 @@ from batchfill.domain.rows import RowState
 from batchfill.errors import LedgerFailed
 from batchfill.ledger.events import LedgerEvents
 from batchfill.providers.client import Service
+from tests.support.bounds import HANGS
 from tests.support.providers import TOKEN
 from tests.support.raw_gateway import NOT_FOUND, Open, RawGateway, answer, picture
 
@@ -199,7 +200,8 @@ async def test_a_service_that_throttles_every_look_has_its_row_in_doubt_after_it
     it = await raw_gateway()
     it.replies["get"] = lambda id_, n: (later(10), answer({"detail": "slow"}, "429 Slow", retry_after="0"))[1]
     made = night(it, prediction_timeout=5)
-    await made.run()
+    async with asyncio.timeout(HANGS):
+        await made.run()
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
 
 
@@ -220,7 +222,8 @@ async def test_a_question_that_is_held_up_does_not_hold_up_a_stop(
     running = asyncio.ensure_future(made.run())
     await asked.wait()
     made.stop()
-    summary = await running
+    async with asyncio.timeout(HANGS):
+        summary = await running
     assert summary.exit_code == 3
     assert it.creates == len(it.inputs)
     assert set(states(made).values()) <= {"done", "pending", "submitting", "running", "collecting"}

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchfill.providers import error_text
 from batchfill.providers.manners import ENVELOPES, IDS, STATUSES
 from batchfill.providers.prediction_reader import envelope_of, read_asked, read_created
 
 MADE: dict[str, Any] = {"id": "p1", "status": "starting", "urls": {}, "input": {}, "output": None}
 BARE = {"id": "p1", "status": "starting"}
 PICTURE = "data:image/webp;base64,AAAA"
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def dumped(value: Any) -> bytes:
@@ -93,6 +98,16 @@ def test_what_names_no_prediction_is_none(value: Any) -> None:
 def test_a_page_or_nothing_is_none(body: bytes) -> None:
     with pytest.raises(ValueError, match="no prediction id"):
         read_created(body, {})
+
+
+@pytest.mark.parametrize("read", [lambda body: read_created(body, {}), lambda body: read_asked(body, "p9")])
+def test_an_answer_of_too_many_values_is_not_parsed_with_text_around_it_either(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[bytes], object]
+) -> None:
+    monkeypatch.setattr(error_text, "MOST_VALUES", 3)
+    body = b'{"status": "succeeded", "output": ["https://x/a.png", "https://x/b.png"]}'
+    with pytest.raises(ValueError, match=r"no prediction id|cannot be read"):
+        read(body)
 
 
 def test_a_finished_picture_needs_no_id() -> None:

@@ -279,6 +279,24 @@ def test_the_words_of_a_body_are_found(body: bytes, expected: str) -> None:
     assert words_of_body(body) == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            b'{"detail": "no file at https://cdn.example/a.png?Signature=abc&Expires=1"}',
+            "no file at https://cdn.example/a.png?…",
+        ),
+        (b"see /out/p1.webp?sig=abc for more", "see /out/p1.webp?… for more"),
+        (b'{"detail": "really? yes"}', "really? yes"),
+        (bytes(range(128, 256)), ""),
+    ],
+)
+def test_words_are_shown_without_signatures_and_what_is_no_text_not_at_all(
+    body: bytes, expected: str
+) -> None:
+    assert words_of_body(body) == expected
+
+
 def test_words_are_short() -> None:
     for body in ("the key is wrong " * 50, f'{{"detail": "{"wrong" * 100}"}}', f"<title>{'x' * 400}</title>"):
         assert len(words_of_body(body.encode())) == LONGEST
