@@ -141,7 +141,7 @@ async def test_an_id_that_is_never_confirmed_is_kept_in_doubt_and_not_paid_for_a
 ) -> None:
     gone = answer({"detail": "no such task"}, NOT_FOUND)
     it = await raw_gateway(create=lambda id_, n: {"task_id": id_, "status": "starting"}, get=gone)
-    made = night(it)
+    made = night(it, doubt=True)
     await made.run()
     await made.run()
     found = next(iter(made.results()))
@@ -157,7 +157,7 @@ async def test_an_unconfirmed_id_of_another_seed_is_no_proof(
 ) -> None:
     it = await raw_gateway(create=lambda id_, n: {"task_id": id_, "status": "starting"})
     it.replies["get"] = lambda id_, n: it.succeeded(id_, input={"seed": 1})
-    made = night(it)
+    made = night(it, doubt=True)
     await made.run()
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
 
@@ -166,7 +166,7 @@ async def test_a_see_other_that_names_no_prediction_is_never_pending(
     raw_gateway: Open, night: Any, states: Any
 ) -> None:
     it = await raw_gateway(create=answer(b"", "303 See Other", location="/replicate/v1/tasks"))
-    made = night(it)
+    made = night(it, doubt=True)
     for _ in range(3):
         await made.run()
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
@@ -180,7 +180,7 @@ async def test_an_answer_that_is_not_understood_is_kept_and_three_of_them_stop_t
     raw_gateway: Open, night: Any, states: Any
 ) -> None:
     it = await raw_gateway(create=answer(UNREADABLE, "201 Created"))
-    made = night(it, 6, concurrency=1)
+    made = night(it, 6, concurrency=1, doubt=True)
     summary = await made.run()
     assert (summary.exit_code, it.creates) == (3, 3)
     assert "answer that cannot be read" in (summary.stopped_because or "")
@@ -279,7 +279,7 @@ async def test_a_prediction_that_never_ends_is_in_doubt_some_time_after_its_time
 ) -> None:
     it = await raw_gateway(cancel=cancel)
     it.replies["get"] = lambda id_, n: (later(10), it.created(id_))[1]
-    made = night(it, prediction_timeout=5)
+    made = night(it, prediction_timeout=5, doubt=True)
     await made.run()
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
     it.replies["get"] = lambda id_, n: it.succeeded(id_)
@@ -293,7 +293,7 @@ async def test_an_answer_that_cannot_be_read_is_told_in_the_services_words(
     it = await raw_gateway()
     gone = {"code": 500, "message": "任务不存在或已过期", "data": None}
     it.replies["get"] = lambda id_, n: (later(10 if n > 6 else 0), gone)[1]
-    made, ears = night(it, prediction_timeout=5), Ears()
+    made, ears = night(it, prediction_timeout=5, doubt=True), Ears()
     await made.run(watch=ears)
     assert any("任务不存在或已过期" in text and "asked again" in text for text in ears.told)
     found = next(iter(made.results()))

@@ -51,7 +51,7 @@ async def test_an_id_that_cannot_be_asked_for_keeps_no_other_row_from_being_foun
         return it.succeeded(id_)
 
     it.replies["get"] = get
-    made = night(it, 3, concurrency=3)
+    made = night(it, 3, concurrency=3, doubt=True)
     await made.run()
     assert states(made) == {"r1": "in_doubt", "r2": "done", "r3": "done"}
     assert it.creates == 3
@@ -76,7 +76,7 @@ async def test_a_page_after_a_create_proves_nothing_where_predictions_can_be_ask
 ) -> None:
     it = await raw_gateway(create=PAGE)
     it.replies["/account"] = PAGE
-    made = night(it)
+    made = night(it, doubt=True)
     for _ in range(3):
         await made.run()
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
@@ -86,7 +86,7 @@ async def test_words_that_were_cut_prove_nothing(raw_gateway: Open, night: Any, 
     whole = json.dumps({"error": {"message": "No available channels (retry 3)", "id": "x"}}).encode()
     cut = answer(whole[:46], "503 Unavailable", content_length=str(len(whole)))
     it = await raw_gateway(create=cut)
-    made = night(it)
+    made = night(it, doubt=True)
     await made.run()
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
 
@@ -96,7 +96,7 @@ async def test_a_bomb_that_was_cut_ends_nothing(raw_gateway: Open, night: Any, s
     it = await raw_gateway(
         create=answer(bomb, "201 Created", content_encoding="gzip", content_length="9999999")
     )
-    made = night(it)
+    made = night(it, doubt=True)
     summary = await made.run()
     assert "unexpected" not in (summary.stopped_because or "")
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
@@ -136,7 +136,7 @@ async def test_an_id_like_one_of_ours_is_not_taken_for_one(
 ) -> None:
     it = await raw_gateway()
     it.replies["create"] = lambda id_, n: answer(it.created("unnamed-7-1"), "201 Created")
-    made = night(it)
+    made = night(it, doubt=True)
     await made.run()
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
 
@@ -199,7 +199,7 @@ async def test_a_service_that_throttles_every_look_has_its_row_in_doubt_after_it
 ) -> None:
     it = await raw_gateway()
     it.replies["get"] = lambda id_, n: (later(10), answer({"detail": "slow"}, "429 Slow", retry_after="0"))[1]
-    made = night(it, prediction_timeout=5)
+    made = night(it, prediction_timeout=5, doubt=True)
     async with asyncio.timeout(HANGS):
         await made.run()
     assert (states(made), it.creates) == ({"r1": "in_doubt"}, 1)
@@ -218,7 +218,7 @@ async def test_a_question_that_is_held_up_does_not_hold_up_a_stop(
         return answer({"detail": "slow down"}, "429 Slow", retry_after="3600")
 
     it.replies["get"] = get
-    made = night(it, 12, concurrency=12)
+    made = night(it, 12, concurrency=12, doubt=True)
     running = asyncio.ensure_future(made.run())
     await asked.wait()
     made.stop()
