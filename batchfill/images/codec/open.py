@@ -150,9 +150,31 @@ def is_turned(picture: Image.Image) -> bool:
     return _read_orientation(picture) in range(5, 9)
 
 
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Return width and height as EXIF turns them; a PNG, whose EXIF may come last, is decoded for that."""
+    if picture.format == "PNG":
+        picture.load()
+    return picture.size[::-1] if is_turned(picture) else picture.size
+
+
+def is_rotated(picture: Image.Image) -> bool:
+    """Whether EXIF turns or mirrors the picture as it is stored, whoever is to do so."""
+    return _stored_orientation(picture) in _TURNS
+
+
+def turned_text(name: str) -> str:
+    """Return why nothing can be drawn on a picture that is turned and sent as it is, and what to do."""
+    text = f"{name} is to be turned as its EXIF says, which the service does not do"
+    return f"{text}, so that its mask would lie elsewhere: save it upright, or use send: fitted"
+
+
 def _read_orientation(picture: Image.Image) -> int:
     if picture.format == "TIFF":
         return 1  # Pillow turns these by itself, and says the upright size from the start
+    return _stored_orientation(picture)
+
+
+def _stored_orientation(picture: Image.Image) -> int:
     try:
         # PngImageFile.getexif would decode the whole picture when it finds no EXIF in front.
         found = Image.Image.getexif(picture).get(Tag.Orientation)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.catalog.sizes import Size
+    from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.rows import Box
 
     Floats = NDArray[np.float32]
@@ -44,8 +45,8 @@ class Sent:
     """The size of what was cut out of the upright picture."""
 
     @classmethod
-    def of(cls, picture: Path, mask: Path, pixels: Pixels, area: Box | None, size: Size) -> Sent:
-        """Read *area* of the two files and bring it to *size*. Raises BadPicture."""
+    def of(cls, picture: Path, mask: Path | DrawnMask, pixels: Pixels, area: Box | None, size: Size) -> Sent:
+        """Read *area* of the picture and of the mask and bring it to *size*. Raises BadPicture."""
         with open_image(picture, picture.name) as image:
             stored = image.size
             _decode_reduced(image, area, size)

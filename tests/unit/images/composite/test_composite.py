@@ -297,8 +297,8 @@ def test_a_palette_with_transparency_becomes_alpha(transparency: bytes | int, tm
     _, image = finished(tmp_path, path, mask, noise((24, 16), seed=2))
     expected = Image.open(path).convert("RGBA")
     assert image.mode == "RGBA"
-    assert np.array_equal(np.asarray(image)[..., 3], np.asarray(expected)[..., 3])
     outside = np.asarray(mask) == 0
+    assert (np.asarray(image)[~outside][:, 3] == 255).all()
     assert np.array_equal(np.asarray(image)[outside], np.asarray(expected)[outside])
 
 
@@ -320,14 +320,15 @@ def test_a_colour_that_stands_for_nothing_becomes_alpha(
 
 
 @pytest.mark.parametrize("form", [None, "webp"])
-def test_alpha_is_kept_and_so_are_the_colours_under_it(form: str | None, tmp_path: Path) -> None:
+def test_outside_of_the_mask_alpha_is_kept_and_so_are_the_colours_under_it(
+    form: str | None, tmp_path: Path
+) -> None:
     original = noise((24, 16), "RGBA")
     original.paste((9, 8, 7, 0), (0, 0, 12, 16))
     mask = Image.new("L", (24, 16))
     mask.paste(255, (4, 4, 20, 9))
     path = written(original, tmp_path / "hero.png")
     _, image = finished(tmp_path, path, mask, noise((24, 16), seed=2), Pixels(mask_feather=3), form=form)
-    assert np.array_equal(np.asarray(image.getchannel("A")), np.asarray(original.getchannel("A")))
     outside = untouched(mask, Pixels(mask_feather=3), None)
     assert np.array_equal(np.asarray(image)[outside], np.asarray(original)[outside])
 
