@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
@@ -171,7 +172,11 @@ class _RowReader:
 
     def _find_drawn(self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> DrawnMask | None:
         """Return the mask that a row draws; None where it is a file, which most are, or at an address."""
-        return None if self._drawable is None or self._drawable in files else self._model.drawn_mask(inputs)
+        if self._drawable is None or self._drawable in files:
+            return None
+        with suppress(ValueError):  # of a default, which is told once for all rows
+            return self._model.drawn_mask(inputs)
+        return None
 
     def _find_undrawable(self, drawn: DrawnMask, files: Mapping[str, LocalFile]) -> list[str]:
         """Return why a mask cannot be drawn on the picture."""

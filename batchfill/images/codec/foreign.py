@@ -70,6 +70,8 @@ _FORMATS = {
     "ZIP": _Format(rb"PK\x03\x04", "a ZIP archive", ".zip"),
     "gzip": _Format(rb"\x1f\x8b", "a gzip archive", ".gz"),
     "RAR": _Format(rb"Rar!\x1a\x07", "a RAR archive", ".rar"),
+    # Has no mark of its own: what it holds and how, and its bits a pixel.
+    "TGA": _Format(rb".[\x00\x01][\x01-\x03\x09-\x0b].{13}[\x08\x0f\x10\x18\x20]", "a TGA file", ".tga"),
     "7z": _Format(rb"7z\xbc\xaf\x27\x1c", "a 7z archive", ".7z"),
 }
 """By its name; of two that fit, the first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import struct
 import warnings
 import zlib
@@ -51,6 +52,8 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 # What programs write into a PNG about itself may be large, and a sound picture is no worse for it.
 PngImagePlugin.MAX_TEXT_CHUNK = 64 * 1024 * 1024
 PngImagePlugin.MAX_TEXT_MEMORY = 256 * 1024 * 1024
+# Its log, where a program has no use for it, would go to stderr: what is wrong is raised, and told once.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 # Broken EXIF of a picture that decodes is nobody's concern.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -124,7 +127,7 @@ def _register_heif() -> None:
 
 
 def _silence_libtiff() -> None:
-    """Keep libtiff from writing about damaged files to stderr: what is wrong is raised, and told once."""
+    """Keep libtiff from writing about damaged files to stderr, too."""
     pillow = find_spec("PIL._imaging")
     with suppress(AttributeError, OSError):
         # A Pillow that holds libtiff inside itself has no handle on it.

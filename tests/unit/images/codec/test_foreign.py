@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from batchfill.errors import BadPicture
@@ -105,6 +105,7 @@ def test_a_tiff_of_a_camera_or_a_scanner_is_a_picture(
         (b"\0\0\0\x18ftypmp42", "an MP4 film"),
         (bytes(128) + b"DICM", "a DICOM file"),
         (b"DDS \x7c\0\0\0", "a DDS texture"),
+        (b"\0\0\2" + bytes(9) + b"\x40\0\x40\0\x20\x08", "a TGA file"),
         (b"\1\xda\1\1", "an SGI file"),
     ],
 )
@@ -122,7 +123,7 @@ def test_large_metadata_in_a_sound_png_is_read(
     size: int, compressed: bool, photo: Image.Image, save: Save
 ) -> None:
     info = PngInfo()
-    text = "".join(random.Random(1).choices("abcdefghij ", k=size // 20)) * 20
+    text = "".join(random.Random(1).choices("abcdefghij ", k=size // 100)) * 100
     info.add_itxt("XML:com.adobe.xmp", text, zip=compressed)
     path = save(photo, "p.png", pnginfo=info)
     assert (read_header(path).width, decode_whole(path).width) == (96, 96)
@@ -139,11 +140,11 @@ def test_a_large_profile_in_a_sound_png_is_read(photo: Image.Image, tmp_path: Pa
 
 
 def test_metadata_that_unpacks_without_end_is_refused(
-    photo: Image.Image, tmp_path: Path, encode: Encode
+    photo: Image.Image, tmp_path: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = encode(photo)
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(1_000_000)) for _ in range(100)) + packer.flush()
+    assert PngImagePlugin.MAX_TEXT_CHUNK == 64 * 2**20
+    monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_CHUNK", 100_000)
+    plain, packed = encode(photo), zlib.compress(bytes(200_000))
     path = tmp_path / "p.png"
     path.write_bytes(plain[:33] + png_chunk(b"zTXt", b"k\0\0" + packed) + plain[33:])
     assert "is damaged" in str(refusal(path))
