@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -161,6 +162,8 @@ def _difference_inside(one: Floats, other: Floats, hole: Image.Image) -> float:
         _cells_inside(hole),
         _cells_outside(hole, COARSE, 1),
     )
+    if not inside.any():
+        return math.inf  # nothing is left of the mask at this size, and nothing can be told
     noise = min(float(change[outside].mean()), LIMITS.noise) if outside.any() else LIMITS.unseen
     detail = float(_slopes_of(other)[inside].mean())
     return float(change[inside].mean()) / (LIMITS.faint + noise + LIMITS.busy * detail)
