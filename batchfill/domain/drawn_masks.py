@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 ALPHA = "alpha"
+_JOINT = ";"
 
 Point = tuple[float, float]
 """Across and down from the upper left corner of the upright picture, in pixels."""
@@ -28,8 +29,6 @@ class DrawnMask:
 
     text: str
     """In one way of writing it: equal masks have equal texts."""
-    polygons: tuple[tuple[Point, ...], ...]
-    """The corners of each; a box has four. None of them: what is transparent in the picture is filled."""
 
     @property
     def name(self) -> str:
@@ -39,7 +38,13 @@ class DrawnMask:
     @property
     def is_alpha(self) -> bool:
         """Whether the picture's own transparency is filled."""
-        return not self.polygons
+        return self.text == ALPHA
+
+    @property
+    def polygons(self) -> tuple[tuple[Point, ...], ...]:
+        """The corners of each shape; a box has four. None where the transparency is filled."""
+        # Read each time: checking keeps many masks, and corners take ten times the room of their text.
+        return () if self.is_alpha else tuple(_read_shape(part)[1] for part in self.text.split(_JOINT))
 
     def reaches_outside(self, width: int, height: int) -> bool:
         """Whether any of it lies outside of a picture of this size."""
@@ -74,9 +79,8 @@ def read_drawn_mask(text: str) -> DrawnMask | None:
     if _DRAWN.match(text) is None:
         return None
     if text.strip().lower() == ALPHA:
-        return DrawnMask(ALPHA, ())
-    shapes = [_read_shape(part.strip()) for part in text.split(";") if part.strip()]
-    return DrawnMask(";".join(words for words, _ in shapes), tuple(corners for _, corners in shapes))
+        return DrawnMask(ALPHA)
+    return DrawnMask(_JOINT.join(_read_shape(part.strip())[0] for part in text.split(_JOINT) if part.strip()))
 
 
 def _read_shape(text: str) -> tuple[str, tuple[Point, ...]]:
