@@ -15,7 +15,6 @@ from batchfill.check.findings_log import Findings
 from batchfill.check.remote import NotFetched
 from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity
-from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, Mistake
 from batchfill.images.preflight.inspect import Inspection, InspectTask, PictureSource, inspect_files
 
@@ -109,16 +108,11 @@ class PictureInspector:
 
     def _files_of(self, row: Row) -> _Files:
         model, rule = self._model, self._model.size_rule
-        picture, mask = self._file_of(row, model.image_field), self._mask_of(row)
+        picture = self._file_of(row, model.image_field)
+        mask = model.drawn_mask(row.inputs) or self._file_of(row, model.mask_field)
         choice = None if rule is None else row.inputs.get(rule.field)
         usual = self._settings.isdisjoint(row.inputs) and model.mask_field in row.files
         return _Files(picture, mask, _USUAL if usual else model.pixels(row.inputs), choice)
-
-    def _mask_of(self, row: Row) -> Path | str | DrawnMask | None:
-        if self._model.drawn_mask(row.inputs) is None:
-            return self._file_of(row, self._model.mask_field)
-        found = self._model.mask_of(row.inputs, row.files)
-        return found.path if isinstance(found, LocalFile) else found
 
     def _file_of(self, row: Row, name: str | None) -> Path | str | None:
         if name is None or name not in row.inputs:

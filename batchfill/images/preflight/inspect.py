@@ -145,7 +145,8 @@ class _Look:
             return
         with open_image(source.path, source.name) as image:
             refuse_animation(image, source.name)
-            odd, stored = describe_oddity(image), image.size
+            # Decoding turns a TIFF, and shows whether a PNG is to be turned.
+            odd, stored, rotated = describe_oddity(image), image.size, is_rotated(image)
             # An eighth of a JPEG's detail shows as well whether it is whole, in less time and memory.
             image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
             image.load()
@@ -154,12 +155,15 @@ class _Look:
             self._found += picture_modes(image, odd, source.name, fitted=source.fitted)
             self._found += _turned_findings(image, source)
             upright = stored if source.remote or not is_turned(image) else stored[::-1]
-            self._picture = _Frame(upright, stored, is_rotated(image))
+            self._picture = _Frame(upright, stored, rotated or is_rotated(image))
 
     def open_mask(self) -> None:
         """Decode the mask. Raises BadPicture."""
         source = self._task.mask
-        if source is None or isinstance(source, DrawnMask):
+        if isinstance(source, DrawnMask):
+            self._refuse_turned()
+            source = self._task.picture if source.is_alpha else None
+        if source is None:
             return
         with open_image(source.path, source.name) as image:
             refuse_animation(image, source.name)
@@ -172,9 +176,9 @@ class _Look:
 
     def read_strokes(self) -> None:
         """Find out what the mask fills. Raises BadPicture: nothing, everything, or some of it in part."""
-        if isinstance(self._task.mask, DrawnMask):
-            self._draw_strokes(self._task.mask)
-            return
+        drawn = self._task.mask
+        if isinstance(drawn, DrawnMask) and not drawn.is_alpha:
+            self._draw_strokes(drawn)
         if self._mask is None:
             return
         (mask, odd, source), pixels = self._mask, self._task.pixels
@@ -188,13 +192,17 @@ class _Look:
         self._found += find_suspicions(self._strokes)
         self._found += mask_modes(mask, odd, source.name, pixels.mask_from, fitted=source.fitted)
 
+    def _refuse_turned(self) -> None:
+        """Raise BadPicture for a turned picture that is sent as it is: what is drawn on it is upright."""
+        source, frame = self._task.picture, self._picture
+        if source is not None and frame is not None and frame.rotated and not source.fitted:
+            raise BadPicture(turned_text(source.name), kind="turned")
+
     def _draw_strokes(self, drawn: DrawnMask) -> None:
-        """Draw the mask on the picture. Raises BadPicture: nothing, everything, or it would lie elsewhere."""
+        """Draw the mask on the picture. Raises BadPicture: it fills nothing, or everything."""
         source, frame = self._task.picture, self._picture
         if source is None or frame is None:
             return
-        if frame.rotated and not source.fitted:
-            raise BadPicture(turned_text(source.name), kind="turned")
         self._strokes = Strokes(draw_mask(drawn, frame.size), drawn.name, "", source.fitted)
         if drawn.reaches_outside(*frame.size):
             text = f"{drawn.name} reaches beyond its picture, which is {frame.size[0]}x{frame.size[1]}"

@@ -117,9 +117,15 @@ def _peaks_of(counts: list[int]) -> list[int]:
 
 
 def _fills_area(hole: Image, grey: int) -> bool:
-    """Whether *grey* lies next to itself on all sides somewhere, as it never does along an edge."""
+    """Whether *grey* lies next to itself on all sides somewhere, or away from white, as no edge does."""
     marked = hole.point([255 * (abs(value - grey) <= _NEAR) for value in range(256)])
-    return marked.filter(ImageFilter.MinFilter(3)).histogram()[255] >= _FLAT
+    if _count_white(marked.filter(ImageFilter.MinFilter(3))) >= _FLAT:
+        return True
+    near_white = hole.point([255 * (value > 255 - NEARLY) for value in range(256)]).filter(
+        ImageFilter.MaxFilter(5)
+    )
+    away = _count_white(ImageChops.subtract(marked, near_white))
+    return away >= _FLAT and 2 * away > _count_white(marked)
 
 
 def _are_labels(drawn: Image, counts: list[int]) -> bool:
@@ -143,6 +149,10 @@ def _stretching(low: int, high: int) -> list[int]:
     """Return the table that makes *low* black and *high* white, and what is near to them too."""
     spread = [min(max((value - low) * 255 // max(high - low, 1), 0), 255) for value in range(256)]
     return [0 if v < NEARLY else 255 if v > 255 - NEARLY else v for v in spread]
+
+
+def _count_white(marked: Image) -> int:
+    return marked.histogram()[255]
 
 
 def _count_values(drawn: Image) -> int:

@@ -352,21 +352,36 @@ def test_a_shape_beyond_its_picture_is_told(
     assert message in " ".join(finding.text for finding in found.findings)
 
 
+@pytest.mark.parametrize("kind", ["jpg", "tiff"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_shape_is_drawn_on_the_upright_picture_and_not_on_one_that_nobody_turns(
-    orientation: int, photo: Image.Image, save: Save
+    orientation: int, kind: str, photo: Image.Image, save: Save
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = save(photo, "a.jpg", exif=exif)
+    picture = save(photo, f"a.{kind}", exif=exif)
     upright = (96, 64) if orientation < 5 else (64, 96)
     found = draw(picture, "box:10,20,30,40")
     assert found.findings == ()
     assert found.scale is not None
     assert found.scale.picture == upright
-    turned = [finding.text for finding in draw(picture, "box:10,20,30,40", fitted=False).mistakes]
-    assert len(turned) == (orientation != 1)
-    assert all("save it upright, or use send: fitted" in words for words in turned)
+    for words in ("box:10,20,30,40", "alpha"):
+        turned = [one.text for one in draw(picture, words, fitted=False).mistakes if one.kind == "turned"]
+        assert len(turned) == (orientation != 1)
+        assert all("save it upright, or use send: fitted" in text for text in turned)
+
+
+def test_what_the_picture_itself_leaves_transparent_is_judged_as_a_mask(
+    photo: Image.Image, mask: Image.Image, save: Save
+) -> None:
+    found = draw(save(photo, "a.png"), "alpha", mask_from="alpha")
+    assert [(one.kind, one.text) for one in found.mistakes] == [
+        ("alpha", "a.png has no transparency, which alpha takes: set mask_from: white, or name a mask")
+    ]
+    photo.putalpha(ImageOps.invert(mask))
+    found = draw(save(photo, "a.png"), "alpha", mask_from="alpha")
+    assert found.mistakes == []
+    assert found.cover == pytest.approx(33 * 22 / (96 * 64))
 
 
 # Strips, and large pictures

@@ -78,6 +78,13 @@ def test_a_grey_that_white_would_fill_in_part_is_a_mistake_that_names_it(
     assert it.value.kind == "grey"
 
 
+def test_a_thin_line_of_grey_apart_from_the_white_is_named_too() -> None:
+    image = drawn(255)
+    ImageDraw.Draw(image).line((10, 10, 80, 200), fill=150, width=2)
+    with pytest.raises(BadPicture, match="has the grey 150"):
+        read(image)
+
+
 def test_the_grey_is_named_as_it_is_in_the_file_whatever_is_filled() -> None:
     with pytest.raises(BadPicture, match="has the grey 90 of 255"):
         read(drawn(90, background=255), "black")
