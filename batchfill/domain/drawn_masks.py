@@ -14,6 +14,8 @@ Point = tuple[float, float]
 _DRAWN = re.compile(r"\s*(?:alpha\s*$|(?:box|polygon)\s*:)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(?:\d{1,7}(?:\.\d{0,30})?|\.\d{1,30})", re.ASCII)
 _COMMA = re.compile(r"\s*,\s*")
+_PLACES = 6
+"""Decimals of a pixel that count."""
 _SHOWN = 60
 """Characters of a mask that messages repeat."""
 
@@ -125,11 +127,11 @@ def _read_point(text: str) -> Point:
 def _read_number(text: str) -> float:
     if not _NUMBER.fullmatch(text.strip()):
         raise ValueError(f"has {_quote(text.strip())} in the place of a number")
-    return float(text)
+    return round(float(text), _PLACES)
 
 
 def _write_number(value: float) -> str:
-    return str(int(value)) if value.is_integer() else repr(value)
+    return str(int(value)) if value.is_integer() else f"{value:.{_PLACES}f}".rstrip("0")
 
 
 def _quote(text: str) -> str:

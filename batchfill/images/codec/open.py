@@ -51,7 +51,7 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 # What programs write into a PNG about itself may be large, and a sound picture is no worse for it.
 PngImagePlugin.MAX_TEXT_CHUNK = 64 * 1024 * 1024
-PngImagePlugin.MAX_TEXT_MEMORY = 256 * 1024 * 1024
+PngImagePlugin.MAX_TEXT_MEMORY = 128 * 1024 * 1024
 # Its log, where a program has no use for it, would go to stderr: what is wrong is raised, and told once.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 # Broken EXIF of a picture that decodes is nobody's concern.
@@ -167,7 +167,7 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
 
 
 def is_rotated(picture: Image.Image) -> bool:
-    """Whether EXIF turns or mirrors the picture as it is stored, whoever is to do so."""
+    """Whether EXIF turns or mirrors the picture as it is stored."""
     return _stored_orientation(picture) in _TURNS
 
 

@@ -30,7 +30,7 @@ needs_heif = pytest.mark.skipif(find_spec("pillow_heif") is None, reason="the ex
 
 
 def refusal(path: Path) -> BadPicture:
-    """Return why a file is refused, which is the same whoever looks at it."""
+    """Return why a file is refused, which is the same at every look."""
     found = []
     for read in (read_header, decode_whole):
         with pytest.raises(BadPicture) as caught:

@@ -354,7 +354,7 @@ def test_a_shape_beyond_its_picture_is_told(
 
 @pytest.mark.parametrize("kind", ["jpg", "tiff"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_shape_is_drawn_on_the_upright_picture_and_not_on_one_that_nobody_turns(
+def test_a_shape_is_drawn_on_the_upright_picture_and_on_none_that_stays_turned(
     orientation: int, kind: str, photo: Image.Image, save: Save
 ) -> None:
     exif = Image.Exif()
