@@ -93,3 +93,11 @@ def test_a_wrong_shape_for_all_rows_is_told_once(mistakes: Mistakes) -> None:
         "night.yaml",
     )
     assert "defaults: mask: a box is written" in mistake
+
+
+def test_the_fingerprint_of_a_drawn_mask_is_pinned(rows: Rows) -> None:
+    found = rows(f'{HEADER}\nimages/hero.png,"box:1,2,30,40",x\nimages/hero.png,alpha,x\n')
+    assert [row.fingerprint for row in found] == [
+        "7adb53e94e028e222b74019e6ece05e67edf105a9bc9f5a1cc0e83f0480f9fed",
+        "29a12b2c7ff6f4956bee77369e92119bc0387bfceb71b3de5249a8e57c1b152a",
+    ]
