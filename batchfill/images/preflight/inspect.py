@@ -184,7 +184,7 @@ class _Look:
         (mask, odd, source), pixels = self._mask, self._task.pixels
         try:
             hole = clean_mask(mask, pixels, source.name)
-            refuse_partial(hole, pixels, source.name)
+            refuse_partial(mask, hole, pixels, source.name)
         except BadPicture as error:
             greys = _greys_text(mask, source, error.kind) if pixels.mask_from == "white" else ""
             raise BadPicture(f"{error}{greys}", kind=error.kind) from error

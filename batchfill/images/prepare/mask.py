@@ -43,10 +43,11 @@ def read_mask(
     else:
         with open_image(source, name) as image:
             refuse_animation(image, name)
-            drawn = clean_mask(apply_orientation(image), pixels, name)
+            upright = apply_orientation(image)
+            drawn = clean_mask(upright, pixels, name)
+            if strict:
+                refuse_partial(upright, drawn, pixels, name)
         refuse_misfit(size, drawn.size, pixels, name)
-        if strict:
-            refuse_partial(drawn, pixels, name)
         hole = scale_mask(drawn, size)
     if pixels.mask_grow:
         from batchfill.images.prepare.grow import grow_mask  # numpy is loaded for those who need it
@@ -81,13 +82,18 @@ def clean_mask(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
     raise BadPicture(_one_sided(name, pixels, everything=everything), kind=kind)
 
 
-def refuse_partial(hole: Image.Image, pixels: Pixels, name: str) -> None:
-    """Raise BadPicture when the clean mask *hole* has a grey of its own, which would be filled in part."""
+def refuse_partial(mask: Image.Image, hole: Image.Image, pixels: Pixels, name: str) -> None:
+    """Raise BadPicture when a grey of *mask* would be filled in part; *hole* is the mask, cleaned."""
     grey = find_partial(hole)
-    if grey is not None:
-        what, way_out = _PARTLY.get(pixels.mask_from, _PARTLY["auto"])
-        value = 255 - grey if pixels.mask_from in ("black", "alpha") else grey
-        raise BadPicture(f"{name} has {what} {value} of 255, {_HALF_WAY}: {way_out}", kind="grey")
+    if grey is None:
+        return
+    opacity = pixels.mask_from == "alpha" or (pixels.mask_from == "auto" and alpha_varies(mask))
+    own = _read_alpha(mask, name) if opacity else to_grey(mask, name)
+    counts = own.histogram(mask=hole.point([255 * (value == grey) for value in range(256)]))
+    value = max(range(256), key=counts.__getitem__)
+    what = "the opacity" if opacity else "the grey"
+    way_out = _PARTLY.get(pixels.mask_from, _PARTLY["auto"])
+    raise BadPicture(f"{name} has {what} {value} of 255, {_HALF_WAY}: {way_out}", kind="grey")
 
 
 def scale_mask(mask: Image.Image, size: Size) -> Image.Image:
@@ -161,10 +167,10 @@ _ALPHA_ONLY = (
 )
 _HALF_WAY = "which would be filled only in part"
 _PARTLY = {
-    "white": ("the grey", "draw it white (fill) or black (keep), or set mask_from: nonzero or auto"),
-    "black": ("the grey", "draw it black (fill) or white (keep)"),
-    "alpha": ("the opacity", "make it transparent (fill) or opaque (keep), or set mask_from: auto"),
-    "auto": ("the grey", "draw it white (fill) or black (keep), or set mask_from: nonzero"),
+    "white": "draw it white (fill) or black (keep), or set mask_from: nonzero or auto",
+    "black": "draw it black (fill) or white (keep)",
+    "alpha": "make it transparent (fill) or opaque (keep), or set mask_from: auto",
+    "auto": "draw it white (fill) or black (keep), or set mask_from: nonzero",
 }
 _SIDES = {"white": ("black", "white"), "black": ("white", "black"), "alpha": ("opaque", "transparent")} | {
     "nonzero": ("black", "lighter than black")

@@ -29,6 +29,9 @@ _MOST_LABELS = 100
 _FLAT = 16
 """Pixels inside an area of one grey, from which on the area is none of an edge."""
 
+_TRACES = 8
+"""Greys by which JPEG leaves an area darker or lighter than it was."""
+
 _NEAR, _AROUND, _SHARE = 4, 16, 0.75
 """An area's greys are that near to each other; edges have as many beyond, up to that far."""
 
@@ -44,11 +47,16 @@ def clean_values(drawn: Image) -> Image:
 
 
 def stretch_values(drawn: Image) -> Image:
-    """Return *drawn* ("L") with its darkest value black and its lightest one white, whatever they are."""
+    """Return *drawn* ("L") with its dark areas black and its light ones white, however grey they are."""
     low, high = _extrema_of(drawn)
-    if _count_values(drawn) == 2 or high - low >= _ALMOST:
-        return drawn.point(_stretching(low, high))
-    return clean_values(drawn)
+    if _count_values(drawn) > 2:
+        if high - low < _ALMOST:
+            return clean_values(drawn)
+        counts, middle = drawn.histogram(), (low + high) // 2
+        dark, light = _level_of(counts, low, middle, low), _level_of(counts, middle + 1, high, high)
+        # Of a dark mask the traces of JPEG would be stretched to greys that count.
+        return drawn.point(_stretching(dark + _TRACES, light - _TRACES))
+    return drawn.point(_stretching(low, high))
 
 
 def pick_foreground(drawn: Image) -> Image:
@@ -103,6 +111,16 @@ def find_partial(hole: Image) -> int | None:
     if peaks or greys > MOSTLY_GREY * sum(counts):
         return peaks[0] if peaks else None
     return max(value for value in range(256) if counts[value])
+
+
+def _level_of(counts: list[int], first: int, last: int, otherwise: int) -> int:
+    """Return the grey of most pixels from *first* to *last*; *otherwise* where they have no such grey.
+
+    JPEG leaves a few that are darker and lighter than any area.
+    """
+    grey = max(range(first, last + 1), key=counts.__getitem__)
+    near = sum(counts[max(grey - _NEAR, first) : min(grey + _NEAR, last) + 1])
+    return grey if 2 * near >= sum(counts[first : last + 1]) else otherwise
 
 
 def _peaks_of(counts: list[int]) -> list[int]:

@@ -132,6 +132,25 @@ def test_smooth_edges_of_a_dark_mask_stay_smooth_under_auto() -> None:
     assert len(np.unique(found)) > 8
 
 
+@pytest.mark.parametrize("quality", [60, 75, 90, 98])
+@pytest.mark.parametrize(
+    "image", [drawn((0, 255, 0), "RGB"), drawn(128), drawn(60), drawn(90, background=255)]
+)
+def test_what_jpeg_leaves_around_a_grey_makes_it_no_less_filled_under_auto(
+    image: Image.Image, quality: int
+) -> None:
+    found = read(image, "auto", "JPEG", quality=quality)
+    assert (found[100:120, 130:160] == 255).all()
+    assert (found[:50] == 0).all()
+
+
+def test_under_auto_a_grey_is_named_as_it_is_in_the_file() -> None:
+    image = drawn(0, background=255).filter(ImageFilter.GaussianBlur(3))
+    ImageDraw.Draw(image).rectangle(OTHER, fill=90)
+    with pytest.raises(BadPicture, match=r"has the grey 90 of 255.*: nonzero$"):
+        read(image, "auto")
+
+
 PALETTE = drawn(1, "P", other=2)
 PALETTE.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
 
