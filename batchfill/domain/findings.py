@@ -33,8 +33,14 @@ class FindingKind(StrEnum):
     """The mask fills so much that it may be meant the other way round."""
     SPECKS = "specks"
     """Next to nothing of the mask is left at the size at which the model works."""
+    CLIPPED = "clipped"
+    """A box or a polygon reaches beyond its picture."""
     GREY = "grey"
-    """Most of the mask is neither black nor white."""
+    """An area of the mask, or most of it, is neither black nor white."""
+    STRIP = "strip"
+    """The picture is many times as long as wide."""
+    SEED = "seed"
+    """A seed that is meant as none."""
     TURNED = "turned"
     """EXIF turns the file, and it is sent as it is."""
     SIZE = "size"
@@ -45,6 +51,8 @@ class FindingKind(StrEnum):
     """A palette, 16 bits, CMYK, floating point: the model sees something else than is stored."""
     SOFT = "soft"
     """The mask's edges fade over several pixels."""
+    DETAIL = "detail"
+    """A large picture would keep its detail with `area: mask`."""
 
 
 class Severity(StrEnum):

@@ -76,6 +76,7 @@ THIRD_PARTY = {
     "httpx": {"providers", "notify"},
     "numpy": {"images"},
     "PIL": {"images"},
+    "pillow_heif": {"images"},
     "rich": {"console"},
     "sqlite3": {"ledger"},
     "yaml": {"emulator", "manifest"},

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from PIL import Image
 from PIL.Image import Resampling
 
+from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.domain.predictions import Picture
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import (
@@ -64,7 +65,7 @@ class FinishTask:
     raw: Path
     """The output as the service sent it."""
     picture: LocalFile
-    mask: LocalFile
+    mask: LocalFile | DrawnMask
     pixels: Pixels
     area: Box | None
     """What was sent of the upright picture; None: all of it."""
@@ -90,7 +91,8 @@ def make_composite(task: FinishTask) -> Finished:
     """Write the finished picture of *task*.
 
     The original upright, at its own size, mode and depth, with its alpha, colour profile and EXIF; every
-    pixel that the grown and feathered mask leaves black is the original's, to the bit in PNG and WebP.
+    pixel that the grown and feathered mask leaves black is the original's, to the bit in PNG and WebP. What
+    the mask fills is opaque.
     Pictures with a palette become RGB, of other colour spaces too (without their profile), of two greys
     greys; of colours with 16 bits 8 are read. Raises BadPicture when a file cannot be read or is not the one
     that was sent, or when no format takes the picture; OSError when the disk does not take it.
@@ -156,8 +158,11 @@ def _cover_boxes(hole: Image.Image) -> Iterator[Box]:
 
 
 def _read_mask(task: FinishTask, size: Size) -> Image.Image:
-    with _open_unchanged(task.mask) as content:
-        hole = read_mask(content, task.pixels, task.mask.path.name, size)
+    if isinstance(task.mask, DrawnMask):
+        hole = read_mask(task.mask, task.pixels, task.mask.name, size)
+    else:
+        with _open_unchanged(task.mask) as content:
+            hole = read_mask(content, task.pixels, task.mask.path.name, size)
     if not task.pixels.mask_feather:
         return hole
     from batchfill.images.prepare.grow import fade_mask  # numpy is loaded for those who need it
@@ -181,11 +186,14 @@ def _paste_box(picture: Image.Image, filled: Image.Image, hole: Image.Image, cor
     if picture.mode == "I;16":
         _paste_deep(picture, filled.convert("L"), hole, box)
         return
-    like = filled.convert(picture.mode)
     if picture.mode in ("LA", "RGBA"):
-        # What was transparent stays so.
-        like.putalpha(picture.crop(box).getchannel("A"))
-    picture.paste(like, box, hole)
+        # What is filled is to be seen, and a colour that was hidden is no part of a blend.
+        over = filled.convert("RGBA")
+        over.putalpha(hole)
+        blended = Image.alpha_composite(picture.crop(box).convert("RGBA"), over)
+        picture.paste(blended.convert(picture.mode), box, hole.point([0] + [255] * 255))
+        return
+    picture.paste(filled.convert(picture.mode), box, hole)
 
 
 def _paste_deep(picture: Image.Image, filled: Image.Image, hole: Image.Image, box: Box) -> None:

@@ -12,6 +12,7 @@ import anyio
 
 from batchfill._version import __version__
 from batchfill.domain.progress import Level
+from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, StorageError, in_words, is_full
 from batchfill.images.codec.decode import decode_whole
 from batchfill.images.composite.composite import FinishTask, make_composite
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from batchfill.catalog.model import Model
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.domain.predictions import Output
-    from batchfill.domain.rows import Asked, DownloadJob, LocalFile
+    from batchfill.domain.rows import Asked, DownloadJob
     from batchfill.run.context import FileContext
     from batchfill.run.placement import OutputPlacer
 
@@ -56,7 +57,8 @@ class Finish:
 def finish_of(model: Model, asked: Asked) -> Finish | None:
     """Return how a row that asks for this is finished; None: its outputs stay as the service sends them."""
     pixels = model.pixels(asked.inputs)
-    if pixels.finish != "exact" or not {model.image_field, model.mask_field} <= asked.files.keys():
+    mask = model.mask_of(asked.inputs, asked.files)
+    if pixels.finish != "exact" or model.image_field not in asked.files or mask is None:
         return None
     form = asked.inputs.get("output_format")
     return Finish(pixels, form if isinstance(form, str) else None)
@@ -200,11 +202,13 @@ class PostProcessor:
 
     def _make_task(self, one: DownloadJob, output: Output, how: Finish, target: Path) -> FinishTask:
         model, raw = self._context.model, output.raw or output.file
+        mask = model.mask_of(one.asked.inputs, one.asked.files)
         assert raw is not None
+        assert mask is not None
         return FinishTask(
             raw=self._context.store.folder / raw,
             picture=one.asked.files[model.image_field or ""],
-            mask=one.asked.files[model.mask_field or ""],
+            mask=mask,
             pixels=how.pixels,
             area=one.attempt.area,
             target=target,
@@ -238,10 +242,11 @@ class PostProcessor:
     async def _flags_of(self, one: DownloadJob, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
         """Return the flags of a row's outputs; none where they cannot be told."""
         model, files = self._context.model, one.asked.files
+        mask = model.mask_of(one.asked.inputs, files)
         task = FlagTask(
             outputs=tuple(paths),
             picture=_input_path(files, model.image_field),
-            mask=_input_path(files, model.mask_field),
+            mask=mask.path if isinstance(mask, LocalFile) else mask,
             pixels=model.pixels(one.asked.inputs),
             area=one.attempt.area,
             rule=model.size_rule,
