@@ -18,7 +18,7 @@ from batchfill.errors import BadPicture, Mistake
 from batchfill.images.preflight.inspect import Inspection, InspectTask, PictureSource, inspect_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -91,6 +91,8 @@ class PictureInspector:
     def _note_findings(self, row: Row, files: _Files) -> list[Finding]:
         """Note what is known of a row; return what is wrong with it."""
         judgement = self._known[files]
+        if notes := tuple(_case_findings(row)):
+            judgement = replace(judgement, findings=(*judgement.findings, *notes))
         self._findings.add(row, files, judgement)
         return judgement.mistakes
 
@@ -150,6 +152,13 @@ class PictureInspector:
         rule = self._model.size_rule
         inputs = {} if rule is None or files.choice is None else {rule.field: files.choice}
         return InspectTask(picture, mask, files.pixels, rule, inputs)
+
+
+def _case_findings(row: Row) -> Iterator[Finding]:
+    for name, file in row.files.items():
+        if file.spelled is not None:
+            text = f"{row.inputs[name]} is {file.spelled} here: the case of its letters differs"
+            yield Finding(FindingKind.CASE, Severity.NOTE, text)
 
 
 def _file_name(address: str) -> str:

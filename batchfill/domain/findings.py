@@ -45,6 +45,8 @@ class FindingKind(StrEnum):
     """A palette, 16 bits, CMYK, floating point: the model sees something else than is stored."""
     SOFT = "soft"
     """The mask's edges fade over several pixels."""
+    CASE = "case"
+    """The file was found by another case of the letters of its address."""
 
 
 class Severity(StrEnum):

@@ -96,6 +96,8 @@ class LocalFile:
     stamp: Stamp
     sha256: str
     """64 hex digits of the content."""
+    spelled: str | None = None
+    """Its address as its folder has it, where the manifest has another case; the ledger does not keep it."""
 
 
 class NamedFile(NamedTuple):

@@ -18,7 +18,8 @@ from batchfill.errors import BadPicture, ManifestError, Mistake
 from batchfill.images.codec.decode import read_header
 from batchfill.images.prepare.mask import refuse_misfit
 from batchfill.ledger.reader import open_reader
-from batchfill.manifest.local_files import FileLocations, digest_file, reach_of
+from batchfill.manifest.local_addresses import reach_of
+from batchfill.manifest.local_files import FileLocations, digest_file
 from batchfill.manifest.validation import read_rows
 
 if TYPE_CHECKING:
