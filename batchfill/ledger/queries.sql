@@ -237,6 +237,10 @@ SELECT coalesce(sum(outputs_asked), 0) FROM rows WHERE state = :state AND positi
 -- name: extra_columns
 SELECT DISTINCT json_each.key FROM rows, json_each(rows.extra) WHERE rows.position IS NOT NULL ORDER BY 1;
 
+-- name: prompt_asked
+-- Whether any row asks for just this prompt. Asked once a start, and only where it may name columns.
+SELECT EXISTS (SELECT 1 FROM rows WHERE prompt = :prompt);
+
 -- name: outputs_made
 -- How many pictures each of these predictions has; those that are not ours are left out.
 SELECT a.prediction_id, (SELECT count(*) FROM outputs AS o WHERE o.prediction_id = a.prediction_id) AS outputs

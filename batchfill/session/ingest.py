@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import LocalFile
     from batchfill.ledger.digests import Digests
     from batchfill.ledger.import_rows import Duplicate, RowImport
+    from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
     from batchfill.settings.settings import Settings
 
@@ -56,6 +57,7 @@ def manifest_digest(manifest: Manifest, model: Model, settings: Settings) -> str
         "defaults": dict(settings.defaults),
         "column": dict(settings.column),
         "extra_columns": settings.extra_columns,
+        "literal_prompt": settings.literal_prompt,
         "price": settings.price,
         "reach": None if settings.allow_outside else [str(part) for part in reach_of(manifest.path.parent)],
     }
@@ -136,7 +138,7 @@ async def ingest_rows(
     none either, and the mistakes of the others; where it does, headers are left to it.
     """
     reading = Reading()
-    rows = _read_checked(manifest, model, settings, digests)
+    rows = read_checked(manifest, model, settings, digests)
     if look_at is None:
         rows = _check_headers(rows, manifest, model)
     while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
@@ -162,9 +164,10 @@ def _duplicate_text(double: Duplicate) -> str:
     return f"id {double.id} is used already in line {double.first_line}{case}"
 
 
-def _read_checked(
-    manifest: Manifest, model: Model, settings: Settings, digests: Digests
+def read_checked(
+    manifest: Manifest, model: Model, settings: Settings, digest: Digest
 ) -> Iterator[Row | Mistake]:
+    """Yield the rows of *manifest*, and its mistakes, as *settings* have them read."""
     return read_rows(
         manifest,
         model,
@@ -174,7 +177,8 @@ def _read_checked(
         allow_outside=settings.allow_outside,
         price=settings.price,
         fitted=settings.send == "fitted",
-        digest=digests,
+        literal_prompt=settings.literal_prompt,
+        digest=digest,
     )
 
 

@@ -40,6 +40,8 @@ class Settings:
     extras: ExtraSecrets = field(default_factory=ExtraSecrets)
     defaults: Mapping[str, str] = field(default_factory=dict)
     """Inputs for every row that gives none, as text: `defaults:` of the manifest under `--set`."""
+    literal_prompt: bool = False
+    """Whether the default prompt names no columns: as it was when the batch was begun."""
     column: Mapping[str, str] = field(default_factory=dict)
     """Input name → the manifest's name for its column."""
     concurrency: int

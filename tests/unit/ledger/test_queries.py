@@ -11,7 +11,7 @@ import pytest
 from batchfill.domain.rows import RowState
 from batchfill.ledger import database, statements
 
-WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files"}
+WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files", "prompt_asked"}
 """Questions about every row; no run asks them while it works."""
 NAMES = (
     "now",
