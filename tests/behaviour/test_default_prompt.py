@@ -85,8 +85,8 @@ async def test_a_batch_begun_before_takes_its_default_prompt_as_it_stands_until_
     assert prompts(provider)[:2] == ["a blue sofa, {new}", "a blue sofa, {new} "]
 
 
-@pytest.mark.parametrize("way", ["ledger lost", "folder and manifest renamed"])
-async def test_a_batch_begun_before_pays_nothing_twice_when_only_its_record_is_left(
+@pytest.mark.parametrize("way", ["ledger lost", "record lost", "folder and manifest renamed"])
+async def test_a_batch_begun_before_pays_nothing_twice_when_only_a_part_of_it_is_left(
     service: Serve, batch: Open, desk: Any, way: str
 ) -> None:
     provider = await service()
@@ -94,6 +94,9 @@ async def test_a_batch_begun_before_pays_nothing_twice_when_only_its_record_is_l
     if way == "ledger lost":
         for path in night.folder.glob("ledger.sqlite*"):
             path.unlink()
+        again = night
+    elif way == "record lost":
+        (night.folder / "paid.jsonl").unlink()
         again = night
     else:
         again = batch(provider, coloured(desk), name="renamed.csv", **set_prompt(PROMPT))

@@ -448,6 +448,17 @@ def test_a_name_is_found_in_another_case_with_its_spelling(
 
 
 @sensitive
+def test_another_unicode_form_goes_before_another_case(files: LocalFiles, folder: Path) -> None:
+    for name in ("e\u0301.png", "E\u0301.png"):
+        (folder / name).write_bytes(name.encode())
+
+    found = files.find_file("\xe9.png")
+
+    assert found is not None
+    assert (found.path.name, found.spelled) == ("e\u0301.png", None)
+
+
+@sensitive
 def test_two_names_that_differ_only_in_case_are_no_choice(files: LocalFiles, folder: Path) -> None:
     (folder / "images/Hero.PNG").write_bytes(b"another")
     (folder / "Sets").mkdir()
