@@ -67,6 +67,15 @@ class RowSelection:
         return bool(self.states or self.decisions or self.flags or self.ids)
 
 
+class RedoRule(NamedTuple):
+    """Which rows a run makes again by itself, with a new seed."""
+
+    flags: tuple[str, ...]
+    """Rows whose every picture has one of these."""
+    times: int
+    """At most, over the life of a row."""
+
+
 class Stamp(NamedTuple):
     """What tells that a file is the one that was read, without reading it.
 

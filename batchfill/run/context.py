@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchfill.catalog.model import Model
+    from batchfill.domain.rows import RedoRule
     from batchfill.ledger.ledger import Ledger
     from batchfill.providers.client import Service
     from batchfill.providers.downloads import OutputClient
@@ -148,6 +149,11 @@ class FileContext:
     log: RunLog
     timings: Timings
 
+    @property
+    def redo_rule(self) -> RedoRule | None:
+        """Which rows are made again by themselves: none without a run."""
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext(FileContext):
@@ -161,3 +167,8 @@ class RunContext(FileContext):
     clock: Clock
     chance: Chance
     creates: RateLimiter
+
+    @property
+    def redo_rule(self) -> RedoRule | None:
+        """Which rows are made again by themselves: none once nothing is submitted any more."""
+        return None if self.stopping.because is not None else self.settings.redo_rule

@@ -26,8 +26,10 @@ NAMES = (
     "origin",
     "name",
 )
-OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted_by")
-VALUES = dict.fromkeys((*NAMES, *OTHERS), 1) | dict.fromkeys(("ids", "keys", "without", "shown"), "[]")
+OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted_by", "times")
+VALUES = dict.fromkeys((*NAMES, *OTHERS), 1) | dict.fromkeys(
+    ("ids", "keys", "without", "shown", "flags"), "[]"
+)
 
 
 @pytest.mark.parametrize("name", sorted(statements.load_statements("queries").keys() - WHOLE))
