@@ -42,7 +42,7 @@ def pair_folders(
 
     folder = target.parent if isinstance(target, Path) else Path()
     found = pairs.pair_folders(images, masks)
-    found = replace(found, folder=folder, outside=pairs.count_outside(found, folder))
+    found = replace(found, outside=pairs.count_outside(found, folder))
     tell(found)
     if not found.pairs:
         raise UsageError(pairs.explain_nothing(found, images, masks))

@@ -115,7 +115,7 @@ def _total_lines(report: CheckReport) -> Iterator[str]:
             f"{format_count(report.outputs_to_go, 'picture')} to make with {report.model}: "
             f"{_price_text(report)}"
         )
-        yield from made_again_lines(report.redo, report.price_redo, report.currency)
+    yield from made_again_lines(report.redo, report.price_redo, report.currency)
 
 
 def _price_text(report: CheckReport) -> str:

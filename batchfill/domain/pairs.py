@@ -31,7 +31,5 @@ class Pairing:
     left_out: tuple[LeftOut, ...] = ()
     elsewhere: Mapping[Path, Path] = field(default_factory=dict)
     """For files that are alone: what has the right name, but lies in another folder below."""
-    folder: Path | None = None
-    """What paths in the manifest are relative to; None: nothing is written yet."""
     outside: int = 0
-    """Pairs with a file that a manifest there may name with --allow-outside only."""
+    """Pairs with a file that the manifest may name with --allow-outside only."""

@@ -74,6 +74,8 @@ class RedoRule(NamedTuple):
     """Rows whose every picture has one of these."""
     times: int
     """At most, over the life of a row."""
+    since: float = 0.0
+    """Only rows that are done since then: the others are in no plan that the user has seen."""
 
 
 class Stamp(NamedTuple):

@@ -139,7 +139,7 @@ class OutputEvents(LedgerBase):
         """Make the row of a prediction pending again where *redo* says so; return its key."""
         if redo is None:
             return []
-        values = {"prediction_id": prediction_id, "flags": json.dumps(redo.flags), "times": redo.times}
+        values = redo._asdict() | {"prediction_id": prediction_id, "flags": json.dumps(redo.flags)}
         found = statements.ask_rows(db, "to_make_again", **values)
         keys = [record["key"] for record in found if self._affords_more(db, record["price"])]
         for key in keys:

@@ -36,8 +36,8 @@ ORDER BY due_at, position LIMIT :limit;
 -- name: to_make_again
 -- The row of a prediction, where each of its pictures is flagged with one of these words and it may be made again.
 SELECT r.key, r.price FROM attempts AS a JOIN rows AS r ON r.key = a.key AND r.attempt = a.number
-WHERE a.prediction_id = :prediction_id AND r.state = 'done' AND r.position IS NOT NULL AND a.decision IS NULL
-    AND (SELECT count(*) FROM attempts AS b WHERE b.key = r.key AND b.outcome = 'succeeded') <= :times
+WHERE a.prediction_id = :prediction_id AND r.state = 'done' AND r.since >= :since AND r.position IS NOT NULL
+    AND a.decision IS NULL AND (SELECT count(*) FROM attempts AS b WHERE b.key = r.key AND b.outcome = 'succeeded') <= :times
     AND EXISTS (SELECT 1 FROM outputs AS o WHERE o.prediction_id = :prediction_id AND o.file IS NOT NULL)
     AND NOT EXISTS (
         SELECT 1 FROM outputs AS o WHERE o.prediction_id = :prediction_id AND o.file IS NOT NULL AND NOT EXISTS (

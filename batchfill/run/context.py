@@ -167,8 +167,11 @@ class RunContext(FileContext):
     clock: Clock
     chance: Chance
     creates: RateLimiter
+    began: float = 0.0
+    """When the run did; seconds since the epoch."""
 
     @property
     def redo_rule(self) -> RedoRule | None:
         """Which rows are made again by themselves: none once nothing is submitted any more."""
-        return None if self.stopping.because is not None else self.settings.redo_rule
+        rule = self.settings.redo_rule
+        return None if rule is None or self.stopping.because is not None else rule._replace(since=self.began)

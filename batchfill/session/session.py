@@ -193,6 +193,7 @@ class Session:
             log=say,
             timings=self.timings,
             creates=RateLimiter(self.settings.rate),
+            began=self.clock.now(),
         )
 
     async def _check_account(self, context: RunContext) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,24 @@ async def test_a_run_that_stops_submitting_makes_nothing_again(service: Serve, b
 
     assert (summary.exit_code, provider.billed) == (0, 1)
     assert rows(night)["r1"].state.value == "done"
+
+
+async def test_what_an_earlier_run_has_open_counts_in_what_it_may_cost(
+    service: Serve, batch: Open, plans: Any, let_go: Any
+) -> None:
+    provider = await service()
+    night = batch(provider, 1, head=PRICED, prediction_timeout=5)
+    running = asyncio.create_task(night.run())
+    await provider.until(lambda: len(provider.predictions()) == 1)
+    running.cancel()
+    await asyncio.wait([running])
+    let_go.set()
+
+    await batch(provider, head=PRICED, **SIZE).run(confirm=plans.accept)
+
+    assert (plans[0].to_go, plans[0].price_redo) == (0, 40_000)
+    assert confirm_question(plans[0]) == "Make rows again for at most $0.04?"
+    assert provider.billed == 2
 
 
 async def test_plan_and_check_tell_what_it_may_cost(service: Serve, batch: Open, plans: Any) -> None:

@@ -26,7 +26,7 @@ NAMES = (
     "origin",
     "name",
 )
-OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted_by", "times")
+OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted_by", "times", "since")
 VALUES = dict.fromkeys((*NAMES, *OTHERS), 1) | dict.fromkeys(
     ("ids", "keys", "without", "shown", "flags"), "[]"
 )

@@ -34,8 +34,8 @@ async def judge(
         placed = replace(output, file=f"outputs/{id_}.webp", size=10, sha256="ab" * 32)
         await ledger.record_collected(attempt, [(placed, 64, 48)], None, redo=RULE)
 
-        async def flagged(*flags: str) -> bool:
-            return await ledger.record_judged([replace(placed, flags=flags)], redo=RULE)
+        async def flagged(*flags: str, rule: RedoRule = RULE) -> bool:
+            return await ledger.record_judged([replace(placed, flags=flags)], redo=rule)
 
         return flagged
 
@@ -94,6 +94,16 @@ async def test_a_row_that_was_edited_away_is_not_made_again(
     await take_in(row("b"))
 
     assert not await flagged("blank")
+
+
+async def test_a_row_that_was_done_before_the_run_is_not_made_again(
+    ledger: Ledger, take_in: Any, row: Any, judge: Judge, clock: Any
+) -> None:
+    await take_in(row("a"))
+    flagged = await judge("a")
+
+    assert not await flagged("blank", rule=RULE._replace(since=clock() + 1))
+    assert await flagged("blank", rule=RULE._replace(since=clock()))
 
 
 async def test_a_word_within_another_is_not_that_flag(
