@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,7 @@ class Batch:
         from batchfill.check import check
         from batchfill.check.provider import ask_provider
         from batchfill.domain.offers import check_lines_of
+        from batchfill.session.default_prompt import default_prompt_warnings
         from batchfill.session.open_session import require_access
 
         manifest, settings = self._resolve_manifest()
@@ -99,7 +100,7 @@ class Batch:
             settings,
             ledger,
             fetch=fetch,
-            warnings=model_warnings(model),
+            warnings=[*model_warnings(model), *default_prompt_warnings(settings)],
             notes=notes,
             provider=provider,
         )
@@ -314,13 +315,16 @@ class Batch:
         return True
 
     def _resolve_manifest(self) -> tuple[Manifest, Settings]:
+        from batchfill.catalog.model_choice import choose_model
         from batchfill.manifest.manifest import open_manifest
+        from batchfill.session.default_prompt import is_literal
 
         manifest = open_manifest(self.manifest, encoding=self.flags.get("encoding"))
         settings = self._resolve_settings(
             head=manifest.settings, defaults=manifest.defaults, column=manifest.column
         )
-        return manifest, settings
+        literal = is_literal(manifest, choose_model(settings), settings)
+        return manifest, replace(settings, literal_prompt=literal)
 
     def _resolve_settings(self, **manifest: Mapping[str, Any]) -> Settings:
         """Return the settings: flags over what the *manifest* says, that over what the ledger remembers."""

@@ -19,7 +19,7 @@ from batchfill.errors import BadPicture, Mistake
 from batchfill.images.preflight.inspect import Inspection, InspectTask, PictureSource, inspect_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -92,19 +92,17 @@ class PictureInspector:
     def _note_findings(self, row: Row, files: _Files) -> list[Finding]:
         """Note what is known of a row; return what is wrong with it."""
         judgement = self._known[files]
-        if (odd := self._seed_finding(row)) is not None:
-            judgement = replace(judgement, findings=(*judgement.findings, odd))
+        if notes := (*self._seed_findings(row), *_case_findings(row)):
+            judgement = replace(judgement, findings=(*judgement.findings, *notes))
         self._findings.add(row, files, judgement)
         return judgement.mistakes
 
-    def _seed_finding(self, row: Row) -> Finding | None:
+    def _seed_findings(self, row: Row) -> Iterator[Finding]:
         seed = row.inputs.get(self._model.seed_field or "")
-        if not isinstance(seed, int) or seed >= 0:
-            return None
-        text = (
-            f"seed {seed} is no random seed, and models may refuse it: leave the cell empty for a random seed"
-        )
-        return Finding(FindingKind.SEED, Severity.WARNING, text)
+        if isinstance(seed, int) and seed < 0:
+            text = f"seed {seed} is no random seed, and models may refuse it"
+            way = "leave the cell empty for a random seed"
+            yield Finding(FindingKind.SEED, Severity.WARNING, f"{text}: {way}")
 
     def _files_of(self, row: Row) -> _Files:
         model, rule = self._model, self._model.size_rule
@@ -161,6 +159,13 @@ class PictureInspector:
         rule = self._model.size_rule
         inputs = {} if rule is None or files.choice is None else {rule.field: files.choice}
         return InspectTask(picture, mask, files.pixels, rule, inputs)
+
+
+def _case_findings(row: Row) -> Iterator[Finding]:
+    for name, file in row.files.items():
+        if file.spelled is not None:
+            text = f"{row.inputs[name]} is {file.spelled} here: the case of its letters differs"
+            yield Finding(FindingKind.CASE, Severity.NOTE, text)
 
 
 def _file_name(address: str) -> str:

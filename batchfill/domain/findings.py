@@ -53,6 +53,8 @@ class FindingKind(StrEnum):
     """The mask's edges fade over several pixels."""
     DETAIL = "detail"
     """A large picture would keep its detail with `area: mask`."""
+    CASE = "case"
+    """The file was found by another case of the letters of its address."""
 
 
 class Severity(StrEnum):

@@ -101,6 +101,10 @@ class Reader:
         for record in self._db.execute(statement):
             yield from ledger_rows.to_named_files(record)
 
+    def asks_for(self, prompt: str) -> bool:
+        """Whether any row, of the manifest or gone from it, asks for just this *prompt*."""
+        return bool(statements.ask_value(self._db, "prompt_asked", prompt=prompt))
+
     def extra_columns(self) -> list[str]:
         """Return the names of the columns that rows of the manifest only carry along."""
         return [record[0] for record in statements.ask_rows(self._db, "extra_columns")]

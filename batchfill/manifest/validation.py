@@ -18,6 +18,7 @@ from batchfill.manifest.formats.csv import read_csv
 from batchfill.manifest.formats.jsonl import read_jsonl
 from batchfill.manifest.formats.yaml import read_yaml
 from batchfill.manifest.local_files import LocalFiles
+from batchfill.manifest.prompt_template import PromptTemplate
 from batchfill.manifest.record import CELL_LIMIT, Broken, Header, Record, Trouble, make_mistake
 from batchfill.manifest.text import Lines, open_text
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
 
+_UNKNOWN_COLUMN = "the default prompt names the column"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -46,6 +48,7 @@ def read_rows(
     allow_outside: bool = False,
     price: int | None = None,
     fitted: bool = True,
+    literal_prompt: bool = False,
     digest: Digest,
 ) -> Iterator[Row | Mistake]:
     """Yield the rows of *manifest* and, in line with them, every mistake in it; never the whole file at once.
@@ -65,7 +68,7 @@ def read_rows(
         extra_columns=extra_columns,
         has_header=manifest.rows_kind == "csv",
     )
-    reader = _RowReader(manifest, model, layout, files, price, fitted=fitted)
+    reader = _RowReader(manifest, model, layout, files, price, fitted=fitted, literal_prompt=literal_prompt)
     reader.take_defaults(defaults)
     return reader.read_rows()
 
@@ -80,6 +83,7 @@ class _RowReader:
         price: int | None,
         *,
         fitted: bool,
+        literal_prompt: bool,
     ) -> None:
         self._manifest = manifest
         self._model = model
@@ -87,6 +91,9 @@ class _RowReader:
         self._files = files
         self._price = price
         self._fitted = fitted
+        self._literal_prompt = literal_prompt
+        self._template: PromptTemplate | None = None
+        """The default prompt, where it names columns."""
         self._settings = model.pixel_settings
         self._finishing = FINISHING & self._settings
         self._drawable = model.mask_field if self._settings else None
@@ -105,11 +112,24 @@ class _RowReader:
             wrong = [] if (unfit := _why_unfit(name, text)) is None else [unfit]
             if not wrong and name in self._model.file_fields:
                 self._take_file(name, text.strip(), self._defaults, self._default_files, wrong)
+            elif not wrong and name == self._model.prompt_field and not self._literal_prompt:
+                self._take_prompt(name, text, wrong)
             elif not wrong:
                 self._defaults[name] = _read_typed(partial(self._model.type_cell, name), text, wrong)
             self._mistakes += [
                 self._setting_mistake(f"defaults.{name}", f"defaults: {words}") for words in wrong
             ]
+
+    def _take_prompt(self, name: str, text: str, wrong: list[str]) -> None:
+        try:
+            template = PromptTemplate(text)
+        except ValueError as error:
+            wrong.append(str(error))
+            return
+        if template.columns:
+            self._template = template
+        else:
+            self._defaults[name] = template.fill((), ())
 
     def read_rows(self) -> Iterator[Row | Mistake]:
         """Yield rows and mistakes; see read_rows."""
@@ -118,9 +138,9 @@ class _RowReader:
         seen = position = 0
         for item in self._read_items():
             if isinstance(item, Header):
-                wrong = self._layout.columns(item.names).mistakes
+                wrong = [*self._find_header_mistakes(item)]
                 sound = sound and not wrong
-                yield from (self._row_mistake(item.line, message) for message in wrong)
+                yield from wrong
                 continue
             seen += 1
             if isinstance(item, Broken):
@@ -142,6 +162,34 @@ class _RowReader:
         except Broken as broken:
             yield broken
 
+    def _find_header_mistakes(self, header: Header) -> Iterator[Mistake]:
+        for message in self._layout.columns(header.names).mistakes:
+            yield self._row_mistake(header.line, message)
+        if self._template is None:
+            return
+        field = self._model.prompt_field or ""
+        for column in self._template.find_unknown(header.names):
+            if self._manifest.defaults.get(field) == self._template.text:
+                yield self._setting_mistake(f"defaults.{field}", f"{_UNKNOWN_COLUMN} {column}")
+            else:
+                yield self._row_mistake(header.line, f"{_UNKNOWN_COLUMN} {column}")
+
+    def _fill_prompt(self, record: Record, inputs: dict[str, Input], wrong: list[str]) -> None:
+        """Give a row without a prompt the default one, filled in from its cells."""
+        field, template = self._model.prompt_field, self._template
+        if template is None or field is None or field in inputs:
+            return
+        if unknown := template.find_unknown(record.names):
+            if not self._layout.has_header:  # else it was told once, for all rows
+                wrong += [f"{_UNKNOWN_COLUMN} {column}" for column in unknown]
+            return
+        try:
+            inputs[field] = filled = template.fill(record.names, record.cells)
+        except ValueError as error:
+            wrong.append(str(error))
+        else:
+            wrong += [] if (unfit := _why_unfit(field, filled)) is None else [unfit]
+
     def _find_missed(self, seen: int) -> Iterator[Mistake]:
         """Yield what can be known only at the end."""
         if not seen:
@@ -159,6 +207,8 @@ class _RowReader:
         columns = self._layout.columns(record.names)
         wrong = [] if self._layout.has_header else [*columns.mistakes]
         inputs, files = self._take_cells(cells, columns, wrong)
+        if self._template is not None:
+            self._fill_prompt(record, inputs, wrong)
         own_id = "" if columns.id is None else _read_id(cells[columns.id].strip(), wrong)
         wrong += [f"{name} is empty" for name in columns.needed if name not in inputs]
         if not wrong and (drawn := self._find_drawn(inputs, files)) is not None:

@@ -19,7 +19,8 @@ from batchfill.images.codec.decode import read_header
 from batchfill.images.codec.open import turned_text
 from batchfill.images.prepare.mask import refuse_misfit
 from batchfill.ledger.reader import open_reader
-from batchfill.manifest.local_files import FileLocations, digest_file, reach_of
+from batchfill.manifest.local_addresses import reach_of
+from batchfill.manifest.local_files import FileLocations, digest_file
 from batchfill.manifest.validation import read_rows
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import LocalFile
     from batchfill.ledger.digests import Digests
     from batchfill.ledger.import_rows import Duplicate, RowImport
+    from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
     from batchfill.settings.settings import Settings
 
@@ -57,6 +59,7 @@ def manifest_digest(manifest: Manifest, model: Model, settings: Settings) -> str
         "defaults": dict(settings.defaults),
         "column": dict(settings.column),
         "extra_columns": settings.extra_columns,
+        "literal_prompt": settings.literal_prompt,
         "price": settings.price,
         "reach": None if settings.allow_outside else [str(part) for part in reach_of(manifest.path.parent)],
     }
@@ -137,7 +140,7 @@ async def ingest_rows(
     none either, and the mistakes of the others; where it does, headers are left to it.
     """
     reading = Reading()
-    rows = _read_checked(manifest, model, settings, digests)
+    rows = read_checked(manifest, model, settings, digests)
     if look_at is None:
         rows = _check_headers(rows, manifest, model, fitted=settings.send == "fitted")
     while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
@@ -163,9 +166,10 @@ def _duplicate_text(double: Duplicate) -> str:
     return f"id {double.id} is used already in line {double.first_line}{case}"
 
 
-def _read_checked(
-    manifest: Manifest, model: Model, settings: Settings, digests: Digests
+def read_checked(
+    manifest: Manifest, model: Model, settings: Settings, digest: Digest
 ) -> Iterator[Row | Mistake]:
+    """Yield the rows of *manifest*, and its mistakes, as *settings* have them read."""
     return read_rows(
         manifest,
         model,
@@ -175,7 +179,8 @@ def _read_checked(
         allow_outside=settings.allow_outside,
         price=settings.price,
         fitted=settings.send == "fitted",
-        digest=digests,
+        literal_prompt=settings.literal_prompt,
+        digest=digest,
     )
 
 

@@ -18,7 +18,7 @@ from batchfill.images.codec.decode import decode_whole
 from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.quality.flags import FlagTask, flag_outputs
 from batchfill.run.context import Wakeup
-from batchfill.run.placement import Downloaded
+from batchfill.run.placement import MADE_AGAIN, Downloaded
 from batchfill.storage.output_store import StagedFile
 
 if TYPE_CHECKING:
@@ -237,7 +237,8 @@ class PostProcessor:
         placed = [(output, output.file) for output in one.outputs if output.file is not None]
         found = await self._flags_of(one, [folder / (output.raw or file) for output, file in placed])
         judged = [replace(output, flags=words) for (output, _), words in zip(placed, found, strict=True)]
-        await self._context.ledger.record_judged(judged)
+        if await self._context.ledger.record_judged(judged, redo=self._context.redo_rule):
+            self._context.log.debug(f"{one.attempt.id}: {MADE_AGAIN}")
 
     async def _flags_of(self, one: DownloadJob, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
         """Return the flags of a row's outputs; none where they cannot be told."""
