@@ -22,7 +22,7 @@ from batchfill.errors import (
     TooLarge,
     TransientError,
 )
-from batchfill.providers.create_call import CreateCall, cancel_after_header
+from batchfill.providers.create_call import CreateCall, create_headers
 from batchfill.providers.downloads import begin, open_download, parse_url, shown_url
 from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin_of, prediction_path
 from batchfill.providers.error_text import is_html, kept_text, one_line, words_of_body
@@ -128,17 +128,22 @@ class Service:
         return f"{self.base.partition('?')[0].rstrip('/')}{PREDICTIONS}/{quote(prediction_id, safe='')}"
 
     async def create(
-        self, model: str, inputs: Mapping[str, object], *, cancel_after: float | None = None
+        self,
+        model: str,
+        inputs: Mapping[str, object],
+        *,
+        cancel_after: float | None = None,
+        key: str | None = None,
     ) -> Prediction:
         """Ask once for a prediction of *model* (OWNER/NAME or OWNER/NAME:VERSION); this is what costs money.
 
-        *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h.
-        Raises NotSent, Throttled, Unavailable, RowRejected, ServiceRefused, or AnswerLost when it may have
-        been accepted.
+        *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h. *key*: the
+        create's own, by which a provider that honours it answers the same create with the same prediction.
+        Raises NotSent, Throttled, Unavailable, RowRejected, ServiceRefused; AnswerLost: it may be accepted.
         """
         try:
             answer = await self._creates.send(
-                model, self._as_given(inputs), cancel_after_header(cancel_after)
+                model, self._as_given(inputs), create_headers(key, cancel_after)
             )
         except _UNSENT as error:
             raise NotSent(one_line(f"the create call was not sent: {error}")) from error
@@ -147,7 +152,7 @@ class Service:
             raise AnswerLost(one_line(text), acknowledged=True) from error
         except httpx.RequestError as error:
             raise AnswerLost(one_line(f"the create call has no answer: {error}")) from error
-        sent = _texts_of(inputs)
+        sent = [value for value in inputs.values() if isinstance(value, str)]
         if answer.status in SEE_OTHER and (made := prediction_at(answer.headers)) is not None:
             return made
         if not answer.succeeded:
@@ -387,12 +392,7 @@ class Service:
 
 
 def _unread(text: str, answer: HttpResponse) -> AnswerLost:
-    said = words_of_body(answer.shown)
     more = [f" ({answer.broken})"] if answer.broken else []
-    more += [f": {said}"] if said else []
+    more += [f": {said}"] if (said := words_of_body(answer.shown)) else []
     text = one_line(text + "".join(more), longest=LONGEST_ERROR)
     return AnswerLost(text, acknowledged=True, kept=kept_text(answer.shown))
-
-
-def _texts_of(inputs: Mapping[str, object]) -> list[str]:
-    return [value for value in inputs.values() if isinstance(value, str)]

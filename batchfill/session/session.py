@@ -33,7 +33,7 @@ from batchfill.session.free_questions import ask_patiently, web_page_at
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
-from batchfill.settings.resolve import BY_FLAG, NO_CAP
+from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
 from batchfill.storage import inbox
 from batchfill.storage.missing import NONE_MISSING, find_missing, of_rows
 from batchfill.storage.output_store import OutputStore
@@ -306,6 +306,7 @@ class Session:
             "manifest": settings.manifest.name,
             "model": settings.model,
             "base": settings.base,
+            IDEMPOTENT: settings.base if settings.idempotent else None,
             "stopped_because": None,
             **self._account,
         }

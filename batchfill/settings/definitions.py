@@ -73,6 +73,12 @@ class Setting:
         return f"--{self.name.replace('_', '-')}"
 
     @property
+    def flag_off(self) -> str:
+        """What turns it off again: `--no-idempotent`; empty where nothing needs to."""
+        revocable = isinstance(self.type, Switch) and self.type.revocable
+        return f"--no-{self.flag.removeprefix('--')}" if revocable else ""
+
+    @property
     def plain_help(self) -> str:
         """The help without Markdown."""
         return self.help.replace("`", "")
@@ -116,6 +122,16 @@ SETTINGS = (
         default=False,
         default_text="off",
         see="gateways.md#plain-http",
+    ),
+    Setting(
+        "idempotent",
+        Switch(revocable=True),
+        "the provider honours `Idempotency-Key`: lost answers are sent again with their own key; remembered",
+        (RUN,),
+        default=False,
+        default_text="off",
+        once=True,
+        see="gateways.md#idempotency",
     ),
     Setting("local", Switch(), "rehearse offline with the local emulator", (READING,), default_text="off"),
     Setting(

@@ -60,6 +60,7 @@ QUESTIONS = frozenset(
         "Ledger.due_rows",
         "Ledger.next_due_at",
         "Ledger.open_attempts",
+        "Ledger.row_to_resend",
         "Ledger.download_queue",
         "Ledger.outputs_of",
         "Ledger.to_finish",
@@ -85,6 +86,7 @@ QUESTIONS = frozenset(
         "Threads.do",
         "SystemClock.now",
         "SystemChance.seed",
+        "SystemChance.key",
         "SystemChance.between",
     }
 )

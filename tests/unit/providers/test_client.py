@@ -80,6 +80,14 @@ async def test_cancel_after_is_sent_within_its_limits(
     assert route.calls.last.request.headers.get("cancel-after") == expected
 
 
+async def test_both_forms_of_a_create_carry_its_key(router: respx.Router, routed: Service) -> None:
+    by_path = router.post(f"{BASE}/models/{DEV}/predictions").respond(404)
+    by_body = router.post(f"{BASE}/predictions").respond(201, json=PREDICTION)
+    await routed.create(DEV, {}, key="6f7c")
+    keys = [route.calls.last.request.headers["idempotency-key"] for route in (by_path, by_body)]
+    assert keys == ["6f7c", "6f7c"]
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
