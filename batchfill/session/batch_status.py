@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchfill.domain.money import CURRENCY
+from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.domain.reports import Status
-from batchfill.domain.resends import RESENT_UNTIL, is_key_known
+from batchfill.domain.resends import MARGIN, is_key_known
 from batchfill.settings.addresses import LOCAL
 from batchfill.settings.resolve import IDEMPOTENT
 from batchfill.storage import lock
@@ -44,8 +45,9 @@ def read_status(reader: Reader, manifest: Path, folder: Path) -> Status:
 
 def _with_resend(doubt: Doubt, now: float) -> Doubt:
     """Return *doubt* with the time until which a start sends it again, at a provider that honours keys."""
-    resent = doubt.keyed and is_key_known(now - doubt.intended_at)
-    return replace(doubt, resent_until=doubt.intended_at + RESENT_UNTIL) if resent else doubt
+    kept = REPLICATE_API.keys_kept
+    resent = doubt.keyed and is_key_known(now - doubt.intended_at, kept)
+    return replace(doubt, resent_until=doubt.intended_at + kept - MARGIN) if resent else doubt
 
 
 def _read_time(fact: str | None) -> float | None:

@@ -11,6 +11,7 @@ from anyio import to_thread
 
 from batchfill.domain.offers import offer_lines
 from batchfill.domain.progress import Level
+from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TransientError, UsageError
 from batchfill.ledger.digests import open_digests
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
     from batchfill.ledger.ledger import Ledger
     from batchfill.ledger.selection import SelectedRows
     from batchfill.manifest.manifest import Manifest
-    from batchfill.providers.client import Service
     from batchfill.providers.downloads import OutputClient
+    from batchfill.providers.provider_protocol import Provider
     from batchfill.run.clock import Chance, Clock
     from batchfill.run.run_log import RunLog
     from batchfill.run.timings import Timings
@@ -60,8 +61,6 @@ if TYPE_CHECKING:
 
 BASIS = "basis"
 """The fact that says what the rows in the ledger rest on."""
-READS = 5
-"""Times the pace of creates: the pace of all other calls, as the service's own limits stand to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,7 @@ class Session:
             self.base,
             settings.token,
             extras=settings.extras,
-            reads_per_minute=READS * settings.rate,
+            reads_per_minute=REPLICATE_API.reads_per_create * settings.rate,
             answer_timeout=settings.answer_timeout,
             clock=self.clock.now,
         )
@@ -173,7 +172,7 @@ class Session:
                 pixels.close()
 
     def _make_context(
-        self, ledger: Ledger, say: RunLog, service: Service, outputs: OutputClient, pixels: Processes
+        self, ledger: Ledger, say: RunLog, service: Provider, outputs: OutputClient, pixels: Processes
     ) -> RunContext:
         return RunContext(
             settings=self.settings,
@@ -339,7 +338,7 @@ class Session:
             await context.ledger.set_metadata(stopped_because=because)
 
 
-async def _ask_account(service: Service, base: str, waits: Sequence[float]) -> str | None:
+async def _ask_account(service: Provider, base: str, waits: Sequence[float]) -> str | None:
     """Return the account's name; None where the service does not tell it, for whatever reason."""
     try:
         return await ask_patiently(service.account, waits, at_once=NoAnswer)

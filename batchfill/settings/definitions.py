@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.errors import did_you_mean_or_known
 from batchfill.settings.addresses import REPLICATE, read_notify
 from batchfill.settings.retry_words import read_retry
@@ -171,7 +172,7 @@ SETTINGS = (
         Text("PER_MINUTE", "0.1 to 100000", number(0.1, 100_000, whole=False)),
         "submissions a minute at most",
         (READING, MANIFEST),
-        default=600.0,
+        default=REPLICATE_API.creates_per_minute,
         example="600",
     ),
     Setting("skip_bad", Switch(), "leave out rows with mistakes", (READING,), False, default_text="off"),

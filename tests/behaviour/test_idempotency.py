@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.domain.resends import KEYS_KEPT
+from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.emulator.dialects.dialect import Dialect
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
@@ -259,7 +259,7 @@ async def test_a_key_that_the_provider_may_have_forgotten_is_not_sent_again(
     provider = await service(quirks=HONOURED, faults=Faults([NEVER_TAKEN]))
     night = batch(provider, 1, **SOON)
     await night.run()
-    later(KEYS_KEPT)
+    later(REPLICATE_API.keys_kept)
     await batch(provider, idempotent=True, **SOON).run()
     assert (states(night), provider.creates_seen) == ({"r1": "in_doubt"}, 1)
 

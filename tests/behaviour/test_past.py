@@ -109,7 +109,7 @@ async def test_each_intent_and_each_id_is_in_the_record_and_no_prompt_address_to
 async def test_an_intent_is_in_the_record_before_its_post_leaves(
     service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from batchfill.providers.client import Service
+    from batchfill.providers.replicate.client import Service
 
     provider = await service()
     night = batch(provider, 4)

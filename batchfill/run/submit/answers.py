@@ -239,6 +239,7 @@ class AnswerRecorder:
         return context.settings.idempotent and may_resend(
             attempt,
             base=context.settings.base,
+            kept=context.service.facts.keys_kept,
             now=context.clock.now(),
             offset=context.service.clock_offset,
         )

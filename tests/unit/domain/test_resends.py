@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.domain.resends import KEYS_KEPT, RESENT_UNTIL, may_resend
+from batchfill.domain.resends import MARGIN, may_resend
 from batchfill.domain.rows import Attempt, RowState
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BASE = "https://api.example.com/v1"
 NOW = 1_763_850_000.0
+KEPT = 86_400.0
 
 
 def lost(**changes: Any) -> Attempt:
@@ -33,9 +34,9 @@ def lost(**changes: Any) -> Attempt:
         ({"acknowledged": True}, False),
         ({"prediction_id": "p1"}, False),
         ({"origin": "https://gateway.example.com/v1"}, False),
-        ({"intended_at": NOW - RESENT_UNTIL}, True),
-        ({"intended_at": NOW - RESENT_UNTIL - 1}, False),
-        ({"intended_at": NOW - KEYS_KEPT - 1}, False),
+        ({"intended_at": NOW - KEPT + MARGIN}, True),
+        ({"intended_at": NOW - KEPT + MARGIN - 1}, False),
+        ({"intended_at": NOW - KEPT - 1}, False),
         # A clock that was put back does not tell how old a key is.
         ({"intended_at": NOW + 100}, True),
         ({"intended_at": NOW + 3600}, False),
@@ -45,11 +46,11 @@ def lost(**changes: Any) -> Attempt:
 def test_a_create_is_sent_again_where_its_key_is_known_and_its_answer_was_lost(
     changes: Mapping[str, Any], may: bool
 ) -> None:
-    assert may_resend(lost(**changes), base=BASE, now=NOW, offset=None) is may
+    assert may_resend(lost(**changes), base=BASE, kept=KEPT, now=NOW, offset=None) is may
 
 
-@pytest.mark.parametrize(("age", "may"), [(60.0, True), (KEYS_KEPT, False), (-3600.0, False)])
+@pytest.mark.parametrize(("age", "may"), [(60.0, True), (KEPT, False), (-3600.0, False)])
 def test_the_age_of_a_key_is_told_by_the_service_too(age: float, may: bool) -> None:
     """Our clock was put back meanwhile, so that it takes the key for new."""
     attempt = lost(service_time=NOW + 5.0 - age)
-    assert may_resend(attempt, base=BASE, now=NOW, offset=5.0) is may
+    assert may_resend(attempt, base=BASE, kept=KEPT, now=NOW, offset=5.0) is may

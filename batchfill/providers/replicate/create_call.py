@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from batchfill.errors import RowRejected
+from batchfill.errors import AnswerLost, RowRejected
 from batchfill.providers.endpoints import PREDICTIONS, create_path, model_path
-from batchfill.providers.error_text import is_html, words_of_body
+from batchfill.providers.error_text import is_html, kept_text, one_line, words_of_body
 from batchfill.providers.manners import NAMES_NO_MODEL, NO_SUCH_PATH
+from batchfill.providers.parsing import LONGEST_ERROR
 from batchfill.settings.addresses import REPLICATE
 
 if TYPE_CHECKING:
@@ -105,3 +106,11 @@ def create_headers(key: str | None, cancel_after: float | None) -> dict[str, str
     if cancel_after is not None and 5 <= cancel_after <= 86_400:
         headers["Cancel-After"] = f"{round(cancel_after)}s"
     return headers
+
+
+def unread_answer(text: str, answer: HttpResponse) -> AnswerLost:
+    """Return the error of a create that was taken, in an answer that names no prediction."""
+    more = [f" ({answer.broken})"] if answer.broken else []
+    more += [f": {said}"] if (said := words_of_body(answer.shown)) else []
+    text = one_line(text + "".join(more), longest=LONGEST_ERROR)
+    return AnswerLost(text, acknowledged=True, kept=kept_text(answer.shown))
