@@ -129,7 +129,7 @@ class LedgerEvents(OutputEvents):
 
         def event(db: sqlite3.Connection) -> None:
             self._apply_event(db, "record_unconfirmed", attempt, **_id_values(prediction))
-            self._record_of_payments.accept(attempt.number, prediction.id)
+            self._record_of_payments.accept(attempt.number, prediction.id, unconfirmed=True)
 
         await self._claim_id(event, prediction)
         return replace(
