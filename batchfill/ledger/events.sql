@@ -61,7 +61,8 @@ UPDATE rows SET due_at = :due_at, error = :error WHERE key = :key AND state = 'p
 UPDATE rows SET state = 'failed', since = :now, error = :error WHERE key = :key AND state = 'pending';
 
 -- name: record_answer_lost
-UPDATE attempts SET lost_at = :now, error = :error, acknowledged = :acknowledged, answer = :answer
+-- The words of an answer stay, though a resend has none.
+UPDATE attempts SET lost_at = :now, error = :error, acknowledged = :acknowledged, answer = coalesce(:answer, answer)
 WHERE number = :number;
 UPDATE rows SET error = :error WHERE key = :key AND attempt = :number;
 

@@ -15,6 +15,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
 from batchfill.run.submit.admission import MOST_LOST
+from batchfill.run.submit.resender import RESENDS
 from tests.support.faults import LOST, NEVER_TAKEN
 from tests.support.providers import TOKEN
 from tests.support.timings import SOON
@@ -234,6 +235,7 @@ async def test_losses_in_a_row_end_submissions_as_without_keys(
 async def test_one_row_whose_error_is_repeated_by_its_key_does_not_end_the_night(
     service: Serve, batch: Open, states: States
 ) -> None:
+    assert RESENDS + 1 < MOST_LOST
     poisoned = Fault("create", "status", at=frozenset({1, 2, 3, 4}), options={"status": 500, "late": True})
     provider = await service(quirks=HONOURED, faults=Faults([poisoned]))
     night = batch(provider, 4, idempotent=True, concurrency=1, **SOON)
@@ -241,6 +243,17 @@ async def test_one_row_whose_error_is_repeated_by_its_key_does_not_end_the_night
     assert (summary.exit_code, summary.stopped_because) in ((0, None), (1, None))
     await batch(provider, **SOON).run()
     assert (provider.billed, set(states(night).values())) == (4, {"done"})
+
+
+async def test_the_words_of_a_lost_answer_stay_though_its_resend_has_none(
+    service: Serve, batch: Open
+) -> None:
+    said = at("status", 1, status=500, late=True, body={"detail": "upstream gone"})
+    provider = await service(quirks=HONOURED, faults=Faults([said, at("reset_before", 2, 3, 4)]))
+    night = batch(provider, 1, idempotent=True, **SOON)
+    await night.run()
+    (doubt,) = night.status().doubts
+    assert "upstream gone" in (doubt.answer or "")
 
 
 async def test_a_limit_counts_a_row_once_and_waits_for_its_answer(
