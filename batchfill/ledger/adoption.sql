@@ -67,8 +67,8 @@ INSERT INTO attempts (number, key, seed, own_seed, origin, sent, outputs_asked, 
 VALUES (
     1 + max(:last, (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'attempts')),
     :key, :seed, 0, :origin, '{}', coalesce((SELECT outputs_asked FROM rows WHERE key = :key), 1), :price, :outcome,
-    1, :at, iif(:prediction_id IS NULL OR :unconfirmed, NULL, :at), :created_at, iif(:outcome = 'open', NULL, :at), :prediction_id,
-    :status, :area
+    1, :at, iif(:prediction_id IS NULL OR :unconfirmed, NULL, :at), :created_at,
+    iif(:outcome = 'open', NULL, :at), :prediction_id, :status, :area
 );
 
 -- name: take_row
