@@ -167,7 +167,7 @@ class Batch:
         return report
 
     async def decide(self, rulings: Sequence[ReviewDecision]) -> None:
-        """Note what somebody decided about pictures: it is on disk, all of it, when this returns.
+        """Note what an editor decided about pictures: it is on disk, all of it, when this returns.
 
         A run that is going on takes it into its ledger within a second; else that is done now. Later rulings
         about the same prediction replace earlier ones. Raises UsageError, with nothing noted, for pictures
@@ -191,7 +191,7 @@ class Batch:
         while True:
             if not self.is_running():
                 return
-            # A lock tells nobody when it is let go; to ask costs a system call or two.
+            # A lock does not tell when it is let go; to ask costs a system call or two.
             await anyio.sleep(0.2)
 
     def still_running(self) -> int:

@@ -26,7 +26,7 @@ class Model:
     fields: Mapping[str, Field]
     """The inputs by name, in the order in which a person should read them."""
     checked: bool = True
-    """False for a model that nobody has described: every column is an input, its type is guessed."""
+    """False for a model without a description: every column is an input, its type is guessed."""
     image_field: str | None = None
     """The input that is the picture."""
     mask_field: str | None = None

@@ -91,7 +91,7 @@ class Reader:
             yield ledger_rows.to_ended(record)
 
     def data_version(self) -> int:
-        """Return a number that is another one after somebody has changed the ledger."""
+        """Return a number that is another one after the ledger has changed."""
         version: int = statements.ask_value(self._db, "version")
         return version
 

@@ -28,7 +28,7 @@ MAX_PIXELS = 200_000_000
 # Pillow before 11.3 has no AVIF, and would trip over the name.
 _AVIF = ("AVIF",) if find_spec("PIL.AvifImagePlugin") else ()
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", *_AVIF)
-"""What is opened at all: decoders that nobody needs here are not offered to strangers' files."""
+"""What is opened at all: decoders without a use here are not offered to strangers' files."""
 
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "GIF": ".gif"} | {
     "AVIF": ".avif",
@@ -42,7 +42,7 @@ MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 # Pillow only warns up to twice the limit; a picture of that size has to be refused as well.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-# Broken EXIF of a picture that decodes is nobody's concern.
+# Broken EXIF of a picture that decodes harms nothing.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _FOREIGN = {
