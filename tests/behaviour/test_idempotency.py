@@ -14,7 +14,7 @@ from batchfill.emulator.dialects.dialect import Dialect
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
-from batchfill.run.submit.admission import MOST_LOST
+from batchfill.run.submit.admission import MOST_LOST, AdmissionGate
 from batchfill.run.submit.resender import RESENDS
 from tests.support.faults import LOST, NEVER_TAKEN
 from tests.support.providers import TOKEN
@@ -274,6 +274,26 @@ async def test_a_key_that_the_provider_may_have_forgotten_is_not_sent_again(
     await night.run()
     later(REPLICATE_API.keys_kept)
     await batch(provider, idempotent=True, **SOON).run()
+    assert (states(night), provider.creates_seen) == ({"r1": "in_doubt"}, 1)
+
+
+async def test_a_key_that_became_too_old_while_its_create_waited_is_not_sent_again(
+    service: Serve,
+    batch: Open,
+    states: States,
+    later: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider = await service(quirks=HONOURED, faults=Faults([LOST]))
+    night = batch(provider, 1, idempotent=True, **SOON)
+    acquire_again = AdmissionGate.acquire_again
+
+    async def wait_for_a_day(self: AdmissionGate, **ours: bool) -> None:
+        later(REPLICATE_API.keys_kept)
+        await acquire_again(self, **ours)
+
+    monkeypatch.setattr(AdmissionGate, "acquire_again", wait_for_a_day)
+    await night.run()
     assert (states(night), provider.creates_seen) == ({"r1": "in_doubt"}, 1)
 
 

@@ -113,8 +113,11 @@ class Resender:
                 await self._gate.acquire_again(
                     held=left.state is RowState.SUBMITTING, counted=self._answers.is_counted(left)
                 )
-                sending, left = left, None
                 try:
+                    # It may have waited until its key was too old.
+                    if not self._answers.may_resend(left):
+                        break
+                    sending, left = left, None
                     # As for the first one: a POST without its record would be a doubt of our own making.
                     with anyio.CancelScope(shield=True):
                         left = await self._send(sending, prepared)
