@@ -232,6 +232,13 @@ async def test_losses_in_a_row_end_submissions_as_without_keys(
     assert (provider.billed, set(states(night).values())) == (10, {"done"})
 
 
+async def test_a_lost_resend_is_a_loss_like_every_other(service: Serve, batch: Open) -> None:
+    provider = await service(quirks=HONOURED, faults=Faults([Fault("create", "reset_after")]))
+    summary = await batch(provider, 2, idempotent=True, concurrency=1, **SOON).run()
+    assert (summary.stopped_because or "").startswith(f"the answers to {MOST_LOST} rows in a row were lost")
+    assert provider.creates_seen == MOST_LOST
+
+
 async def test_one_row_whose_error_is_repeated_by_its_key_does_not_end_the_night(
     service: Serve, batch: Open, states: States
 ) -> None:
