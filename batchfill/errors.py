@@ -147,7 +147,10 @@ class NotSent(TransientError):
 
 
 class AnswerLost(BatchfillError):
-    """The request may have been taken, and paid for; its answer is not known. Recover, never resend."""
+    """The request may have been taken, and paid for; its answer is not known.
+
+    It is looked up. It is sent again only with its own key, and where the user says that keys are honoured.
+    """
 
     def __init__(
         self, message: str, *, acknowledged: bool = False, refused: bool = False, kept: str | None = None

@@ -66,7 +66,7 @@ def _option(setting: Setting) -> Callable[[F], F]:
             how |= {"shell_complete": _complete_folders, "metavar": metavar}
         case other:
             how |= {"metavar": other.metavar}
-    return click.option(setting.flag, **how)
+    return click.option("/".join(filter(None, (setting.flag, setting.flag_off))), **how)
 
 
 def _help_text(setting: Setting) -> str:

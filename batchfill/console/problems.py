@@ -44,7 +44,18 @@ def doubt_lines(doubts: Sequence[Doubt], total: int, *, currency: str, command: 
     lines = [f"  {_doubt_line(doubt, currency)}{_answer_text(doubt)}" for doubt in doubts]
     yield from first_lines(lines, DOUBTS_SHOWN, "more row", unlisted=total - len(doubts))
     given_up = max((doubt.lost_at or doubt.intended_at for doubt in doubts), default=None)
-    yield from _ways_out(_price_of_all(doubts, total, currency), command, given_up)
+    resent = [doubt.resent_until for doubt in doubts if doubt.resent_until is not None]
+    again = _resend_line(resent, total) if resent else None
+    yield from _ways_out(_price_of_all(doubts, total, currency), command, given_up, again)
+
+
+def _resend_line(until: Sequence[float], total: int) -> str:
+    """Say which of *total* rows a start sends again with their own keys; *until*: a time for each of them."""
+    which = f"{len(until):,} of them" if len(until) < total else "them"
+    return (
+        f"sends {which} again with the keys they had, until {format_time(min(until))}; the provider makes "
+        "nothing twice, as --idempotent said"
+    )
 
 
 def _doubt_line(doubt: Doubt, currency: str) -> str:
@@ -68,17 +79,19 @@ def _price_of_all(doubts: Sequence[Doubt], total: int, currency: str) -> str:
     return sum_ if total <= len(doubts) else f"more than {sum_}"
 
 
-def _ways_out(price: str, command: str, given_up: float | None) -> Iterator[str]:
-    yield "  they are not sent again unless you say so; to leave them so costs nothing more:"
+def _ways_out(price: str, command: str, given_up: float | None, again: str | None) -> Iterator[str]:
+    """Yield what a person can do; *again*: what the next start does with the rows' own keys, if it does."""
+    anew = " with new keys" if again else ""
+    yield f"  they are not sent again{anew} unless you say so; to leave them so costs nothing more:"
     yield "    the provider's page of predictions, by time, seed and prompt"
     yield "      shows whether they were made; costs nothing"
     yield f"    {command}"
-    yield "      looks for them at the service once more; costs nothing"
+    yield f"      {again or 'looks for them at the service once more; costs nothing'}"
     yield f"    {command} --retry in-doubt"
     if given_up is not None:
         lost = f"{format_time(given_up)}, when the last was lost"
         yield f"      not at once: a service may make them minutes after {lost}"
-    yield f"      sends them again: costs {price} and pays twice for each that was made after all"
+    yield f"      sends them again{anew}: costs {price} and pays twice for each that was made after all"
 
 
 OPEN = (RowState.PENDING, RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)

@@ -145,7 +145,3 @@ def own_id(number: int, seed: int | None) -> str:
 def is_own_id(id_: str) -> bool:
     """Whether no service knows a prediction by *id_*."""
     return id_.startswith(OWN_ID)
-
-
-OUTPUT_RETENTION = 3600.0
-"""How long the service keeps what it made."""

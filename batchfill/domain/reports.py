@@ -75,6 +75,10 @@ class Doubt:
     """When its answer was given up, in seconds since the epoch."""
     answer: str | None = None
     """The beginning of the answer, where one came that was not understood."""
+    keyed: bool = False
+    """Whether its create could be sent again with its own key, at a provider that honours and knows it."""
+    resent_until: float | None = None
+    """Until when a start does so, in seconds since the epoch; None: none does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,10 @@ class Attempt:
     """Attempts of the row that counted, this one included, since the last consent."""
     area: Box | None = None
     """What was sent of the picture; None: all of it."""
+    resent_at: float | None = None
+    """When its create last went out again, by our clock."""
+    idempotency_key: str | None = None
+    """Random, sent with the create; None for attempts of older ledgers, and for those of a record alone."""
 
     @property
     def unconfirmed(self) -> bool:

@@ -17,6 +17,8 @@ from batchfill.emulator.schema import find_faults
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiohttp import web
+
     from batchfill.catalog.model import Model
     from batchfill.emulator.faults.rules import Fault
     from batchfill.emulator.files import UploadedFiles
@@ -56,6 +58,18 @@ def read_lifetime(header: str | None) -> float | None:
         detail = f"Cancel-After must be between 5s and 24h, not {header!r}"
         raise Refused(problem_response(422, title="Invalid header", detail=detail))
     return float(total)
+
+
+def request_digest(path: str, body: Mapping[str, Any]) -> str:
+    """Return what tells a create from every other."""
+    text = json.dumps([path, body], sort_keys=True)
+    return sha256(text.encode()).hexdigest()
+
+
+def other_request_response() -> web.Response:
+    """Return the answer to a create whose key was sent with another create before."""
+    detail = "This Idempotency-Key was sent with another request before"
+    return problem_response(422, title="Idempotency key reused", detail=detail)
 
 
 def new_record(

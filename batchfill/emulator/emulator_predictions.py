@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from batchfill.emulator.input_sources import Contents
     from batchfill.emulator.journal import PredictionRecord
 
+KEY_LIFETIME = 24 * 3600.0
+"""Seconds for which a key is known, as payment services have it."""
+
 _STARTING = 0.1
 """Share of the pretended run time that a prediction is `starting`."""
 
@@ -53,6 +56,7 @@ class Predictions:
         self._contents = contents
         self._run, self._forget, self._tell, self._now = run, forget, tell, now
         self._records = {record.id: record for record in read_records(folder)}
+        self._by_key = {record.key: record.id for record in self.all() if record.key}
         self._aging = deque(record.id for record in self.all() if not record.removed)
         self._journal = Journal(folder)
         self._lives: dict[str, asyncio.Task[None]] = {}
@@ -89,6 +93,8 @@ class Predictions:
         """Make a prediction: from here on it is known, even to a provider started after a kill."""
         self._journal.add(record)
         self._records[record.id] = record
+        if record.key:
+            self._by_key[record.key] = record.id
         self._aging.append(record.id)
         self._begin_run(record)
         self._tell()
@@ -97,6 +103,11 @@ class Predictions:
     def get(self, id_: str) -> PredictionRecord | None:
         """Return a prediction as it is; None for an unknown id."""
         return self._records.get(id_)
+
+    def find_key(self, key: str | None) -> PredictionRecord | None:
+        """Return the prediction that a create with *key* made in the last 24 hours; None: there is none."""
+        record = self._records.get(self._by_key.get(key or "", ""))
+        return record if record and record.created_at > self._now() - KEY_LIFETIME else None
 
     def cancel(self, id_: str) -> PredictionRecord:
         """Cancel a prediction, if it still runs, and return it."""

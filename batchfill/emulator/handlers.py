@@ -93,13 +93,22 @@ class Calls:
         if context.token is None:
             access.refuse_errands(request, model, body["input"])
         limits = self._take_turn()
+        key, asked = self._read_key(request), create.request_digest(request.path, body)
+        if (known := context.predictions.find_key(key)) is not None:
+            if known.request != asked:
+                raise Refused(create.other_request_response())
+            return self._answer_prediction(known, limits, waited=False)
         record = self._new_record(request, model, body["input"], deployment)
         context.predictions.sweep()
-        context.predictions.create(record)
+        context.predictions.create(replace(record, key=key, request=asked if key else ""))
         wait = create.read_wait(request.headers.get("Prefer"))
         if wait is not None:
             record = await context.predictions.wait(record.id, wait)
         return self._answer_prediction(record, limits, waited=wait is not None)
+
+    def _read_key(self, request: web.Request) -> str | None:
+        honoured = self._context.quirks.dialect.keys == "honoured"
+        return request.headers.get("Idempotency-Key") if honoured else None
 
     def _new_record(
         self, request: web.Request, model: Model, inputs: Mapping[str, Any], deployment: str | None

@@ -51,6 +51,10 @@ class PredictionRecord:
     """File names, in order."""
     made: int = 0
     """How many outputs there were, gone or not."""
+    key: str | None = None
+    """The create's `Idempotency-Key`, where keys are honoured."""
+    request: str = ""
+    """SHA-256 of what was asked for with that key."""
     removed: bool = False
     """Inputs, outputs and logs are gone."""
 

@@ -106,9 +106,8 @@ def learn(db: sqlite3.Connection, attempt: Known, judgement: Judgement, now: flo
     id_ = judgement.ids.get(attempt.number)
     if id_ is not None:
         told = {"number": attempt.number, "key": attempt.key, "prediction_id": id_}
-        statements.run_statements(
-            db, "events", "record_accepted", **told, status=None, created_at=None, now=now
-        )
+        event = "record_unconfirmed" if attempt.number in judgement.unconfirmed else "record_accepted"
+        statements.run_statements(db, "events", event, **told, status=None, created_at=None, now=now)
     files, prediction_id = judgement.kept.get(attempt.number), id_ or attempt.prediction_id
     if files and prediction_id is not None:
         _act(db, "place_known", key=attempt.key, number=attempt.number, now=now)
@@ -128,7 +127,11 @@ def payments_of(db: sqlite3.Connection) -> Iterator[Payment]:
         told = ("number", "key", "row", "at", "seed", "price", "prediction_id")
         kept = tuple(KeptFile(**file) for file in json.loads(record["files"]))
         yield Payment(
-            **{name: record[name] for name in told}, area=_area(record), free=bool(record["free"]), kept=kept
+            **{name: record[name] for name in told},
+            unconfirmed=bool(record["unconfirmed"]),
+            area=_area(record),
+            free=bool(record["free"]),
+            kept=kept,
         )
 
 
@@ -142,7 +145,8 @@ def _lines(record: sqlite3.Row) -> Iterator[str]:
     told = {name: record[name] for name in ("key", "row", "at", "seed", "price")}
     yield payments.intent_line(number, **told, area=_area(record))
     if record["prediction_id"] is not None:
-        yield payments.accepted_line(number, record["prediction_id"])
+        unconfirmed = bool(record["unconfirmed"])
+        yield payments.accepted_line(number, record["prediction_id"], unconfirmed=unconfirmed)
     if record["free"]:
         yield payments.free_line(number)
     if files := json.loads(record["files"]):
@@ -156,6 +160,8 @@ def _attempt(
     return fields | {
         "area": None if payment.area is None else json.dumps(payment.area),
         "outcome": (Outcome.SUCCEEDED if done else Outcome.OPEN).value,
+        # One that is adopted was asked for, or its files are there.
+        "unconfirmed": payment.unconfirmed and prediction is None and not done,
         "origin": origin,
         "last": last,
         "created_at": None if prediction is None else prediction.created_at,

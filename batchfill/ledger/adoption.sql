@@ -1,6 +1,7 @@
 -- name: payments
 -- Every attempt after a number, with the files of the row that it is the last attempt of.
 SELECT a.number, a.key, coalesce(r.id, '') AS row, a.intended_at AS at, a.seed, a.price, a.area, a.prediction_id,
+    a.prediction_id IS NOT NULL AND a.accepted_at IS NULL AS unconfirmed,
     a.outcome IN ('failed', 'nothing_made') AS free,
     CASE WHEN r.state = 'done' AND r.attempt = a.number THEN (
         SELECT json_group_array(json_object('n', n, 'file', file, 'size', size, 'sha256', sha256, 'raw', raw,
@@ -66,8 +67,8 @@ INSERT INTO attempts (number, key, seed, own_seed, origin, sent, outputs_asked, 
 VALUES (
     1 + max(:last, (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'attempts')),
     :key, :seed, 0, :origin, '{}', coalesce((SELECT outputs_asked FROM rows WHERE key = :key), 1), :price, :outcome,
-    1, :at, iif(:prediction_id IS NULL, NULL, :at), :created_at, iif(:outcome = 'open', NULL, :at), :prediction_id,
-    :status, :area
+    1, :at, iif(:prediction_id IS NULL OR :unconfirmed, NULL, :at), :created_at,
+    iif(:outcome = 'open', NULL, :at), :prediction_id, :status, :area
 );
 
 -- name: take_row

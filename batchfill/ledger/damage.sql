@@ -30,9 +30,10 @@ SELECT 1 FROM attempts
 WHERE prediction_id = '' OR key < '' OR key >= x'' OR origin < '' OR origin >= x'' OR sent < '' OR sent >= x''
     OR anchor < '' OR anchor >= x'' OR prediction_id < '' OR prediction_id >= x''
     OR status < '' OR status >= x'' OR error < '' OR error >= x'' OR area < '' OR area >= x''
+    OR idempotency_key < '' OR idempotency_key >= x''
     OR prompt < '' OR prompt >= x'' OR redo_prompt < '' OR redo_prompt >= x''
     OR seed >= '' OR outputs_asked >= '' OR price >= '' OR service_time >= '' OR intended_at >= ''
-    OR lost_at >= '' OR absent_at >= '' OR accepted_at >= '' OR created_at >= '' OR ended_at >= ''
+    OR lost_at >= '' OR resent_at >= '' OR absent_at >= '' OR accepted_at >= '' OR created_at >= '' OR ended_at >= ''
     OR run_time >= ''
     OR price < 0 OR counted NOT IN (0, 1) OR own_seed NOT IN (0, 1) OR own_seed AND seed IS NULL
     OR cancel_asked NOT IN ('time-out', 'user')

@@ -36,11 +36,13 @@ class LedgerEvents(OutputEvents):
         sent: Callable[[int | None], Mapping[str, Any]],
         service_time: float | None,
         area: Box | None = None,
+        idempotency_key: str | None = None,
     ) -> Attempt | None:
         """Write the intention to pay for *due* and return it; None, with nothing written, if not pending.
 
         *choose_seed* draws a seed until one is unique in the ledger; None keeps *seed*, the row's own.
-        *sent* gives the input to note for a seed, *area* is what is sent of the picture.
+        *sent* gives the input to note for a seed, *area* is what is sent of the picture, *idempotency_key*
+        goes with the create.
         Raises BudgetReached when the price would pass the cap, LedgerFailed when the ledger's file or its
         record was taken away, and StorageError, with the row pending as before, while their disk is full.
         """
@@ -53,6 +55,7 @@ class LedgerEvents(OutputEvents):
                 "own_seed": choose_seed is not None,
                 "origin": origin,
                 "service_time": service_time,
+                "idempotency_key": idempotency_key,
             }
             noted = ledger_rows.to_json(sent(chosen))
             return self._write_intent(db, due, area=area, seed=chosen, sent=noted, **values)
@@ -126,7 +129,7 @@ class LedgerEvents(OutputEvents):
 
         def event(db: sqlite3.Connection) -> None:
             self._apply_event(db, "record_unconfirmed", attempt, **_id_values(prediction))
-            self._record_of_payments.accept(attempt.number, prediction.id)
+            self._record_of_payments.accept(attempt.number, prediction.id, unconfirmed=True)
 
         await self._claim_id(event, prediction)
         return replace(
@@ -178,6 +181,14 @@ class LedgerEvents(OutputEvents):
         values = {"error": error, "acknowledged": acknowledged, "answer": answer}
         await self._record_event("record_answer_lost", attempt, **values)
         return replace(attempt, lost_at=self._now(), acknowledged=acknowledged)
+
+    async def record_resent(self, attempt: Attempt) -> Attempt:
+        """The same create is about to go out again, with the same key. Return the attempt as it is now.
+
+        Raises StorageError while the disk is full.
+        """
+        await self._writer.commit(lambda db: self._apply_event(db, "record_resent", attempt), put_off=False)
+        return replace(attempt, resent_at=self._now(), absent_at=None)
 
     # Recover
 

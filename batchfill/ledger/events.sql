@@ -28,9 +28,9 @@ WHERE prediction_id = (
 
 -- name: record_intent
 INSERT INTO attempts (key, seed, own_seed, origin, sent, outputs_asked, price, anchor, service_time, area,
-    prompt, intended_at)
+    prompt, idempotency_key, intended_at)
 VALUES (:key, :seed, :own_seed, :origin, :sent, :outputs_asked, :price, :anchor, :service_time, :area,
-    :prompt, :now);
+    :prompt, :idempotency_key, :now);
 UPDATE rows SET state = 'submitting', since = :now, attempt = last_insert_rowid(), error = NULL
 WHERE key = :key;
 
@@ -61,9 +61,14 @@ UPDATE rows SET due_at = :due_at, error = :error WHERE key = :key AND state = 'p
 UPDATE rows SET state = 'failed', since = :now, error = :error WHERE key = :key AND state = 'pending';
 
 -- name: record_answer_lost
-UPDATE attempts SET lost_at = :now, error = :error, acknowledged = :acknowledged, answer = :answer
+-- The words of an answer stay, though a resend has none.
+UPDATE attempts SET lost_at = :now, error = :error, acknowledged = :acknowledged, answer = coalesce(:answer, answer)
 WHERE number = :number;
 UPDATE rows SET error = :error WHERE key = :key AND attempt = :number;
+
+-- name: record_resent
+-- What was seen of it before says nothing of what it makes now.
+UPDATE attempts SET resent_at = :now, absent_at = NULL WHERE number = :number;
 
 -- name: record_unconfirmed
 UPDATE attempts SET prediction_id = :prediction_id, status = :status, created_at = :created_at, lost_at = :now,

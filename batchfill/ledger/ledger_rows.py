@@ -199,7 +199,8 @@ _PLACED = ("prediction_id", "n", "file", "size", "sha256", "raw", "raw_sha256", 
 @_from_ledger
 def to_doubt(record: sqlite3.Row) -> Doubt:
     """Return a row that may have been paid for."""
-    return Doubt(**dict(record))
+    fields = dict(record)
+    return Doubt(**fields | {"keyed": bool(fields["keyed"])})
 
 
 _RESULT = [field.name for field in fields(Result)]

@@ -172,9 +172,9 @@ class PaymentRecord:
         """Note an intent; *fields* are those of its line."""
         self._intents[number] = payments.intent_line(number, **fields)
 
-    def accept(self, number: int, prediction_id: str) -> None:
-        """Note the prediction of an attempt."""
-        self._ids.append(payments.accepted_line(number, prediction_id))
+    def accept(self, number: int, prediction_id: str, *, unconfirmed: bool = False) -> None:
+        """Note the prediction of an attempt; *unconfirmed*: an answer only seems to name it."""
+        self._ids.append(payments.accepted_line(number, prediction_id, unconfirmed=unconfirmed))
 
     def free(self, number: int) -> None:
         """Note that an attempt cost nothing."""

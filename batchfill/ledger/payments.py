@@ -5,6 +5,7 @@ that the ledger gave the attempt:
 
     {"intent": 9, "key": …, "row": "hero", "at": …, "seed": …, "price": …}    before the POST
     {"accepted": 9, "id": …}                                  before the ledger has the id
+    {"accepted": 9, "id": …, "unconfirmed": true}             the same, where an answer only seems to name it
     {"free": 9}                                               nothing was made, or charged
     {"kept": 9, "files": [{"n": 1, "file": "outputs/hero.webp", "size": …, "sha256": …}]}
 
@@ -77,6 +78,8 @@ class Payment:
     price: int | None = None
     area: Box | None = None
     prediction_id: str | None = None
+    unconfirmed: bool = False
+    """The service was not asked yet whether that is its prediction."""
     free: bool = False
     """Nothing was made, or nothing charged."""
     kept: tuple[KeptFile, ...] = ()
@@ -122,6 +125,8 @@ class Judgement:
 
     ids: Mapping[int, str] = field(default_factory=dict)
     """Predictions of attempts that the ledger knows without one, by the ledger's number."""
+    unconfirmed: frozenset[int] = frozenset()
+    """Those of these attempts whose predictions have to be asked for first."""
     kept: Mapping[int, tuple[KeptFile, ...]] = field(default_factory=dict)
     """Files of attempts whose rows the ledger takes to be on their way."""
     unknown: tuple[Payment, ...] = ()
@@ -143,9 +148,10 @@ def intent_line(
     return _line({name: value for name, value in fields.items() if value is not None})
 
 
-def accepted_line(number: int, prediction_id: str) -> str:
-    """Return the line of an attempt's prediction."""
-    return _line({"accepted": number, "id": prediction_id})
+def accepted_line(number: int, prediction_id: str, *, unconfirmed: bool = False) -> str:
+    """Return the line of an attempt's prediction; *unconfirmed*: an answer only seems to name it."""
+    known = {"accepted": number, "id": prediction_id}
+    return _line({**known, "unconfirmed": True} if unconfirmed else known)
 
 
 def free_line(number: int) -> str:
@@ -185,6 +191,7 @@ def judge(payments: Sequence[Payment], known: Iterable[Known]) -> Judgement:
     for attempt in known:
         by_intent[attempt.key, attempt.at] = by_number[attempt.number] = attempt
     ids: dict[int, str] = {}
+    unconfirmed: set[int] = set()
     kept: dict[int, tuple[KeptFile, ...]] = {}
     last: dict[str, tuple[Payment, Known | None]] = {}
     known_to = 0
@@ -192,6 +199,8 @@ def judge(payments: Sequence[Payment], known: Iterable[Known]) -> Judgement:
         found = by_intent.get((payment.key, payment.at)) if payment.key else by_number.get(payment.number)
         if found is not None and found.open and found.prediction_id is None and payment.prediction_id:
             ids[found.number] = payment.prediction_id
+            if payment.unconfirmed:
+                unconfirmed.add(found.number)
         if found is not None and found.counts and found.state in ON_ITS_WAY and payment.kept:
             kept[found.number] = payment.kept
         if payment.key:
@@ -202,7 +211,7 @@ def judge(payments: Sequence[Payment], known: Iterable[Known]) -> Judgement:
             if found is not None and found.number == payment.number:
                 known_to = payment.line
     unknown = tuple(payment for payment, found in last.values() if found is None)
-    return Judgement(ids, kept, unknown, known_to)
+    return Judgement(ids, frozenset(unconfirmed), kept, unknown, known_to)
 
 
 def _line(fields: Mapping[str, Any]) -> str:
@@ -257,7 +266,8 @@ class _Lines:
             case {"intent": int(), "key": str(key), "row": str(), "at": int() | float()} if key:
                 return self._add_intent(fields)
             case {"accepted": int(number), "id": str(prediction_id)}:
-                return self._change(number, prediction_id=prediction_id)
+                unconfirmed = fields.get("unconfirmed") is True
+                return self._change(number, prediction_id=prediction_id, unconfirmed=unconfirmed)
             case {"free": int(number)}:
                 return self._change(number, free=True)
             case {"kept": int(number), "files": list(files)}:

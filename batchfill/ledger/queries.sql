@@ -2,7 +2,7 @@
 -- The fields of an Attempt.
 a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed, a.origin, a.sent,
     a.outputs_asked, a.intended_at, a.service_time, a.anchor, a.prediction_id, a.created_at, a.accepted_at, a.ended_at,
-    a.absent_at, a.cancel_asked, a.lost_at, a.acknowledged, r.tries, a.area
+    a.absent_at, a.cancel_asked, a.lost_at, a.acknowledged, r.tries, a.area, a.idempotency_key, a.resent_at
 
 -- fragment: due
 -- The fields of a Due.
@@ -61,6 +61,12 @@ WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND posi
 -- name: pending_among
 SELECT count(*) FROM rows
 WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND position IS NOT NULL;
+
+-- name: to_resend
+-- A row whose create's answer was lost, as it would be submitted; :keys are those that may be, NULL means all.
+SELECT {due} FROM rows
+WHERE key = :key AND position IS NOT NULL AND state IN ('submitting', 'in_doubt')
+    AND (:keys IS NULL OR key IN (SELECT value FROM json_each(:keys)));
 
 -- name: state_of
 SELECT state FROM rows WHERE key = :key;
@@ -185,7 +191,8 @@ SELECT count(*) FROM rows AS r INDEXED BY rows_failed JOIN attempts AS a ON a.nu
 WHERE r.state = 'failed' AND r.position IS NOT NULL AND a.outcome = 'succeeded';
 
 -- name: doubts
-SELECT r.id, r.line, a.intended_at, a.price, coalesce(r.error, '') AS reason, a.seed, a.lost_at, a.answer
+SELECT r.id, r.line, a.intended_at, a.price, coalesce(r.error, '') AS reason, a.seed, a.lost_at, a.answer,
+    a.idempotency_key IS NOT NULL AND a.prediction_id IS NULL AND NOT a.acknowledged AND r.position IS NOT NULL AS keyed
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
 WHERE r.state = 'in_doubt' ORDER BY r.since LIMIT 100;
 

@@ -39,6 +39,14 @@ class LedgerQueue(LedgerBase):
             at = await self._ask_value("next_due_among", keys=self._only, after=after)
         return at
 
+    async def row_to_resend(self, attempt: Attempt) -> PendingRow | None:
+        """Return what *attempt*, whose answer was lost, was made of.
+
+        None where its row is gone from the manifest, or is none of those that this run may submit.
+        """
+        found = await self._ask_rows("to_resend", key=attempt.key, keys=self._only)
+        return ledger_rows.to_due(found[0]) if found else None
+
     async def open_attempts(self, state: RowState) -> list[Attempt]:
         """Return the attempts whose rows are submitting, running or in doubt, longest first."""
         return [ledger_rows.to_attempt(r) for r in await self._ask_rows("open_attempts", state=state.value)]

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from batchfill.domain.token import NO_EXTRAS
-from batchfill.providers.client import Service
 from batchfill.providers.downloads import OutputClient
 from batchfill.providers.endpoints import origin_of
 from batchfill.providers.proxies import Proxies
 from batchfill.providers.rate_limiter import RateLimiter
+from batchfill.providers.replicate.client import Service
 from batchfill.providers.transport import Transport
 from batchfill.providers.wire.address_policy import is_public
 from batchfill.providers.wire.certificates import trusted_certificates
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from batchfill.domain.token import ExtraSecrets, Token
+    from batchfill.providers.provider_protocol import Provider
 
 _LOOKUP = 10.0
 
@@ -40,7 +41,7 @@ async def open_service(
     answer_timeout: float,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
-) -> AsyncIterator[tuple[Service, OutputClient]]:
+) -> AsyncIterator[tuple[Provider, OutputClient]]:
     """Open the provider at *base* and the way to its outputs; close both at the end.
 
     *extras*: what the base gets in addition to the token. With *transport* everything goes through it, and it
@@ -56,7 +57,7 @@ async def open_service(
         calls = transport or _open_transport(stack, public_only=False)
         fetches = transport or _open_transport(stack, public_only=not near)
         reads = RateLimiter(reads_per_minute)
-        service = Service(
+        service: Provider = Service(
             base,
             token,
             extras=extras,

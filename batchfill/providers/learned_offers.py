@@ -11,6 +11,8 @@ from batchfill.providers.prediction_reader import envelope_of
 from batchfill.providers.status_codes import Call
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from batchfill.providers.requests import HttpResponse
 
 OPTIONAL = frozenset({Call.LIST, Call.CANCEL, Call.FILES, Call.ACCOUNT, Call.MODEL})
@@ -24,8 +26,10 @@ _LONGEST = 1_000_000
 class LearnedOffers:
     """Remembers, for one run, which calls are not offered, and how answers look."""
 
-    def __init__(self) -> None:
-        self._missing: dict[Call, str] = {}
+    def __init__(self, calls: Collection[str]) -> None:
+        """*calls*: the free calls that the provider's dialect has."""
+        self._lacking = frozenset(call for call in OPTIONAL if call.value not in calls)
+        self._missing = {call: f"no provider of this kind has the {call} call" for call in self._lacking}
         self._offered: dict[Call, bool] = {}
         self._pages: set[Call] = set()
         self._envelope: str | None = None
@@ -63,6 +67,6 @@ class LearnedOffers:
 
     def as_known(self, *, dated: bool) -> ProviderOffers:
         """Return what is known by now; *dated*: whether an answer told the service's time."""
-        calls = {call.value: self._offered.get(call) for call in OPTIONAL}
+        calls = {c.value: False if c in self._lacking else self._offered.get(c) for c in OPTIONAL}
         date = dated if self._offered else None
         return ProviderOffers(**calls, envelope=self._envelope, date=date)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from typing import Protocol
+from uuid import UUID
 
 
 class Clock(Protocol):
@@ -41,6 +42,9 @@ class Chance(Protocol):
     def seed(self) -> int:
         """Return a seed for the model: 1 … 2^31-1 (0 counts as no seed at the service)."""
 
+    def key(self) -> str:
+        """Return a key that no other create has: 128 random bits, as a UUID."""
+
     def between(self, low: float, high: float) -> float:
         """Return a number in that range."""
 
@@ -54,6 +58,10 @@ class SystemChance:
     def seed(self) -> int:
         """Return a seed for the model: 1 … 2^31-1."""
         return self._random.randint(1, 2**31 - 1)
+
+    def key(self) -> str:
+        """Return a key that no other create has."""
+        return str(UUID(int=self._random.getrandbits(128), version=4))
 
     def between(self, low: float, high: float) -> float:
         """Return a number in that range."""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from batchfill.catalog.model import Model
     from batchfill.domain.rows import RedoRule
     from batchfill.ledger.ledger import Ledger
-    from batchfill.providers.client import Service
     from batchfill.providers.downloads import OutputClient
+    from batchfill.providers.provider_protocol import Provider
     from batchfill.providers.rate_limiter import RateLimiter
     from batchfill.run.clock import Chance, Clock
     from batchfill.run.run_log import RunLog
@@ -162,7 +162,7 @@ class RunContext(FileContext):
     settings: Settings
     stopping: StopSignal
     run_times: RunTimes
-    service: Service
+    service: Provider
     outputs: OutputClient
     clock: Clock
     chance: Chance

@@ -107,7 +107,7 @@ class Engine:
     def _make_result(self) -> EngineResult:
         counts, now = self._context.ledger.counts, self._context.clock.now()
         return EngineResult(
-            self._submitting.submitted,
+            self._submitting.answers.submitted,
             self._meter.finished_rows(counts),
             now - self._meter.began,
             throttled=self._context.creates.throttled_for,
@@ -117,11 +117,10 @@ class Engine:
     async def _load_open(self) -> None:
         """Take up what earlier runs left: the ledger is the queue."""
         ledger = self._context.ledger
-        self._reconciler.add_all(await ledger.open_attempts(RowState.SUBMITTING))
+        submitting = await ledger.open_attempts(RowState.SUBMITTING)
         doubtful = await ledger.open_attempts(RowState.IN_DOUBT)
-        consented = self._take_consented(doubtful)
-        self._reconciler.add_consented(consented)
-        self._reconciler.add_all([attempt for attempt in doubtful if attempt not in consented])
+        self._reconciler.note_consent(self._take_consented(doubtful))
+        self._reconciler.add_all(self._submitting.add_lost([*submitting, *doubtful]))
         self._poller.add_all(await ledger.open_attempts(RowState.RUNNING))
 
     def _take_consented(self, doubtful: Sequence[Attempt]) -> list[Attempt]:
@@ -255,7 +254,7 @@ class Engine:
     def _make_progress(self) -> Progress:
         context = self._context
         submitting = self._submitting
-        waiting_for = submitting.gate.waiting_for or submitting.allowance.waiting_for
+        waiting_for = submitting.gate.waiting_for or submitting.answers.allowance.waiting_for
         if (
             waiting_for is None
             and self._postprocessor.waiting

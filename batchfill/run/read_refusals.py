@@ -33,7 +33,9 @@ class ReadRefusals:
         timings, now = self._context.timings, self._context.clock.now()
         if self._since is None:
             self._since = anyio.current_time()
-        self._until = max(self._until, (attempt.accepted_at or attempt.intended_at) + timings.retention)
+        kept = timings.outputs_kept
+        kept = self._context.service.facts.outputs_kept if kept is None else kept
+        self._until = max(self._until, (attempt.accepted_at or attempt.intended_at) + kept)
         lasts = anyio.current_time() - self._since
         if now > self._until and lasts > timings.longest_refusal:
             # Nothing more can be learned or fetched: what runs stays as it is in the ledger.

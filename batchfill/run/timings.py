@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batchfill.domain.predictions import OUTPUT_RETENTION
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
@@ -21,8 +19,11 @@ class Timings:
     """After --prediction-timeout, in which a prediction is to end; then its row is in doubt."""
     longest_refusal: float = 600.0
     """Of nothing but refused reads, at least, before a run gives up what the hour of it is over."""
-    retention: float = OUTPUT_RETENTION
-    """After a prediction was accepted: it is asked for at least so long, whatever single reads answer."""
+    outputs_kept: float | None = None
+    """After a prediction was accepted: it is asked for at least so long, whatever single reads answer.
+
+    None: for as long as the provider's facts say.
+    """
     refused_create: float = 30.0
     """Before a row whose create was refused is asked once more."""
     long_pause: float = 60.0

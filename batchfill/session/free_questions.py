@@ -11,7 +11,7 @@ from batchfill.errors import TransientError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from batchfill.providers.client import Service
+    from batchfill.providers.provider_protocol import Provider
 
 Answer = TypeVar("Answer")
 
@@ -39,7 +39,7 @@ async def ask_patiently(
     return await question()
 
 
-async def web_page_at(service: Service) -> str | None:
+async def web_page_at(service: Provider) -> str | None:
     """Return in a sentence that the base is a web page, which is no API; None where it may be one."""
     page = await service.front_page()
     if page is None:

@@ -12,6 +12,7 @@ from anyio import to_thread
 from batchfill.catalog.model_choice import model_warnings
 from batchfill.domain.offers import offer_lines
 from batchfill.domain.progress import Level
+from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TransientError, UsageError
 from batchfill.ledger.digests import open_digests
@@ -35,7 +36,7 @@ from batchfill.session.free_questions import ask_patiently, web_page_at
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
-from batchfill.settings.resolve import BY_FLAG, NO_CAP
+from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
 from batchfill.storage import inbox
 from batchfill.storage.missing import NONE_MISSING, find_missing, of_rows
 from batchfill.storage.output_store import OutputStore
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
     from batchfill.ledger.ledger import Ledger
     from batchfill.ledger.selection import SelectedRows
     from batchfill.manifest.manifest import Manifest
-    from batchfill.providers.client import Service
     from batchfill.providers.downloads import OutputClient
+    from batchfill.providers.provider_protocol import Provider
     from batchfill.run.clock import Chance, Clock
     from batchfill.run.run_log import RunLog
     from batchfill.run.timings import Timings
@@ -62,8 +63,6 @@ if TYPE_CHECKING:
 
 BASIS = "basis"
 """The fact that says what the rows in the ledger rest on."""
-READS = 5
-"""Times the pace of creates: the pace of all other calls, as the service's own limits stand to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ class Session:
             self.base,
             settings.token,
             extras=settings.extras,
-            reads_per_minute=READS * settings.rate,
+            reads_per_minute=REPLICATE_API.reads_per_create * settings.rate,
             answer_timeout=settings.answer_timeout,
             clock=self.clock.now,
         )
@@ -175,7 +174,7 @@ class Session:
                 pixels.close()
 
     def _make_context(
-        self, ledger: Ledger, say: RunLog, service: Service, outputs: OutputClient, pixels: Processes
+        self, ledger: Ledger, say: RunLog, service: Provider, outputs: OutputClient, pixels: Processes
     ) -> RunContext:
         return RunContext(
             settings=self.settings,
@@ -307,6 +306,7 @@ class Session:
             "manifest": settings.manifest.name,
             "model": settings.model,
             "base": settings.base,
+            IDEMPOTENT: settings.base if settings.idempotent else None,
             "stopped_because": None,
             **prompt_facts(settings),
             **self._account,
@@ -340,7 +340,7 @@ class Session:
             await context.ledger.set_metadata(stopped_because=because)
 
 
-async def _ask_account(service: Service, base: str, waits: Sequence[float]) -> str | None:
+async def _ask_account(service: Provider, base: str, waits: Sequence[float]) -> str | None:
     """Return the account's name; None where the service does not tell it, for whatever reason."""
     try:
         return await ask_patiently(service.account, waits, at_once=NoAnswer)

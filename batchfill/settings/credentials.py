@@ -21,7 +21,7 @@ SECRETS = frozenset({TOKEN, REPLICATE_TOKEN})
 """Variables of the environment that no other program is to see."""
 OURS = frozenset(
     {"authorization", "accept-encoding", "connection", "content-encoding", "content-length", "content-type"}
-    | {"expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+    | {"expect", "host", "idempotency-key", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 """Headers that requests have anyway, and that would be others with another value."""
 

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.findings import FLAGS
+from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.errors import did_you_mean_or_known
 from batchfill.settings.addresses import REPLICATE, read_notify
 from batchfill.settings.retry_words import read_retry
@@ -75,6 +76,12 @@ class Setting:
         return f"--{self.name.replace('_', '-')}"
 
     @property
+    def flag_off(self) -> str:
+        """What turns it off again: `--no-idempotent`; empty where nothing needs to."""
+        revocable = isinstance(self.type, Switch) and self.type.revocable
+        return f"--no-{self.flag.removeprefix('--')}" if revocable else ""
+
+    @property
     def plain_help(self) -> str:
         """The help without Markdown."""
         return self.help.replace("`", "")
@@ -119,6 +126,16 @@ SETTINGS = (
         default_text="off",
         see="gateways.md#plain-http",
     ),
+    Setting(
+        "idempotent",
+        Switch(revocable=True),
+        "the provider honours `Idempotency-Key`: lost answers are sent again with their own key; remembered",
+        (RUN,),
+        default=False,
+        default_text="off",
+        once=True,
+        see="gateways.md#idempotency",
+    ),
     Setting("local", Switch(), "rehearse offline with the local emulator", (READING,), default_text="off"),
     Setting(
         "model",
@@ -157,7 +174,7 @@ SETTINGS = (
         Text("PER_MINUTE", "0.1 to 100000", number(0.1, 100_000, whole=False)),
         "submissions a minute at most",
         (READING, MANIFEST),
-        default=600.0,
+        default=REPLICATE_API.creates_per_minute,
         example="600",
     ),
     Setting("skip_bad", Switch(), "leave out rows with mistakes", (READING,), False, default_text="off"),

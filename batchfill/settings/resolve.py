@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NO_CAP, BY_FLAG = "none", "flag"
 
+IDEMPOTENT = "idempotent"
+"""The fact that names the base of which the user said so: what is known of one says nothing of another."""
+
 
 def _read_flag(name: str, value: Any) -> Any:
     setting = BY_NAME.get(name)
@@ -92,6 +95,7 @@ def resolve_settings(
     given = {name: _read_flag(name, value) for name, value in flags.items() if value is not None}
     base = _choose_base(given, facts, environ)
     known: dict[str, Any] = {"model": facts["model"]} if "model" in facts else {}
+    known["idempotent"] = facts.get(IDEMPOTENT) == base.shown
     chosen = {**DEFAULTS, **known, **_with_cap(facts, head), **given}
     for name in ("local", "base_url", "header", "out", "set", "id"):
         chosen.pop(name, None)

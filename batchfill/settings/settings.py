@@ -36,6 +36,8 @@ class Settings:
     base: str
     """A base URL without a trailing slash, the values of its query hidden; or LOCAL."""
     plain_http: bool
+    idempotent: bool
+    """The provider answers a create with a known `Idempotency-Key` as before, and makes nothing new."""
     token: Token | None = None
     extras: ExtraSecrets = field(default_factory=ExtraSecrets)
     defaults: Mapping[str, str] = field(default_factory=dict)

@@ -32,6 +32,9 @@ class ValueType:
 class Switch(ValueType):
     """On where the flag is given."""
 
+    revocable: bool = False
+    """Whether the batch remembers it, so that `--no-…` turns it off again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs(ValueType):

@@ -11,7 +11,7 @@ import pytest
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.errors import AnswerLost, ServiceRefused
-from batchfill.providers.client import Service
+from batchfill.providers.replicate.client import Service
 from tests.support.timings import SOON
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from batchfill.console.summary import summary_lines
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
-from batchfill.providers.client import Service
+from batchfill.providers.replicate.client import Service
 from tests.support.faults import LOST
 from tests.support.timings import SOON
 

@@ -17,8 +17,8 @@ from aiohttp import web
 from PIL import Image
 
 from batchfill.batch import Batch
+from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.errors import UsageError
-from batchfill.run.submit import uploader
 from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
@@ -498,7 +498,7 @@ async def test_a_files_call_that_is_refused_is_done_without(
     assert sum("/files" in path for path in relay.paths) == uploads
     (sent,) = relay.bodies
     assert sent["input"]["image"].startswith("data:image/jpeg;base64,")
-    assert len(sent["input"]["image"]) <= uploader.MAX_INLINE
+    assert len(sent["input"]["image"]) <= REPLICATE_API.largest_inline
 
 
 async def test_a_request_that_is_too_large_is_made_smaller_and_costs_no_attempt(

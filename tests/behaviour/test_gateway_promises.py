@@ -13,7 +13,7 @@ import pytest
 from batchfill.domain.rows import RowState
 from batchfill.errors import LedgerFailed
 from batchfill.ledger.events import LedgerEvents
-from batchfill.providers.client import Service
+from batchfill.providers.replicate.client import Service
 from tests.support.bounds import HANGS
 from tests.support.providers import TOKEN
 from tests.support.raw_gateway import NOT_FOUND, Open, RawGateway, answer, picture

@@ -308,7 +308,7 @@ async def test_one_refused_read_ends_nothing(
 async def test_reads_that_stay_refused_end_submitting_but_not_asking(
     relay: Gateway, batch: Open, states: States, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_timings(monkeypatch, retention=3600.0)
+    set_timings(monkeypatch, outputs_kept=3600.0)
     night, terminal = batch(relay.base, rows(30), concurrency=2), Terminal()
 
     def refuse(id_: str, _: int) -> Says | None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from batchfill.batch import Batch
 from batchfill.domain.rows import RowState
+from batchfill.emulator.dialects.dialect import Dialect
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.journal import read_bill
 from batchfill.emulator.quirks import Quirks
@@ -183,6 +184,31 @@ async def test_at_a_gateway_without_a_list_what_a_kill_leaves_unknown_is_held_an
     assert provider.billed == billed + counts[RowState.IN_DOUBT]
     assert len(pictures(desk.folder / "night.batch")) == rows
     assert_sound(desk.folder / "night.batch")
+
+
+async def test_where_keys_are_honoured_what_a_kill_leaves_unknown_is_sent_again_and_billed_once(
+    service: Serve, batchfill: Any, desk: Any
+) -> None:
+    rows = 12
+    # The first run dies between payment and answer, the second one between a loss and its resend.
+    faults = Faults([Fault("create", "delay", at=frozenset({1}), options={"seconds": 600}), SLOW])
+    quirks = Quirks(offers=frozenset(), dialect=Dialect(keys="honoured"))
+    provider = await service(quirks=quirks, faults=faults)
+    night = desk.write(desk.rows(rows))
+    command = ("run", night.name, "--base-url", provider.base, "--concurrency", "4", *QUICK)
+    await kill_while_paying(await batchfill.start(*command, "--idempotent"), provider)
+    provider.faults.add(Fault("create", "reset_after", first=2, times=1))
+    running = await batchfill.start(*command)
+    await running.meanwhile(provider.until(lambda: provider.creates_seen >= 2))
+    running.signal(signal.SIGKILL)
+    await running.ended()
+    ran = await batchfill(*command)
+    assert ran.code == 0, ran.err
+    assert provider.billed == rows
+    assert provider.creates_seen > rows
+    folder = desk.folder / "night.batch"
+    assert predictions(folder) == {charge.prediction_id for charge in provider.bill}
+    assert_sound(folder)
 
 
 async def test_a_rehearsal_that_is_killed_with_its_provider_goes_on_where_it_was(

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.domain.review import Decision, ReviewDecision
+from batchfill.emulator.dialects.dialect import Dialect
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
 from batchfill.ledger.payment_record import PaymentRecord
 from tests.support.crash import Crash
-from tests.support.timings import set_timings
+from tests.support.timings import SOON, set_timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -109,7 +110,7 @@ async def test_each_intent_and_each_id_is_in_the_record_and_no_prompt_address_to
 async def test_an_intent_is_in_the_record_before_its_post_leaves(
     service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from batchfill.providers.client import Service
+    from batchfill.providers.replicate.client import Service
 
     provider = await service()
     night = batch(provider, 4)
@@ -395,6 +396,38 @@ async def test_an_id_that_the_ledger_did_not_come_to_note_is_taken_from_the_reco
     assert states(night) == {"r1": "submitting"}
     summary = await batch(provider).run()
     assert (summary.exit_code, summary.submitted_now, provider.billed) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(("known", "state"), [(True, "done"), (False, "in_doubt")])
+async def test_an_id_of_the_record_that_an_answer_only_seemed_to_name_is_asked_for_before_its_row_runs(
+    service: Serve, batch: Open, states: States, monkeypatch: pytest.MonkeyPatch, known: bool, state: str
+) -> None:
+    quirks = Quirks(offers=frozenset(), dialect=Dialect(id_key="task_id"))
+    provider = await service(quirks=quirks)
+    night = batch(provider, 1, **SOON)
+    flushed = PaymentRecord.flush_ids
+
+    def flush_and_die(self: PaymentRecord) -> None:
+        flushed(self)
+        if provider.billed:
+            raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PaymentRecord, "flush_ids", flush_and_die)
+        with pytest.raises((Crash, BaseExceptionGroup)):
+            await night.run()
+    assert [line.get("unconfirmed") for line in record(night) if "accepted" in line] == [True]
+    if not known:
+        provider.faults.add(Fault("get", "status", options={"status": 404}))
+    summary = await batch(provider, **SOON).run()
+    assert (states(night), provider.creates_seen) == ({"r1": state}, 1)
+    assert all("seems to name prediction" in doubt.reason for doubt in summary.doubts)
+    told = [line.get("unconfirmed", False) for line in record(night) if "accepted" in line]
+    assert told[-1] is not known
+    # A record that is made again from the ledger tells the same.
+    lose_record(night)
+    await batch(provider, **SOON).run()
+    assert [line.get("unconfirmed", False) for line in record(night) if "accepted" in line] == [not known]
 
 
 async def test_without_ledger_and_record_the_pictures_are_asked_about(service: Serve, batch: Open) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import OFFERS, Quirks
 from batchfill.ledger.ledger import Ledger
-from batchfill.providers.client import Service
+from batchfill.providers.replicate.client import Service
 from batchfill.storage.output_store import OutputStore
 from tests.support.faults import LOST, NEVER_TAKEN
 from tests.support.timings import SOON

@@ -14,7 +14,7 @@ import pytest
 from batchfill.domain.rows import RowState
 from batchfill.errors import RunBroken
 from batchfill.ledger.reader import Reader
-from batchfill.providers.client import Service
+from batchfill.providers.replicate.client import Service
 from batchfill.run.placement import OutputPlacer
 from batchfill.run.submit import inputs
 from batchfill.storage.inbox import Request

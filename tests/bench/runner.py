@@ -72,7 +72,7 @@ def main() -> None:
     import anyio
 
     from batchfill import Batch
-    from batchfill.providers.client import Service
+    from batchfill.providers.replicate.client import Service
 
     Service.create = notes.creates(Service.create)  # type: ignore[method-assign]
     summary = anyio.run(Batch.open(**json.loads(sys.argv[1])).run)

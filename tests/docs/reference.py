@@ -50,7 +50,8 @@ def _meaning(setting: Setting) -> str:
 
 def _flag_row(setting: Setting) -> Row:
     held = f"`{setting.in_manifest}`" if setting.in_manifest else "no"
-    return f"`{setting.flag}`", held, setting.type.values, _default_text(setting), _meaning(setting)
+    flags = ", ".join(f"`{flag}`" for flag in (setting.flag, setting.flag_off) if flag)
+    return flags, held, setting.type.values, _default_text(setting), _meaning(setting)
 
 
 def _manifest_row(setting: Setting) -> Row:

@@ -16,6 +16,7 @@ Outputs = Literal["list", "text", "objects", "images", "markdown", "inline", "ba
 Coding = Literal["", "gzip", "deflate", "br", "zstd", "wrong_label"]
 Charset = Literal["utf-8", "utf-16", "gbk"]
 Headers = Literal["plain", "large", "many", "odd"]
+Keys = Literal["ignored", "honoured"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Dialect:
     charset: Charset = "utf-8"
     headers: Headers = "plain"
     """Those of every answer: large ones, many, or ones with characters that HTTP forbids."""
+    keys: Keys = "ignored"
+    """What becomes of `Idempotency-Key`; honoured: the same create with a known key makes nothing new."""
     signed: float | None = None
     """Seconds after which an output's address is refused; each look at the prediction names a new one."""
 
@@ -49,6 +52,7 @@ _VALUES: Mapping[str, Any] = {
     "coding": Coding,
     "charset": Charset,
     "headers": Headers,
+    "keys": Keys,
 }
 VALUES: Mapping[str, tuple[str, ...]] = {name: get_args(kind) for name, kind in _VALUES.items()}
 """What each manner may be, the usual first."""

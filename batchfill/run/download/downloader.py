@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.predictions import OUTPUT_RETENTION, Prediction, match_addresses
+from batchfill.domain.predictions import Prediction, match_addresses
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import (
@@ -298,7 +298,8 @@ class Downloader:
         siblings = any(output.lost is None and output.n not in failed for output in one.outputs)
         steps = {n: known.next_step(n, error, over=over, siblings=siblings) for n, error in failed.items()}
         made = attempt.ended_at or self._context.clock.now()
-        lost = {n: why_lost(failed[n], made) for n, step in steps.items() if step is Step.LOST}
+        kept_until = made + self._context.service.facts.outputs_kept
+        lost = {n: why_lost(failed[n], kept_until) for n, step in steps.items() if step is Step.LOST}
         if lost:
             await self._context.ledger.record_lost(attempt, lost)
         rest = {n: error for n, error in failed.items() if n not in lost}
@@ -367,4 +368,4 @@ class Downloader:
 
     def _hour_is_over(self, attempt: Attempt, since: float | None = None) -> bool:
         made = since or attempt.ended_at or attempt.intended_at
-        return self._context.clock.now() > made + OUTPUT_RETENTION
+        return self._context.clock.now() > made + self._context.service.facts.outputs_kept

@@ -9,7 +9,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from batchfill.domain.duration import format_duration
-from batchfill.domain.predictions import OUTPUT_RETENTION
 from batchfill.errors import (
     BadPicture,
     MachineFailed,
@@ -130,13 +129,13 @@ def why_none(prediction: Prediction, late: float) -> str:
     return f"{NONE_NAMED} within {format_duration(late)}; {said}"
 
 
-def why_lost(error: BatchfillError, made: float) -> str:
-    """Return why an output that was *made* then is given up."""
+def why_lost(error: BatchfillError, kept_until: float) -> str:
+    """Return why an output is given up, which the service keeps until then (seconds since the epoch)."""
     if isinstance(error, NotFound):
         return GONE
     if not isinstance(error, OutputRefused):
         return str(error)
-    until = datetime.fromtimestamp(made + OUTPUT_RETENTION).astimezone().strftime("%H:%M")
+    until = datetime.fromtimestamp(kept_until).astimezone().strftime("%H:%M")
     return f"{error}. It was paid for, and the service removes it about {until}: fetch it yourself"
 
 

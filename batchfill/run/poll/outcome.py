@@ -44,15 +44,16 @@ class OutcomeRecorder:
         asker = attempt.cancel_asked or self._told_to_stop(attempt, prediction)
         error = prediction.error or _in_words(prediction.status, asker)
         again = self._decide_retry(attempt, prediction.status, error, asker)
+        charged = prediction.status in context.service.facts.charged_ends
         # A gateway may call canceled failed; what was asked to stop may be charged, so it keeps counting.
-        stopped = prediction.status == "canceled" or (asker and prediction.status == "failed")
+        charged = charged or (asker is not None and prediction.status == "failed")
         retry_at = None if again is None else context.clock.now() + again.wait
         await forget_named(context, attempt, error)
         await context.ledger.record_failed(
             attempt,
             prediction.status,
             error,
-            outcome=Outcome.CANCELED if stopped else Outcome.FAILED,
+            outcome=Outcome.CANCELED if charged else Outcome.FAILED,
             retry_at=retry_at,
         )
         self._tell_failed(attempt, error, again)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.predictions import OUTPUT_RETENTION
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import inline_bytes
 from batchfill.errors import (
@@ -191,7 +190,7 @@ class Poller:
         """The service does not know a prediction that it gave us: perhaps not yet, perhaps a lagging copy."""
         attempt = watched.attempt
         age = self._context.clock.now() - (attempt.accepted_at or attempt.intended_at)
-        if age < OUTPUT_RETENTION:
+        if age < self._context.service.facts.outputs_kept:
             self._poll_again(watched)
             return
         self._schedule.forget_tracked(attempt.number)

@@ -238,7 +238,7 @@ def _to_whole(value: Any) -> int | None:
 async def fetch_prediction(context: RunContext, attempt: Attempt) -> Prediction:
     """Return the attempt's prediction as the service has it now.
 
-    Raises TransientError when the answer is about another prediction, and what Service.get raises.
+    Raises TransientError when the answer is about another prediction, and what Provider.get raises.
     """
     assert attempt.prediction_id is not None
     prediction = await context.service.get(attempt.prediction_id, outputs=attempt.outputs_asked)

@@ -94,10 +94,9 @@ class Reconciler:
         for attempt in attempts:
             self.add_attempt(attempt)
 
-    def add_consented(self, attempts: Sequence[Attempt]) -> None:
-        """Find out about rows in doubt once more, and submit again, as the user said, those that stay so."""
+    def note_consent(self, attempts: Sequence[Attempt]) -> None:
+        """Have these rows in doubt submitted again, as the user said, where they stay so."""
         self._consented = frozenset(attempt.number for attempt in attempts)
-        self.add_all(attempts)
 
     async def serve_lost(self) -> None:
         """Look for what is due, until cancelled."""
@@ -313,7 +312,8 @@ class Reconciler:
         """Return how long it is until the request is surely over: its time-out, and the pause after it."""
         settings = self._context.settings
         # A large body, or a laptop that slept, may have kept the request open far beyond its time-out.
-        over = max(attempt.intended_at + settings.answer_timeout, attempt.lost_at or 0.0)
+        sent_at = attempt.resent_at or attempt.intended_at
+        over = max(sent_at + settings.answer_timeout, attempt.lost_at or 0.0)
         left = over + settings.recover_wait - self._context.clock.now()
         if matching.clock_drift(attempt, self._context.service.clock_offset) > matching.AGREED:
             # Our clock was put forward: it does not tell how long ago the request was.

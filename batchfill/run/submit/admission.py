@@ -26,12 +26,16 @@ class AdmissionGate:
     def __init__(
         self, context: RunContext, hold: Callable[[], Block | None], *, unanswered: Callable[[], int]
     ) -> None:
-        """*hold* says why nothing may be submitted now; None: go on. *unanswered* counts open POSTs."""
+        """*hold* says why nothing may be submitted now; None: go on.
+
+        *unanswered* counts the open POSTs of rows that are submitting.
+        """
         self._context = context
         self._hold = hold
         self._unanswered = unanswered
         self._concurrency = CreateConcurrency()
         self._line = anyio.Lock(fast_acquire=True)
+        self._line_of_resends = anyio.Lock(fast_acquire=True)
         self._inside = 0
         self._submitted = 0
         self.breaker = CircuitBreaker(context.timings.first_pause)
@@ -43,20 +47,32 @@ class AdmissionGate:
     async def acquire(self) -> None:
         """Wait until one more prediction may be made, in the order of those who come, and take its place."""
         async with self._line:
-            while True:
-                await self._wait_for_room()
-                if self.breaker.asks_first and not await self._service_answers():
-                    continue
-                self._inside += 1
-                try:
-                    await self._context.creates.acquire()
-                except BaseException:
-                    self._inside -= 1
-                    raise
-                # Whatever came up while this row waited for the pace counts too.
-                if self._why_blocked(self._inside - 1) is None:
-                    return
-                self._inside -= 1
+            await self._take_place()
+
+    async def acquire_again(self, *, held: bool, counted: bool) -> None:
+        """Wait until a create may be sent once more, and take its place.
+
+        *held*: its row counts as one in flight already. *counted*: it counts for --limit already. In a line
+        of its own: a new row may wait for the very place that this one holds.
+        """
+        async with self._line_of_resends:
+            await self._take_place(held=held, counted=counted)
+
+    async def _take_place(self, **ours: bool) -> None:
+        while True:
+            await self._wait_for_room(**ours)
+            if self.breaker.asks_first and not await self._service_answers():
+                continue
+            self._inside += 1
+            try:
+                await self._context.creates.acquire()
+            except BaseException:
+                self.release()
+                raise
+            # Whatever came up while this row waited for the pace counts too.
+            if self._why_blocked(self._inside - 1, **ours) is None:
+                return
+            self.release()
 
     def release(self) -> None:
         """Give the place back: the ledger counts the prediction now, or there is none."""
@@ -81,29 +97,33 @@ class AdmissionGate:
             self.breaker.record_failure(context.clock.now())
         return answers
 
-    async def _wait_for_room(self) -> None:
+    async def _wait_for_room(self, **ours: bool) -> None:
         while True:
             seen = self.wakeup.version
-            blocked = self._why_blocked(self._inside) or self._why_crowded()
+            blocked = self._why_blocked(self._inside, **ours) or self._why_crowded()
             if blocked is None:
                 self.waiting_for = None
                 return
             self.waiting_for, seconds = blocked
             await self.wakeup.wait(seen, seconds)
 
-    def _why_blocked(self, others: int) -> Block | None:
+    def _why_blocked(self, others: int, *, held: bool = False, counted: bool = False) -> Block | None:
         context = self._context
         limit = context.settings.limit
-        if limit is not None and self._submitted + others >= limit:
+        if not counted and limit is not None and self._submitted + others >= limit:
             return None, None
         wait = self.breaker.seconds_to_wait(context.clock.now(), others)
         if wait != 0.0:
             return "the service to accept a row again after trouble", wait
-        # What was lost may be running; the ledger's other submitting rows are among those inside.
-        lost = context.ledger.in_state(RowState.SUBMITTING) - self._unanswered()
-        if context.ledger.in_state(RowState.RUNNING) + lost + others >= context.settings.concurrency:
+        if not held and self._in_flight(others) >= context.settings.concurrency:
             return None, None
         return self._hold()
+
+    def _in_flight(self, others: int) -> int:
+        ledger = self._context.ledger
+        # What was lost may be running; the ledger's other submitting rows are among those inside.
+        lost = ledger.in_state(RowState.SUBMITTING) - self._unanswered()
+        return ledger.in_state(RowState.RUNNING) + lost + others
 
     def _why_crowded(self) -> Block | None:
         """Return what keeps a row out while as many creates are open as keep up with pace and bounds."""

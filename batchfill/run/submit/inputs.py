@@ -163,6 +163,12 @@ def apply_redo(due: PendingRow, model: Model) -> PendingRow:
     return replace(due, inputs=inputs)
 
 
+def with_seed(model: Model, inputs: Mapping[str, Any], seed: int | None) -> dict[str, Any]:
+    """Return *inputs* with the *seed* of an attempt, where there is one and the model takes it."""
+    field = model.seed_field
+    return dict(inputs) if field is None or seed is None else {**inputs, field: seed}
+
+
 LEAST = 8
 """Characters of a part of an address that is taken for the id or the name of a file."""
 

@@ -25,17 +25,8 @@ if TYPE_CHECKING:
 
     from batchfill.run.context import RunContext
 
-SMALL = 256_000
-"""Characters of a data URL that the service's reference allows in a request."""
-
-MAX_INLINE = 1_000_000
-"""Characters of a data URL that its guides allow, for a provider that takes no files."""
-
 LEAST_INLINE = 64_000
 """Characters of a data URL below which nothing is made smaller, whatever the service takes."""
-
-UPLOAD_LIFE = 24 * 3600.0
-"""Seconds that the service keeps a file."""
 
 UPLOAD_SPARE = 2 * 3600.0
 """Seconds that an upload must still have left to be used again."""
@@ -66,7 +57,8 @@ class Uploader:
         """Whether the provider takes files, as far as this run has learned."""
         self.fails_for_now = False
         """Whether it takes none because the call failed, which may pass."""
-        self.small, self.largest = SMALL, MAX_INLINE
+        facts = context.service.facts
+        self.small, self.largest = facts.small_inline, facts.largest_inline
         """Characters of a data URL that go inline where files are taken, and where they are not."""
 
     async def upload(self, file: InputFile, digest: str) -> str:
@@ -87,7 +79,9 @@ class Uploader:
             except (NotOffered, RowRejected, ServiceRefused, TransientError) as error:
                 raise self._refusal(error, file, digest) from error
             self.offered, self.fails_for_now = True, False
-            expires = now + UPLOAD_LIFE if upload.expires_at is None else upload.expires_at
+            expires = (
+                now + context.service.facts.uploads_kept if upload.expires_at is None else upload.expires_at
+            )
             await context.ledger.record_upload(digest, origin, upload.url, expires)
             return upload.url
 

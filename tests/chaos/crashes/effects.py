@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from batchfill.ledger.import_rows import RowImport
 from batchfill.ledger.ledger import Ledger
 from batchfill.ledger.payment_record import PaymentRecord
-from batchfill.providers.client import Service
 from batchfill.providers.downloads import Download, OutputClient
+from batchfill.providers.replicate.client import Service
 from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.poll.poller import Poller
 from batchfill.run.run_log import RunLog
@@ -60,6 +60,7 @@ QUESTIONS = frozenset(
         "Ledger.due_rows",
         "Ledger.next_due_at",
         "Ledger.open_attempts",
+        "Ledger.row_to_resend",
         "Ledger.download_queue",
         "Ledger.outputs_of",
         "Ledger.to_finish",
@@ -85,6 +86,7 @@ QUESTIONS = frozenset(
         "Threads.do",
         "SystemClock.now",
         "SystemChance.seed",
+        "SystemChance.key",
         "SystemChance.between",
     }
 )

@@ -153,6 +153,38 @@ def dressed_nights(draw: st.DrawFn) -> Schedule:
     )
 
 
+SILENT = (
+    ("reset_before", ()),
+    ("reset_after", ()),
+    ("delay", (("seconds", 90.0),)),
+    ("taken_late", (("seconds", 90.0),)),
+    ("status", (("status", 500), ("late", True))),
+    ("status", (("status", 429), ("form", "resets"), ("seconds", 30))),
+)
+"""What becomes of a create whose answer, if one comes, does not say that it was made."""
+
+
+@st.composite
+def keyed_nights(draw: st.DrawFn) -> Schedule:
+    """Draw a night of lost answers, deaths and outages at a provider that honours the keys of creates."""
+    lost = st.builds(
+        lambda which, p: Trouble("create", which[0], p, which[1]),
+        st.sampled_from(SILENT),
+        st.sampled_from((0.05, 0.2)),
+    )
+    return Schedule(
+        seed=draw(st.integers(0, 2**32 - 1)),
+        rows=draw(st.integers(1, 30)),
+        concurrency=draw(st.sampled_from((1, 4, 32))),
+        run_time=draw(st.sampled_from((0.5, 10.0, 60.0))),
+        deaths=tuple(sorted(draw(st.lists(early, max_size=4)), key=lambda death: death.at)),
+        outages=tuple(draw(st.lists(outages.filter(lambda outage: outage.lasts < HOUR), max_size=1))),
+        troubles=tuple(draw(st.lists(lost, min_size=1, max_size=3))),
+        offers_list=draw(st.booleans()),
+        keys=True,
+    )
+
+
 @st.composite
 def damaged_nights(draw: st.DrawFn) -> Schedule:
     """Draw a night in which answers arrive damaged, at a gateway with manners of its own."""

@@ -6,11 +6,12 @@ import asyncio
 import csv
 import random
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batchfill.batch import Batch
+from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import OFFERS, Quirks
 from batchfill.errors import UsageError
@@ -77,7 +78,8 @@ class _Night:
             latency=schedule.run_time,
             faults=_faults(schedule),
             quirks=Quirks(
-                offers=OFFERS if schedule.offers_list else OFFERS - {"list"}, dialect=schedule.dialect
+                offers=OFFERS if schedule.offers_list else OFFERS - {"list"},
+                dialect=replace(schedule.dialect, keys="honoured" if schedule.keys else "ignored"),
             ),
         )
         await provider.start()
@@ -115,7 +117,11 @@ class _Night:
             if self.world.dead:
                 self.report.deaths += 1
                 await asyncio.sleep(death.away if death else PAUSE)
-            elif summary is None or (summary.exit_code == WORK_LEFT and self._goes_on(summary)):
+            elif (
+                summary is None
+                or (summary.exit_code == WORK_LEFT and self._goes_on(summary))
+                or self._resends(summary)
+            ):
                 await asyncio.sleep(PAUSE)
             elif not edits:
                 break
@@ -124,7 +130,12 @@ class _Night:
     def _goes_on(self, summary: Summary) -> bool:
         """Whether another start may bring more."""
         stopped = summary.stopped_because == "stopped by the user"
-        return self.schedule.until is None and bool(stopped or summary.submitted_now or summary.finished_now)
+        moved = bool(stopped or summary.submitted_now or summary.finished_now)
+        return self.schedule.until is None and (moved or self._resends(summary))
+
+    def _resends(self, summary: Summary) -> bool:
+        """Whether another start sends rows in doubt again."""
+        return self.schedule.keys and summary.counts[RowState.IN_DOUBT] > 0
 
     async def _run(self, base: str, **flags: Any) -> Summary | None:
         """Run once; None when it died, or could not begin."""
@@ -144,7 +155,7 @@ class _Night:
     def _batch(self, base: str, **flags: Any) -> Batch:
         schedule = self.schedule
         flags |= {"concurrency": schedule.concurrency, "rate": schedule.rate}
-        flags |= {"recover_wait": schedule.recover_wait}
+        flags |= {"recover_wait": schedule.recover_wait, "idempotent": schedule.keys or None}
         if schedule.max_cost is not None:
             flags["max_cost"] = str(schedule.max_cost * float(PRICE))
         if schedule.until is not None:

@@ -68,6 +68,8 @@ class Schedule:
     """What lies between, with clocks and lists of its own."""
     dialect: Dialect = field(default_factory=Dialect)
     """The form of the provider's answers."""
+    keys: bool = False
+    """Whether the provider honours the keys of creates, and the user says so."""
     damage: float = 0.0
     """Share of the answers whose bodies arrive damaged."""
     skew: float = 0.0

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from batchfill.emulator.journal import read_bill
 from batchfill.run.submit.admission import MOST_LOST
-from tests.chaos.nights.drawn import clock_nights, damaged_nights, dressed_nights, schedules
+from tests.chaos.nights.drawn import clock_nights, damaged_nights, dressed_nights, keyed_nights, schedules
 from tests.chaos.nights.night import play
 from tests.chaos.nights.relay import Relay
 from tests.chaos.nights.schedule import HOUR, Death, Outage, Schedule, Trouble
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NIGHTS = 20
 CLOCK_NIGHTS = 50
 DRESSED_NIGHTS = 50
+KEYED_NIGHTS = 20
 
 
 @pytest.fixture
@@ -65,6 +66,14 @@ def test_no_clock_and_no_list_has_a_row_paid_twice(schedule: Schedule) -> None:
 @drawn(DRESSED_NIGHTS)
 @given(dressed_nights())
 def test_right_answers_in_any_manner_have_every_row_done_and_billed_once(schedule: Schedule) -> None:
+    report = played(schedule)
+    assert report.broken == []
+    assert (report.states, report.billed) == ({"done": schedule.rows}, schedule.rows)
+
+
+@drawn(KEYED_NIGHTS)
+@given(keyed_nights())
+def test_where_keys_are_honoured_every_lost_answer_is_made_good_and_billed_once(schedule: Schedule) -> None:
     report = played(schedule)
     assert report.broken == []
     assert (report.states, report.billed) == ({"done": schedule.rows}, schedule.rows)

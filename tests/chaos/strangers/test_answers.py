@@ -279,7 +279,7 @@ async def test_a_list_whose_next_page_leads_nowhere_leaves_its_row_in_doubt(
 async def test_a_list_too_long_to_be_read_leaves_its_row_in_doubt(
     service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch, result: Any
 ) -> None:
-    monkeypatch.setattr("batchfill.providers.client.LONGEST_PAGE", 10)
+    monkeypatch.setattr("batchfill.providers.replicate.client.LONGEST_PAGE", 10)
     provider = await service(faults=Faults([Fault("create", "reset_after", times=1)]))
     night = batch(provider, 1, **SOON)
     assert (await night.run()).counts[RowState.IN_DOUBT] == 1

@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from batchfill.console.format import format_time
 from batchfill.console.status import status_json, status_lines
 from batchfill.domain.reports import Cost, Doubt, Status
@@ -55,6 +57,28 @@ def test_a_row_in_doubt_is_explained_with_its_price_and_every_way_out(
         f"      not at once: a service may make them minutes after {sent}, when the last was lost",
         "      sends them again: costs $0.16 and pays twice for each that was made after all",
     ]
+
+
+@pytest.mark.parametrize(("known", "which"), [(2, "them"), (1, "1 of them")])
+def test_rows_in_doubt_whose_keys_are_honoured_are_said_to_be_sent_again_by_the_next_start(
+    status: Callable[..., Status],
+    doubt: Doubt,
+    by_state: Callable[..., dict[RowState, int]],
+    known: int,
+    which: str,
+) -> None:
+    until = 1_763_932_800.0
+    doubts = [replace(doubt, resent_until=until if n < known else None) for n in range(2)]
+    lines = status_lines(status(counts=by_state(in_doubt=2), doubts=tuple(doubts)), command=RUN)
+    assert (
+        "  they are not sent again with new keys unless you say so; to leave them so costs nothing more:"
+        in lines
+    )
+    assert (
+        f"      sends {which} again with the keys they had, until {format_time(until)}; the provider makes "
+        "nothing twice, as --idempotent said"
+    ) in lines
+    assert lines[-1].startswith("      sends them again with new keys: costs $0.16 and pays twice")
 
 
 def test_sending_again_what_may_still_be_made_is_not_offered_without_saying_so(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batchfill.domain.offers import ProviderCheck, ProviderOffers, check_lines_of, offer_lines
-from batchfill.run.submit.uploader import MAX_INLINE
+from batchfill.domain.provider_facts import REPLICATE_API
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from batchfill.run.submit.uploader import MAX_INLINE
 def test_each_thing_that_is_offered_missing_or_not_known_has_its_meaning(
     name: str, there: str, missing: str, unknown: str
 ) -> None:
-    assert MAX_INLINE == 1_000_000
+    assert REPLICATE_API.largest_inline == 1_000_000
     for value, words in ((True, there), (False, missing), (None, unknown)):
         offers: dict[str, Any] = {name: value}
         (line,) = [line for line in offer_lines(ProviderOffers(**offers)) if words in line]

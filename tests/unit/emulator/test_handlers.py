@@ -8,6 +8,8 @@ import pytest
 
 from batchfill.catalog.builtin import find_model, model_names
 from batchfill.catalog.openapi import from_schema
+from batchfill.emulator.dialects.dialect import Dialect
+from batchfill.emulator.emulator_predictions import KEY_LIFETIME
 from batchfill.emulator.quirks import Quirks
 from tests.support.models import DEV, PRO
 
@@ -381,3 +383,45 @@ async def test_the_version_of_a_model_can_be_asked_for(start: Start, connect: Co
         assert (await client.http.get(f"/models/{name}/versions/{latest['id']}")).json() == latest
         assert (await client.http.get(f"/models/{name}/versions")).json()["results"] == [latest]
         assert (await client.http.get(f"/models/{name}/versions/abc")).status_code == 404
+
+
+KEYED = Quirks(dialect=Dialect(keys="honoured"))
+
+
+@pytest.mark.parametrize(("quirks", "made"), [(Quirks(), 2), (KEYED, 1)], ids=["ignored", "honoured"])
+async def test_a_create_with_a_known_key_makes_nothing_new_where_keys_are_honoured(
+    start: Start, connect: Connect, inputs: Mapping[str, Any], quirks: Quirks, made: int
+) -> None:
+    provider = await start(tiny=True, quirks=quirks)
+    headers = {"Idempotency-Key": "6f7c"}
+    asked = [await connect(provider).create(inputs, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in asked] == [201, 201]
+    assert (provider.billed, len({answer.json()["id"] for answer in asked})) == (made, made)
+
+
+async def test_a_key_stands_for_one_create_and_is_known_after_a_restart(
+    start: Start, connect: Connect, inputs: Mapping[str, Any]
+) -> None:
+    provider = await start(tiny=True, quirks=KEYED)
+    client = connect(provider)
+    first = await client.create(inputs, headers={"Idempotency-Key": "6f7c"})
+    other = await client.create({**inputs, "prompt": "another"}, headers={"Idempotency-Key": "6f7c"})
+    assert (other.status_code, provider.billed) == (422, 1)
+    await client.create(inputs, headers={"Idempotency-Key": "another"})
+    await client.create(inputs)
+    assert provider.billed == 3
+    await provider.stop()
+    again = await start(tiny=True, quirks=KEYED)
+    known = await connect(again).create(inputs, headers={"Idempotency-Key": "6f7c"})
+    assert (known.json()["id"], again.billed) == (first.json()["id"], 3)
+
+
+async def test_a_key_is_forgotten_after_a_day(
+    start: Start, connect: Connect, inputs: Mapping[str, Any]
+) -> None:
+    provider = await start(tiny=True, quirks=KEYED)
+    client = connect(provider)
+    await client.create(inputs, headers={"Idempotency-Key": "6f7c"})
+    provider.faults.clock_skew = KEY_LIFETIME + 1
+    await client.create(inputs, headers={"Idempotency-Key": "6f7c"})
+    assert provider.billed == 2

@@ -754,3 +754,13 @@ async def test_what_could_not_be_written_is_not_counted(
     ledger._writer.before_commit = real
     assert ledger.in_state(RowState.RUNNING) == 1
     assert ledger.in_state(RowState.COLLECTING) == 0
+
+
+async def test_a_resend_is_noted_and_what_was_seen_before_it_says_nothing_any_more(
+    ledger: Ledger, take_in: Any, row: Any, intend: Any, ask: Any
+) -> None:
+    await take_in(row())
+    lost = await ledger.record_absent_once(await intend())
+    sent = await ledger.record_resent(lost)
+    assert (sent.absent_at, sent.resent_at) == (None, ledger._now())
+    assert ask("SELECT absent_at, resent_at FROM attempts") == [(None, sent.resent_at)]

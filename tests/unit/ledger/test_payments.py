@@ -47,6 +47,18 @@ def test_what_is_written_is_read() -> None:
     assert (third.prediction_id, third.free, third.kept) == (None, False, ())
 
 
+def test_an_id_that_an_answer_seems_to_name_is_told_from_one_that_it_names() -> None:
+    seeming = payments.accepted_line(1, "p1", unconfirmed=True)
+    found = read(LINES[0], intent(1), seeming)
+    assert [(one.prediction_id, one.unconfirmed) for one in found.payments] == [("p1", True)]
+    assert judge(found.payments, [known(1)]).unconfirmed == {1}
+    # Asked for since, or found to be another one.
+    for id_ in ("p1", "p2"):
+        found = read(LINES[0], intent(1), seeming, payments.accepted_line(1, id_))
+        assert [(one.prediction_id, one.unconfirmed) for one in found.payments] == [(id_, False)]
+        assert judge(found.payments, [known(1)]).unconfirmed == frozenset()
+
+
 def test_a_number_that_was_given_again_is_another_attempt() -> None:
     found = read(LINES[0], intent(1), payments.accepted_line(1, "p"), intent(1, at=9), payments.free_line(1))
     assert [(payment.prediction_id, payment.free) for payment in found.payments] == [

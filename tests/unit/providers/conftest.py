@@ -10,8 +10,8 @@ import pytest
 import respx
 
 from batchfill.domain.token import Token
-from batchfill.providers.client import Service
 from batchfill.providers.rate_limiter import RateLimiter
+from batchfill.providers.replicate.client import Service
 from batchfill.providers.transport import Transport
 from tests.support.wire import CERTIFICATE
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.run.submit.uploader import LEAST_INLINE, MAX_INLINE, SMALL, Uploader
+from batchfill.domain.provider_facts import REPLICATE_API
+from batchfill.run.submit.uploader import LEAST_INLINE, Uploader
+
+SMALL, MAX_INLINE = REPLICATE_API.small_inline, REPLICATE_API.largest_inline
 
 
 def uploader() -> Uploader:
-    nothing: Any = None
-    return Uploader(nothing)
+    context: Any = SimpleNamespace(service=SimpleNamespace(facts=REPLICATE_API))
+    return Uploader(context)
 
 
 @given(limit=st.integers(LEAST_INLINE, 2 * MAX_INLINE))

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from batchfill.domain.provider_facts import REPLICATE_API, TokenOrigin
 from batchfill.domain.token import NO_EXTRAS
 from batchfill.errors import (
     AnswerLost,
@@ -22,14 +23,14 @@ from batchfill.errors import (
     TooLarge,
     TransientError,
 )
-from batchfill.providers.create_call import CreateCall, cancel_after_header
 from batchfill.providers.downloads import begin, open_download, parse_url, shown_url
 from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin_of, prediction_path
 from batchfill.providers.error_text import is_html, kept_text, one_line, words_of_body
 from batchfill.providers.learned_offers import OPTIONAL, LearnedOffers
 from batchfill.providers.pagination import Listing, reaches_past, read_page, size_of, window_query
-from batchfill.providers.parsing import LONGEST_ERROR, read_account, read_input_schema, read_upload
+from batchfill.providers.parsing import read_account, read_input_schema, read_upload
 from batchfill.providers.prediction_reader import prediction_at, read_asked, read_created
+from batchfill.providers.replicate.create_call import CreateCall, create_headers, unread_answer
 from batchfill.providers.requests import LONGEST_ANSWER, LONGEST_PAGE, AnswerBroken, AuthorizedClient
 from batchfill.providers.status_codes import SEE_OTHER, Call, error_for, error_in_words
 
@@ -74,6 +75,8 @@ _UNSENT = (
 class Service:
     """One account at one provider. The token goes to the base's own origin, and nowhere else."""
 
+    facts = REPLICATE_API
+
     def __init__(
         self,
         base: str,
@@ -95,7 +98,7 @@ class Service:
         )
         self._creates = CreateCall(self._line)
         self._reads = reads
-        self._learned = LearnedOffers()
+        self._learned = LearnedOffers(self.facts.calls)
         self._last_id: str | None = None
 
     @property
@@ -128,17 +131,22 @@ class Service:
         return f"{self.base.partition('?')[0].rstrip('/')}{PREDICTIONS}/{quote(prediction_id, safe='')}"
 
     async def create(
-        self, model: str, inputs: Mapping[str, object], *, cancel_after: float | None = None
+        self,
+        model: str,
+        inputs: Mapping[str, object],
+        *,
+        cancel_after: float | None = None,
+        key: str | None = None,
     ) -> Prediction:
         """Ask once for a prediction of *model* (OWNER/NAME or OWNER/NAME:VERSION); this is what costs money.
 
-        *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h.
-        Raises NotSent, Throttled, Unavailable, RowRejected, ServiceRefused, or AnswerLost when it may have
-        been accepted.
+        *cancel_after*: seconds after which the service is to stop it, sent within 5 s and 24 h. *key*: the
+        create's own, by which a provider that honours it answers the same create with the same prediction.
+        Raises NotSent, Throttled, Unavailable, RowRejected, ServiceRefused; AnswerLost: it may be accepted.
         """
         try:
             answer = await self._creates.send(
-                model, self._as_given(inputs), cancel_after_header(cancel_after)
+                model, self._as_given(inputs), create_headers(key, cancel_after)
             )
         except _UNSENT as error:
             raise NotSent(one_line(f"the create call was not sent: {error}")) from error
@@ -147,7 +155,7 @@ class Service:
             raise AnswerLost(one_line(text), acknowledged=True) from error
         except httpx.RequestError as error:
             raise AnswerLost(one_line(f"the create call has no answer: {error}")) from error
-        sent = _texts_of(inputs)
+        sent = [value for value in inputs.values() if isinstance(value, str)]
         if answer.status in SEE_OTHER and (made := prediction_at(answer.headers)) is not None:
             return made
         if not answer.succeeded:
@@ -169,10 +177,10 @@ class Service:
             return refused
         text = f"the service answered {answer.status} to the create call"
         if not is_html(answer.body):
-            return _unread(f"{text}, but {why}", answer)
+            return unread_answer(f"{text}, but {why}", answer)
         if await self._answers_with_pages():
             return ServiceRefused(f"{text} with a web page: is the base URL right?", status=answer.status)
-        return _unread(f"{text}, but with a web page", answer)
+        return unread_answer(f"{text}, but with a web page", answer)
 
     async def _answers_with_pages(self) -> bool:
         """Whether free questions get web pages: then there is no service that can have made anything.
@@ -307,7 +315,8 @@ class Service:
 
     async def _open_own(self, url: str) -> httpx.Response:
         place = parse_url(url)
-        if origin_of(place) != origin_of(httpx.URL(self.base)):
+        known = {TokenOrigin.BASE: origin_of(httpx.URL(self.base))}
+        if origin_of(place) not in {known[one] for one in self.facts.token_origins}:
             raise OutputRefused(
                 f"{shown_url(url)} is not at the base's own address: the token stays away from it"
             )
@@ -384,15 +393,3 @@ class Service:
         """Return *inputs* with the addresses of uploads as the service gave them: back to it they may go."""
         texts = {name: value for name, value in inputs.items() if isinstance(value, str)}
         return {**inputs, **{name: self.redaction.given(text) or text for name, text in texts.items()}}
-
-
-def _unread(text: str, answer: HttpResponse) -> AnswerLost:
-    said = words_of_body(answer.shown)
-    more = [f" ({answer.broken})"] if answer.broken else []
-    more += [f": {said}"] if said else []
-    text = one_line(text + "".join(more), longest=LONGEST_ERROR)
-    return AnswerLost(text, acknowledged=True, kept=kept_text(answer.shown))
-
-
-def _texts_of(inputs: Mapping[str, object]) -> list[str]:
-    return [value for value in inputs.values() if isinstance(value, str)]

@@ -10,8 +10,8 @@ import pytest
 
 from batchfill.domain.token import Token
 from batchfill.errors import AnswerLost, RowRejected, ServiceRefused, Throttled
-from batchfill.providers.client import Service
 from batchfill.providers.rate_limiter import RateLimiter
+from batchfill.providers.replicate.client import Service
 from batchfill.settings.addresses import REPLICATE
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from batchfill.errors import RowRejected
+from batchfill.errors import AnswerLost, RowRejected
 from batchfill.providers.endpoints import PREDICTIONS, create_path, model_path
-from batchfill.providers.error_text import is_html, words_of_body
+from batchfill.providers.error_text import is_html, kept_text, one_line, words_of_body
 from batchfill.providers.manners import NAMES_NO_MODEL, NO_SUCH_PATH
+from batchfill.providers.parsing import LONGEST_ERROR
 from batchfill.settings.addresses import REPLICATE
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class CreateCall:
     ) -> HttpResponse:
         """Ask for a prediction of *model* and return the answer.
 
+        Both forms go with the same *headers*: where one of them made something after all, the key in them
+        names it.
         Raises RowRejected for inputs that are no JSON, and httpx.RequestError as `send_request` does.
         """
         name, _, version = model.partition(":")
@@ -93,8 +96,21 @@ def _encode(body: Mapping[str, object]) -> bytes:
         raise RowRejected(f"the inputs cannot be written as JSON: {error}") from error
 
 
-def cancel_after_header(seconds: float | None) -> dict[str, str]:
-    """Return the header that asks for a stop after *seconds*; none outside of its limits."""
-    if seconds is None or not 5 <= seconds <= 86_400:
-        return {}
-    return {"Cancel-After": f"{round(seconds)}s"}
+def create_headers(key: str | None, cancel_after: float | None) -> dict[str, str]:
+    """Return the headers of a create.
+
+    *key*: by which a provider may know a second create for the first. *cancel_after*: seconds after which it
+    is to stop the prediction; not sent outside of its limits.
+    """
+    headers = {} if key is None else {"Idempotency-Key": key}
+    if cancel_after is not None and 5 <= cancel_after <= 86_400:
+        headers["Cancel-After"] = f"{round(cancel_after)}s"
+    return headers
+
+
+def unread_answer(text: str, answer: HttpResponse) -> AnswerLost:
+    """Return the error of a create that was taken, in an answer that names no prediction."""
+    more = [f" ({answer.broken})"] if answer.broken else []
+    more += [f": {said}"] if (said := words_of_body(answer.shown)) else []
+    text = one_line(text + "".join(more), longest=LONGEST_ERROR)
+    return AnswerLost(text, acknowledged=True, kept=kept_text(answer.shown))

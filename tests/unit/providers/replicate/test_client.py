@@ -6,11 +6,13 @@ import gzip
 import json
 import logging
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.errors import (
     AnswerLost,
     BatchfillError,
@@ -25,6 +27,7 @@ from batchfill.errors import (
 )
 from batchfill.providers.downloads import OutputClient, SignatureWanted
 from batchfill.providers.endpoints import origin_of
+from batchfill.providers.replicate.client import Service
 from tests.support.models import DEV
 from tests.support.wire import Peer, answer, reset
 from tests.unit.providers.conftest import SECRET
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
 
     import respx
 
-    from batchfill.providers.client import Service
     from batchfill.providers.transport import Transport
 
     Listen = Callable[..., Awaitable[Peer]]
@@ -78,6 +80,31 @@ async def test_cancel_after_is_sent_within_its_limits(
     route = router.post(f"{BASE}/models/{DEV}/predictions").respond(201, json=PREDICTION)
     await routed.create(DEV, {}, cancel_after=seconds)
     assert route.calls.last.request.headers.get("cancel-after") == expected
+
+
+async def test_a_call_that_the_dialect_does_not_have_is_not_asked_for(
+    router: respx.Router, service_over: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = replace(REPLICATE_API, calls=frozenset(), token_origins=frozenset())
+    monkeypatch.setattr(Service, "facts", bare)
+    service = service_over(httpx.MockTransport(router.async_handler))
+    assert await service.account() is None
+    for question in (service.list(created_after=None), service.cancel("abc")):
+        with pytest.raises(NotOffered):
+            await question
+    with pytest.raises(OutputRefused, match="the token stays away"):
+        async with service.fetch_own(f"{BASE}/files/abc"):
+            pass
+    assert service.requests == 0
+    assert {service.offers.list, service.offers.cancel, service.offers.files} == {False}
+
+
+async def test_both_forms_of_a_create_carry_its_key(router: respx.Router, routed: Service) -> None:
+    by_path = router.post(f"{BASE}/models/{DEV}/predictions").respond(404)
+    by_body = router.post(f"{BASE}/predictions").respond(201, json=PREDICTION)
+    await routed.create(DEV, {}, key="6f7c")
+    keys = [route.calls.last.request.headers["idempotency-key"] for route in (by_path, by_body)]
+    assert keys == ["6f7c", "6f7c"]
 
 
 @pytest.mark.parametrize(

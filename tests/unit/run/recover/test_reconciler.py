@@ -1,0 +1,45 @@
+"""When a lost request is surely over: before that nothing proves that it was never made."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchfill.run.recover.reconciler import Reconciler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchfill.domain.rows import Attempt
+
+SENT = 1_763_850_000.0
+"""When the attempts were intended."""
+
+
+def reconciler(now: float) -> Any:
+    nothing: Any = None
+    context: Any = SimpleNamespace(
+        settings=SimpleNamespace(answer_timeout=60.0, recover_wait=300.0),
+        clock=SimpleNamespace(now=lambda: now),
+        service=SimpleNamespace(clock_offset=None),
+    )
+    return Reconciler(context, nothing, found=nothing, settled=nothing, unanswered=nothing)
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ({}, 360.0 - 100.0),
+        ({"lost_at": SENT + 90.0}, 390.0 - 100.0),
+        # Its create went out again, and nothing tells yet what came of that.
+        ({"resent_at": SENT + 99.0}, 459.0 - 100.0),
+        ({"lost_at": SENT + 60.0, "resent_at": SENT + 99.0}, 459.0 - 100.0),
+    ],
+    ids=str,
+)
+def test_a_request_is_over_after_its_last_resend(
+    attempt: Callable[..., Attempt], changes: Mapping[str, Any], left: float
+) -> None:
+    assert reconciler(SENT + 100.0)._seconds_until_over(attempt(**changes)) == left
