@@ -76,4 +76,5 @@ def _check(fence: Fence, words: list[str]) -> None:
 
 def _flags(name: str) -> set[str]:
     command = cli.commands[name]
-    return {flag for option in command.params if isinstance(option, click.Option) for flag in option.opts}
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    return {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
