@@ -316,7 +316,9 @@ class Batch:
     def _resolve_manifest(self) -> tuple[Manifest, Settings]:
         from batchfill.manifest.manifest import open_manifest
 
-        manifest = open_manifest(self.manifest, encoding=self.flags.get("encoding"))
+        manifest = open_manifest(
+            self.manifest, encoding=self.flags.get("encoding"), sheet=self.flags.get("sheet")
+        )
         settings = self._resolve_settings(
             head=manifest.settings, defaults=manifest.defaults, column=manifest.column
         )

@@ -13,7 +13,8 @@ from batchfill.filenames import check_id, stem_of
 from batchfill.manifest.columns import Layout
 from batchfill.manifest.fingerprint import make_fingerprint
 from batchfill.manifest.formats.csv import read_csv
-from batchfill.manifest.formats.jsonl import read_jsonl
+from batchfill.manifest.formats.jsonl import read_json, read_jsonl
+from batchfill.manifest.formats.workbook import read_workbook
 from batchfill.manifest.formats.yaml import read_yaml
 from batchfill.manifest.local_files import LocalFiles
 from batchfill.manifest.record import CELL_LIMIT, Broken, Header, Record, Trouble, make_mistake
@@ -60,7 +61,7 @@ def read_rows(
         column=column,
         given=frozenset(name for name, text in defaults.items() if text.strip()),
         extra_columns=extra_columns,
-        has_header=manifest.rows_kind == "csv",
+        has_header=manifest.rows_kind in ("csv", "workbook"),
     )
     reader = _RowReader(manifest, model, layout, files, price, fitted=fitted)
     reader.take_defaults(defaults)
@@ -133,6 +134,9 @@ class _RowReader:
     def _read_items(self) -> Iterator[Header | Record | Trouble | Broken]:
         manifest = self._manifest
         try:
+            if manifest.rows_kind == "workbook":
+                yield from read_workbook(manifest.rows, manifest.sheet)
+                return
             with open_text(manifest.rows, manifest.encoding) as text:
                 yield from _READERS[manifest.rows_kind](text)
         except Broken as broken:
@@ -274,5 +278,6 @@ def _why_unfit(name: str, text: str) -> str | None:
 _READERS: Mapping[str, Callable[[TextIO], Iterator[Header | Record | Trouble]]] = {
     "csv": lambda text: read_csv(Lines(text)),
     "jsonl": lambda text: read_jsonl(Lines(text)),
+    "json": read_json,
     "yaml": read_yaml,
 }

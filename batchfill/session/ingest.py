@@ -50,7 +50,7 @@ def manifest_digest(manifest: Manifest, model: Model, settings: Settings) -> str
     rests_on = {
         "program": [__version__, *sys.version_info[:3]],
         "files": files,
-        "kinds": [manifest.kind, manifest.rows_kind, manifest.encoding],
+        "kinds": [manifest.kind, manifest.rows_kind, manifest.encoding, manifest.sheet],
         "model": repr(model),
         "defaults": dict(settings.defaults),
         "column": dict(settings.column),

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NO_CAP, BY_FLAG = "none", "flag"
 
+STANDARD_INPUT = Path("-")
+"""The manifest's name when it comes that way; its paths are relative to the current folder."""
+
 
 def _read_flag(name: str, value: Any) -> Any:
     setting = BY_NAME.get(name)
@@ -134,4 +137,6 @@ def folder_of(manifest: Path, flags: Mapping[str, Any]) -> Path:
         raise UsageError(f"{str(manifest)!a}: the name of its folder is not UTF-8: rename it") from None
     if flags.get("out"):
         return Path(flags["out"])
+    if manifest == STANDARD_INPUT:
+        raise UsageError("standard input has no folder of its own: give the batch folder with --out DIR")
     return manifest.with_name(manifest.stem + (".local.batch" if flags.get("local") else ".batch"))

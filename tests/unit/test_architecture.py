@@ -75,6 +75,7 @@ THIRD_PARTY = {
     "click": {"cli"},
     "httpx": {"providers", "notify"},
     "numpy": {"images"},
+    "python_calamine": {"manifest"},
     "PIL": {"images"},
     "rich": {"console"},
     "sqlite3": {"ledger"},
