@@ -39,10 +39,23 @@ class Mistake:
     """Nothing behind it could be read."""
     kind: str | None = None
     """For what is wrong with a picture or a mask: the word of its finding."""
+    many: str = ""
+    """What to say where several rows share it; empty: the message."""
+    rows: int = 1
+    """How many rows share it; the first one is in *line*."""
+
+    @property
+    def cause(self) -> str:
+        """What the mistakes of several rows share when they are one."""
+        return self.many or self.message
 
     def __str__(self) -> str:
         where = f"{self.file.name}:{self.line}" if self.line else self.file.name
-        return f"{where}: {self.message}"
+        return f"{where}: {f'{self.rows:,} rows: {self.cause}' if self.rows > 1 else self.message}"
+
+    def sort_key(self) -> tuple[bool, int, int]:
+        """Return what sorts the worst first: about the whole file, then by the rows that share it."""
+        return not (self.ends or not self.line), -self.rows, self.line
 
 
 class ManifestError(UsageError):
@@ -55,7 +68,7 @@ class ManifestError(UsageError):
         self.mistakes = tuple(mistakes)
         self.more = more
         shown = [str(mistake) for mistake in self.mistakes[: self.SHOWN]]
-        hidden = len(self.mistakes) - len(shown) + more
+        hidden = sum(mistake.rows for mistake in self.mistakes[self.SHOWN :]) + more
         if hidden:
             shown.append(f"… and {hidden} more")
         super().__init__("\n".join(shown))

@@ -146,8 +146,9 @@ class CheckReport:
     finished: int
     """Of those, done already."""
     mistakes: tuple[Mistake, ...]
-    """The first hundred."""
+    """One of each cause, the worst first; a hundred at most."""
     more_mistakes: int
+    """Mistakes of other causes."""
     warnings: tuple[str, ...]
     price_to_go: int | None
     currency: str

@@ -44,6 +44,20 @@ class Trouble(NamedTuple):
     message: str
 
 
+class RowFault(str):
+    """What is wrong with one row, and what to say instead where many rows share it."""
+
+    __slots__ = ("many",)
+    many: str
+
+    @classmethod
+    def shared(cls, message: str, many: str) -> RowFault:
+        """Return *message* for one row, and *many* for all that have the same."""
+        fault = cls(message)
+        fault.many = many
+        return fault
+
+
 class Broken(Exception):
     """The file cannot be read any further; what is wrong, and in which line (0: the whole file)."""
 
@@ -55,7 +69,11 @@ class Broken(Exception):
 
 def make_mistake(file: Path, line: int, message: str, *, ends: bool = False) -> Mistake:
     """Return a mistake whose message, which may repeat the file's text, is one printable line."""
-    if not message.isprintable():
-        message = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    message = message if len(message) <= MESSAGE_LIMIT else f"{message[:MESSAGE_LIMIT]}…"
-    return Mistake(file, line, message, ends)
+    many = message.many if isinstance(message, RowFault) else ""
+    return Mistake(file, line, _one_line(message), ends, many=_one_line(many))
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]}…"

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from batchfill.catalog.field import UnfitValue, join_words
 from batchfill.catalog.pixel_options import FINISHING
 from batchfill.domain.rows import Row
 from batchfill.filenames import check_id, stem_of
 from batchfill.manifest.columns import Layout
+from batchfill.manifest.file_cells import read_file_cell
 from batchfill.manifest.fingerprint import make_fingerprint
 from batchfill.manifest.formats.csv import read_csv
 from batchfill.manifest.formats.jsonl import read_json, read_jsonl
 from batchfill.manifest.formats.workbook import read_workbook
 from batchfill.manifest.formats.yaml import read_yaml
+from batchfill.manifest.headers import explain_missing_header
 from batchfill.manifest.local_files import LocalFiles
-from batchfill.manifest.record import CELL_LIMIT, Broken, Header, Record, Trouble, make_mistake
+from batchfill.manifest.record import CELL_LIMIT, Broken, Header, Record, RowFault, Trouble, make_mistake
 from batchfill.manifest.text import Lines, open_text
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
 
+_NO_COUNTER = -2
+_COUNTED = "the first column, {}, only counts the rows: it is left out"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -45,6 +51,7 @@ def read_rows(
     price: int | None = None,
     fitted: bool = True,
     digest: Digest,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Row | Mistake]:
     """Yield the rows of *manifest* and, in line with them, every mistake in it; never the whole file at once.
 
@@ -53,7 +60,8 @@ def read_rows(
     *fitted*: files are sent as they are, so that pixel settings cannot change them. A row may have several
     mistakes. After a mistake that concerns every row (a wrong header, a wrong default) rows are
     still checked but none is yielded; after one that makes going on pointless (bytes in another encoding, a
-    quote that is never closed) reading ends. Whether ids or rows repeat is not looked at.
+    quote that is never closed, a first line that is no header) reading ends. *note* is told what is good to
+    know of the file as a whole. Whether ids or rows repeat is not looked at.
     """
     files = LocalFiles(manifest.path.parent, allow_outside=allow_outside, digest=digest)
     layout = Layout(
@@ -63,7 +71,7 @@ def read_rows(
         extra_columns=extra_columns,
         has_header=manifest.rows_kind in ("csv", "workbook"),
     )
-    reader = _RowReader(manifest, model, layout, files, price, fitted=fitted)
+    reader = _RowReader(manifest, model, layout, files, price, fitted=fitted, note=note)
     reader.take_defaults(defaults)
     return reader.read_rows()
 
@@ -78,7 +86,12 @@ class _RowReader:
         price: int | None,
         *,
         fitted: bool,
+        note: Callable[[str], None],
     ) -> None:
+        self._note = note
+        self._header = Header(0, ())
+        self._counted = -1
+        self._missing_folder = lru_cache(maxsize=1024)(self._missing_folder_uncached)
         self._manifest = manifest
         self._model = model
         self._layout = layout
@@ -115,11 +128,18 @@ class _RowReader:
         seen = position = 0
         for item in self._read_items():
             if isinstance(item, Header):
+                self._header = item
+                if no_header := self._explain_header(item):
+                    yield make_mistake(self._manifest.rows, item.line, no_header, ends=True)
+                    return
                 wrong = self._layout.columns(item.names).mistakes
                 sound = sound and not wrong
                 yield from (self._row_mistake(item.line, message) for message in wrong)
                 continue
             seen += 1
+            if isinstance(item, Record) and not self._counts_on(item):
+                sound = False
+                yield make_mistake(self._manifest.rows, self._header.line, self._explain_counter(), ends=True)
             if isinstance(item, Broken):
                 yield make_mistake(self._manifest.rows, item.line, item.message, ends=True)
                 continue
@@ -144,10 +164,32 @@ class _RowReader:
 
     def _find_missed(self, seen: int) -> Iterator[Mistake]:
         """Yield what can be known only at the end."""
+        if self._counted >= 0:
+            self._note(_COUNTED.format(self._header.names[0] or "which has no name"))
         if not seen:
             yield self._row_mistake(0, "no rows")
         for name, own in self._layout.never_found():
             yield self._setting_mistake(f"column.{name}", f"column: no row has {own}, which should be {name}")
+
+    def _explain_header(self, header: Header) -> str | None:
+        if not self._model.checked:
+            return None
+        return explain_missing_header(self._manifest, header, self._layout.knows)
+
+    def _counts_on(self, record: Record) -> bool:
+        """Whether the column that should only count the rows does, up to *record*; it is told once."""
+        place = self._layout.columns(record.names).counter
+        if place is None or self._counted == _NO_COUNTER:
+            return True
+        text = record.cells[place].strip().removesuffix(".0")
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+        counts = number > self._counted
+        self._counted = number if counts else _NO_COUNTER
+        return counts
+
+    def _explain_counter(self) -> str:
+        name = self._header.names[0]
+        return f"unknown column {name}: name it x_{name} to carry it" if name else "column 1 has no name"
 
     def _read_row(self, record: Record | Trouble, position: int) -> Row | list[str]:
         """Return the row that *record* stands for, or everything that is wrong with it."""
@@ -160,7 +202,7 @@ class _RowReader:
         wrong = [] if self._layout.has_header else [*columns.mistakes]
         inputs, files = self._take_cells(cells, columns, wrong)
         own_id = "" if columns.id is None else _read_id(cells[columns.id].strip(), wrong)
-        wrong += [f"{name} is empty" for name in columns.needed if name not in inputs]
+        wrong += _find_empty(columns.needed, inputs)
         if not wrong and not self._settings.isdisjoint(inputs):
             wrong += self._find_unsuited(inputs, files)
         if wrong:
@@ -226,12 +268,21 @@ class _RowReader:
         inputs[name] = address
         files.pop(name, None)
         try:
+            inputs[name] = address = read_file_cell(address)
             file = self._files.find_file(address)
         except ValueError as error:
-            wrong.append(f"{name}: {error}")
+            message = f"{name}: {error}"
+            folder = self._missing_folder(str(PurePosixPath(address.replace("\\", "/")).parent))
+            wrong.append(RowFault.shared(message, f"{name}: {folder}") if folder else message)
             return
         if file is not None:
             files[name] = file
+
+    def _missing_folder_uncached(self, folder: str) -> str:
+        """Return what to say where no *folder* of the manifest's is there; nothing where one is."""
+        if ":" in folder or (self._manifest.path.parent / folder).is_dir():
+            return ""
+        return f"there is no folder {folder}"
 
     def _row_mistake(self, line: int, message: str) -> Mistake:
         return make_mistake(self._manifest.rows, line, message)
@@ -243,9 +294,25 @@ class _RowReader:
 def _read_typed(read: Reader, text: str, wrong: list[str]) -> Input:
     try:
         return read(text)
+    except UnfitValue as error:
+        wrong.append(RowFault.shared(str(error), error.expected))
     except ValueError as error:
         wrong.append(str(error))
-        return text
+    return text
+
+
+def _find_empty(needed: Sequence[str], inputs: Mapping[str, Input]) -> list[str]:
+    """Return what to say of *needed* cells that are empty."""
+    empty = [name for name in needed if name not in inputs]
+    if len(empty) == len(needed) > 1:
+        names = join_words(empty).replace(" or ", " and ")
+        return [
+            RowFault.shared(f"{names} are empty", f"{names} are empty: remove these lines, or --skip-bad")
+        ]
+    return [
+        RowFault.shared(f"{name} is empty", f"no {name}; give one to all with `--set {name}=…`")
+        for name in empty
+    ]
 
 
 def _read_id(text: str, wrong: list[str]) -> str:

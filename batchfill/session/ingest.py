@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
@@ -75,7 +75,7 @@ def _file_facts(path: Path) -> list[str | int]:
 
 CHUNK = 500
 KEPT = 1000
-"""Mistakes that are kept; beyond them they are only counted."""
+"""Causes of mistakes that are kept; beyond them mistakes are only counted."""
 
 HEADERS_KEPT = 1000
 
@@ -85,27 +85,38 @@ class Reading:
     """What reading a manifest found."""
 
     rows: int = 0
-    mistakes: list[Mistake] = field(default_factory=list)
     more: int = 0
     """Mistakes beyond those kept."""
     bad_rows: int = 0
     """Rows with a mistake."""
     whole: bool = True
     """Whether the file could be read to its end."""
+    notes: list[str] = field(default_factory=list)
+    """What is good to know of the file as a whole."""
     _last: tuple[Path, int] | None = None
+    _kept: dict[tuple[Path, str], Mistake] = field(default_factory=dict)
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """Those kept, one of each cause, the worst first."""
+        return sorted(self._kept.values(), key=Mistake.sort_key)
 
     @property
     def bad(self) -> int:
         """How many mistakes there are."""
-        return len(self.mistakes) + self.more
+        return sum(mistake.rows for mistake in self._kept.values()) + self.more
 
     def add_mistake(self, mistake: Mistake) -> None:
         """Note one mistake; those of one row come one after the other."""
         self.whole = self.whole and not mistake.ends
         self.bad_rows += (mistake.file, mistake.line) != self._last
         self._last = (mistake.file, mistake.line)
-        if len(self.mistakes) < KEPT:
-            self.mistakes.append(mistake)
+        key = mistake.file, mistake.cause
+        if key in self._kept:
+            first = self._kept[key]
+            self._kept[key] = replace(first, rows=first.rows + 1, ends=first.ends or mistake.ends)
+        elif len(self._kept) < KEPT:
+            self._kept[key] = mistake
         else:
             self.more += 1
 
@@ -114,8 +125,8 @@ class Reading:
 
         Rows that could not be read would otherwise count as taken out of the manifest.
         """
-        if self.mistakes and not (skip_bad and self.whole and self.rows):
-            raise ManifestError(sorted(self.mistakes, key=lambda m: m.line), more=self.more)
+        if self._kept and not (skip_bad and self.whole and self.rows):
+            raise ManifestError(self.mistakes, more=self.more)
 
 
 async def ingest_rows(
@@ -135,7 +146,7 @@ async def ingest_rows(
     none either, and the mistakes of the others; where it does, headers are left to it.
     """
     reading = Reading()
-    rows = _read_checked(manifest, model, settings, digests)
+    rows = _read_checked(manifest, model, settings, digests, reading)
     if look_at is None:
         rows = _check_headers(rows, manifest, model)
     while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
@@ -162,7 +173,7 @@ def _duplicate_text(double: Duplicate) -> str:
 
 
 def _read_checked(
-    manifest: Manifest, model: Model, settings: Settings, digests: Digests
+    manifest: Manifest, model: Model, settings: Settings, digests: Digests, reading: Reading
 ) -> Iterator[Row | Mistake]:
     return read_rows(
         manifest,
@@ -174,6 +185,7 @@ def _read_checked(
         price=settings.price,
         fitted=settings.send == "fitted",
         digest=digests,
+        note=reading.notes.append,
     )
 
 

@@ -200,7 +200,7 @@ async def test_json_tells_the_same_to_a_program(batchfill: Any, desk: Any) -> No
     told = json.loads(checked.out)
     assert told["file"] == "night.csv"
     assert told["mistakes"] == [
-        {"line": 3, "kind": None, "text": "guidance must be between 0 and 100, not 1000"}
+        {"line": 3, "rows": 1, "kind": None, "text": "guidance must be between 0 and 100, not 1000"}
     ]
     (finding,) = told["findings"]
     assert finding.pop("text").startswith("inverted.png is 75% white")

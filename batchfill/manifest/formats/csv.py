@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RESULTS = frozenset({"state", "prediction_id", "attempts"})
 """Columns that only a table of results has, whose cells were kept from being formulas."""
 
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NAMED = re.compile(r'"?sep=([,;\t|])', re.IGNORECASE)
 """Excel's own way to name the delimiter in a line that it does not show."""
 
@@ -45,7 +45,7 @@ def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
         # A generator would end at the first line that is no CSV.
         reader = map(_as_given, reader)
     yield Header(header_line, names)
-    yield from _read_rows(reader, lines, names, _DELIMITERS[delimiter])
+    yield from _read_rows(reader, lines, names, DELIMITERS[delimiter])
 
 
 def _read_rows(

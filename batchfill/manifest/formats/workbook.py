@@ -29,7 +29,7 @@ _ADVICE = 'save its rows as "CSV UTF-8"'
 
 def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | Trouble]:
     """Yield the header and then the rows of *sheet*; None is the first one that is shown. Raises Broken."""
-    lines = ((line, cells) for line, cells in _read_lines(path, sheet) if any(map(str.strip, cells)))
+    lines = ((line, cells) for line, cells in read_lines(path, sheet) if any(map(str.strip, cells)))
     first = next(lines, None)
     if first is None:
         return
@@ -45,7 +45,8 @@ def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | T
             yield Record(line, names[:width], cells[:width])
 
 
-def _read_lines(path: Path, sheet: str | None) -> Iterator[tuple[int, list[str]]]:
+def read_lines(path: Path, sheet: str | None) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and cells of each line of *sheet*, blank ones too. Raises Broken."""
     try:
         from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
     except ImportError:
