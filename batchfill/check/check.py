@@ -58,7 +58,7 @@ async def check(
         finished=comparison.groups[RowState.DONE].rows,
         mistakes=kept,
         more_mistakes=reading.bad - sum(mistake.rows for mistake in kept),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *reading.prompts.warnings(manifest.rows.name)),
         price_to_go=plan.total_price(to_go),
         currency=model.currency,
         seconds=plan.seconds_for(rows, settings, None),
@@ -68,6 +68,7 @@ async def check(
         provider=provider,
         file=manifest.rows.name,
         pictures=pictures,
+        prompts=reading.prompts.first(),
     )
 
 

@@ -32,6 +32,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
       `kind` for those about pictures, else null; the worst first, at most a hundred; `more_mistakes`: how
       many there are of other causes
     - `warnings`, `notes`: texts about the batch as a whole
+    - `prompts`: objects of `line`, `id` and `text` of a few rows, as they are sent
     - `findings`: objects of `weight` (`warning` or `note`), `kind`, `line` and `id` of the first row, `rows`
       that share its files, `text`; the worst first, at most a hundred; `more_findings`: how many rows have
       others, a row with two of them counted twice
@@ -56,6 +57,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "more_mistakes": report.more_mistakes,
         "warnings": list(report.warnings),
         "notes": list(report.notes),
+        "prompts": [prompt._asdict() for prompt in report.prompts],
         "findings": [_finding_json(found) for found in pictures.found],
         "more_findings": pictures.left_out,
         "kinds": {kind.value: rows for kind, rows in pictures.kinds.items()},
@@ -103,6 +105,8 @@ def _remark_lines(report: CheckReport) -> Iterator[str]:
     yield from kind_line(report.pictures)
     for note in report.notes:
         yield safe_text(note)
+    for prompt in report.prompts:
+        yield f"prompt of {safe_text(prompt.id)}: {safe_text(prompt.text)}"
     yield from remote_line(report.pictures)
     yield from scale_lines(report.pictures)
 

@@ -137,6 +137,17 @@ class EndedAttempt(NamedTuple):
     """Seconds, by the service's clock."""
 
 
+class ShownPrompt(NamedTuple):
+    """One prompt as it is sent."""
+
+    line: int
+    """Of the first row that has it."""
+    id: str
+    """Of that row as given, else what its id will begin with."""
+    text: str
+    """No more than its beginning, where it is long."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """What `check` found without paying."""
@@ -163,6 +174,8 @@ class CheckReport:
     file: str = ""
     """The name of the file that holds the rows."""
     pictures: PictureReport = field(default_factory=PictureReport)
+    prompts: tuple[ShownPrompt, ...] = ()
+    """A few of them, all different."""
 
 
 @dataclass(frozen=True, slots=True)

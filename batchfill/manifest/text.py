@@ -108,14 +108,21 @@ def read_start(path: Path) -> bytes:
 def explain_undecodable(path: Path, encoding: str | None) -> Broken:
     """Return what to tell about a file that is not in *encoding*: in which line, and what it looks like."""
     line, sample = _find_undecodable(path, encoding or "utf-8")
-    return Broken(line, name_encoding(encoding or "UTF-8", encodings.guess_encoding(sample)))
+    likely = encodings.guess_encoding(sample)
+    return Broken(line, name_encoding(encoding or "UTF-8", likely, encodings.words_in(sample, likely)))
 
 
-def name_encoding(wanted: str, likely: str) -> str:
-    """Return the message for text that is not in the encoding *wanted* and looks like *likely*."""
+def name_encoding(wanted: str, likely: str, words: str = "") -> str:
+    """Return the message for text that is not in the encoding *wanted* and looks like *likely*.
+
+    *words*: some of those that it gives, for a person to judge the guess by.
+    """
     if likely.lower() == wanted.lower():
         return f'not {wanted}: damaged here, or in yet another encoding; save as "CSV UTF-8"'
-    return f'not {wanted} (looks like {likely}): save as "CSV UTF-8" or add --encoding {likely.lower()}'
+    shown = f", which gives {words}" if words else ""
+    return (
+        f'not {wanted} (looks like {likely}{shown}): save as "CSV UTF-8" or add --encoding {likely.lower()}'
+    )
 
 
 def _find_undecodable(path: Path, encoding: str) -> tuple[int, bytes]:

@@ -19,6 +19,7 @@ from batchfill.images.codec.decode import read_header
 from batchfill.images.prepare.mask import refuse_misfit
 from batchfill.ledger.reader import open_reader
 from batchfill.manifest.local_files import FileLocations, digest_file, reach_of
+from batchfill.manifest.prompts import Prompts
 from batchfill.manifest.validation import read_rows
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class Reading:
     """Rows with a mistake."""
     whole: bool = True
     """Whether the file could be read to its end."""
+    prompts: Prompts = field(default_factory=lambda: Prompts(None))
+    """Of the rows without a mistake."""
     notes: list[str] = field(default_factory=list)
     """What is good to know of the file as a whole."""
     _last: tuple[Path, int] | None = None
@@ -145,7 +148,7 @@ async def ingest_rows(
     that had to be read. *look_at* is given the rows without a mistake and returns those whose pictures have
     none either, and the mistakes of the others; where it does, headers are left to it.
     """
-    reading = Reading()
+    reading = Reading(prompts=Prompts(model.prompt_field))
     rows = _read_checked(manifest, model, settings, digests, reading)
     if look_at is None:
         rows = _check_headers(rows, manifest, model)
@@ -153,6 +156,7 @@ async def ingest_rows(
         for mistake in (item for item in chunk if isinstance(item, Mistake)):
             reading.add_mistake(mistake)
         good = [item for item in chunk if isinstance(item, Row)]
+        reading.prompts.add_rows(good)
         if look_at is not None:
             good, wrong = await look_at(good)
             for mistake in wrong:

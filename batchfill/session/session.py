@@ -93,6 +93,7 @@ class Session:
     intents: int = 0
     """How many rows it was about to pay for; 0: nothing can have been paid for."""
     ended: EngineResult | None = None
+    _read_warnings: list[str] = field(default_factory=list)
     _account: dict[str, str] = field(default_factory=dict)
     _past: Past = field(default_factory=past.Past)
 
@@ -251,6 +252,7 @@ class Session:
             sound = not reading.bad and digests.settled
             rests_on = await self._digest_manifest(manifest) if sound else None
             self.skipped = reading.bad_rows
+            self._read_warnings = [*reading.prompts.warnings(manifest.rows.name)]
             reading.refuse_mistakes(skip_bad=settings.skip_bad)
             # After the manifest's mistakes, which can be told without network.
             await self._check_account(context)
@@ -297,8 +299,8 @@ class Session:
 
     def _collect_warnings(self) -> list[str]:
         if self.model.checked:
-            return []
-        return [f"{self.model.name} is not in the catalog: its inputs are not checked"]
+            return self._read_warnings
+        return [f"{self.model.name} is not in the catalog: its inputs are not checked", *self._read_warnings]
 
     async def _record_start(self, context: RunContext, plan: Plan) -> None:
         settings, now = self.settings, self.clock.now()
