@@ -103,6 +103,10 @@ def _short(text: str) -> bool:
     return len(text) < 24
 
 
+def _odd(text: str) -> bool:
+    return "?" in text or not (text.isascii() and text.isprintable())
+
+
 def _foreign(text: str) -> bool:
     return not text.isascii()
 
@@ -119,7 +123,7 @@ def is_damaged(text: str) -> bool:
     )
 
 
-_LOST = _pattern(r"[a-z]\?+[a-z]|\?{3,}|锟斤拷|烫烫烫|â€|Ã[¡-¿]|Â[\xa0-¿]")
+_LOST = _pattern(r"[a-z]\?+[a-z]|\?{3,}|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|锟斤拷|烫烫烫|â€|Ã[¡-¿]|Â[\xa0-¿]")
 _NO_TEXT = _pattern(r"[\x80-\x9f\u2500-\u259f]")
 _SYMBOL_IN_WORD = _pattern(r"[^\W\d_][¡¢£¤¥¦§©¬®¯±¶¸¹³¼½¾¿†‡‰‹›„“”‚ˆ˜•™]+[^\W\d_]")
 
@@ -171,7 +175,7 @@ _KINDS = (
     ),
     _Kind(
         is_damaged,
-        lambda text: "?" in text or _foreign(text),
+        _odd,
         "damaged: read in another encoding than written",
     ),
     _Kind(

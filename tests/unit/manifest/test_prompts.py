@@ -91,7 +91,16 @@ def kinds_of(text: str) -> list[str]:
         ),
         (
             DAMAGED,
-            ["Gr\ufffd\ufffde", "Gr??e", "????", "M\x81ller", "锟斤拷", "naÃ¯ve", "ä¸€è‰˜å®‡å®™é£žèˆ¹"],
+            [
+                "Gr\ufffd\ufffde",
+                "Gr??e",
+                "????",
+                "M\x81ller",
+                "锟斤拷",
+                "photos\x07.jpg",
+                "naÃ¯ve",
+                "ä¸€è‰˜å®‡å®™é£žèˆ¹",
+            ],
         ),
         (
             QUOTED,
