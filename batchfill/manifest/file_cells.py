@@ -10,12 +10,13 @@ _NAMED = re.compile(r"[^()]*\((https?://[^()\s]+)\)", re.IGNORECASE)
 _SEVERAL = re.compile(
     r"https?://\S+[\s,;|]+(?:[^()\s]*\s*\()?https?://|\)\s*,[^()]*\(https?://", re.IGNORECASE
 )
+_ODD = re.compile(r"[\s(]")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
 
 def read_file_cell(cell: str) -> str:
     """Return the address in *cell*, without what tables write around it. Raises ValueError for several."""
-    if not _WEB.search(cell):
+    if not _ODD.search(cell) or not _WEB.search(cell):
         return cell
     if _SEVERAL.search(cell) and len(cell.split()) > 1:
         raise ValueError("several addresses in one cell: a row takes one, so make a row of each")

@@ -22,8 +22,6 @@ class _Kind(NamedTuple):
 
     finds: Callable[[str], object]
     """Whether a prompt has it."""
-    hint: Callable[[str], object]
-    """A quick look, true for all that *finds* finds."""
     says: str
     """What to tell, behind how many prompts have it."""
 
@@ -61,7 +59,7 @@ class Prompts:
         if text != self._last:
             self._last = text
             self._show(row, text)
-            self._kinds = [kind for kind in _KINDS if kind.hint(text) and kind.finds(text)]
+            self._kinds = find_kinds(text)
         for kind in self._kinds:
             if kind not in self._found:
                 self._found[kind] = _Found(_shown(row, text))
@@ -93,18 +91,6 @@ def _shown(row: Row, text: str) -> ShownPrompt:
 
 def _pattern(text: str, flags: int = 0) -> Callable[[str], object]:
     return re.compile(text, flags).search
-
-
-def _has(*characters: str) -> Callable[[str], bool]:
-    return lambda text: any(character in text for character in characters)
-
-
-def _short(text: str) -> bool:
-    return len(text) < 24
-
-
-def _odd(text: str) -> bool:
-    return "?" in text or not (text.isascii() and text.isprintable())
 
 
 def _foreign(text: str) -> bool:
@@ -158,28 +144,23 @@ _QUOTED = (
 )
 
 _KINDS = (
-    _Kind(_pattern(_ERRORS), _has("#", "=", "Err:"), "an error or a formula of a spreadsheet"),
-    _Kind(re.compile(_EMPTY, re.IGNORECASE).fullmatch, _short, "a word for an empty cell"),
-    _Kind(
-        _pattern(_OBJECTS), _has("[", "<", "(", "{"), "what a program prints for something that is no text"
-    ),
-    _Kind(
-        _pattern(_PAGE, re.IGNORECASE),
-        _has("&", "<"),
-        "marked up as a web page, and the marks are sent along",
-    ),
-    _Kind(
-        _pattern(_PLACEHOLDERS),
-        _has("{", "$", "%", "<", "[", "__", "rem", "our"),
-        "with a placeholder that nothing fills",
-    ),
-    _Kind(
-        is_damaged,
-        _odd,
-        "damaged: read in another encoding than written",
-    ),
-    _Kind(
-        _pattern(_QUOTED, re.DOTALL), _has('"', "'", "”", "“", "»", "’"), "in quotes, which are sent along"
-    ),
+    _Kind(_pattern(_ERRORS), "an error or a formula of a spreadsheet"),
+    _Kind(re.compile(_EMPTY, re.IGNORECASE).fullmatch, "a word for an empty cell"),
+    _Kind(_pattern(_OBJECTS), "what a program prints for something that is no text"),
+    _Kind(_pattern(_PAGE, re.IGNORECASE), "marked up as a web page, and the marks are sent along"),
+    _Kind(_pattern(_PLACEHOLDERS), "with a placeholder that nothing fills"),
+    _Kind(is_damaged, "damaged: read in another encoding than written"),
+    _Kind(_pattern(_QUOTED, re.DOTALL), "in quotes, which are sent along"),
 )
 """What no person writes, the worst first."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9 ,.;:!()/+*@\n-]{24,}")
+_FILLERS = ("ipsum", "your prompt")
+
+
+def find_kinds(text: str) -> list[_Kind]:
+    """Return what no person writes and *text* has."""
+    # Most prompts of a million hold nothing but words.
+    if _PLAIN.fullmatch(text) and not any(filler in text for filler in _FILLERS):
+        return []
+    return [kind for kind in _KINDS if kind.finds(text)]

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
 
-_NO_COUNTER = -2
 _COUNTED = "the first column, {}, only counts the rows: it is left out"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -126,19 +125,21 @@ class _RowReader:
         yield from sorted(self._mistakes, key=attrgetter("line"))
         sound = not self._mistakes
         seen = position = 0
+        counter: int | None = None
         for item in self._read_items():
             if isinstance(item, Header):
                 self._header = item
                 if no_header := self._explain_header(item):
                     yield make_mistake(self._manifest.rows, item.line, no_header, ends=True)
                     return
-                wrong = self._layout.columns(item.names).mistakes
+                columns = self._layout.columns(item.names)
+                wrong, counter = columns.mistakes, columns.counter
                 sound = sound and not wrong
                 yield from (self._row_mistake(item.line, message) for message in wrong)
                 continue
             seen += 1
-            if isinstance(item, Record) and not self._counts_on(item):
-                sound = False
+            if counter is not None and isinstance(item, Record) and not self._counts_on(item.cells[counter]):
+                sound, counter = False, None
                 yield make_mistake(self._manifest.rows, self._header.line, self._explain_counter(), ends=True)
             if isinstance(item, Broken):
                 yield make_mistake(self._manifest.rows, item.line, item.message, ends=True)
@@ -149,6 +150,8 @@ class _RowReader:
             elif sound:
                 yield row
                 position += 1
+        if counter is not None and seen:
+            self._note(_COUNTED.format(self._header.names[0] or "which has no name"))
         yield from self._find_missed(seen)
 
     def _read_items(self) -> Iterator[Header | Record | Trouble | Broken]:
@@ -164,8 +167,6 @@ class _RowReader:
 
     def _find_missed(self, seen: int) -> Iterator[Mistake]:
         """Yield what can be known only at the end."""
-        if self._counted >= 0:
-            self._note(_COUNTED.format(self._header.names[0] or "which has no name"))
         if not seen:
             yield self._row_mistake(0, "no rows")
         for name, own in self._layout.never_found():
@@ -176,16 +177,12 @@ class _RowReader:
             return None
         return explain_missing_header(self._manifest, header, self._layout.knows)
 
-    def _counts_on(self, record: Record) -> bool:
-        """Whether the column that should only count the rows does, up to *record*; it is told once."""
-        place = self._layout.columns(record.names).counter
-        if place is None or self._counted == _NO_COUNTER:
-            return True
-        text = record.cells[place].strip().removesuffix(".0")
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-        counts = number > self._counted
-        self._counted = number if counts else _NO_COUNTER
-        return counts
+    def _counts_on(self, cell: str) -> bool:
+        """Whether the column that should only count the rows still does."""
+        text = cell.strip().removesuffix(".0")
+        last = self._counted
+        self._counted = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+        return self._counted > last
 
     def _explain_counter(self) -> str:
         name = self._header.names[0]
@@ -202,7 +199,8 @@ class _RowReader:
         wrong = [] if self._layout.has_header else [*columns.mistakes]
         inputs, files = self._take_cells(cells, columns, wrong)
         own_id = "" if columns.id is None else _read_id(cells[columns.id].strip(), wrong)
-        wrong += _find_empty(columns.needed, inputs)
+        if empty := [name for name in columns.needed if name not in inputs]:
+            wrong += _explain_empty(empty, columns.needed)
         if not wrong and not self._settings.isdisjoint(inputs):
             wrong += self._find_unsuited(inputs, files)
         if wrong:
@@ -301,9 +299,8 @@ def _read_typed(read: Reader, text: str, wrong: list[str]) -> Input:
     return text
 
 
-def _find_empty(needed: Sequence[str], inputs: Mapping[str, Input]) -> list[str]:
-    """Return what to say of *needed* cells that are empty."""
-    empty = [name for name in needed if name not in inputs]
+def _explain_empty(empty: Sequence[str], needed: Sequence[str]) -> list[str]:
+    """Return what to say of the *needed* cells that are *empty*."""
     if len(empty) == len(needed) > 1:
         names = join_words(empty).replace(" or ", " and ")
         return [
