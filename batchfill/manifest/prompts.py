@@ -23,7 +23,7 @@ class _Kind(NamedTuple):
     finds: Callable[[str], object]
     """Whether a prompt has it."""
     says: str
-    """What to tell, behind how many prompts have it."""
+    """What such a prompt looks like."""
 
 
 class _Found:
@@ -75,8 +75,8 @@ class Prompts:
         """Yield a line for each kind that was found, with its first row; *file* holds the rows."""
         for kind in _KINDS:
             if found := self._found.get(kind):
-                several = "prompt is" if found.rows == 1 else "prompts are"
-                yield f"{file}:{found.first.line}: {found.rows:,} {several} {kind.says}: {found.first.text}"
+                look = "prompt looks like" if found.rows == 1 else "prompts look like"
+                yield f"{file}:{found.first.line}: {found.rows:,} {look} {kind.says}: {found.first.text}"
 
     def _show(self, row: Row, text: str) -> None:
         if len(self._first) < SHOWN:
@@ -147,10 +147,10 @@ _KINDS = (
     _Kind(_pattern(_ERRORS), "an error or a formula of a spreadsheet"),
     _Kind(re.compile(_EMPTY, re.IGNORECASE).fullmatch, "a word for an empty cell"),
     _Kind(_pattern(_OBJECTS), "what a program prints for something that is no text"),
-    _Kind(_pattern(_PAGE, re.IGNORECASE), "marked up as a web page, and the marks are sent along"),
-    _Kind(_pattern(_PLACEHOLDERS), "with a placeholder that nothing fills"),
-    _Kind(is_damaged, "damaged: read in another encoding than written"),
-    _Kind(_pattern(_QUOTED, re.DOTALL), "in quotes, which are sent along"),
+    _Kind(_pattern(_PAGE, re.IGNORECASE), "the markup of a web page, which is sent along"),
+    _Kind(_pattern(_PLACEHOLDERS), "a template with a placeholder that nothing fills"),
+    _Kind(is_damaged, "damaged text, read in another encoding than it was written in"),
+    _Kind(_pattern(_QUOTED, re.DOTALL), "a text in quotes, which are sent along"),
 )
 """What no person writes, the worst first."""
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 ERROR = "an error or a formula of a spreadsheet"
 EMPTY = "a word for an empty cell"
 OBJECT = "what a program prints for something that is no text"
-PAGE = "marked up as a web page, and the marks are sent along"
-PLACEHOLDER = "with a placeholder that nothing fills"
-DAMAGED = "damaged: read in another encoding than written"
-QUOTED = "in quotes, which are sent along"
+PAGE = "the markup of a web page, which is sent along"
+PLACEHOLDER = "a template with a placeholder that nothing fills"
+DAMAGED = "damaged text, read in another encoding than it was written in"
+QUOTED = "a text in quotes, which are sent along"
 
 
 def kinds_of(text: str) -> list[str]:
@@ -203,8 +203,8 @@ def test_a_kind_is_told_once_with_its_first_row(rows: Callable[..., list[Row]]) 
     content = HEADER + f"a,{URLS},a cat\nb,{URLS},#NAME?\nc,{URLS},#N/A\nd,{URLS},#N/A\ne,{URLS},nan\n"
 
     assert list(looked_at(rows(content)).warnings("night.csv")) == [
-        f"night.csv:3: 3 prompts are {ERROR}: #NAME?",
-        f"night.csv:6: 1 prompt is {EMPTY}: nan",
+        f"night.csv:3: 3 prompts look like {ERROR}: #NAME?",
+        f"night.csv:6: 1 prompt looks like {EMPTY}: nan",
     ]
 
 
