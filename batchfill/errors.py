@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -49,9 +49,19 @@ class Mistake:
         """What the mistakes of several rows share when they are one."""
         return self.many or self.message
 
+    @property
+    def text(self) -> str:
+        """What to say of its rows, without how many they are."""
+        return self.message if self.rows == 1 or self.message.startswith(self.cause) else self.cause
+
+    def shared(self, other: Mistake) -> Mistake:
+        """Return the mistake of the rows of this one and of *other*, which has the same cause."""
+        message = self.message if self.message == other.message else self.cause
+        return replace(self, message=message, rows=self.rows + other.rows, ends=self.ends or other.ends)
+
     def __str__(self) -> str:
         where = f"{self.file.name}:{self.line}" if self.line else self.file.name
-        return f"{where}: {f'{self.rows:,} rows: {self.cause}' if self.rows > 1 else self.message}"
+        return f"{where}: {f'{self.rows:,} rows: ' if self.rows > 1 else ''}{self.text}"
 
     def sort_key(self) -> tuple[bool, int, int]:
         """Return what sorts the worst first: about the whole file, then by the rows that share it."""

@@ -71,8 +71,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
 
 
 def _mistake_json(mistake: Mistake) -> dict[str, Any]:
-    text = mistake.cause if mistake.rows > 1 else mistake.message
-    return {"line": mistake.line, "rows": mistake.rows, "kind": mistake.kind, "text": text}
+    return {"line": mistake.line, "rows": mistake.rows, "kind": mistake.kind, "text": mistake.text}
 
 
 def _finding_json(found: LocatedFinding) -> dict[str, Any]:

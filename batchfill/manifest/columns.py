@@ -61,6 +61,8 @@ class Layout:
         """Inputs in the `column` setting that the model does not have."""
         self._needed = tuple(name for name in model.required_inputs if name not in given)
         self._extra_columns = extra_columns
+        # Keys that are kept were always carried, whatever other rows have.
+        self._may_fold = has_header or not extra_columns
         self.has_header = has_header
         """Whether one line names the columns of all rows; else every row names its own."""
         self._noun = "column" if has_header else "key"
@@ -91,7 +93,7 @@ class Layout:
         used = {names[place] for place in places.values()}
         strangers = [(place, name) for place, name in enumerate(names) if name not in used]
         carried = [(place, name) for place, name in strangers if self._is_carried(name)]
-        counter = 0 if strangers[:1] == [(0, names[0])] and self._may_count(names[0]) else None
+        counter = 0 if any(place == 0 and self._may_count(name) for place, name in strangers[:1]) else None
         unknown = [item for item in strangers if item not in carried and item[0] != counter]
         return Columns(
             scalars=tuple(
@@ -207,10 +209,10 @@ def _fold(name: str) -> str:
     return re.sub(r"[ -]+", "_", name.strip().casefold())
 
 
-def _place_of(wanted: str, names: tuple[str, ...]) -> int | None:
+def _place_of(wanted: str, names: tuple[str, ...], *, exactly: bool = False) -> int | None:
     """Return the place of *wanted* among *names*, else of the only one of another case; None: none."""
-    if wanted in names:
-        return names.index(wanted)
+    if exactly or wanted in names:
+        return names.index(wanted) if wanted in names else None
     places = [place for place, name in enumerate(names) if name and _fold(name) == _fold(wanted)]
     return places[0] if len(places) == 1 else None
 

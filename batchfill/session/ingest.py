@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
@@ -116,8 +116,7 @@ class Reading:
         self._last = (mistake.file, mistake.line)
         key = mistake.file, mistake.cause
         if key in self._kept:
-            first = self._kept[key]
-            self._kept[key] = replace(first, rows=first.rows + 1, ends=first.ends or mistake.ends)
+            self._kept[key] = self._kept[key].shared(mistake)
         elif len(self._kept) < KEPT:
             self._kept[key] = mistake
         else:

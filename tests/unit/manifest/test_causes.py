@@ -62,6 +62,10 @@ def lines_of(found: list[Row | Mistake]) -> list[str]:
             ["night.csv:3: 900 rows: image, mask and prompt are empty: remove these lines, or --skip-bad"],
         ),
         (
+            f"image,mask,prompt,guidance\n{URLS},p,101\n{URLS},p,101\n",
+            ["night.csv:2: 2 rows: guidance must be between 0 and 100, not 101"],
+        ),
+        (
             f"image,mask,prompt,guidance\n{URLS},p,101\n{URLS},p,x\n{URLS},p,-3\n{URLS},p,1000\n",
             [
                 "night.csv:2: 3 rows: guidance must be between 0 and 100",

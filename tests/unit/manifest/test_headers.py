@@ -96,6 +96,18 @@ def test_where_extra_columns_are_kept_another_case_counts_only_for_what_is_missi
     assert (row.id, row.extra) == (None, {"Seed": "7", "ID": "9"})
 
 
+def test_a_key_that_is_kept_is_not_taken_for_a_mapped_one_of_another_case(
+    rows: Callable[..., list[Row]],
+) -> None:
+    files = '"image": "http://x/a", "mask": "http://x/m", "prompt": "p"'
+    content = f'{{{files}, "Seed": 7}}\n{{{files}, "SEED": 9}}\n'
+
+    first, second = rows(content, "n.jsonl", column={"seed": "Seed"}, extra_columns=True)
+
+    assert (first.inputs["seed"], second.extra) == (7, {"SEED": "9"})
+    assert "seed" not in second.inputs
+
+
 @pytest.mark.parametrize(
     ("name", "counts"),
     [("", "012"), ("", "123"), ("Unnamed: 0", "037"), ("index", "567"), ("", ["0.0", "1.0", "2.0"])],
