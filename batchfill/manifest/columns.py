@@ -109,7 +109,9 @@ class Layout:
 
     def _find_places(self, names: tuple[str, ...]) -> dict[str, int]:
         """Return the place of `id` and of each input among *names*."""
-        mapped = {name: at for name, own in self._column.items() if (at := _place_of(own, names)) is not None}
+        exactly = not self._may_fold
+        placed = {name: _place_of(own, names, exactly=exactly) for name, own in self._column.items()}
+        mapped = {name: place for name, place in placed.items() if place is not None}
         taken = {*self._column, *(names[at] for at in mapped.values())}
         found = mapped | {
             name: names.index(name) for name in names if name not in taken and self._is_input(name)
