@@ -26,7 +26,8 @@ QUOTED = "a text in quotes, which are sent along"
 
 def kinds_of(text: str) -> list[str]:
     """Return what is said of a prompt (the quick look hides none)."""
-    assert find_kinds(text) == [kind for kind in prompts._KINDS if kind.finds(text)]
+    for longer in (text, f"in the harbour at night, {text}"):
+        assert find_kinds(longer) == [kind for kind in prompts._KINDS if kind.finds(longer)]
     return [kind.says for kind in find_kinds(text)]
 
 
