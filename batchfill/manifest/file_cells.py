@@ -7,9 +7,7 @@ import re
 _NAMED = re.compile(r"[^()]*\((https?://[^()\s]+)\)", re.IGNORECASE)
 """`photo.jpg (https://…)`: so tables of databases name an attachment."""
 
-_SEVERAL = re.compile(
-    r"https?://\S+[\s,;|]+(?:[^()\s]*\s*\()?https?://|\)\s*,[^()]*\(https?://", re.IGNORECASE
-)
+_BEGINS = re.compile(r"(?:^|[\s(])https?://", re.IGNORECASE)
 _ODD = re.compile(r"[\s(]")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
@@ -18,7 +16,7 @@ def read_file_cell(cell: str) -> str:
     """Return the address in *cell*, without what tables write around it. Raises ValueError for several."""
     if not _ODD.search(cell) or not _WEB.search(cell):
         return cell
-    if _SEVERAL.search(cell) and len(cell.split()) > 1:
+    if len(_BEGINS.findall(cell)) > 1 and len(cell.split()) > 1:
         raise ValueError("several addresses in one cell: a row takes one, so make a row of each")
     if named := _NAMED.fullmatch(cell):
         return named[1]

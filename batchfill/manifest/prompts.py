@@ -136,7 +136,7 @@ _TAGS = r"/?(p|br|div|span|strong|b|i|em|li|ul|ol|h\d|table|td|tr|a)\b"
 _PAGE = rf"&(amp|quot|nbsp|lt|gt|apos|#\d+);|<{_TAGS}[^<>]*>"
 _PLACEHOLDERS = (
     r"\{\{?\s*[A-Za-z_][\w .-]*\}?\}|\{\d*\}|\$\{?[A-Za-z_]\w*\}?|%\(\w+\)s|%[sd]\b"
-    rf"|<(?!{_TAGS})[A-Za-z_]+>|\[[A-Z][A-Z _]{{2,}}\]|\{{[^{{}}]*\|[^{{}}]*\}}|__\w+__"
+    rf"|<(?!{_TAGS})[A-Za-z_]+>|\[[A-Z][A-Z _]{{2,}}\]|\{{[^{{}}|]*\|[^{{}}]*\}}|__\w+__"
     r"|(?i:\blorem ipsum\b|\byour prompt\b)"
 )
 _QUOTED = (
@@ -155,7 +155,7 @@ _KINDS = (
 """What no person writes, the worst first."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9 ,.;:!()/+*@\n-]{24,}")
-_FILLERS = ("ipsum", "your prompt")
+_FILLERS = ("psum", "our prompt", "Err:")
 
 
 def find_kinds(text: str) -> list[_Kind]:

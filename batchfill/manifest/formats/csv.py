@@ -130,14 +130,17 @@ def _without_gaps(lines: Iterable[str], held: list[str], delimiter: str, *, spac
     row so far, this one included. *spaced*: whether the header has spaces behind its delimiters; only then a
     quote behind a space may open a cell of several lines.
     """
-    gaps = None
+    gaps = _Gaps(delimiter, spaced=spaced)
+    looked_at, inside = 0, False
     for line in lines:
+        if len(held) == 1:
+            looked_at, inside = 0, False
         if ' "' in line or '" ' in line:
-            gaps = gaps or _Gaps(delimiter, spaced=spaced)
-            inside = False
-            for before in held[:-1]:
+            # Each line once: a cell may have as many as a row may.
+            for before in held[looked_at:-1]:
                 inside = gaps.close(before, inside=inside)[1]
-            line = gaps.close(line, inside=inside)[0]
+            line, inside = gaps.close(line, inside=inside)
+            looked_at = len(held)
         yield line
 
 
@@ -154,23 +157,26 @@ class _Gaps:
     def close(self, line: str, *, inside: bool) -> tuple[str, bool]:
         """Return *line* without gaps, and whether a quoted cell goes on behind it; *inside*: before it."""
         parts: list[str] = []
-        at = 0
+        at, odd = 0, line.count('"') % 2 == 1
         while at < len(line):
             found = (self._rest if inside else self._quoted).match(line, at)
             if found is None:
-                start = at if inside else self._open(line, at)
+                start = at if inside else self._open(line, at, odd=odd)
                 if start is not None:
-                    goes_on = line.count('"', start) % 2 == (0 if inside else 1)
-                    return "".join((*parts, line[start:])), goes_on
+                    return "".join((*parts, line[start:])), odd is not inside
                 found = self._plain.match(line, at)
             assert found is not None, "a cell without quotes may hold anything"
+            odd ^= found[0].count('"') % 2 == 1
             parts += (found[1], line[found.end() : found.end() + 1])
             at, inside = found.end() + 1, False
         return "".join(parts), False
 
-    def _open(self, line: str, at: int) -> int | None:
-        """Return where a quote opens the cell that begins at *at*; None where none does."""
+    def _open(self, line: str, at: int, *, odd: bool) -> int | None:
+        """Return where a quote opens the cell that begins at *at*; None where none does.
+
+        *odd*: whether the quotes from *at* on are an odd number, so that one is not closed in this line.
+        """
         opened = self._opened.match(line, at)
-        if opened is None or (opened.end() - 1 > at and line.count('"', at) % 2 == 0):
+        if opened is None or (opened.end() - 1 > at and not odd):
             return None
         return opened.end() - 1

@@ -19,6 +19,8 @@ from batchfill.manifest.file_cells import read_file_cell
         ("my photo 1.jpg(HTTPS://dl.example/1)", "HTTPS://dl.example/1"),
         ("https://x/my photo.jpg", "https://x/my%20photo.jpg"),
         ("https://x/a b/c  d.jpg?q=1 2", "https://x/a%20b/c%20%20d.jpg?q=1%202"),
+        ("https://x/fit(https://y/a.jpg)", "https://x/fit(https://y/a.jpg)"),
+        (f"https://{',' * 90_000} ;", f"https://{',' * 90_000}%20;"),
         ("https://x/a (1).jpg", "https://x/a%20(1).jpg"),
     ],
 )

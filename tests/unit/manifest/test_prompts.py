@@ -174,6 +174,14 @@ def test_what_people_write_is_left_alone(text: str) -> None:
     assert kinds_of(text) == []
 
 
+@pytest.mark.parametrize(
+    "part", ["{", "|", "{a|", "__a", "[A", "<p ", '"', " ", "a?", "Ã", "£", "=A", "-", "%(a", "{{ a"]
+)
+def test_a_prompt_as_long_as_a_cell_may_be_is_read_in_one_go(part: str) -> None:
+    # A pattern that tries again at each character would not end.
+    find_kinds("{" + part * (100_000 // len(part)))
+
+
 FOREIGN = "zażółćgęśląjaźńäöüßéèàçñøåæčřěžőűабвгдежзий一艘宇宙飞船"
 
 

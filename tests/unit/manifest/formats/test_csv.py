@@ -291,3 +291,19 @@ def test_what_any_writer_wrote_is_read_as_it_was_before(
 
     assert isinstance(row, Row)
     assert list(row.extra.values()) == texts
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        'a, {}, "' + ' ""\n' * 200_000 + '"\n',
+        "a, {}," + ' "x" y,' * 120_000 + "\n",
+        "a, {}," + ' " ,' * 200_000 + "\n",
+    ],
+    ids=["lines", "cells", "quotes"],
+)
+def test_gaps_in_a_row_as_long_as_a_row_may_be_cost_no_more_than_its_length(
+    read: Callable[..., list[Row | Mistake]], row: str
+) -> None:
+    # Were each cell or line looked at once a cell or line, this would not end.
+    assert len(read("id, image, mask, prompt\n" + row.format(URLS))) == 1
