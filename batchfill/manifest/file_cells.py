@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_NAMED = re.compile(r"[^()]*\((https?://[^()\s]+)\)", re.IGNORECASE)
+_NAMED = re.compile(r"(?!https?://)[^()]*\((https?://[^()\s]+)\)", re.IGNORECASE)
 """`photo.jpg (https://…)`: so tables of databases name an attachment."""
 
 _BEGINS = re.compile(r"(?:^|[\s(])https?://", re.IGNORECASE)
