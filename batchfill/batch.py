@@ -319,7 +319,9 @@ class Batch:
         from batchfill.manifest.manifest import open_manifest
         from batchfill.session.default_prompt import is_literal
 
-        manifest = open_manifest(self.manifest, encoding=self.flags.get("encoding"))
+        manifest = open_manifest(
+            self.manifest, encoding=self.flags.get("encoding"), sheet=self.flags.get("sheet")
+        )
         settings = self._resolve_settings(
             head=manifest.settings, defaults=manifest.defaults, column=manifest.column
         )

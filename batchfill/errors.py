@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -39,10 +39,33 @@ class Mistake:
     """Nothing behind it could be read."""
     kind: str | None = None
     """For what is wrong with a picture or a mask: the word of its finding."""
+    many: str = ""
+    """What to say where several rows share it; empty: the message."""
+    rows: int = 1
+    """How many rows share it; the first one is in *line*."""
+
+    @property
+    def cause(self) -> str:
+        """What the mistakes of several rows share when they are one."""
+        return self.many or self.message
+
+    @property
+    def text(self) -> str:
+        """What to say of its rows, without how many they are."""
+        return self.message if self.rows == 1 or self.message.startswith(self.cause) else self.cause
+
+    def shared(self, other: Mistake) -> Mistake:
+        """Return the mistake of the rows of this one and of *other*, which has the same cause."""
+        message = self.message if self.message == other.message else self.cause
+        return replace(self, message=message, rows=self.rows + other.rows, ends=self.ends or other.ends)
 
     def __str__(self) -> str:
         where = f"{self.file.name}:{self.line}" if self.line else self.file.name
-        return f"{where}: {self.message}"
+        return f"{where}: {f'{self.rows:,} rows: ' if self.rows > 1 else ''}{self.text}"
+
+    def sort_key(self) -> tuple[bool, int, int]:
+        """Return what sorts the worst first: about the whole file, then by the rows that share it."""
+        return not (self.ends or not self.line), -self.rows, self.line
 
 
 class ManifestError(UsageError):
@@ -55,7 +78,7 @@ class ManifestError(UsageError):
         self.mistakes = tuple(mistakes)
         self.more = more
         shown = [str(mistake) for mistake in self.mistakes[: self.SHOWN]]
-        hidden = len(self.mistakes) - len(shown) + more
+        hidden = sum(mistake.rows for mistake in self.mistakes[self.SHOWN :]) + more
         if hidden:
             shown.append(f"… and {hidden} more")
         super().__init__("\n".join(shown))

@@ -20,10 +20,27 @@ SHOWN = 60
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})\.\d{1,18}", re.ASCII)
-_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_TRUTHS = {
+    **dict.fromkeys(("true", "yes", "1", "wahr", "vrai", "vero", "verdadero", "verdadeiro", "waar"), True),
+    **dict.fromkeys(("false", "no", "0", "falsch", "faux", "falso", "onwaar"), False),
+}
+"""Spreadsheets write these two in the language of their user."""
+
+_OTHER_NAMES = {"jpeg": "jpg", "tif": "tiff"}
+"""Words that mean a choice, where it is one."""
+
+
+class UnfitValue(ValueError):
+    """A cell that its input cannot take: `guidance must be between 0 and 100, not 1000`."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        """*expected* is the same for all such cells, whatever was *found* in them."""
+        super().__init__(f"{expected}, not {found}")
+        self.expected = expected
 
 
 class FieldType(StrEnum):
@@ -69,14 +86,14 @@ class Field:
             return self._read_choice(text)
         value = self._read_typed(text)
         if not isinstance(value, str) and not self._is_within(value):
-            raise ValueError(f"{self.name} must be {self._range_text()}, not {_cut_short(text.strip())}")
+            raise UnfitValue(f"{self.name} must be {self._range_text()}", _cut_short(text.strip()))
         return value
 
     def _read_typed(self, text: str) -> Input:
         try:
             return _READERS[self.type](text)
         except ValueError as error:
-            raise ValueError(f"{self.name} must be {error}, not {quote_shortened(text.strip())}") from None
+            raise UnfitValue(f"{self.name} must be {error}", quote_shortened(text.strip())) from None
 
     def _is_within(self, value: float) -> bool:
         return (self.minimum is None or value >= self.minimum) and (
@@ -93,14 +110,19 @@ class Field:
     def _read_choice(self, text: str) -> Input:
         word = text.strip()
         matching = [choice for choice in self.choices if str(choice) == word]
-        # Spreadsheets turn the choice "1" into 1.0 and "0.25" into 0.250.
-        matching = matching or [choice for choice in self.choices if _same_number(str(choice), word)]
+        matching = matching or self._meant_choices(word)
         if len(matching) == 1:
             return matching[0]
         words = [str(choice) for choice in self.choices]
-        raise ValueError(
-            f"{self.name} must be {join_words(words)}, not {quote_shortened(word)}{did_you_mean(word, words)}"
-        )
+        found = f"{quote_shortened(word)}{did_you_mean(word, words)}"
+        raise UnfitValue(f"{self.name} must be {join_words(words)}", found)
+
+    def _meant_choices(self, word: str) -> list[Input]:
+        """Return the choices that *word* is another way to write of: 1.0, 0,25, PNG, jpeg."""
+        lower = word.lower()
+        meant = {lower, _OTHER_NAMES.get(lower, lower)}
+        same = [choice for choice in self.choices if str(choice).lower() in meant]
+        return same or [choice for choice in self.choices if _same_number(str(choice), word)]
 
 
 def guess_value(text: str) -> Input:
@@ -132,7 +154,7 @@ def _cut_short(text: str) -> str:
 
 
 def _read_integer(text: str) -> int:
-    match = _INTEGER.fullmatch(text.strip())
+    match = _INTEGER.fullmatch(_with_point(text.strip()))
     if not match:
         raise ValueError("a whole number")
     # Spreadsheets write 28.0; the zeros are cut off as text because a float has 53 bits only.
@@ -140,13 +162,21 @@ def _read_integer(text: str) -> int:
 
 
 def _read_number(text: str) -> int | float:
-    text = text.strip()
-    if _COMMA.fullmatch(text):
-        raise ValueError(f"a number with a point ({text.replace(',', '.')[:SHOWN]})")
+    text = _with_point(text.strip())
+    if _GROUPED.fullmatch(text):
+        raise ValueError(f"a number with a point ({text.replace(',', '.')}) or without a comma")
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
         raise ValueError("a number")
     return _without_fraction(value)
+
+
+def _with_point(text: str) -> str:
+    """Return a number with a decimal comma with a point: no cell that holds a comma was parted there.
+
+    1,000 stays as it is: it may be a thousand.
+    """
+    return text.replace(",", ".") if _COMMA.fullmatch(text) and not _GROUPED.fullmatch(text) else text
 
 
 def _without_fraction(value: float) -> int | float:
@@ -161,6 +191,7 @@ def _read_boolean(text: str) -> bool:
 
 
 def _same_number(choice: str, word: str) -> bool:
+    word = _with_point(word)
     return bool(_NUMBER.fullmatch(choice) and _NUMBER.fullmatch(word)) and float(choice) == float(word)
 
 

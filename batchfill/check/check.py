@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from batchfill.domain.findings import PictureReport
     from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.rows import StoredFile
-    from batchfill.errors import Mistake
     from batchfill.ledger.import_rows import Comparison
     from batchfill.manifest.manifest import Manifest
     from batchfill.settings.settings import Settings
@@ -53,24 +52,25 @@ async def check(
     reading, comparison, pictures = await _read_rows(manifest, model, settings, ledger, fetch=fetch)
     to_go = plan.groups_to_go(comparison, None)
     rows = sum(group.rows for group in to_go)
-    kept = _first_mistakes(reading)
+    kept = tuple(reading.mistakes[:MISTAKES_KEPT])
     return CheckReport(
         rows=sum(group.rows for group in comparison.groups.values()),
         finished=comparison.groups[RowState.DONE].rows,
         mistakes=kept,
-        more_mistakes=reading.bad - len(kept),
-        warnings=tuple(warnings),
+        more_mistakes=reading.bad - sum(mistake.rows for mistake in kept),
+        warnings=(*warnings, *reading.prompts.warnings(manifest.rows.name)),
         price_to_go=plan.total_price(to_go),
         currency=model.currency,
         seconds=plan.seconds_for(rows, settings, None),
         model=model.name,
         outputs_to_go=sum(group.outputs for group in to_go),
-        notes=tuple(notes),
+        notes=(*reading.notes, *notes),
         provider=provider,
         file=manifest.rows.name,
         pictures=pictures,
         redo=settings.redo_rule,
         price_redo=plan.redo_price(comparison, to_go, settings),
+        prompts=reading.prompts.first(),
     )
 
 
@@ -88,10 +88,6 @@ async def _read_rows(
             )
         await intake.drop_duplicates()
         return reading, await intake.compare_rows(), looking.report()
-
-
-def _first_mistakes(reading: Reading) -> tuple[Mistake, ...]:
-    return tuple(sorted(reading.mistakes, key=lambda mistake: mistake.line)[:MISTAKES_KEPT])
 
 
 def compare_outputs(folder: Path, collected: Iterable[StoredFile]) -> list[str]:

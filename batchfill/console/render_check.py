@@ -28,9 +28,11 @@ def check_json(report: CheckReport) -> dict[str, Any]:
     """Return the object of `check --json`.
 
     - `file`, `model`; `rows` (without a mistake), `done` (of those), `pictures_to_go`
-    - `mistakes`: objects of `line` (0: the whole file), `text`, and `kind` for those about pictures, else
-      null; `more_mistakes`: how many there are beyond these hundred
+    - `mistakes`: objects of `line` of the first row (0: the whole file), `rows` that share it, `text`, and
+      `kind` for those about pictures, else null; the worst first, at most a hundred; `more_mistakes`: how
+      many there are of other causes
     - `warnings`, `notes`: texts about the batch as a whole
+    - `prompts`: objects of `line`, `id` and `text` of a few rows, as they are sent
     - `findings`: objects of `weight` (`warning` or `note`), `kind`, `line` and `id` of the first row, `rows`
       that share its files, `text`; the worst first, at most a hundred; `more_findings`: how many rows have
       others, a row with two of them counted twice
@@ -55,6 +57,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "more_mistakes": report.more_mistakes,
         "warnings": list(report.warnings),
         "notes": list(report.notes),
+        "prompts": [prompt._asdict() for prompt in report.prompts],
         "findings": [_finding_json(found) for found in pictures.found],
         "more_findings": pictures.left_out,
         "kinds": {kind.value: rows for kind, rows in pictures.kinds.items()},
@@ -68,7 +71,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
 
 
 def _mistake_json(mistake: Mistake) -> dict[str, Any]:
-    return {"line": mistake.line, "kind": mistake.kind, "text": mistake.message}
+    return {"line": mistake.line, "rows": mistake.rows, "kind": mistake.kind, "text": mistake.text}
 
 
 def _finding_json(found: LocatedFinding) -> dict[str, Any]:
@@ -91,7 +94,8 @@ def _scale_json(counted: SizesCount) -> dict[str, Any]:
 
 def _mistake_lines(report: CheckReport) -> Iterator[str]:
     lines = [safe_text(str(mistake)) for mistake in report.mistakes]
-    yield from first_lines(lines, SHOWN, "more mistake", unlisted=report.more_mistakes)
+    sharing = sum(mistake.rows - 1 for mistake in report.mistakes[SHOWN:])
+    yield from first_lines(lines, SHOWN, "more mistake", unlisted=report.more_mistakes + sharing)
 
 
 def _remark_lines(report: CheckReport) -> Iterator[str]:
@@ -100,12 +104,14 @@ def _remark_lines(report: CheckReport) -> Iterator[str]:
     yield from kind_line(report.pictures)
     for note in report.notes:
         yield safe_text(note)
+    for prompt in report.prompts:
+        yield f"prompt of {safe_text(prompt.id)}: {safe_text(prompt.text)}"
     yield from remote_line(report.pictures)
     yield from scale_lines(report.pictures)
 
 
 def _total_lines(report: CheckReport) -> Iterator[str]:
-    found = len(report.mistakes) + report.more_mistakes
+    found = sum(mistake.rows for mistake in report.mistakes) + report.more_mistakes
     rows = format_count(report.rows, "row")
     yield f"{rows} right, {format_count(found, 'mistake')}" if found else f"{rows}, no mistakes"
     if report.finished:

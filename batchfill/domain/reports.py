@@ -141,6 +141,17 @@ class EndedAttempt(NamedTuple):
     """Seconds, by the service's clock."""
 
 
+class ShownPrompt(NamedTuple):
+    """One prompt as it is sent."""
+
+    line: int
+    """Of the first row that has it."""
+    id: str
+    """Of that row as given, else what its id will begin with."""
+    text: str
+    """No more than its beginning, where it is long."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """What `check` found without paying."""
@@ -150,8 +161,9 @@ class CheckReport:
     finished: int
     """Of those, done already."""
     mistakes: tuple[Mistake, ...]
-    """The first hundred."""
+    """One of each cause, the worst first; a hundred at most."""
     more_mistakes: int
+    """Mistakes of other causes."""
     warnings: tuple[str, ...]
     price_to_go: int | None
     currency: str
@@ -170,6 +182,8 @@ class CheckReport:
     """Which rows a run would make again by itself."""
     price_redo: int | None = 0
     """What that costs at most; no part of *price_to_go*."""
+    prompts: tuple[ShownPrompt, ...] = ()
+    """A few of them, all different."""
 
 
 @dataclass(frozen=True, slots=True)

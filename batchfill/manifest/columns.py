@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from batchfill.errors import did_you_mean
+from batchfill.catalog.field import join_words
+from batchfill.errors import did_you_mean, first_few
+from batchfill.manifest.record import RowFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from batchfill.catalog.model import Model
     from batchfill.domain.rows import Input
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 ID = "id"
 COLUMN_LIMIT = 1000
 _REMEMBERED = 1024
+_COUNTER = re.compile(r"|Unnamed: \d+|index", re.IGNORECASE)
+"""Names that a table's first column has where a program counted its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class Columns:
     files: tuple[tuple[int, str], ...] = ()
     extras: tuple[tuple[int, str], ...] = ()
     id: int | None = None
+    counter: int | None = None
+    """The place of a column that only counts the rows, as long as it does."""
     needed: tuple[str, ...] = ()
     """Inputs that every row must give, of those that have a column."""
     mistakes: tuple[str, ...] = ()
@@ -56,6 +63,8 @@ class Layout:
         """Inputs in the `column` setting that the model does not have."""
         self._needed = tuple(name for name in model.required_inputs if name not in given)
         self._extra_columns = extra_columns
+        # Keys that are kept were always carried, whatever other rows have.
+        self._may_fold = has_header or not extra_columns
         self.has_header = has_header
         """Whether one line names the columns of all rows; else every row names its own."""
         self._noun = "column" if has_header else "key"
@@ -86,7 +95,8 @@ class Layout:
         used = {names[place] for place in places.values()}
         strangers = [(place, name) for place, name in enumerate(names) if name not in used]
         carried = [(place, name) for place, name in strangers if self._is_carried(name)]
-        unknown = [item for item in strangers if item not in carried]
+        counter = 0 if any(place == 0 and self._may_count(name) for place, name in strangers[:1]) else None
+        unknown = [item for item in strangers if item not in carried and item[0] != counter]
         return Columns(
             scalars=tuple(
                 (at, name, self._make_reader(name)) for name, at in inputs.items() if name not in self._files
@@ -94,17 +104,43 @@ class Layout:
             files=tuple((at, name) for name, at in inputs.items() if name in self._files),
             extras=tuple(carried),
             id=places.get(ID),
+            counter=counter,
             needed=tuple(name for name in inputs if name in self._needed),
             mistakes=(*_find_repeated(names), *self._find_mistakes(unknown, places)),
         )
 
     def _find_places(self, names: tuple[str, ...]) -> dict[str, int]:
         """Return the place of `id` and of each input among *names*."""
-        mapped = {name: names.index(own) for name, own in self._column.items() if own in names}
-        taken = {*self._column, *self._column.values()}
-        return mapped | {
+        exactly = not self._may_fold
+        placed = {name: _place_of(own, names, exactly=exactly) for name, own in self._column.items()}
+        mapped = {name: place for name, place in placed.items() if place is not None}
+        taken = {*self._column, *(names[at] for at in mapped.values())}
+        found = mapped | {
             name: names.index(name) for name in names if name not in taken and self._is_input(name)
         }
+        return found | self._find_other_cases(names, found)
+
+    def _find_other_cases(self, names: tuple[str, ...], found: Mapping[str, int]) -> dict[str, int]:
+        """Return the places of inputs that are not *found*, and of which only the case differs: `Prompt`.
+
+        Where unknown columns are kept, such a one was always carried: it counts only where its row could not
+        be run without.
+        """
+        if not self._model.checked:
+            return {}
+        wanted = self._needed if self._extra_columns else self._known
+        left = tuple("" if place in found.values() else name for place, name in enumerate(names))
+        places = {
+            name: _place_of(name, left) for name in wanted if {name}.isdisjoint((*found, *self._column))
+        }
+        return {name: place for name, place in places.items() if place is not None}
+
+    def _may_count(self, name: str) -> bool:
+        return self.has_header and not self._is_carried(name) and _COUNTER.fullmatch(name) is not None
+
+    def knows(self, name: str) -> bool:
+        """Whether *name* names an input or the id, in whatever case."""
+        return _fold(name) in {*self._known, *map(_fold, self._column.values())}
 
     def _is_input(self, name: str) -> bool:
         return name in self._known or (not self._model.checked and not _is_free(name) and name != "")
@@ -122,16 +158,24 @@ class Layout:
 
     def _find_mistakes(self, unknown: list[tuple[int, str]], places: Mapping[str, int]) -> list[str]:
         """Return what is wrong: columns that nobody knows, and columns that should be there."""
-        meant = {name: "" if name in self._column else did_you_mean(name, self._known) for _, name in unknown}
+        free = [name for name in self._known if name not in places]
+        meant = {name: "" if name in self._column else did_you_mean(name, free) for _, name in unknown}
         names = [name for _, name in unknown]
-        # `unknown column Image; did you mean image?` says already that image is missing.
+        # `unknown column musk; did you mean mask?` says already that mask is missing.
         lacking = [
             name
             for name in self._expected_inputs()
             if name not in places and f"; did you mean {name}?" not in meant.values()
         ]
-        explained = [self._explain_column(place, name, meant[name]) for place, name in unknown]
-        return [*explained, *(self._explain_lack(name, names) for name in lacking)]
+        strange = [name for name in names if name and name not in self._column and not meant[name]]
+        explained = [
+            self._explain_column(place, name, meant[name]) for place, name in unknown if name not in strange
+        ]
+        return [
+            *explained,
+            *self._explain_strange(strange),
+            *(self._explain_lack(name, names) for name in lacking),
+        ]
 
     def _expected_inputs(self) -> list[str]:
         """Return the inputs that must have a column: what rows need, and what was mapped in a header."""
@@ -143,8 +187,16 @@ class Layout:
             return f"{self._noun} {place + 1} has no name"
         if name in self._column:
             return f"{self._noun} {name} is not used: {name} is taken from {self._column[name]}"
-        carry = f": name it x_{name} to carry it to the results, or set extra_columns: keep"
-        return f"unknown {self._noun} {name}{meant or carry}"
+        return f"unknown {self._noun} {name}{meant}"
+
+    def _explain_strange(self, names: list[str]) -> list[str]:
+        """Return what to say of columns that are like no input, all at once."""
+        if not names:
+            return []
+        keep = "to carry {} to the results, or give --extra-columns keep"
+        if len(names) == 1:
+            return [f"unknown {self._noun} {names[0]}: name it x_{names[0]} {keep.format('it')}"]
+        return [f"unknown {self._noun}s {first_few(names)}: name them x_{names[0]} … {keep.format('them')}"]
 
     def _explain_lack(self, name: str, unknown: list[str]) -> str:
         if name in self._column:
@@ -153,8 +205,64 @@ class Layout:
         return f"missing {self._noun} {name}"
 
 
+class RowCounter:
+    """The first column of a table whose program counted its rows there, as long as it does only that."""
+
+    def __init__(self, name: str, place: int) -> None:
+        self._name = name
+        self._place = place
+        self._last = -1
+
+    @classmethod
+    def of(cls, names: Sequence[str], place: int | None) -> RowCounter | None:
+        """Return the counter at *place* among the *names* of a header; None where there is none."""
+        return None if place is None else cls(names[place], place)
+
+    def counts_on(self, cells: Sequence[str]) -> bool:
+        """Whether it counts in the next row, too."""
+        text = cells[self._place].strip().removesuffix(".0")
+        last = self._last
+        self._last = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+        return self._last > last
+
+    def explain(self) -> str:
+        """Return what to say of a column that counted to the end."""
+        name = self._name or "which has no name"
+        return f"the first column, {name}, only counts the rows: it is left out"
+
+    def explain_stop(self) -> str:
+        """Return what is wrong with a column that holds something else."""
+        name = self._name
+        return f"unknown column {name}: name it x_{name} to carry it" if name else "column 1 has no name"
+
+
+def explain_empty(empty: Sequence[str], needed: Sequence[str]) -> list[str]:
+    """Return what to say of the *needed* cells that are *empty*."""
+    if len(empty) == len(needed) > 1:
+        names = join_words(empty).replace(" or ", " and ")
+        return [
+            RowFault.shared(f"{names} are empty", f"{names} are empty: remove these lines, or --skip-bad")
+        ]
+    return [
+        RowFault.shared(f"{name} is empty", f"no {name}; give one to all with `--set {name}=…`")
+        for name in empty
+    ]
+
+
 def _is_free(name: str) -> bool:
     return name.startswith("x_")
+
+
+def _fold(name: str) -> str:
+    return re.sub(r"[ -]+", "_", name.strip().casefold())
+
+
+def _place_of(wanted: str, names: tuple[str, ...], *, exactly: bool = False) -> int | None:
+    """Return the place of *wanted* among *names*, else of the only one of another case; None: none."""
+    if exactly or wanted in names:
+        return names.index(wanted) if wanted in names else None
+    places = [place for place, name in enumerate(names) if name and _fold(name) == _fold(wanted)]
+    return places[0] if len(places) == 1 else None
 
 
 def _find_repeated(names: tuple[str, ...]) -> list[str]:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import ManifestError, UsageError, did_you_mean
 from batchfill.manifest import encodings
+from batchfill.manifest.containers import is_workbook, refuse_page
+from batchfill.manifest.formats.jsonl import is_spread
 from batchfill.manifest.local_addresses import LocalAddresses, reach_of
 from batchfill.manifest.record import Broken, Trouble, make_mistake
+from batchfill.manifest.standard_input import STANDARD_INPUT, spool_input
 from batchfill.manifest.text import explain_undecodable, name_encoding, open_text, read_start
 from batchfill.manifest.yaml_settings import Head, read_head
 
@@ -28,9 +31,11 @@ _KINDS = {
     ".yaml": "yaml",
     ".yml": "yaml",
 }
+_WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
+_SUFFIXES = frozenset({*_KINDS, *_WORKBOOK_SUFFIXES, ".json"})
 _YAML = re.compile(r"#|---|- |\w+:(\s|$)")
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_KNOWN = "a manifest is a CSV (.csv), JSONL (.jsonl) or YAML (.yaml) file"
+_KNOWN = "a manifest is a CSV (.csv), JSONL (.jsonl), YAML (.yaml) or Excel (.xlsx) file"
+_OF_ROWS = "must be a CSV (.csv), JSONL (.jsonl) or Excel (.xlsx) file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,14 @@ class Manifest:
 
     path: Path
     kind: str
-    """`csv`, `jsonl` or `yaml`."""
+    """`csv`, `jsonl` (one object a line), `json`, `yaml` or `workbook`."""
     rows: Path
     """The file that holds the rows: *path* itself, or what a YAML's `rows:` names."""
     rows_kind: str
     encoding: str | None = None
     """Of the rows; None for UTF-8."""
+    sheet: str | None = None
+    """Of a workbook; None for its first one."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Scalar settings, read; without `defaults` and `column`."""
     defaults: Mapping[str, str] = field(default_factory=dict)
@@ -54,24 +61,27 @@ class Manifest:
     """The line of each setting: `price`, `defaults.guidance`, `column.image`."""
 
 
-def open_manifest(path: Path, *, encoding: str | None = None) -> Manifest:
-    """Open *path*, reading no more than its head.
+def open_manifest(path: Path, *, encoding: str | None = None, sheet: str | None = None) -> Manifest:
+    """Open *path*, reading no more than its head; `-` is standard input.
 
-    *encoding* is the one of the command line; it goes before the manifest's own for the rows. Raises
-    UsageError when there is no such file or encoding, ManifestError with every mistake of the head.
+    *encoding* and *sheet* are those of the command line; they go before the manifest's own for the rows.
+    Raises UsageError when there is no such file or encoding, ManifestError with every mistake of the head.
     """
     if encoding is not None and not encodings.is_encoding(encoding):
         raise UsageError(f"--encoding {encoding}: no such encoding; known are utf-8, gb18030, windows-1252 …")
-    start = _read_beginning(path)
+    file = spool_input() if path == STANDARD_INPUT else path
+    start = _read_beginning(file)
     try:
-        kind = _find_kind(path, _check_text(path, start, encoding))
+        kind = _find_kind(file, start, encoding)
+        if sheet is not None and kind not in ("workbook", "yaml"):
+            raise UsageError(f"--sheet {sheet}: {file.name} is no workbook")
         if kind != "yaml":
-            return Manifest(path, kind, rows=path, rows_kind=kind, encoding=encoding)
-        with open_text(path, encoding) as text:
+            return Manifest(path, kind, rows=file, rows_kind=kind, encoding=encoding, sheet=sheet)
+        with open_text(file, encoding) as text:
             head = read_head(text)
-        return _with_head(path, head, encoding)
+        return _with_head(path, file, head, encoding, sheet)
     except Broken as broken:
-        raise ManifestError([make_mistake(path, broken.line, broken.message)]) from None
+        raise ManifestError([make_mistake(file, broken.line, broken.message)]) from None
 
 
 def _read_beginning(path: Path) -> bytes:
@@ -89,14 +99,22 @@ def _read_beginning(path: Path) -> bytes:
 
 def _nearest_name(path: Path) -> str:
     folder = path.parent
-    names = [entry.name for entry in folder.iterdir() if entry.suffix in _KINDS] if folder.is_dir() else []
+    names = (
+        [entry.name for entry in folder.iterdir() if _suffix_of(entry) in _SUFFIXES]
+        if folder.is_dir()
+        else []
+    )
     return did_you_mean(path.name, names)
+
+
+def _suffix_of(path: Path) -> str:
+    """Return the suffix that says what *path* is: `.csv` of night.csv.gz."""
+    name = path.name.lower().removesuffix(".gz")
+    return f".{name.rpartition('.')[2]}" if "." in name else ""
 
 
 def _check_text(path: Path, start: bytes, encoding: str | None) -> str:
     """Return the beginning of the file as text. Raises Broken when it is none."""
-    if start.startswith(_WORKBOOKS):
-        raise Broken(0, 'is a workbook or an archive: open it and save it as "CSV UTF-8"')
     if encoding is None and 0 in start:
         raise _explain_nul(start)
     text = encodings.decode_sample(start, encoding or "utf-8-sig")
@@ -104,6 +122,7 @@ def _check_text(path: Path, start: bytes, encoding: str | None) -> str:
         raise explain_undecodable(path, encoding)
     if not text.strip("\ufeff \t\r\n"):
         raise Broken(0, "is empty")
+    refuse_page(text)
     return text
 
 
@@ -116,22 +135,26 @@ def _explain_nul(start: bytes) -> Broken:
     return Broken(line, "holds a NUL character: the file is damaged, or not a text file")
 
 
-def _find_kind(path: Path, text: str) -> str:
-    """Return what *path* is, by its suffix, else by how its *text* begins."""
-    suffix = path.suffix.lower()
-    if suffix in _KINDS:
-        return _KINDS[suffix]
+def _find_kind(path: Path, start: bytes, encoding: str | None) -> str:
+    """Return what *path* is: by its bytes, its suffix, and how its text begins. Raises Broken."""
+    if is_workbook(path, start):
+        return "workbook"
+    text = _check_text(path, start, encoding)
     first = text.lstrip("\ufeff \t\r\n").partition("\n")[0].strip()
-    if first.startswith("{"):
+    kind = _KINDS.get(_suffix_of(path)) or _kind_by_beginning(first)
+    return "json" if kind == "jsonl" and is_spread(first) else kind
+
+
+def _kind_by_beginning(first: str) -> str:
+    if first.startswith(("{", "[")):
         return "jsonl"
-    if first.startswith("["):
-        raise Broken(0, 'one JSON list: a JSONL file has one object a line, such as {"image": "a.png"}')
     return "yaml" if _YAML.match(first) else "csv"
 
 
-def _with_head(path: Path, head: Head, encoding: str | None) -> Manifest:
+def _with_head(path: Path, file: Path, head: Head, encoding: str | None, sheet: str | None) -> Manifest:
+    """Return the manifest *path*, whose bytes are those of *file*. Raises ManifestError."""
     own_encoding = _own_encoding(head)
-    rows, kind = path, "yaml"
+    rows, kind = file, "yaml"
     if head.rows is not None:
         # The setting is about the file of the rows: this one has just been read without it.
         encoding = encoding or own_encoding
@@ -139,13 +162,14 @@ def _with_head(path: Path, head: Head, encoding: str | None) -> Manifest:
         rows = path.parent / place.spelled
         kind = _kind_of_rows(rows, place, path, head, encoding)
     if head.troubles:
-        raise ManifestError([make_mistake(path, *trouble) for trouble in sorted(head.troubles)])
+        raise ManifestError([make_mistake(file, *trouble) for trouble in sorted(head.troubles)])
     return Manifest(
         path,
         "yaml",
         rows=rows,
         rows_kind=kind,
         encoding=encoding,
+        sheet=sheet or head.settings.get("sheet"),
         settings=head.settings,
         defaults=head.defaults,
         column=head.column,
@@ -164,20 +188,15 @@ def _own_encoding(head: Head) -> str | None:
 def _kind_of_rows(rows: Path, place: LocatedFile, path: Path, head: Head, encoding: str | None) -> str:
     """Return the kind of the file *rows*; what is wrong with it is noted in *head*."""
     line = head.lines["rows"]
-    kind = _KINDS.get(rows.suffix.lower(), "")
-    if kind not in ("csv", "jsonl"):
-        head.note_mistake(line, f"rows: {head.rows} must be a CSV (.csv) or JSONL (.jsonl) file")
+    if _suffix_of(rows) not in _SUFFIXES or _KINDS.get(_suffix_of(rows)) == "yaml":
+        head.note_mistake(line, f"rows: {head.rows} {_OF_ROWS}")
     elif objection := reach_of(path.parent).objection(place):
         head.note_mistake(line, f"rows: {head.rows} {objection}: move it there")
     else:
-        _try_rows(rows, line, head, encoding)
-    return kind
-
-
-def _try_rows(rows: Path, line: int, head: Head, encoding: str | None) -> None:
-    try:
-        _check_text(rows, _read_beginning(rows), encoding)
-    except UsageError as error:
-        head.note_mistake(line, f"rows: {error}")
-    except Broken as broken:
-        head.troubles.append(Trouble(line, f"rows: {rows.name}: {broken.message}"))
+        try:
+            return _find_kind(rows, _read_beginning(rows), encoding)
+        except UsageError as error:
+            head.note_mistake(line, f"rows: {error}")
+        except Broken as broken:
+            head.troubles.append(Trouble(line, f"rows: {rows.name}: {broken.message}"))
+    return ""

@@ -1,4 +1,4 @@
-"""What every kind of manifest is read into: the cells of one row, before anybody knows what they mean."""
+"""What every kind of manifest is read into: the cells of one row, before it is known what they mean."""
 
 from __future__ import annotations
 
@@ -44,6 +44,20 @@ class Trouble(NamedTuple):
     message: str
 
 
+class RowFault(str):
+    """What is wrong with one row, and what to say instead where many rows share it."""
+
+    __slots__ = ("many",)
+    many: str
+
+    @classmethod
+    def shared(cls, message: str, many: str) -> RowFault:
+        """Return *message* for one row, and *many* for all that have the same."""
+        fault = cls(message)
+        fault.many = many
+        return fault
+
+
 class Broken(Exception):
     """The file cannot be read any further; what is wrong, and in which line (0: the whole file)."""
 
@@ -53,9 +67,33 @@ class Broken(Exception):
         self.message = message
 
 
+def find_unfit_cells(record: Record) -> list[str]:
+    """Return why no cell may hold what those of *record* hold; empty where all of them may."""
+    joined = "".join(record.cells)
+    if len(joined) <= CELL_LIMIT and joined.isascii() and "\0" not in joined:
+        return []
+    return [words for pair in zip(record.names, record.cells, strict=True) if (words := why_unfit(*pair))]
+
+
+def why_unfit(name: str, text: str) -> str | None:
+    """Return why no cell may hold *text*, None when one may."""
+    if len(text) > CELL_LIMIT:
+        return f"{name} holds {len(text):,} characters; at most {CELL_LIMIT:,} are allowed"
+    if "\0" in text:
+        return f"{name} holds a NUL character"
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        # As JSON escapes make them; neither the service nor a file could take such text.
+        return f"{name} holds half a character: a broken emoji?"
+    return None
+
+
 def make_mistake(file: Path, line: int, message: str, *, ends: bool = False) -> Mistake:
     """Return a mistake whose message, which may repeat the file's text, is one printable line."""
-    if not message.isprintable():
-        message = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    message = message if len(message) <= MESSAGE_LIMIT else f"{message[:MESSAGE_LIMIT]}…"
-    return Mistake(file, line, message, ends)
+    many = message.many if isinstance(message, RowFault) else ""
+    return Mistake(file, line, _one_line(message), ends, many=_one_line(many))
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]}…"

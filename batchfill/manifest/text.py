@@ -8,8 +8,8 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from batchfill.manifest import encodings
+from batchfill.manifest.containers import open_unpacked
 from batchfill.manifest.record import RECORD_LIMIT, Broken
-from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +24,12 @@ _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ud80
 
 @contextmanager
 def open_text(path: Path, encoding: str | None) -> Iterator[TextIO]:
-    """Open *path* with its line ends as they are and without a BOM; *encoding* None is UTF-8.
+    """Open *path*, unpacked, with its line ends as they are and without a BOM; *encoding* None is UTF-8.
 
     Raises Broken, from whatever is read inside, when the file cannot be read or is not in that encoding.
     """
     try:
-        with TextIOWrapper(open_regular(path), encoding=encoding or "utf-8-sig", newline="") as text:
+        with TextIOWrapper(open_unpacked(path), encoding=encoding or "utf-8-sig", newline="") as text:
             yield text
     except UnicodeError:
         raise explain_undecodable(path, encoding) from None
@@ -100,28 +100,35 @@ class Chunks:
 
 
 def read_start(path: Path) -> bytes:
-    """Return the first HEAD bytes of *path*. Raises OSError."""
-    with open_regular(path) as file:
+    """Return the first HEAD bytes of *path*, unpacked. Raises OSError."""
+    with open_unpacked(path) as file:
         return file.read(HEAD)
 
 
 def explain_undecodable(path: Path, encoding: str | None) -> Broken:
     """Return what to tell about a file that is not in *encoding*: in which line, and what it looks like."""
     line, sample = _find_undecodable(path, encoding or "utf-8")
-    return Broken(line, name_encoding(encoding or "UTF-8", encodings.guess_encoding(sample)))
+    likely = encodings.guess_encoding(sample)
+    return Broken(line, name_encoding(encoding or "UTF-8", likely, encodings.words_in(sample, likely)))
 
 
-def name_encoding(wanted: str, likely: str) -> str:
-    """Return the message for text that is not in the encoding *wanted* and looks like *likely*."""
+def name_encoding(wanted: str, likely: str, words: str = "") -> str:
+    """Return the message for text that is not in the encoding *wanted* and looks like *likely*.
+
+    *words*: some of those that it gives, for a person to judge the guess by.
+    """
     if likely.lower() == wanted.lower():
         return f'not {wanted}: damaged here, or in yet another encoding; save as "CSV UTF-8"'
-    return f'not {wanted} (looks like {likely}): save as "CSV UTF-8" or add --encoding {likely.lower()}'
+    shown = f", which gives {words}" if words else ""
+    return (
+        f'not {wanted} (looks like {likely}{shown}): save as "CSV UTF-8" or add --encoding {likely.lower()}'
+    )
 
 
 def _find_undecodable(path: Path, encoding: str) -> tuple[int, bytes]:
     """Return the first line that is not in *encoding*, and bytes from there on."""
     # Only here are lines split as bytes, so an encoding whose line ends have several bytes has no number.
-    with open_regular(path) as file:
+    with open_unpacked(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(RECORD_LIMIT), b""), 1):
             if encodings.decode_sample(line, encoding, whole=True) is None:
                 return (number if _splits_by_byte(encoding) else 0), line + file.read(HEAD)

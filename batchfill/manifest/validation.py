@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from batchfill.catalog.field import UnfitValue
 from batchfill.catalog.pixel_options import FINISHING
 from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.rows import Row
 from batchfill.filenames import check_id, stem_of
-from batchfill.manifest.columns import Layout
+from batchfill.manifest.columns import Layout, RowCounter, explain_empty
+from batchfill.manifest.file_cells import read_file_cell
 from batchfill.manifest.fingerprint import make_fingerprint
 from batchfill.manifest.formats.csv import read_csv
-from batchfill.manifest.formats.jsonl import read_jsonl
+from batchfill.manifest.formats.jsonl import read_json, read_jsonl
+from batchfill.manifest.formats.workbook import read_workbook
 from batchfill.manifest.formats.yaml import read_yaml
+from batchfill.manifest.headers import explain_missing_header
 from batchfill.manifest.local_files import LocalFiles
 from batchfill.manifest.prompt_template import PromptTemplate
-from batchfill.manifest.record import CELL_LIMIT, Broken, Header, Record, Trouble, make_mistake
+from batchfill.manifest.record import (
+    Broken,
+    Header,
+    Record,
+    RowFault,
+    Trouble,
+    find_unfit_cells,
+    make_mistake,
+    why_unfit,
+)
 from batchfill.manifest.text import Lines, open_text
 
 if TYPE_CHECKING:
@@ -50,6 +64,7 @@ def read_rows(
     fitted: bool = True,
     literal_prompt: bool = False,
     digest: Digest,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Row | Mistake]:
     """Yield the rows of *manifest* and, in line with them, every mistake in it; never the whole file at once.
 
@@ -58,7 +73,8 @@ def read_rows(
     *fitted*: files are sent as they are, so that pixel settings cannot change them. A row may have several
     mistakes. After a mistake that concerns every row (a wrong header, a wrong default) rows are
     still checked but none is yielded; after one that makes going on pointless (bytes in another encoding, a
-    quote that is never closed) reading ends. Whether ids or rows repeat is not looked at.
+    quote that is never closed, a first line that is no header) reading ends. *note* is told what is good to
+    know of the file as a whole. Whether ids or rows repeat is not looked at.
     """
     files = LocalFiles(manifest.path.parent, allow_outside=allow_outside, digest=digest)
     layout = Layout(
@@ -66,9 +82,11 @@ def read_rows(
         column=column,
         given=frozenset(name for name, text in defaults.items() if text.strip()),
         extra_columns=extra_columns,
-        has_header=manifest.rows_kind == "csv",
+        has_header=manifest.rows_kind in ("csv", "workbook"),
     )
-    reader = _RowReader(manifest, model, layout, files, price, fitted=fitted, literal_prompt=literal_prompt)
+    reader = _RowReader(
+        manifest, model, layout, files, price, fitted=fitted, literal_prompt=literal_prompt, note=note
+    )
     reader.take_defaults(defaults)
     return reader.read_rows()
 
@@ -84,7 +102,11 @@ class _RowReader:
         *,
         fitted: bool,
         literal_prompt: bool,
+        note: Callable[[str], None],
     ) -> None:
+        self._note = note
+        self._header_line = 0
+        self._missing_folder = lru_cache(maxsize=1024)(self._missing_folder_uncached)
         self._manifest = manifest
         self._model = model
         self._layout = layout
@@ -109,7 +131,7 @@ class _RowReader:
         for name, text in defaults.items():
             if not text.strip():
                 continue
-            wrong = [] if (unfit := _why_unfit(name, text)) is None else [unfit]
+            wrong = [] if (unfit := why_unfit(name, text)) is None else [unfit]
             if not wrong and name in self._model.file_fields:
                 self._take_file(name, text.strip(), self._defaults, self._default_files, wrong)
             elif not wrong and name == self._model.prompt_field and not self._literal_prompt:
@@ -136,13 +158,22 @@ class _RowReader:
         yield from sorted(self._mistakes, key=attrgetter("line"))
         sound = not self._mistakes
         seen = position = 0
+        counter: RowCounter | None = None
         for item in self._read_items():
             if isinstance(item, Header):
+                self._header_line = item.line
+                if no_header := self._explain_header(item):
+                    yield make_mistake(self._manifest.rows, item.line, no_header, ends=True)
+                    return
                 wrong = [*self._find_header_mistakes(item)]
+                counter = RowCounter.of(item.names, self._layout.columns(item.names).counter)
                 sound = sound and not wrong
                 yield from wrong
                 continue
             seen += 1
+            if counter is not None and isinstance(item, Record) and not counter.counts_on(item.cells):
+                yield make_mistake(self._manifest.rows, self._header_line, counter.explain_stop(), ends=True)
+                sound, counter = False, None
             if isinstance(item, Broken):
                 yield make_mistake(self._manifest.rows, item.line, item.message, ends=True)
                 continue
@@ -152,11 +183,16 @@ class _RowReader:
             elif sound:
                 yield row
                 position += 1
+        if counter is not None and seen:
+            self._note(counter.explain())
         yield from self._find_missed(seen)
 
     def _read_items(self) -> Iterator[Header | Record | Trouble | Broken]:
         manifest = self._manifest
         try:
+            if manifest.rows_kind == "workbook":
+                yield from read_workbook(manifest.rows, manifest.sheet)
+                return
             with open_text(manifest.rows, manifest.encoding) as text:
                 yield from _READERS[manifest.rows_kind](text)
         except Broken as broken:
@@ -188,7 +224,7 @@ class _RowReader:
         except ValueError as error:
             wrong.append(str(error))
         else:
-            wrong += [] if (unfit := _why_unfit(field, filled)) is None else [unfit]
+            wrong += [] if (unfit := why_unfit(field, filled)) is None else [unfit]
 
     def _find_missed(self, seen: int) -> Iterator[Mistake]:
         """Yield what can be known only at the end."""
@@ -197,12 +233,17 @@ class _RowReader:
         for name, own in self._layout.never_found():
             yield self._setting_mistake(f"column.{name}", f"column: no row has {own}, which should be {name}")
 
+    def _explain_header(self, header: Header) -> str | None:
+        if not self._model.checked:
+            return None
+        return explain_missing_header(self._manifest, header, self._layout.knows)
+
     def _read_row(self, record: Record | Trouble, position: int) -> Row | list[str]:
         """Return the row that *record* stands for, or everything that is wrong with it."""
         if isinstance(record, Trouble):
             return [record.message]
         cells = record.cells
-        if unfit := _unfit_cells(record):
+        if unfit := find_unfit_cells(record):
             return unfit
         columns = self._layout.columns(record.names)
         wrong = [] if self._layout.has_header else [*columns.mistakes]
@@ -210,7 +251,8 @@ class _RowReader:
         if self._template is not None:
             self._fill_prompt(record, inputs, wrong)
         own_id = "" if columns.id is None else _read_id(cells[columns.id].strip(), wrong)
-        wrong += [f"{name} is empty" for name in columns.needed if name not in inputs]
+        if empty := [name for name in columns.needed if name not in inputs]:
+            wrong += explain_empty(empty, columns.needed)
         if not wrong and (drawn := self._find_drawn(inputs, files)) is not None:
             wrong += self._find_undrawable(drawn, files)
         if not wrong and not self._settings.isdisjoint(inputs):
@@ -302,12 +344,21 @@ class _RowReader:
             if name == self._drawable and (drawn := read_drawn_mask(address)) is not None:
                 inputs[name] = drawn.text
                 return
+            inputs[name] = address = read_file_cell(address)
             file = self._files.find_file(address)
         except ValueError as error:
-            wrong.append(f"{name}: {error}")
+            message = f"{name}: {error}"
+            folder = self._missing_folder(str(PurePosixPath(address.replace("\\", "/")).parent))
+            wrong.append(RowFault.shared(message, f"{name}: {folder}") if folder else message)
             return
         if file is not None:
             files[name] = file
+
+    def _missing_folder_uncached(self, folder: str) -> str:
+        """Return what to say where no *folder* of the manifest's is there; nothing where one is."""
+        if ":" in folder or (self._manifest.path.parent / folder).is_dir():
+            return ""
+        return f"there is no folder {folder}"
 
     def _row_mistake(self, line: int, message: str) -> Mistake:
         return make_mistake(self._manifest.rows, line, message)
@@ -319,9 +370,11 @@ class _RowReader:
 def _read_typed(read: Reader, text: str, wrong: list[str]) -> Input:
     try:
         return read(text)
+    except UnfitValue as error:
+        wrong.append(RowFault.shared(str(error), error.expected))
     except ValueError as error:
         wrong.append(str(error))
-        return text
+    return text
 
 
 def _read_id(text: str, wrong: list[str]) -> str:
@@ -332,27 +385,9 @@ def _read_id(text: str, wrong: list[str]) -> str:
         return text
 
 
-def _unfit_cells(record: Record) -> list[str]:
-    joined = "".join(record.cells)
-    if len(joined) <= CELL_LIMIT and joined.isascii() and "\0" not in joined:
-        return []
-    return [words for pair in zip(record.names, record.cells, strict=True) if (words := _why_unfit(*pair))]
-
-
-def _why_unfit(name: str, text: str) -> str | None:
-    """Return why no cell may hold *text*, None when one may."""
-    if len(text) > CELL_LIMIT:
-        return f"{name} holds {len(text):,} characters; at most {CELL_LIMIT:,} are allowed"
-    if "\0" in text:
-        return f"{name} holds a NUL character"
-    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-        # As JSON escapes make them; neither the service nor a file could take such text.
-        return f"{name} holds half a character: a broken emoji?"
-    return None
-
-
 _READERS: Mapping[str, Callable[[TextIO], Iterator[Header | Record | Trouble]]] = {
     "csv": lambda text: read_csv(Lines(text)),
     "jsonl": lambda text: read_jsonl(Lines(text)),
+    "json": read_json,
     "yaml": read_yaml,
 }

@@ -21,6 +21,7 @@ from batchfill.images.prepare.mask import refuse_misfit
 from batchfill.ledger.reader import open_reader
 from batchfill.manifest.local_addresses import reach_of
 from batchfill.manifest.local_files import FileLocations, digest_file
+from batchfill.manifest.prompts import Prompts
 from batchfill.manifest.validation import read_rows
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def manifest_digest(manifest: Manifest, model: Model, settings: Settings) -> str
     rests_on = {
         "program": [__version__, *sys.version_info[:3]],
         "files": files,
-        "kinds": [manifest.kind, manifest.rows_kind, manifest.encoding],
+        "kinds": [manifest.kind, manifest.rows_kind, manifest.encoding, manifest.sheet],
         "model": repr(model),
         "defaults": dict(settings.defaults),
         "column": dict(settings.column),
@@ -80,7 +81,7 @@ def _file_facts(path: Path) -> list[str | int]:
 
 CHUNK = 500
 KEPT = 1000
-"""Mistakes that are kept; beyond them they are only counted."""
+"""Causes of mistakes that are kept; beyond them mistakes are only counted."""
 
 HEADERS_KEPT = 1000
 
@@ -90,27 +91,39 @@ class Reading:
     """What reading a manifest found."""
 
     rows: int = 0
-    mistakes: list[Mistake] = field(default_factory=list)
     more: int = 0
     """Mistakes beyond those kept."""
     bad_rows: int = 0
     """Rows with a mistake."""
     whole: bool = True
     """Whether the file could be read to its end."""
+    prompts: Prompts = field(default_factory=lambda: Prompts(None))
+    """Of the rows without a mistake."""
+    notes: list[str] = field(default_factory=list)
+    """What is good to know of the file as a whole."""
     _last: tuple[Path, int] | None = None
+    _kept: dict[tuple[Path, str], Mistake] = field(default_factory=dict)
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """Those kept, one of each cause, the worst first."""
+        return sorted(self._kept.values(), key=Mistake.sort_key)
 
     @property
     def bad(self) -> int:
         """How many mistakes there are."""
-        return len(self.mistakes) + self.more
+        return sum(mistake.rows for mistake in self._kept.values()) + self.more
 
     def add_mistake(self, mistake: Mistake) -> None:
         """Note one mistake; those of one row come one after the other."""
         self.whole = self.whole and not mistake.ends
         self.bad_rows += (mistake.file, mistake.line) != self._last
         self._last = (mistake.file, mistake.line)
-        if len(self.mistakes) < KEPT:
-            self.mistakes.append(mistake)
+        key = mistake.file, mistake.cause
+        if key in self._kept:
+            self._kept[key] = self._kept[key].shared(mistake)
+        elif len(self._kept) < KEPT:
+            self._kept[key] = mistake
         else:
             self.more += 1
 
@@ -119,8 +132,8 @@ class Reading:
 
         Rows that could not be read would otherwise count as taken out of the manifest.
         """
-        if self.mistakes and not (skip_bad and self.whole and self.rows):
-            raise ManifestError(sorted(self.mistakes, key=lambda m: m.line), more=self.more)
+        if self._kept and not (skip_bad and self.whole and self.rows):
+            raise ManifestError(self.mistakes, more=self.more)
 
 
 async def ingest_rows(
@@ -139,14 +152,15 @@ async def ingest_rows(
     that had to be read. *look_at* is given the rows without a mistake and returns those whose pictures have
     none either, and the mistakes of the others; where it does, headers are left to it.
     """
-    reading = Reading()
-    rows = read_checked(manifest, model, settings, digests)
+    reading = Reading(prompts=Prompts(model.prompt_field))
+    rows = read_checked(manifest, model, settings, digests, reading.notes.append)
     if look_at is None:
         rows = _check_headers(rows, manifest, model, fitted=settings.send == "fitted")
     while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
         for mistake in (item for item in chunk if isinstance(item, Mistake)):
             reading.add_mistake(mistake)
         good = [item for item in chunk if isinstance(item, Row)]
+        reading.prompts.add_rows(good)
         if look_at is not None:
             good, wrong = await look_at(good)
             for mistake in wrong:
@@ -167,7 +181,11 @@ def _duplicate_text(double: Duplicate) -> str:
 
 
 def read_checked(
-    manifest: Manifest, model: Model, settings: Settings, digest: Digest
+    manifest: Manifest,
+    model: Model,
+    settings: Settings,
+    digest: Digest,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Row | Mistake]:
     """Yield the rows of *manifest*, and its mistakes, as *settings* have them read."""
     return read_rows(
@@ -181,6 +199,7 @@ def read_checked(
         fitted=settings.send == "fitted",
         literal_prompt=settings.literal_prompt,
         digest=digest,
+        note=note,
     )
 
 

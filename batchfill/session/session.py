@@ -94,6 +94,7 @@ class Session:
     intents: int = 0
     """How many rows it was about to pay for; 0: nothing can have been paid for."""
     ended: EngineResult | None = None
+    _read_warnings: list[str] = field(default_factory=list)
     _account: dict[str, str] = field(default_factory=dict)
     _past: Past = field(default_factory=past.Past)
 
@@ -253,6 +254,7 @@ class Session:
             sound = not reading.bad and digests.settled
             rests_on = await self._digest_manifest(manifest) if sound else None
             self.skipped = reading.bad_rows
+            self._read_warnings = [*reading.prompts.warnings(manifest.rows.name)]
             reading.refuse_mistakes(skip_bad=settings.skip_bad)
             # After the manifest's mistakes, which can be told without network.
             await self._check_account(context)
@@ -298,7 +300,7 @@ class Session:
             return await context.workers.do(partial(find_missing, self.settings.folder), collected)
 
     def _collect_warnings(self) -> list[str]:
-        return [*model_warnings(self.model), *default_prompt_warnings(self.settings)]
+        return [*model_warnings(self.model), *default_prompt_warnings(self.settings), *self._read_warnings]
 
     async def _record_start(self, context: RunContext, plan: Plan) -> None:
         settings, now = self.settings, self.clock.now()

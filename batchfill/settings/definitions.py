@@ -205,6 +205,14 @@ SETTINGS = (
         example="utf-8",
     ),
     Setting(
+        "sheet",
+        Text("NAME", "a sheet's name"),
+        "the sheet of a workbook that holds the rows",
+        (READING, MANIFEST),
+        default_text="the first one",
+        example="Sheet1",
+    ),
+    Setting(
         "answer_timeout", seconds(1, 3600), "time until an answer counts as lost", (READING,), default=60.0
     ),
     Setting(
@@ -346,7 +354,7 @@ SETTINGS = (
         "extra_columns",
         Text("keep|refuse", "`keep`, `refuse`", read_keep),
         "unknown columns go to the results, or are mistakes",
-        (MANIFEST,),
+        (READING, MANIFEST),
         default=False,
         default_text="`refuse`",
         example="keep",

@@ -27,6 +27,8 @@ NO_CAP, BY_FLAG = "none", "flag"
 
 IDEMPOTENT = "idempotent"
 """The fact that names the base of which the user said so: what is known of one says nothing of another."""
+STANDARD_INPUT = Path("-")
+"""The manifest's name when it comes that way; its paths are relative to the current folder."""
 
 
 def _read_flag(name: str, value: Any) -> Any:
@@ -138,4 +140,6 @@ def folder_of(manifest: Path, flags: Mapping[str, Any]) -> Path:
         raise UsageError(f"{str(manifest)!a}: the name of its folder is not UTF-8: rename it") from None
     if flags.get("out"):
         return Path(flags["out"])
+    if manifest == STANDARD_INPUT:
+        raise UsageError("standard input has no folder of its own: give the batch folder with --out DIR")
     return manifest.with_name(manifest.stem + (".local.batch" if flags.get("local") else ".batch"))

@@ -75,6 +75,7 @@ class Settings:
     """Rows that this call may submit again though they may have been paid for, when it is just so many."""
     model_schema: Path | None
     encoding: str | None
+    sheet: str | None
     yes: bool
     quiet: bool
     extra_columns: bool

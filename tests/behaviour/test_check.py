@@ -180,6 +180,7 @@ async def test_check_prints_mistakes_then_warnings_worst_first_then_the_summary(
         "If so, set mask_from: black",
         "warning: night.csv:3: small.png is 32x24, its picture 64x48: the mask is scaled",
         "rows by what was found in their pictures: empty 1, polarity 1, size 1",
+        *(f"prompt of r{n}: picture {n}" for n in (1, 2, 3)),
         "r1: 64x48 is generated at 1152x864; its mask fills 27%",
         "r2: 64x48 is generated at 1152x864; its mask fills 25%",
         "r3: 64x48 is generated at 1152x864; its mask fills 75%",
@@ -200,7 +201,7 @@ async def test_json_tells_the_same_to_a_program(batchfill: Any, desk: Any) -> No
     told = json.loads(checked.out)
     assert told["file"] == "night.csv"
     assert told["mistakes"] == [
-        {"line": 3, "kind": None, "text": "guidance must be between 0 and 100, not 1000"}
+        {"line": 3, "rows": 1, "kind": None, "text": "guidance must be between 0 and 100, not 1000"}
     ]
     (finding,) = told["findings"]
     assert finding.pop("text").startswith("inverted.png is 75% white")

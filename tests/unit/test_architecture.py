@@ -75,6 +75,7 @@ THIRD_PARTY = {
     "click": {"cli"},
     "httpx": {"providers", "notify"},
     "numpy": {"images"},
+    "python_calamine": {"manifest"},
     "PIL": {"images"},
     "pillow_heif": {"images"},
     "rich": {"console"},

@@ -1,8 +1,9 @@
-"""The rows of a CSV: comma, semicolon or tab, quoted as spreadsheets quote."""
+"""The rows of a CSV: comma, semicolon, tab or bar, quoted as spreadsheets and people quote."""
 
 from __future__ import annotations
 
 import csv
+import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,16 @@ from batchfill.filenames import from_cell
 from batchfill.manifest.record import RECORD_LIMIT, Broken, Header, Record, Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from batchfill.manifest.text import Lines
 
 RESULTS = frozenset({"state", "prediction_id", "attempts"})
 """Columns that only a table of results has, whose cells were kept from being formulas."""
 
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_NAMED = re.compile(r'"?sep=([,;\t|])', re.IGNORECASE)
+"""Excel's own way to name the delimiter in a line that it does not show."""
 
 
 def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
@@ -26,12 +29,15 @@ def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
     if first is None:
         return
     delimiter = _sniff_delimiter(first)
-    if first[:4].lower() == "sep=" and first[4:5] in _DELIMITERS:
-        # Excel's own way to name the delimiter; it does not show this line.
-        delimiter, first = first[4:5], next(lines, "")
+    if named := _NAMED.match(first):
+        delimiter, first = named[1], next(filter(str.strip, lines), "")
     # The limit is the module's, for the whole process: cells are bounded by us, with a message.
     csv.field_size_limit(RECORD_LIMIT)
-    reader: Iterator[list[str]] = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+    reader: Iterator[list[str]] = csv.reader(
+        _without_gaps(chain([first], lines), lines.held, delimiter, spaced=f"{delimiter} " in first),
+        delimiter=delimiter,
+        strict=True,
+    )
     header_line = lines.number
     names = _column_names(_next_cells(reader, lines) or [])
     if RESULTS.issubset(names):
@@ -39,7 +45,7 @@ def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
         # A generator would end at the first line that is no CSV.
         reader = map(_as_given, reader)
     yield Header(header_line, names)
-    yield from _read_rows(reader, lines, names, _DELIMITERS[delimiter])
+    yield from _read_rows(reader, lines, names, DELIMITERS[delimiter])
 
 
 def _read_rows(
@@ -112,4 +118,65 @@ def _opening_quote(held: list[str], lines: Lines) -> int:
 
 def _sniff_delimiter(header: str) -> str:
     outside = "".join(header.split('"')[::2])
-    return max(_DELIMITERS, key=outside.count)
+    # Names may hold a bar; it parts them where nothing else does.
+    usual = max(",;\t", key=outside.count)
+    return "|" if usual not in outside and "|" in outside else usual
+
+
+def _without_gaps(lines: Iterable[str], held: list[str], delimiter: str, *, spaced: bool) -> Iterator[str]:
+    """Yield *lines* without the spaces between a quote and the delimiters around its cell.
+
+    So a quote behind a space is a quote too. All other spaces belong to their cells. *held*: the lines of the
+    row so far, this one included. *spaced*: whether the header has spaces behind its delimiters; only then a
+    quote behind a space may open a cell of several lines.
+    """
+    gaps = _Gaps(delimiter, spaced=spaced)
+    looked_at, inside = 0, False
+    for line in lines:
+        if len(held) == 1:
+            looked_at, inside = 0, False
+        if ' "' in line or '" ' in line:
+            # Each line once: a cell may have as many as a row may.
+            for before in held[looked_at:-1]:
+                inside = gaps.close(before, inside=inside)[1]
+            line, inside = gaps.close(line, inside=inside)
+            looked_at = len(held)
+        yield line
+
+
+class _Gaps:
+    """Knows where cells begin and end in one line."""
+
+    def __init__(self, delimiter: str, *, spaced: bool) -> None:
+        end = rf" *(?=[{re.escape(delimiter)}\r\n]|$)"
+        self._rest = re.compile(rf'((?:[^"]|"")*+"){end}')
+        self._quoted = re.compile(rf' *("(?:[^"]|"")*+"){end}')
+        self._plain = re.compile(rf"([^{re.escape(delimiter)}\r\n]*)")
+        self._opened = re.compile(r' *"' if spaced else '"')
+
+    def close(self, line: str, *, inside: bool) -> tuple[str, bool]:
+        """Return *line* without gaps, and whether a quoted cell goes on behind it; *inside*: before it."""
+        parts: list[str] = []
+        at, odd = 0, line.count('"') % 2 == 1
+        while at < len(line):
+            found = (self._rest if inside else self._quoted).match(line, at)
+            if found is None:
+                start = at if inside else self._open(line, at, odd=odd)
+                if start is not None:
+                    return "".join((*parts, line[start:])), odd is not inside
+                found = self._plain.match(line, at)
+            assert found is not None, "a cell without quotes may hold anything"
+            odd ^= found[0].count('"') % 2 == 1
+            parts += (found[1], line[found.end() : found.end() + 1])
+            at, inside = found.end() + 1, False
+        return "".join(parts), False
+
+    def _open(self, line: str, at: int, *, odd: bool) -> int | None:
+        """Return where a quote opens the cell that begins at *at*; None where none does.
+
+        *odd*: whether the quotes from *at* on are an odd number, so that one is not closed in this line.
+        """
+        opened = self._opened.match(line, at)
+        if opened is None or (opened.end() - 1 > at and not odd):
+            return None
+        return opened.end() - 1

@@ -20,6 +20,24 @@ DEEPEST = 1000
 
 TOO_DEEP = "values inside values inside values"
 
+_NO_TABS = "indent with spaces, never with tabs, and put quotes round text with special characters"
+_ADVICE = (
+    ("mapping values", 'a text that holds ": " or ends with : needs quotes, such as prompt: "a cat: asleep"'),
+    ("not allowed", "a text that begins with - or ? needs quotes"),
+    ("expected key", "text goes on behind a quote or a bracket: put double quotes round all of it"),
+    ("block end", "text goes on behind a quote or a bracket: put double quotes round all of it"),
+    ("expected ','", "between { } or [ ], a text that holds one of : , { } [ ] needs double quotes"),
+    ("expected ':'", "a text of several lines needs quotes round all of it"),
+    ("end of stream", "a quote opens here or above and is never closed"),
+    ("hexdecimal", "in double quotes \\ is special: write \\\\, or take single quotes"),
+    ("escape", "in double quotes \\ is special: write \\\\, or take single quotes"),
+    ("alphabetic", "a text that begins with * or & needs quotes"),
+    ("comment or", "a text that begins with > or | needs quotes"),
+    ("tab", _NO_TABS),
+    ("cannot start any token", _NO_TABS),
+)
+"""What a parser complains of, and what people do about it; the first one counts."""
+
 _EMPTY = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -114,9 +132,8 @@ def _explain_error(error: yaml.MarkedYAMLError) -> tuple[int, str]:
     if "nesting depth" in problem:
         # libyaml has a bound of its own since 0.2.6, and may meet it before the first event.
         return line, TOO_DEEP
-    if "tab" in problem or "cannot start any token" in problem:
-        problem += "; indent with spaces, never with tabs, and put quotes round text with special characters"
-    return line, f"not YAML: {problem}"
+    advice = next((f"; {todo}" for part, todo in _ADVICE if part in problem), "")
+    return line, f"not YAML: {problem}{advice}"
 
 
 def read_yaml(text: TextIO) -> Iterator[Record | Trouble]:
@@ -176,4 +193,8 @@ def _read_row(events: Events, line: int) -> Iterator[Record | Trouble]:
 
 
 def _misshapen_row(name: str | None) -> str:
-    return "a name must be a plain word" if name is None else f"{name} must be a single value"
+    return (
+        "a name must be a plain word"
+        if name is None
+        else f"{name} must be a single value: a text that begins with {{ or [ needs quotes"
+    )

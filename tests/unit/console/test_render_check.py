@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchfill.console.render_check import check_lines
+from batchfill.console.render_check import check_json, check_lines
+from batchfill.domain.reports import ShownPrompt
 from batchfill.errors import Mistake
 
 if TYPE_CHECKING:
@@ -56,3 +57,20 @@ def test_an_unknown_price_says_how_to_give_one(report: Callable[..., CheckReport
 def test_a_mistake_that_quotes_escape_sequences_is_harmless(report: Callable[..., CheckReport]) -> None:
     mistake = Mistake(Path("night.csv"), 3, "unknown column \x1b[2Jid")
     assert check_lines(report(mistakes=(mistake,)))[0] == "night.csv:3: unknown column  [2Jid"
+
+
+def test_rows_that_share_a_mistake_are_one_line_and_all_are_counted(
+    report: Callable[..., CheckReport],
+) -> None:
+    shared = [Mistake(Path("night.csv"), n, f"cause {n}", rows=2) for n in range(2, 24)]
+    lines = check_lines(report(rows=1, mistakes=tuple(shared), more_mistakes=5))
+    assert lines[0] == "night.csv:2: 2 rows: cause 2"
+    assert lines[20:22] == ["… and 9 more mistakes", "1 row right, 49 mistakes"]
+
+
+def test_prompts_are_shown_as_they_are_sent(report: Callable[..., CheckReport]) -> None:
+    shown = (ShownPrompt(2, "hero", " a cat\x1b[2J,\n asleep"),)
+    assert check_lines(report(prompts=shown))[0] == "prompt of hero: a cat [2J,  asleep"
+    assert check_json(report(prompts=shown))["prompts"] == [
+        {"line": 2, "id": "hero", "text": " a cat\x1b[2J,\n asleep"}
+    ]

@@ -39,6 +39,10 @@ def refusal(path: Path, content: str | bytes | None = None) -> str:
         ("a", LIST, "yaml"),
         ("a", "# note\n" + LIST, "yaml"),
         ("a.json", '{"image": 1}\n', "jsonl"),
+        ("a.json", '[{"image": 1}]', "json"),
+        ("a.jsonl", '\ufeff\n [\n{"image": 1}]', "json"),
+        ("a.jsonl", '{\n "image": 1\n}', "json"),
+        ("a.jsonl", '{"image": 1},\n{"image": 2}', "json"),
     ],
 )
 def test_the_kind_shows_in_the_suffix_or_in_the_beginning(
@@ -60,16 +64,10 @@ def test_the_kind_shows_in_the_suffix_or_in_the_beginning(
         ("a.yaml", ROW, "a.yaml:1: one text instead of rows: (a CSV should be named .csv)"),
         ("a.yaml", "!!python/object:x {}\n", "a.yaml:1: the tag !!python/object:x is not allowed"),
         ("a.csv", "image\0", "a.csv:1: holds a NUL character: the file is damaged, or not a text file"),
-        ("a.xlsx", b"PK\x03\x04", 'a.xlsx: is a workbook or an archive: open it and save it as "CSV UTF-8"'),
         (
-            "a.png",
-            b"\x89PNG\r\n\x1a\n\0\0",
-            "a.png:3: holds a NUL character: the file is damaged, or not a text file",
-        ),
-        (
-            "a.json",
-            '[{"image": 1}]',
-            'a.json: one JSON list: a JSONL file has one object a line, such as {"image": "a.png"}',
+            "a.dat",
+            b"\x01\x02\r\n\x1a\n\0\0",
+            "a.dat:3: holds a NUL character: the file is damaged, or not a text file",
         ),
     ],
 )
@@ -191,7 +189,7 @@ def test_mistakes_in_a_file_of_rows_name_that_file(folder: Path, mistakes: Calla
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("other.yaml", "rows: other.yaml must be a CSV (.csv) or JSONL (.jsonl) file"),
+        ("other.yaml", "rows: other.yaml must be a CSV (.csv), JSONL (.jsonl) or Excel (.xlsx) file"),
         ("/etc/table.csv", "rows: /etc/table.csv is outside the folder above the manifest's: move it there"),
         ("../../x.csv", "rows: ../../x.csv is outside the folder above the manifest's: move it there"),
         ("empty.csv", "rows: empty.csv: is empty"),

@@ -72,12 +72,19 @@ def test_a_needed_input_may_come_from_the_defaults_alone(rows: Callable[..., lis
     [
         ("image,prompt", ["missing column mask"]),
         ("image,musk,prompt", ["unknown column musk; did you mean mask?"]),
-        ("Image,mask,prompt", ["unknown column Image; did you mean image?"]),
+        ("Image,image,mask,prompt", ["unknown column Image: name it x_Image"]),
         (
             "image,mask,prompt,colour",
             [
-                "unknown column colour: name it x_colour to carry it to the results, or set "
-                "extra_columns: keep"
+                "unknown column colour: name it x_colour to carry it to the results, or give "
+                "--extra-columns keep"
+            ],
+        ),
+        (
+            "image,mask,prompt,Handle,Vendor,Colour",
+            [
+                "unknown columns Handle, Vendor, Colour: name them x_Handle … to carry them to the results, "
+                "or give --extra-columns keep"
             ],
         ),
         ("image,mask,prompt,prompt", ["2 columns are named prompt"]),

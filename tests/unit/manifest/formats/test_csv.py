@@ -216,3 +216,94 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path, dev: Model
     many = peak_memory(tmp_path / "many.csv", 50_000, dev)
 
     assert many < few + 200_000
+
+
+@pytest.mark.parametrize(
+    ("line", "prompt"),
+    [
+        ('a, {}, "a cat"\n', "a cat"),
+        ('a, {}, "a cat, asleep"\n', "a cat, asleep"),
+        ('a,{},   "a cat, asleep"   \r\n', "a cat, asleep"),
+        ('"a" , {} ,"a ""cat"", asleep" \n', 'a "cat", asleep'),
+        ('a, {}, "a ""cat"" , ""asleep"" "\n', 'a "cat" , "asleep" '),
+        ('a, {}, "two,\n "" lines"" ,\nor three" \n', 'two,\n " lines" ,\nor three'),
+        ('a, {}, "OPEN" on a door\n', ' "OPEN" on a door'),
+        ("a, {}, a cat \n", " a cat "),
+        ('a, {}, a 12" ruler and a 13" one\n', ' a 12" ruler and a 13" one'),
+        ('a, {}, ""\n', None),
+    ],
+)
+def test_quotes_behind_a_space_are_quotes_and_other_spaces_stay(
+    read: Callable[..., list[Row | Mistake]], line: str, prompt: str | None
+) -> None:
+    (found,) = read("id, image, mask, prompt\n" + line.format(URLS))
+
+    assert (found.inputs["prompt"] if isinstance(found, Row) else None) == prompt
+    assert isinstance(found, Row) or str(found) == "night.csv:2: prompt is empty"
+
+
+def test_a_row_behind_cells_of_several_lines_knows_its_line(rows: Callable[..., list[Row]]) -> None:
+    content = f'id, image, mask, prompt\na, {URLS}, "two\n "" ,\nlines"\nb, {URLS}, "x"\n'
+
+    assert [(row.line, row.inputs["prompt"]) for row in rows(content)] == [(2, 'two\n " ,\nlines'), (5, "x")]
+
+
+@pytest.mark.parametrize("begin", ["", "sep=|\n", '"sep=|"\r\n', "\ufeffSEP=|\n\n"])
+def test_bars_part_cells_too(rows: Callable[..., list[Row]], begin: str) -> None:
+    (row,) = rows(begin + (HEADER + ROW).replace(",", "|").replace("a boat", "a boat, blue; red"))
+
+    assert row.inputs["prompt"] == "a boat, blue; red"
+
+
+@pytest.mark.parametrize("begin", ['"sep=;"\n', '"sep=;",,\n', "sep=;;;\n", '"SEP=;"\r\n\r\n'])
+def test_the_line_that_names_the_delimiter_may_have_quotes(
+    rows: Callable[..., list[Row]], begin: str
+) -> None:
+    (row,) = rows(begin + (HEADER + ROW).replace(",", ";"))
+
+    assert row.inputs["prompt"] == "a boat"
+
+
+def test_a_decimal_comma_is_read_where_it_parts_no_cells(rows: Callable[..., list[Row]]) -> None:
+    (row,) = rows("sep=;\r\nimage;mask;prompt;guidance\r\nhttp://x/a;http://x/m;a cat;3,5\r\n")
+    (quoted,) = rows(f'image,mask,prompt,guidance\n{URLS},a cat,"3,5"\n')
+
+    assert row.inputs["guidance"] == quoted.inputs["guidance"] == 3.5
+
+
+WORDS = st.text(st.sampled_from(' ",;a\n'), max_size=12)
+
+
+@given(st.lists(WORDS, min_size=2, max_size=4), st.sampled_from([",", ";"]))
+def test_what_any_writer_wrote_is_read_as_it_was_before(
+    dev: Model, texts: Sequence[str], delimiter: str
+) -> None:
+    # As csv writes, no space is between a quote and a delimiter: so nothing is closed up.
+    table = io.StringIO()
+    writer = csv.writer(table, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    writer.writerow(["image", "mask", "prompt", *(f"x_{n}" for n in range(len(texts)))])
+    writer.writerow(["http://x/a", "http://x/m", "p", *texts])
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "night.csv"
+        path.write_text(table.getvalue(), encoding="utf-8", newline="")
+        (row,) = read_rows(open_manifest(path), dev, digest=digest_file)
+
+    assert isinstance(row, Row)
+    assert list(row.extra.values()) == texts
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        'a, {}, "' + ' ""\n' * 200_000 + '"\n',
+        "a, {}," + ' "x" y,' * 120_000 + "\n",
+        "a, {}," + ' " ,' * 200_000 + "\n",
+    ],
+    ids=["lines", "cells", "quotes"],
+)
+def test_gaps_in_a_row_as_long_as_a_row_may_be_cost_no_more_than_its_length(
+    read: Callable[..., list[Row | Mistake]], row: str
+) -> None:
+    # Were each cell or line looked at once a cell or line, this would not end.
+    assert len(read("id, image, mask, prompt\n" + row.format(URLS))) == 1

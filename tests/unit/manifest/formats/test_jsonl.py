@@ -2,19 +2,25 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING
+import tracemalloc
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.manifest.formats.jsonl import read_jsonl
+from batchfill.manifest.local_files import digest_file
+from batchfill.manifest.manifest import open_manifest
 from batchfill.manifest.record import Record
 from batchfill.manifest.text import Lines
+from batchfill.manifest.validation import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from batchfill.catalog.model import Model
     from batchfill.domain.rows import Row
 
 FILES = '"image": "http://x/a.png", "mask": "http://x/m.png"'
@@ -78,3 +84,83 @@ def test_every_flat_object_is_read(value: dict[str, object]) -> None:
 
     assert isinstance(record, Record)
     assert record.names == tuple(value)
+
+
+ROWS: list[dict[str, Any]] = [
+    {
+        "image": "http://x/a",
+        "mask": "http://x/m",
+        "prompt": 'a "boat", { ] 飞船\n',
+        "seed": 7,
+        "guidance": 3.5,
+    },
+    {"image": "http://x/a", "mask": "http://x/m", "prompt": "two", "seed": None},
+]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(ROWS),
+        json.dumps(ROWS, indent=2),
+        json.dumps(ROWS, indent=None, separators=(",\n", ":\n")),
+        "\ufeff\n\n" + json.dumps(ROWS, ensure_ascii=False) + "\n\n",
+        "[\n" + ",\n".join(map(json.dumps, ROWS)) + ",\n]\n",
+        "\n".join(json.dumps(row, indent=2) for row in ROWS),
+        ",\n".join(map(json.dumps, ROWS)),
+    ],
+)
+@pytest.mark.parametrize("name", ["n.jsonl", "n.json", "n"])
+def test_a_list_of_objects_is_read_however_it_is_laid_out(
+    rows: Callable[..., list[Row]], content: str, name: str
+) -> None:
+    first, second = rows(content, name)
+
+    assert first.inputs == ROWS[0]
+    assert second.inputs == {name: value for name, value in ROWS[1].items() if value is not None}
+
+
+def test_rows_of_a_list_have_the_lines_where_they_begin(rows: Callable[..., list[Row]]) -> None:
+    assert [row.line for row in rows("\n" + json.dumps(ROWS * 3, indent=1), "n.json")] == [
+        3,
+        10,
+        16,
+        23,
+        29,
+        36,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('[{"image": 1}\n,\n7]', "n.json:3: one object a row is expected"),
+        ('[{"image": 1},\n {"a": }]', "n.json:2: not JSON: Expecting value"),
+        ('[{"image": 1},\n {"image": "a', "n.json:2: not JSON: Unterminated string"),
+        ('[{"image": 1},\n', "n.json:2: the list is not closed with ]"),
+        ('[{"image": 1}]\n\n[]', "n.json:3: a manifest is one list, and this is behind its end"),
+        ('[\n{"image": NaN}]', "n.json:2: NaN is no JSON number"),
+        ('[\n{"image": ["a"]}]', "n.json:2: image must be text, a number, true, false or null"),
+        ('[\n{"image": 1, "image": 2}]', "n.json:2: image is given twice"),
+        ('[\n{"image": ' + "[" * 100_000, "n.json:2: values inside values inside values"),
+        ('[{"image": "' + "x" * 1_200_000, "n.json:1: a row of more than 1,000,000 characters, or no JSON"),
+        ("[]", "n.json: no rows"),
+    ],
+)
+def test_what_is_wrong_in_a_list_is_told_with_its_line(
+    mistakes: Callable[..., list[str]], content: str, found: str
+) -> None:
+    assert any(mistake.startswith(found) for mistake in mistakes(content, "n.json"))
+
+
+def test_a_long_list_on_one_line_is_read_piece_by_piece(folder: Path, dev: Model) -> None:
+    path = folder / "n.json"
+    row = '{"image": "http://x/a", "mask": "http://x/m", "prompt": "p"}'
+    path.write_text(f"[{','.join([row] * 20_000)}]")
+
+    tracemalloc.start()
+    assert sum(1 for _ in read_rows(open_manifest(path), dev, digest=digest_file)) == 20_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 1_000_000

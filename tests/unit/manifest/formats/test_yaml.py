@@ -78,8 +78,14 @@ def test_rows_may_follow_settings_or_stand_alone(rows: Callable[..., list[Row]])
             "not a row: expected names and values, such as {image: a.png, mask: b.png, prompt: a boat}",
         ),
         (f"- {{{FILES}, prompt: a, prompt: b}}", "prompt is given twice"),
-        (f"- {{{FILES}, prompt: [a, [b]]}}", "prompt must be a single value"),
-        (f"- {{{FILES}, prompt: {{a: b}}}}", "prompt must be a single value"),
+        (
+            f"- {{{FILES}, prompt: [a, [b]]}}",
+            "prompt must be a single value: a text that begins with { or [ needs quotes",
+        ),
+        (
+            f"- {{{FILES}, prompt: {{a: b}}}}",
+            "prompt must be a single value: a text that begins with { or [ needs quotes",
+        ),
         (f"- {{{FILES}, prompt: *boat}}", "the alias *boat is not allowed: write the value out"),
         (f"- {{{FILES}, prompt: &boat a}}", "the anchor &boat is not allowed"),
         (f"- {{{FILES}, prompt: !!str a}}", "the tag !!str is not allowed"),
@@ -89,7 +95,10 @@ def test_rows_may_follow_settings_or_stand_alone(rows: Callable[..., list[Row]])
         (f'- {{{FILES}, prompt: "a\\0b"}}', "prompt holds a NUL character"),
         (f"- {{{FILES}, prompt: p, guidance: 1000}}", "guidance must be between 0 and 100, not 1000"),
         (f"- {{{FILES}}}", "missing key prompt"),
-        (f"- {{{FILES}, <<: {{}}, prompt: p}}", "<< must be a single value"),
+        (
+            f"- {{{FILES}, <<: {{}}, prompt: p}}",
+            "<< must be a single value: a text that begins with { or [ needs quotes",
+        ),
     ],
 )
 def test_a_thing_that_is_no_row_is_a_mistake_and_reading_goes_on(
@@ -145,3 +154,42 @@ def test_an_alias_bomb_does_not_go_off(mistakes: Callable[..., list[str]]) -> No
 
 def test_deep_nesting_is_a_mistake(mistakes: Callable[..., list[str]]) -> None:
     assert mistakes(f"rows:\n{ROW}  - {'[' * 900}{']' * 900}\n", "night.yaml") == [f"night.yaml:3: {NO_ROW}"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "advice"),
+    [
+        (
+            "a cat: asleep",
+            'a text that holds ": " or ends with : needs quotes, such as prompt: "a cat: asleep"',
+        ),
+        ("a cat:", 'a text that holds ": " or ends with : needs quotes'),
+        ("'a cat's tail'", "text goes on behind a quote or a bracket: put double quotes round all of it"),
+        ('"a 12" ruler"', "text goes on behind a quote or a bracket: put double quotes round all of it"),
+        ("{colour} sofa", "text goes on behind a quote or a bracket: put double quotes round all of it"),
+        ("[red] car", "text goes on behind a quote or a bracket: put double quotes round all of it"),
+        ("{colour}", "prompt must be a single value: a text that begins with { or [ needs quotes"),
+        ("- a cat", "a text that begins with - or ? needs quotes"),
+        ("*bold* cat", "a text that begins with * or & needs quotes"),
+        ("> a cat", "a text that begins with > or | needs quotes"),
+        ("@cat", "put quotes round text with special characters"),
+        ('"C:\\xq"', "in double quotes \\ is special: write \\\\, or take single quotes"),
+        ('"open', "a quote opens here or above and is never closed"),
+        ("a cat\n  asleep", "a text of several lines needs quotes round all of it"),
+    ],
+)
+def test_a_slip_of_yaml_is_told_with_what_to_do(
+    mistakes: Callable[..., list[str]], prompt: str, advice: str
+) -> None:
+    content = f"rows:\n  - image: http://x/a\n    mask: http://x/m\n    prompt: {prompt}\n    id: a\n"
+
+    assert any(advice in mistake for mistake in mistakes(content, "night.yaml"))
+
+
+@pytest.mark.parametrize("prompt", ["a cat: asleep", "'a cat's tail'", "a [red] {car}", "a {car"])
+def test_a_slip_inside_braces_is_told_too(mistakes: Callable[..., list[str]], prompt: str) -> None:
+    (found,) = mistakes(
+        f"rows:\n  - {{image: http://x/a, mask: http://x/m, prompt: {prompt}}}\n", "night.yaml"
+    )[:1]
+
+    assert "between { } or [ ], a text that holds one of : , { } [ ] needs double quotes" in found

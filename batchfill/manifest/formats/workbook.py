@@ -1,0 +1,136 @@
+"""The rows of a workbook's sheet (.xlsx), as a person sees them there."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile, ZipFile
+
+from batchfill.manifest.record import Broken, Header, Record, Trouble
+from batchfill.regular_files import open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+CELLS = 16_000_000
+"""Cells from the first to the last one in use: the reader takes 32 bytes of memory for each, empty or not."""
+
+UNPACKED = 1024 * 1024 * 1024
+"""Bytes of the unpacked parts."""
+
+_PIECE = 1024 * 1024
+_PLACE = re.compile(rb"\sr\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"']")
+_MISSING = 'is a workbook: save it as "CSV UTF-8", or `pip install "batchfill[xlsx]"` to read workbooks'
+_ADVICE = 'save its rows as "CSV UTF-8"'
+
+
+def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | Trouble]:
+    """Yield the header and then the rows of *sheet*; None is the first one that is shown. Raises Broken."""
+    lines = ((line, cells) for line, cells in read_lines(path, sheet) if any(map(str.strip, cells)))
+    first = next(lines, None)
+    if first is None:
+        return
+    names = tuple(cell.strip() for cell in first[1])
+    width = max(place + 1 for place, name in enumerate(names) if name)
+    yield Header(first[0], names[:width])
+    for line, cells in lines:
+        if any(map(str.strip, cells[width:])):
+            yield Trouble(
+                line, f"a cell to the right of the {width} columns that have a name: name its column"
+            )
+        else:
+            yield Record(line, names[:width], cells[:width])
+
+
+def read_lines(path: Path, sheet: str | None) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and cells of each line of *sheet*, blank ones too. Raises Broken."""
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+    except ImportError:
+        raise Broken(0, _MISSING) from None
+    _refuse_huge(path)
+    try:
+        with CalamineWorkbook.from_path(str(path)) as book:
+            shown = {about.name: about.visible == SheetVisibleEnum.Visible for about in book.sheets_metadata}
+            name = _choose_sheet(shown, sheet)
+            rows = book.get_sheet_by_name(name).iter_rows()
+            for line, cells in enumerate(rows, 1):
+                yield line, list(map(_to_text, cells))
+    except CalamineError as error:
+        raise Broken(0, f"is a workbook that cannot be read ({error}): {_ADVICE}") from None
+
+
+def _choose_sheet(shown: Mapping[str, bool], wanted: str | None) -> str:
+    """Return the name of the sheet that holds the rows; *shown*: all, and which of them a person sees."""
+    if wanted is None:
+        name = next((name for name, visible in shown.items() if visible), None)
+    else:
+        name = next((name for name in shown if name.casefold() == wanted.strip().casefold()), None)
+    if name is None:
+        missed = "has no sheet that is shown" if wanted is None else f"has no sheet {wanted}"
+        raise Broken(0, f"{missed}; its sheets are {', '.join(shown)}")
+    return name
+
+
+def _refuse_huge(path: Path) -> None:
+    """Raise Broken where to open the workbook would take more memory than a machine has to spare."""
+    try:
+        with open_regular(path) as file, ZipFile(file) as package:
+            if sum(member.file_size for member in package.infolist()) > UNPACKED:
+                raise Broken(0, f"is a workbook of more than {UNPACKED // 2**20:,} MiB: {_ADVICE}")
+            for member in package.infolist():
+                if member.filename.startswith("xl/worksheets/"):
+                    _refuse_sparse(package, member.filename)
+    except (
+        BadZipFile,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        EOFError,
+        RuntimeError,
+        zlib.error,
+    ) as error:
+        raise Broken(0, f"is a workbook that cannot be read ({error}): {_ADVICE}") from None
+
+
+def _refuse_sparse(package: ZipFile, member: str) -> None:
+    right = bottom = 1
+    held = b""
+    with package.open(member) as part:
+        while piece := part.read(_PIECE):
+            held += piece
+            for letters, digits in _PLACE.findall(held):
+                right, bottom = max(right, _column_number(letters)), max(bottom, int(digits))
+            held = held[-32:]
+            if right * bottom > CELLS:
+                raise Broken(
+                    0, f"has a sheet of {bottom:,} lines and {right:,} columns, most of them empty: {_ADVICE}"
+                )
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters.upper():
+        number = 26 * number + letter - 64
+    return number
+
+
+def _to_text(value: Any) -> str:
+    """Return what a cell shows: 30 for 30.0, 15 digits at most, a day and a time as ISO has them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else format(value, ".15g")
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds")
+    if isinstance(value, time):
+        return value.isoformat("seconds")
+    if isinstance(value, timedelta):
+        hours, rest = divmod(round(value.total_seconds()), 3600)
+        return f"{hours:02}:{rest // 60:02}:{rest % 60:02}"
+    return value.isoformat() if isinstance(value, date) else str(value)
