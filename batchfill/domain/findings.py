@@ -45,6 +45,8 @@ class FindingKind(StrEnum):
     """A palette, 16 bits, CMYK, floating point: the model sees something else than is stored."""
     SOFT = "soft"
     """The mask's edges fade over several pixels."""
+    CREDENTIALS = "credentials"
+    """Content Credentials, which a changed picture cannot keep."""
 
 
 class Severity(StrEnum):

@@ -17,6 +17,8 @@ from batchfill.images.preflight.masks import Strokes, find_specks, find_suspicio
 from batchfill.images.preflight.modes import describe_oddity, mask_modes, picture_modes
 from batchfill.images.prepare.crop import crop_box
 from batchfill.images.prepare.mask import clean_mask, refuse_misfit, same_shape, scale_mask
+from batchfill.images.rights.rights import has_credentials
+from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,6 +137,7 @@ class _Look:
                 without_alpha(image.crop((0, 0, 1, 1)), source.name)
             self._found += picture_modes(image, odd, source.name, fitted=source.fitted)
             self._found += _turned_findings(image, source)
+            self._found += _credentials_findings(image, source, self._task.pixels)
             upright = stored if source.remote or not is_turned(image) else stored[::-1]
             self._picture = _Frame(upright, stored)
 
@@ -224,6 +227,16 @@ def _turned_findings(image: Image, source: PictureSource) -> Iterator[Finding]:
     if not source.fitted and image.getexif().get(Tag.Orientation, 1) != 1:
         text = f"{source.name} is to be turned as its EXIF says, which the service does not do"
         yield Finding(FindingKind.TURNED, Severity.WARNING, f"{text}: save it upright")
+
+
+def _credentials_findings(image: Image, source: PictureSource, pixels: Pixels) -> Iterator[Finding]:
+    if pixels.finish != "exact" or source.remote:
+        return
+    with open_regular(source.path) as file:
+        found = has_credentials(image, file)
+    if found:
+        text = f"{source.name} has Content Credentials, which prove its pixels as they are"
+        yield Finding(FindingKind.CREDENTIALS, Severity.NOTE, f"{text}: the finished picture is without them")
 
 
 def _darkness_text(mask: Image, source: PictureSource) -> str:
