@@ -4,6 +4,9 @@ PYTHON ?= python3
 RUN = .venv/bin/python -m
 PIP = $(RUN) pip --quiet --quiet --disable-pip-version-check --no-input
 
+# Tests start hundreds of processes: each would compile the package again, and each worker the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test check bench soak clean
 
 help:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,7 @@ class Batch:
         from batchfill.check import check
         from batchfill.check.provider import ask_provider
         from batchfill.domain.offers import check_lines_of
+        from batchfill.session.default_prompt import default_prompt_warnings
         from batchfill.session.open_session import require_access
 
         manifest, settings = self._resolve_manifest()
@@ -99,7 +100,7 @@ class Batch:
             settings,
             ledger,
             fetch=fetch,
-            warnings=model_warnings(model),
+            warnings=[*model_warnings(model), *default_prompt_warnings(settings)],
             notes=notes,
             provider=provider,
         )
@@ -167,7 +168,7 @@ class Batch:
         return report
 
     async def decide(self, rulings: Sequence[ReviewDecision]) -> None:
-        """Note what somebody decided about pictures: it is on disk, all of it, when this returns.
+        """Note what an editor decided about pictures: it is on disk, all of it, when this returns.
 
         A run that is going on takes it into its ledger within a second; else that is done now. Later rulings
         about the same prediction replace earlier ones. Raises UsageError, with nothing noted, for pictures
@@ -191,7 +192,7 @@ class Batch:
         while True:
             if not self.is_running():
                 return
-            # A lock tells nobody when it is let go; to ask costs a system call or two.
+            # A lock does not tell when it is let go; to ask costs a system call or two.
             await anyio.sleep(0.2)
 
     def still_running(self) -> int:
@@ -314,13 +315,16 @@ class Batch:
         return True
 
     def _resolve_manifest(self) -> tuple[Manifest, Settings]:
+        from batchfill.catalog.model_choice import choose_model
         from batchfill.manifest.manifest import open_manifest
+        from batchfill.session.default_prompt import is_literal
 
         manifest = open_manifest(self.manifest, encoding=self.flags.get("encoding"))
         settings = self._resolve_settings(
             head=manifest.settings, defaults=manifest.defaults, column=manifest.column
         )
-        return manifest, settings
+        literal = is_literal(manifest, choose_model(settings), settings)
+        return manifest, replace(settings, literal_prompt=literal)
 
     def _resolve_settings(self, **manifest: Mapping[str, Any]) -> Settings:
         """Return the settings: flags over what the *manifest* says, that over what the ledger remembers."""

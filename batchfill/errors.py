@@ -131,7 +131,7 @@ class Unavailable(TransientError):
 
 
 class NoAnswer(TransientError):
-    """Nobody answered a question that can be asked again: the network, or the whole service, is down."""
+    """No answer came to a question that can be asked again: the network, or the whole service, is down."""
 
 
 class MachineFailed(TransientError):

@@ -96,7 +96,7 @@ def plain_text(text: str) -> str:
 
 
 def first_unfit(text: str) -> str | None:
-    """Return the first character of *text* that Windows allows in no file name, or that nobody sees."""
+    """Return the first character of *text* that Windows allows in no file name, or that is not seen."""
     return next((c for c in text if _NOT_IN_FILES.match(c) or unicodedata.category(c)[0] == "C"), None)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-# To open a pipe without O_NONBLOCK is to wait for whoever writes to it.
+# To open a pipe without O_NONBLOCK is to wait for its writer.
 _FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import UsageError
@@ -9,10 +11,9 @@ from batchfill.settings.value_types import FLUX_FILL_DEV
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import TextIO
 
-    from batchfill.manifest.pairing import Pairing
+    from batchfill.domain.pairs import Pairing
 
 
 def init_manifest(path: Path) -> None:
@@ -23,18 +24,30 @@ def init_manifest(path: Path) -> None:
     write_template(path, find_model(FLUX_FILL_DEV) or unchecked_model(FLUX_FILL_DEV))
 
 
-def pair_folders(images: Path, masks: Path, target: Path | TextIO, *, prompt: str = "") -> Pairing:
-    """Make a CSV manifest of two folders, matched by stem; return what matched and what stayed alone.
+def pair_folders(
+    images: Path,
+    masks: Path,
+    target: Path | TextIO,
+    *,
+    prompt: str = "",
+    tell: Callable[[Pairing], object] = lambda found: None,
+) -> Pairing:
+    """Make a CSV manifest of two folders, matched by name; return what matched, and every other file.
 
-    Raises UsageError when a folder cannot be read, nothing matches, or *target* exists already.
+    Where *masks* is a file, it is the mask of every picture. *tell* is given the same before anything is
+    written, and when nothing matches. Raises UsageError when a folder cannot be read, nothing matches, or
+    *target* exists already.
     """
     from batchfill.manifest import pairing as pairs
 
-    pairing = pairs.pair_folders(images, masks)
-    if not pairing.pairs:
-        raise UsageError(f"nothing to pair: no picture in {images} has a mask of its name in {masks}")
-    pairs.write_pairs(pairing, target, prompt=prompt)
-    return pairing
+    folder = target.parent if isinstance(target, Path) else Path()
+    found = pairs.pair_folders(images, masks)
+    found = replace(found, outside=pairs.count_outside(found, folder))
+    tell(found)
+    if not found.pairs:
+        raise UsageError(pairs.explain_nothing(found, images, masks))
+    pairs.write_pairs(found, target, prompt=prompt)
+    return found
 
 
 async def serve_provider(

@@ -32,7 +32,7 @@ def model_names() -> tuple[str, ...]:
 
 
 def unchecked_model(name: str) -> Model:
-    """Return a model that nobody has described: every input is accepted, `image` and `mask` are files."""
+    """Return a model without a description: every input is accepted, `image` and `mask` are files."""
     fields = (
         Field(name="image", type=FieldType.FILE),
         Field(name="mask", type=FieldType.FILE),

@@ -104,7 +104,7 @@ class Field:
 
 
 def guess_value(text: str) -> Input:
-    """Return the likeliest JSON value of *text* for an input that nobody has described.
+    """Return the likeliest JSON value of *text* for an input without a description.
 
     Only what JSON itself would write is taken for a number or a boolean: `28`, `3.5`, `true`. So `012`,
     `yes`, `1e3` and ` 28` stay text.

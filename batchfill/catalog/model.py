@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import Field, FieldType, guess_value
 from batchfill.catalog.pixel_options import PIXEL_READERS, Pixels
+from batchfill.domain.drawn_masks import ALPHA, read_drawn_mask
 from batchfill.domain.money import CURRENCY
 from batchfill.errors import did_you_mean
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchfill.catalog.sizes import Size, SizeRule
-    from batchfill.domain.rows import Input
+    from batchfill.domain.drawn_masks import DrawnMask
+    from batchfill.domain.rows import Input, LocalFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class Model:
     fields: Mapping[str, Field]
     """The inputs by name, in the order in which a person should read them."""
     checked: bool = True
-    """False for a model that nobody has described: every column is an input, its type is guessed."""
+    """False for a model without a description: every column is an input, its type is guessed."""
     image_field: str | None = None
     """The input that is the picture."""
     mask_field: str | None = None
@@ -60,7 +62,26 @@ class Model:
 
     def pixels(self, inputs: Mapping[str, Input]) -> Pixels:
         """Return the pixel settings among a row's *inputs*."""
-        return Pixels.of({name: inputs[name] for name in self.pixel_settings & inputs.keys()})
+        found = Pixels.of({name: inputs[name] for name in self.pixel_settings & inputs.keys()})
+        drawn = self.drawn_mask(inputs)
+        return replace(found, mask_from=ALPHA) if drawn is not None and drawn.is_alpha else found
+
+    def drawn_mask(self, inputs: Mapping[str, Input]) -> DrawnMask | None:
+        """Return the mask that a row's *inputs* draw; None where it is a file, remote, or not there."""
+        mask = inputs.get(self.mask_field or "") if self.pixel_settings else None
+        return read_drawn_mask(mask) if isinstance(mask, str) else None
+
+    def mask_of(
+        self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]
+    ) -> LocalFile | DrawnMask | None:
+        """Return where the mask of a row is read: a local file, or what it draws; None where it is remote.
+
+        That of `alpha` is the picture's own file, whose transparency `pixels` says to take.
+        """
+        drawn = self.drawn_mask(inputs)
+        if drawn is None:
+            return files.get(self.mask_field or "")
+        return files.get(self.image_field or "") if drawn.is_alpha else drawn
 
     def without_pixels(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
         """Return a row's *inputs* without its pixel settings: what goes to the service."""

@@ -22,7 +22,7 @@ class Pixels:
     """The pixel settings of one row. Lengths are pixels of the picture as it is, when upright."""
 
     mask_from: str = "white"
-    """What is filled: `white`, `black`, `alpha` (transparent is filled), or `auto`."""
+    """What is filled: `white`, `black`, `alpha` (transparent is filled), `nonzero` (labels), or `auto`."""
     mask_grow: int = 0
     """By how much the mask grows outwards before it is sent."""
     mask_feather: int = 4
@@ -95,8 +95,8 @@ _DEFAULTS: Mapping[str, Input] = asdict(Pixels())
 PIXEL_FIELDS = (
     _choice_field(
         "mask_from",
-        *("white", "black", "alpha", "auto"),
-        does="which part of the mask is filled; `alpha` fills what is transparent",
+        *("white", "black", "alpha", "auto", "nonzero"),
+        does="which part of the mask is filled; `alpha`: what is transparent, `nonzero`: all but black",
     ),
     _length_field("mask_grow", does="pixels by which the mask grows before it is sent"),
     _choice_field(

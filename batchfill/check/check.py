@@ -69,6 +69,8 @@ async def check(
         provider=provider,
         file=manifest.rows.name,
         pictures=pictures,
+        redo=settings.redo_rule,
+        price_redo=plan.redo_price(comparison, to_go, settings),
     )
 
 

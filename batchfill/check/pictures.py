@@ -13,12 +13,13 @@ import anyio
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.check.findings_log import Findings
 from batchfill.check.remote import NotFetched
+from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity
 from batchfill.errors import BadPicture, Mistake
 from batchfill.images.preflight.inspect import Inspection, InspectTask, PictureSource, inspect_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -38,7 +39,7 @@ class _Files(NamedTuple):
     """What a judgement depends on, so that rows with the same share it. Files are paths or addresses."""
 
     picture: Path | str | None
-    mask: Path | str | None
+    mask: Path | str | DrawnMask | None
     pixels: Pixels
     choice: Input | None
     """The input that chooses the size at which the model works."""
@@ -91,14 +92,24 @@ class PictureInspector:
     def _note_findings(self, row: Row, files: _Files) -> list[Finding]:
         """Note what is known of a row; return what is wrong with it."""
         judgement = self._known[files]
+        if notes := (*self._seed_findings(row), *_case_findings(row)):
+            judgement = replace(judgement, findings=(*judgement.findings, *notes))
         self._findings.add(row, files, judgement)
         return judgement.mistakes
 
+    def _seed_findings(self, row: Row) -> Iterator[Finding]:
+        seed = row.inputs.get(self._model.seed_field or "")
+        if isinstance(seed, int) and seed < 0:
+            text = f"seed {seed} is no random seed, and models may refuse it"
+            way = "leave the cell empty for a random seed"
+            yield Finding(FindingKind.SEED, Severity.WARNING, f"{text}: {way}")
+
     def _files_of(self, row: Row) -> _Files:
         model, rule = self._model, self._model.size_rule
-        picture, mask = (self._file_of(row, name) for name in (model.image_field, model.mask_field))
+        picture = self._file_of(row, model.image_field)
+        mask = model.drawn_mask(row.inputs) or self._file_of(row, model.mask_field)
         choice = None if rule is None else row.inputs.get(rule.field)
-        usual = self._settings.isdisjoint(row.inputs)
+        usual = self._settings.isdisjoint(row.inputs) and model.mask_field in row.files
         return _Files(picture, mask, _USUAL if usual else model.pixels(row.inputs), choice)
 
     def _file_of(self, row: Row, name: str | None) -> Path | str | None:
@@ -112,9 +123,7 @@ class PictureInspector:
     async def _inspect_files(self, files: _Files) -> None:
         async with self._fetch_remote(files) as fetched:
             places = dict(zip(files.addresses, fetched, strict=False))
-            task = self._make_task(
-                files, self._make_source(files.picture, places), self._make_source(files.mask, places)
-            )
+            task = self._make_task(files, places)
             judgement = await self._run_inspection(task)
         failures = tuple(
             _unfetched_finding(place) for place in places.values() if isinstance(place, NotFetched)
@@ -144,12 +153,19 @@ class PictureInspector:
             return PictureSource(place, _file_name(file), fitted=False, remote=True)
         return None if file is None else PictureSource(file, file.name, fitted=self._fitted)
 
-    def _make_task(
-        self, files: _Files, picture: PictureSource | None, mask: PictureSource | None
-    ) -> InspectTask:
+    def _make_task(self, files: _Files, places: dict[str, Path | NotFetched]) -> InspectTask:
+        picture, drawn = self._make_source(files.picture, places), files.mask
+        mask = drawn if isinstance(drawn, DrawnMask) else self._make_source(drawn, places)
         rule = self._model.size_rule
         inputs = {} if rule is None or files.choice is None else {rule.field: files.choice}
         return InspectTask(picture, mask, files.pixels, rule, inputs)
+
+
+def _case_findings(row: Row) -> Iterator[Finding]:
+    for name, file in row.files.items():
+        if file.spelled is not None:
+            text = f"{row.inputs[name]} is {file.spelled} here: the case of its letters differs"
+            yield Finding(FindingKind.CASE, Severity.NOTE, text)
 
 
 def _file_name(address: str) -> str:

@@ -74,7 +74,8 @@ def make_confirm(watch: Live | Plain, *, yes: bool, quiet: bool) -> Callable[[Pl
     from batchfill.console.render_plan import confirm_question, plan_lines
 
     def confirm(plan: Plan) -> bool:
-        asks = plan.to_go and not yes and plan.base != "local" and sys.stdin.isatty() and sys.stderr.isatty()
+        pays = plan.to_go or plan.price_redo != 0
+        asks = pays and not yes and plan.base != "local" and sys.stdin.isatty() and sys.stderr.isatty()
         with watch.paused():
             if asks or not quiet:
                 print_notes(*plan_lines(plan))

@@ -19,6 +19,8 @@ from batchfill.process import refuse_few_files
 if TYPE_CHECKING:
     from typing import Any
 
+    from batchfill.domain.pairs import Pairing
+
 
 @click.command()
 @click.argument("manifest", type=click.Path(path_type=Path), default="night.csv")
@@ -43,15 +45,18 @@ def init(manifest: Path) -> None:
 def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
     """Match two folders by name and make a CSV manifest of them.
 
+    MASKS may be one file: the mask of every picture. Each file without a row is named with the reason.
+
     Example: batchfill pair photos masks --prompt "an empty street" -o night.csv
     """
-    from batchfill.console.format import format_count
+    from batchfill.console.render_pairs import pairing_lines, total_lines
     from batchfill.tools import pair_folders
 
-    found = pair_folders(images, masks, output or sys.stdout, prompt=prompt)
-    print_notes(*(f"alone: {path}" for path in (*found.alone_images, *found.alone_masks)))
-    print_notes(*(f"which belong together? {', '.join(map(str, files))}" for files in found.ambiguous))
-    print_notes(f"{format_count(len(found.pairs), 'pair')}{f' in {output}' if output else ''}")
+    def tell(found: Pairing) -> None:
+        print_notes(*pairing_lines(found))
+
+    found = pair_folders(images, masks, output or sys.stdout, prompt=prompt, tell=tell)
+    print_notes(*total_lines(found, output, prompt=bool(prompt.strip())))
 
 
 @click.command(short_help="Find every mistake, the cost and the time before paying.")

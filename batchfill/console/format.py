@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 LONGEST = 500
-"""Characters of somebody else's text that are worth a reader's time."""
+"""Characters of another program's text that are worth a reader's time."""
 
 _COMMANDS = re.compile(
     r"[\x00-\x1f\x7f-\x9f"  # escape sequences begin with one of these

@@ -42,14 +42,14 @@ class Plain:
             self._print_line(progress_line(progress))
 
     def paused(self) -> AbstractContextManager[None]:
-        """Plain lines are in nobody's way while something else is printed or asked."""
+        """Plain lines are in no way while something else is printed or asked."""
         return nullcontext()
 
     def _print_line(self, line: str) -> None:
         try:
             print(line, file=self._stream, flush=True)
         except OSError:
-            # Nobody reads any more, which is no reason to stop fetching; run.log has it all.
+            # The reader has gone, which is no reason to stop fetching; run.log has it all.
             return
 
 

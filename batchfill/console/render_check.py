@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.console.format import UNKNOWN, first_lines, format_count, format_money, safe_text
 from batchfill.console.render_pictures import finding_lines, kind_line, remote_line, scale_lines
-from batchfill.console.render_plan import SHOWN, warning_lines
+from batchfill.console.render_plan import SHOWN, made_again_lines, warning_lines
 from batchfill.domain.duration import format_duration
 from batchfill.domain.money import currency_units
 
@@ -115,6 +115,7 @@ def _total_lines(report: CheckReport) -> Iterator[str]:
             f"{format_count(report.outputs_to_go, 'picture')} to make with {report.model}: "
             f"{_price_text(report)}"
         )
+    yield from made_again_lines(report.redo, report.price_redo, report.currency)
 
 
 def _price_text(report: CheckReport) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from batchfill.domain.reports import Plan
+    from batchfill.domain.rows import RedoRule
 
 SHOWN = 20
 
@@ -24,9 +25,22 @@ def plan_lines(plan: Plan) -> list[str]:
 def confirm_question(plan: Plan) -> str:
     """Return what to ask in a terminal before the first payment, as a whole question."""
     rows = format_count(plan.to_go, "row")
+    if not plan.to_go and plan.price_redo is not None:
+        return f"Make rows again for at most {_price_text(plan.price_redo, plan)}?"
     if plan.price_to_go is None:
         return f"Submit {rows} at an unknown price?"
-    return f"Submit {rows} for about {_price_text(plan.price_to_go, plan)}?"
+    most = ""
+    if plan.redo is not None and plan.price_redo is not None:
+        most = f", at most {_price_text(plan.price_to_go + plan.price_redo, plan)}"
+    return f"Submit {rows} for about {_price_text(plan.price_to_go, plan)}{most}?"
+
+
+def made_again_lines(redo: RedoRule | None, price: int | None, currency: str) -> Iterator[str]:
+    """Return which rows are made again by themselves, and what that costs at most: *price*; 0: none are."""
+    if redo is not None and price != 0:
+        often = "once" if redo.times == 1 else f"{redo.times} times"
+        most = UNKNOWN if price is None else f"at most {format_money(price, currency)} more"
+        yield f"made again when all pictures of a row are {' or '.join(redo.flags)}, {often} at most: {most}"
 
 
 def provider_name(base: str) -> str:
@@ -76,6 +90,7 @@ def _missing_lines(plan: Plan) -> Iterator[str]:
 def _price_lines(plan: Plan) -> Iterator[str]:
     if plan.to_go:
         yield _cost_text(plan) + ("" if plan.seconds is None else f"; about {format_duration(plan.seconds)}")
+    yield from made_again_lines(plan.redo, plan.price_redo, plan.cost.currency)
 
 
 def _cost_text(plan: Plan) -> str:

@@ -33,8 +33,14 @@ class FindingKind(StrEnum):
     """The mask fills so much that it may be meant the other way round."""
     SPECKS = "specks"
     """Next to nothing of the mask is left at the size at which the model works."""
+    CLIPPED = "clipped"
+    """A box or a polygon reaches beyond its picture."""
     GREY = "grey"
-    """Most of the mask is neither black nor white."""
+    """An area of the mask, or most of it, is neither black nor white."""
+    STRIP = "strip"
+    """The picture is many times as long as wide."""
+    SEED = "seed"
+    """A seed that is meant as none."""
     TURNED = "turned"
     """EXIF turns the file, and it is sent as it is."""
     SIZE = "size"
@@ -47,6 +53,10 @@ class FindingKind(StrEnum):
     """The mask's edges fade over several pixels."""
     CREDENTIALS = "credentials"
     """Content Credentials, which a changed picture cannot keep."""
+    DETAIL = "detail"
+    """A large picture would keep its detail with `area: mask`."""
+    CASE = "case"
+    """The file was found by another case of the letters of its address."""
 
 
 class Severity(StrEnum):

@@ -70,6 +70,8 @@ class Picture:
     """Pillow's mode of the stored picture."""
     plain: bool = False
     """Whether it was decoded, and every pixel is the same."""
+    rotated: bool = False
+    """Whether it was read as an input, and EXIF turns or mirrors it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.predictions import Output
     from batchfill.domain.review import Decision
-    from batchfill.domain.rows import LocalFile, Outcome, RowState
+    from batchfill.domain.rows import LocalFile, Outcome, RedoRule, RowState
     from batchfill.errors import Mistake
 
 
@@ -164,6 +164,10 @@ class CheckReport:
     file: str = ""
     """The name of the file that holds the rows."""
     pictures: PictureReport = field(default_factory=PictureReport)
+    redo: RedoRule | None = None
+    """Which rows a run would make again by itself."""
+    price_redo: int | None = 0
+    """What that costs at most; no part of *price_to_go*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,10 @@ class Plan:
     """Rows that are done and are made again (a part of *to_go*)."""
     edited: int = 0
     """Rows that are made with another prompt than the manifest's (a part of *to_go*)."""
+    redo: RedoRule | None = None
+    """Which rows are made again by themselves."""
+    price_redo: int | None = 0
+    """What that costs at most; no part of *price_to_go*."""
 
 
 @dataclass(frozen=True, slots=True)

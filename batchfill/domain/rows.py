@@ -67,6 +67,17 @@ class RowSelection:
         return bool(self.states or self.decisions or self.flags or self.ids)
 
 
+class RedoRule(NamedTuple):
+    """Which rows a run makes again by itself, with a new seed."""
+
+    flags: tuple[str, ...]
+    """Rows whose every picture has one of these."""
+    times: int
+    """At most, over the life of a row."""
+    since: float = 0.0
+    """Only rows that are done since then: the others are in no plan that the user has seen."""
+
+
 class Stamp(NamedTuple):
     """What tells that a file is the one that was read, without reading it.
 
@@ -96,6 +107,8 @@ class LocalFile:
     stamp: Stamp
     sha256: str
     """64 hex digits of the content."""
+    spelled: str | None = None
+    """Its address as its folder has it, where the manifest has another case; the ledger does not keep it."""
 
 
 class NamedFile(NamedTuple):

@@ -49,8 +49,14 @@ def wanted_input(model: Model, inputs: Mapping[str, Any], name: str, otherwise: 
 
 
 def choose_seed(inputs: Mapping[str, Any], id_: str) -> int:
-    """Return the seed of a run: the given one, or 16 bits drawn from the id where there is none or 0."""
-    return int(inputs.get("seed") or 0) or crc32(id_.encode()) % 2**16
+    """Return the seed of a run: the given one, or 16 bits drawn from the id where there is none or 0.
+
+    Raises RunFailed for one below zero.
+    """
+    given = int(inputs.get("seed") or 0)
+    if given < 0:
+        raise RunFailed(f"seed must be 0 or more, not {given}")
+    return given or crc32(id_.encode()) % 2**16
 
 
 def make_outputs(run: Run) -> tuple[bytes, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from batchfill.emulator.emulator_model import RunFailed
@@ -146,6 +146,14 @@ class Predictions:
             self._end_prediction(id_, "aborted" if record.started_at is None else "canceled")
 
     async def _run_through(self, record: PredictionRecord) -> None:
+        try:
+            await self._run_stages(record)
+        except Exception as error:  # a run's boundary: a prediction that never ends keeps its client waiting
+            if not self._records[record.id].ended:
+                reason = f"the provider cannot run it: {in_words(error)}"
+                self._end_prediction(record.id, "failed", error=reason)
+
+    async def _run_stages(self, record: PredictionRecord) -> None:
         id_ = record.id
         await self._sleep_until(record.created_at + _STARTING * self._latency)
         if record.fate == "aborted":
@@ -169,8 +177,6 @@ class Predictions:
             return "failed", {"error": str(error)}
         except OSError as error:
             return "failed", {"error": f"the provider cannot read or write its files: {error}"}
-        except (MemoryError, RuntimeError) as error:
-            return "failed", {"error": f"the provider cannot run it: {in_words(error)}"}
         return "succeeded", {"outputs": made.outputs, "made": len(made.outputs), "logs": made.logs}
 
     async def _sleep_until(self, moment: float) -> None:
@@ -188,7 +194,11 @@ class Predictions:
             self.remove(id_)
 
     def _change_record(self, id_: str, **changes: Any) -> PredictionRecord:
-        changed = self._journal.change(self._records[id_], **changes)
+        try:
+            changed = self._journal.change(self._records[id_], **changes)
+        except OSError:
+            # A full disk costs the next provider on this folder a run; those who wait now are told.
+            changed = replace(self._records[id_], **changes)
         self._records[id_] = changed
         self._tell()
         return changed

@@ -1,4 +1,4 @@
-"""One origin: an application that is served at an address, and stops so that nobody is left behind."""
+"""One origin: an application that is served at an address, and stops so that no connection is left behind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def serve_app(
 
     async def stop() -> None:
         loop = asyncio.get_running_loop()
-        # A connection that is accepted while the server closes is served by nobody and closed by nobody: no
+        # A connection that is accepted while the server closes is neither served nor closed: no
         # more are accepted first, then those that were are made, and then all that are known are closed.
         with suppress(NotImplementedError):  # on Windows
             loop.remove_reader(listening)

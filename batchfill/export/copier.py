@@ -79,7 +79,7 @@ class Copier:
     def _unfinished_file(self, name: str) -> Iterator[Path]:
         target = self._folder / name
         self._make_folder(target.parent)
-        # A name that nobody else can have: another export may be under way to the same folder.
+        # A name that no other export can have: another export may be under way to the same folder.
         unfinished = target.with_name(UNFINISHED.format(uuid4().hex))
         try:
             yield unfinished

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """How somebody wants pictures exported."""
+    """How the user wants pictures exported."""
 
     target: Path
     """The folder they go to."""

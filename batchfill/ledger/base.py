@@ -143,6 +143,16 @@ class LedgerBase:
         if self._only is not None:
             self.to_submit = statements.ask_value(db, "pending_among", keys=self._only)
 
+    def _affords_more(self, db: sqlite3.Connection, price: int | None) -> bool:
+        """Whether --max-cost leaves *price* once each row that is pending now was made too."""
+        if self.cap is None:
+            return True
+        committed = ledger_rows.to_committed(statements.ask_rows(db, "money"))
+        pending = ledger_rows.to_pending_price(statements.ask_rows(db, "tally"))
+        if committed is None or pending is None or price is None:
+            return False
+        return committed + pending + price <= self.cap
+
     def _refuse_over_budget(self, db: sqlite3.Connection, due: PendingRow) -> None:
         if self.cap is None:
             return

@@ -77,7 +77,7 @@ def is_there(path: Path) -> bool:
 def open_to_read(path: Path, *, alone: bool = False) -> sqlite3.Connection:
     """Open a connection that can only read. Raises LedgerError when *path* is not a ledger of ours.
 
-    *alone*: nobody writes it meanwhile, so that reading need not leave SQLite's side files behind.
+    *alone*: no other program writes it meanwhile, so that reading need not leave SQLite's side files behind.
     """
     if not is_there(path):
         raise LedgerError(f"{path}: no ledger here yet; run the batch first")
@@ -121,7 +121,7 @@ def _create_ledger(path: Path) -> None:
 
 def flush_name(path: Path) -> None:
     # A ledger that has lost its name in a power failure has forgotten all, whatever its commits flushed; and
-    # whoever gave it the name may have died at once. Windows neither allows nor needs it.
+    # the program that gave it the name may have died at once. Windows neither allows nor needs it.
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         try:

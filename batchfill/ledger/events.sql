@@ -138,6 +138,11 @@ UPDATE outputs SET lost = :lost WHERE prediction_id = :prediction_id AND n = :n;
 -- name: record_judged
 UPDATE outputs SET flags = :flags WHERE prediction_id = :prediction_id AND n = :n;
 
+-- name: make_again
+-- Due now, and so behind every row that was never tried.
+UPDATE rows SET state = 'pending', since = :now, due_at = :now, tries = 0, error = NULL, anew = 1, new_seed = NULL
+WHERE key = :key;
+
 -- name: record_collected
 UPDATE rows SET state = 'done', since = :now, placed_id = :placed_id, error = :error
 WHERE key = :key AND attempt = :number;

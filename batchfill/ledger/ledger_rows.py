@@ -310,6 +310,11 @@ def to_committed(money: Iterable[sqlite3.Row]) -> int | None:
     return _sum_or_none(record for record in money if record["outcome"] in counting)
 
 
+def to_pending_price(tally: Iterable[sqlite3.Row]) -> int | None:
+    """Return what one attempt of each pending row costs; None where a price of it is not known."""
+    return _sum_or_none(r for r in tally if r["state"] == RowState.PENDING and not r["gone"])
+
+
 def _sum_or_none(records: Iterable[sqlite3.Row]) -> int | None:
     total = 0
     for record in records:

@@ -20,7 +20,7 @@ OTHER = "ledger.other.sqlite"
 
 
 class LedgerLocation:
-    """The place of a ledger that is open. On Windows nobody can take away what is open."""
+    """The place of a ledger that is open. On Windows what is open cannot be taken away."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

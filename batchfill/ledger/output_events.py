@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from batchfill.domain.predictions import match_addresses
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from batchfill.domain.predictions import Output
-    from batchfill.domain.rows import Attempt
+    from batchfill.domain.rows import Attempt, RedoRule
 
 
 class OutputEvents(LedgerBase):
@@ -69,16 +70,20 @@ class OutputEvents(LedgerBase):
 
         await self._writer.commit(event)
 
-    async def record_judged(self, outputs: Sequence[Output]) -> None:
-        """The flags of *outputs* are known."""
+    async def record_judged(self, outputs: Sequence[Output], *, redo: RedoRule | None = None) -> bool:
+        """The flags of a row's *outputs* are known. Return whether it is made again for them by *redo*."""
+        again: set[str] = set()
 
         def event(db: sqlite3.Connection) -> None:
             for output in outputs:
                 statements.run_statements(
                     db, "events", "record_judged", **_output_key(output), flags=" ".join(output.flags or ())
                 )
+            if outputs:
+                again.update(self._make_again(db, outputs[0].prediction_id, redo))
 
         await self._writer.commit(event, urgent=False)
+        return bool(again)
 
     async def record_collected(
         self,
@@ -88,14 +93,16 @@ class OutputEvents(LedgerBase):
         *,
         in_place: bool = True,
         more: bool = False,
-    ) -> None:
+        redo: RedoRule | None = None,
+    ) -> bool:
         """Files are whole and in place, and the row is done; *placed* holds each output, width and height.
 
         *more*: as long as other outputs may come it is not. Not *in_place*: the files are set aside, since
-        another row of the manifest has the row's id.
+        another row of the manifest has the row's id. Return whether it is made again by *redo*.
         """
 
         placed_id = attempt.id if in_place else ""
+        again: set[str] = set()
 
         def event(db: sqlite3.Connection) -> None:
             for output, width, height in placed:
@@ -105,8 +112,10 @@ class OutputEvents(LedgerBase):
             self._apply_event(db, name, attempt, placed_id=placed_id, error=error)
             if statements.ask_value(db, "state_of", key=attempt.key) == RowState.DONE:
                 self._record_files(db, attempt)
+                again.update(self._make_again(db, attempt.prediction_id, redo))
 
         await self._writer.commit(event, urgent=False)
+        return bool(again)
 
     async def record_expired(self, attempt: Attempt, error: str) -> None:
         """Paid and made, but the service removed it before it was fetched."""
@@ -123,6 +132,19 @@ class OutputEvents(LedgerBase):
                 db, "events", "record_moved", **_output_key(output), file=file
             )
         )
+
+    def _make_again(
+        self, db: sqlite3.Connection, prediction_id: str | None, redo: RedoRule | None
+    ) -> list[str]:
+        """Make the row of a prediction pending again where *redo* says so; return its key."""
+        if redo is None:
+            return []
+        values = redo._asdict() | {"prediction_id": prediction_id, "flags": json.dumps(redo.flags)}
+        found = statements.ask_rows(db, "to_make_again", **values)
+        keys = [record["key"] for record in found if self._affords_more(db, record["price"])]
+        for key in keys:
+            statements.run_statements(db, "events", "make_again", key=key, now=self._now())
+        return keys
 
     async def record_renamed(self, attempt: Attempt) -> None:
         """Every file of the row bears its present id."""

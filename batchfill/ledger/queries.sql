@@ -33,6 +33,18 @@ SELECT {due} FROM rows
 WHERE state = 'pending' AND position IS NOT NULL AND due_at <= :now
 ORDER BY due_at, position LIMIT :limit;
 
+-- name: to_make_again
+-- The row of a prediction, where each of its pictures is flagged with one of these words and it may be made again.
+SELECT r.key, r.price FROM attempts AS a JOIN rows AS r ON r.key = a.key AND r.attempt = a.number
+WHERE a.prediction_id = :prediction_id AND r.state = 'done' AND r.since >= :since AND r.position IS NOT NULL
+    AND a.decision IS NULL AND (SELECT count(*) FROM attempts AS b WHERE b.key = r.key AND b.outcome = 'succeeded') <= :times
+    AND EXISTS (SELECT 1 FROM outputs AS o WHERE o.prediction_id = :prediction_id AND o.file IS NOT NULL)
+    AND NOT EXISTS (
+        SELECT 1 FROM outputs AS o WHERE o.prediction_id = :prediction_id AND o.file IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM json_each(:flags) AS f WHERE ' ' || o.flags || ' ' LIKE '% ' || f.value || ' %'
+        )
+    );
+
 -- name: next_due_at
 SELECT min(due_at) FROM rows WHERE state = 'pending' AND position IS NOT NULL AND due_at > :after;
 
@@ -244,6 +256,10 @@ SELECT coalesce(sum(outputs_asked), 0) FROM rows WHERE state = :state AND positi
 
 -- name: extra_columns
 SELECT DISTINCT json_each.key FROM rows, json_each(rows.extra) WHERE rows.position IS NOT NULL ORDER BY 1;
+
+-- name: prompt_asked
+-- Whether any row asks for just this prompt. Asked once a start, and only where it may name columns.
+SELECT EXISTS (SELECT 1 FROM rows WHERE prompt = :prompt);
 
 -- name: outputs_made
 -- How many pictures each of these predictions has; those that are not ours are left out.

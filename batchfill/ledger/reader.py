@@ -91,7 +91,7 @@ class Reader:
             yield ledger_rows.to_ended(record)
 
     def data_version(self) -> int:
-        """Return a number that is another one after somebody has changed the ledger."""
+        """Return a number that is another one after the ledger has changed."""
         version: int = statements.ask_value(self._db, "version")
         return version
 
@@ -100,6 +100,10 @@ class Reader:
         (statement,) = statements.load_statements("queries")["local_files"]
         for record in self._db.execute(statement):
             yield from ledger_rows.to_named_files(record)
+
+    def asks_for(self, prompt: str) -> bool:
+        """Whether any row, of the manifest or gone from it, asks for just this *prompt*."""
+        return bool(statements.ask_value(self._db, "prompt_asked", prompt=prompt))
 
     def extra_columns(self) -> list[str]:
         """Return the names of the columns that rows of the manifest only carry along."""

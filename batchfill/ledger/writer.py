@@ -27,7 +27,7 @@ _Outcome = tuple[Any, Exception | None]
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An event that somebody waits for."""
+    """An event that a caller waits for."""
 
     event: Event[Any]
     future: asyncio.Future[Any]
@@ -51,7 +51,7 @@ NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 """Answers of SQLite that may be others in a while: a full disk may be cleared."""
 
 GATHER_TIME = 0.02
-"""Seconds for which an event that nobody pays for waits for one that somebody does."""
+"""Seconds for which an event without a payment waits for one with a payment."""
 
 
 class _Connection(aiosqlite.Connection):
@@ -268,7 +268,7 @@ def _abandon_waiting(group: list[_Waiting]) -> None:
 
 
 def _untold(lack: str | None) -> None:
-    """What a writer does that nobody listens to."""
+    """What a writer does without a listener."""
 
 
 def _do_nothing(db: sqlite3.Connection) -> None:

@@ -6,18 +6,21 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import file_digest
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from batchfill.domain.rows import LocalFile, Stamp
 from batchfill.errors import did_you_mean
+from batchfill.manifest.local_addresses import LocalAddresses, reach_of
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
     from batchfill.domain.rows import NamedFile
+    from batchfill.manifest.local_addresses import LocatedFile
 
 
 Digest = Callable[[Path], LocalFile]
@@ -46,7 +49,7 @@ class LocalFiles:
     """The files below one manifest's folder."""
 
     def __init__(self, folder: Path, *, allow_outside: bool, digest: Digest) -> None:
-        self._folder = folder.resolve()
+        self._addresses = LocalAddresses(folder)
         self._reach = reach_of(folder)
         self._allow_outside = allow_outside
         self._digest = digest
@@ -66,32 +69,41 @@ class LocalFiles:
         return self._remembered(address)
 
     def _find_uncached(self, address: str) -> LocalFile:
-        path = self._resolve_address(address)
-        self._check_file(address, path)
+        place = self._locate(address)
+        self._check_file(address, place)
+        path = Path(place.path)
         try:
             found = self._digest(path)
         except OSError as error:
             raise ValueError(f"{address} cannot be read: {error.strerror}") from error
         # Only these bytes are ever sent: had a link been put in their way meanwhile, they would be others'.
-        if self._resolve_address(address) != path:
+        if self._locate(address) != place:
             raise ValueError(f"{address} was changed while it was read: check again")
-        return found
+        return replace(found, spelled=self._addresses.relative(place)) if place.other_case else found
 
-    def _resolve_address(self, address: str) -> Path:
-        path = Path(_resolve_address(self._folder, address))
+    def _locate(self, address: str) -> LocatedFile:
+        place = self._addresses.locate(address)
         if not self._allow_outside:
-            self._refuse_outside(address, path)
-        return path
+            self._refuse_outside(address, place)
+        return place
 
-    def _refuse_outside(self, address: str, path: Path) -> None:
+    def _refuse_outside(self, address: str, place: LocatedFile) -> None:
         way_out = "copy it there, or give --allow-outside"
-        if objection := self._reach.objection(address, path):
+        if objection := self._reach.objection(place):
             raise ValueError(f"{address} {objection}: {way_out}")
-        if is_hidden(address, self._folder):
+        if self._addresses.is_hidden(place):
             way_out = "copy it to another name, or give --allow-outside"
             raise ValueError(f"{address} is hidden by a dot, as files with keys are: {way_out}")
+        if os.pardir in place.spelled and os.path.realpath(place.named) != place.path:
+            # What was judged would be another file than what is opened.
+            raise ValueError(f"{address} goes up by .. from behind a link: name the file without ..")
 
-    def _check_file(self, address: str, path: Path) -> None:
+    def _check_file(self, address: str, place: LocatedFile) -> None:
+        path = Path(place.path)
+        if place.rivals:
+            raise ValueError(
+                f"no such file {address}, but {' and '.join(place.rivals)}: name the one you mean"
+            )
         try:
             facts = path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -125,6 +137,7 @@ class FileLocations:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
+        self._addresses = LocalAddresses(folder)
         self._real = lru_cache(maxsize=1024)(lambda head: os.path.realpath(self._folder / head))
 
     def still_hold(self, file: NamedFile) -> bool:
@@ -133,7 +146,7 @@ class FileLocations:
         place = os.path.join(self._real(head), name)  # noqa: PTH118 - a million times, and no Path is needed
         facts = _stat_or_none(place)
         if facts is None or not stat.S_ISREG(facts.st_mode):
-            place = _resolve_address(self._folder, file.address)
+            place = self._addresses.locate(file.address).path
             facts = _stat_or_none(place)
         return (
             facts is not None
@@ -151,15 +164,6 @@ def _stat_or_none(place: str) -> os.stat_result | None:
         return None
 
 
-def _resolve_address(folder: Path, address: str) -> str:
-    """Return where *address* leads, links followed, whether or not something is there."""
-    place = os.path.realpath(folder / address)
-    # A manifest written on Windows: a backslash is an ordinary letter elsewhere.
-    if "\\" in address and os.sep == "/" and not os.path.lexists(place):
-        return os.path.realpath(folder / address.replace("\\", "/"))
-    return place
-
-
 def _refused_scheme(address: str, scheme: str) -> ValueError:
     if scheme.lower() == "data":
         return ValueError("data: addresses are not taken: save the picture as a file and name that")
@@ -170,55 +174,3 @@ def _refused_scheme(address: str, scheme: str) -> ValueError:
 
 def _shorten_address(address: str) -> str:
     return address if len(address) <= 100 else f"{address[:100]}…"
-
-
-OWN = "the manifest's folder"
-
-
-class Reach(NamedTuple):
-    """The folder whose files a manifest may name, and what messages call it."""
-
-    folder: Path
-    name: str
-    own: Path
-    """The manifest's own folder, as *folder* with links followed."""
-
-    def objection(self, address: str, path: Path) -> str | None:
-        """Return what is wrong with *address*, which leads to *path*, links followed; None when nothing is.
-
-        A link leads no further than the address says: one without `..` stays in the manifest's own folder.
-        """
-        if not path.is_relative_to(self.folder):
-            return f"is outside {self.name}"
-        written = Path(os.path.normpath(self.own / address.replace("\\", "/")))
-        if written.is_relative_to(self.own) and not path.is_relative_to(self.own):
-            return f"is outside {OWN}, by way of a link"
-        return None
-
-
-def reach_of(folder: Path) -> Reach:
-    """Return the reach of a manifest in *folder*: the folder above it, as pictures often lie next to it.
-
-    Where that one is the user's home, or holds it, or is a whole disk, it is *folder* alone: what was sent by
-    a stranger and lies among the downloads has no business in all the user's files.
-    """
-    folder = folder.resolve()
-    above = folder.parent
-    if above == above.parent or _home_folder().is_relative_to(above):
-        return Reach(folder, OWN, folder)
-    return Reach(above, "the folder above the manifest's", folder)
-
-
-def is_hidden(address: str, folder: Path) -> bool:
-    """Whether *address*, relative to *folder*, goes by a name that begins with a dot, as keys' names do."""
-    # As it is written: where links lead to is their maker's choice, and some tools keep pictures that way.
-    named = os.path.relpath(os.path.normpath(folder / address), folder)
-    return any(part.startswith(".") and part != ".." for part in Path(named).parts)
-
-
-def _home_folder() -> Path:
-    try:
-        return Path.home().resolve()
-    except RuntimeError:
-        # No home: then every folder is as good as any other.
-        return Path()

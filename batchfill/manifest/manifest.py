@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import ManifestError, UsageError, did_you_mean
 from batchfill.manifest import encodings
-from batchfill.manifest.local_files import reach_of
+from batchfill.manifest.local_addresses import LocalAddresses, reach_of
 from batchfill.manifest.record import Broken, Trouble, make_mistake
 from batchfill.manifest.text import explain_undecodable, name_encoding, open_text, read_start
 from batchfill.manifest.yaml_settings import Head, read_head
@@ -16,6 +16,8 @@ from batchfill.manifest.yaml_settings import Head, read_head
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from batchfill.manifest.local_addresses import LocatedFile
 
 _KINDS = {
     ".csv": "csv",
@@ -133,8 +135,9 @@ def _with_head(path: Path, head: Head, encoding: str | None) -> Manifest:
     if head.rows is not None:
         # The setting is about the file of the rows: this one has just been read without it.
         encoding = encoding or own_encoding
-        rows = path.parent / head.rows.replace("\\", "/")
-        kind = _kind_of_rows(rows, path, head, encoding)
+        place = LocalAddresses(path.parent).locate(head.rows)
+        rows = path.parent / place.spelled
+        kind = _kind_of_rows(rows, place, path, head, encoding)
     if head.troubles:
         raise ManifestError([make_mistake(path, *trouble) for trouble in sorted(head.troubles)])
     return Manifest(
@@ -158,13 +161,13 @@ def _own_encoding(head: Head) -> str | None:
     return None
 
 
-def _kind_of_rows(rows: Path, path: Path, head: Head, encoding: str | None) -> str:
+def _kind_of_rows(rows: Path, place: LocatedFile, path: Path, head: Head, encoding: str | None) -> str:
     """Return the kind of the file *rows*; what is wrong with it is noted in *head*."""
     line = head.lines["rows"]
     kind = _KINDS.get(rows.suffix.lower(), "")
     if kind not in ("csv", "jsonl"):
         head.note_mistake(line, f"rows: {head.rows} must be a CSV (.csv) or JSONL (.jsonl) file")
-    elif objection := reach_of(path.parent).objection(head.rows or "", rows.resolve()):
+    elif objection := reach_of(path.parent).objection(place):
         head.note_mistake(line, f"rows: {head.rows} {objection}: move it there")
     else:
         _try_rows(rows, line, head, encoding)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.pixel_options import FINISHING
+from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.rows import Row
 from batchfill.filenames import check_id, stem_of
 from batchfill.manifest.columns import Layout
@@ -16,6 +18,7 @@ from batchfill.manifest.formats.csv import read_csv
 from batchfill.manifest.formats.jsonl import read_jsonl
 from batchfill.manifest.formats.yaml import read_yaml
 from batchfill.manifest.local_files import LocalFiles
+from batchfill.manifest.prompt_template import PromptTemplate
 from batchfill.manifest.record import CELL_LIMIT, Broken, Header, Record, Trouble, make_mistake
 from batchfill.manifest.text import Lines, open_text
 
@@ -24,12 +27,14 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from batchfill.catalog.model import Model
+    from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.rows import Input, LocalFile
     from batchfill.errors import Mistake
     from batchfill.manifest.columns import Columns, Reader
     from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
 
+_UNKNOWN_COLUMN = "the default prompt names the column"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -43,6 +48,7 @@ def read_rows(
     allow_outside: bool = False,
     price: int | None = None,
     fitted: bool = True,
+    literal_prompt: bool = False,
     digest: Digest,
 ) -> Iterator[Row | Mistake]:
     """Yield the rows of *manifest* and, in line with them, every mistake in it; never the whole file at once.
@@ -62,7 +68,7 @@ def read_rows(
         extra_columns=extra_columns,
         has_header=manifest.rows_kind == "csv",
     )
-    reader = _RowReader(manifest, model, layout, files, price, fitted=fitted)
+    reader = _RowReader(manifest, model, layout, files, price, fitted=fitted, literal_prompt=literal_prompt)
     reader.take_defaults(defaults)
     return reader.read_rows()
 
@@ -77,6 +83,7 @@ class _RowReader:
         price: int | None,
         *,
         fitted: bool,
+        literal_prompt: bool,
     ) -> None:
         self._manifest = manifest
         self._model = model
@@ -84,8 +91,12 @@ class _RowReader:
         self._files = files
         self._price = price
         self._fitted = fitted
+        self._literal_prompt = literal_prompt
+        self._template: PromptTemplate | None = None
+        """The default prompt, where it names columns."""
         self._settings = model.pixel_settings
         self._finishing = FINISHING & self._settings
+        self._drawable = model.mask_field if self._settings else None
         self._defaults: dict[str, Input] = {}
         self._default_files: dict[str, LocalFile] = {}
         self._mistakes = [
@@ -101,11 +112,24 @@ class _RowReader:
             wrong = [] if (unfit := _why_unfit(name, text)) is None else [unfit]
             if not wrong and name in self._model.file_fields:
                 self._take_file(name, text.strip(), self._defaults, self._default_files, wrong)
+            elif not wrong and name == self._model.prompt_field and not self._literal_prompt:
+                self._take_prompt(name, text, wrong)
             elif not wrong:
                 self._defaults[name] = _read_typed(partial(self._model.type_cell, name), text, wrong)
             self._mistakes += [
                 self._setting_mistake(f"defaults.{name}", f"defaults: {words}") for words in wrong
             ]
+
+    def _take_prompt(self, name: str, text: str, wrong: list[str]) -> None:
+        try:
+            template = PromptTemplate(text)
+        except ValueError as error:
+            wrong.append(str(error))
+            return
+        if template.columns:
+            self._template = template
+        else:
+            self._defaults[name] = template.fill((), ())
 
     def read_rows(self) -> Iterator[Row | Mistake]:
         """Yield rows and mistakes; see read_rows."""
@@ -114,9 +138,9 @@ class _RowReader:
         seen = position = 0
         for item in self._read_items():
             if isinstance(item, Header):
-                wrong = self._layout.columns(item.names).mistakes
+                wrong = [*self._find_header_mistakes(item)]
                 sound = sound and not wrong
-                yield from (self._row_mistake(item.line, message) for message in wrong)
+                yield from wrong
                 continue
             seen += 1
             if isinstance(item, Broken):
@@ -138,6 +162,34 @@ class _RowReader:
         except Broken as broken:
             yield broken
 
+    def _find_header_mistakes(self, header: Header) -> Iterator[Mistake]:
+        for message in self._layout.columns(header.names).mistakes:
+            yield self._row_mistake(header.line, message)
+        if self._template is None:
+            return
+        field = self._model.prompt_field or ""
+        for column in self._template.find_unknown(header.names):
+            if self._manifest.defaults.get(field) == self._template.text:
+                yield self._setting_mistake(f"defaults.{field}", f"{_UNKNOWN_COLUMN} {column}")
+            else:
+                yield self._row_mistake(header.line, f"{_UNKNOWN_COLUMN} {column}")
+
+    def _fill_prompt(self, record: Record, inputs: dict[str, Input], wrong: list[str]) -> None:
+        """Give a row without a prompt the default one, filled in from its cells."""
+        field, template = self._model.prompt_field, self._template
+        if template is None or field is None or field in inputs:
+            return
+        if unknown := template.find_unknown(record.names):
+            if not self._layout.has_header:  # else it was told once, for all rows
+                wrong += [f"{_UNKNOWN_COLUMN} {column}" for column in unknown]
+            return
+        try:
+            inputs[field] = filled = template.fill(record.names, record.cells)
+        except ValueError as error:
+            wrong.append(str(error))
+        else:
+            wrong += [] if (unfit := _why_unfit(field, filled)) is None else [unfit]
+
     def _find_missed(self, seen: int) -> Iterator[Mistake]:
         """Yield what can be known only at the end."""
         if not seen:
@@ -155,8 +207,12 @@ class _RowReader:
         columns = self._layout.columns(record.names)
         wrong = [] if self._layout.has_header else [*columns.mistakes]
         inputs, files = self._take_cells(cells, columns, wrong)
+        if self._template is not None:
+            self._fill_prompt(record, inputs, wrong)
         own_id = "" if columns.id is None else _read_id(cells[columns.id].strip(), wrong)
         wrong += [f"{name} is empty" for name in columns.needed if name not in inputs]
+        if not wrong and (drawn := self._find_drawn(inputs, files)) is not None:
+            wrong += self._find_undrawable(drawn, files)
         if not wrong and not self._settings.isdisjoint(inputs):
             wrong += self._find_unsuited(inputs, files)
         if wrong:
@@ -164,12 +220,33 @@ class _RowReader:
         extra = {name: cells[place] for place, name in columns.extras}
         return self._make_row(position, record.line, own_id, inputs, files, extra)
 
+    def _find_drawn(self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> DrawnMask | None:
+        """Return the mask that a row draws; None where it is a file, which most are, or at an address."""
+        if self._drawable is None or self._drawable in files:
+            return None
+        with suppress(ValueError):  # of a default, which is told once for all rows
+            return self._model.drawn_mask(inputs)
+        return None
+
+    def _find_undrawable(self, drawn: DrawnMask, files: Mapping[str, LocalFile]) -> list[str]:
+        """Return why a mask cannot be drawn on the picture."""
+        if self._model.image_field in files:
+            return []
+        place = f"{self._model.image_field} is at an address"
+        return [
+            f"{self._drawable}: {drawn.name} is drawn on a local picture, and {place}: give a mask there too"
+        ]
+
     def _find_unsuited(self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> list[str]:
         """Return why the pixel settings cannot be met."""
-        pixels = self._model.pixels(inputs)
+        drawn = self._find_drawn(inputs, files)
+        # What is drawn has no use for mask_from, and its picture is local.
+        useless = () if drawn is None else ("mask_from", self._drawable)
+        pixels = self._model.pixels({name: value for name, value in inputs.items() if name not in useless})
         if pixels.shape_what_is_sent and not self._fitted:
             return ["pixel settings change what is sent, and send: original sends files as they are"]
-        remote = [n for n in (self._model.image_field, self._model.mask_field) if n and n not in files]
+        named = (self._model.image_field, None if drawn else self._model.mask_field)
+        remote = [n for n in named if n and n not in files]
         if remote and (pixels.shape_what_is_sent or pixels.finish == "exact"):
             return [f"pixel settings need local files, and {' and '.join(remote)} is at an address"]
         return []
@@ -222,6 +299,9 @@ class _RowReader:
         inputs[name] = address
         files.pop(name, None)
         try:
+            if name == self._drawable and (drawn := read_drawn_mask(address)) is not None:
+                inputs[name] = drawn.text
+                return
             file = self._files.find_file(address)
         except ValueError as error:
             wrong.append(f"{name}: {error}")

@@ -11,6 +11,7 @@ from batchfill.catalog.pixel_options import PIXEL_READERS
 from batchfill.manifest.formats.yaml import Events, find_objection, text_of
 from batchfill.manifest.record import Broken, Trouble
 from batchfill.settings.definitions import IN_MANIFEST, explain_unknown, read_setting
+from batchfill.settings.value_types import Words
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -84,8 +85,8 @@ def _read_pair(name: str, value: yaml.Event, events: Events, head: Head) -> None
         _read_mapping(name, events, head)
         return
     line = events.line
-    events.skip(value)
-    text = text_of(value) if isinstance(value, yaml.ScalarEvent) else None
+    is_list = _is_of_words(name) and isinstance(value, yaml.SequenceStartEvent)
+    text = _read_words(events) if is_list else _read_text(value, events)
     if name == "rows":
         _read_rows(text, line, head)
     elif name in _MAPPINGS:
@@ -95,10 +96,30 @@ def _read_pair(name: str, value: yaml.Event, events: Events, head: Head) -> None
         _read_pixels(name, text, line, head)
     elif name not in IN_MANIFEST:
         head.note_mistake(line, explain_unknown(name, PIXEL_READERS))
+    elif text is None and _is_of_words(name):
+        head.note_mistake(line, f"{name} must be words, such as {IN_MANIFEST[name].example}")
     elif text is None:
         head.note_mistake(line, f"{name} must be a single value")
     elif text:
         _read_scalar(name, text, line, head)
+
+
+def _is_of_words(name: str) -> bool:
+    return name in IN_MANIFEST and isinstance(IN_MANIFEST[name].type, Words)
+
+
+def _read_text(value: yaml.Event, events: Events) -> str | None:
+    events.skip(value)
+    return text_of(value) if isinstance(value, yaml.ScalarEvent) else None
+
+
+def _read_words(events: Events) -> str | None:
+    """Return the words of the list that has begun, joined by commas; None where it holds anything else."""
+    words: list[str] | None = []
+    while not isinstance(event := events.next(), yaml.SequenceEndEvent):
+        text = None if find_objection(event) else _read_text(event, events)
+        words = None if words is None or text is None else [*words, text]
+    return None if words is None else ",".join(words)
 
 
 def _read_rows(text: str | None, line: int, head: Head) -> None:

@@ -48,7 +48,7 @@ class Webhook:
                 status = await self._send_request(news)
         except TimeoutError as error:
             raise NotifyError(f"no answer from {self._shown_host} within {POST_TIMEOUT:.0f} s") from error
-        # Of addresses that nobody could have: their names break Python's own look-up.
+        # Of addresses that no host can have: their names break Python's own look-up.
         except (httpx.RequestError, httpx.InvalidURL, UnicodeError) as error:
             raise NotifyError(f"{self._shown_host} {_what_failed(error)}") from None
         if not 200 <= status < 300:

@@ -27,7 +27,7 @@ class Moment(NamedTuple):
     now: float
     """Ours, in seconds since the epoch."""
     steady: float
-    """Seconds by one that nobody sets."""
+    """Seconds by one that is never set."""
 
     @property
     def ahead(self) -> float:

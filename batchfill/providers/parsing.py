@@ -72,7 +72,7 @@ def check_prediction_id(id_: Any) -> str:
     if not isinstance(id_, str) or not id_:
         raise ValueError("the answer holds no prediction id")
     bad = not id_.isprintable() or id_.isspace()
-    # An id that holds the token cannot be written down, so nobody could ask for it after a restart.
+    # An id that holds the token cannot be written down, so a later start could not ask for it.
     # One that looks like ours would never be asked for.
     bad = bad or MARK in id_ or is_own_id(id_)
     if bad or ".." in id_.split("/") or id_ == "." or len(id_) > LONGEST_ID:

@@ -45,7 +45,7 @@ class RateLimiter:
         self.allowed: float | None = None
         """A minute: what the service was seen to let through; None where that may be all that is asked."""
         self.paused_until = float("-inf")
-        """By anyio.current_time(); in the past when nobody has to wait."""
+        """By anyio.current_time(); in the past when no caller has to wait."""
         self.throttled_for = 0.0
         """Seconds for which throttled answers made everybody wait, in all."""
         self._burst = burst or max(1, round(per_minute / 120))

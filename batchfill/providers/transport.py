@@ -38,7 +38,7 @@ class Transport(httpx.AsyncBaseTransport):
     """Sends requests over aiohttp; nothing is sent twice that is not idempotent, no redirect is followed.
 
     ConnectError, ConnectTimeout, ProxyError and UnsupportedProtocol: nothing was sent. WriteError and
-    WriteTimeout: the request's body was not handed to the socket in full, so nobody can act on it.
+    WriteTimeout: the request's body was not handed to the socket in full, so the service cannot act on it.
     Every other error: the request may have been taken. With *public_only* it connects to public addresses
     only and raises OutputRefused for others; behind a proxy the names are the proxy's to resolve.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 HEADERS = {
-    # Nothing from another host, nothing inline, nobody frames the page.
+    # Nothing from another host, nothing inline, no page frames this one.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",

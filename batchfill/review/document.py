@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.json_objects import amounts_object, counts_object, iso_time
 from batchfill.domain.money import MILLION, currency_units
 from batchfill.domain.rows import RowState
@@ -14,6 +16,7 @@ from batchfill.review.statistics import make_timeline, run_times, working_time
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.predictions import Output
     from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
     from batchfill.domain.rows import LocalFile
@@ -83,7 +86,7 @@ def row_object(exhibit: ReviewRow) -> dict[str, Any]:
         "line": result.line,
         "state": result.state.value,
         "image": _input_object(result.image, exhibit.files.get("image")),
-        "mask": _input_object(result.mask, exhibit.files.get("mask")),
+        "mask": _mask_object(exhibit),
         "prompt": result.prompt,
         "seed": result.seed,
         "outputs": [_output_object(output) for output in exhibit.outputs],
@@ -104,6 +107,27 @@ def row_object(exhibit: ReviewRow) -> dict[str, Any]:
 def key_of(sha256: str) -> str:
     """Return what names the picture of this content."""
     return sha256[:LENGTH]
+
+
+def drawn_mask_of(exhibit: ReviewRow) -> DrawnMask | None:
+    """Return the mask that a row draws on its local picture; None where it is a file, or at an address."""
+    if "mask" in exhibit.files or "image" not in exhibit.files:
+        return None
+    try:
+        return read_drawn_mask(exhibit.result.mask)
+    except ValueError:
+        return None
+
+
+def drawn_digest(picture: str, mask: DrawnMask) -> str:
+    """Return 64 hex digits for *mask* drawn on a picture, whose content has the digest *picture*."""
+    return sha256(f"{picture} {mask.text}".encode()).hexdigest()
+
+
+def _mask_object(exhibit: ReviewRow) -> dict[str, Any]:
+    if (mask := drawn_mask_of(exhibit)) is None:
+        return _input_object(exhibit.result.mask, exhibit.files.get("mask"))
+    return {"name": mask.text, "key": key_of(drawn_digest(exhibit.files["image"].sha256, mask))}
 
 
 def _input_object(name: str, file: LocalFile | None) -> dict[str, Any]:

@@ -42,7 +42,7 @@ TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-"""What a browser is told to show; it may keep anything else, and shows it to nobody."""
+"""What a browser is told to show; it may keep anything else, and shows none of it."""
 
 OF_ANOTHER = "this page belongs to a review that has ended: open the address that the present one printed\n"
 
@@ -194,14 +194,14 @@ async def _invite_browser(browse: Callable[[str], object], folder: Path, address
 
 
 async def _make_thumbs(book: Feed, pictures: Thumbnails) -> None:
-    """Make the wall's pictures ahead of whoever scrolls to them."""
+    """Make the wall's pictures ahead of the reader who scrolls to them."""
     seen: set[str] = set()
     while True:
         edition = book.version
         for key in pictures.all_keys():
             if key not in seen:
                 seen.add(key)
-                with suppress(BadPicture, OSError):  # told to whoever asks for it
+                with suppress(BadPicture, OSError):  # told to the page that asks for it
                     await pictures.small_copy(key, THUMB)
         await book.wait_beyond(edition)
 

@@ -11,12 +11,13 @@ import anyio
 from anyio import to_thread
 
 from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
-from batchfill.review.document import key_of
+from batchfill.review.document import drawn_digest, drawn_mask_of, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.reports import ReviewRow
     from batchfill.workers.pool import Workers
 
@@ -32,6 +33,13 @@ class Original:
 
     file: Path
     sha256: str
+    mask: DrawnMask | None = None
+    """What is drawn on it and shown instead."""
+
+    @property
+    def key(self) -> str:
+        """What names it."""
+        return key_of(self.sha256 if self.mask is None else drawn_digest(self.sha256, self.mask))
 
 
 class Thumbnails:
@@ -46,7 +54,7 @@ class Thumbnails:
         """Yield *exhibits* on, having taken note of their files; of equal ones the first stands for all."""
         for exhibit in exhibits:
             for original in self._originals_of(exhibit):
-                self._originals.setdefault(key_of(original.sha256), original)
+                self._originals.setdefault(original.key, original)
             yield exhibit
 
     def all_keys(self) -> list[str]:
@@ -54,9 +62,9 @@ class Thumbnails:
         return list(self._originals)
 
     def original_file(self, key: str) -> Path | None:
-        """Return the file itself; None when no row has such a picture."""
+        """Return the file itself; None when no row has such a picture, or it is a mask without a file."""
         found = self._originals.get(key)
-        return None if found is None else found.file
+        return None if found is None or found.mask is not None else found.file
 
     async def small_copy(self, key: str, size: str) -> Path | None:
         """Return the copy of a picture at one of the sizes, made if need be.
@@ -76,9 +84,8 @@ class Thumbnails:
     async def _make_copy(self, original: Original, target: Path, longest: int) -> None:
         done = self._being_made[target] = anyio.Event()
         try:
-            content = await self._workers.do(
-                make_thumbnail, ThumbTask(original.file, original.sha256, longest)
-            )
+            task = ThumbTask(original.file, original.sha256, longest, original.mask)
+            content = await self._workers.do(make_thumbnail, task)
             await to_thread.run_sync(_write_copy, target, content)
         finally:
             del self._being_made[target]
@@ -88,6 +95,9 @@ class Thumbnails:
         for name in ("image", "mask"):
             if (file := exhibit.files.get(name)) is not None:
                 yield Original(file.path, file.sha256)
+        if (mask := drawn_mask_of(exhibit)) is not None:
+            picture = exhibit.files["image"]
+            yield Original(picture.path, picture.sha256, mask)
         for output in (*exhibit.outputs, *exhibit.earlier):
             assert output.file is not None
             assert output.sha256 is not None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchfill.catalog.model import Model
+    from batchfill.domain.rows import RedoRule
     from batchfill.ledger.ledger import Ledger
     from batchfill.providers.client import Service
     from batchfill.providers.downloads import OutputClient
@@ -148,6 +149,11 @@ class FileContext:
     log: RunLog
     timings: Timings
 
+    @property
+    def redo_rule(self) -> RedoRule | None:
+        """Which rows are made again by themselves: none without a run."""
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext(FileContext):
@@ -161,3 +167,11 @@ class RunContext(FileContext):
     clock: Clock
     chance: Chance
     creates: RateLimiter
+    began: float = 0.0
+    """When the run did; seconds since the epoch."""
+
+    @property
+    def redo_rule(self) -> RedoRule | None:
+        """Which rows are made again by themselves: none once nothing is submitted any more."""
+        rule = self.settings.redo_rule
+        return None if rule is None or self.stopping.because is not None else rule._replace(since=self.began)

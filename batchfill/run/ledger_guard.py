@@ -93,6 +93,6 @@ class LedgerGuard:
         return True
 
     async def _name_what_runs(self) -> None:
-        # The last chance: nobody else can say what was paid for.
+        # The last chance: no other file says what was paid for.
         for attempt in await self._context.ledger.open_attempts(RowState.RUNNING):
             self._context.log.notice(f"{attempt.id}: runs as {attempt.prediction_id}", Level.ERROR)

@@ -28,6 +28,8 @@ LEFT_OUT = "the service left the others out"
 REMOVED = "the service has removed the others"
 """What became of pictures that were asked for and are not there."""
 
+MADE_AGAIN = "each of its pictures is flagged: made again with a new seed"
+
 GONE = "the service has removed it"
 """The same of one of them, as the ledger keeps it."""
 
@@ -109,7 +111,11 @@ class OutputPlacer:
             await context.store.commit(one.written, output.planned, over=over)
             placed.append((replace(output, file=output.planned), one.picture.width, one.picture.height))
         said = "; ".join(filter(None, (error, told_lost(attempt, outputs)))) or None
-        await context.ledger.record_collected(attempt, placed, said, in_place=not displaced, more=more)
+        again = await context.ledger.record_collected(
+            attempt, placed, said, in_place=not displaced, more=more, redo=context.redo_rule
+        )
+        if again:
+            context.log.debug(f"{attempt.id}: {MADE_AGAIN}")
         files = ", ".join(output.file or "" for output, _, _ in placed)
         context.log.debug(f"{attempt.id}: {'in place' if more else 'done'}, {files}")
         return [output for output, _, _ in placed]

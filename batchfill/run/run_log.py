@@ -33,7 +33,7 @@ class RunLog:
         self.last_failure: str | None = None
 
     def notice(self, text: str, weight: Level = Level.INFO) -> None:
-        """Tell *text* to whoever watches and to the log."""
+        """Tell *text* to the listener and to the log."""
         notice = LogEvent(self._clock.now(), text, weight)
         at = datetime.fromtimestamp(notice.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         # A full disk must not keep what was paid for from being recorded and fetched.

@@ -88,7 +88,7 @@ def heading_for(facts: Mapping[str, str], before: Heading | None, settings: Sett
 def forsaken_folders(settings: Settings) -> list[Path]:
     """Return the other batch folders here that this manifest, or one that is gone, was run in.
 
-    Those inside of the batch folder too: whoever renames a folder back moves it into one that is there.
+    Those inside of the batch folder too: a user who renames a folder back moves it into one that is there.
     """
     suffix = LOCAL_BATCH if settings.base == LOCAL else BATCHES
     own = settings.folder.resolve()

@@ -16,9 +16,11 @@ from batchfill._version import __version__
 from batchfill.domain.rows import Row
 from batchfill.errors import BadPicture, ManifestError, Mistake
 from batchfill.images.codec.decode import read_header
+from batchfill.images.codec.open import turned_text
 from batchfill.images.prepare.mask import refuse_misfit
 from batchfill.ledger.reader import open_reader
-from batchfill.manifest.local_files import FileLocations, digest_file, reach_of
+from batchfill.manifest.local_addresses import reach_of
+from batchfill.manifest.local_files import FileLocations, digest_file
 from batchfill.manifest.validation import read_rows
 
 if TYPE_CHECKING:
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.model import Model
+    from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.predictions import Picture
     from batchfill.domain.rows import LocalFile
     from batchfill.ledger.digests import Digests
     from batchfill.ledger.import_rows import Duplicate, RowImport
+    from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
     from batchfill.settings.settings import Settings
 
@@ -55,6 +59,7 @@ def manifest_digest(manifest: Manifest, model: Model, settings: Settings) -> str
         "defaults": dict(settings.defaults),
         "column": dict(settings.column),
         "extra_columns": settings.extra_columns,
+        "literal_prompt": settings.literal_prompt,
         "price": settings.price,
         "reach": None if settings.allow_outside else [str(part) for part in reach_of(manifest.path.parent)],
     }
@@ -135,9 +140,9 @@ async def ingest_rows(
     none either, and the mistakes of the others; where it does, headers are left to it.
     """
     reading = Reading()
-    rows = _read_checked(manifest, model, settings, digests)
+    rows = read_checked(manifest, model, settings, digests)
     if look_at is None:
-        rows = _check_headers(rows, manifest, model)
+        rows = _check_headers(rows, manifest, model, fitted=settings.send == "fitted")
     while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
         for mistake in (item for item in chunk if isinstance(item, Mistake)):
             reading.add_mistake(mistake)
@@ -161,9 +166,10 @@ def _duplicate_text(double: Duplicate) -> str:
     return f"id {double.id} is used already in line {double.first_line}{case}"
 
 
-def _read_checked(
-    manifest: Manifest, model: Model, settings: Settings, digests: Digests
+def read_checked(
+    manifest: Manifest, model: Model, settings: Settings, digest: Digest
 ) -> Iterator[Row | Mistake]:
+    """Yield the rows of *manifest*, and its mistakes, as *settings* have them read."""
     return read_rows(
         manifest,
         model,
@@ -173,23 +179,24 @@ def _read_checked(
         allow_outside=settings.allow_outside,
         price=settings.price,
         fitted=settings.send == "fitted",
-        digest=digests,
+        literal_prompt=settings.literal_prompt,
+        digest=digest,
     )
 
 
 def _check_headers(
-    rows: Iterator[Row | Mistake], manifest: Manifest, model: Model
+    rows: Iterator[Row | Mistake], manifest: Manifest, model: Model, *, fitted: bool
 ) -> Iterator[Row | Mistake]:
     headers = _Headers()
     for row in rows:
-        message = None if isinstance(row, Mistake) else _header_trouble(row, model, headers)
+        message = None if isinstance(row, Mistake) else _header_trouble(row, model, headers, fitted=fitted)
         if isinstance(row, Row) and message is not None:
             yield Mistake(manifest.rows, row.line, message)
         else:
             yield row
 
 
-def _header_trouble(row: Row, model: Model, headers: _Headers) -> str | None:
+def _header_trouble(row: Row, model: Model, headers: _Headers, *, fitted: bool) -> str | None:
     """Return what the headers of a row's local pictures say against it; None: nothing."""
     found: dict[str, Picture] = {}
     for name in (model.image_field, model.mask_field):
@@ -198,6 +205,9 @@ def _header_trouble(row: Row, model: Model, headers: _Headers) -> str | None:
                 found[name] = headers.header_of(row.files[name].path)
             except BadPicture as error:
                 return f"{name} {error}"
+    if (drawn := model.drawn_mask(row.inputs)) is not None:
+        image = model.image_field or ""
+        return _drawn_trouble(drawn, found[image], row.files[image].path.name, fitted=fitted)
     if len(found) < 2:
         return None
     picture, mask = found.values()
@@ -206,6 +216,15 @@ def _header_trouble(row: Row, model: Model, headers: _Headers) -> str | None:
         refuse_misfit(*sizes, model.pixels(row.inputs), row.files[list(found)[1]].path.name)
     except BadPicture as error:
         return str(error)
+    return None
+
+
+def _drawn_trouble(drawn: DrawnMask, picture: Picture, name: str, *, fitted: bool) -> str | None:
+    """Return why a mask cannot be drawn on *picture*, called *name*; None: its header allows it."""
+    if picture.rotated and not fitted:
+        return turned_text(name)
+    if drawn.lies_outside(picture.width, picture.height):
+        return drawn.outside_text(picture.width, picture.height)
     return None
 
 

@@ -50,6 +50,14 @@ def total_price(groups: Sequence[Group]) -> int | None:
     return total
 
 
+def redo_price(comparison: Comparison, to_go: Sequence[Group], settings: Settings) -> int | None:
+    """Return what rows that are made again by themselves cost at most; None where a price is not known."""
+    if settings.redo_rule is None:
+        return 0
+    price = total_price([*to_go, *(comparison.groups[state] for state in OPEN)])
+    return None if price is None else price * settings.redo_times
+
+
 def make_plan(
     comparison: Comparison,
     settings: Settings,
@@ -86,4 +94,6 @@ def make_plan(
         price_missing=missing.price,
         again=again,
         edited=0 if chosen is None else chosen.edited,
+        redo=settings.redo_rule,
+        price_redo=redo_price(comparison, to_go, settings),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from batchfill.catalog.model_choice import model_warnings
 from batchfill.domain.offers import offer_lines
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import OPEN, RowState
@@ -29,6 +30,7 @@ from batchfill.run.run_log import RUN_LOG, log_applied_decisions, open_run_log, 
 from batchfill.run.run_times import LEARNED_FROM, RunTimes
 from batchfill.run.shutdown import LEFT
 from batchfill.session import identity, past
+from batchfill.session.default_prompt import default_prompt_warnings, prompt_facts
 from batchfill.session.free_questions import ask_patiently, web_page_at
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.plan import make_plan
@@ -191,6 +193,7 @@ class Session:
             log=say,
             timings=self.timings,
             creates=RateLimiter(self.settings.rate),
+            began=self.clock.now(),
         )
 
     async def _check_account(self, context: RunContext) -> None:
@@ -296,9 +299,7 @@ class Session:
             return await context.workers.do(partial(find_missing, self.settings.folder), collected)
 
     def _collect_warnings(self) -> list[str]:
-        if self.model.checked:
-            return []
-        return [f"{self.model.name} is not in the catalog: its inputs are not checked"]
+        return [*model_warnings(self.model), *default_prompt_warnings(self.settings)]
 
     async def _record_start(self, context: RunContext, plan: Plan) -> None:
         settings, now = self.settings, self.clock.now()
@@ -307,6 +308,7 @@ class Session:
             "model": settings.model,
             "base": settings.base,
             "stopped_because": None,
+            **prompt_facts(settings),
             **self._account,
         }
         if "started_at" not in context.ledger.metadata:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from batchfill.domain.findings import FLAGS
 from batchfill.errors import did_you_mean_or_known
 from batchfill.settings.addresses import REPLICATE, read_notify
 from batchfill.settings.retry_words import read_retry
@@ -27,6 +28,7 @@ from batchfill.settings.value_types import (
     read_money,
     read_time,
     seconds,
+    some_of,
 )
 
 if TYPE_CHECKING:
@@ -195,6 +197,24 @@ SETTINGS = (
         (RUN, MANIFEST),
         default=3,
         example="3",
+    ),
+    Setting(
+        "redo_flagged",
+        some_of(*FLAGS),
+        "make a row again in the same run, with a new seed, when each of its pictures has one of these flags",
+        (READING, MANIFEST),
+        default=(),
+        default_text="none",
+        example="[blank, unchanged]",
+        see="running-and-resuming.md#made-again-by-itself",
+    ),
+    Setting(
+        "redo_times",
+        count(10),
+        "with `redo_flagged`: how often at most, over the life of a row",
+        (READING, MANIFEST),
+        default=1,
+        example="1",
     ),
     Setting(
         "retry",

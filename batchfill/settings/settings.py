@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from batchfill.domain.rows import RowSelection, RowState
+from batchfill.domain.rows import RedoRule, RowSelection, RowState
 from batchfill.domain.token import ExtraSecrets
 from batchfill.settings.addresses import LOCAL
 from batchfill.settings.definitions import SETTINGS
@@ -40,6 +40,8 @@ class Settings:
     extras: ExtraSecrets = field(default_factory=ExtraSecrets)
     defaults: Mapping[str, str] = field(default_factory=dict)
     """Inputs for every row that gives none, as text: `defaults:` of the manifest under `--set`."""
+    literal_prompt: bool = False
+    """Whether the default prompt names no columns: as it was when the batch was begun."""
     column: Mapping[str, str] = field(default_factory=dict)
     """Input name → the manifest's name for its column."""
     concurrency: int
@@ -53,6 +55,9 @@ class Settings:
     retry_flagged: frozenset[str] = frozenset()
     ids: tuple[str, ...] = ()
     """The only rows that may be submitted; none named: all."""
+    redo_flagged: tuple[str, ...]
+    """Flags for which rows are made again within the same run."""
+    redo_times: int
     limit: int | None
     skip_bad: bool
     max_cost: int | None
@@ -92,6 +97,11 @@ class Settings:
         return RowSelection(
             states=states, decisions=self.retry_decided, flags=self.retry_flagged, ids=self.ids
         )
+
+    @property
+    def redo_rule(self) -> RedoRule | None:
+        """Which rows a run makes again by itself; None: none."""
+        return RedoRule(self.redo_flagged, self.redo_times) if self.redo_flagged else None
 
     @property
     def address(self) -> str:

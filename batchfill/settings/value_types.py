@@ -59,6 +59,11 @@ class Text(ValueType):
         return self.reader(text)
 
 
+@dataclass(frozen=True, slots=True)
+class Words(Text):
+    """Words joined by commas; a list in a manifest."""
+
+
 def number(low: float, high: float, *, whole: bool = True) -> Callable[[str], int | float]:
     """Return what reads a number from *low* to *high*, both included."""
 
@@ -94,6 +99,19 @@ def choice(*words: str) -> Text:
         raise ValueError(f"must be {' or '.join(words)}, not {text!r}")
 
     return Text("|".join(words), ", ".join(f"`{word}`" for word in words), read)
+
+
+def some_of(*words: str) -> Words:
+    """Return the type of some of *words*, read as a tuple in their order."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found = [word.strip().lower() for word in text.split(",") if word.strip()]
+        for word in found:
+            if word not in words:
+                raise ValueError(f"must be some of {', '.join(words)}, not {word!r}")
+        return tuple(word for word in words if word in found)
+
+    return Words("WORDS", ", ".join(f"`{word}`" for word in words), read)
 
 
 def read_money(text: str) -> int:

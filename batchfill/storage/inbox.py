@@ -1,4 +1,4 @@
-"""What other processes want of a batch: files in its inbox, read by whoever holds the lock."""
+"""What other processes want of a batch: files in its inbox, read by the holder of the lock."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def post_request(folder: Path, request: Request) -> None:
 
 
 def post_rulings(folder: Path, rulings: Sequence[ReviewDecision]) -> None:
-    """Leave *rulings* for whoever holds the lock next; they are on disk, all of them, when this returns."""
+    """Leave *rulings* for the next holder of the lock; they are on disk, all of them, when this returns."""
     text = json.dumps([asdict(ruling) for ruling in rulings], ensure_ascii=False)
     _write_whole(folder, text, RULINGS, flush=os.fsync)
     for flushed in (folder, folder / NAME):
@@ -111,7 +111,7 @@ def _refusal(ruling: ReviewDecision, made: Mapping[str, int]) -> str | None:
 async def take_rulings(folder: Path, ledger: Ledger) -> AppliedDecisions:
     """Record the decisions that wait, oldest first, and clear their files away; only for who holds the lock.
 
-    Whoever dies here loses none, and takes none twice.
+    A program that dies here loses none, and takes none twice.
     """
     waiting = rulings_waiting(folder)
     letters, damaged = _read_files(folder, waiting)
@@ -140,7 +140,7 @@ def _write_whole(folder: Path, text: str, suffix: str, *, flush: Callable[[int],
 
 
 def _next_number(inbox: Path) -> int:
-    """Return a number above those of all that waits: somebody may have put the clock back."""
+    """Return a number above those of all that waits: the clock may have been put back."""
     numbers = (path.name.partition("-")[0] for path in inbox.iterdir())
     return max([time.time_ns(), *(int(n) + 1 for n in numbers if n.isdecimal())])
 

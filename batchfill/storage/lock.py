@@ -23,7 +23,7 @@ BETWEEN_LOOKS = 0.01
 """Seconds."""
 
 MOMENT = ", for a moment"
-"""Behind the holder's name: the lock is held to note something, and nobody works on the batch."""
+"""Behind the holder's name: the lock is held to note something, and no run works on the batch."""
 
 LONGEST_MOMENT = 10.0
 """Seconds that a run waits for such a holder to be done."""
@@ -60,9 +60,9 @@ def hold_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def held_for_a_moment(folder: Path) -> Iterator[bool]:
-    """Hold the batch folder's lock to note something; False: somebody has it, and looks for it in the end.
+    """Hold the batch folder's lock to note something; False: a runner has it, and looks for it in the end.
 
-    Meanwhile nobody counts as working on the batch, and a run that starts waits.
+    Meanwhile no run counts as working on the batch, and a run that starts waits.
     """
     path = folder / NAME
     with _open_file(path) as file:
@@ -73,15 +73,15 @@ def held_for_a_moment(folder: Path) -> Iterator[bool]:
         try:
             yield True
         finally:
-            # Nobody else must be taken for one who holds it for a moment.
+            # No other holder must be taken for one that holds it for a moment.
             with suppress(OSError):
                 os.ftruncate(file.fileno(), 0)
 
 
 async def wait_out_moments(folder: Path) -> None:
-    """Return once nobody holds the lock for a moment only; a program that hangs is not waited for."""
+    """Return once no program holds the lock for a moment only; a program that hangs is not waited for."""
     with anyio.move_on_after(LONGEST_MOMENT):
-        # A lock tells nobody when it is let go.
+        # A lock does not tell when it is let go.
         while _is_momentary(folder / NAME) and _is_locked(folder / NAME):  # noqa: ASYNC110
             await anyio.sleep(BETWEEN_LOOKS)
 
@@ -122,7 +122,7 @@ def _is_locked(path: Path) -> bool:
     try:
         file = path.open("r+b") if sys.platform == "win32" else open_regular(path)
     except OSError:
-        return False  # none yet, or an archive in which nobody can write
+        return False  # none yet, or an archive that cannot be written to
     with file:
         try:
             _take(file, looking=True)
@@ -136,8 +136,8 @@ def _is_momentary(path: Path) -> bool:
 
 
 def _take_lock(file: IO[str], *, unless: Callable[[], bool] = lambda: False) -> bool:
-    """Take the lock within a few looks; False: somebody else holds it, or *unless* says so before."""
-    # Whoever asks whether it is held takes it for a moment, which must not turn a run away.
+    """Take the lock within a few looks; False: another program holds it, or *unless* says so before."""
+    # A program that asks whether it is held takes it for a moment, which must not turn a run away.
     for _ in range(LOOKS):
         try:
             _take(file)

@@ -26,7 +26,7 @@ class FileState(StrEnum):
     DAMAGED = "damaged"
     """Changed, and no whole picture any more."""
     CHANGED = "changed"
-    """A whole picture still: somebody's own work on it, which is left alone."""
+    """A whole picture still: the user's own work on it, which is left alone."""
 
 
 LOST = frozenset({FileState.MISSING, FileState.DAMAGED})

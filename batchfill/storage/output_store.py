@@ -113,7 +113,7 @@ class OutputStore:
                 place.unlink(missing_ok=True)
 
     def sweep_temporary(self) -> None:
-        """Clear away what runs that died left behind, once nobody will `find` it any more."""
+        """Clear away what runs that died left behind, once no run will `find` it any more."""
         with suppress(OSError):
             for leftover in (self.folder / TMP).iterdir():
                 with suppress(OSError):
@@ -176,7 +176,7 @@ class OutputStore:
         return None
 
     def spare_path(self) -> Path:
-        """Return a new name for a temporary file, which whoever works for a run that died cannot have too."""
+        """Return a new name for a temporary file, which a worker of a run that died cannot have too."""
         return self.folder / TMP / uuid4().hex
 
     def raw_name(self, output: Output, suffix: str) -> str:
@@ -196,7 +196,7 @@ class OutputStore:
         return await self._as_it_was(output.file, output.sha256)
 
     async def remove_file(self, output: Output) -> None:
-        """Remove the file of *output*, which another was made for, unless somebody has changed it."""
+        """Remove the file of *output*, which another was made for, unless the user has changed it."""
         if (written := await self.in_place(output)) is not None:
             written.path.unlink()
 
@@ -303,8 +303,8 @@ def _flush_above(folder: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    # What is new in a folder is on disk only when the folder is, and whoever put it there may have died
-    # before that. Windows neither allows nor needs it.
+    # What is new in a folder is on disk only when the folder is, and the program that put it there may have
+    # died before that. Windows neither allows nor needs it.
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -15,7 +15,7 @@ NICE = 5
 
 
 def send(stream: IO[bytes], message: Any) -> None:
-    """Write *message*, pickled. Raises BrokenPipeError when nobody reads any more."""
+    """Write *message*, pickled. Raises BrokenPipeError when the reader has ended."""
     content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     stream.write(len(content).to_bytes(LENGTH))
     stream.write(content)
@@ -23,7 +23,7 @@ def send(stream: IO[bytes], message: Any) -> None:
 
 
 def receive(stream: IO[bytes]) -> Any:
-    """Return the next message. Raises EOFError when whoever writes has ended."""
+    """Return the next message. Raises EOFError when the writer has ended."""
     head = stream.read(LENGTH)
     content = stream.read(int.from_bytes(head))
     if len(head) < LENGTH or len(content) < int.from_bytes(head):
@@ -41,7 +41,7 @@ def main() -> None:
         try:
             send(answers, _answer(sys.stdin.buffer))
         except (EOFError, BrokenPipeError):
-            os._exit(0)  # nothing is left to flush, and nobody to read a complaint
+            os._exit(0)  # nothing is left to flush, and no reader for a complaint
 
 
 def _answer(questions: IO[bytes]) -> tuple[bool, Any]:

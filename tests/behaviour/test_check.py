@@ -277,3 +277,20 @@ async def test_fetch_is_a_flag_of_the_command(batchfill: Any, desk: Any, shop: S
     assert checked.code == 0, checked.err
     assert "warning: night.csv:2: inverted.png is 75% white" in checked.out
     assert "r1: 64x48 is generated at 1152x864; its mask fills 75%" in checked.out
+
+
+async def test_a_picture_that_was_found_in_another_case_is_told_and_fingerprinted_as_ever(
+    batch: Open, desk: Any
+) -> None:
+    rows = desk.rows(2)
+    other = {**rows[0], "id": "upper", "image": rows[0]["image"].upper()}
+    assert not (desk.folder / other["image"]).exists(), "this test needs names that case tells apart"
+
+    report = await batch(NOWHERE, [rows[0], other]).check()
+
+    (found,) = report.pictures.found
+    assert (found.line, found.finding.severity.value, found.finding.kind.value) == (3, "note", "case")
+    assert found.finding.text == (
+        f"{other['image']} is {rows[0]['image']} here: the case of its letters differs"
+    )
+    assert (report.rows, report.mistakes) == (2, ())

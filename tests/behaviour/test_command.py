@@ -182,6 +182,35 @@ async def test_pair_writes_nothing_when_nothing_belongs_together(batchfill: Any,
     assert not (desk.folder / "night.csv").exists()
 
 
+async def test_pair_tells_every_file_also_when_nothing_belongs_together(batchfill: Any, desk: Any) -> None:
+    for name in ("images/a.png", "images/raw/b.dng", "masks/x/a.png", "masks/notes.txt"):
+        (desk.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (desk.folder / name).write_bytes(b"picture")
+    paired = await batchfill("pair", "images", "masks", "-o", "night.csv")
+    assert paired.code == 2
+    assert paired.err.splitlines() == [
+        "alone: images/a.png (masks/x/a.png has its name, but lies in another folder)",
+        "alone: masks/x/a.png (images/a.png has its name, but lies in another folder)",
+        "left out: images/raw/b.dng (a raw photograph: develop it first)",
+        "left out: masks/notes.txt (not a picture)",
+        "batchfill: nothing to pair: no picture in images has a mask of its name in masks; "
+        "to give masks/x/a.png to all of them, name it instead of the folder",
+    ]
+
+
+async def test_one_mask_is_paired_with_every_picture_and_checked_without_a_surprise(
+    batchfill: Any, desk: Any
+) -> None:
+    for name in ("a.png", "kitchen/a.png", "b.png"):
+        desk.picture(name)
+    paired = await batchfill(
+        "pair", "images", "masks/a.png", "--prompt", "an empty street", "-o", "night.csv"
+    )
+    assert (paired.code, paired.err) == (0, "3 pairs in night.csv\n")
+    checked = await batchfill("check", "night.csv")
+    assert "3 rows, no mistakes" in checked.out
+
+
 async def test_check_tells_rows_cost_and_time_and_changes_nothing(batchfill: Any, three_rows: Path) -> None:
     before = sorted(three_rows.parent.iterdir())
     checked = await batchfill("check", "night.csv")

@@ -178,7 +178,7 @@ NOT_TAKEN = {
 
 @pytest.mark.parametrize("fault", TAKEN.values(), ids=TAKEN)
 async def test_a_prediction_whose_answer_was_lost_is_found_and_billed_once(
-    service: Serve, batch: Open, fault: Fault
+    service: Serve, batch: Open, fault: Fault, silence: None
 ) -> None:
     provider = await service(faults=Faults([fault]))
     night = batch(provider, 4, **SOON)
@@ -199,7 +199,7 @@ async def test_a_submission_that_never_took_effect_is_proved_absent_and_sent_onc
 
 
 async def test_after_a_lost_answer_creates_go_one_at_a_time(
-    service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
+    service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch, silence: None
 ) -> None:
     real, open_, lost = Service.create, Counter[str](), asyncio.Event()
     beside: list[int] = []
@@ -218,8 +218,8 @@ async def test_after_a_lost_answer_creates_go_one_at_a_time(
             open_["creates"] -= 1
 
     monkeypatch.setattr(Service, "create", create)
-    silence = Fault("create", "delay", first=3, options={"seconds": 600})
-    provider = await service(latency=60, faults=Faults([silence, answered("list", 502)]))
+    unanswered = Fault("create", "delay", first=3, options={"seconds": 600})
+    provider = await service(latency=60, faults=Faults([unanswered, answered("list", 502)]))
     run = asyncio.create_task(batch(provider, 30, **SOON).run())
     # Some go together into the silence; then each waits until its predecessor's answer is given up.
     alone = asyncio.create_task(provider.until(lambda: len(beside) == 3))
@@ -257,7 +257,9 @@ async def test_a_list_that_fails_is_asked_again(service: Serve, batch: Open) -> 
     ],
     ids=["500", "502 page", "404", "invalid JSON", "no id", "cut", "reset", "too late"],
 )
-async def test_a_read_that_fails_is_asked_again(service: Serve, batch: Open, fault: Fault) -> None:
+async def test_a_read_that_fails_is_asked_again(
+    service: Serve, batch: Open, fault: Fault, silence: None
+) -> None:
     provider = await service(faults=Faults([fault]))
     assert (await batch(provider, 2, **SOON).run()).exit_code == 0
     assert provider.billed == 2

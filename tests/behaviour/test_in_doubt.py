@@ -88,10 +88,10 @@ async def test_a_row_in_doubt_uses_up_one_attempt(service: Serve, batch: Open) -
 
 
 async def test_until_the_first_answer_no_more_than_one_row_can_be_in_doubt(
-    service: Serve, batch: Open
+    service: Serve, batch: Open, silence: None
 ) -> None:
-    silence = Fault("create", "delay", options={"seconds": 600})
-    provider = await service(faults=Faults([silence, HIDDEN]))
+    unanswered = Fault("create", "delay", options={"seconds": 600})
+    provider = await service(faults=Faults([unanswered, HIDDEN]))
     run = asyncio.create_task(batch(provider, 30, **SOON).run())
     await provider.until(lambda: provider.billed == 2)
     run.cancel()

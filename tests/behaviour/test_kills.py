@@ -191,6 +191,8 @@ async def test_a_rehearsal_that_is_killed_with_its_provider_goes_on_where_it_was
     rows = 16
     night = desk.write(desk.rows(rows))
     command = ("run", night.name, "--local", "--latency", "0.2", "--concurrency", "8", *QUICK)
+    # A list that shows no prediction of the batch proves of none that it was not made.
+    assert (await batchfill(*command, "--limit", "1")).code == 3
     for _ in range(3):
         await kill(await batchfill.start(*command), after=chance.uniform(0, 0.5))
     ran = await batchfill(*command)

@@ -143,7 +143,7 @@ async def test_a_lost_row_is_not_given_a_prediction_of_the_same_seed_that_asks_f
 
 
 async def test_one_prediction_that_fits_two_lost_twins_is_given_to_neither(
-    service: Serve, batch: Open, desk: Any, states: States
+    service: Serve, batch: Open, desk: Any, states: States, silence: None
 ) -> None:
     # Both are under way when the first answer is given up.
     taken = Fault("create", "delay", at=frozenset({2}), options={"seconds": 600})
@@ -251,7 +251,12 @@ async def test_one_look_is_not_enough_to_send_again(
 @pytest.mark.parametrize("seconds", [400.0, 3600.0, 86_400.0])
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_clock_that_is_put_forward_does_not_shorten_the_pause_before_the_second_look(
-    service: Serve, batch: Open, later: Callable[[float], None], seconds: float, restarted: bool
+    service: Serve,
+    batch: Open,
+    later: Callable[[float], None],
+    seconds: float,
+    restarted: bool,
+    silence: None,
 ) -> None:
     provider = await service()
     await batch(provider, 3, limit=2, **SOON).run()

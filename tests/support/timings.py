@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.providers import requests
+from batchfill.providers.requests import timeout_for
 from batchfill.run import timings
 from batchfill.run.clock import SystemClock
 
@@ -45,8 +47,19 @@ def set_timings(monkeypatch: pytest.MonkeyPatch, **seconds: Any) -> None:
 
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut the waits short that only a service far away needs."""
+    """Cut the waits short that only a service far away needs.
+
+    A batch with a short `answer_timeout` knows soon that a lost answer is over, and an answer that is late
+    because the machine is busy is not lost: only silence that a test asks for (`silence`) counts.
+    """
     monkeypatch.setattr(timings, "DEFAULT", QUICK)
+    monkeypatch.setattr(requests, "timeout_for", lambda size, seconds: timeout_for(size, max(seconds, 60.0)))
+
+
+@pytest.fixture
+def silence(hurry: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a request that nobody answers be lost after the batch's own `answer_timeout`."""
+    monkeypatch.setattr(requests, "timeout_for", timeout_for)
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ THIRD_PARTY = {
     "jpeglib": {"images"},
     "numpy": {"images"},
     "PIL": {"images"},
+    "pillow_heif": {"images"},
     "rich": {"console"},
     "sqlite3": {"ledger"},
     "yaml": {"emulator", "manifest"},
@@ -242,7 +243,8 @@ try:
     if len(sys.argv) > 1:
         main()
 finally:
-    print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+    loaded = {name.partition(".")[0] for name, module in sys.modules.items() if module}
+    print(json.dumps(sorted(loaded)), file=sys.stderr)
 """
 
 

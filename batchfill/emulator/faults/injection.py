@@ -42,7 +42,7 @@ def fault_middleware(
         try:
             return await _answer_faulty(request, handler, pause=pause, now=now)
         except ConnectionError:
-            # Whoever asked has gone.
+            # The client has gone.
             return web.Response()
 
     return middleware

@@ -22,7 +22,7 @@ OPTIONS: Mapping[str, frozenset[str]] = {
     # Any call: an answer of `status`; `late` lets the request take effect first. Without `body` (text, or
     # something for JSON) the documented one; `form` and `seconds` choose among those of 429.
     "status": frozenset({"status", "body", "headers", "content_type", "late", "form", "seconds"}),
-    "down": frozenset(),  # nobody is there: every connection is reset, nothing takes effect
+    "down": frozenset(),  # no service is there: every connection is reset, nothing takes effect
     "reset_before": frozenset(),  # the connection is reset, nothing took effect
     "reset_after": frozenset(),  # it took effect, then the connection is reset
     "delay": frozenset({"seconds"}),  # it took effect, the answer comes so many seconds later
@@ -31,7 +31,7 @@ OPTIONS: Mapping[str, frozenset[str]] = {
     "no_id": frozenset(),
     "missing": frozenset({"status"}),  # the call is not offered: 404, or 405
     # What becomes of a create, and of the prediction that it makes.
-    "taken_late": frozenset({"seconds"}),  # it takes effect so many seconds later, whoever has gone meanwhile
+    "taken_late": frozenset({"seconds"}),  # it takes effect so many seconds later, client or no client
     "fail": frozenset({"error"}),  # with a text, or one of the documented errors by its name
     "nsfw": frozenset(),
     "aborted": frozenset(),
@@ -51,7 +51,7 @@ OPTIONS: Mapping[str, frozenset[str]] = {
     "lagging": frozenset({"seconds"}),  # nothing younger than this
     "filtered": frozenset({"count", "share"}),  # without the newest so many, or a share by chance
     "without_inputs": frozenset(),
-    "strangers": frozenset({"count", "input"}),  # so many predictions of somebody else on top
+    "strangers": frozenset({"count", "input"}),  # so many predictions of another user on top
 }
 """Every kind, with the options that it takes."""
 

@@ -11,6 +11,7 @@ from batchfill.errors import BadPicture
 from batchfill.images.codec.open import (
     MAX_PIXELS,
     SUFFIXES,
+    is_rotated,
     is_turned,
     open_image,
     refuse_animation,
@@ -41,7 +42,7 @@ def read_header(path: Path) -> Picture:
     with open_image(path, path.name) as image:
         refuse_animation(image, path.name)
         turned = _late_turn(image, path) or is_turned(image)
-        return _describe_picture(image, turned=turned)
+        return replace(_describe_picture(image, turned=turned), rotated=is_rotated(image))
 
 
 def decode_whole(path: Path) -> Picture:

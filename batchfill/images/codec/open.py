@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import ctypes
+import logging
 import struct
 import warnings
 import zlib
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from PIL.ExifTags import Base as Tag
 from PIL.Image import Transpose
 
 from batchfill.errors import BadPicture
+from batchfill.images.codec.foreign import HEAD, HEIC, foreign_file, refuse_raw
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -27,13 +30,17 @@ MAX_PIXELS = 200_000_000
 
 # Pillow before 11.3 has no AVIF, and would trip over the name.
 _AVIF = ("AVIF",) if find_spec("PIL.AvifImagePlugin") else ()
+_HEIF = ("HEIF",) if find_spec("pillow_heif") else ()
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", *_AVIF)
-"""What is opened at all: decoders that nobody needs here are not offered to strangers' files."""
+"""What is opened at all: decoders without a use here are not offered to strangers' files."""
+
+_READABLE = frozenset({*_AVIF, *(("HEIC",) if _HEIF else ())})
 
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "GIF": ".gif"} | {
     "AVIF": ".avif",
     "TIFF": ".tiff",
     "BMP": ".bmp",
+    "HEIF": ".heic",
 }
 """Suffix by Pillow's format; MPO is what Pillow calls a JPEG that holds further pictures, as phones write."""
 
@@ -42,44 +49,13 @@ MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 # Pillow only warns up to twice the limit; a picture of that size has to be refused as well.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-# Broken EXIF of a picture that decodes is nobody's concern.
+# What programs write into a PNG about itself may be large, and a sound picture is no worse for it.
+PngImagePlugin.MAX_TEXT_CHUNK = 64 * 1024 * 1024
+PngImagePlugin.MAX_TEXT_MEMORY = 128 * 1024 * 1024
+# Its log, where a program has no use for it, would go to stderr: what is wrong is raised, and told once.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+# Broken EXIF of a picture that decodes harms nothing.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-
-_FOREIGN = {
-    kind: re.compile(start, re.DOTALL | re.IGNORECASE)
-    for kind, start in {
-        "SVG": rb"\s*(?:<\?xml.*)?<svg",
-        # A damaged AVIF may begin so too, and is to be fetched again.
-        "HEIC": rb".{4}ftyp(?:hei[cfmsx]|hev[cmsx]|(?:mif1|msf1)(?!.{0,60}avi[fs]))",
-        **({} if _AVIF else {"AVIF": rb".{4}ftypavi[fs]"}),
-        "JPEG XL": rb"\xff\x0a|\x00{3}\x0cJXL \r\n\x87\n",
-        "JPEG 2000": rb"\xff\x4f\xff\x51|\x00{3}\x0cjP  \r\n\x87\n",
-        "PSD": rb"8BPS\x00[\x01\x02]",
-        "OpenEXR": rb"\x76\x2f\x31\x01",
-        "QOI": rb"qoif.{8}[\x03\x04]",
-        "PDF": rb"%PDF-",
-        "MP4": rb".{4}ftyp(?:isom|iso[2-9]|mp4[12]|avc1|qt  )",
-        "WebM": rb"\x1a\x45\xdf\xa3",
-    }.items()
-}
-"""What files begin with whose formats no decoder here reads, by the formats' names."""
-
-_FOREIGN_WORDS = {"SVG": "an SVG drawing", "HEIC": "a HEIC picture", "PDF": "a PDF"}
-
-FOREIGN_SUFFIXES = {
-    "SVG": ".svg",
-    "HEIC": ".heic",
-    "AVIF": ".avif",
-    "JPEG XL": ".jxl",
-    "JPEG 2000": ".jp2",
-} | {
-    "PSD": ".psd",
-    "OpenEXR": ".exr",
-    "QOI": ".qoi",
-    "PDF": ".pdf",
-    "MP4": ".mp4",
-    "WebM": ".webm",
-}
 
 # What Pillow's decoders let through on damaged bytes, found by feeding them damaged bytes.
 BROKEN = (
@@ -118,9 +94,11 @@ def open_image(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     What goes wrong, here or in the body (decoding), is raised as BadPicture beginning with *name*.
     """
     try:
-        with _readable(source) as file, Image.open(file, formats=FORMATS) as picture:
-            refuse_large(picture, name)
-            yield picture
+        with _readable(source) as file:
+            refuse_raw(file, name)
+            with Image.open(file, formats=_formats_for(file)) as picture:
+                refuse_large(picture, name)
+                yield picture
     except _TOO_LARGE as error:
         raise BadPicture(_too_large(name)) from error
     except UnidentifiedImageError as error:
@@ -129,6 +107,37 @@ def open_image(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
         if isinstance(error, OSError) and error.errno is not None:
             raise BadPicture(f"{name} cannot be read: {error.strerror}") from error
         raise BadPicture(f"{name} is damaged or cut short: {error}") from error
+
+
+def _formats_for(file: IO[bytes]) -> tuple[str, ...]:
+    """Return the formats that *file* is tried as: HEIC, whose decoder is large, only where it may be it."""
+    head = file.read(HEAD)
+    file.seek(0)
+    if not (_HEIF and HEIC.match(head)):
+        return FORMATS
+    _register_heif()
+    return _HEIF
+
+
+@cache
+def _register_heif() -> None:
+    from pillow_heif import register_heif_opener  # for those who have HEIC pictures
+
+    register_heif_opener()
+
+
+def _silence_libtiff() -> None:
+    """Keep libtiff from writing about damaged files to stderr, too."""
+    pillow = find_spec("PIL._imaging")
+    with suppress(AttributeError, OSError):
+        # A Pillow that holds libtiff inside itself has no handle on it.
+        libtiff = ctypes.CDLL(pillow.origin if pillow else None)
+        for handler in (libtiff.TIFFSetErrorHandler, libtiff.TIFFSetWarningHandler):
+            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            handler(None)
+
+
+_silence_libtiff()
 
 
 def _readable(source: Path | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
@@ -150,10 +159,32 @@ def is_turned(picture: Image.Image) -> bool:
     return read_orientation(picture) in range(5, 9)
 
 
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Return width and height as EXIF turns them; a PNG, whose EXIF may come last, is decoded for that."""
+    if picture.format == "PNG":
+        picture.load()
+    return picture.size[::-1] if is_turned(picture) else picture.size
+
+
+def is_rotated(picture: Image.Image) -> bool:
+    """Whether EXIF turns or mirrors the picture as it is stored."""
+    return _stored_orientation(picture) in _TURNS
+
+
+def turned_text(name: str) -> str:
+    """Return why nothing can be drawn on a picture that is turned and sent as it is, and what to do."""
+    text = f"{name} is to be turned as its EXIF says, which the service does not do"
+    return f"{text}, so that its mask would lie elsewhere: save it upright, or use send: fitted"
+
+
 def read_orientation(picture: Image.Image) -> int:
     """Return EXIF's number of how *picture* is turned; 1 where it is upright, or nothing says so."""
     if picture.format == "TIFF":
         return 1  # Pillow turns these by itself, and says the upright size from the start
+    return _stored_orientation(picture)
+
+
+def _stored_orientation(picture: Image.Image) -> int:
     try:
         # PngImageFile.getexif would decode the whole picture when it finds no EXIF in front.
         found = Image.Image.getexif(picture).get(Tag.Orientation)
@@ -163,8 +194,8 @@ def read_orientation(picture: Image.Image) -> int:
 
 
 def refuse_animation(picture: Image.Image, name: str) -> None:
-    """Raise BadPicture when *picture* has several frames (the extra pictures of a phone's JPEG are fine)."""
-    if picture.format != "MPO" and getattr(picture, "is_animated", False):
+    """Raise BadPicture when *picture* has several frames (the extra pictures of a phone are fine)."""
+    if picture.format not in ("MPO", "HEIF") and getattr(picture, "is_animated", False):
         message = f"{name} is animated or has several pages: save one of its pictures by itself"
         raise BadPicture(message, kind="animated")
 
@@ -182,11 +213,7 @@ def _too_large(name: str) -> str:
 def _no_picture(source: Path | IO[bytes], name: str) -> BadPicture:
     """Return what says what a file seems to be that is no picture, or none that can be opened."""
     head = _read_head(source)
-    foreign = next((kind for kind, start in _FOREIGN.items() if start.match(head)), None)
-    if foreign is not None:
-        what = _FOREIGN_WORDS.get(foreign, f"a {foreign} file")
-        return BadPicture(f"{name} is {what}: save it as JPEG or PNG", foreign=foreign)
-    return BadPicture(f"{name} {_what_else(head)}")
+    return foreign_file(head, name, readable=_READABLE) or BadPicture(f"{name} {_what_else(head)}")
 
 
 def _what_else(head: bytes) -> str:
@@ -196,23 +223,24 @@ def _what_else(head: bytes) -> str:
         return "is a web page, not a picture"
     if _is_text(head):
         return "is text, not a picture"
-    return "is not a picture in a known format (PNG, JPEG, WebP, GIF, AVIF, TIFF, BMP), or is damaged"
+    more = ", HEIC" if _HEIF else ""
+    return f"is not a picture in a known format (PNG, JPEG, WebP, GIF, AVIF, TIFF, BMP{more}), or is damaged"
 
 
 def _read_head(source: Path | IO[bytes]) -> bytes:
     if isinstance(source, Path):
         with open_regular(source) as file:
-            return file.read(512)
+            return file.read(HEAD)
     source.seek(0)
-    return source.read(512)
+    return source.read(HEAD)
 
 
 def _is_text(head: bytes) -> bool:
     if b"\0" in head:
         return False
     try:
-        # The 512 bytes may end inside a character.
+        # The bytes read may end inside a character.
         head.decode()
     except UnicodeDecodeError as error:
-        return error.start >= len(head) - 3 and len(head) == 512
+        return error.start >= len(head) - 3 and len(head) == HEAD
     return True

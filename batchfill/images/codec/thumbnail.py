@@ -12,11 +12,15 @@ from PIL.Image import Resampling
 
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import FOREIGN, without_alpha
-from batchfill.images.codec.open import open_image
+from batchfill.images.codec.open import open_image, upright_size
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from PIL.Image import Image
+
+    from batchfill.domain.drawn_masks import DrawnMask
 
 QUALITY = 82
 
@@ -30,6 +34,8 @@ class ThumbTask:
     """Of the content that is meant: 64 hex digits."""
     longest: int
     """Pixels of the copy's longer side at most; a smaller picture keeps its size."""
+    mask: DrawnMask | None = None
+    """What is shown instead of the picture: what is filled of it, in white."""
 
 
 def make_thumbnail(task: ThumbTask) -> bytes:
@@ -41,13 +47,32 @@ def make_thumbnail(task: ThumbTask) -> bytes:
     content = _read_content(task)
     with open_image(io.BytesIO(content), name) as image:
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
-        # A JPEG is decoded at the half, quarter or eighth that is still twice as large as needed.
-        image.draft("RGB", (2 * task.longest, 2 * task.longest))
-        small = without_alpha(ImageOps.exif_transpose(image), name)
-        small.thumbnail((task.longest, task.longest), Resampling.LANCZOS, reducing_gap=2.0)
+        small = _shrink(image, task) if task.mask is None else _show_mask(image, task.mask, task.longest)
         written = io.BytesIO()
         small.save(written, "WEBP", quality=QUALITY, method=3, icc_profile=profile, exif=b"")
     return written.getvalue()
+
+
+def _shrink(image: Image, task: ThumbTask) -> Image:
+    # A JPEG is decoded at the half, quarter or eighth that is still twice as large as needed.
+    image.draft("RGB", (2 * task.longest, 2 * task.longest))
+    small = without_alpha(ImageOps.exif_transpose(image), task.file.name)
+    small.thumbnail((task.longest, task.longest), Resampling.LANCZOS, reducing_gap=2.0)
+    return small
+
+
+def _show_mask(image: Image, mask: DrawnMask, longest: int) -> Image:
+    """Return what *mask* fills of *image* in white, no larger than *longest*."""
+    if mask.is_alpha:
+        small = ImageOps.exif_transpose(image).convert("RGBA").getchannel("A")
+        small.thumbnail((longest, longest), Resampling.LANCZOS, reducing_gap=2.0)
+        return ImageOps.invert(small)
+    from batchfill.images.codec.shapes import fill_shapes  # numpy is loaded for those who need it
+
+    width, height = upright_size(image)
+    shrink = min(longest / max(width, height), 1)
+    size = max(round(width * shrink), 1), max(round(height * shrink), 1)
+    return fill_shapes(mask, size, (size[0] / width, size[1] / height))
 
 
 def _read_content(task: ThumbTask) -> bytes:

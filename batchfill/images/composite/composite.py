@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 from PIL import Image
 from PIL.Image import Resampling
 
+from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import (
     DEEP,
@@ -47,7 +48,7 @@ class FinishTask:
     raw: Path
     """The output as the service sent it."""
     picture: LocalFile
-    mask: LocalFile
+    mask: LocalFile | DrawnMask
     pixels: Pixels
     area: Box | None
     """What was sent of the upright picture; None: all of it."""
@@ -63,7 +64,8 @@ def make_composite(task: FinishTask) -> Finished:
     """Write the finished picture of *task*.
 
     The original at its own size, mode and depth, with its alpha, colour profile, EXIF, XMP and IPTC; every
-    pixel that the grown and feathered mask leaves black is the original's, to the bit in PNG and WebP. A JPEG
+    pixel that the grown and feathered mask leaves black is the original's, to the bit in PNG and WebP. What
+    the mask fills is opaque. A JPEG
     of a JPEG is as it was stored, turned or not, and keeps every coefficient of the blocks that the mask does
     not touch; where that cannot be done, it is encoded whole, as the answer says. All others are upright.
     Pictures with a palette become RGB, of other colour spaces too (without their profile, unless as JPEG of
@@ -163,8 +165,11 @@ def _cover_boxes(hole: Image.Image) -> Iterator[Box]:
 
 
 def _read_mask(task: FinishTask, size: Size) -> Image.Image:
-    with _open_unchanged(task.mask) as content:
-        hole = read_mask(content, task.pixels, task.mask.path.name, size)
+    if isinstance(task.mask, DrawnMask):
+        hole = read_mask(task.mask, task.pixels, task.mask.name, size)
+    else:
+        with _open_unchanged(task.mask) as content:
+            hole = read_mask(content, task.pixels, task.mask.path.name, size)
     if not task.pixels.mask_feather:
         return hole
     from batchfill.images.prepare.grow import fade_mask  # numpy is loaded for those who need it
@@ -188,11 +193,14 @@ def _paste_box(picture: Image.Image, filled: Image.Image, hole: Image.Image, cor
     if picture.mode == "I;16":
         _paste_deep(picture, filled.convert("L"), hole, box)
         return
-    like = filled.convert(picture.mode)
     if picture.mode in ("LA", "RGBA"):
-        # What was transparent stays so.
-        like.putalpha(picture.crop(box).getchannel("A"))
-    picture.paste(like, box, hole)
+        # What is filled is to be seen, and a colour that was hidden is no part of a blend.
+        over = filled.convert("RGBA")
+        over.putalpha(hole)
+        blended = Image.alpha_composite(picture.crop(box).convert("RGBA"), over)
+        picture.paste(blended.convert(picture.mode), box, hole.point([0] + [255] * 255))
+        return
+    picture.paste(filled.convert(picture.mode), box, hole)
 
 
 def _paste_deep(picture: Image.Image, filled: Image.Image, hole: Image.Image, box: Box) -> None:

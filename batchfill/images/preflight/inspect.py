@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL.ExifTags import Base as Tag
 
 from batchfill.catalog.pixel_options import Pixels
+from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity, Sizes
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import to_grey, without_alpha
-from batchfill.images.codec.open import apply_orientation, is_turned, open_image, refuse_animation
+from batchfill.images.codec.open import (
+    apply_orientation,
+    is_rotated,
+    is_turned,
+    open_image,
+    refuse_animation,
+    turned_text,
+)
 from batchfill.images.preflight.masks import Strokes, find_specks, find_suspicions
 from batchfill.images.preflight.modes import describe_oddity, mask_modes, picture_modes
+from batchfill.images.preflight.proportions import find_detail, find_strips
 from batchfill.images.prepare.crop import crop_box
-from batchfill.images.prepare.mask import clean_mask, refuse_misfit, same_shape, scale_mask
+from batchfill.images.prepare.mask import (
+    clean_mask,
+    draw_mask,
+    refuse_misfit,
+    refuse_partial,
+    same_shape,
+    scale_mask,
+)
 from batchfill.images.rights.rights import has_credentials
 from batchfill.regular_files import open_regular
 
@@ -48,7 +64,7 @@ class InspectTask:
     """The picture and the mask of a row; either is None when it cannot be looked at."""
 
     picture: PictureSource | None
-    mask: PictureSource | None
+    mask: PictureSource | DrawnMask | None
     pixels: Pixels = field(default_factory=Pixels)
     rule: SizeRule | None = None
     """What the model does to sizes; None where it is not known."""
@@ -78,6 +94,8 @@ class _Frame(NamedTuple):
     size: Size
     """As it will be taken: upright, or as stored where nobody turns it."""
     stored: Size
+    rotated: bool
+    """Whether its EXIF turns it."""
 
 
 class _Mask(NamedTuple):
@@ -129,7 +147,8 @@ class _Look:
             return
         with open_image(source.path, source.name) as image:
             refuse_animation(image, source.name)
-            odd, stored = describe_oddity(image), image.size
+            # Decoding turns a TIFF, and shows whether a PNG is to be turned.
+            odd, stored, rotated = describe_oddity(image), image.size, is_rotated(image)
             # An eighth of a JPEG's detail shows as well whether it is whole, in less time and memory.
             image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
             image.load()
@@ -139,11 +158,14 @@ class _Look:
             self._found += _turned_findings(image, source)
             self._found += _credentials_findings(image, source, self._task.pixels)
             upright = stored if source.remote or not is_turned(image) else stored[::-1]
-            self._picture = _Frame(upright, stored)
+            self._picture = _Frame(upright, stored, rotated or is_rotated(image))
 
     def open_mask(self) -> None:
         """Decode the mask. Raises BadPicture."""
         source = self._task.mask
+        if isinstance(source, DrawnMask):
+            self._refuse_turned()
+            source = self._task.picture if source.is_alpha else None
         if source is None:
             return
         with open_image(source.path, source.name) as image:
@@ -156,20 +178,39 @@ class _Look:
         self._mask = _Mask(mask, odd, source)
 
     def read_strokes(self) -> None:
-        """Find out what the mask fills. Raises BadPicture: nothing, everything, or nobody can tell."""
+        """Find out what the mask fills. Raises BadPicture: nothing, everything, or some of it in part."""
+        drawn = self._task.mask
+        if isinstance(drawn, DrawnMask) and not drawn.is_alpha:
+            self._draw_strokes(drawn)
         if self._mask is None:
             return
         (mask, odd, source), pixels = self._mask, self._task.pixels
         try:
             hole = clean_mask(mask, pixels, source.name)
+            refuse_partial(mask, hole, pixels, source.name)
         except BadPicture as error:
-            dark = error.kind == "empty" and pixels.mask_from == "white"
-            raise BadPicture(
-                f"{error}{_darkness_text(mask, source) if dark else ''}", kind=error.kind
-            ) from error
+            greys = _greys_text(mask, source, error.kind) if pixels.mask_from == "white" else ""
+            raise BadPicture(f"{error}{greys}", kind=error.kind) from error
         self._strokes = Strokes(hole, source.name, pixels.mask_from, source.fitted)
         self._found += find_suspicions(self._strokes)
         self._found += mask_modes(mask, odd, source.name, pixels.mask_from, fitted=source.fitted)
+
+    def _refuse_turned(self) -> None:
+        """Raise BadPicture for a turned picture that is sent as it is: what is drawn on it is upright."""
+        source, frame = self._task.picture, self._picture
+        if source is not None and frame is not None and frame.rotated and not source.fitted:
+            raise BadPicture(turned_text(source.name), kind="turned")
+
+    def _draw_strokes(self, drawn: DrawnMask) -> None:
+        """Draw the mask on the picture. Raises BadPicture: it fills nothing, or everything."""
+        source, frame = self._task.picture, self._picture
+        if source is None or frame is None:
+            return
+        self._strokes = Strokes(draw_mask(drawn, frame.size), drawn.name, "", source.fitted)
+        if drawn.reaches_outside(*frame.size):
+            text = f"{drawn.name} reaches beyond its picture, which is {frame.size[0]}x{frame.size[1]}"
+            text += ": what lies outside of it is left out"
+            self._found.append(Finding(FindingKind.CLIPPED, Severity.WARNING, text))
 
     def compare_sizes(self) -> None:
         """Compare the sizes. Raises BadPicture for a mask of another shape."""
@@ -190,15 +231,29 @@ class _Look:
         strokes, own = self._strokes, self._own_size()
         if strokes is None or own is None:
             scale = own and self._picture and self._sizes_of(own, None)
+            if scale:
+                self._found += self._shape_findings(scale, None)
             return Inspection(tuple(self._found), scale)
         hole = _grow_mask(scale_mask(strokes.hole, own), self._task.pixels.mask_grow)
         box = self._crop_box(own, hole)
         scale = self._sizes_of(own, box)
         part = hole if box is None else hole.crop(box)
-        self._found += find_specks(part, scale.generated, strokes)
+        specks = list(find_specks(part, scale.generated, strokes))
+        # Of a few specks too much is lost to speak of detail.
+        self._found += [*specks, *self._shape_findings(scale, None if specks else hole)]
         counts = hole.histogram()
         cover = sum(counts[128:]) / sum(counts)
         return Inspection(tuple(self._found), scale if self._picture else None, cover)
+
+    def _shape_findings(self, scale: Sizes, hole: Image | None) -> Iterator[Finding]:
+        """Say what the model makes of a strip, and what would keep the detail of a large picture."""
+        source, task = self._task.picture, self._task
+        if source is None or self._picture is None:
+            return
+        yield from find_strips(scale, source.name)
+        if hole is not None and source.fitted and task.pixels.area == "whole" and task.rule is not None:
+            box = crop_box(scale.picture, hole, replace(task.pixels, area="mask"), task.rule, task.inputs)
+            yield from find_detail(scale, box and self._sizes_of(scale.picture, box), source.name)
 
     def _own_size(self) -> Size | None:
         """Return the picture's size; the mask's where the picture cannot be looked at."""
@@ -214,7 +269,7 @@ class _Look:
         rule, inputs = self._task.rule, self._task.inputs
         area = None if box is None else (box[2] - box[0], box[3] - box[1])
         leader = self._task.picture or self._task.mask
-        if rule is None or leader is None:
+        if rule is None or not isinstance(leader, PictureSource):
             return Sizes(own, area, None)
         sent = rule.fitting_size(*(area or own), inputs) if leader.fitted else own
         return Sizes(own, area, rule.generated_size(*sent, inputs))
@@ -239,10 +294,17 @@ def _credentials_findings(image: Image, source: PictureSource, pixels: Pixels) -
         yield Finding(FindingKind.CREDENTIALS, Severity.NOTE, f"{text}: the finished picture is without them")
 
 
-def _darkness_text(mask: Image, source: PictureSource) -> str:
-    """Say how light the lightest grey of a mask is that counts as black all over, if it is not black."""
-    lightest = to_grey(mask, source.name).getextrema()[1]
-    return f". Its lightest grey is {lightest} of 255: what is to be filled must be white" if lightest else ""
+def _greys_text(mask: Image, source: PictureSource, kind: str) -> str:
+    """Name the grey of a mask that counts as black or as white all over, if it is neither."""
+    way_out = " or set mask_from: nonzero or auto" if source.fitted else ""
+    darkest, lightest = to_grey(mask, source.name).getextrema()
+    if kind == "empty" and lightest:
+        text = f". Its lightest grey is {lightest} of 255: what is to be filled must be white"
+    elif kind == "full" and darkest != lightest:
+        text = f". Its darkest grey is {darkest} of 255: what is to be kept must be black"
+    else:
+        return ""
+    return f"{text},{way_out}" if way_out else text
 
 
 def _scaled_mask(picture: Size, mask: Size, source: PictureSource) -> Finding:

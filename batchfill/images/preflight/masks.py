@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import ImageChops
 
 from batchfill.domain.findings import Finding, FindingKind, Severity
-from batchfill.images.prepare.mask import NEARLY, scale_mask
+from batchfill.images.prepare.mask import scale_mask
+from batchfill.images.prepare.mask_values import MOSTLY_GREY, NEARLY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 MUCH = 0.5
 """Share that is filled above which black and white may have been mistaken for each other."""
-
-MOSTLY_GREY = 0.2
-"""Share of the pixels that are neither nearly black nor nearly white, above which a mask is suspicious."""
 
 SPECKS = 64
 """Pixels at the size at which the model works: with fewer filled it has next to nothing to do."""

@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING
 from PIL.Image import Resampling
 
 from batchfill.catalog.pixel_options import Pixels
+from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import FOREIGN, has_alpha, without_alpha
-from batchfill.images.codec.open import MIMES, apply_orientation, is_turned, open_image, refuse_animation
+from batchfill.images.codec.open import (
+    MIMES,
+    apply_orientation,
+    is_rotated,
+    is_turned,
+    open_image,
+    refuse_animation,
+    turned_text,
+    upright_size,
+)
 from batchfill.images.prepare.crop import crop_box
 from batchfill.images.prepare.mask import read_mask, scale_mask
 
@@ -32,7 +42,8 @@ class FitTask:
     """The exact bytes of a row's local picture and mask; either is None when it is remote."""
 
     picture: bytes | None
-    mask: bytes | None
+    mask: bytes | DrawnMask | None
+    """What is drawn is drawn on the picture, which is local then."""
     pixels: Pixels = field(default_factory=Pixels)
     rule: SizeRule | None = None
     """What the model does to sizes; None keeps them."""
@@ -87,21 +98,35 @@ def fit_files(task: FitTask) -> Fitted:
     return Fitted(_fit_picture(task, area, size), _fit_mask(task, hole, area, size), area)
 
 
+def make_mask(task: FitTask) -> Fitted:
+    """Return the drawn mask of *task* alone, at its picture's size, as `send: original` sends it.
+
+    Raises BadPicture as fit_files does, and for a picture that its EXIF turns: the service does not turn it.
+    """
+    assert task.picture is not None
+    with open_image(io.BytesIO(task.picture), task.picture_name) as image:
+        own = upright_size(image)
+        if is_rotated(image):
+            raise BadPicture(turned_text(task.picture_name), kind="turned")
+    hole = _read_mask(task, own)
+    assert hole is not None
+    return Fitted(None, _encode_within(hole, None, task.mask_limit, task.mask_name))
+
+
 def _upright_size(task: FitTask) -> Size:
     """Return the size of the picture, or of the mask where the picture is remote, as its EXIF turns it."""
     content, name = (task.mask, task.mask_name) if task.picture is None else (task.picture, task.picture_name)
-    assert content is not None
+    assert isinstance(content, bytes)
     with open_image(io.BytesIO(content), name) as image:
         refuse_animation(image, name)
-        if image.format == "PNG":
-            image.load()  # its EXIF may stand behind its pixels
-        return image.size[::-1] if is_turned(image) else image.size
+        return upright_size(image)
 
 
 def _read_mask(task: FitTask, own: Size) -> Image | None:
     if task.mask is None:
         return None
-    return read_mask(io.BytesIO(task.mask), task.pixels, task.mask_name, own)
+    source = task.mask if isinstance(task.mask, DrawnMask) else io.BytesIO(task.mask)
+    return read_mask(source, task.pixels, task.mask_name, own, strict=True)
 
 
 def _crop_for(task: FitTask, own: Size, hole: Image) -> Box | None:
@@ -136,7 +161,8 @@ def _fit_mask(task: FitTask, hole: Image | None, area: Box | None, size: Size) -
     if content is None or hole is None:
         return None
     if (
-        hole.size == size
+        isinstance(content, bytes)
+        and hole.size == size
         and _is_small_enough(content, task.mask_limit)
         and _is_clean(content, hole, task.mask_name)
     ):

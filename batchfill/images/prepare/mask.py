@@ -7,9 +7,20 @@ from typing import IO, TYPE_CHECKING
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
+from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import has_alpha, to_grey
 from batchfill.images.codec.open import apply_orientation, open_image, refuse_animation
+from batchfill.images.prepare.mask_values import (
+    HALF,
+    NEARLY,
+    clean_values,
+    find_partial,
+    pick_foreground,
+    read_labels,
+    read_nonzero,
+    stretch_values,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,23 +28,27 @@ if TYPE_CHECKING:
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.catalog.sizes import Size
 
-NEARLY = 16
-"""Greys this near to black or white are meant to be it: JPEG leaves such traces around every stroke."""
 
-_CLEAN = [0 if v < NEARLY else 255 if v > 255 - NEARLY else v for v in range(256)]
-
-
-def read_mask(source: Path | IO[bytes], pixels: Pixels, name: str, size: Size) -> Image.Image:
+def read_mask(
+    source: Path | IO[bytes] | DrawnMask, pixels: Pixels, name: str, size: Size, *, strict: bool = False
+) -> Image.Image:
     """Return the mask in *source* as "L" of *size*, the upright picture's: white is filled, and has grown.
 
+    *strict*: greys that would be filled in part are refused, too; what is paid for is read as it was sent.
     Raises BadPicture, beginning with *name* and ending with what to do: no picture, nothing or all of it
     filled, a shape that only transparency holds, another shape than the picture's.
     """
-    with open_image(source, name) as image:
-        refuse_animation(image, name)
-        drawn = clean_mask(apply_orientation(image), pixels, name)
-    refuse_misfit(size, drawn.size, pixels, name)
-    hole = scale_mask(drawn, size)
+    if isinstance(source, DrawnMask):
+        hole = draw_mask(source, size)
+    else:
+        with open_image(source, name) as image:
+            refuse_animation(image, name)
+            upright = apply_orientation(image)
+            drawn = clean_mask(upright, pixels, name)
+            if strict:
+                refuse_partial(upright, drawn, pixels, name)
+        refuse_misfit(size, drawn.size, pixels, name)
+        hole = scale_mask(drawn, size)
     if pixels.mask_grow:
         from batchfill.images.prepare.grow import grow_mask  # numpy is loaded for those who need it
 
@@ -41,17 +56,44 @@ def read_mask(source: Path | IO[bytes], pixels: Pixels, name: str, size: Size) -
     return hole
 
 
+def draw_mask(drawn: DrawnMask, size: Size) -> Image.Image:
+    """Return the boxes and polygons of *drawn* white on black. Raises BadPicture: nothing, or all of it."""
+    from batchfill.images.codec.shapes import fill_shapes  # numpy is loaded for those who need it
+
+    hole = fill_shapes(drawn, size)
+    whole = hole.histogram()[255]
+    if not whole:
+        raise BadPicture(drawn.outside_text(*size), kind="empty")
+    if whole == size[0] * size[1]:
+        raise BadPicture(f"{drawn.name} holds all of its picture: everything would be filled", kind="full")
+    return hole
+
+
 def clean_mask(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
     """Return the upright *mask* at its own size, cleaned: white is filled. Raises BadPicture."""
-    chosen = _choose_channel(mask, pixels.mask_from, name).point(_CLEAN)
+    chosen = _choose_channel(mask, pixels.mask_from, name)
     counts = chosen.histogram()
-    if sum(counts[:128]) and sum(counts[128:]):
+    if sum(counts[:HALF]) and sum(counts[HALF:]):
         return chosen
-    if pixels.mask_from in ("white", "black") and alpha_varies(mask):
+    if pixels.mask_from in ("white", "black", "nonzero") and alpha_varies(mask):
         raise BadPicture(_ALPHA_ONLY.format(name=name), kind="alpha")
-    everything = not sum(counts[:128])
+    everything = not sum(counts[:HALF])
     kind = "full" if everything else "empty"
     raise BadPicture(_one_sided(name, pixels, everything=everything), kind=kind)
+
+
+def refuse_partial(mask: Image.Image, hole: Image.Image, pixels: Pixels, name: str) -> None:
+    """Raise BadPicture when a grey of *mask* would be filled in part; *hole* is the mask, cleaned."""
+    grey = find_partial(hole)
+    if grey is None:
+        return
+    opacity = pixels.mask_from == "alpha" or (pixels.mask_from == "auto" and alpha_varies(mask))
+    own = _read_alpha(mask, name) if opacity else to_grey(mask, name)
+    counts = own.histogram(mask=hole.point([255 * (value == grey) for value in range(256)]))
+    value = max(range(256), key=counts.__getitem__)
+    what = "the opacity" if opacity else "the grey"
+    way_out = _PARTLY.get(pixels.mask_from, _PARTLY["auto"])
+    raise BadPicture(f"{name} has {what} {value} of 255, {_HALF_WAY}: {way_out}", kind="grey")
 
 
 def scale_mask(mask: Image.Image, size: Size) -> Image.Image:
@@ -83,35 +125,38 @@ def refuse_misfit(picture: Size, mask: Size, pixels: Pixels, name: str) -> None:
 def _choose_channel(mask: Image.Image, source: str, name: str) -> Image.Image:
     match source:
         case "white":
-            return to_grey(mask, name)
+            return clean_values(to_grey(mask, name))
         case "black":
-            return ImageOps.invert(to_grey(mask, name))
+            return clean_values(ImageOps.invert(to_grey(mask, name)))
         case "alpha":
-            return ImageOps.invert(_read_alpha(mask, name))
+            return clean_values(ImageOps.invert(_read_alpha(mask, name)))
+        case "nonzero":
+            return read_nonzero(mask, name)
         case _:
             return _guess_channel(mask, name)
 
 
 def _guess_channel(mask: Image.Image, name: str) -> Image.Image:
     """Return what is most likely meant: strokes on an empty layer, a hole in a picture, or the rarer grey."""
-    drawn = to_grey(mask, name)
+    drawn = read_labels(mask, name)
     if alpha_varies(mask):
         alpha = _read_alpha(mask, name)
-        return alpha if _one_grey(drawn, alpha) else ImageOps.invert(alpha)
-    counts = drawn.histogram()
-    return drawn if 2 * sum(counts[128:]) <= sum(counts) else ImageOps.invert(drawn)
+        return stretch_values(alpha if _one_grey(drawn, alpha) else ImageOps.invert(alpha))
+    return pick_foreground(drawn)
 
 
 def _one_grey(drawn: Image.Image, alpha: Image.Image) -> bool:
     """Whether all that can be seen has one grey, as strokes on an empty layer have."""
-    counts = drawn.histogram(mask=alpha.point([255 * (value > 127) for value in range(256)]))
+    most = max(value for value, count in enumerate(alpha.histogram()) if count)
+    # Of strokes that can hardly be seen the middle counts as well.
+    counts = drawn.histogram(mask=alpha.point([255 * (2 * value > most) for value in range(256)]))
     greys = [value for value, count in enumerate(counts) if count]
     return bool(greys) and greys[-1] - greys[0] < NEARLY
 
 
 def _read_alpha(mask: Image.Image, name: str) -> Image.Image:
     if not has_alpha(mask):
-        message = f"{name} has no transparency, which mask_from: alpha takes: set mask_from: white"
+        message = f"{name} has no transparency, which alpha takes: set mask_from: white, or name a mask"
         raise BadPicture(message, kind="alpha")
     return mask.convert("RGBA").getchannel("A")
 
@@ -120,7 +165,16 @@ _ALPHA_ONLY = (
     "{name} holds its shape in its transparency, which the service ignores: save it in black (keep) and "
     "white (fill) without transparency, or set mask_from: alpha (fills what is transparent) or auto"
 )
-_SIDES = {"white": ("black", "white"), "black": ("white", "black"), "alpha": ("opaque", "transparent")}
+_HALF_WAY = "which would be filled only in part"
+_PARTLY = {
+    "white": "draw it white (fill) or black (keep), or set mask_from: nonzero or auto",
+    "black": "draw it black (fill) or white (keep)",
+    "alpha": "make it transparent (fill) or opaque (keep), or set mask_from: auto",
+    "auto": "draw it white (fill) or black (keep), or set mask_from: nonzero",
+}
+_SIDES = {"white": ("black", "white"), "black": ("white", "black"), "alpha": ("opaque", "transparent")} | {
+    "nonzero": ("black", "lighter than black")
+}
 
 
 def _one_sided(name: str, pixels: Pixels, *, everything: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.catalog.sizes import Size
+    from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.rows import Box
 
     Floats = NDArray[np.float32]
@@ -44,8 +46,8 @@ class Sent:
     """The size of what was cut out of the upright picture."""
 
     @classmethod
-    def of(cls, picture: Path, mask: Path, pixels: Pixels, area: Box | None, size: Size) -> Sent:
-        """Read *area* of the two files and bring it to *size*. Raises BadPicture."""
+    def of(cls, picture: Path, mask: Path | DrawnMask, pixels: Pixels, area: Box | None, size: Size) -> Sent:
+        """Read *area* of the picture and of the mask and bring it to *size*. Raises BadPicture."""
         with open_image(picture, picture.name) as image:
             stored = image.size
             _decode_reduced(image, area, size)
@@ -160,6 +162,8 @@ def _difference_inside(one: Floats, other: Floats, hole: Image.Image) -> float:
         _cells_inside(hole),
         _cells_outside(hole, COARSE, 1),
     )
+    if not inside.any():
+        return math.inf  # nothing is left of the mask at this size, and nothing can be told
     noise = min(float(change[outside].mean()), LIMITS.noise) if outside.any() else LIMITS.unseen
     detail = float(_slopes_of(other)[inside].mean())
     return float(change[inside].mean()) / (LIMITS.faint + noise + LIMITS.busy * detail)

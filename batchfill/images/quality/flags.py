@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.catalog.sizes import Size, SizeRule
+    from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.rows import Box, Input
     from batchfill.images.quality.compare import Sent, Signature
 
@@ -28,7 +29,7 @@ class FlagTask:
     """As the service sent them, in order."""
     picture: Path | None
     """The original; None when it is remote, as the mask."""
-    mask: Path | None
+    mask: Path | DrawnMask | None
     pixels: Pixels
     area: Box | None
     """What was sent of the upright picture; None: all of it."""

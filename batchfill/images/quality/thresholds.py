@@ -18,13 +18,13 @@ class Thresholds:
     one colour comes to 0.5, the plainest photograph to 20."""
 
     margin: int = 2
-    """Cells of 4 pixels around the mask that are nobody's: the model blends there."""
+    """Cells of 4 pixels around the mask that are not judged: the model blends there."""
     enough: int = 256
     """Cells of 4 pixels outside the mask below which drift is not judged: too few to average noise away."""
 
     shift: float = 1.0
     """Levels by which colours outside are shifted together: re-encoding comes to 0.85 at most, a brightness
-    4 % off to 2 and more; below, nobody sees it."""
+    4 % off to 2 and more; below, a viewer does not see it."""
     moved: float = 0.5
     """Pixels by which what is outside has moved: re-encoding comes to 0.15, a shift of two pixels to 1.5."""
     other: float = 16.0
@@ -51,7 +51,7 @@ class Thresholds:
     qualities of one output come to 5.7."""
 
     step: float = 10.0
-    """Levels of a step across the border below which nobody sees it, or what the original had there."""
+    """Levels of a step across the border below which it is not seen, or what the original had there."""
     sharp: float = 1.5
     """Times that it is as large as the steps next to it on both sides, which are content."""
     along: float = 0.2

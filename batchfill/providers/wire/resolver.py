@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DaemonResolver(AbstractResolver):
-    """Resolves each name in a thread of its own, which is forsaken with whoever asked.
+    """Resolves each name in a thread of its own, which is forsaken with its caller.
 
     The event loop's own threads are joined before the program ends, and a dead name server takes half a
     minute to be given up.

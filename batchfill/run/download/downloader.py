@@ -205,7 +205,7 @@ class Downloader:
             await self._placer.keep_raw(one.attempt, [fetched])
             return
         if not one.asked.files:
-            # Nobody will judge it later: there is nothing at hand to compare it with.
+            # It is not judged later: there is nothing at hand to compare it with.
             fetched = judged_alone(fetched)
         fetched = replace(fetched, output=replace(fetched.output, raw=None, raw_sha256=None))
         await self._placer.place_outputs(one.attempt, [fetched], one.outputs, more=True)
@@ -326,7 +326,7 @@ class Downloader:
         context.log.notice(f"{attempt.id}: fetching: {error}; again in {wait:.0f} s", weight)
 
     async def _leave_output(self, attempt: Attempt, error: str) -> None:
-        """The service still names what cannot be fetched: nobody waits for it, the next start tries again."""
+        """The service still names what cannot be fetched: no wait for it, the next start tries again."""
         await self._context.ledger.record_put_off(attempt, error, due_at=0)
         self._left.add(attempt.number)
         self._context.log.notice(f"{attempt.id}: left for the next run: {error}", Level.WARNING)

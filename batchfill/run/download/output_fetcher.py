@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchfill.errors import BadPicture, OutputRefused, TransientError
-from batchfill.images.codec.open import FOREIGN_SUFFIXES
+from batchfill.images.codec.foreign import FOREIGN_SUFFIXES
 from batchfill.providers.downloads import SignatureWanted
 from batchfill.run.placement import Downloaded, inspect_output
 

@@ -39,7 +39,7 @@ class Failure:
     inline_bytes: int
     """Length of the data URLs that were sent."""
     cancel_asked: str | None
-    """Who asked for a cancel: `time-out`, `user`, or nobody."""
+    """Who asked for a cancel: `time-out`, `user`, or none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which running predictions to look at now: many in one list, or one by one. Decides, and asks nobody."""
+"""Which running predictions to look at now: many in one list, or one by one. Decides, and asks nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANY = 30
 """Predictions that run, from which a few end between one list and the next: worth waiting for them."""
 
 PROBES = 3
-"""Predictions asked for at once while nobody knows how long a run takes."""
+"""Predictions asked for at once while it is not known how long a run takes."""
 
 GIVEN_UP = 5
 """Lists in a row that showed no end, after which lists rest: they lag, or show what others made."""
@@ -173,7 +173,7 @@ class PollSchedule:
     def _find_unlisted(self, ripe: Sequence[Tracked], now: float) -> list[tuple[float, Tracked]]:
         """Return those that no list shows, *ripe* being in one, and when to ask for each, the next one first.
 
-        Without those that somebody is asking for.
+        Without those that are being asked for.
         """
         numbers, first_look, grace = (
             {w.attempt.number for w in ripe},

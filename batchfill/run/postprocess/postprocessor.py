@@ -13,12 +13,13 @@ import anyio
 from batchfill._version import __version__
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.progress import Level
+from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, StorageError, in_words, is_full
 from batchfill.images.codec.decode import decode_whole
 from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.quality.flags import FlagTask, flag_outputs
 from batchfill.run.context import Wakeup
-from batchfill.run.placement import Downloaded
+from batchfill.run.placement import MADE_AGAIN, Downloaded
 from batchfill.storage.output_store import StagedFile
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.model import Model
     from batchfill.domain.predictions import Output
-    from batchfill.domain.rows import Asked, DownloadJob, LocalFile
+    from batchfill.domain.rows import Asked, DownloadJob
     from batchfill.run.context import FileContext
     from batchfill.run.placement import OutputPlacer
 
@@ -72,7 +73,8 @@ class Finish:
 def finish_of(model: Model, asked: Asked) -> Finish | None:
     """Return how a row that asks for this is finished; None: its outputs stay as the service sends them."""
     pixels = model.pixels(asked.inputs)
-    if pixels.finish != "exact" or not {model.image_field, model.mask_field} <= asked.files.keys():
+    mask = model.mask_of(asked.inputs, asked.files)
+    if pixels.finish != "exact" or model.image_field not in asked.files or mask is None:
         return None
     form = asked.inputs.get("output_format")
     asked_format = form if isinstance(form, str) else None
@@ -218,11 +220,13 @@ class PostProcessor:
 
     def _make_task(self, one: DownloadJob, output: Output, how: Finish, target: Path) -> FinishTask:
         model, raw = self._context.model, output.raw or output.file
+        mask = model.mask_of(one.asked.inputs, one.asked.files)
         assert raw is not None
+        assert mask is not None
         return FinishTask(
             raw=self._context.store.folder / raw,
             picture=one.asked.files[model.image_field or ""],
-            mask=one.asked.files[model.mask_field or ""],
+            mask=mask,
             pixels=how.pixels,
             area=one.attempt.area,
             target=target,
@@ -251,15 +255,17 @@ class PostProcessor:
         placed = [(output, output.file) for output in one.outputs if output.file is not None]
         found = await self._flags_of(one, [folder / (output.raw or file) for output, file in placed])
         judged = [replace(output, flags=words) for (output, _), words in zip(placed, found, strict=True)]
-        await self._context.ledger.record_judged(judged)
+        if await self._context.ledger.record_judged(judged, redo=self._context.redo_rule):
+            self._context.log.debug(f"{one.attempt.id}: {MADE_AGAIN}")
 
     async def _flags_of(self, one: DownloadJob, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
         """Return the flags of a row's outputs; none where they cannot be told."""
         model, files = self._context.model, one.asked.files
+        mask = model.mask_of(one.asked.inputs, files)
         task = FlagTask(
             outputs=tuple(paths),
             picture=_input_path(files, model.image_field),
-            mask=_input_path(files, model.mask_field),
+            mask=mask.path if isinstance(mask, LocalFile) else mask,
             pixels=model.pixels(one.asked.inputs),
             area=one.attempt.area,
             rule=model.size_rule,

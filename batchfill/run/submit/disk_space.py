@@ -74,7 +74,7 @@ class DiskSpaceGuard:
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether there has been no room for so long that waiting on helps nobody."""
+        """Whether there has been no room for so long that waiting on does not help."""
         return (
             self._short_since is not None
             and anyio.current_time() - self._short_since > self._timings.disk_patience

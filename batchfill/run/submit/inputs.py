@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from batchfill.domain.rows import inline_note
 from batchfill.errors import BadPicture, NotOffered, RowRejected, is_shortage
-from batchfill.images.prepare.fit import FitTask, fit_files
+from batchfill.images.prepare.fit import FitTask, fit_files, make_mask
 from batchfill.regular_files import open_regular
 from batchfill.run.submit.uploader import InputFile, Uploader
 
@@ -37,6 +37,10 @@ class Prepared:
     """The same for the ledger: data URLs replaced by `sha256:DIGEST:LENGTH`."""
     area: Box | None = None
     """What is sent of the picture; None: all of it."""
+
+
+_DRAWN = InputFile(b"", "image/png", "mask.png")
+"""What a mask without a file is called on its way."""
 
 
 class InputPreparer:
@@ -75,10 +79,8 @@ class InputPreparer:
     async def _read_files(self, due: PendingRow, *, offered: bool) -> tuple[dict[str, InputFile], Box | None]:
         files = {name: await to_thread.run_sync(_read_file, name, file) for name, file in due.files.items()}
         model = self._context.model
-        if (
-            self._context.settings.send == "original"
-            or not {model.image_field, model.mask_field} & files.keys()
-        ):
+        as_they_are = self._context.settings.send == "original" and model.drawn_mask(due.inputs) is None
+        if as_they_are or not {model.image_field, model.mask_field} & files.keys():
             return files, None
         try:
             fitted = await self._fit_files(due, files, offered=offered)
@@ -87,16 +89,22 @@ class InputPreparer:
                 raise
             raise RowRejected(str(error)) from error
         made = {model.image_field: fitted.picture, model.mask_field: fitted.mask}
-        ready = {n: replace(files[n], content=f.content, mime=f.mime) for n, f in made.items() if n and f}
+        ready = {
+            n: replace(files.get(n, _DRAWN), content=f.content, mime=f.mime)
+            for n, f in made.items()
+            if n and f
+        }
         return {**files, **ready}, fitted.area
 
     async def _fit_files(self, due: PendingRow, files: Mapping[str, InputFile], *, offered: bool) -> Fitted:
         model = self._context.model
-        picture, mask = files.get(model.image_field or ""), files.get(model.mask_field or "")
+        drawn = model.drawn_mask(due.inputs)
+        picture = files.get(model.image_field or "")
+        mask = picture if drawn is not None and drawn.is_alpha else files.get(model.mask_field or "")
         limit = None if offered else self._uploader.largest * 3 // 4 - 100
         task = FitTask(
             picture=picture.content if picture else None,
-            mask=mask.content if mask else None,
+            mask=mask.content if mask else drawn,
             pixels=model.pixels(due.inputs),
             rule=model.size_rule,
             inputs=model.without_pixels(due.inputs),
@@ -105,7 +113,8 @@ class InputPreparer:
             picture_name=picture.name if picture else "picture",
             mask_name=mask.name if mask else "mask",
         )
-        return await self._context.pixels.do(fit_files, task)
+        work = make_mask if self._context.settings.send == "original" else fit_files
+        return await self._context.pixels.do(work, task)
 
     async def _address_of(self, file: InputFile, *, offered: bool) -> tuple[str, str]:
         """Return what stands for the file in the request, and in the ledger's note of it."""

@@ -11,7 +11,7 @@ import pytest
 from batchfill.domain.rows import RowState
 from batchfill.ledger import database, statements
 
-WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files"}
+WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files", "prompt_asked"}
 """Questions about every row; no run asks them while it works."""
 NAMES = (
     "now",
@@ -26,8 +26,10 @@ NAMES = (
     "origin",
     "name",
 )
-OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted_by")
-VALUES = dict.fromkeys((*NAMES, *OTHERS), 1) | dict.fromkeys(("ids", "keys", "without", "shown"), "[]")
+OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted_by", "times", "since")
+VALUES = dict.fromkeys((*NAMES, *OTHERS), 1) | dict.fromkeys(
+    ("ids", "keys", "without", "shown", "flags"), "[]"
+)
 
 
 @pytest.mark.parametrize("name", sorted(statements.load_statements("queries").keys() - WHOLE))

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import unicodedata
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batchfill.domain.rows import NamedFile, Stamp
+from batchfill.manifest import local_addresses
 from batchfill.manifest.local_files import FileLocations, LocalFiles, digest_file
 from tests.support.modes import bound, obeying_modes
 
@@ -16,6 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.domain.rows import LocalFile, Row
+
+Form = Literal["NFC", "NFD"]
+sensitive = pytest.mark.skipif(
+    os.name == "nt" or sys.platform == "darwin", reason="case tells no files apart"
+)
 
 
 @pytest.fixture
@@ -319,3 +329,215 @@ def test_a_file_that_may_not_be_read_any_more_does_not_hold(
     (folder / "images" / "hero.png").chmod(0)
 
     assert not obeying_modes(lambda: FileLocations(folder).still_hold(file))
+
+
+# What an address means
+
+
+def taken(files: LocalFiles, folder: Path, address: str) -> str:
+    """Return the file that *address* comes to, relative to *folder*."""
+    found = files.find_file(address)
+    assert found is not None
+    return found.path.relative_to(folder).as_posix()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        ".\\images\\hero.png",
+        "..\\night\\images\\hero.png",
+        "images\\.\\hero.png",
+        ".\\images/..\\images\\\\hero.png",
+        ".hidden/../images/hero.png",
+    ],
+)
+def test_a_dot_between_separators_hides_nothing(files: LocalFiles, folder: Path, address: str) -> None:
+    (folder / ".hidden").mkdir()
+
+    assert taken(files, folder, address) == "images/hero.png"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "images/.secret/key.png",
+        "images\\.secret\\key.png",
+        ".\\images\\.secret\\key.png",
+        "images/../images/.secret/key.png",
+        "..\\night\\images/.secret\\key.png",
+        "IMAGES\\.Secret\\KEY.png",
+        "./images/.SECRET/missing.png",
+        "images\\.secret\\missing.png",
+        "../.neighbour/key.png",
+        "images\\.dotted.png",
+    ],
+)
+def test_what_is_hidden_is_refused_however_it_is_written(
+    files: LocalFiles, folder: Path, address: str
+) -> None:
+    for key in ("images/.secret/key.png", "../.neighbour/key.png", "images/.dotted.png"):
+        (folder / key).parent.mkdir(exist_ok=True)
+        (folder / key).write_bytes(b"key")
+
+    with pytest.raises(ValueError, match=f"^{re.escape(address)} is hidden by a dot"):
+        files.find_file(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["..\\..\\secret.png", "images\\..\\..\\..\\secret.png", "..\\..\\SECRET.PNG", "../../Secret.png"],
+)
+def test_a_file_outside_is_refused_however_it_is_written(
+    files: LocalFiles, folder: Path, address: str
+) -> None:
+    (folder.parent.parent / "secret.png").write_bytes(b"secret")
+
+    with pytest.raises(ValueError, match="is outside the folder above the manifest's"):
+        files.find_file(address)
+
+
+@pytest.mark.parametrize("kept", ["NFC", "NFD"])
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+def test_a_name_is_found_in_another_unicode_form(
+    files: LocalFiles, folder: Path, kept: Form, written: Form
+) -> None:
+    name = "säle/café é.png"
+    file = folder / unicodedata.normalize(kept, name)
+    file.parent.mkdir()
+    file.write_bytes(b"coffee")
+
+    found = files.find_file(unicodedata.normalize(written, name))
+
+    assert found is not None
+    assert (found.path, found.spelled) == (file, None)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there, one form finds the other")
+def test_of_two_unicode_forms_the_one_that_is_written_is_taken(files: LocalFiles, folder: Path) -> None:
+    forms: tuple[Form, ...] = ("NFC", "NFD")
+    for form in forms:
+        (folder / unicodedata.normalize(form, "café.png")).write_bytes(form.encode())
+
+    for form in forms:
+        found = files.find_file(unicodedata.normalize(form, "café.png"))
+        assert found is not None
+        assert found.path.read_bytes() == form.encode()
+
+
+@sensitive
+@pytest.mark.parametrize(
+    ("address", "spelled"),
+    [
+        ("images/HERO.PNG", "images/hero.png"),
+        ("Images/hero.png", "images/hero.png"),
+        ("IMAGES\\Hero.png", "images/hero.png"),
+        ("./images/../Images/HERO.png", "images/hero.png"),
+        ("../NIGHT/images/hero.PNG", "images/hero.png"),
+        ("images/ÉTÉ.PNG", "images/e\u0301te\u0301.png"),
+    ],
+)
+def test_a_name_is_found_in_another_case_with_its_spelling(
+    files: LocalFiles, folder: Path, address: str, spelled: str
+) -> None:
+    (folder / "images/e\u0301te\u0301.png").write_bytes(b"summer")
+
+    found = files.find_file(address)
+
+    assert found is not None
+    assert (found.path, found.spelled) == (folder / spelled, spelled)
+
+
+@sensitive
+def test_another_unicode_form_goes_before_another_case(files: LocalFiles, folder: Path) -> None:
+    for name in ("e\u0301.png", "E\u0301.png"):
+        (folder / name).write_bytes(name.encode())
+
+    found = files.find_file("\xe9.png")
+
+    assert found is not None
+    assert (found.path.name, found.spelled) == ("e\u0301.png", None)
+
+
+@sensitive
+def test_two_names_that_differ_only_in_case_are_no_choice(files: LocalFiles, folder: Path) -> None:
+    (folder / "images/Hero.PNG").write_bytes(b"another")
+    (folder / "Sets").mkdir()
+    (folder / "sets").mkdir()
+
+    with pytest.raises(
+        ValueError,
+        match=r"^no such file images/HERO\.png, but images/Hero\.PNG and images/hero\.png: name the one",
+    ):
+        files.find_file("images/HERO.png")
+    with pytest.raises(ValueError, match=r"^no such file SETS/a\.png, but Sets/a\.png and sets/a\.png: name"):
+        files.find_file("SETS/a.png")
+    assert taken(files, folder, "images/Hero.PNG") == "images/Hero.PNG"
+
+
+@sensitive
+def test_the_nearest_name_is_looked_for_in_the_folder_that_was_meant(files: LocalFiles) -> None:
+    with pytest.raises(ValueError, match=r"^no such file IMAGES/heros\.png; did you mean hero\.png\?$"):
+        files.find_file("IMAGES/heros.png")
+
+
+@sensitive
+def test_in_a_very_large_folder_names_have_to_be_as_they_are_written(
+    files: LocalFiles, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_addresses, "LISTED", 2)
+
+    with pytest.raises(ValueError, match="no such file"):
+        files.find_file("images/HERO.png")
+
+
+def test_what_is_judged_is_what_is_opened(files: LocalFiles, folder: Path) -> None:
+    # By the system's rules the link is followed before `..`: to .keys, which the text does not name.
+    (folder / ".keys/deep").mkdir(parents=True)
+    (folder / ".keys/key.png").write_bytes(b"key")
+    (folder / "pictures").symlink_to(".keys/deep")
+
+    with pytest.raises(ValueError, match=r"goes up by \.\. from behind a link: name the file without \.\."):
+        files.find_file("pictures/../key.png")
+
+
+@sensitive
+def test_a_file_that_was_found_in_another_case_holds_until_it_has_a_rival(
+    folder: Path, named: Callable[[str], NamedFile]
+) -> None:
+    file = named("IMAGES/HERO.png")
+
+    assert FileLocations(folder).still_hold(file)
+    (folder / "images/Hero.PNG").write_bytes(b"another")
+    assert not FileLocations(folder).still_hold(file)
+
+
+@given(
+    parts=st.lists(st.sampled_from([".", "..", ".a", "a", "A", "b", "link", ""]), min_size=1, max_size=6),
+    separators=st.lists(st.sampled_from("/\\"), min_size=5, max_size=5),
+)
+def test_no_address_opens_what_is_hidden_or_outside(
+    tree: Path, parts: list[str], separators: list[str]
+) -> None:
+    address = "".join(part + sep for part, sep in zip(parts, [*separators, ""], strict=False))
+    try:
+        found = LocalFiles(tree, allow_outside=False, digest=digest_file).find_file(f"{address}/f.png")
+    except ValueError:
+        return
+    assert found is not None
+    assert found.path.is_relative_to(tree.parent)
+    # The link of the tree leads to what is hidden, which its maker may do; nothing else does.
+    assert "link" in parts or not any(
+        part.startswith(".") for part in found.path.relative_to(tree.parent).parts
+    )
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder whose every folder holds an f.png, hidden ones and those around it included."""
+    tree = tmp_path_factory.mktemp("tree") / "over/own"
+    for inner in ("a/b", "a/.a/a", ".a/a", "b/a", "../a/.a", "../../a", "../../.a"):
+        (tree / inner).mkdir(parents=True, exist_ok=True)
+    (tree / "link").symlink_to(".a/a")
+    for folder in (tree.parent.parent, *(path for path in tree.parent.parent.rglob("*") if path.is_dir())):
+        (folder / "f.png").write_bytes(b"picture")
+    return tree

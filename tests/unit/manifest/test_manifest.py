@@ -239,3 +239,44 @@ def test_mistakes_are_values(tmp_path: Path) -> None:
 
     (mistake,) = caught.value.mistakes
     assert (mistake.file, mistake.line) == (tmp_path / "a.yaml", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[blank, unchanged]", ("blank", "unchanged")),
+        ("[unchanged, Blank, blank]", ("blank", "unchanged")),
+        ("\n  - seam\n", ("seam",)),
+        ("blank, size", ("blank", "size")),
+        ("[]", None),
+        ("", None),
+    ],
+)
+def test_words_may_be_a_list_or_joined_by_commas(
+    tmp_path: Path, text: str, words: tuple[str, ...] | None
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"redo_flagged: {text}\nredo_times: 2\n{LIST}")
+
+    found = open_manifest(path)
+
+    assert (found.settings.get("redo_flagged"), found.settings["redo_times"]) == (words, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[blank, blurred]", "must be some of blank, unchanged, drift, seam, duplicate, size, not 'blurred'"),
+        ("[blank, [seam]]", "must be words, such as [blank, unchanged]"),
+        ("[blank, {a: b}, [c]]", "must be words, such as [blank, unchanged]"),
+        ("{a: b}", "must be words, such as [blank, unchanged]"),
+        ("[!!str blank]", "must be words, such as [blank, unchanged]"),
+    ],
+)
+def test_words_that_are_none_are_told_and_reading_goes_on(tmp_path: Path, text: str, told: str) -> None:
+    content = f"redo_flagged: {text}\nprice: x\n"
+
+    assert refusal(tmp_path / "a.yaml", content + LIST).splitlines() == [
+        f"a.yaml:1: redo_flagged {told}",
+        "a.yaml:2: price must be an amount of money such as 25 or 0.04, not 'x'",
+    ]

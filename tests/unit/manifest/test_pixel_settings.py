@@ -64,7 +64,7 @@ def test_padding_is_a_share_or_pixels(
         (
             "mask_from",
             "wite",
-            "mask_from must be white, black, alpha or auto, not 'wite'; did you mean white?",
+            "mask_from must be white, black, alpha, auto or nonzero, not 'wite'; did you mean white?",
         ),
         ("mask_grow", "-1", "mask_grow must be between 0 and 1000, not -1"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,3 +68,20 @@ async def test_a_report_is_never_mixed_with_other_files(
     with pytest.raises(UsageError, match=r"letter\.txt"):
         await write_report(collection, Threads(1), tmp_path / place)
     assert [file.name for file in letter.parent.iterdir()] == ["letter.txt"]
+
+
+async def test_a_mask_without_a_file_is_shown_as_it_is_drawn_on_its_picture(
+    collection: Collection, tmp_path: Path
+) -> None:
+    words = ["box:0,0,320,480", "box:0,0,320,480", "polygon:320,0 640,0 640,480 320,480"]
+    for n, mask in enumerate(words):
+        row = collection.add(f"r{n}", mask=mask)
+        collection.rows[f"r{n}"] = replace(row, files={"image": row.files["image"]})
+    page = await write_report(collection, Threads(2), tmp_path / "report")
+    rows = json.loads((page.parent / "batch.json").read_text("utf-8"))["rows"]
+    assert [row["mask"]["name"] for row in rows] == words
+    first, same, other = (row["mask"]["key"] for row in rows)
+    assert (first == same, first == other) == (True, False)
+    with Image.open(page.parent / "thumbs" / f"{first}.webp") as thumb:
+        shown = thumb.convert("L")
+    assert (shown.getpixel((20, 100)), shown.getpixel((300, 100))) == (255, 0)

@@ -44,6 +44,7 @@ def test_what_is_the_same_has_the_same_basis(
         {"defaults": {"guidance": "30"}},
         {"column": {"image": "photo"}},
         {"extra_columns": True},
+        {"literal_prompt": True},
         {"allow_outside": True},
         {"price": 40_000},
     ],

@@ -11,7 +11,7 @@ from PIL import Image
 
 from batchfill.errors import BadPicture
 from batchfill.images.codec.decode import decode_whole, read_header, stored_size
-from batchfill.images.codec.open import FOREIGN_SUFFIXES
+from batchfill.images.codec.foreign import FOREIGN_SUFFIXES
 from batchfill.images.prepare.fit import FitTask, fit_files
 from tests.support.pictures import png_chunk
 

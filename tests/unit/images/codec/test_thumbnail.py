@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.errors import BadPicture
 from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
 
@@ -79,3 +80,41 @@ def test_what_is_no_picture_says_why(tmp_path: Path, content: bytes | None, said
         file.write_bytes(content)
     with pytest.raises(BadPicture, match=f"^a.png {said}"):
         make_thumbnail(ThumbTask(file, sha256(content or b"").hexdigest(), 32))
+
+
+@pytest.mark.parametrize(
+    ("words", "inside", "outside"),
+    [
+        ("box:48,0,48,64", (30, 10), (2, 10)),
+        ("polygon:48,0 96,0 96,64 48,64", (30, 10), (2, 10)),
+        ("alpha", (2, 10), (30, 10)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_mask_without_a_file_is_shown_as_what_it_fills(
+    words: str, inside: Any, outside: Any, kind: str, photo: Image.Image, tmp_path: Path, encode: Encode
+) -> None:
+    alpha = Image.new("L", photo.size, 255)
+    alpha.paste(0, (0, 0, 48, 64))
+    photo.putalpha(alpha)
+    file = tmp_path / "a"
+    file.write_bytes(encode(photo, kind, lossless=True))
+    task = ThumbTask(file, sha256(file.read_bytes()).hexdigest(), 32, read_drawn_mask(words))
+    made = Image.open(io.BytesIO(make_thumbnail(task))).convert("L")
+    assert made.size == (32, 21)
+    light, dark = made.getpixel(inside), made.getpixel(outside)
+    assert isinstance(light, int | float)
+    assert isinstance(dark, int | float)
+    assert (light > 240, dark < 15) == (True, True)
+
+
+def test_a_box_on_a_turned_picture_is_shown_as_the_picture_is(
+    photo: Image.Image, turned: Image.Exif, tmp_path: Path, encode: Encode
+) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(encode(photo, "JPEG", exif=turned))
+    task = ThumbTask(file, sha256(file.read_bytes()).hexdigest(), 32, read_drawn_mask("box:0,0,64,48"))
+    made = Image.open(io.BytesIO(make_thumbnail(task))).convert("L")
+    assert made.size == (21, 32)
+    assert made.getpixel((10, 4)) == 255
+    assert made.getpixel((10, 28)) == 0

@@ -298,8 +298,8 @@ def test_a_palette_with_transparency_becomes_alpha(transparency: bytes | int, tm
     _, image = finished(tmp_path, path, mask, noise((24, 16), seed=2))
     expected = Image.open(path).convert("RGBA")
     assert image.mode == "RGBA"
-    assert np.array_equal(np.asarray(image)[..., 3], np.asarray(expected)[..., 3])
     outside = np.asarray(mask) == 0
+    assert (np.asarray(image)[~outside][:, 3] == 255).all()
     assert np.array_equal(np.asarray(image)[outside], np.asarray(expected)[outside])
 
 
@@ -320,15 +320,56 @@ def test_a_colour_that_stands_for_nothing_becomes_alpha(
     assert "transparency" not in image.info
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_was_filled_of_a_cut_out_is_seen(mode: str, tmp_path: Path) -> None:
+    """The picture is its own mask: what is transparent is filled."""
+    original = noise((24, 16), "RGBA").convert(mode)
+    alpha = Image.new("L", (24, 16), 255)
+    alpha.paste(0, (4, 4, 20, 9))
+    original.putalpha(alpha)
+    path = written(original, tmp_path / "p.png")
+    output = noise((24, 16), seed=2)
+    task = FinishTask(
+        written(output, tmp_path / "raw.png"),
+        local(path),
+        local(path),
+        Pixels(mask_from="alpha", mask_feather=0),
+        None,
+        tmp_path / "finished",
+        None,
+        {},
+    )
+    make_composite(task)
+    with Image.open(task.target) as image:
+        found = np.asarray(image)
+        assert image.getchannel("A").getextrema() == (255, 255)
+    inside = np.asarray(alpha) == 0
+    assert np.array_equal(found[~inside], np.asarray(original)[~inside])
+    assert np.array_equal(found[inside], np.asarray(output.convert(mode))[inside])
+
+
+def test_a_blend_takes_nothing_of_a_colour_that_was_hidden(tmp_path: Path) -> None:
+    path = written(Image.new("RGBA", (40, 40), (0, 0, 0, 0)), tmp_path / "p.png")
+    mask = Image.new("L", (40, 40))
+    mask.paste(255, (15, 15, 25, 25))
+    white = Image.new("RGB", (40, 40), "white")
+    _, image = finished(tmp_path, path, mask, white, Pixels(mask_feather=8))
+    shown = np.asarray(image)
+    seen = shown[..., 3] > 0
+    assert 100 < seen.sum() < 1600
+    assert (shown[seen][:, :3] == 255).all()
+
+
 @pytest.mark.parametrize("form", [None, "webp"])
-def test_alpha_is_kept_and_so_are_the_colours_under_it(form: str | None, tmp_path: Path) -> None:
+def test_outside_of_the_mask_alpha_is_kept_and_so_are_the_colours_under_it(
+    form: str | None, tmp_path: Path
+) -> None:
     original = noise((24, 16), "RGBA")
     original.paste((9, 8, 7, 0), (0, 0, 12, 16))
     mask = Image.new("L", (24, 16))
     mask.paste(255, (4, 4, 20, 9))
     path = written(original, tmp_path / "hero.png")
     _, image = finished(tmp_path, path, mask, noise((24, 16), seed=2), Pixels(mask_feather=3), form=form)
-    assert np.array_equal(np.asarray(image.getchannel("A")), np.asarray(original.getchannel("A")))
     outside = untouched(mask, Pixels(mask_feather=3), None)
     assert np.array_equal(np.asarray(image)[outside], np.asarray(original)[outside])
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from batchfill.catalog.pixel_options import Pixels
+from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.findings import FindingKind, Severity, Sizes
 from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
 from batchfill.images.rights import chunks, jpeg_segments
@@ -298,3 +299,144 @@ def test_proofs_that_a_finished_picture_cannot_keep_are_noted(
     assert told(found) == [("note", "credentials")]
     assert text(found).startswith(f"hero.{kind} has Content Credentials")
     assert told(look(path, None)) == []
+
+
+# The values of a mask
+
+
+@pytest.mark.parametrize(
+    ("dark", "light", "message"),
+    [
+        (
+            0,
+            76,
+            "black all over: nothing would be filled. Its lightest grey is 76 of 255: what is to be filled",
+        ),
+        (
+            180,
+            255,
+            "white all over: everything would be filled. Its darkest grey is 180 of 255: what is to be kept",
+        ),
+        (0, 150, "has the grey 150 of 255, which would be filled only in part"),
+    ],
+)
+def test_a_grey_in_the_place_of_black_or_white_is_named_and_auto_reads_it(
+    dark: int, light: int, message: str, mask: Image.Image, save: Save
+) -> None:
+    path = save(mask.point([dark] * 128 + [light] * 128), "m.png")
+    found = look(None, path)
+    assert [severity for severity, _ in told(found)] == ["mistake"]
+    assert message in text(found)
+    assert "mask_from: nonzero or auto" in text(found)
+    assert look(None, path, mask_from="auto").findings == ()
+
+
+# Masks without a file
+
+
+def draw(picture: Path, words: str, *, fitted: bool = True, **pixels: Any) -> Inspection:
+    drawn = read_drawn_mask(words)
+    task = InspectTask(PictureSource(picture, picture.name, fitted=fitted), drawn, Pixels(**pixels), RULE)
+    return inspect_files(pickle.loads(pickle.dumps(task)))
+
+
+def test_a_box_needs_no_file_and_its_share_is_known(photo: Image.Image, save: Save) -> None:
+    found = draw(save(photo, "a.jpg"), "box:10,20,30,40", mask_from="black")
+    assert found.findings == ()
+    assert found.cover == pytest.approx(30 * 40 / (96 * 64))
+    assert found.scale == Sizes((96, 64), None, (1248, 832))
+
+
+def test_the_box_around_a_drawn_mask_is_what_is_sent(save: Save) -> None:
+    picture = save(Image.new("RGB", (3000, 2000), 90), "a.png")
+    found = draw(picture, "box:500,500,300,200", area="mask")
+    assert found.scale is not None
+    assert found.scale.area is not None
+    assert found.scale.area[0] < 1500
+
+
+@pytest.mark.parametrize(
+    ("words", "severity", "kind", "message"),
+    [
+        ("box:90,60,30,40", "warning", "clipped", "reaches beyond its picture, which is 96x64"),
+        (
+            "box:10,10,9,9;polygon:-5,-5 20,9 9,20",
+            "warning",
+            "clipped",
+            "what lies outside of it is left out",
+        ),
+        ("box:96,0,30,40", "mistake", "empty", "box:96,0,30,40 fills nothing of its picture, which is 96x64"),
+        ("polygon:1,1 2,2 3,3", "mistake", "empty", "fills nothing of its picture"),
+        ("box:-5,-5,300,300", "mistake", "full", "holds all of its picture: everything would be filled"),
+    ],
+)
+def test_a_shape_beyond_its_picture_is_told(
+    words: str, severity: str, kind: str, message: str, photo: Image.Image, save: Save
+) -> None:
+    found = draw(save(photo, "a.png"), words)
+    assert (severity, kind) in told(found)
+    assert message in " ".join(finding.text for finding in found.findings)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_shape_is_drawn_on_the_upright_picture_and_on_none_that_stays_turned(
+    orientation: int, kind: str, photo: Image.Image, save: Save
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = save(photo, f"a.{kind}", exif=exif)
+    upright = (96, 64) if orientation < 5 else (64, 96)
+    found = draw(picture, "box:10,20,30,40")
+    assert found.findings == ()
+    assert found.scale is not None
+    assert found.scale.picture == upright
+    for words in ("box:10,20,30,40", "alpha"):
+        turned = [one.text for one in draw(picture, words, fitted=False).mistakes if one.kind == "turned"]
+        assert len(turned) == (orientation != 1)
+        assert all("save it upright, or use send: fitted" in text for text in turned)
+
+
+def test_what_the_picture_itself_leaves_transparent_is_judged_as_a_mask(
+    photo: Image.Image, mask: Image.Image, save: Save
+) -> None:
+    found = draw(save(photo, "a.png"), "alpha", mask_from="alpha")
+    assert [(one.kind, one.text) for one in found.mistakes] == [
+        ("alpha", "a.png has no transparency, which alpha takes: set mask_from: white, or name a mask")
+    ]
+    photo.putalpha(ImageOps.invert(mask))
+    found = draw(save(photo, "a.png"), "alpha", mask_from="alpha")
+    assert found.mistakes == []
+    assert found.cover == pytest.approx(33 * 22 / (96 * 64))
+
+
+# Strips, and large pictures
+
+
+@pytest.mark.parametrize(
+    ("size", "warned"), [((400, 100), False), ((401, 100), True), ((100, 401), True), ((2000, 40), True)]
+)
+def test_a_strip_is_told_with_the_size_that_the_model_makes(
+    size: tuple[int, int], warned: bool, save: Save
+) -> None:
+    box = Image.new("L", size)
+    box.paste(255, (10, 10, 40, 40))
+    found = look(save(Image.new("RGB", size, 90), "a.png"), save(box, "m.png"))
+    assert found.scale is not None
+    assert found.scale.generated is not None
+    made = "x".join(map(str, found.scale.generated))
+    texts = [finding.text for finding in found.findings if finding.kind is FindingKind.STRIP]
+    assert len(texts) == warned
+    assert all(f"the model makes {made} of it" in words for words in texts)
+
+
+def test_a_large_picture_is_told_that_the_part_around_its_mask_would_keep_its_detail(save: Save) -> None:
+    size = (3000, 2000)
+    picture = save(Image.new("L", size, 90), "a.png")
+    small = save(disc(size, 100).convert("1"), "m.png")
+    found = look(picture, small)
+    assert told(found) == [("note", "detail")]
+    assert "scaled from 3000x2000 to 1248x832: with area: mask the 1024x1024 around its mask" in text(found)
+    assert look(picture, small, area="mask").findings == ()
+    assert look(picture, small, remote=True).findings == ()
+    assert look(picture, save(disc(size, 900).convert("1"), "m.png")).findings == ()

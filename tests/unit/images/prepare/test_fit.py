@@ -10,8 +10,9 @@ from PIL import Image, ImageCms, ImageOps
 
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.catalog.sizes import SizeRule
+from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.errors import BadPicture
-from batchfill.images.prepare.fit import FitTask, FittedFile, fit_files
+from batchfill.images.prepare.fit import FitTask, FittedFile, fit_files, make_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,3 +250,42 @@ def test_values_of_32_bits_are_refused_before_they_are_paid_for(encode: Encode) 
     content = encode(Image.new("I", (9, 9), 70_000), "TIFF")
     with pytest.raises(BadPicture, match=r"^picture holds values of 32 bits: save it with 8 or 16 bits"):
         fit_files(FitTask(content, None))
+
+
+@pytest.mark.parametrize(("words", "box"), [("box:20,10,40,30", (20, 10, 60, 40)), ("alpha", (5, 5, 30, 40))])
+def test_a_mask_without_a_file_is_made_for_what_is_sent(
+    words: str, box: tuple[int, int, int, int], photo: Image.Image, encode: Encode
+) -> None:
+    alpha = Image.new("L", photo.size, 255)
+    alpha.paste(0, (5, 5, 30, 40))
+    photo.putalpha(alpha)
+    content, drawn = encode(photo), read_drawn_mask(words)
+    mask = content if words == "alpha" else drawn
+    task = FitTask(content, mask, Pixels(mask_from="alpha"), rule=down_to(48))
+    expected = Image.new("L", photo.size)
+    expected.paste(255, box)
+    fitted = fit_files(pickle.loads(pickle.dumps(task)))
+    assert same(decode(fitted.mask), expected.resize((48, 32), Image.Resampling.BOX))
+    # Sent as it is, the picture has its own size, and so has the mask.
+    alone = make_mask(task)
+    assert alone.picture is None
+    assert same(decode(alone.mask), expected)
+
+
+def test_a_drawn_mask_grows_as_any_other(photo: Image.Image, encode: Encode) -> None:
+    task = FitTask(encode(photo), read_drawn_mask("box:40,20,10,10"), Pixels(mask_grow=5, mask_from="black"))
+    assert decode(fit_files(task).mask).getbbox() == (35, 15, 55, 35)
+
+
+@pytest.mark.parametrize(("fill", "source"), [(150, "white"), (90, "alpha")])
+def test_a_mask_that_would_be_filled_in_part_is_not_sent(
+    fill: int, source: str, photo: Image.Image, encode: Encode
+) -> None:
+    mask = Image.new("L", photo.size, 0 if source == "white" else 255)
+    mask.paste(fill, (20, 10, 60, 40))
+    if source == "alpha":
+        layer = photo.copy()
+        layer.putalpha(mask)
+        mask = layer
+    with pytest.raises(BadPicture, match=f"{fill} of 255, which would be filled only in part"):
+        fit_files(FitTask(encode(photo), encode(mask), Pixels(mask_from=source)))

@@ -10,6 +10,7 @@ from PIL.ExifTags import Base as Tag
 
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.catalog.sizes import SizeRule
+from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.findings import FLAGS
 from batchfill.errors import BadPicture
 from batchfill.images.quality.flags import FlagTask, flag_outputs
@@ -229,3 +230,12 @@ def test_flags_are_right_on_real_photographs(tmp_path: Path) -> None:
     assert counts.spoilt.total() >= 75
     assert counts.caught.total() >= 0.95 * counts.spoilt.total(), counts.missed
     assert counts.flagged <= 0.04 * counts.good.total(), counts.missed
+
+
+def test_a_mask_of_which_nothing_is_left_tells_nothing(tmp_path: Path) -> None:
+    Image.new("RGB", (2000, 20), "teal").save(tmp_path / "p.png")
+    Image.new("RGB", (20, 20), "teal").save(tmp_path / "out.png")
+    mask = read_drawn_mask("box:0,0,1,1")
+    task = FlagTask((tmp_path / "out.png",), tmp_path / "p.png", mask, Pixels(), None, None, ())
+    (flags,) = flag_outputs(task)
+    assert "unchanged" not in flags
