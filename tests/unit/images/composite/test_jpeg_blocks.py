@@ -255,3 +255,11 @@ def test_colours_are_told_as_libjpeg_tells_them() -> None:
     assert read_frame(split_jpeg(GOOD)).colours == "YCbCr"
     plain = [s for s in split_jpeg(GOOD) if not s.is_about]
     assert read_frame(plain).colours == "YCbCr"
+
+
+def test_black_ink_is_filled_too(tmp_path: Path) -> None:
+    dark = Image.new("CMYK", (40, 24), (10, 20, 30, 200))
+    made = exchanged(encoded(dark, subsampling=0), tmp_path, (8, 8, 24, 16))
+    assert_exact(made, tmp_path)
+    apart = np.asarray(decoded(made.finished)).astype(int)[8:16, 8:24] - np.asarray(made.picture)[8:16, 8:24]
+    assert np.abs(apart).mean() < 12

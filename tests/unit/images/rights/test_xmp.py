@@ -16,6 +16,7 @@ from batchfill.images.rights.xmp import (
     Told,
     merge_packet,
     source_types_of,
+    strip_stale,
 )
 
 MARK = Told(COMPOSITE, "owner/model", (("prompt", "a fox"), ("seed", "7")))
@@ -176,3 +177,8 @@ def test_no_damage_raises_or_lets_a_camera_survive(noise: bytes, at: int) -> Non
     except ElementTree.ParseError:
         found = [SOURCE_TYPES + word for word in source_types_of(merged)]
     assert set(found) == {SOURCE_TYPES + COMPOSITE}
+
+
+def test_entities_are_never_expanded() -> None:
+    assert strip_stale(BOMB.encode()) is None
+    assert strip_stale(packet()) == packet()
