@@ -35,8 +35,12 @@ class Pixels:
     """Left around the mask when that is what is sent: pixels, or a share of the mask box's longer side."""
     finish: str = "raw"
     """`raw`: the output as the service sent it; `exact`: pasted into the original at its own size."""
+    finish_format: str | None = None
+    """`same`, `png`, `webp` or `jpg`: what finished files are; None: as `output_format` says, else `same`."""
     metadata: bool = True
     """Whether a finished file tells how it was made."""
+    mark: str = "ai"
+    """`ai`: files say in the standard way that AI edited them; `none`: they do not."""
 
     @classmethod
     def of(cls, inputs: Mapping[str, Any]) -> Pixels:
@@ -46,8 +50,9 @@ class Pixels:
     @property
     def shape_what_is_sent(self) -> bool:
         """Whether they change the files that go to the service."""
-        plain = Pixels(mask_feather=self.mask_feather, finish=self.finish, metadata=self.metadata)
-        return replace(self, padding=plain.padding) != plain
+        plain = Pixels()
+        finishing = {name: getattr(plain, name) for name in FINISHING}
+        return replace(self, padding=plain.padding, **finishing) != plain
 
     @property
     def around(self) -> tuple[int, float]:
@@ -57,7 +62,7 @@ class Pixels:
         return 0, int(self.padding.removesuffix("%")) / 100
 
 
-FINISHING = frozenset({"mask_feather", "finish", "metadata"})
+FINISHING = frozenset({"mask_feather", "finish", "finish_format", "metadata", "mark"})
 """Settings that change nothing that is sent, so that a row is the same row with others."""
 
 
@@ -110,11 +115,19 @@ PIXEL_FIELDS = (
         does="the output as it comes, or pasted into the original at the original's size",
     ),
     _length_field("mask_feather", does="pixels outside the mask over which a finished picture blends"),
+    _choice_field(
+        "finish_format",
+        *("same", "png", "webp", "jpg"),
+        does="the format of finished pictures; `same`: a JPEG stays a JPEG, others become PNG",
+    ),
     Field(
         name="metadata",
         type=FieldType.BOOLEAN,
         default=_DEFAULTS["metadata"],
         description="prompt, seed, model, prediction and row are written into finished files",
+    ),
+    _choice_field(
+        "mark", "ai", "none", does="finished and exported pictures say that AI edited them, or do not"
     ),
 )
 """Every pixel setting, as an input of a row that no model has."""

@@ -34,5 +34,10 @@ def _picture_lines(exported: Exported) -> Iterator[str]:
 def _remark_lines(exported: Exported) -> Iterator[str]:
     if exported.no_links:
         yield f"copied, since hard links are not possible there: {safe_text(exported.no_links)}"
+    if exported.unmarked:
+        yield (
+            f"{format_count(exported.unmarked, 'linked picture')} without the mark of AI: "
+            "only copies get it, so leave out --link where it is needed"
+        )
     if exported.changed:
         yield f"{format_count(exported.changed, 'picture')} exported as edited since the night"

@@ -51,6 +51,8 @@ class FindingKind(StrEnum):
     """A palette, 16 bits, CMYK, floating point: the model sees something else than is stored."""
     SOFT = "soft"
     """The mask's edges fade over several pixels."""
+    CREDENTIALS = "credentials"
+    """Content Credentials, which a changed picture cannot keep."""
     DETAIL = "detail"
     """A large picture would keep its detail with `area: mask`."""
     CASE = "case"

@@ -97,6 +97,8 @@ class Output:
     """What looks wrong with it; None: not judged."""
     lost: str | None = None
     """Why it will not come; None: it is there, or may still come."""
+    finished_as: str | None = None
+    """How the file was finished: `jpeg-blocks`, or a format, and why it is not what was asked for."""
 
     @property
     def is_fetched(self) -> bool:

@@ -105,6 +105,8 @@ class Result:
     """About the outputs named here; None: not decided, or taken back."""
     chosen: int | None
     """Which of the prediction's outputs was chosen, from 1."""
+    finished_as: tuple[str, ...]
+    """How each of the outputs was finished; none where they are as the service sent them."""
     extra: Mapping[str, str]
 
 
@@ -296,3 +298,5 @@ class Exported:
     """The name of the table, in the folder."""
     no_links: str | None
     """Why pictures were copied that were to be linked."""
+    unmarked: int
+    """Linked pictures that do not say that AI edited them, as copies would."""

@@ -154,6 +154,14 @@ class Asked:
     files: Mapping[str, LocalFile]
 
 
+class Mark(StrEnum):
+    """What a file says of AI."""
+
+    EDITED = "edited"
+    MADE = "made"
+    """All of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     """A file of a finished row, as it was put in its place."""
@@ -171,6 +179,10 @@ class StoredFile:
     sha256: str
     n: int
     """1-based, among the outputs of its attempt."""
+    mark: Mark | None = None
+    """What a copy of it has to say; None: the file says it, or is not to."""
+    names_model: bool = True
+    """Whether the mark may name the model."""
 
 
 INLINE = "sha256:"

@@ -8,14 +8,15 @@ from enum import IntEnum
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from batchfill.export.results import COLUMNS, column_names
+from batchfill.export.marking import digest_of_copy, mark_of
+from batchfill.export.results import COLUMNS, LATER, column_names
 from batchfill.filenames import from_cell
 from batchfill.storage.disk import free_bytes
 from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from batchfill.domain.reports import Result
@@ -37,8 +38,11 @@ class Action(IntEnum):
 class ConflictScan:
     """Looks at every picture where it is and where it goes."""
 
-    def __init__(self, folder: Path, target: Path, *, changed: bool, force: bool) -> None:
-        """*changed*: pictures may have been worked on; *force*: what stands in the way is replaced."""
+    def __init__(self, folder: Path, target: Path, model: str, *, changed: bool, force: bool) -> None:
+        """*model*: what marks name. *changed*: pictures may have been worked on; *force*: what stands in the
+        way is replaced.
+        """
+        self._model = model
         self._folder = folder
         self._target = target
         self._changed = changed
@@ -78,7 +82,7 @@ class ConflictScan:
             return
         try:
             digest = digest_of(self._folder / placed.file) if changed else placed.sha256
-            there, trouble = self._look_at(self._target / name, name, digest)
+            there, trouble = self._look_at(self._target / name, name, lambda: self._ours(placed, digest))
         except OSError as error:
             yield f"{name}: {error.strerror}"
             return
@@ -86,7 +90,15 @@ class ConflictScan:
         self.steps.append((2 if changed else 0) + there)
         self.to_copy += 0 if there else placed.size
 
-    def _look_at(self, target: Path, name: str, digest: str) -> tuple[bool, str | None]:
+    def _ours(self, placed: StoredFile, digest: str) -> Iterator[str]:
+        """Give the SHA-256 that a copy or a link of *placed*, whose own is *digest*, may have."""
+        yield digest
+        if (change := mark_of(placed, self._model)) is not None:
+            yield digest_of_copy(self._folder / placed.file, change)
+
+    def _look_at(
+        self, target: Path, name: str, digests: Callable[[], Iterator[str]]
+    ) -> tuple[bool, str | None]:
         """Return whether the picture stands at *target* already, and else what is in its way."""
         if trouble := self._folder_trouble(target.parent):
             return False, f"{name}: {trouble}"
@@ -94,7 +106,7 @@ class ConflictScan:
             return False, f"{name} is a folder in {self._target}"
         if not target.exists():
             return False, None
-        if digest_of(target) == digest:
+        if digest_of(target) in digests():
             return True, None
         if self._force:
             return False, None
@@ -149,7 +161,8 @@ def table_trouble(table: Path, extra: Sequence[str], taken: TakenNames, *, force
 def _listed_in_csv(table: Path, extra: Sequence[str]) -> Iterator[str]:
     with table.open(encoding="utf-8-sig", newline="") as stream:
         lines = csv.reader(stream)
-        if next(lines, None) != column_names(extra):
+        head, names = next(lines, None), column_names(extra)
+        if head not in (names, [name for name in names if name not in LATER]):
             raise ValueError(NO_TABLE)
         for cells in lines:
             yield from filter(None, from_cell(cells[COLUMNS.index("outputs")]).split(";"))
@@ -159,6 +172,6 @@ def _listed_in_jsonl(table: Path, _extra: Sequence[str]) -> Iterator[str]:
     with table.open(encoding="utf-8") as stream:
         for line in stream:
             value = json.loads(line)
-            if not (isinstance(value, dict) and value.keys() >= set(COLUMNS)):
+            if not (isinstance(value, dict) and value.keys() >= set(COLUMNS) - LATER):
                 raise ValueError(NO_TABLE)
             yield from value["outputs"]

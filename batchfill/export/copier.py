@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
+    from batchfill.export.marking import Change
+
 CHUNK = 1 << 20
 """Bytes read at once."""
 
@@ -37,22 +39,25 @@ class Copier:
         self._made: set[Path] = set()
         self.copied = self.linked = self.size = 0
         """Files, and the bytes of those copied."""
+        self.unmarked = 0
+        """Linked files that a copy would have been marked of."""
         self.no_links: str | None = None
         """Why files were copied that were to be linked."""
 
-    def put_file(self, source: Path, name: str, digest: str | None) -> None:
-        """Put *source* at *name* below the folder.
+    def put_file(self, source: Path, name: str, digest: str | None, change: Change | None = None) -> None:
+        """Put *source* at *name* below the folder; *change* makes of its content that of a copy.
 
-        Raises ExportStopped when something is there already, or what was copied has not the SHA-256 *digest*
-        (None: any will do).
+        Raises ExportStopped when something is there already, or *source* has not the SHA-256 *digest* (None:
+        any will do).
         """
         if not self._force and (self._folder / name).exists():
             raise ExportStopped(f"{self._folder / name} has appeared during the export; export again")
         with self._unfinished_file(name) as unfinished:
             if self._link and self._try_link(source, unfinished):
                 self.linked += 1
+                self.unmarked += change is not None
                 return
-            self._copy_file(source, unfinished, digest)
+            self._copy_file(source, unfinished, digest, change)
             self.copied += 1
 
     @contextmanager
@@ -102,9 +107,11 @@ class Copier:
             return False
         return True
 
-    def _copy_file(self, source: Path, target: Path, digest: str | None) -> None:
+    def _copy_file(self, source: Path, target: Path, digest: str | None, change: Change | None) -> None:
         with open_regular(source) as file, target.open("wb") as copy:
-            found = self._pour_content(file, copy)
+            found = (
+                self._pour_content(file, copy) if change is None else self._pour_changed(file, copy, change)
+            )
             _flush_stream(copy)
         if digest not in (None, found):
             raise ExportStopped(f"{source} was changed while it was being exported; export again")
@@ -115,6 +122,12 @@ class Copier:
             digest.update(chunk)
             copy.write(chunk)
             self.size += len(chunk)
+        return digest.hexdigest()
+
+    def _pour_changed(self, file: IO[bytes], copy: IO[bytes], change: Change) -> str:
+        content, digest = file.read(), sha256()
+        digest.update(content)
+        self.size += copy.write(change(content))
         return digest.hexdigest()
 
 

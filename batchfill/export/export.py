@@ -14,6 +14,7 @@ from batchfill.errors import ExportStopped, NotExported, UsageError
 from batchfill.export import results
 from batchfill.export.conflicts import Action, ConflictScan, table_trouble
 from batchfill.export.copier import Copier
+from batchfill.export.marking import mark_of
 from batchfill.export.name_template import (
     DEFAULT,
     ExportRow,
@@ -64,14 +65,14 @@ def export_pictures(reader: Reader, folder: Path, wish: ExportRequest, watch: Wa
     """
     with reader.hold_snapshot():
         which = wish.which or (Which.APPROVED if _any_decided(reader) else Which.ALL)
-        selection = Selection(reader, which)
+        selection = Selection(reader, which, reader.metadata().get("model", ""))
         template = _read_template(wish, reader.extra_columns())
         steps = _scan_conflicts(selection, folder, wish, template)
         if not steps:
             raise UsageError(_nothing_to_export(which))
         delivery = Copier(wish.target, link=wish.link, force=wish.force)
         with _stop_on_error(wish.target):
-            _copy_pictures(_name_pictures(selection, template), steps, folder, delivery, watch)
+            _copy_pictures(selection, template, steps, folder, delivery, watch)
             rows = _write_table(selection, wish, template, delivery)
             delivery.flush_folders()
     return _export_report(wish, which, rows, steps, delivery)
@@ -83,6 +84,8 @@ class Selection:
 
     reader: Reader
     which: Which
+    model: str
+    """What made the pictures."""
 
     def rows(self) -> Iterator[ExportRow]:
         """Yield them in the manifest's order, as often as it is asked."""
@@ -122,7 +125,7 @@ def _read_template(wish: ExportRequest, columns: list[str]) -> Template:
 def _scan_conflicts(selection: Selection, folder: Path, wish: ExportRequest, template: Template) -> bytearray:
     """Return the Action for each picture. Raises NotExported."""
     taken = TakenNames()
-    survey = ConflictScan(folder, wish.target, changed=wish.changed, force=wish.force)
+    survey = ConflictScan(folder, wish.target, selection.model, changed=wish.changed, force=wish.force)
     extra = selection.reader.extra_columns()
     refusal = NotExported(
         chain(
@@ -161,12 +164,14 @@ def _name_pictures(selection: Selection, template: Template) -> Iterator[tuple[S
 
 
 def _copy_pictures(
-    pictures: Iterator[tuple[StoredFile, str]], steps: bytearray, folder: Path, delivery: Copier, watch: Watch
+    selection: Selection, template: Template, steps: bytearray, folder: Path, delivery: Copier, watch: Watch
 ) -> None:
+    pictures = _name_pictures(selection, template)
     for done, ((placed, name), step) in enumerate(zip(pictures, steps, strict=True)):
         watch(done, len(steps))
         if step in (Action.COPY, Action.CHANGED):
-            delivery.put_file(folder / placed.file, name, placed.sha256 if step == Action.COPY else None)
+            digest = placed.sha256 if step == Action.COPY else None
+            delivery.put_file(folder / placed.file, name, digest, mark_of(placed, selection.model))
     watch(len(steps), len(steps))
 
 
@@ -201,4 +206,5 @@ def _export_report(
         size=delivery.size,
         table=wish.table,
         no_links=delivery.no_links,
+        unmarked=delivery.unmarked,
     )

@@ -39,7 +39,10 @@ COLUMNS = (
     "flags",
     "decision",
     "chosen",
+    "finished_as",
 )
+LATER = frozenset({"finished_as"})
+"""Columns that tables of earlier versions are without."""
 _OF_SERVICE = frozenset({"prediction_id", "error"})
 _BOM = "\ufeff"
 
@@ -107,6 +110,7 @@ def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
         ";".join(result.flags),
         "" if result.decision is None else result.decision.value,
         _as_text(result.chosen),
+        ";".join(result.finished_as),
         *(result.extra.get(name, "") for name in extra),
     ]
 
@@ -129,6 +133,7 @@ def result_object(result: Result) -> dict[str, Any]:
         "flags": list(result.flags),
         "decision": None if result.decision is None else result.decision.value,
         "chosen": result.chosen,
+        "finished_as": list(result.finished_as),
         **{_column_name(name): value for name, value in result.extra.items()},
     }
 

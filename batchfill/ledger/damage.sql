@@ -51,6 +51,7 @@ SELECT 1 FROM outputs
 WHERE n < 1 OR prediction_id < '' OR prediction_id >= x'' OR url < '' OR url >= x'' OR planned < '' OR planned >= x''
     OR file < '' OR file >= x'' OR sha256 < '' OR sha256 >= x'' OR raw < '' OR raw >= x''
     OR raw_sha256 < '' OR raw_sha256 >= x'' OR finished_with < '' OR finished_with >= x''
+    OR finished_as < '' OR finished_as >= x''
     OR flags < '' OR flags >= x''
     OR n >= '' OR size >= '' OR width >= '' OR height >= '' OR collected_at >= '' OR file IS NOT NULL AND (sha256 IS NULL OR size IS NULL)
 LIMIT 1;
@@ -128,6 +129,6 @@ SELECT max(at), group_concat(text) FROM (
 SELECT max(at), group_concat(text) FROM (
     SELECT prediction_id AS at, prediction_id || url || coalesce(planned, '') || coalesce(file, '')
         || coalesce(sha256, '') || coalesce(raw, '') || coalesce(raw_sha256, '') || coalesce(finished_with, '')
-        || coalesce(flags, '') AS text
+        || coalesce(finished_as, '') || coalesce(flags, '') AS text
     FROM outputs WHERE prediction_id > coalesce(:last, '') ORDER BY prediction_id, n LIMIT :limit
 );

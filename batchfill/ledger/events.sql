@@ -121,7 +121,8 @@ WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_placed
 UPDATE outputs SET file = :file, size = :size, sha256 = :sha256, width = :width, height = :height,
-    raw = :raw, raw_sha256 = :raw_sha256, finished_with = :finished_with, flags = :flags, collected_at = :now
+    raw = :raw, raw_sha256 = :raw_sha256, finished_with = :finished_with,
+    finished_as = :finished_as, flags = :flags, collected_at = :now
 WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_kept

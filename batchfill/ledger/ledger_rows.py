@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -17,6 +17,7 @@ from batchfill.domain.rows import (
     Asked,
     Attempt,
     LocalFile,
+    Mark,
     NamedFile,
     Outcome,
     PendingRow,
@@ -193,7 +194,17 @@ def to_placed(output: Output) -> dict[str, Any]:
     return fields | {"flags": None if output.flags is None else " ".join(output.flags)}
 
 
-_PLACED = ("prediction_id", "n", "file", "size", "sha256", "raw", "raw_sha256", "finished_with")
+_PLACED = (
+    "prediction_id",
+    "n",
+    "file",
+    "size",
+    "sha256",
+    "raw",
+    "raw_sha256",
+    "finished_with",
+    "finished_as",
+)
 
 
 @_from_ledger
@@ -213,6 +224,7 @@ def to_result(record: sqlite3.Row) -> Result:
     told["state"] = _STATES[told["state"]]
     told["outputs"] = _split_files(told["outputs"])
     told["flags"] = _split_flags(told["flags"])
+    told["finished_as"] = _split_files(told["finished_as"])
     told["decision"] = _to_decision(told["decision"])
     told["extra"] = {} if told["extra"] == "{}" else json.loads(told["extra"])
     return Result(**told)
@@ -272,7 +284,8 @@ def to_cap(fact: str | None) -> int | None:
 @_from_ledger
 def to_placed_file(record: sqlite3.Row) -> StoredFile:
     """Return one file of a finished row."""
-    return StoredFile(*record)
+    known, (mark, named) = tuple(record)[:-2], tuple(record)[-2:]
+    return replace(StoredFile(*known), mark=None if mark is None else Mark(mark), names_model=bool(named))
 
 
 @_from_ledger

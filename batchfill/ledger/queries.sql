@@ -11,7 +11,7 @@ key, id, line, inputs, files, outputs_asked, price, tries, anew, new_prompt, new
 -- fragment: output
 -- The fields of an Output.
 o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_sha256, o.finished_with, o.flags,
-    o.lost
+    o.lost, o.finished_as
 
 -- fragment: picture
 -- What the review knows of an output, as pairs of a JSON object.
@@ -213,7 +213,11 @@ SELECT r.id, r.line, r.state, r.image, r.mask, coalesce(a.prompt, r.prompt),
             WHERE key = r.key AND outcome IN ('succeeded', 'canceled')) END,
     r.error,
     (SELECT group_concat(flags, ' ') FROM outputs WHERE prediction_id = a.prediction_id AND flags <> ''),
-    a.decision, a.chosen, r.extra
+    a.decision, a.chosen,
+    (SELECT group_concat(finished_as, ';') FROM (
+        SELECT finished_as FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
+    )),
+    r.extra
 FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
 WHERE r.position IS NOT NULL
 ORDER BY r.position;
@@ -241,7 +245,11 @@ SELECT intended_at, ended_at, outcome, price, run_time FROM attempts WHERE ended
 PRAGMA data_version;
 
 -- name: collected
-SELECT r.id, r.line, a.number, r.price, o.file, o.size, o.sha256, o.n
+-- A file that was finished bears its mark already, if it is to bear one.
+SELECT r.id, r.line, a.number, r.price, o.file, o.size, o.sha256, o.n,
+    CASE WHEN o.finished_as IS NOT NULL OR json_extract(r.inputs, '$.mark') = 'none' THEN NULL
+        WHEN r.mask <> '' THEN 'edited' ELSE 'made' END,
+    coalesce(json_extract(r.inputs, '$.metadata'), 1)
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USING (prediction_id)
 WHERE r.position IS NOT NULL AND (r.state = 'done' OR (:arriving AND r.state = 'collecting')) AND o.file IS NOT NULL
 ORDER BY r.position, o.n;

@@ -113,7 +113,8 @@ def _setting_text(setting: Setting) -> str:
 
 
 def _field_text(field: Field, *, indent: str = "") -> str:
-    example = "" if field.default is None else json.dumps(field.default)
+    default = next(iter(field.choices), None) if field.default is None else field.default
+    example = "" if default is None else json.dumps(default)
     if example.strip('"').isalpha():  # a word that needs no quotes
         example = example.strip('"')
     return _commented_out(

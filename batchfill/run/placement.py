@@ -69,7 +69,8 @@ class OutputPlacer:
             return None
         made = output.finished_with if finished else None
         picture = await self._context.workers.do(decode_whole, written.path)
-        return Downloaded(replace(output, finished_with=made), written, picture)
+        how = output.finished_as if finished else None
+        return Downloaded(replace(output, finished_with=made, finished_as=how), written, picture)
 
     async def keep_raw(self, attempt: Attempt, fetched: Sequence[Downloaded]) -> list[Output]:
         """Put outputs of *attempt* where raw ones are kept, for files to be made of them; return them."""

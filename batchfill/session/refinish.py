@@ -86,7 +86,7 @@ class Refinisher:
             return
         named = one.outputs
         one = replace(one, outputs=tuple(output for output in named if output.file is not None))
-        if all(output.finished_with == how.settings for output in one.outputs):
+        if all(how.made(output.finished_with) for output in one.outputs):
             self._tally.unchanged += 1
             return
         try:

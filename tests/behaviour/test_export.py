@@ -17,6 +17,8 @@ from PIL import Image
 from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import ExportStopped, LedgerError, NotExported, UsageError
 from batchfill.export import conflicts, copier
+from batchfill.images.rights.mark import mark_content
+from batchfill.images.rights.xmp import COMPOSITE, Told
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -80,6 +82,15 @@ def pictures(night: Batch) -> dict[str, bytes]:
     return {name: (night.folder / file).read_bytes() for name, file in PICTURES.items()}
 
 
+def copied(content: bytes) -> bytes:
+    """Return what a copy of an output with this *content* holds."""
+    return mark_content(content, Told(COMPOSITE, "black-forest-labs/flux-fill-dev"))
+
+
+def copies(night: Batch) -> dict[str, bytes]:
+    return {name: copied(content) for name, content in pictures(night).items()}
+
+
 def listed(table: Path) -> list[dict[str, str]]:
     with table.open(encoding="utf-8-sig", newline="") as stream:
         return list(csv.DictReader(stream))
@@ -99,7 +110,7 @@ async def test_pictures_are_copied_with_a_table_of_where_they_are(painted: Batch
     assert (exported.rows, exported.copied, exported.linked, exported.there) == (3, 4, 0, 0)
     found = tree(final)
     table = found.pop("results.csv")
-    assert found == pictures(painted)
+    assert found == copies(painted)
     assert len(set(found.values())) == len(found)
     assert exported.size == sum(map(len, found.values()))
     assert table.startswith(b"\xef\xbb\xbfid,line,state,")
@@ -169,7 +180,7 @@ async def test_once_anything_is_decided_only_approved_rows_are_exported_unless_a
 async def test_of_an_approved_row_only_the_chosen_picture_is_exported(painted: Batch, final: Path) -> None:
     await decide(painted, "r2", Decision.APPROVED, chosen=2)
     painted.export(final, which="approved")
-    assert (final / "r2.webp").read_bytes() == (painted.folder / "outputs/r2@2.webp").read_bytes()
+    assert (final / "r2.webp").read_bytes() == copies(painted)["r2@2.webp"]
     assert tree(final).keys() == {"r2.webp", "results.csv"}
     (row,) = listed(final / "results.csv")
     assert (row["chosen"], row["outputs"]) == ("2", "r2.webp")
@@ -245,9 +256,7 @@ async def test_where_no_link_can_reach_pictures_are_copied_and_that_is_said_once
         f"copied, since hard links are not possible there: {os.strerror(errno.EXDEV)}",
         f"table: {other_disk}/results.csv",
     ]
-    assert {name: content for name, content in tree(other_disk).items() if name in PICTURES} == pictures(
-        night
-    )
+    assert {name: content for name, content in tree(other_disk).items() if name in PICTURES} == copies(night)
 
 
 # What is in the way
@@ -301,7 +310,7 @@ async def test_force_replaces_other_files_but_no_folder(night: Batch, final: Pat
     exported = night.export(final, force=True)
     assert (exported.copied, exported.there) == (4, 0)
     found = tree(final)
-    assert {name: found[name] for name in PICTURES} == pictures(night)
+    assert {name: found[name] for name in PICTURES} == copies(night)
     assert found["notes.txt"] == b"mine"
     for name in ("r1.webp", "results.csv"):
         (final / name).unlink()
@@ -322,7 +331,7 @@ async def test_a_picture_that_was_edited_is_exported_only_when_that_is_meant(
     )
     exported = night.export(final, changed=True)
     assert (exported.copied, exported.changed) == (4, 1)
-    assert (final / "r3.webp").read_bytes() == edited.read_bytes()
+    assert (final / "r3.webp").read_bytes() == copied(edited.read_bytes())
     again = night.export(final, changed=True)
     assert (again.copied, again.there, again.changed) == (0, 4, 1)
 
@@ -482,9 +491,9 @@ async def test_what_appears_or_changes_meanwhile_ends_the_export(
 ) -> None:
     put = copier.Copier.put_file
 
-    def meddling(self: Any, source: Path, name: str, digest: str | None) -> None:
+    def meddling(self: Any, source: Path, *rest: Any) -> None:
         (final / "r2@1.webp").write_bytes(b"mine")
-        put(self, source, name, digest)
+        put(self, source, *rest)
 
     final.mkdir()
     with monkeypatch.context() as patched:
@@ -494,9 +503,9 @@ async def test_what_appears_or_changes_meanwhile_ends_the_export(
     assert (final / "r2@1.webp").read_bytes() == b"mine"
     (final / "r2@1.webp").unlink()
 
-    def editing(self: Any, source: Path, name: str, digest: str | None) -> None:
+    def editing(self: Any, source: Path, *rest: Any) -> None:
         source.write_bytes(source.read_bytes() + b"more")
-        put(self, source, name, digest)
+        put(self, source, *rest)
 
     with monkeypatch.context() as patched:
         patched.setattr(copier.Copier, "put_file", editing)
@@ -512,7 +521,7 @@ async def test_the_command_tells_what_it_did_and_the_second_time_that_it_was_don
     night: Batch, batchfill: Any, final: Path
 ) -> None:
     ran = await batchfill("export", "night.csv", final, "--all", "--name", "{id}_{seed}")
-    size = sum(map(len, pictures(night).values())) / 1e6
+    size = sum(map(len, copies(night).values())) / 1e6
     assert (ran.code, ran.out) == (0, "")
     assert ran.err.splitlines() == [
         f"4 pictures of 3 finished rows: 4 copied ({size:.1f} MB)",

@@ -439,3 +439,104 @@ async def test_one_output_that_was_saved_is_finished_when_the_service_has_remove
     (row,) = made.results()
     assert (row.state, row.outputs) == (RowState.DONE, ("outputs/r1@2.png",))
     assert row.error == "1 of 2 pictures: the service has removed the others"
+
+
+def as_jpegs(desk: Desk, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return *rows* of the same photograph as a JPEG."""
+    with Image.open(desk.folder / "images/p.png") as image:
+        image.save(desk.folder / "images/p.jpg", quality=85)
+    return [row | {"image": "images/p.jpg"} for row in rows]
+
+
+async def test_results_say_how_each_picture_was_finished(
+    service: Serve, batch: Open, exact: Exact, desk: Desk
+) -> None:
+    formats = ["", "png", "webp", "jpg", "same"]
+    rows = as_jpegs(desk, exact(5))
+    rows = [row | {"finish_format": form} for row, form in zip(rows, formats, strict=True)]
+    rows[0]["num_outputs"] = "2"
+    rows += [{**rows[1], "id": "plain", "finish": "raw", "output_format": "png"}]
+    made = batch(await service(), rows)
+    assert (await made.run()).exit_code == 0
+    found = {row.id: row for row in made.results()}
+    blocks = "jpeg-blocks"
+    assert [row.finished_as for row in found.values()] == [
+        (blocks, blocks),
+        ("png",),
+        ("webp",),
+        (blocks,),
+        (blocks,),
+        (),
+    ]
+    assert found["r1"].outputs == ("outputs/r1@1.jpg", "outputs/r1@2.jpg")
+    assert [row.outputs for row in found.values()][1:5] == [
+        (f"outputs/r{n}.{suffix}",) for n, suffix in ((2, "png"), (3, "webp"), (4, "jpg"), (5, "jpg"))
+    ]
+    # The view of that name is for people with an SQLite shell.
+    told = in_ledger(made, "SELECT finished_as FROM results")
+    assert told[0] == (f"{blocks};{blocks}",)
+
+
+@pytest.mark.parametrize(
+    ("cells", "suffix"),
+    [
+        ({}, "jpg"),
+        ({"output_format": "webp"}, "webp"),
+        ({"output_format": "png"}, "jpg"),
+        ({"output_format": "jpg", "finish_format": "png"}, "png"),
+    ],
+)
+async def test_an_output_format_decides_where_nothing_else_does(
+    service: Serve, batch: Open, exact: Exact, desk: Desk, cells: dict[str, str], suffix: str
+) -> None:
+    made = batch(await service(), as_jpegs(desk, exact(**cells)))
+    await made.run()
+    assert next(made.results()).outputs == (f"outputs/r1.{suffix}",)
+
+
+async def test_what_an_earlier_version_finished_is_finished_again_only_when_something_new_is_asked_for(
+    service: Serve, batch: Open, exact: Exact, desk: Desk
+) -> None:
+    provider = await service()
+    made = batch(provider, as_jpegs(desk, exact(finish_format="png")))
+    await made.run()
+    old = '{"version": 1, "format": null, "feather": 4, "metadata": true}'
+    with closing(sqlite3.connect(made.folder / "ledger.sqlite")) as db:
+        db.execute("UPDATE outputs SET finished_with = ?, finished_as = NULL", (old,))
+        db.commit()
+    await provider.stop()
+    assert (await batch(provider, as_jpegs(desk, exact())).finish()).unchanged == 1
+    for cells in ({"mark": "none"}, {"finish_format": "same"}, {"mask_feather": "9"}):
+        assert (await batch(provider, as_jpegs(desk, exact(**cells))).finish()).finished == 1
+    assert next(made.results()).outputs == ("outputs/r1.jpg",)
+
+
+async def test_exported_pictures_say_that_ai_edited_them_unless_told_not_to(
+    service: Serve, batch: Open, exact: Exact, desk: Desk, tmp_path: Path
+) -> None:
+    rows = as_jpegs(desk, exact(6))
+    rows[0] |= {"finish": "raw"}
+    rows[1] |= {"finish": "raw"}
+    rows[2] |= {"finish": "raw", "metadata": "no"}
+    rows[3] |= {"finish": "raw", "mark": "none"}
+    rows[4] |= {"mark": "none"}
+    made = batch(await service(), rows)
+    await made.run()
+    exported = made.export(tmp_path / "final")
+    assert (exported.copied, exported.unmarked) == (6, 0)
+    marks = [mark_in(path) for path in sorted((tmp_path / "final").glob("r*.*[gp]"))]
+    assert marks == [True, True, True, False, False, True]
+    for id_, told in (("r1", True), ("r3", False)):
+        (copy,) = (tmp_path / "final").glob(f"{id_}.*")
+        assert (b"AISystemUsed" in copy.read_bytes()) is told
+    # What the service sent stays as it was sent.
+    assert not any(mark_in(path) for path in glob(made, "outputs/r1.*"))
+    assert (made.export(tmp_path / "final")).there == 6
+    linked = made.export(tmp_path / "linked", link=True)
+    assert (linked.linked, linked.unmarked) == (6, 3)
+
+
+def mark_in(path: Path) -> bool:
+    with Image.open(path) as image:
+        packet = image.info.get("xmp", b"")
+        return b"digitalsourcetype/compositeWith" in (packet.encode() if isinstance(packet, str) else packet)

@@ -62,7 +62,8 @@ def _pixel_row(field: Field) -> Row:
     values = ", ".join(f"`{word}`" for word in field.choices)
     if field.minimum is not None:
         values = f"{field.minimum} to {field.maximum}"
-    default = f"{field.default}" if isinstance(field.default, int) else f"`{field.default}`"
+    default = "" if field.default is None else f"`{field.default}`"
+    default = f"{field.default}" if isinstance(field.default, int) else default
     if isinstance(field.default, bool):
         values, default = "`true`, `false`", f"`{str(field.default).lower()}`"
     return f"`{field.name}`", values or PADDING, default, field.description

@@ -150,13 +150,13 @@ def apply_orientation(picture: Image.Image) -> Image.Image:
     Its EXIF still says so afterwards. Where that is broken, the picture is as it is.
     """
     picture.load()
-    turn = _TURNS.get(_read_orientation(picture))
+    turn = _TURNS.get(read_orientation(picture))
     return picture if turn is None else picture.transpose(turn)
 
 
 def is_turned(picture: Image.Image) -> bool:
     """Whether EXIF rotation swaps width and height. Decodes nothing, so a PNG's late EXIF is not seen."""
-    return _read_orientation(picture) in range(5, 9)
+    return read_orientation(picture) in range(5, 9)
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
@@ -177,7 +177,8 @@ def turned_text(name: str) -> str:
     return f"{text}, so that its mask would lie elsewhere: save it upright, or use send: fitted"
 
 
-def _read_orientation(picture: Image.Image) -> int:
+def read_orientation(picture: Image.Image) -> int:
+    """Return EXIF's number of how *picture* is turned; 1 where it is upright, or nothing says so."""
     if picture.format == "TIFF":
         return 1  # Pillow turns these by itself, and says the upright size from the start
     return _stored_orientation(picture)

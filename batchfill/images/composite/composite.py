@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
-from typing import IO, TYPE_CHECKING, Any, cast
+from hashlib import file_digest
+from typing import IO, TYPE_CHECKING
 
 from PIL import Image
 from PIL.Image import Resampling
 
 from batchfill.domain.drawn_masks import DrawnMask
-from batchfill.domain.predictions import Picture
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import (
     DEEP,
@@ -23,10 +21,12 @@ from batchfill.images.codec.colors import (
     to_16_bits,
     without_alpha,
 )
-from batchfill.images.codec.open import SUFFIXES, apply_orientation, open_image, refuse_animation
-from batchfill.images.composite import metadata
-from batchfill.images.composite.metadata import write_metadata
+from batchfill.images.codec.open import apply_orientation, open_image, read_orientation, refuse_animation
+from batchfill.images.composite.finished_file import Canvas, Finished, JpegSource, write_finished
+from batchfill.images.composite.metadata import keep_exif
 from batchfill.images.prepare.mask import read_mask
+from batchfill.images.rights.rights import read_rights
+from batchfill.images.rights.xmp import COMPOSITE, SYNTHETIC, Told
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -36,23 +36,6 @@ if TYPE_CHECKING:
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.catalog.sizes import Size
     from batchfill.domain.rows import Box, LocalFile
-
-QUALITY = 95
-"""Of a JPEG, whose pixels outside the mask are nearly the original's: 47 dB, two thirds of a grey level."""
-
-_FORMATS = {"jpg": "JPEG", "webp": "WEBP"}
-_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    # Each level above adds a quarter to the time, for a few per cent of the size; from the sixth on more.
-    "PNG": {"compress_level": 3},
-    # Comments are no EXIF, and those of other formats may be too long.
-    "JPEG": {"quality": QUALITY, "subsampling": 0, "comment": b""},
-    # More method takes four times as long and half as much memory again, for a few per cent either way.
-    "WEBP": {"lossless": True, "quality": 20, "method": 0, "exact": True},
-}
-_LONGEST_JPEG, _LONGEST_WEBP = 65_500, 16_383
-"""Pixels of a side."""
-_LONGEST_SEGMENT = 65_500
-"""Bytes of EXIF, or of XMP, in a JPEG."""
 
 _STRIP = 256
 """Rows that are filled together: an output scaled up to all of a large picture takes as much room as that."""
@@ -72,34 +55,45 @@ class FinishTask:
     target: Path
     """Where the finished file is written, whole and flushed to disk, without a suffix."""
     format: str | None
-    """`jpg` or `webp`, when the row asks for it; else PNG."""
+    """`jpg`, `webp` or `png`; `same`: a JPEG for a JPEG, else PNG, as for None."""
     note: Mapping[str, str]
     """What the file tells of itself, by name; empty for nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A finished file, at its task's target."""
-
-    size: int
-    """Bytes."""
-    sha256: str
-    picture: Picture
 
 
 def make_composite(task: FinishTask) -> Finished:
     """Write the finished picture of *task*.
 
-    The original upright, at its own size, mode and depth, with its alpha, colour profile and EXIF; every
+    The original at its own size, mode and depth, with its alpha, colour profile, EXIF, XMP and IPTC; every
     pixel that the grown and feathered mask leaves black is the original's, to the bit in PNG and WebP. What
-    the mask fills is opaque.
-    Pictures with a palette become RGB, of other colour spaces too (without their profile), of two greys
-    greys; of colours with 16 bits 8 are read. Raises BadPicture when a file cannot be read or is not the one
-    that was sent, or when no format takes the picture; OSError when the disk does not take it.
+    the mask fills is opaque. A JPEG
+    of a JPEG is as it was stored, turned or not, and keeps every coefficient of the blocks that the mask does
+    not touch; where that cannot be done, it is encoded whole, as the answer says. All others are upright.
+    Pictures with a palette become RGB, of other colour spaces too (without their profile, unless as JPEG of
+    JPEG), of two greys greys; of colours with 16 bits 8 are read. Raises BadPicture when a file cannot be
+    read or is not the one that was sent, or when no format takes the picture; OSError when the disk does not
+    take it.
     """
-    picture, extras = _read_original(task.picture)
-    _fill_masked(picture, task)
-    return _write_file(task, picture, extras)
+    canvas = _read_original(task)
+    hole = _fill_masked(canvas.picture, task)
+    return write_finished(
+        task.target, canvas, _place_hole(hole, task, canvas.picture.size), _told(task, hole)
+    )
+
+
+def _told(task: FinishTask, hole: Image.Image) -> Told:
+    """Return what the file tells of itself, whose picture is filled where *hole* is not black."""
+    everything = task.area is None and hole.getextrema()[0] == 255
+    mark = None if task.pixels.mark == "none" else SYNTHETIC if everything else COMPOSITE
+    return Told(mark, task.note.get("model", ""), tuple(task.note.items()))
+
+
+def _place_hole(hole: Image.Image, task: FinishTask, size: Size) -> Image.Image:
+    """Return *hole*, which is that of the area, as large as the picture."""
+    if task.area is None:
+        return hole
+    whole = Image.new("L", size)
+    whole.paste(hole, task.area[:2])
+    return whole
 
 
 @contextmanager
@@ -116,13 +110,25 @@ def _open_unchanged(file: LocalFile) -> Iterator[IO[bytes]]:
         yield content
 
 
-def _read_original(file: LocalFile) -> tuple[Image.Image, dict[str, Any]]:
+def _read_original(task: FinishTask) -> Canvas:
     """Return the picture upright, in a mode that can be pasted into, and what is saved along with it."""
-    with _open_unchanged(file) as content, open_image(content, file.path.name) as image:
-        refuse_animation(image, file.path.name)
-        picture = _convert_for_paste(apply_orientation(image), file.path.name)
-        profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
-        return picture, {"exif": metadata.keep_exif(image), "icc_profile": profile}
+    name = task.picture.path.name
+    with _open_unchanged(task.picture) as content, open_image(content, name) as image:
+        refuse_animation(image, name)
+        # Before keep_exif takes it away.
+        orientation, upright = read_orientation(image), apply_orientation(image)
+        again = task.format in ("same", "jpg") and image.format in ("JPEG", "MPO")
+        picture = upright if again and image.mode == "CMYK" else _convert_for_paste(upright, name)
+        foreign = image.mode in FOREIGN and picture.mode != image.mode
+        return Canvas(
+            name=name,
+            picture=picture,
+            format="jpg" if again else task.format,
+            exif=keep_exif(image),
+            profile=None if foreign else image.info.get("icc_profile"),
+            rights=read_rights(image, content),
+            jpeg=JpegSource.of(image, content, orientation) if again else None,
+        )
 
 
 def _convert_for_paste(image: Image.Image, name: str) -> Image.Image:
@@ -135,8 +141,8 @@ def _convert_for_paste(image: Image.Image, name: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _fill_masked(picture: Image.Image, task: FinishTask) -> None:
-    """Paste the output of *task* into *picture* where the mask says."""
+def _fill_masked(picture: Image.Image, task: FinishTask) -> Image.Image:
+    """Paste the output of *task* into *picture* where the mask says; return the mask of the area."""
     left, top, right, bottom = task.area or (0, 0, *picture.size)
     hole = _read_mask(task, picture.size).crop((left, top, right, bottom))
     with open_image(task.raw, task.raw.name) as image:
@@ -147,6 +153,7 @@ def _fill_masked(picture: Image.Image, task: FinishTask) -> None:
     for box in _cover_boxes(hole):
         corner = left + box[0], top + box[1]
         _paste_box(picture, _scale_box(output, hole.size, box), hole.crop(box), corner)
+    return hole
 
 
 def _cover_boxes(hole: Image.Image) -> Iterator[Box]:
@@ -203,55 +210,3 @@ def _paste_deep(picture: Image.Image, filled: Image.Image, hole: Image.Image, bo
     old, new, share = (np.asarray(each, np.int32) for each in (picture.crop(box), filled, hole))
     blended = (old * (255 - share) + new * 257 * share + 127) // 255
     picture.paste(Image.fromarray(blended.astype(np.uint16)), box)
-
-
-def _write_file(task: FinishTask, picture: Image.Image, extras: Mapping[str, Any]) -> Finished:
-    kind = _FORMATS.get(task.format or "", "PNG")
-    options = {**_OPTIONS[kind], **extras, **write_metadata(kind, task.note)}
-    if not _can_hold(kind, picture, options):
-        kind, options = "PNG", {**_OPTIONS["PNG"], **extras, **write_metadata("PNG", task.note)}
-    with task.target.open("wb") as file:
-        written = _Written(file)
-        _save_picture(picture, written, kind, options, task.picture.path.name)
-        file.flush()
-        os.fsync(file.fileno())
-    shown = Picture(kind, SUFFIXES[kind], picture.width, picture.height, picture.mode)
-    return Finished(written.size, written.digest.hexdigest(), shown)
-
-
-def _can_hold(kind: str, picture: Image.Image, options: Mapping[str, Any]) -> bool:
-    """Whether a file of *kind* holds all of *picture* and of what is saved with it."""
-    if kind == "JPEG":
-        told = max(len(options["exif"]), len(options.get("xmp", b"")))
-        return (
-            picture.mode in ("L", "RGB") and max(picture.size) <= _LONGEST_JPEG and told <= _LONGEST_SEGMENT
-        )
-    if kind == "WEBP":
-        return picture.mode in ("RGB", "RGBA") and max(picture.size) <= _LONGEST_WEBP
-    return True
-
-
-class _Written:
-    """A file that is written to, and what there is to know of its content then."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.size = 0
-        self.digest = sha256()
-
-    def write(self, content: bytes) -> int:
-        """Pass *content* on."""
-        self.digest.update(content)
-        self.size += len(content)
-        return self._file.write(content)
-
-
-def _save_picture(
-    picture: Image.Image, target: _Written, kind: str, options: Mapping[str, Any], name: str
-) -> None:
-    try:
-        picture.save(cast("IO[bytes]", target), kind, **options)
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise BadPicture(f"{name} cannot be finished as {kind}: {error}") from error

@@ -2,57 +2,101 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
+from PIL import ImageOps
 from PIL.ExifTags import Base as Tag
 from PIL.PngImagePlugin import PngInfo
 
 from batchfill.images.codec.open import BROKEN
+from batchfill.images.composite.exif_thumbnail import replace_thumbnail
+from batchfill.images.rights.iptc import iptc_fields
+from batchfill.images.rights.jpeg_segments import (
+    ADOBE,
+    APP0,
+    COMMENT,
+    EXIF_OR_XMP,
+    PROFILE,
+    Segment,
+    join_segment,
+)
+from batchfill.images.rights.photoshop import as_raw_profile
+from batchfill.images.rights.rights import EXIF, MAIN, Rights, extra_segments, merge_rights
+from batchfill.images.rights.xmp import Told, clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from PIL.Image import Image
 
+    from batchfill.images.composite.jpeg_blocks import Exchange
 
-_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:batchfill="urn:batchfill:1">
-<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{prompt}</rdf:li></rdf:Alt></dc:description>
-{fields}
-</rdf:Description></rdf:RDF></x:xmpmeta>
-<?xpacket end="r"?>"""
-
-_UNTOLD = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML holds, and no text of a PNG: control characters, halves of surrogate pairs."""
+NO_RIGHTS = Rights()
 
 
-def write_metadata(kind: str, note: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options with which Pillow saves *note* in a file of *kind*; its names are words.
+def write_metadata(kind: str, told: Told, rights: Rights = NO_RIGHTS) -> dict[str, Any]:
+    """Return the options with which Pillow saves what is *told*, and *rights*, in an upright file of *kind*.
 
-    PNG has a text for each name; JPEG and WebP have an XMP packet, the prompt in it also as `dc:description`.
-    Control characters are left out.
+    All formats have an XMP packet; PNG also a text for each name of the note, and IPTC as programs keep it
+    there. WebP has no place for IPTC, which its XMP tells instead.
     """
-    told = {name: _UNTOLD.sub("", text) for name, text in note.items()}
-    if not told:
-        return {}
+    if kind == "WEBP":
+        told = replace(told, fields=iptc_fields(rights.resources))
+    packet = merge_rights(rights, told, extension=kind == "JPEG")
     if kind == "PNG":
-        info = PngInfo()
-        for name, text in told.items():
-            info.add_itxt(name, text)
-        return {"pnginfo": info}
-    fields = "\n".join(
-        f"<batchfill:{name}>{_escape_xml(text)}</batchfill:{name}>" for name, text in told.items()
-    )
-    return {"xmp": _PACKET.format(prompt=_escape_xml(told.get("prompt", "")), fields=fields).encode()}
+        return {"pnginfo": _texts(packet, told, rights)}
+    if kind == "JPEG":
+        return {"xmp": packet, "extra": b"".join(map(join_segment, extra_segments(rights)))}
+    return {"xmp": packet}
 
 
-def _escape_xml(text: str) -> str:
-    # Readers of XML take a bare carriage return for a new line.
-    return escape(text, {"\r": "&#13;"})
+def _texts(packet: bytes, told: Told, rights: Rights) -> PngInfo:
+    info = PngInfo()
+    for name, text in told.note:
+        info.add_itxt(name, clean_text(text))
+    if packet:
+        info.add_itxt("XML:com.adobe.xmp", packet.decode(errors="replace"))
+    if iptc := as_raw_profile(rights.resources):
+        info.add_text("Raw profile type iptc", iptc)
+    return info
+
+
+def jpeg_head(exchange: Exchange, picture: Image, rights: Rights, packet: bytes) -> list[Segment]:
+    """Return what a JPEG tells that stays as it was stored, and shows *picture*, which is upright, now.
+
+    The original's EXIF (its thumbnail made anew), profile, comments and *rights*, and the XMP *packet*. Other
+    segments are left out: they may hold the old picture once more, small, in depth or sharper.
+    """
+    kept = [s for s in exchange.about if any(s.marker == m and s.payload.startswith(p) for m, p in _KEPT)]
+    head = [_refreshed(segment, exchange, picture) for segment in kept]
+    # JFIF and EXIF want to be first.
+    at = sum(1 for s in head[:2] if s.payload.startswith((_JFIF, EXIF)))
+    told = [Segment(EXIF_OR_XMP, MAIN + packet)] if packet else []
+    return [*head[:at], *told, *extra_segments(rights), *head[at:]]
+
+
+_JFIF, _THUMBNAIL_AT = b"JFIF\0", 12
+_KEPT = (
+    (APP0, _JFIF),
+    (EXIF_OR_XMP, EXIF),
+    (PROFILE, b"ICC_PROFILE\0"),
+    (ADOBE, b"Adobe"),
+    (COMMENT, b""),
+)
+"""Segments that stay, by marker and beginning."""
+
+
+def _refreshed(segment: Segment, exchange: Exchange, picture: Image) -> Segment:
+    if segment.payload.startswith(_JFIF):
+        return segment._replace(payload=segment.payload[:_THUMBNAIL_AT] + b"\0\0")
+    if segment.payload.startswith(EXIF) and segment.marker == EXIF_OR_XMP:
+        exif = replace_thumbnail(
+            segment.payload[len(EXIF) :],
+            lambda longest: exchange.turn_back(ImageOps.contain(picture, (longest, longest))),
+        )
+        return segment._replace(payload=EXIF + exif)
+    return segment
 
 
 # The pixels of a TIFF are described by the same tags, which would be wrong in another file.

@@ -33,6 +33,8 @@ from batchfill.images.prepare.mask import (
     same_shape,
     scale_mask,
 )
+from batchfill.images.rights.rights import has_credentials
+from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -154,6 +156,7 @@ class _Look:
                 without_alpha(image.crop((0, 0, 1, 1)), source.name)
             self._found += picture_modes(image, odd, source.name, fitted=source.fitted)
             self._found += _turned_findings(image, source)
+            self._found += _credentials_findings(image, source, self._task.pixels)
             upright = stored if source.remote or not is_turned(image) else stored[::-1]
             self._picture = _Frame(upright, stored, rotated or is_rotated(image))
 
@@ -279,6 +282,16 @@ def _turned_findings(image: Image, source: PictureSource) -> Iterator[Finding]:
     if not source.fitted and image.getexif().get(Tag.Orientation, 1) != 1:
         text = f"{source.name} is to be turned as its EXIF says, which the service does not do"
         yield Finding(FindingKind.TURNED, Severity.WARNING, f"{text}: save it upright")
+
+
+def _credentials_findings(image: Image, source: PictureSource, pixels: Pixels) -> Iterator[Finding]:
+    if pixels.finish != "exact" or source.remote:
+        return
+    with open_regular(source.path) as file:
+        found = has_credentials(image, file)
+    if found:
+        text = f"{source.name} has Content Credentials, which prove its pixels as they are"
+        yield Finding(FindingKind.CREDENTIALS, Severity.NOTE, f"{text}: the finished picture is without them")
 
 
 def _greys_text(mask: Image, source: PictureSource, kind: str) -> str:

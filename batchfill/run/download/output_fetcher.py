@@ -49,7 +49,7 @@ class OutputFetcher:
         self.largest = max(self.largest, written.size)
         if isinstance(seen, BadPicture):
             raise self._kept_aside(written, seen) from seen
-        return Downloaded(replace(output, finished_with=None), written, seen)
+        return Downloaded(replace(output, finished_with=None, finished_as=None), written, seen)
 
     def _kept_aside(self, written: StagedFile, seen: BadPicture) -> BadPicture:
         store, suffix = self._context.store, FOREIGN_SUFFIXES.get(seen.foreign or "", "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill._version import __version__
+from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, StorageError, in_words, is_full
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.model import Model
-    from batchfill.catalog.pixel_options import Pixels
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import Asked, DownloadJob
     from batchfill.run.context import FileContext
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 AT_ONCE = 2 * (os.cpu_count() or 2)
 """Rows that are worked on or wait for a worker; more would wait in memory instead of in the ledger."""
 
-VERSION = 1
+VERSION = 2
 """Of what a finished file is for its settings; another one has all of them finished again when asked to."""
 
 
@@ -44,14 +44,30 @@ class Finish:
     """How one row is finished."""
 
     pixels: Pixels
-    format: str | None
-    """`jpg` or `webp` where the row asks for it."""
+    format: str
+    """`same`, `png`, `webp` or `jpg`."""
+    asked: str | None
+    """The row's `output_format`."""
 
     @property
     def settings(self) -> str:
         """All that decides what the file will be, apart from what it is made of: JSON."""
-        found = {"feather": self.pixels.mask_feather, "metadata": self.pixels.metadata}
-        return json.dumps({"version": VERSION, "format": self.format, **found})
+        found = {"format": self.format, **self._old, "mark": self.pixels.mark}
+        return json.dumps({"version": VERSION, **found})
+
+    @property
+    def _old(self) -> dict[str, object]:
+        return {"feather": self.pixels.mask_feather, "metadata": self.pixels.metadata}
+
+    def made(self, settings: str | None) -> bool:
+        """Whether a file with these *settings* is what the row asks for.
+
+        A row that names none of the settings that came with version 2 is content with a file of version 1.
+        """
+        if settings == self.settings:
+            return True
+        plain = self.pixels.finish_format is None and self.pixels.mark == Pixels().mark
+        return plain and settings == json.dumps({"version": 1, "format": self.asked, **self._old})
 
 
 def finish_of(model: Model, asked: Asked) -> Finish | None:
@@ -61,7 +77,9 @@ def finish_of(model: Model, asked: Asked) -> Finish | None:
     if pixels.finish != "exact" or model.image_field not in asked.files or mask is None:
         return None
     form = asked.inputs.get("output_format")
-    return Finish(pixels, form if isinstance(form, str) else None)
+    asked_format = form if isinstance(form, str) else None
+    known = asked_format if asked_format in ("webp", "jpg") else "same"
+    return Finish(pixels, pixels.finish_format or known, asked_format)
 
 
 class PostProcessor:
@@ -197,7 +215,7 @@ class PostProcessor:
             target.unlink(missing_ok=True)
             raise
         self.largest = max(self.largest, made.size)
-        finished = replace(output, finished_with=how.settings)
+        finished = replace(output, finished_with=how.settings, finished_as=made.made_as)
         return Downloaded(finished, StagedFile(target, made.size, made.sha256), made.picture)
 
     def _make_task(self, one: DownloadJob, output: Output, how: Finish, target: Path) -> FinishTask:

@@ -32,6 +32,7 @@ def make_result() -> Callable[..., Result]:
         "flags": (),
         "decision": None,
         "chosen": None,
+        "finished_as": (),
         "extra": {},
     }
     return lambda **changes: Result(**{**usual, **changes})

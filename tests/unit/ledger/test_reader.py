@@ -57,6 +57,7 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
                 flags=(),
                 decision=None,
                 chosen=None,
+                finished_as=(),
                 extra={},
             ),
             Result(
@@ -73,6 +74,7 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
                 flags=(),
                 decision=None,
                 chosen=None,
+                finished_as=(),
                 extra={"x_for": "menu"},
             ),
         ]

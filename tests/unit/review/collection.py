@@ -64,6 +64,7 @@ class Collection:
             "flags": flags,
             "decision": None,
             "chosen": None,
+            "finished_as": (),
             "extra": {},
         }
         files = {"image": self.file("images/a.png", 90), "mask": self.file("masks/a.png", 255)}

@@ -23,7 +23,7 @@ from PIL.Image import Resampling
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.rows import LocalFile, Stamp
 from batchfill.errors import BadPicture
-from batchfill.images.composite.composite import Finished, FinishTask, make_composite
+from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.prepare.fit import FitTask, fit_files
 from batchfill.images.prepare.grow import grow_mask
 from tests.support.pictures import away
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchfill.domain.rows import Box
+    from batchfill.images.composite.finished_file import Finished
 
 FULL = Path("/dev/full")
 PHOTOGRAPHS = Path(__file__).parents[4] / "jobs/photographs"
@@ -445,7 +446,8 @@ def test_the_profile_of_inks_says_nothing_of_the_colours_they_became(
 ) -> None:
     path = written(photo.convert("CMYK"), tmp_path / "hero.jpg", icc_profile=SRGB)
     _, image = finished(tmp_path, path, mask, photo, form=form)
-    assert "icc_profile" not in image.info
+    # A JPEG of a JPEG stays one of inks, of which their profile is right.
+    assert (image.mode, "icc_profile" in image.info) == (("CMYK", True) if form == "jpg" else ("RGB", False))
 
 
 @pytest.mark.parametrize(
@@ -485,8 +487,8 @@ def test_more_words_than_a_jpeg_holds_make_it_a_png(
 
 
 def test_a_jpeg_is_nearly_the_original_outside_the_mask(tmp_path: Path) -> None:
-    """JPEG is lossy: of a photograph that was one already, its second compression leaves this much."""
-    path = PHOTOGRAPHS / "astronaut.jpg"
+    """JPEG is lossy: of a photograph that was one before, its second compression leaves this much."""
+    path = written(Image.open(PHOTOGRAPHS / "astronaut.jpg"), tmp_path / "hero.png")
     mask = Image.new("L", (512, 512))
     mask.paste(255, (100, 100, 200, 200))
     _, image = finished(tmp_path, path, mask, Image.new("RGB", (512, 512)), form="jpg")
@@ -577,7 +579,10 @@ def test_tasks_and_answers_travel_between_processes(
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read as Linux tells it")
 @pytest.mark.parametrize("form", ["png", "jpg"])
 def test_finishing_holds_one_picture_at_a_time(form: str, tmp_path: Path) -> None:
-    """A picture takes four bytes a pixel, its mask one, what fades its edge four; the rest is the output."""
+    """A picture takes four bytes a pixel, its mask one, what fades its edge four; the rest is the output.
+
+    The coefficients of a JPEG take three, and libjpeg as many once more for reading them.
+    """
     size = (3000, 2000)
     written(Image.effect_noise(size, 40).convert("RGB"), tmp_path / "hero.jpg")
     mask = Image.new("L", size)
@@ -585,7 +590,7 @@ def test_finishing_holds_one_picture_at_a_time(form: str, tmp_path: Path) -> Non
     written(mask, tmp_path / "mask.png")
     written(noise((1152, 768)), tmp_path / "raw.png")
     grown_by = int(subprocess.check_output([sys.executable, "-c", PEAK, form], cwd=tmp_path))
-    assert grown_by < 13 * size[0] * size[1]
+    assert grown_by < {"png": 13, "jpg": 15}[form] * size[0] * size[1]
 
 
 PEAK = """

@@ -11,6 +11,9 @@ from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.findings import FindingKind, Severity, Sizes
 from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
+from batchfill.images.rights import chunks, jpeg_segments
+from batchfill.images.rights.chunks import Chunk
+from batchfill.images.rights.jpeg_segments import Segment
 from tests.support.models import DEV, known_model
 
 if TYPE_CHECKING:
@@ -273,6 +276,29 @@ def test_an_animated_file_is_a_mistake(photo: Image.Image, kind: str, save: Save
     path = save(photo, "a.bin", format=kind, save_all=True, append_images=more)
     for found in (look(path, None), look(None, path)):
         assert told(found) == [("mistake", "animated")]
+
+
+PROOF = b"JP\0\1 c2pa"
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp"])
+def test_proofs_that_a_finished_picture_cannot_keep_are_noted(
+    kind: str, photo: Image.Image, save: Save
+) -> None:
+    path = save(photo, f"hero.{kind}")
+    content = path.read_bytes()
+    if kind == "jpg":
+        content = jpeg_segments.join_jpeg([Segment(0xEB, PROOF), *jpeg_segments.split_jpeg(content)])
+    elif kind == "png":
+        head, *rest = chunks.split_png(content)
+        content = chunks.join_png([head, Chunk(b"caBX", PROOF), *rest])
+    else:
+        content = chunks.join_webp([*chunks.split_webp(content), Chunk(b"C2PA", PROOF)])
+    path.write_bytes(content)
+    found = look(path, None, finish="exact")
+    assert told(found) == [("note", "credentials")]
+    assert text(found).startswith(f"hero.{kind} has Content Credentials")
+    assert told(look(path, None)) == []
 
 
 # The values of a mask
