@@ -318,6 +318,7 @@ class Batch:
         from batchfill.catalog.model_choice import choose_model
         from batchfill.manifest.manifest import open_manifest
         from batchfill.session.default_prompt import is_literal
+        from batchfill.session.literal_quotes import are_literal
 
         manifest = open_manifest(
             self.manifest, encoding=self.flags.get("encoding"), sheet=self.flags.get("sheet")
@@ -325,6 +326,7 @@ class Batch:
         settings = self._resolve_settings(
             head=manifest.settings, defaults=manifest.defaults, column=manifest.column
         )
+        settings = replace(settings, literal_quotes=are_literal(self._read_metadata()))
         literal = is_literal(manifest, choose_model(settings), settings)
         return manifest, replace(settings, literal_prompt=literal)
 

@@ -17,10 +17,7 @@ from batchfill.filenames import check_id, stem_of
 from batchfill.manifest.columns import Layout, RowCounter, explain_empty
 from batchfill.manifest.file_cells import read_file_cell
 from batchfill.manifest.fingerprint import make_fingerprint
-from batchfill.manifest.formats.csv import read_csv
-from batchfill.manifest.formats.jsonl import read_json, read_jsonl
-from batchfill.manifest.formats.workbook import read_workbook
-from batchfill.manifest.formats.yaml import read_yaml
+from batchfill.manifest.formats.rows_file import read_items
 from batchfill.manifest.headers import explain_missing_header
 from batchfill.manifest.local_files import LocalFiles
 from batchfill.manifest.prompt_template import PromptTemplate
@@ -34,17 +31,16 @@ from batchfill.manifest.record import (
     make_mistake,
     why_unfit,
 )
-from batchfill.manifest.text import Lines, open_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import TextIO
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from batchfill.catalog.model import Model
     from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.rows import Input, LocalFile
     from batchfill.errors import Mistake
     from batchfill.manifest.columns import Columns, Reader
+    from batchfill.manifest.formats.rows_file import Item
     from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
 
@@ -63,6 +59,7 @@ def read_rows(
     price: int | None = None,
     fitted: bool = True,
     literal_prompt: bool = False,
+    literal_quotes: bool = False,
     digest: Digest,
     note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Row | Mistake]:
@@ -85,10 +82,25 @@ def read_rows(
         has_header=manifest.rows_kind in ("csv", "workbook"),
     )
     reader = _RowReader(
-        manifest, model, layout, files, price, fitted=fitted, literal_prompt=literal_prompt, note=note
+        manifest,
+        model,
+        layout,
+        files,
+        price,
+        fitted=fitted,
+        literal_prompt=literal_prompt,
+        note=note,
     )
     reader.take_defaults(defaults)
-    return reader.read_rows()
+    return reader.read_rows(
+        read_items(
+            manifest.rows,
+            manifest.rows_kind,
+            encoding=manifest.encoding,
+            sheet=manifest.sheet,
+            literal_quotes=literal_quotes,
+        )
+    )
 
 
 class _RowReader:
@@ -153,13 +165,13 @@ class _RowReader:
         else:
             self._defaults[name] = template.fill((), ())
 
-    def read_rows(self) -> Iterator[Row | Mistake]:
-        """Yield rows and mistakes; see read_rows."""
+    def read_rows(self, items: Iterable[Item]) -> Iterator[Row | Mistake]:
+        """Yield the rows and mistakes of *items*; see read_rows."""
         yield from sorted(self._mistakes, key=attrgetter("line"))
         sound = not self._mistakes
         seen = position = 0
         counter: RowCounter | None = None
-        for item in self._read_items():
+        for item in items:
             if isinstance(item, Header):
                 self._header_line = item.line
                 if no_header := self._explain_header(item):
@@ -186,17 +198,6 @@ class _RowReader:
         if counter is not None and seen:
             self._note(counter.explain())
         yield from self._find_missed(seen)
-
-    def _read_items(self) -> Iterator[Header | Record | Trouble | Broken]:
-        manifest = self._manifest
-        try:
-            if manifest.rows_kind == "workbook":
-                yield from read_workbook(manifest.rows, manifest.sheet)
-                return
-            with open_text(manifest.rows, manifest.encoding) as text:
-                yield from _READERS[manifest.rows_kind](text)
-        except Broken as broken:
-            yield broken
 
     def _find_header_mistakes(self, header: Header) -> Iterator[Mistake]:
         for message in self._layout.columns(header.names).mistakes:
@@ -383,11 +384,3 @@ def _read_id(text: str, wrong: list[str]) -> str:
     except ValueError as error:
         wrong.append(str(error))
         return text
-
-
-_READERS: Mapping[str, Callable[[TextIO], Iterator[Header | Record | Trouble]]] = {
-    "csv": lambda text: read_csv(Lines(text)),
-    "jsonl": lambda text: read_jsonl(Lines(text)),
-    "json": read_json,
-    "yaml": read_yaml,
-}

@@ -60,7 +60,7 @@ def manifest_digest(manifest: Manifest, model: Model, settings: Settings) -> str
         "defaults": dict(settings.defaults),
         "column": dict(settings.column),
         "extra_columns": settings.extra_columns,
-        "literal_prompt": settings.literal_prompt,
+        "literal": [settings.literal_prompt, settings.literal_quotes],
         "price": settings.price,
         "reach": None if settings.allow_outside else [str(part) for part in reach_of(manifest.path.parent)],
     }
@@ -198,6 +198,7 @@ def read_checked(
         price=settings.price,
         fitted=settings.send == "fitted",
         literal_prompt=settings.literal_prompt,
+        literal_quotes=settings.literal_quotes,
         digest=digest,
         note=note,
     )

@@ -34,6 +34,7 @@ from batchfill.session import identity, past
 from batchfill.session.default_prompt import default_prompt_warnings, prompt_facts
 from batchfill.session.free_questions import ask_patiently, web_page_at
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
+from batchfill.session.literal_quotes import quote_facts
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
 from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
@@ -311,6 +312,7 @@ class Session:
             IDEMPOTENT: settings.base if settings.idempotent else None,
             "stopped_because": None,
             **prompt_facts(settings),
+            **quote_facts(settings),
             **self._account,
         }
         if "started_at" not in context.ledger.metadata:

@@ -44,6 +44,8 @@ class Settings:
     """Inputs for every row that gives none, as text: `defaults:` of the manifest under `--set`."""
     literal_prompt: bool = False
     """Whether the default prompt names no columns: as it was when the batch was begun."""
+    literal_quotes: bool = False
+    """Whether quotes behind a space in a CSV are text: as they were when the batch was begun."""
     column: Mapping[str, str] = field(default_factory=dict)
     """Input name → the manifest's name for its column."""
     concurrency: int

@@ -23,8 +23,11 @@ _NAMED = re.compile(r'"?sep=([,;\t|])', re.IGNORECASE)
 """Excel's own way to name the delimiter in a line that it does not show."""
 
 
-def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
-    """Yield the header and then the rows of a CSV; nothing when it is empty. Raises Broken."""
+def read_csv(lines: Lines, *, literal_quotes: bool = False) -> Iterator[Header | Record | Trouble]:
+    """Yield the header and then the rows of a CSV; nothing when it is empty. Raises Broken.
+
+    *literal_quotes*: quotes behind a space belong to the text of their cell.
+    """
     first = next((line for line in lines if line.strip()), None)
     if first is None:
         return
@@ -33,11 +36,10 @@ def read_csv(lines: Lines) -> Iterator[Header | Record | Trouble]:
         delimiter, first = named[1], next(filter(str.strip, lines), "")
     # The limit is the module's, for the whole process: cells are bounded by us, with a message.
     csv.field_size_limit(RECORD_LIMIT)
-    reader: Iterator[list[str]] = csv.reader(
-        _without_gaps(chain([first], lines), lines.held, delimiter, spaced=f"{delimiter} " in first),
-        delimiter=delimiter,
-        strict=True,
-    )
+    given: Iterator[str] = chain([first], lines)
+    if not literal_quotes:
+        given = _without_gaps(given, lines.held, delimiter, spaced=f"{delimiter} " in first)
+    reader: Iterator[list[str]] = csv.reader(given, delimiter=delimiter, strict=True)
     header_line = lines.number
     names = _column_names(_next_cells(reader, lines) or [])
     if RESULTS.issubset(names):
