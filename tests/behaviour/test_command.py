@@ -41,6 +41,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 COLUMNS = (
     "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags,decision,chosen"
+    ",finished_as"
 )
 
 
@@ -150,7 +151,7 @@ async def test_init_writes_a_manifest_that_is_complete_but_for_the_pictures(
     checked = await batchfill("check", "night.csv")
     mistakes = [line for line in checked.out.splitlines() if line.startswith("night.csv:")]
     assert mistakes
-    assert all("no such file" in mistake for mistake in mistakes)
+    assert all("there is no folder" in mistake for mistake in mistakes)
 
 
 async def test_pair_makes_a_manifest_that_runs(batchfill: Any, desk: Any) -> None:
@@ -221,12 +222,12 @@ async def test_check_tells_rows_cost_and_time_and_changes_nothing(batchfill: Any
     assert sorted(three_rows.parent.iterdir()) == before
 
 
-async def test_check_shows_the_first_twenty_mistakes_and_counts_the_rest(batchfill: Any, desk: Any) -> None:
-    desk.write(desk.rows(30, guidance="1000"))
+async def test_check_shows_the_first_twenty_causes_and_counts_the_rest(batchfill: Any, desk: Any) -> None:
+    desk.write([{**row, "image": f"images/none{n}.png"} for n, row in enumerate(desk.rows(30))])
     checked = await batchfill("check", "night.csv")
     assert checked.code == 2
     lines = checked.out.splitlines()
-    assert lines[0] == "night.csv:2: guidance must be between 0 and 100, not 1000"
+    assert lines[0].startswith("night.csv:2: image: no such file images/none0.png")
     assert lines[20:] == ["… and 10 more mistakes", "0 rows right, 30 mistakes"]
 
 
