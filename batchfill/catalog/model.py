@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import Field, FieldType, guess_value
-from batchfill.catalog.pixel_options import PIXEL_READERS, Pixels
-from batchfill.domain.drawn_masks import ALPHA, read_drawn_mask
+from batchfill.catalog.pixel_options import ENLARGING, PIXEL_READERS, Pixels
+from batchfill.domain.drawn_masks import ALPHA, NOTHING, read_drawn_mask
 from batchfill.domain.money import CURRENCY
 from batchfill.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from batchfill.catalog.sizes import Size, SizeRule
     from batchfill.domain.drawn_masks import DrawnMask
@@ -67,9 +67,18 @@ class Model:
         return replace(found, mask_from=ALPHA) if drawn is not None and drawn.is_alpha else found
 
     def drawn_mask(self, inputs: Mapping[str, Input]) -> DrawnMask | None:
-        """Return the mask that a row's *inputs* draw; None where it is a file, remote, or not there."""
+        """Return the mask that a row's *inputs* draw; None where it is a file, remote, or not there.
+
+        A row that enlarges its picture and has no mask draws nothing on it.
+        """
         mask = inputs.get(self.mask_field or "") if self.pixel_settings else None
+        if mask is None and self.enlarges(inputs):
+            return NOTHING
         return read_drawn_mask(mask) if isinstance(mask, str) else None
+
+    def enlarges(self, inputs: Iterable[str]) -> bool:
+        """Whether a row with *inputs* of these names enlarges its picture, so that it needs no mask."""
+        return not (ENLARGING & self.pixel_settings).isdisjoint(inputs)
 
     def mask_of(
         self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from batchfill.catalog.field import Field, FieldType, quote_shortened
+from batchfill.domain.enlargement import ANCHORS, Enlargement, read_aspect, read_expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +34,12 @@ class Pixels:
     """What is sent: the `whole` picture, or what surrounds the `mask`."""
     padding: int | str = "25%"
     """Left around the mask when that is what is sent: pixels, or a share of the mask box's longer side."""
+    expand: str | None = None
+    """By how much the canvas grows on its sides: `20%`, `256`, `left=256 right=25%`."""
+    aspect: str | None = None
+    """The shape that the canvas gets then: `16:9`."""
+    anchor: str = ANCHORS[0]
+    """Where the picture lies in that shape."""
     finish: str = "raw"
     """`raw`: the output as the service sent it; `exact`: pasted into the original at its own size."""
     finish_format: str | None = None
@@ -52,7 +59,14 @@ class Pixels:
         """Whether they change the files that go to the service."""
         plain = Pixels()
         finishing = {name: getattr(plain, name) for name in FINISHING}
-        return replace(self, padding=plain.padding, **finishing) != plain
+        return replace(self, padding=plain.padding, anchor=plain.anchor, **finishing) != plain
+
+    @property
+    def enlargement(self) -> Enlargement | None:
+        """How the canvas grows; None: it is the picture."""
+        if self.expand is None and self.aspect is None:
+            return None
+        return Enlargement(self.expand or "", self.aspect or "", self.anchor)
 
     @property
     def around(self) -> tuple[int, float]:
@@ -61,6 +75,9 @@ class Pixels:
             return self.padding, 0.0
         return 0, int(self.padding.removesuffix("%")) / 100
 
+
+ENLARGING = frozenset({"expand", "aspect"})
+"""Settings with which a row needs no mask: what is new is filled."""
 
 FINISHING = frozenset({"mask_feather", "finish", "finish_format", "metadata", "mark"})
 """Settings that change nothing that is sent, so that a row is the same row with others."""
@@ -109,6 +126,17 @@ PIXEL_FIELDS = (
         default=_DEFAULTS["padding"],
         description="space around the mask with `area: mask`",
     ),
+    Field(
+        name="expand",
+        type=FieldType.STRING,
+        description="the canvas grows, and what is new is filled",
+    ),
+    Field(
+        name="aspect",
+        type=FieldType.STRING,
+        description="the canvas grows to this shape, and what is new is filled",
+    ),
+    _choice_field("anchor", *ANCHORS, does="where the picture lies in the shape that `aspect` makes"),
     _choice_field(
         "finish",
         *("raw", "exact"),
@@ -135,6 +163,8 @@ PIXEL_FIELDS = (
 PIXEL_READERS: Mapping[str, Callable[[str], Input]] = {
     **{field.name: field.read for field in PIXEL_FIELDS},
     "padding": _read_padding,
+    "expand": read_expand,
+    "aspect": read_aspect,
 }
 """What reads each setting; each raises ValueError with what was expected."""
 

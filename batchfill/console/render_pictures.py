@@ -60,14 +60,13 @@ def _found_line(found: LocatedFinding, file: str) -> str:
 
 
 def _sizes_lines(counted: SizesCount) -> Iterator[str]:
+    made_up = "{} of that is made up" if counted.scale.canvas else None
     if counted.rows <= FEW:
         for id_, cover in counted.first:
-            yield (
-                f"{safe_text(id_)}: "
-                f"{_sizes_text(counted.scale, '')}{_filled_text('its mask fills', cover, cover)}"
-            )
+            filled = _filled_text(made_up or "its mask fills {}", cover, cover)
+            yield f"{safe_text(id_)}: {_sizes_text(counted.scale, '')}{filled}"
     else:
-        filled = _filled_text("their masks fill", counted.least, counted.most)
+        filled = _filled_text(made_up or "their masks fill {}", counted.least, counted.most)
         yield f"{_sizes_text(counted.scale, format_count(counted.rows, 'picture'))}{filled}"
 
 
@@ -77,16 +76,20 @@ def _sizes_text(scale: Sizes, pictures: str) -> str:
     if scale.area is not None:
         own = f"{_size_text(scale.area)} around {'the' if pictures else 'its'} mask, of {own},"
     subject = f"{pictures}{':' if scale.area else ' of'} {own}" if pictures else own
-    if scale.generated is None:
-        return f"{subject} {'are' if pictures else 'is'} sent" if scale.area else subject
-    return f"{subject} {'are' if pictures else 'is'} generated at {_size_text(scale.generated)}"
+    verb = "are" if pictures else "is"
+    made = "" if scale.generated is None else f"generated at {_size_text(scale.generated)}"
+    if scale.canvas is not None:
+        return f"{subject} {verb} enlarged to {_size_text(scale.canvas)}{made and f', {made}'}"
+    if not made:
+        return f"{subject} {verb} sent" if scale.area else subject
+    return f"{subject} {verb} {made}"
 
 
-def _filled_text(what: str, least: float | None, most: float | None) -> str:
+def _filled_text(words: str, least: float | None, most: float | None) -> str:
     if least is None or most is None:
         return ""
     low, high = _percent_text(least), _percent_text(most)
-    return f"; {what} {low}" if low == high else f"; {what} {low} to {high}"
+    return f"; {words.format(low if low == high else f'{low} to {high}')}"
 
 
 def _percent_text(share: float) -> str:

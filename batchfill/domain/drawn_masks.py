@@ -35,6 +35,8 @@ class DrawnMask:
     @property
     def name(self) -> str:
         """What messages call it."""
+        if self.is_nothing:
+            return "mask"
         return self.text if len(self.text) <= _SHOWN else f"{self.text[:_SHOWN]}…"
 
     @property
@@ -43,10 +45,19 @@ class DrawnMask:
         return self.text == ALPHA
 
     @property
+    def is_nothing(self) -> bool:
+        """Whether nothing of the picture is filled, but only what is new around it."""
+        return not self.text
+
+    @property
     def polygons(self) -> tuple[tuple[Point, ...], ...]:
-        """The corners of each shape; a box has four. None where the transparency is filled."""
+        """The corners of each shape; a box has four. None where the transparency or nothing is filled."""
         # Read each time: checking keeps many masks, and corners take ten times the room of their text.
-        return () if self.is_alpha else tuple(_read_shape(part)[1] for part in self.text.split(_JOINT))
+        return (
+            ()
+            if self.is_alpha or self.is_nothing
+            else tuple(_read_shape(part)[1] for part in self.text.split(_JOINT))
+        )
 
     def reaches_outside(self, width: int, height: int) -> bool:
         """Whether any of it lies outside of a picture of this size."""
@@ -57,7 +68,7 @@ class DrawnMask:
 
     def lies_outside(self, width: int, height: int) -> bool:
         """Whether all of it lies outside of a picture of this size."""
-        return not self.is_alpha and all(
+        return bool(self.polygons) and all(
             right <= 0 or bottom <= 0 or left >= width or top >= height
             for left, top, right, bottom in map(_bounds_of, self.polygons)
         )
@@ -65,6 +76,10 @@ class DrawnMask:
     def outside_text(self, width: int, height: int) -> str:
         """Return why it cannot be drawn on a picture of this size, where nothing of it lies inside."""
         return f"{self.name} fills nothing of its picture, which is {width}x{height}"
+
+
+NOTHING = DrawnMask("")
+"""That of a row whose picture is enlarged, and that gives none."""
 
 
 def _bounds_of(corners: tuple[Point, ...]) -> tuple[float, float, float, float]:

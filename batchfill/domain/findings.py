@@ -101,6 +101,8 @@ class Sizes(NamedTuple):
     """Of the part around the mask that is sent; None: the whole picture is."""
     generated: tuple[int, int] | None
     """At which the model works; None where its rule is not known."""
+    canvas: tuple[int, int] | None = None
+    """Of what is sent of a picture that is enlarged; None: it is not."""
 
 
 @dataclass(frozen=True, slots=True)

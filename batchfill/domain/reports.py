@@ -12,6 +12,7 @@ from batchfill.domain.money import CURRENCY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from batchfill.domain.enlargement import Enlargement
     from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.predictions import Output
     from batchfill.domain.review import Decision
@@ -128,6 +129,8 @@ class ReviewRow:
     redo_prompt: str | None = None
     """What a redo is to ask for instead; None: the same."""
     redo_seed: int | None = None
+    enlargement: Enlargement | None = None
+    """How its picture is enlarged."""
 
 
 class EndedAttempt(NamedTuple):

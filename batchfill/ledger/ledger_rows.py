@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from batchfill import filenames
+from batchfill.domain.enlargement import Enlargement, read_aspect, read_expand
 from batchfill.domain.predictions import Output
 from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewRow
 from batchfill.domain.review import Decision, Redo
@@ -254,7 +256,18 @@ def to_exhibit(result: Result, record: sqlite3.Row) -> ReviewRow:
         record["run_time"],
         record["redo_prompt"],
         record["redo_seed"],
+        _to_enlargement(record),
     )
+
+
+def _to_enlargement(record: sqlite3.Row) -> Enlargement | None:
+    expand, aspect, anchor = (record[name] for name in ("expand", "aspect", "anchor"))
+    if expand is None and aspect is None:
+        return None
+    with suppress(ValueError):  # a model may have inputs of its own of these names
+        written = read_expand(str(expand)) if expand else "", read_aspect(str(aspect)) if aspect else ""
+        return Enlargement(*written, *([str(anchor)] if anchor else []))
+    return None
 
 
 def _to_pictures(text: str) -> tuple[Output, ...]:

@@ -226,6 +226,8 @@ ORDER BY r.position;
 -- What the review shows of each row beside its result.
 WITH several AS MATERIALIZED (SELECT key FROM attempts GROUP BY key HAVING count(*) > 1)
 SELECT r.id, r.files, a.ended_at, a.run_time, a.redo_prompt, a.redo_seed,
+    json_extract(r.inputs, '$.expand') AS expand, json_extract(r.inputs, '$.aspect') AS aspect,
+    json_extract(r.inputs, '$.anchor') AS anchor,
     (SELECT json_group_array(json_object({picture})) FROM (
         SELECT * FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
     ) AS o) AS outputs,
@@ -248,7 +250,8 @@ PRAGMA data_version;
 -- A file that was finished bears its mark already, if it is to bear one.
 SELECT r.id, r.line, a.number, r.price, o.file, o.size, o.sha256, o.n,
     CASE WHEN o.finished_as IS NOT NULL OR json_extract(r.inputs, '$.mark') = 'none' THEN NULL
-        WHEN r.mask <> '' THEN 'edited' ELSE 'made' END,
+        WHEN r.mask <> '' OR coalesce(json_extract(r.inputs, '$.expand'), json_extract(r.inputs, '$.aspect')) <> ''
+        THEN 'edited' ELSE 'made' END,
     coalesce(json_extract(r.inputs, '$.metadata'), 1)
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USING (prediction_id)
 WHERE r.position IS NOT NULL AND (r.state = 'done' OR (:arriving AND r.state = 'collecting')) AND o.file IS NOT NULL

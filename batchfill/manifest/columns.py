@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import join_words
+from batchfill.catalog.pixel_options import ENLARGING
 from batchfill.errors import did_you_mean, first_few
 from batchfill.manifest.record import RowFault
 
@@ -62,6 +63,8 @@ class Layout:
         self.unknown_mappings = tuple(sorted(unknown))
         """Inputs in the `column` setting that the model does not have."""
         self._needed = tuple(name for name in model.required_inputs if name not in given)
+        self._enlarging = ENLARGING & model.pixel_settings
+        self._enlarged = not self._enlarging.isdisjoint(given)
         self._extra_columns = extra_columns
         # Keys that are kept were always carried, whatever other rows have.
         self._may_fold = has_header or not extra_columns
@@ -105,7 +108,7 @@ class Layout:
             extras=tuple(carried),
             id=places.get(ID),
             counter=counter,
-            needed=tuple(name for name in inputs if name in self._needed),
+            needed=tuple(name for name in (*inputs, *self._spared(places)) if name in self._needed),
             mistakes=(*_find_repeated(names), *self._find_mistakes(unknown, places)),
         )
 
@@ -165,7 +168,8 @@ class Layout:
         lacking = [
             name
             for name in self._expected_inputs()
-            if name not in places and f"; did you mean {name}?" not in meant.values()
+            if name not in (*places, *self._spared(places))
+            and f"; did you mean {name}?" not in meant.values()
         ]
         strange = [name for name in names if name and name not in self._column and not meant[name]]
         explained = [
@@ -176,6 +180,12 @@ class Layout:
             *self._explain_strange(strange),
             *(self._explain_lack(name, names) for name in lacking),
         ]
+
+    def _spared(self, places: Mapping[str, int]) -> list[str]:
+        """Return the inputs that need no column: the mask, where rows may enlarge their pictures."""
+        mask = self._model.mask_field
+        enlarged = self._enlarged or not self._enlarging.isdisjoint(places)
+        return [mask] if enlarged and mask and mask not in (*places, *self._column) else []
 
     def _expected_inputs(self) -> list[str]:
         """Return the inputs that must have a column: what rows need, and what was mapped in a header."""

@@ -31,6 +31,8 @@ _NOTES = (
     "white in the mask is filled, black is kept; paths are relative to this file",
     "a column may name any input of the model; x_ columns are only carried to the results",
 )
+_EXAMPLES = {"expand": "20%", "aspect": "16:9"}
+"""What stands for settings that have no default."""
 _KINDS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".yaml": "yaml", ".yml": "yaml"}
 
 _HEAD = """\
@@ -114,7 +116,7 @@ def _setting_text(setting: Setting) -> str:
 
 def _field_text(field: Field, *, indent: str = "") -> str:
     default = next(iter(field.choices), None) if field.default is None else field.default
-    example = "" if default is None else json.dumps(default)
+    example = _EXAMPLES.get(field.name, "") if default is None else json.dumps(default)
     if example.strip('"').isalpha():  # a word that needs no quotes
         example = example.strip('"')
     return _commented_out(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import PurePosixPath
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import UnfitValue
+from batchfill.catalog.pixel_needs import PixelNeeds
 from batchfill.catalog.pixel_options import FINISHING
 from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.rows import Row
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from batchfill.catalog.model import Model
-    from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.rows import Input, LocalFile
     from batchfill.errors import Mistake
     from batchfill.manifest.columns import Columns, Reader
@@ -124,13 +123,11 @@ class _RowReader:
         self._layout = layout
         self._files = files
         self._price = price
-        self._fitted = fitted
         self._literal_prompt = literal_prompt
         self._template: PromptTemplate | None = None
         """The default prompt, where it names columns."""
-        self._settings = model.pixel_settings
-        self._finishing = FINISHING & self._settings
-        self._drawable = model.mask_field if self._settings else None
+        self._finishing = FINISHING & model.pixel_settings
+        self._needs = PixelNeeds(model, fitted=fitted)
         self._defaults: dict[str, Input] = {}
         self._default_files: dict[str, LocalFile] = {}
         self._mistakes = [
@@ -252,47 +249,14 @@ class _RowReader:
         if self._template is not None:
             self._fill_prompt(record, inputs, wrong)
         own_id = "" if columns.id is None else _read_id(cells[columns.id].strip(), wrong)
-        if empty := [name for name in columns.needed if name not in inputs]:
+        if empty := [n for n in columns.needed if n not in inputs and not self._needs.spares(n, inputs)]:
             wrong += explain_empty(empty, columns.needed)
-        if not wrong and (drawn := self._find_drawn(inputs, files)) is not None:
-            wrong += self._find_undrawable(drawn, files)
-        if not wrong and not self._settings.isdisjoint(inputs):
-            wrong += self._find_unsuited(inputs, files)
+        if not wrong:
+            wrong += self._needs.find_unmet(inputs, files)
         if wrong:
             return wrong
         extra = {name: cells[place] for place, name in columns.extras}
         return self._make_row(position, record.line, own_id, inputs, files, extra)
-
-    def _find_drawn(self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> DrawnMask | None:
-        """Return the mask that a row draws; None where it is a file, which most are, or at an address."""
-        if self._drawable is None or self._drawable in files:
-            return None
-        with suppress(ValueError):  # of a default, which is told once for all rows
-            return self._model.drawn_mask(inputs)
-        return None
-
-    def _find_undrawable(self, drawn: DrawnMask, files: Mapping[str, LocalFile]) -> list[str]:
-        """Return why a mask cannot be drawn on the picture."""
-        if self._model.image_field in files:
-            return []
-        place = f"{self._model.image_field} is at an address"
-        return [
-            f"{self._drawable}: {drawn.name} is drawn on a local picture, and {place}: give a mask there too"
-        ]
-
-    def _find_unsuited(self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]) -> list[str]:
-        """Return why the pixel settings cannot be met."""
-        drawn = self._find_drawn(inputs, files)
-        # What is drawn has no use for mask_from, and its picture is local.
-        useless = () if drawn is None else ("mask_from", self._drawable)
-        pixels = self._model.pixels({name: value for name, value in inputs.items() if name not in useless})
-        if pixels.shape_what_is_sent and not self._fitted:
-            return ["pixel settings change what is sent, and send: original sends files as they are"]
-        named = (self._model.image_field, None if drawn else self._model.mask_field)
-        remote = [n for n in named if n and n not in files]
-        if remote and (pixels.shape_what_is_sent or pixels.finish == "exact"):
-            return [f"pixel settings need local files, and {' and '.join(remote)} is at an address"]
-        return []
 
     def _make_row(
         self,
@@ -342,7 +306,7 @@ class _RowReader:
         inputs[name] = address
         files.pop(name, None)
         try:
-            if name == self._drawable and (drawn := read_drawn_mask(address)) is not None:
+            if name == self._needs.drawable and (drawn := read_drawn_mask(address)) is not None:
                 inputs[name] = drawn.text
                 return
             inputs[name] = address = read_file_cell(address)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from batchfill.domain.drawn_masks import read_drawn_mask
+from batchfill.domain.drawn_masks import NOTHING, read_drawn_mask
 from batchfill.domain.json_objects import amounts_object, counts_object, iso_time
 from batchfill.domain.money import MILLION, currency_units
 from batchfill.domain.rows import RowState
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from batchfill.domain.drawn_masks import DrawnMask
+    from batchfill.domain.enlargement import Enlargement
     from batchfill.domain.predictions import Output
     from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
     from batchfill.domain.rows import LocalFile
@@ -85,7 +86,7 @@ def row_object(exhibit: ReviewRow) -> dict[str, Any]:
         "id": result.id,
         "line": result.line,
         "state": result.state.value,
-        "image": _input_object(result.image, exhibit.files.get("image")),
+        "image": _input_object(result.image, exhibit.files.get("image"), exhibit),
         "mask": _mask_object(exhibit),
         "prompt": result.prompt,
         "seed": result.seed,
@@ -113,25 +114,42 @@ def drawn_mask_of(exhibit: ReviewRow) -> DrawnMask | None:
     """Return the mask that a row draws on its local picture; None where it is a file, or at an address."""
     if "mask" in exhibit.files or "image" not in exhibit.files:
         return None
+    if not exhibit.result.mask and exhibit.enlargement is not None:
+        return NOTHING
     try:
         return read_drawn_mask(exhibit.result.mask)
     except ValueError:
         return None
 
 
-def drawn_digest(picture: str, mask: DrawnMask) -> str:
-    """Return 64 hex digits for *mask* drawn on a picture, whose content has the digest *picture*."""
-    return sha256(f"{picture} {mask.text}".encode()).hexdigest()
+def shown_digest(
+    content: str, mask: DrawnMask | None, canvas: Enlargement | None, *, filled: bool = False
+) -> str:
+    """Return 64 hex digits for what is shown of a file, whose *content* has this digest.
+
+    *mask*: what is drawn on it and shown instead; *canvas*: how it is enlarged; *filled*: it is a mask.
+    """
+    words = [] if mask is None else [mask.text]
+    if canvas is not None:
+        words += [str(canvas), canvas.anchor, "filled" * filled]
+    return sha256(" ".join([content, *words]).encode()).hexdigest() if words else content
 
 
 def _mask_object(exhibit: ReviewRow) -> dict[str, Any]:
     if (mask := drawn_mask_of(exhibit)) is None:
-        return _input_object(exhibit.result.mask, exhibit.files.get("mask"))
-    return {"name": mask.text, "key": key_of(drawn_digest(exhibit.files["image"].sha256, mask))}
+        return _input_object(exhibit.result.mask, exhibit.files.get("mask"), exhibit, filled=True)
+    digest = shown_digest(exhibit.files["image"].sha256, mask, exhibit.enlargement, filled=True)
+    return {"name": mask.text, "key": key_of(digest)}
 
 
-def _input_object(name: str, file: LocalFile | None) -> dict[str, Any]:
-    return {"name": name, **({} if file is None else {"key": key_of(file.sha256)})} if name else {}
+def _input_object(
+    name: str, file: LocalFile | None, exhibit: ReviewRow, *, filled: bool = False
+) -> dict[str, Any]:
+    if not name:
+        return {}
+    if file is None:
+        return {"name": name}
+    return {"name": name, "key": key_of(shown_digest(file.sha256, None, exhibit.enlargement, filled=filled))}
 
 
 def _output_object(output: Output) -> dict[str, Any]:

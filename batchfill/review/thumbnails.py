@@ -11,13 +11,14 @@ import anyio
 from anyio import to_thread
 
 from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
-from batchfill.review.document import drawn_digest, drawn_mask_of, key_of
+from batchfill.review.document import drawn_mask_of, key_of, shown_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from batchfill.domain.drawn_masks import DrawnMask
+    from batchfill.domain.enlargement import Enlargement
     from batchfill.domain.reports import ReviewRow
     from batchfill.workers.pool import Workers
 
@@ -35,11 +36,15 @@ class Original:
     sha256: str
     mask: DrawnMask | None = None
     """What is drawn on it and shown instead."""
+    canvas: Enlargement | None = None
+    """How the canvas grows that it is shown on."""
+    filled: bool = False
+    """Whether it is a mask, in which what is new is white."""
 
     @property
     def key(self) -> str:
         """What names it."""
-        return key_of(self.sha256 if self.mask is None else drawn_digest(self.sha256, self.mask))
+        return key_of(shown_digest(self.sha256, self.mask, self.canvas, filled=self.filled))
 
 
 class Thumbnails:
@@ -84,7 +89,8 @@ class Thumbnails:
     async def _make_copy(self, original: Original, target: Path, longest: int) -> None:
         done = self._being_made[target] = anyio.Event()
         try:
-            task = ThumbTask(original.file, original.sha256, longest, original.mask)
+            shown = original.mask, original.canvas, original.filled
+            task = ThumbTask(original.file, original.sha256, longest, *shown)
             content = await self._workers.do(make_thumbnail, task)
             await to_thread.run_sync(_write_copy, target, content)
         finally:
@@ -94,10 +100,10 @@ class Thumbnails:
     def _originals_of(self, exhibit: ReviewRow) -> Iterator[Original]:
         for name in ("image", "mask"):
             if (file := exhibit.files.get(name)) is not None:
-                yield Original(file.path, file.sha256)
+                yield Original(file.path, file.sha256, None, exhibit.enlargement, filled=name == "mask")
         if (mask := drawn_mask_of(exhibit)) is not None:
             picture = exhibit.files["image"]
-            yield Original(picture.path, picture.sha256, mask)
+            yield Original(picture.path, picture.sha256, mask, exhibit.enlargement, filled=True)
         for output in (*exhibit.outputs, *exhibit.earlier):
             assert output.file is not None
             assert output.sha256 is not None

@@ -17,6 +17,7 @@ from batchfill.domain.rows import Row
 from batchfill.errors import BadPicture, ManifestError, Mistake
 from batchfill.images.codec.decode import read_header
 from batchfill.images.codec.open import turned_text
+from batchfill.images.prepare.enlarge import place_canvas
 from batchfill.images.prepare.mask import refuse_misfit
 from batchfill.ledger.reader import open_reader
 from batchfill.manifest.local_addresses import reach_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.model import Model
+    from batchfill.catalog.pixel_options import Pixels
     from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.predictions import Picture
     from batchfill.domain.rows import LocalFile
@@ -225,15 +227,26 @@ def _header_trouble(row: Row, model: Model, headers: _Headers, *, fitted: bool) 
                 found[name] = headers.header_of(row.files[name].path)
             except BadPicture as error:
                 return f"{name} {error}"
+    pixels, image = model.pixels(row.inputs), model.image_field or ""
+    if image in found and (trouble := _canvas_trouble(row, model, pixels, found[image])) is not None:
+        return trouble
     if (drawn := model.drawn_mask(row.inputs)) is not None:
-        image = model.image_field or ""
         return _drawn_trouble(drawn, found[image], row.files[image].path.name, fitted=fitted)
     if len(found) < 2:
         return None
     picture, mask = found.values()
     sizes = (picture.width, picture.height), (mask.width, mask.height)
     try:
-        refuse_misfit(*sizes, model.pixels(row.inputs), row.files[list(found)[1]].path.name)
+        refuse_misfit(*sizes, pixels, row.files[list(found)[1]].path.name)
+    except BadPicture as error:
+        return str(error)
+    return None
+
+
+def _canvas_trouble(row: Row, model: Model, pixels: Pixels, picture: Picture) -> str | None:
+    """Return why the picture of *row* cannot be enlarged as it asks; None: it can, or is not to be."""
+    try:
+        place_canvas(pixels, (picture.width, picture.height), has_mask=model.mask_field in row.inputs)
     except BadPicture as error:
         return str(error)
     return None

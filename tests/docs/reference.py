@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from batchfill.settings.definitions import Setting
 
 DOCS = ROOT / "docs"
-PADDING = "a share such as `25%`, or pixels"
+VALUES = {
+    "padding": "a share such as `25%`, or pixels",
+    "expand": "a share such as `20%`, pixels, or both by side: `left=256 right=25%`",
+    "aspect": "a shape such as `16:9`",
+}
 ROWS = ("`rows`", "a list, or the name of a CSV or JSONL file", "", "the rows")
 """What a manifest holds besides settings."""
 
@@ -66,7 +70,7 @@ def _pixel_row(field: Field) -> Row:
     default = f"{field.default}" if isinstance(field.default, int) else default
     if isinstance(field.default, bool):
         values, default = "`true`, `false`", f"`{str(field.default).lower()}`"
-    return f"`{field.name}`", values or PADDING, default, field.description
+    return f"`{field.name}`", values or VALUES[field.name], default, field.description
 
 
 def reference_tables() -> dict[tuple[Path, str], str]:

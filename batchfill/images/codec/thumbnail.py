@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import ImageOps
 from PIL.Image import Resampling
+from PIL.Image import new as new_image
 
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import FOREIGN, without_alpha
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
+    from batchfill.catalog.sizes import Size
     from batchfill.domain.drawn_masks import DrawnMask
+    from batchfill.domain.enlargement import Enlargement
 
 QUALITY = 82
 
@@ -36,6 +39,10 @@ class ThumbTask:
     """Pixels of the copy's longer side at most; a smaller picture keeps its size."""
     mask: DrawnMask | None = None
     """What is shown instead of the picture: what is filled of it, in white."""
+    canvas: Enlargement | None = None
+    """How the canvas grows that it is shown on; what is new is transparent."""
+    filled: bool = False
+    """Whether what is new is white instead, as it is in a mask."""
 
 
 def make_thumbnail(task: ThumbTask) -> bytes:
@@ -48,6 +55,8 @@ def make_thumbnail(task: ThumbTask) -> bytes:
     with open_image(io.BytesIO(content), name) as image:
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
         small = _shrink(image, task) if task.mask is None else _show_mask(image, task.mask, task.longest)
+        if task.canvas is not None:
+            small = _show_canvas(small, upright_size(image), task)
         written = io.BytesIO()
         small.save(written, "WEBP", quality=QUALITY, method=3, icc_profile=profile, exif=b"")
     return written.getvalue()
@@ -59,6 +68,21 @@ def _shrink(image: Image, task: ThumbTask) -> Image:
     small = without_alpha(ImageOps.exif_transpose(image), task.file.name)
     small.thumbnail((task.longest, task.longest), Resampling.LANCZOS, reducing_gap=2.0)
     return small
+
+
+def _show_canvas(small: Image, own: Size, task: ThumbTask) -> Image:
+    """Return *small*, which shows a picture of the *own* size, where it lies on its canvas."""
+    assert task.canvas is not None
+    placed = task.canvas.place(*own)
+    shrink = min(task.longest / max(placed.size), 1)
+    size = max(round(placed.size[0] * shrink), 1), max(round(placed.size[1] * shrink), 1)
+    left, top, right, bottom = (round(edge * shrink) for edge in placed.box)
+    whole = new_image("L", size, 255) if task.filled else new_image("RGBA", size, (0, 0, 0, 0))
+    picture = small.convert(whole.mode).resize(
+        (max(right - left, 1), max(bottom - top, 1)), Resampling.LANCZOS
+    )
+    whole.paste(picture, (left, top))
+    return whole
 
 
 def _show_mask(image: Image, mask: DrawnMask, longest: int) -> Image:

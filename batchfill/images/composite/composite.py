@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import file_digest
 from typing import IO, TYPE_CHECKING
 
 from PIL import Image
 from PIL.Image import Resampling
 
-from batchfill.domain.drawn_masks import DrawnMask
+from batchfill.domain.drawn_masks import NOTHING, DrawnMask
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import (
     DEEP,
@@ -24,6 +24,7 @@ from batchfill.images.codec.colors import (
 from batchfill.images.codec.open import apply_orientation, open_image, read_orientation, refuse_animation
 from batchfill.images.composite.finished_file import Canvas, Finished, JpegSource, write_finished
 from batchfill.images.composite.metadata import keep_exif
+from batchfill.images.prepare.enlarge import continue_edges, feather_new, place_canvas
 from batchfill.images.prepare.mask import read_mask
 from batchfill.images.rights.rights import read_rights
 from batchfill.images.rights.xmp import COMPOSITE, SYNTHETIC, Told
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.catalog.sizes import Size
+    from batchfill.domain.enlargement import Enlarged
     from batchfill.domain.rows import Box, LocalFile
 
 _STRIP = 256
@@ -65,16 +67,20 @@ def make_composite(task: FinishTask) -> Finished:
 
     The original at its own size, mode and depth, with its alpha, colour profile, EXIF, XMP and IPTC; every
     pixel that the grown and feathered mask leaves black is the original's, to the bit in PNG and WebP. What
-    the mask fills is opaque. A JPEG
-    of a JPEG is as it was stored, turned or not, and keeps every coefficient of the blocks that the mask does
-    not touch; where that cannot be done, it is encoded whole, as the answer says. All others are upright.
+    the mask fills is opaque. One that is enlarged lies on its canvas: its pixels outside of the mask stay,
+    and what is new fades in beyond them. A JPEG of any other JPEG is as it was stored, turned or not, and
+    keeps every coefficient of the blocks that the mask does not touch; where that cannot be done, it is
+    encoded whole, as the answer says. All others are upright.
     Pictures with a palette become RGB, of other colour spaces too (without their profile, unless as JPEG of
     JPEG), of two greys greys; of colours with 16 bits 8 are read. Raises BadPicture when a file cannot be
     read or is not the one that was sent, or when no format takes the picture; OSError when the disk does not
     take it.
     """
-    canvas = _read_original(task)
-    hole = _fill_masked(canvas.picture, task)
+    canvas, placed = _read_original(task)
+    hole = _read_mask(task, canvas.picture.size, placed)
+    if placed is not None:
+        canvas = replace(canvas, picture=continue_edges(canvas.picture, placed.size, placed.box[:2]))
+    hole = _fill_masked(canvas.picture, hole, task)
     return write_finished(
         task.target, canvas, _place_hole(hole, task, canvas.picture.size), _told(task, hole)
     )
@@ -110,25 +116,29 @@ def _open_unchanged(file: LocalFile) -> Iterator[IO[bytes]]:
         yield content
 
 
-def _read_original(task: FinishTask) -> Canvas:
-    """Return the picture upright, in a mode that can be pasted into, and what is saved along with it."""
+def _read_original(task: FinishTask) -> tuple[Canvas, Enlarged | None]:
+    """Return the picture upright, in a mode that can be pasted into, what is saved along, and its canvas."""
     name = task.picture.path.name
     with _open_unchanged(task.picture) as content, open_image(content, name) as image:
         refuse_animation(image, name)
         # Before keep_exif takes it away.
         orientation, upright = read_orientation(image), apply_orientation(image)
-        again = task.format in ("same", "jpg") and image.format in ("JPEG", "MPO")
+        placed = place_canvas(task.pixels, upright.size, has_mask=task.mask != NOTHING)
+        larger = placed is not None and placed.is_larger
+        # The blocks of a JPEG that is enlarged are others: it is kept to the bit as PNG.
+        again = not larger and task.format in ("same", "jpg") and image.format in ("JPEG", "MPO")
         picture = upright if again and image.mode == "CMYK" else _convert_for_paste(upright, name)
         foreign = image.mode in FOREIGN and picture.mode != image.mode
-        return Canvas(
+        canvas = Canvas(
             name=name,
             picture=picture,
             format="jpg" if again else task.format,
-            exif=keep_exif(image),
+            exif=keep_exif(image, None if placed is None else placed.size),
             profile=None if foreign else image.info.get("icc_profile"),
             rights=read_rights(image, content),
             jpeg=JpegSource.of(image, content, orientation) if again else None,
         )
+        return canvas, placed
 
 
 def _convert_for_paste(image: Image.Image, name: str) -> Image.Image:
@@ -141,10 +151,10 @@ def _convert_for_paste(image: Image.Image, name: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _fill_masked(picture: Image.Image, task: FinishTask) -> Image.Image:
-    """Paste the output of *task* into *picture* where the mask says; return the mask of the area."""
+def _fill_masked(picture: Image.Image, hole: Image.Image, task: FinishTask) -> Image.Image:
+    """Paste the output of *task* into *picture* where *hole*, as large, says; return that of the area."""
     left, top, right, bottom = task.area or (0, 0, *picture.size)
-    hole = _read_mask(task, picture.size).crop((left, top, right, bottom))
+    hole = hole.crop((left, top, right, bottom))
     with open_image(task.raw, task.raw.name) as image:
         image.load()
         output = without_alpha(image, task.raw.name)
@@ -164,7 +174,8 @@ def _cover_boxes(hole: Image.Image) -> Iterator[Box]:
             yield box[0], top + box[1], box[2], top + box[3]
 
 
-def _read_mask(task: FinishTask, size: Size) -> Image.Image:
+def _read_mask(task: FinishTask, size: Size, placed: Enlarged | None) -> Image.Image:
+    """Return what is filled of a picture of *size*, or of its canvas, fading out or in."""
     if isinstance(task.mask, DrawnMask):
         hole = read_mask(task.mask, task.pixels, task.mask.name, size)
     else:
@@ -172,6 +183,8 @@ def _read_mask(task: FinishTask, size: Size) -> Image.Image:
             hole = read_mask(content, task.pixels, task.mask.path.name, size)
     if not task.pixels.mask_feather:
         return hole
+    if placed is not None:
+        return feather_new(hole, placed, task.pixels.mask_feather)
     from batchfill.images.prepare.grow import fade_mask  # numpy is loaded for those who need it
 
     return fade_mask(hole, task.pixels.mask_feather)

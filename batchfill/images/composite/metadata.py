@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PIL import ImageOps
+from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 from PIL.PngImagePlugin import PngInfo
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
+    from batchfill.catalog.sizes import Size
     from batchfill.images.composite.jpeg_blocks import Exchange
 
 NO_RIGHTS = Rights()
@@ -109,9 +111,10 @@ _OF_THE_FILE = frozenset(
 )
 
 
-def keep_exif(picture: Image) -> bytes:
+def keep_exif(picture: Image, size: Size | None = None) -> bytes:
     """Return the EXIF of a decoded *picture* for one made upright of it, without its orientation.
 
+    *size*: that of the one made, where it is another.
     Empty where there is none, or none that can be written again: that of a picture that decodes is no user's
     concern when it is broken.
     """
@@ -119,6 +122,15 @@ def keep_exif(picture: Image) -> bytes:
         found = picture.getexif()
         for tag in {Tag.Orientation, *_OF_THE_FILE} & set(found):
             del found[tag]
+        if size is not None:
+            _write_size(found.get_ifd(IFD.Exif), size)
         return found.tobytes() if found else b""
     except BROKEN:
         return b""
+
+
+def _write_size(details: dict[int, Any], size: Size) -> None:
+    """Correct the width and height that the camera wrote into its *details*."""
+    for tag, length in zip((Tag.ExifImageWidth, Tag.ExifImageHeight), size, strict=True):
+        if tag in details:
+            details[tag] = length

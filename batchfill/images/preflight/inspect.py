@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL.ExifTags import Base as Tag
 
 from batchfill.catalog.pixel_options import Pixels
-from batchfill.domain.drawn_masks import DrawnMask
+from batchfill.domain.drawn_masks import NOTHING, DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity, Sizes
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import to_grey, without_alpha
@@ -25,6 +25,7 @@ from batchfill.images.preflight.masks import Strokes, find_specks, find_suspicio
 from batchfill.images.preflight.modes import describe_oddity, mask_modes, picture_modes
 from batchfill.images.preflight.proportions import find_detail, find_strips
 from batchfill.images.prepare.crop import crop_box
+from batchfill.images.prepare.enlarge import place_canvas, widen_mask
 from batchfill.images.prepare.mask import (
     clean_mask,
     draw_mask,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from batchfill.catalog.sizes import Size, SizeRule
+    from batchfill.domain.enlargement import Enlarged
     from batchfill.domain.rows import Box, Input
 
 
@@ -118,6 +120,8 @@ def inspect_files(task: InspectTask) -> Inspection:
         look.read_strokes()
     with look.note_mistakes():
         look.compare_sizes()
+    with look.note_mistakes():
+        look.enlarge_picture()
     return look.make_inspection()
 
 
@@ -131,6 +135,7 @@ class _Look:
         self._mask: _Mask | None = None
         self._strokes: Strokes | None = None
         self._fits = False
+        self._canvas: Enlarged | None = None
 
     @contextmanager
     def note_mistakes(self) -> Iterator[None]:
@@ -204,7 +209,7 @@ class _Look:
     def _draw_strokes(self, drawn: DrawnMask) -> None:
         """Draw the mask on the picture. Raises BadPicture: it fills nothing, or everything."""
         source, frame = self._task.picture, self._picture
-        if source is None or frame is None:
+        if source is None or frame is None or drawn.is_nothing:
             return
         self._strokes = Strokes(draw_mask(drawn, frame.size), drawn.name, "", source.fitted)
         if drawn.reaches_outside(*frame.size):
@@ -226,24 +231,42 @@ class _Look:
         if mask.size != own:
             self._found.append(_scaled_mask(own, mask.size, source))
 
+    def enlarge_picture(self) -> None:
+        """Find the canvas of a picture that is enlarged. Raises BadPicture: too large, or nothing is new."""
+        task = self._task
+        if self._picture is not None and task.mask is not None:
+            has_mask = task.mask != NOTHING
+            self._canvas = place_canvas(task.pixels, self._picture.size, has_mask=has_mask)
+
     def make_inspection(self) -> Inspection:
         """Return all that was found, and what comes of the two files."""
-        strokes, own = self._strokes, self._own_size()
-        if strokes is None or own is None:
+        own = self._own_size()
+        hole = None if own is None else self._filled(own)
+        if hole is None or own is None:
             scale = own and self._picture and self._sizes_of(own, None)
             if scale:
                 self._found += self._shape_findings(scale, None)
             return Inspection(tuple(self._found), scale)
-        hole = _grow_mask(scale_mask(strokes.hole, own), self._task.pixels.mask_grow)
         box = self._crop_box(own, hole)
         scale = self._sizes_of(own, box)
         part = hole if box is None else hole.crop(box)
-        specks = list(find_specks(part, scale.generated, strokes))
+        specks = [] if self._strokes is None else list(find_specks(part, scale.generated, self._strokes))
         # Of a few specks too much is lost to speak of detail.
         self._found += [*specks, *self._shape_findings(scale, None if specks else hole)]
         counts = hole.histogram()
         cover = sum(counts[128:]) / sum(counts)
         return Inspection(tuple(self._found), scale if self._picture else None, cover)
+
+    def _filled(self, own: Size) -> Image | None:
+        """Return what is filled of the picture, or of its canvas, in white; None: not known."""
+        strokes, drawn = self._strokes, self._task.mask
+        if strokes is not None:
+            hole = _grow_mask(scale_mask(strokes.hole, own), self._task.pixels.mask_grow)
+        elif self._canvas is not None and isinstance(drawn, DrawnMask) and drawn.is_nothing:
+            hole = draw_mask(drawn, own)
+        else:
+            return None
+        return hole if self._canvas is None else widen_mask(hole, self._canvas)
 
     def _shape_findings(self, scale: Sizes, hole: Image | None) -> Iterator[Finding]:
         """Say what the model makes of a strip, and what would keep the detail of a large picture."""
@@ -251,7 +274,8 @@ class _Look:
         if source is None or self._picture is None:
             return
         yield from find_strips(scale, source.name)
-        if hole is not None and source.fitted and task.pixels.area == "whole" and task.rule is not None:
+        detail = hole is not None and task.pixels.area == "whole" and self._canvas is None
+        if hole is not None and detail and source.fitted and task.rule is not None:
             box = crop_box(scale.picture, hole, replace(task.pixels, area="mask"), task.rule, task.inputs)
             yield from find_detail(scale, box and self._sizes_of(scale.picture, box), source.name)
 
@@ -268,11 +292,12 @@ class _Look:
     def _sizes_of(self, own: Size, box: Box | None) -> Sizes:
         rule, inputs = self._task.rule, self._task.inputs
         area = None if box is None else (box[2] - box[0], box[3] - box[1])
+        canvas = None if self._canvas is None else self._canvas.size
         leader = self._task.picture or self._task.mask
         if rule is None or not isinstance(leader, PictureSource):
-            return Sizes(own, area, None)
-        sent = rule.fitting_size(*(area or own), inputs) if leader.fitted else own
-        return Sizes(own, area, rule.generated_size(*sent, inputs))
+            return Sizes(own, area, None, canvas)
+        sent = rule.fitting_size(*(area or canvas or own), inputs) if leader.fitted else own
+        return Sizes(own, area, rule.generated_size(*sent, inputs), canvas)
 
 
 _ON_ITS_SIDE = ". The picture lies on its side in its file and is turned as its EXIF says: turn the mask too"

@@ -24,15 +24,15 @@ GAINED = 1.5
 
 def find_strips(scale: Sizes, name: str) -> Iterator[Finding]:
     """Say so when what is sent is a strip, and what size the model makes of it."""
-    width, height = scale.area or scale.picture
+    width, height = scale.area or scale.canvas or scale.picture
     long, short = max(width, height), min(width, height)
     if long <= STRIP * short:
         return
-    what = (
-        f"{name} is {width}x{height}" if scale.area is None else f"what is sent of {name} is {width}x{height}"
-    )
+    whole = (width, height) == scale.picture
+    what = f"{name} is {width}x{height}" if whole else f"what is sent of {name} is {width}x{height}"
     made = "" if scale.generated is None else f", and the model makes {_size_text(scale.generated)} of it"
-    text = f"{what}, a strip beyond {STRIP}:1{made}: models do badly with those; cut it, or use area: mask"
+    way_out = "cut it, or use area: mask" if scale.canvas is None else "enlarge it by less"
+    text = f"{what}, a strip beyond {STRIP}:1{made}: models do badly with those; {way_out}"
     yield Finding(FindingKind.STRIP, Severity.WARNING, text)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING
 
 from PIL.Image import Resampling
 
 from batchfill.catalog.pixel_options import Pixels
-from batchfill.domain.drawn_masks import DrawnMask
+from batchfill.domain.drawn_masks import NOTHING, DrawnMask
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import FOREIGN, has_alpha, without_alpha
 from batchfill.images.codec.open import (
@@ -23,6 +24,7 @@ from batchfill.images.codec.open import (
     upright_size,
 )
 from batchfill.images.prepare.crop import crop_box
+from batchfill.images.prepare.enlarge import fit_canvas, place_canvas
 from batchfill.images.prepare.mask import read_mask, scale_mask
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from batchfill.catalog.sizes import Size, SizeRule
+    from batchfill.domain.enlargement import Enlarged
     from batchfill.domain.rows import Box, Input
 
 _QUALITIES = (95, 90, 85, 80, 70, 60, 50)
@@ -87,14 +90,19 @@ def fit_files(task: FitTask) -> Fitted:
     """Return the files of *task* as `send: fitted` sends them.
 
     The picture is turned as its EXIF says, cut to its area, scaled down (never up), without transparency,
-    and its own bytes where nothing had to change. The mask becomes grey, white where to fill, and as large as
-    the picture. Each is lossless where that fits its limit, else the best JPEG that fits. Raises BadPicture
-    when a file is no picture, cannot be made small enough, or when the mask does not suit the picture.
+    and its own bytes where nothing had to change; one that is enlarged is sent on its canvas. The mask
+    becomes grey, white where to fill, and as large as that. Each is lossless where that fits its limit, else
+    the best JPEG that fits. Raises BadPicture when a file is no picture, cannot be made small
+    enough, or when the mask does not suit the picture.
     """
     own = _upright_size(task)
     hole = _read_mask(task, own)
     area = None if hole is None or task.picture is None else _crop_for(task, own, hole)
-    size = task.size_for(own if area is None else (area[2] - area[0], area[3] - area[1]))
+    placed = None if task.mask is None else place_canvas(task.pixels, own, has_mask=task.mask != NOTHING)
+    whole = own if placed is None else placed.size
+    size = task.size_for(whole if area is None else (area[2] - area[0], area[3] - area[1]))
+    if placed is not None:
+        return Fitted(_fit_enlarged(task, own, placed, size), _fit_mask(task, hole, area, size))
     return Fitted(_fit_picture(task, area, size), _fit_mask(task, hole, area, size), area)
 
 
@@ -147,6 +155,19 @@ def _fit_picture(task: FitTask, area: Box | None, size: Size) -> FittedFile | No
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
         fitting = plain if size == plain.size else plain.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
         return _encode_within(fitting, profile, task.picture_limit, name)
+
+
+def _fit_enlarged(task: FitTask, own: Size, placed: Enlarged, size: Size) -> FittedFile | None:
+    """Return the picture on its canvas, which has *size* when it is sent."""
+    name = task.picture_name
+    if task.picture is None:
+        return None
+    across, down = size[0] / placed.size[0], size[1] / placed.size[1]
+    with open_image(io.BytesIO(task.picture), name) as image:
+        _decode_reduced(image, (ceil(own[0] * across), ceil(own[1] * down)))
+        plain = without_alpha(apply_orientation(image), name)
+        profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
+        return _encode_within(fit_canvas(plain, own, placed, size), profile, task.picture_limit, name)
 
 
 def _decode_reduced(image: Image, target: Size) -> None:

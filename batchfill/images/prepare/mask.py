@@ -7,10 +7,11 @@ from typing import IO, TYPE_CHECKING
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
-from batchfill.domain.drawn_masks import DrawnMask
+from batchfill.domain.drawn_masks import NOTHING, DrawnMask
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import has_alpha, to_grey
 from batchfill.images.codec.open import apply_orientation, open_image, refuse_animation
+from batchfill.images.prepare.enlarge import place_canvas, widen_mask
 from batchfill.images.prepare.mask_values import (
     HALF,
     NEARLY,
@@ -34,10 +35,13 @@ def read_mask(
 ) -> Image.Image:
     """Return the mask in *source* as "L" of *size*, the upright picture's: white is filled, and has grown.
 
+    Of a picture that is enlarged it is the canvas's: what is new is filled as well, and the mask has grown on
+    the picture only.
     *strict*: greys that would be filled in part are refused, too; what is paid for is read as it was sent.
     Raises BadPicture, beginning with *name* and ending with what to do: no picture, nothing or all of it
     filled, a shape that only transparency holds, another shape than the picture's.
     """
+    placed = place_canvas(pixels, size, has_mask=source != NOTHING)
     if isinstance(source, DrawnMask):
         hole = draw_mask(source, size)
     else:
@@ -53,11 +57,13 @@ def read_mask(
         from batchfill.images.prepare.grow import grow_mask  # numpy is loaded for those who need it
 
         hole = grow_mask(hole, pixels.mask_grow)
-    return hole
+    return hole if placed is None else widen_mask(hole, placed)
 
 
 def draw_mask(drawn: DrawnMask, size: Size) -> Image.Image:
     """Return the boxes and polygons of *drawn* white on black. Raises BadPicture: nothing, or all of it."""
+    if drawn.is_nothing:
+        return Image.new("L", size)
     from batchfill.images.codec.shapes import fill_shapes  # numpy is loaded for those who need it
 
     hole = fill_shapes(drawn, size)

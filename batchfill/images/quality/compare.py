@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import ImageFilter
+from PIL import Image, ImageFilter
 from PIL.Image import Resampling
 
+from batchfill.domain.drawn_masks import NOTHING
 from batchfill.images.codec.colors import without_alpha
 from batchfill.images.codec.open import apply_orientation, is_turned, open_image
+from batchfill.images.prepare.enlarge import fit_canvas, place_canvas
 from batchfill.images.prepare.mask import read_mask, scale_mask
 from batchfill.images.quality.drift import CELL, has_drift
 from batchfill.images.quality.seam import has_seam
@@ -22,11 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from PIL import Image
 
     from batchfill.catalog.pixel_options import Pixels
     from batchfill.catalog.sizes import Size
     from batchfill.domain.drawn_masks import DrawnMask
+    from batchfill.domain.enlargement import Enlarged
     from batchfill.domain.rows import Box
 
     Floats = NDArray[np.float32]
@@ -43,7 +45,9 @@ class Sent:
     picture: Image.Image
     hole: Image.Image
     cut: Size
-    """The size of what was cut out of the upright picture."""
+    """The size of what was cut out of the upright picture, or of its canvas."""
+    own_hole: Image.Image
+    """What is filled of the picture itself: of what is new around it there is nothing to compare."""
 
     @classmethod
     def of(cls, picture: Path, mask: Path | DrawnMask, pixels: Pixels, area: Box | None, size: Size) -> Sent:
@@ -54,12 +58,25 @@ class Sent:
             drawn = apply_orientation(image)
             own = stored[::-1] if is_turned(image) else stored
             plain = without_alpha(drawn, picture.name).convert("RGB")
+        hole = read_mask(mask, pixels, mask.name, own)
+        if (placed := place_canvas(pixels, own, has_mask=mask != NOTHING)) is not None:
+            return cls._on_canvas(plain, own, placed, hole, size)
         box = area or (0, 0, *own)
         across, down = plain.width / own[0], plain.height / own[1]
         part = box[0] * across, box[1] * down, box[2] * across, box[3] * down
-        hole = read_mask(mask, pixels, mask.name, own).crop(box)
         at_size = plain.resize(size, Resampling.LANCZOS, part, reducing_gap=3.0)
-        return cls(at_size, scale_mask(hole, size), hole.size)
+        scaled = scale_mask(hole.crop(box), size)
+        return cls(at_size, scaled, (box[2] - box[0], box[3] - box[1]), scaled)
+
+    @classmethod
+    def _on_canvas(
+        cls, plain: Image.Image, own: Size, placed: Enlarged, hole: Image.Image, size: Size
+    ) -> Sent:
+        """Return what was sent of a picture that is enlarged; *hole* is the canvas's."""
+        own_hole = Image.new("L", hole.size)
+        own_hole.paste(hole.crop(placed.box), placed.box)
+        sent = fit_canvas(plain, own, placed, size)
+        return cls(sent, scale_mask(hole, size), placed.size, scale_mask(own_hole, size))
 
 
 def _decode_reduced(image: Image.Image, area: Box | None, size: Size) -> None:
@@ -109,7 +126,7 @@ class OutputComparison:
         if self._sent is None:
             return False
         before = _cell_means(self._sent.picture, COARSE)
-        return _difference_inside(self.trace.coarse, before, self._sent.hole) < LIMITS.unchanged
+        return _difference_inside(self.trace.coarse, before, self._sent.own_hole) < LIMITS.unchanged
 
     @property
     def has_seam(self) -> bool:

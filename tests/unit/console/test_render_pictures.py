@@ -92,3 +92,12 @@ def test_of_many_sizes_the_first_twenty_are_shown_and_the_rows_of_the_others_cou
 def test_files_at_addresses_are_told_of() -> None:
     assert list(remote_line(PictureReport(remote=2))) == ["2 files at addresses not looked at: --fetch does"]
     assert list(remote_line(PictureReport())) == []
+
+
+def test_a_larger_picture_is_told_with_its_new_size_and_how_much_is_made_up() -> None:
+    large = Sizes((1000, 800), None, (1152, 896), (1400, 1120))
+    assert sizes(one(large, 0.49)) == [
+        "hero: 1000x800 is enlarged to 1400x1120, generated at 1152x896; 49% of that is made up"
+    ]
+    many = SizesCount(large._replace(generated=None), 9, (), 0.4, 0.5)
+    assert sizes(many) == ["9 pictures of 1000x800 are enlarged to 1400x1120; 40% to 50% of that is made up"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from batchfill.domain.enlargement import Enlargement
 from batchfill.errors import UsageError
 from batchfill.review.report import write_report
 from batchfill.workers.pool import Threads
@@ -85,3 +86,27 @@ async def test_a_mask_without_a_file_is_shown_as_it_is_drawn_on_its_picture(
     with Image.open(page.parent / "thumbs" / f"{first}.webp") as thumb:
         shown = thumb.convert("L")
     assert (shown.getpixel((20, 100)), shown.getpixel((300, 100))) == (255, 0)
+
+
+async def test_a_picture_that_is_enlarged_is_shown_on_its_canvas(
+    collection: Collection, tmp_path: Path
+) -> None:
+    """So that what was before lies on itself in what came of it; the mask shows what is new in white."""
+    for id_, mask in (("none", ""), ("drawn", "box:0,0,320,480"), ("plain", "box:0,0,320,480")):
+        row = collection.add(id_, mask=mask)
+        larger = None if id_ == "plain" else Enlargement(expand="left=100%")
+        collection.rows[id_] = replace(row, files={"image": row.files["image"]}, enlargement=larger)
+    page = await write_report(collection, Threads(2), tmp_path / "report")
+    rows = json.loads((page.parent / "batch.json").read_text("utf-8"))["rows"]
+    assert len({row["image"]["key"] for row in rows}) == 2
+    assert len({row["mask"]["key"] for row in rows}) == 3
+    shown = {}
+    for row in rows[:2]:
+        for part, band in (("image", "A"), ("mask", "R")):
+            with Image.open(page.parent / "thumbs" / f"{row[part]['key']}.webp") as thumb:
+                assert thumb.size == (320, 120)
+                grey = thumb.convert("RGBA").getchannel(band)
+                shown[row["id"], part] = [grey.getpixel((x, 60)) for x in (20, 200, 300)]
+    assert shown["none", "image"] == [0, 255, 255]
+    assert shown["none", "mask"] == [255, 0, 0]
+    assert shown["drawn", "mask"] == [255, 255, 0]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from batchfill.catalog.pixel_options import Pixels
-from batchfill.domain.drawn_masks import read_drawn_mask
+from batchfill.domain.drawn_masks import NOTHING, read_drawn_mask
 from batchfill.domain.findings import FindingKind, Severity, Sizes
 from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
 from batchfill.images.rights import chunks, jpeg_segments
@@ -440,3 +440,30 @@ def test_a_large_picture_is_told_that_the_part_around_its_mask_would_keep_its_de
     assert look(picture, small, area="mask").findings == ()
     assert look(picture, small, remote=True).findings == ()
     assert look(picture, save(disc(size, 900).convert("1"), "m.png")).findings == ()
+
+
+# Larger pictures
+
+
+def test_a_larger_picture_is_told_with_its_new_size_and_how_much_is_made_up(
+    photo: Image.Image, save: Save
+) -> None:
+    source = PictureSource(save(photo, "a.png"), "a.png")
+    found = inspect_files(InspectTask(source, NOTHING, Pixels(aspect="3:1", expand="left=96"), RULE))
+    assert found.findings == ()
+    assert found.scale == Sizes((96, 64), None, (1760, 576), (192, 64))
+    assert found.cover == pytest.approx(0.5)
+
+
+def test_a_strip_that_is_made_by_enlarging_is_told(photo: Image.Image, save: Save) -> None:
+    source = PictureSource(save(photo, "a.png"), "a.png")
+    found = inspect_files(InspectTask(source, NOTHING, Pixels(aspect="9:1"), RULE))
+    assert text(found).startswith("what is sent of a.png is 576x64, a strip beyond 4:1")
+    assert text(found).endswith("enlarge it by less")
+
+
+@pytest.mark.parametrize("words", ["3:2", "99999:1"])
+def test_a_canvas_that_cannot_be_filled_is_a_mistake(photo: Image.Image, save: Save, words: str) -> None:
+    source = PictureSource(save(photo, "a.png"), "a.png")
+    found = inspect_files(InspectTask(source, NOTHING, Pixels(aspect=words), RULE))
+    assert [one.severity for one in found.findings] == [Severity.MISTAKE]
