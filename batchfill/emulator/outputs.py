@@ -95,7 +95,7 @@ def outputs_app(
         record = find(id_)
         if record is None or name not in record.outputs:
             return _not_found()
-        if now() > float(request.query.get("Expires", "inf")):
+        if not _is_signed_for(request.query.get("Expires"), now()):
             return web.Response(status=403, text=_EXPIRED, content_type="application/xml")
         if "expired" in hits:
             remove(id_)
@@ -108,6 +108,16 @@ def outputs_app(
     app = web.Application(middlewares=[middleware])
     app.router.add_get("/outputs/{id}/{name}", serve)
     return app
+
+
+def _is_signed_for(expires: str | None, now: float) -> bool:
+    """Whether a signed address may still be fetched: one that was changed on its way never is."""
+    if expires is None:
+        return True
+    try:
+        return now <= float(expires)
+    except ValueError:
+        return False
 
 
 def _not_found() -> web.Response:
