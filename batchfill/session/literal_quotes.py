@@ -18,9 +18,10 @@ FACT, CLOSED = "csv_gaps", "closed"
 
 
 def are_literal(manifest: Manifest, model: Model, settings: Settings, metadata: Mapping[str, str]) -> bool:
-    """Whether such quotes are in the rows of the ledger with this *metadata*, or in the rows paid for without one.
+    """Whether such quotes are in the rows of the ledger with this *metadata*.
 
-    Read otherwise, they would be other rows, to be paid for once more.
+    Where there is none, in those of the manifest that were paid for. Read otherwise, they would be other
+    rows, to be paid for once more.
     """
     if "started_at" in metadata:
         return metadata.get(FACT) != CLOSED
@@ -31,11 +32,12 @@ def are_literal(manifest: Manifest, model: Model, settings: Settings, metadata: 
             key
             for prompt in (False, True)
             for key in asked_keys(manifest, model, settings, literal_quotes=quotes, literal_prompt=prompt)
+            if key in paid
         }
         for quotes in (True, False)
     )
     # Most rows are the same in either way.
-    return len(paid & as_text) > len(paid & closed)
+    return len(as_text) > len(closed)
 
 
 def quote_facts(settings: Settings) -> dict[str, str]:

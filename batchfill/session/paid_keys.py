@@ -1,4 +1,4 @@
-"""Rows that were paid for, by the record of payments, and rows that a manifest asks for, however it is read."""
+"""Rows that were paid for, by the records of payments, and those that a manifest asks for."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     Serve = Callable[..., Awaitable[EmulatorServer]]
 
 
-def write_spaced(desk: Any, count: int) -> None:
+def write_spaced(desk: Any, count: int, name: str = "night.csv") -> None:
     """Write a CSV as people type it, with a space behind each comma."""
     rows = [
         f'{row["id"]}, {row["image"]}, {row["mask"]}, "cat {n}"' for n, row in enumerate(desk.rows(count), 1)
     ]
-    (desk.folder / "night.csv").write_text("\n".join(["id, image, mask, prompt", *rows, ""]), "utf-8")
+    (desk.folder / name).write_text("\n".join(["id, image, mask, prompt", *rows, ""]), "utf-8")
 
 
 def prompts(provider: EmulatorServer) -> set[str]:
@@ -79,8 +79,9 @@ async def test_such_a_batch_pays_nothing_twice_when_only_a_part_of_it_is_left(
         for path in night.folder.glob("ledger.sqlite*"):
             path.unlink()
     else:
-        (desk.folder / "night.csv").rename(desk.folder / "renamed.csv")
-        night = batch(provider, name="renamed.csv")
+        night = batch(provider, 2, name="renamed.csv")
+        write_spaced(desk, 2, "renamed.csv")
+        (desk.folder / "night.csv").unlink()
 
     for _ in range(2):
         await night.run()
