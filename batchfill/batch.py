@@ -91,7 +91,8 @@ class Batch:
             notes += [*check_lines_of(provider), *said]
         if outputs:
             with open_reader(self.folder / LEDGER) as reader:
-                notes += check.compare_outputs(self.folder, reader.collected_files(arriving=True))
+                collected = reader.collected_files(arriving=True)
+                notes += check.compare_outputs(self.folder, collected, earlier=reader.known_files())
         model = choose_model(settings)
         ledger = self.folder / LEDGER
         return await check.check(
