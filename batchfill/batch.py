@@ -91,7 +91,8 @@ class Batch:
             notes += [*check_lines_of(provider), *said]
         if outputs:
             with open_reader(self.folder / LEDGER) as reader:
-                notes += check.compare_outputs(self.folder, reader.collected_files(arriving=True))
+                collected = reader.collected_files(arriving=True)
+                notes += check.compare_outputs(self.folder, collected, earlier=reader.known_files())
         model = choose_model(settings)
         ledger = self.folder / LEDGER
         return await check.check(
@@ -326,8 +327,10 @@ class Batch:
         settings = self._resolve_settings(
             head=manifest.settings, defaults=manifest.defaults, column=manifest.column
         )
-        settings = replace(settings, literal_quotes=are_literal(self._read_metadata()))
-        literal = is_literal(manifest, choose_model(settings), settings)
+        model = choose_model(settings)
+        quotes = are_literal(manifest, model, settings, self._read_metadata())
+        settings = replace(settings, literal_quotes=quotes)
+        literal = is_literal(manifest, model, settings)
         return manifest, replace(settings, literal_prompt=literal)
 
     def _resolve_settings(self, **manifest: Mapping[str, Any]) -> Settings:

@@ -20,7 +20,7 @@ from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
 from batchfill.workers.pool import Processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from batchfill.catalog.model import Model
@@ -90,8 +90,13 @@ async def _read_rows(
         return reading, await intake.compare_rows(), looking.report()
 
 
-def compare_outputs(folder: Path, collected: Iterable[StoredFile]) -> list[str]:
-    """Return what is missing, damaged, changed or extra below `outputs/`: lines for a person."""
+def compare_outputs(
+    folder: Path, collected: Iterable[StoredFile], *, earlier: Collection[str] = ()
+) -> list[str]:
+    """Return what is missing, damaged, changed or extra below `outputs/`: lines for a person.
+
+    *earlier*: files that the ledger knows, whether or not their rows are finished.
+    """
     known, lines, fates = set(), [], set()
     for placed in collected:
         known.add(placed.file)
@@ -99,7 +104,10 @@ def compare_outputs(folder: Path, collected: Iterable[StoredFile]) -> list[str]:
         fates.add(fate)
         if fate is not FileState.IN_PLACE:
             lines.append(f"{fate.value}: {placed.file} (row {placed.id}, line {placed.line})")
-    lines.extend(f"extra: {name}" for name in sorted(set(_list_files(folder)) - known))
+    lines.extend(
+        f"made before: {name} (its row is not finished again)" if name in earlier else f"extra: {name}"
+        for name in sorted(set(_list_files(folder)) - known)
+    )
     if fates & LOST:
         lines.append("`run --retry missing` fetches missing and damaged files again, if the service has them")
     if FileState.CHANGED in fates:

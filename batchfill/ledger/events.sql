@@ -1,3 +1,14 @@
+-- fragment: told
+-- The error of a row that fails, and where its pictures of an earlier attempt are.
+:error || coalesce((
+    SELECT '; what was made before is still there: ' || group_concat(o.file, ', ')
+    FROM attempts AS b JOIN outputs AS o USING (prediction_id)
+    WHERE o.file IS NOT NULL AND b.number = (
+        SELECT max(c.number) FROM attempts AS c JOIN outputs AS p USING (prediction_id)
+        WHERE c.key = rows.key AND c.outcome = 'succeeded' AND p.file IS NOT NULL
+    )
+), '')
+
 -- name: remember
 INSERT INTO facts VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = excluded.value;
 
@@ -51,14 +62,15 @@ WHERE key = :key AND attempt = :number;
 -- name: record_rejected
 UPDATE attempts SET outcome = 'nothing_made', ended_at = :now, error = :error, counted = 1
 WHERE number = :number;
-UPDATE rows SET state = 'failed', since = :now, tries = tries + 1, error = :error
+UPDATE rows SET state = 'failed', since = :now, tries = tries + 1, error = {told}
 WHERE key = :key AND attempt = :number;
 
 -- name: record_unready
 UPDATE rows SET due_at = :due_at, error = :error WHERE key = :key AND state = 'pending';
 
 -- name: record_unusable
-UPDATE rows SET state = 'failed', since = :now, error = :error WHERE key = :key AND state = 'pending';
+UPDATE rows SET state = 'failed', since = :now, error = {told}
+WHERE key = :key AND state = 'pending';
 
 -- name: record_answer_lost
 -- The words of an answer stay, though a resend has none.
@@ -106,7 +118,8 @@ ON CONFLICT DO UPDATE SET url = excluded.url;
 -- name: record_failed
 UPDATE attempts SET outcome = :outcome, status = :status, ended_at = :now, error = :error
 WHERE number = :number;
-UPDATE rows SET state = :state, since = :now, due_at = :due_at, error = :error
+UPDATE rows SET state = :state, since = :now, due_at = :due_at,
+    error = iif(:state IN ('failed', 'canceled'), {told}, :error)
 WHERE key = :key AND attempt = :number AND state = 'running';
 
 -- name: record_cancel_asked

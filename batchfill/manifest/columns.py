@@ -66,8 +66,6 @@ class Layout:
         self._enlarging = ENLARGING & model.pixel_settings
         self._enlarged = not self._enlarging.isdisjoint(given)
         self._extra_columns = extra_columns
-        # Keys that are kept were always carried, whatever other rows have.
-        self._may_fold = has_header or not extra_columns
         self.has_header = has_header
         """Whether one line names the columns of all rows; else every row names its own."""
         self._noun = "column" if has_header else "key"
@@ -114,14 +112,23 @@ class Layout:
 
     def _find_places(self, names: tuple[str, ...]) -> dict[str, int]:
         """Return the place of `id` and of each input among *names*."""
-        exactly = not self._may_fold
-        placed = {name: _place_of(own, names, exactly=exactly) for name, own in self._column.items()}
+        free = self._find_free(names)
+        placed = {name: _place_of(own, names, free) for name, own in self._column.items()}
         mapped = {name: place for name, place in placed.items() if place is not None}
         taken = {*self._column, *(names[at] for at in mapped.values())}
         found = mapped | {
             name: names.index(name) for name in names if name not in taken and self._is_input(name)
         }
         return found | self._find_other_cases(names, found)
+
+    def _find_free(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return *names* without those that have a meaning of their own, whatever other rows have.
+
+        One header names the columns of all rows: a mapping for which it has no such name is a mistake.
+        """
+        if self.has_header:
+            return names
+        return tuple("" if self._is_input(name) or self._is_carried(name) else name for name in names)
 
     def _find_other_cases(self, names: tuple[str, ...], found: Mapping[str, int]) -> dict[str, int]:
         """Return the places of inputs that are not *found*, and of which only the case differs: `Prompt`.
@@ -134,7 +141,7 @@ class Layout:
         wanted = self._needed if self._extra_columns else self._known
         left = tuple("" if place in found.values() else name for place, name in enumerate(names))
         places = {
-            name: _place_of(name, left) for name in wanted if {name}.isdisjoint((*found, *self._column))
+            name: _place_of(name, left, left) for name in wanted if {name}.isdisjoint((*found, *self._column))
         }
         return {name: place for name, place in places.items() if place is not None}
 
@@ -267,11 +274,11 @@ def _fold(name: str) -> str:
     return re.sub(r"[ -]+", "_", name.strip().casefold())
 
 
-def _place_of(wanted: str, names: tuple[str, ...], *, exactly: bool = False) -> int | None:
-    """Return the place of *wanted* among *names*, else of the only one of another case; None: none."""
-    if exactly or wanted in names:
-        return names.index(wanted) if wanted in names else None
-    places = [place for place, name in enumerate(names) if name and _fold(name) == _fold(wanted)]
+def _place_of(wanted: str, names: tuple[str, ...], free: tuple[str, ...]) -> int | None:
+    """Return the place of *wanted* among *names*, else of the only *free* one of another case; None: none."""
+    if wanted in names:
+        return names.index(wanted)
+    places = [place for place, name in enumerate(free) if name and _fold(name) == _fold(wanted)]
     return places[0] if len(places) == 1 else None
 
 

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from batchfill.domain.rows import Row
 from batchfill.errors import LedgerError
-from batchfill.filenames import key_of
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
-from batchfill.ledger.payment_record import PAID, read_record
 from batchfill.ledger.reader import open_reader
-from batchfill.manifest.local_files import digest_file
 from batchfill.manifest.prompt_template import is_template
-from batchfill.session.identity import forsaken_folders
-from batchfill.session.ingest import read_checked
+from batchfill.session.paid_keys import asked_keys, batch_folders, paid_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from batchfill.catalog.model import Model
@@ -40,11 +33,13 @@ def is_literal(manifest: Manifest, model: Model, settings: Settings) -> bool:
     prompt = settings.defaults.get(model.prompt_field or "", "")
     if not is_template(prompt) or _is_filled(settings.folder / LEDGER):
         return False
-    folders = [settings.folder, *forsaken_folders(settings)]
+    folders = batch_folders(settings)
     if any(_asks_for(folder / LEDGER, prompt) for folder in folders):
         return True
-    paid = {key for folder in folders for key in _keys_in(folder / PAID)}
-    return bool(paid) and any(key in paid for key in _literal_keys(manifest, model, settings))
+    paid = paid_keys(folders)
+    return bool(paid) and any(
+        key in paid for key in asked_keys(manifest, model, settings, literal_prompt=True)
+    )
 
 
 def default_prompt_warnings(settings: Settings) -> list[str]:
@@ -70,16 +65,3 @@ def _asks_for(ledger: Path, prompt: str) -> bool:
             with open_reader(ledger) as reader:
                 return reader.asks_for(prompt)
     return False
-
-
-def _keys_in(record: Path) -> set[str]:
-    """Return the rows that a record of payments names: all that is left where the ledger is gone."""
-    with suppress(LedgerError):
-        reading = read_record(record)
-        return {payment.key for payment in reading.payments} if reading else set()
-    return set()
-
-
-def _literal_keys(manifest: Manifest, model: Model, settings: Settings) -> Iterable[str]:
-    rows = read_checked(manifest, model, replace(settings, literal_prompt=True), digest_file)
-    return (key_of(row.fingerprint, 1) for row in rows if isinstance(row, Row))

@@ -12,6 +12,7 @@ from PIL import Image
 from batchfill.console.render_check import check_lines
 from batchfill.console.render_plan import confirm_question, plan_lines
 from batchfill.emulator import emulator_model
+from batchfill.emulator.faults.rules import Fault, Faults
 from tests.support.batches import PRICED
 
 if TYPE_CHECKING:
@@ -167,6 +168,25 @@ async def test_what_an_earlier_run_has_open_counts_in_what_it_may_cost(
     assert (plans[0].to_go, plans[0].price_redo) == (0, 40_000)
     assert confirm_question(plans[0]) == "Make rows again for at most $0.04?"
     assert provider.billed == 2
+
+
+@pytest.mark.parametrize("kind", ["fail", "refused"])
+async def test_a_row_whose_second_picture_fails_says_where_the_first_one_is(
+    service: Serve, batch: Open, kind: str
+) -> None:
+    refused = Fault("create", "status", first=2, options={"status": 422})
+    provider = await service(
+        faults=Faults([refused if kind == "refused" else Fault("create", kind, first=2)])
+    )
+    night = batch(provider, 1, attempts=1, **SIZE)
+
+    await night.run()
+
+    (row,) = night.results()
+    assert (row.state.value, (night.folder / "outputs" / "r1.webp").is_file()) == ("failed", True)
+    assert (row.error or "").endswith("; what was made before is still there: outputs/r1.webp")
+    notes = (await night.check(outputs=True)).notes
+    assert notes[0] == "made before: outputs/r1.webp (its row is not finished again)"
 
 
 async def test_plan_and_check_tell_what_it_may_cost(service: Serve, batch: Open, plans: Any) -> None:

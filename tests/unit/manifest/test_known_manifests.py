@@ -137,6 +137,22 @@ KNOWN: tuple[tuple[str, str, str, dict[str, Any], tuple[str, ...]], ...] = (
         ("ba912e80",),
     ),
     (
+        "keys of another case than a mapped one",
+        "night.jsonl",
+        '{"image": "http://x/a", "mask": "http://x/m", "prompt": "p", "Note": 7}\n'
+        '{"image": "http://x/a", "mask": "http://x/m", "prompt": "p", "note": 8}\n',
+        {**UNDESCRIBED, "column": {"guidance": "Note"}},
+        ("10e9fda3", "27c5e540"),
+    ),
+    (
+        "a carried key of another case than a mapped one",
+        "night.jsonl",
+        '{"image": "http://x/a", "mask": "http://x/m", "prompt": "p", "x_Steps": 20}\n'
+        '{"image": "http://x/a", "mask": "http://x/m", "prompt": "p", "x_steps": 30}\n',
+        {"column": {"num_inference_steps": "x_Steps"}},
+        ("cd912c40", "12491811"),
+    ),
+    (
         "results",
         "night.csv",
         "id,image,mask,prompt,state,prediction_id,attempts\na,@,'=1,done,x,1\n",
