@@ -14,6 +14,7 @@ from batchfill.ledger.digests import open_digests
 from batchfill.ledger.import_rows import open_scratch
 from batchfill.manifest.local_files import digest_file
 from batchfill.session import plan
+from batchfill.session.finish_rate import FinishTrials
 from batchfill.session.ingest import Reading, ingest_rows
 from batchfill.storage.missing import LOST, FileState, file_state
 from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from batchfill.catalog.model import Model
     from batchfill.domain.findings import PictureReport
     from batchfill.domain.offers import ProviderCheck
-    from batchfill.domain.rows import StoredFile
+    from batchfill.domain.reports import FinishRate
+    from batchfill.domain.rows import Row, StoredFile
+    from batchfill.errors import Mistake
     from batchfill.ledger.import_rows import Comparison
     from batchfill.manifest.manifest import Manifest
     from batchfill.settings.settings import Settings
@@ -49,7 +52,9 @@ async def check(
 
     Without network, unless *fetch* asks for a look at pictures and masks at addresses; no token is sent.
     """
-    reading, comparison, pictures = await _read_rows(manifest, model, settings, ledger, fetch=fetch)
+    reading, comparison, pictures, finish_rate = await _read_rows(
+        manifest, model, settings, ledger, fetch=fetch
+    )
     to_go = plan.groups_to_go(comparison, None)
     rows = sum(group.rows for group in to_go)
     kept = tuple(reading.mistakes[:MISTAKES_KEPT])
@@ -71,23 +76,32 @@ async def check(
         redo=settings.redo_rule,
         price_redo=plan.redo_price(comparison, to_go, settings),
         prompts=reading.prompts.first(),
+        finish_rate=finish_rate,
     )
 
 
 async def _read_rows(
     manifest: Manifest, model: Model, settings: Settings, ledger: Path, *, fetch: bool
-) -> tuple[Reading, Comparison, PictureReport]:
+) -> tuple[Reading, Comparison, PictureReport, FinishRate | None]:
     async with open_scratch(ledger) as intake, AsyncExitStack() as stack:
         remote = await stack.enter_async_context(remote_files(settings.base)) if fetch else None
         workers, fitted = Processes(hidden=settings.extras.variables), settings.send == "fitted"
         stack.callback(workers.close)
         looking = PictureInspector(model, manifest.rows, workers, fitted=fitted, remote=remote)
+        trials = FinishTrials(model)
+
+        async def look_at(rows: list[Row]) -> tuple[list[Row], list[Mistake]]:
+            good, wrong = await looking.inspect_rows(rows)
+            trials.note_rows(good)
+            return good, wrong
+
         with open_digests(ledger, digest_file, time.time) as digests:
-            reading = await ingest_rows(
-                intake, manifest, model, settings, digests, look_at=looking.inspect_rows
-            )
+            reading = await ingest_rows(intake, manifest, model, settings, digests, look_at=look_at)
         await intake.drop_duplicates()
-        return reading, await intake.compare_rows(), looking.report()
+        comparison = await intake.compare_rows()
+        to_go = any(group.rows for group in plan.groups_to_go(comparison, None))
+        rate = await trials.measure_rate(workers, settings.rate) if to_go else None
+        return reading, comparison, looking.report(), rate
 
 
 def compare_outputs(

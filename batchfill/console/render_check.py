@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from batchfill.domain.findings import LocatedFinding, SizesCount
-    from batchfill.domain.reports import CheckReport
+    from batchfill.domain.reports import CheckReport, FinishRate
     from batchfill.errors import Mistake
 
 
@@ -45,6 +45,8 @@ def check_json(report: CheckReport) -> dict[str, Any]:
       `offers`: `account model list files cancel date`, each true, false or null (not known), and `envelope`,
       the key below which answers are, `""` where there is none, null where that is not known
     - `cost`: `to_go` (null: not known) and `currency`; `seconds`: a guess at the time, or null
+    - `finish_rate`: null, or an object of `rows` that this machine can finish a minute, `pace` (rows that are
+      submitted a minute) and `at_most` (true: it is slower than `rows`)
     """
     pictures = report.pictures
     return {
@@ -67,6 +69,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "provider": report.provider and asdict(report.provider),
         "cost": {"to_go": currency_units(report.price_to_go), "currency": report.currency},
         "seconds": report.seconds,
+        "finish_rate": report.finish_rate and report.finish_rate._asdict(),
     }
 
 
@@ -122,6 +125,18 @@ def _total_lines(report: CheckReport) -> Iterator[str]:
             f"{_price_text(report)}"
         )
     yield from made_again_lines(report.redo, report.price_redo, report.currency)
+    if report.finish_rate is not None:
+        yield _finish_text(report.finish_rate)
+
+
+def _finish_text(rate: FinishRate) -> str:
+    rows = f"{'fewer than ' if rate.at_most else ''}{_two_digits(rate.rows):,}"
+    return f"this machine finishes {rows} a minute, the pace is {rate.pace:,.0f}"
+
+
+def _two_digits(number: float) -> int:
+    """Return *number* as exactly as a short trial tells."""
+    return round(float(f"{max(number, 1):.2g}"))
 
 
 def _price_text(report: CheckReport) -> str:

@@ -157,6 +157,17 @@ class ShownPrompt(NamedTuple):
     """No more than its beginning, where it is long."""
 
 
+class FinishRate(NamedTuple):
+    """What this machine can finish of a batch, next to what is submitted."""
+
+    rows: float
+    """A minute, prepared, finished and judged; those that are not finished here take no time."""
+    pace: float
+    """Rows that are submitted a minute, at most."""
+    at_most: bool
+    """Whether it is slower than *rows*: the trial of a row was not waited for."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """What `check` found without paying."""
@@ -189,6 +200,8 @@ class CheckReport:
     """What that costs at most; no part of *price_to_go*."""
     prompts: tuple[ShownPrompt, ...] = ()
     """A few of them, all different."""
+    finish_rate: FinishRate | None = None
+    """None: nothing is finished here, or it could not be tried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
@@ -55,7 +56,9 @@ class Processes:
 
     def __init__(self, most: int | None = None, *, hidden: Iterable[str] = ()) -> None:
         """*hidden*: variables of the environment that hold secrets, in addition to the token's."""
-        self._limit = anyio.CapacityLimiter(most or os.cpu_count() or 2)
+        self.most = most or os.cpu_count() or 2
+        """How many work at once."""
+        self._limit = anyio.CapacityLimiter(self.most)
         self._hidden = frozenset(hidden)
         self._idle: list[_Process] = []
 
@@ -65,6 +68,32 @@ class Processes:
         Raises what *work* raises, and BadPicture when it takes its process along: out of memory, mostly.
         """
         return await to_thread.run_sync(self._do, work, task, limiter=self._limit)
+
+    async def do_within(self, work: Callable[[Task], Answer], task: Task, seconds: float) -> Answer:
+        """As `do`; raises TimeoutError when it takes longer than *seconds*, and ends the process."""
+        return await to_thread.run_sync(self._do_within, work, task, seconds, limiter=self._limit)
+
+    def _do_within(self, work: Callable[[Task], Answer], task: Task, seconds: float) -> Answer:
+        process = self._idle.pop() if self._idle else _Process(self._hidden)
+        late = Event()
+
+        def stop_waiting() -> None:
+            late.set()
+            process.kill()
+
+        timer = Timer(seconds, stop_waiting)
+        timer.start()
+        try:
+            done, answer = process.ask(work, task)
+        except (EOFError, OSError) as error:
+            if late.is_set():
+                raise TimeoutError from error
+            raise BadPicture("too much for this machine: working on it ended its process") from error
+        finally:
+            # It may be killed yet, so that it has no other work.
+            timer.cancel()
+            process.end()
+        return _answer_of(done, answer)  # type: ignore[no-any-return]
 
     def _do(self, work: Callable[[Task], Answer], task: Task) -> Answer:
         ended = ""
@@ -79,17 +108,22 @@ class Processes:
                 process.end()
                 raise
             self._idle.append(process)
-            if done:
-                return answer  # type: ignore[no-any-return]
-            if isinstance(answer, MemoryError):
-                raise BadPicture("too much for this machine: there is not enough memory") from answer
-            raise answer
+            return _answer_of(done, answer)  # type: ignore[no-any-return]
         raise BadPicture(f"too much for this machine: working on it ended its process ({ended})")
 
     def close(self) -> None:
         """End the processes, none of which has work."""
         while self._idle:
             self._idle.pop().end()
+
+
+def _answer_of(done: bool, answer: Any) -> Any:
+    """Return the answer of work that was *done*; raise what it raised."""
+    if done:
+        return answer
+    if isinstance(answer, MemoryError):
+        raise BadPicture("too much for this machine: there is not enough memory") from answer
+    raise answer
 
 
 class _Process:
@@ -111,6 +145,10 @@ class _Process:
         worker.send(self._process.stdin, (work, task))
         done, answer = worker.receive(self._process.stdout)
         return done, answer
+
+    def kill(self) -> None:
+        """End it in the middle of its work."""
+        self._process.kill()
 
     def end(self) -> str:
         """End it and return how it ended, in words."""

@@ -145,6 +145,17 @@ async def test_a_row_with_a_picture_that_cannot_be_run_counts_neither_as_right_n
     assert (report.rows, report.outputs_to_go, report.price_to_go) == (2, 2, 80_000)
 
 
+async def test_what_this_machine_finishes_a_minute_is_tried_on_the_rows_that_ask_for_it(
+    batch: Open, desk: Any
+) -> None:
+    rows = desk.rows(3)
+    assert (await batch(NOWHERE, rows).check()).finish_rate is None
+    rows[1]["finish"] = "exact"
+    rate = (await batch(NOWHERE, rows, rate=77).check()).finish_rate
+    assert rate is not None
+    assert rate.pace == 77
+
+
 async def test_the_size_of_the_area_around_the_mask_is_told(batchfill: Any, desk: Any) -> None:
     rows = desk.rows(2, id="hero")
     Image.new("RGB", (4032, 3024), 90).save(desk.folder / "images" / "large.jpg")

@@ -43,7 +43,7 @@ def play(page: Path, folder: Path) -> None:
         return
     _furnish(folder)
     with ExitStack() as stack:
-        environ = _environ(folder)
+        environ = make_environ(folder)
         # It has no model of a service's prices, so rows cost nothing anywhere.
         base = stack.enter_context(_background("batchfill serve --port 0 --folder service", folder, environ))
         environ["BATCHFILL_BASE_URL"] = base.split()[-1]
@@ -158,7 +158,7 @@ def _furnish(folder: Path) -> None:
             (folder / fence.info).write_text(fence.text, "utf-8")
 
 
-def _environ(folder: Path) -> dict[str, str]:
+def make_environ(folder: Path) -> dict[str, str]:
     """Return the environment of a user with `batchfill` on the path; nothing of the tester's own counts."""
     program = folder / ".bin" / "batchfill"
     program.parent.mkdir()

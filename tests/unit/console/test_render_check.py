@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from batchfill.console.render_check import check_json, check_lines
-from batchfill.domain.reports import ShownPrompt
+from batchfill.domain.reports import FinishRate, ShownPrompt
 from batchfill.errors import Mistake
 
 if TYPE_CHECKING:
@@ -48,6 +50,31 @@ def test_where_nothing_is_to_be_made_nothing_is_said_of_cost_and_time(
         "3 rows, no mistakes",
         "3 done already",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rate", "line"),
+    [
+        (FinishRate(263.4, 600, at_most=False), "this machine finishes 260 a minute, the pace is 600"),
+        (FinishRate(12_345, 600, at_most=False), "this machine finishes 12,000 a minute, the pace is 600"),
+        (FinishRate(7.5, 3000, at_most=False), "this machine finishes 8 a minute, the pace is 3,000"),
+        (FinishRate(0.2, 600, at_most=False), "this machine finishes 1 a minute, the pace is 600"),
+        (
+            FinishRate(150, 600, at_most=True),
+            "this machine finishes fewer than 150 a minute, the pace is 600",
+        ),
+    ],
+)
+def test_what_the_machine_finishes_is_told_next_to_the_pace(
+    report: Callable[..., CheckReport], rate: FinishRate, line: str
+) -> None:
+    checked = report(finish_rate=rate)
+    assert check_lines(checked)[-1] == line
+    assert check_json(checked)["finish_rate"] == {
+        "rows": rate.rows,
+        "pace": rate.pace,
+        "at_most": rate.at_most,
+    }
 
 
 def test_an_unknown_price_says_how_to_give_one(report: Callable[..., CheckReport]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import operator
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -10,6 +11,7 @@ import pytest
 from batchfill.errors import BadPicture
 from batchfill.images.codec.decode import read_header
 from batchfill.workers.pool import Processes
+from tests.support.bounds import HANGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +56,20 @@ async def test_work_that_takes_its_process_along_is_an_error_of_the_picture(proc
     with pytest.raises(BadPicture, match=r"too much for this machine: .* \(exit code 9\)"):
         await processes.do(os._exit, 9)
     assert await processes.do(sum, (1, 1)) == 2
+
+
+async def test_work_that_takes_too_long_ends_with_its_process(processes: Processes) -> None:
+    with pytest.raises(TimeoutError):
+        await processes.do_within(time.sleep, HANGS, 0.01)
+    assert await processes.do(sum, (1, 1)) == 2
+
+
+async def test_work_within_its_time_answers_raises_and_ends_as_other_work_does(processes: Processes) -> None:
+    assert await processes.do_within(sum, (1, 1), HANGS) == 2
+    with pytest.raises(AttributeError):
+        await processes.do_within(operator.methodcaller("nothing"), 1, HANGS)
+    with pytest.raises(BadPicture, match="too much for this machine"):
+        await processes.do_within(os._exit, 9, HANGS)
 
 
 async def test_the_token_does_not_travel(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
