@@ -200,7 +200,7 @@ class Network(Wire):
         if self.relay != Relay():
             response = await self.relay.answered(request, response, world.now())
         self.answered(request, response)
-        # Whose name arrives changed is another account: a later start rightly refuses to go on with its batch.
+        # Whose name arrives changed is another account: a later start rightly refuses to go on.
         if world.chance.random() < self.damage and not request.url.path.endswith("/account"):
             response = await _damaged(response, world.chance)
         return response
