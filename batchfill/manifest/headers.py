@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from batchfill.manifest.formats.csv import DELIMITERS
-from batchfill.manifest.formats.workbook import read_lines
+from batchfill.manifest.formats.workbook import read_lines, sheet_names
 from batchfill.manifest.record import Broken
 from batchfill.manifest.text import HEAD, open_text
 
@@ -38,6 +38,8 @@ def explain_missing_header(manifest: Manifest, header: Header, knows: Callable[[
         return None
     if line := _find_header(manifest, header.line, knows):
         return f"{_MUST}; line {line} does: remove what is above it"
+    if manifest.rows_kind == "workbook" and len(sheets := sheet_names(manifest.rows)) > 1:
+        return f"{_MUST}; the sheets are {', '.join(sheets)}: name the one with the rows with --sheet"
     if len(header.names) == 1 and sum(map(knows, re.findall(r"\w+", header.names[0]))) > 1:
         return f"{_MUST}, with commas, semicolons, tabs or bars between them"
     if any(map(_VALUE.fullmatch, header.names)):

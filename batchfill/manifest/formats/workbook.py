@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
@@ -14,6 +15,8 @@ from batchfill.regular_files import open_regular
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from python_calamine import CalamineWorkbook
 
 CELLS = 16_000_000
 """Cells from the first to the last one in use: the reader takes 32 bytes of memory for each, empty or not."""
@@ -47,20 +50,37 @@ def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | T
 
 def read_lines(path: Path, sheet: str | None) -> Iterator[tuple[int, list[str]]]:
     """Yield number and cells of each line of *sheet*, blank ones too. Raises Broken."""
+    with _open_book(path) as book:
+        rows = book.get_sheet_by_name(_choose_sheet(_find_sheets(book), sheet)).iter_rows()
+        for line, cells in enumerate(rows, 1):
+            yield line, list(map(_to_text, cells))
+
+
+def sheet_names(path: Path) -> list[str]:
+    """Return the names of the sheets that are shown, in their order. Raises Broken."""
+    with _open_book(path) as book:
+        return [name for name, visible in _find_sheets(book).items() if visible]
+
+
+@contextmanager
+def _open_book(path: Path) -> Iterator[CalamineWorkbook]:
     try:
-        from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+        from python_calamine import CalamineError, CalamineWorkbook
     except ImportError:
         raise Broken(0, _MISSING) from None
     _refuse_huge(path)
     try:
         with CalamineWorkbook.from_path(str(path)) as book:
-            shown = {about.name: about.visible == SheetVisibleEnum.Visible for about in book.sheets_metadata}
-            name = _choose_sheet(shown, sheet)
-            rows = book.get_sheet_by_name(name).iter_rows()
-            for line, cells in enumerate(rows, 1):
-                yield line, list(map(_to_text, cells))
+            yield book
     except CalamineError as error:
         raise Broken(0, f"is a workbook that cannot be read ({error}): {_ADVICE}") from None
+
+
+def _find_sheets(book: CalamineWorkbook) -> dict[str, bool]:
+    """Return the names of all sheets, and which of them a person sees."""
+    from python_calamine import SheetVisibleEnum
+
+    return {about.name: about.visible == SheetVisibleEnum.Visible for about in book.sheets_metadata}
 
 
 def _choose_sheet(shown: Mapping[str, bool], wanted: str | None) -> str:

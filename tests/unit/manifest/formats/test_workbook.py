@@ -102,6 +102,17 @@ def test_the_first_sheet_that_is_shown_is_read_unless_one_is_named(
     assert row.inputs["prompt"] == "t"
 
 
+def test_a_first_sheet_without_rows_is_told_with_the_sheets_there_are(
+    folder: Path, read: Callable[..., list[Row | Mistake]]
+) -> None:
+    (folder / "night.xlsx").write_bytes(book(["read me"], Rows=[HEAD, [*FILES, "a cat"]]))
+
+    (found,) = read("rows: night.xlsx\n", "night.yaml")
+
+    sheets = "the sheets are Sheet, Rows: name the one with the rows with --sheet"
+    assert str(found) == f"night.xlsx:1: the first line must name the columns; {sheets}"
+
+
 def test_a_sheet_is_named_of_workbooks_only(folder: Path) -> None:
     (folder / "night.csv").write_text("image,mask,prompt\n")
 
