@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+_SHOWN_OF_TEXT = 60
+"""Characters of a wrong value that a message repeats."""
+
 
 class BatchfillError(Exception):
     """Anything batchfill raises on purpose. Its text is for a person: what, where, what to do now."""
@@ -272,6 +275,16 @@ def did_you_mean_or_known(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean jpg?`, or all that are known when none is near."""
     every = list(known)
     return did_you_mean(word, every) or f"; known are {', '.join(every)}"
+
+
+def quote_shortened(text: str) -> str:
+    """Return *text* quoted for a message: one line, no control characters, not too long."""
+    return repr(cut_short(text))
+
+
+def cut_short(text: str) -> str:
+    """Return *text*, or its first 60 characters and `…`."""
+    return text if len(text) <= _SHOWN_OF_TEXT else f"{text[:_SHOWN_OF_TEXT]}…"
 
 
 def in_words(error: BaseException) -> str:

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from batchfill.errors import did_you_mean
+from batchfill.errors import cut_short, did_you_mean, quote_shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from batchfill.domain.rows import Input
 
-SHOWN = 60
-"""Characters of a wrong value that a message repeats."""
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -86,7 +84,7 @@ class Field:
             return self._read_choice(text)
         value = self._read_typed(text)
         if not isinstance(value, str) and not self._is_within(value):
-            raise UnfitValue(f"{self.name} must be {self._range_text()}", _cut_short(text.strip()))
+            raise UnfitValue(f"{self.name} must be {self._range_text()}", cut_short(text.strip()))
         return value
 
     def _read_typed(self, text: str) -> Input:
@@ -142,15 +140,6 @@ def join_words(words: Iterable[str]) -> str:
     """Return `webp, jpg or png`."""
     *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
-
-
-def quote_shortened(text: str) -> str:
-    """Return *text* quoted for a message: one line, no control characters, not too long."""
-    return repr(_cut_short(text))
-
-
-def _cut_short(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _read_integer(text: str) -> int:

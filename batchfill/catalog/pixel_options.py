@@ -6,8 +6,9 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from batchfill.catalog.field import Field, FieldType, quote_shortened
+from batchfill.catalog.field import Field, FieldType
 from batchfill.domain.enlargement import ANCHORS, Enlargement, read_aspect, read_expand
+from batchfill.errors import quote_shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

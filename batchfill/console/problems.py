@@ -81,8 +81,8 @@ def _price_of_all(doubts: Sequence[Doubt], total: int, currency: str) -> str:
 
 def _ways_out(price: str, command: str, given_up: float | None, again: str | None) -> Iterator[str]:
     """Yield what a person can do; *again*: what the next start does with the rows' own keys, if it does."""
-    anew = " with new keys" if again else ""
-    yield f"  they are not sent again{anew} unless you say so; to leave them so costs nothing more:"
+    how = " with new keys" if again else ""
+    yield f"  they are not sent again{how} unless you say so; to leave them so costs nothing more:"
     yield "    the provider's page of predictions, by time, seed and prompt"
     yield "      shows whether they were made; costs nothing"
     yield f"    {command}"
@@ -91,7 +91,7 @@ def _ways_out(price: str, command: str, given_up: float | None, again: str | Non
     if given_up is not None:
         lost = f"{format_time(given_up)}, when the last was lost"
         yield f"      not at once: a service may make them minutes after {lost}"
-    yield f"      sends them again{anew}: costs {price} and pays twice for each that was made after all"
+    yield f"      sends them again{how}: costs {price} and pays twice for each that was made after all"
 
 
 OPEN = (RowState.PENDING, RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from batchfill.errors import cut_short, quote_shortened
+
 ALPHA = "alpha"
 _JOINT = ";"
 
@@ -16,8 +18,6 @@ _NUMBER = re.compile(r"[+-]?(?:\d{1,7}(?:\.\d{0,30})?|\.\d{1,30})", re.ASCII)
 _COMMA = re.compile(r"\s*,\s*")
 _PLACES = 6
 """Decimals of a pixel that count."""
-_SHOWN = 60
-"""Characters of a mask that messages repeat."""
 
 _HOW = {
     "box": "box:LEFT,TOP,WIDTH,HEIGHT in pixels, such as box:40,30,200,120",
@@ -37,7 +37,7 @@ class DrawnMask:
         """What messages call it."""
         if self.is_nothing:
             return "mask"
-        return self.text if len(self.text) <= _SHOWN else f"{self.text[:_SHOWN]}…"
+        return cut_short(self.text)
 
     @property
     def is_alpha(self) -> bool:
@@ -105,11 +105,11 @@ def _read_shape(text: str) -> tuple[str, tuple[Point, ...]]:
     word, colon, numbers = (part.strip() for part in text.partition(":"))
     kind = word.lower()
     if not colon or kind not in _HOW:
-        raise ValueError(f"only boxes and polygons are joined by a semicolon, not {_quote(text)}")
+        raise ValueError(f"only boxes and polygons are joined by a semicolon, not {quote_shortened(text)}")
     try:
         return _read_box(numbers) if kind == "box" else _read_polygon(numbers)
     except ValueError as error:
-        raise ValueError(f"a {kind} is written {_HOW[kind]}; {_quote(text)} {error}") from None
+        raise ValueError(f"a {kind} is written {_HOW[kind]}; {quote_shortened(text)} {error}") from None
 
 
 def _read_box(numbers: str) -> tuple[str, tuple[Point, ...]]:
@@ -135,19 +135,15 @@ def _read_polygon(numbers: str) -> tuple[str, tuple[Point, ...]]:
 def _read_point(text: str) -> Point:
     values = [_read_number(part) for part in text.split(",")]
     if len(values) != 2:
-        raise ValueError(f"has a point of {len(values)} numbers, {_quote(text)}")
+        raise ValueError(f"has a point of {len(values)} numbers, {quote_shortened(text)}")
     return values[0], values[1]
 
 
 def _read_number(text: str) -> float:
     if not _NUMBER.fullmatch(text.strip()):
-        raise ValueError(f"has {_quote(text.strip())} in the place of a number")
+        raise ValueError(f"has {quote_shortened(text.strip())} in the place of a number")
     return round(float(text), _PLACES)
 
 
 def _write_number(value: float) -> str:
     return str(int(value)) if value.is_integer() else f"{value:.{_PLACES}f}".rstrip("0")
-
-
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

@@ -8,6 +8,8 @@ from fractions import Fraction
 from math import floor
 from typing import NamedTuple
 
+from batchfill.errors import quote_shortened
+
 ANCHORS = ("center", "left", "right", "top", "bottom")
 """Where the picture lies in the shape that `aspect` makes; across the other direction it is in the middle."""
 
@@ -18,8 +20,6 @@ _SIDE = re.compile(r"([a-z]+)\s*[=:]\s*([\d.]+ ?(?:%|px)?)\s*(?:[,;]|\s|$)\s*", 
 _PART = r"(\d{1,5}(?:\.\d{1,3})?)"
 # Spreadsheets take 16:9 for a time, and write 16:09 or 16:09:00.
 _ASPECT = re.compile(rf"{_PART}\s*[:/xX\u00d7]\s*{_PART}(?::00)?", re.ASCII)
-_SHOWN = 60
-"""Characters of a wrong value that a message repeats."""
 
 
 class Enlarged(NamedTuple):
@@ -97,7 +97,7 @@ def read_aspect(text: str) -> str:
     match = _ASPECT.fullmatch(text.strip())
     parts = [Fraction(part) for part in match.groups()] if match else []
     if not parts or not all(parts):
-        raise ValueError(f"aspect must be width:height such as 16:9, not {_quote(text.strip())}")
+        raise ValueError(f"aspect must be width:height such as 16:9, not {quote_shortened(text.strip())}")
     ratio = parts[0] / parts[1]
     return f"{ratio.numerator}:{ratio.denominator}"
 
@@ -116,14 +116,14 @@ def _read_sides(text: str) -> dict[str, str]:
         found[side] = _read_amount(match[2].strip(), text)
         at = match.end()
     if not found or at != len(words):
-        raise ValueError(f"{_HOW}; not {_quote(words)}")
+        raise ValueError(f"{_HOW}; not {quote_shortened(words)}")
     return found
 
 
 def _read_amount(words: str, text: str) -> str:
     match = _AMOUNT.fullmatch(words)
     if match is None:
-        raise ValueError(f"{_HOW}; not {_quote(text.strip())}")
+        raise ValueError(f"{_HOW}; not {quote_shortened(text.strip())}")
     if match[1] is not None:
         return str(int(match[1]))
     share = Fraction(match[2])
@@ -140,7 +140,3 @@ def _pixels_of(amount: str, length: int) -> int:
 def _space_before(space: int, anchor: str, first: str, last: str) -> int:
     """Return how much of *space* lies before the picture."""
     return 0 if anchor == first else space if anchor == last else space // 2
-
-
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import PurePosixPath
@@ -321,7 +322,8 @@ class _RowReader:
 
     def _missing_folder_uncached(self, folder: str) -> str:
         """Return what to say where no *folder* of the manifest's is there; nothing where one is."""
-        if ":" in folder or (self._manifest.path.parent / folder).is_dir():
+        # A Path raises where a name is too long.
+        if ":" in folder or os.path.isdir(self._manifest.path.parent / folder):  # noqa: PTH112
             return ""
         return f"there is no folder {folder}"
 

@@ -1,4 +1,4 @@
-"""The thumbnail in EXIF, which would show the old picture: made anew in its place, all else to the byte."""
+"""The thumbnail in EXIF, which would show the old picture: made new in its place, all else to the byte."""
 
 from __future__ import annotations
 

@@ -271,6 +271,11 @@ def _place_for_libjpeg(folder: Path, size: int) -> Iterator[Path]:
         try:
             with _silent_libjpeg(Path(name) / "told"):
                 yield Path(name)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # Not the system's: so jpeglib says that libjpeg gave up.
+            raise CannotExchange("it is damaged in places") from error
         finally:
             tempfile.tempdir = before
 

@@ -67,7 +67,7 @@ def _texts(packet: bytes, told: Told, rights: Rights) -> PngInfo:
 def jpeg_head(exchange: Exchange, picture: Image, rights: Rights, packet: bytes) -> list[Segment]:
     """Return what a JPEG tells that stays as it was stored, and shows *picture*, which is upright, now.
 
-    The original's EXIF (its thumbnail made anew), profile, comments and *rights*, and the XMP *packet*. Other
+    The original's EXIF (its thumbnail made new), profile, comments and *rights*, and the XMP *packet*. Other
     segments are left out: they may hold the old picture once more, small, in depth or sharper.
     """
     kept = [s for s in exchange.about if any(s.marker == m and s.payload.startswith(p) for m, p in _KEPT)]

@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
 
+from batchfill.manifest.formats.valueless_cells import NO_VALUE, column_number, find_valueless
 from batchfill.manifest.record import Broken, Header, Record, Trouble
 from batchfill.regular_files import open_regular
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from python_calamine import CalamineWorkbook
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+    from batchfill.manifest.formats.valueless_cells import ValuelessCells
 
 CELLS = 16_000_000
 """Cells from the first to the last one in use: the reader takes 32 bytes of memory for each, empty or not."""
@@ -32,28 +35,55 @@ _ADVICE = 'save its rows as "CSV UTF-8"'
 
 def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | Trouble]:
     """Yield the header and then the rows of *sheet*; None is the first one that is shown. Raises Broken."""
-    lines = ((line, cells) for line, cells in read_lines(path, sheet) if any(map(str.strip, cells)))
-    first = next(lines, None)
-    if first is None:
-        return
-    names = tuple(cell.strip() for cell in first[1])
-    width = max(place + 1 for place, name in enumerate(names) if name)
-    yield Header(first[0], names[:width])
-    for line, cells in lines:
-        if any(map(str.strip, cells[width:])):
-            yield Trouble(
-                line, f"a cell to the right of the {width} columns that have a name: name its column"
-            )
-        else:
-            yield Record(line, names[:width], cells[:width])
+    with _open_sheet(path, sheet) as (rows, lacking):
+        lines = (item for item in rows if any(map(str.strip, item[1])) or item[0] in lacking.formulas)
+        first = next(lines, None)
+        if first is None:
+            return
+        names = tuple(cell.strip() for cell in first[1])
+        width = max(place + 1 for place, name in enumerate(names) if name)
+        yield Header(first[0], names[:width])
+        for line, cells in lines:
+            yield _make_row(line, names[:width], cells, lacking.formulas.get(line, set()))
+
+
+def _make_row(line: int, names: tuple[str, ...], cells: list[str], formulas: set[int]) -> Record | Trouble:
+    width = len(names)
+    if any(map(str.strip, cells[width:])):
+        return Trouble(line, f"a cell to the right of the {width} columns that have a name: name its column")
+    if lacking := [names[place] for place in sorted(formulas) if place < width]:
+        return Trouble(line, f"{lacking[0]} holds a formula without its value: {NO_VALUE}")
+    return Record(line, names, cells[:width])
 
 
 def read_lines(path: Path, sheet: str | None) -> Iterator[tuple[int, list[str]]]:
     """Yield number and cells of each line of *sheet*, blank ones too. Raises Broken."""
+    with _open_sheet(path, sheet) as (rows, _):
+        yield from rows
+
+
+@contextmanager
+def _open_sheet(
+    path: Path, sheet: str | None
+) -> Iterator[tuple[Iterator[tuple[int, list[str]]], ValuelessCells]]:
+    """Give the lines of *sheet*, errors as they are shown there, and its cells without a value."""
     with _open_book(path) as book:
-        rows = book.get_sheet_by_name(_choose_sheet(_find_sheets(book), sheet)).iter_rows()
-        for line, cells in enumerate(rows, 1):
-            yield line, list(map(_to_text, cells))
+        name = _choose_sheet(_find_sheets(book), sheet)
+        with open_regular(path) as file, ZipFile(file) as package:
+            lacking = find_valueless(package, name)
+        yield _lines_of(book.get_sheet_by_name(name), lacking), lacking
+
+
+def _lines_of(sheet: CalamineSheet, lacking: ValuelessCells) -> Iterator[tuple[int, list[str]]]:
+    line = 0
+    for line, cells in enumerate(sheet.iter_rows(), 1):
+        texts = list(map(_to_text, cells))
+        for place, shown in lacking.errors.get(line, {}).items():
+            texts += [""] * (place + 1 - len(texts))
+            texts[place] = shown
+        yield line, texts
+    # The reader ends at the last value.
+    yield from ((below, []) for below in sorted(lacking.formulas) if below > line)
 
 
 def sheet_names(path: Path) -> list[str]:
@@ -123,19 +153,12 @@ def _refuse_sparse(package: ZipFile, member: str) -> None:
         while piece := part.read(_PIECE):
             held += piece
             for letters, digits in _PLACE.findall(held):
-                right, bottom = max(right, _column_number(letters)), max(bottom, int(digits))
+                right, bottom = max(right, column_number(letters.decode())), max(bottom, int(digits))
             held = held[-32:]
             if right * bottom > CELLS:
                 raise Broken(
                     0, f"has a sheet of {bottom:,} lines and {right:,} columns, most of them empty: {_ADVICE}"
                 )
-
-
-def _column_number(letters: bytes) -> int:
-    number = 0
-    for letter in letters.upper():
-        number = 26 * number + letter - 64
-    return number
 
 
 def _to_text(value: Any) -> str:

@@ -47,6 +47,10 @@ def lines_of(found: list[Row | Mistake]) -> list[str]:
             ["night.csv:2: 9 rows: image: there is no folder photos"],
         ),
         (
+            f"image,mask,prompt\n{'y' * 300}/a.jpg,http://x/m,p\n",
+            [f"night.csv:2: image: {'y' * 100}… cannot be read: File name too long"],
+        ),
+        (
             "image,mask,prompt\nphotos/a.jpg,http://x/m,p\n",
             ["night.csv:2: image: no such file photos/a.jpg (there is no folder photos)"],
         ),

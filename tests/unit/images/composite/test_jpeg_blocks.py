@@ -239,6 +239,17 @@ def test_a_damaged_original_is_left_to_others_without_a_word_on_the_terminal(
     assert [*tmp_path.iterdir()] == []
 
 
+def test_what_libjpeg_cannot_write_is_told_as_damaged_not_as_a_disk_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_dct(*_: object, **__: object) -> None:
+        raise OSError(f"writing DCT to {tmp_path} failed")
+
+    monkeypatch.setattr(jpeglib.DCTJPEG, "write_dct", write_dct)
+    with pytest.raises(CannotExchange, match="damaged in places"):
+        exchanged(GOOD, tmp_path, (0, 0, 8, 8))
+
+
 def test_without_room_for_libjpegs_files_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
