@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from batchfill.providers.wire.answer_bodies import ChunkedBody, CountedBody
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable, Iterator
+
+    from batchfill.providers.wire.answer_bodies import Body
 
 LONGEST_HEAD = 300 * 1024
 """Bytes of a head, as curl takes them."""
@@ -24,9 +28,14 @@ MOST_FIELDS = 5000
 """Fields of a head, as curl takes them."""
 
 _END = re.compile(rb"\r?\n\r?\n")
-_STATUS = re.compile(rb"HTTP/(\d)(?:\.(\d))?\s+(\d{3})(?:\s+(.*))?", re.DOTALL)
+_STATUS = re.compile(rb"HTTP/(\d)(?:\.(\d))?\s+(\d{3})(?:\s+(.*))?", re.DOTALL | re.IGNORECASE)
+_INTERIM = re.compile(rb"HTTP/\S+\s+1(?!01)\d\d\b", re.IGNORECASE)
+_WITHOUT_BODY = re.compile(rb"HTTP/\S+ (?:1\d\d|204|304) ")
+_FRAMING = re.compile(rb"\r\n(?:Transfer-Encoding: (chunked)|Content-Length: (\d+))(?=\r\n)")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+_OF_THE_WAY = (b"transfer-encoding", b"content-length")
 
 Field = tuple[bytes, bytes]
 
@@ -61,46 +70,68 @@ def _read_fields(lines: Iterable[bytes]) -> Iterator[Field]:
 
 
 def _frame(fields: list[Field]) -> Iterator[Field]:
-    """Give *fields* with one Content-Length at most, and none next to chunks."""
-    chunked = any(
-        name.lower() == b"transfer-encoding" and b"chunked" in value.lower() for name, value in fields
-    )
-    lengths = [value for name, value in fields if name.lower() == b"content-length"]
-    told = {part.strip() for value in lengths for part in value.split(b",")}
-    numbers = {int(part) for part in told if part.isdigit()}
-    yield from ((name, value) for name, value in fields if name.lower() != b"content-length")
-    if numbers and not chunked:
+    """Give *fields* with one Content-Length at most, and none next to chunks.
+
+    What is packed for the way only (`Transfer-Encoding: gzip, chunked`) is told as a packed body is.
+    """
+    yield from ((name, value) for name, value in fields if name.lower() not in _OF_THE_WAY)
+    codings = [word.partition(b";")[0].strip() for word in _words(fields, b"transfer-encoding")]
+    if packed := [word for word in codings if word not in (b"", b"chunked", b"identity")]:
+        yield b"Content-Encoding", b", ".join(packed)
+    numbers = {int(word) for word in _words(fields, b"content-length") if word.isdigit()}
+    if b"chunked" in codings:
+        yield b"Transfer-Encoding", b"chunked"
+    elif numbers:
         # Of several the longest: what comes after a shorter end would be lost.
         yield b"Content-Length", str(max(numbers)).encode()
 
 
+def _words(fields: Iterable[Field], name: bytes) -> list[bytes]:
+    """Return the words of all fields of this *name*, in lower case, which are parted by commas."""
+    values = (value for found, value in fields if found.lower() == name)
+    return [word.strip().lower() for value in values for word in value.split(b",")]
+
+
+def _await_body(head: bytes) -> Body | None:
+    """Return the body that a mended *head* announces; None: none, or all that comes."""
+    framing = _FRAMING.search(head)
+    if framing is None or _WITHOUT_BODY.match(head):
+        return None
+    return ChunkedBody() if framing[1] else CountedBody(int(framing[2]))
+
+
 class LenientHandler(ResponseHandler):
-    """Hands each answer to the parser with its head mended."""
+    """Hands each answer to the parser with its head mended, and with nothing behind its end."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._head: bytearray | None = None
         """What has come of a head; None: its end was seen."""
+        self._body: Body | None = None
+        self._bodiless = False
 
-    def set_response_params(self, **given: Any) -> None:
-        """Begin a new answer."""
-        self._head = bytearray()
-        super().set_response_params(**given)
+    def set_response_params(self, *, skip_payload: bool = False, **given: Any) -> None:
+        """Begin a new answer; *skip_payload*: one that has a head only."""
+        self._head, self._body, self._bodiless = bytearray(), None, skip_payload
+        super().set_response_params(skip_payload=skip_payload, **given)
 
     def data_received(self, data: bytes) -> None:
         """Take what came: of a head only once it is all there."""
         if self._head is None or not data:
-            super().data_received(data)
+            self._take_body(data)
             return
         self._head += data
         while self._head is not None and (end := _END.search(self._head)):
-            head, rest = bytes(self._head[: end.end()]), self._head[end.end() :]
+            head, rest = mend_head(bytes(self._head[: end.end()])), self._head[end.end() :]
             # After an interim answer the next head follows.
-            interim = re.match(rb"HTTP/\S+\s+1(?!01)\d\d\b", head) is not None
+            interim = _INTERIM.match(head) is not None
             self._head = rest if interim else None
-            super().data_received(mend_head(head) + (b"" if interim else bytes(rest)))
+            self._body = None if interim or self._bodiless else _await_body(head)
+            super().data_received(head)
+            if rest and not interim:
+                self._take_body(bytes(rest))
         if self._head is not None and (
-            len(self._head) > LONGEST_HEAD or not b"HTTP/".startswith(self._head[:5])
+            len(self._head) > LONGEST_HEAD or not b"HTTP/".startswith(self._head[:5].upper())
         ):
             self._pass_on()
 
@@ -108,6 +139,16 @@ class LenientHandler(ResponseHandler):
         """Give the parser what came of a head that has no end."""
         self._pass_on()
         super().eof_received()
+
+    def _take_body(self, data: bytes) -> None:
+        body = self._body
+        taken = data if body is None or not data else body.take(data)
+        if taken or not data:
+            super().data_received(taken)
+        if body is not None and body.overrun and self.transport is not None:
+            # The answer is whole. What the next one would begin with is not known.
+            self.force_close()
+            self.transport.close()
 
     def _pass_on(self) -> None:
         head, self._head = self._head, None

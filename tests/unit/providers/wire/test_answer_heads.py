@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import shutil
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.wire import Peer
 
 BODY = b'{"id":"p1","status":"starting"}'
+PACKED = gzip.compress(BODY)
 LENGTH = b"Content-Length: %d" % len(BODY)
 
 
@@ -35,6 +37,9 @@ def test_a_head_that_keeps_the_rules_stays_as_it_is() -> None:
     assert mend_head(RIGHT) == RIGHT
 
 
+CHUNKED = head(b"Transfer-Encoding: chunked")
+LAST = b"\r\n0\r\n\r\n"
+
 ANSWERS = {
     "right": RIGHT + BODY,
     "line ends of LF": head(LENGTH, b"Server: x", end=b"\n") + BODY,
@@ -47,6 +52,28 @@ ANSWERS = {
     "chunks that stop": head(b"Transfer-Encoding: chunked") + b"1f\r\n" + BODY + b"\r\n",
     "chunks with an extension": head(b"Transfer-Encoding: chunked") + b"1f;a=b\r\n" + BODY + b"\r\n0\r\n\r\n",
     "chunks of capital digits": head(b"Transfer-Encoding: Chunked") + b"1F\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "chunks whose lines end with LF": CHUNKED + b"1f\n" + BODY + b"\n0\n\n",
+    "chunks of both line ends": CHUNKED + b"a\n" + BODY[:10] + b"\r\n15\r\n" + BODY[10:] + b"\n0\r\n\n",
+    "chunks of one byte": CHUNKED + b"".join(b"1\n%c\n" % byte for byte in BODY) + b"0\n\n",
+    "chunks with fields behind": CHUNKED + b"1f\n" + BODY + b"\n0\nX-Sum: 1\nX-Z: 2\n\n",
+    "chunks with bytes behind": CHUNKED + b"1f\r\n" + BODY + LAST + b"garbage",
+    "chunks with an answer behind": CHUNKED + b"1f\r\n" + BODY + LAST + RIGHT + BODY,
+    "chunks twice": head(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")
+    + b"1f\r\n"
+    + BODY
+    + LAST,
+    "no coding for the way": head(b"Transfer-Encoding: identity", LENGTH) + BODY,
+    "no coding for the way, no length": head(b"Transfer-Encoding: identity") + BODY,
+    "packed for the way": head(b"Transfer-Encoding: gzip, chunked") + b"%x\r\n" % len(PACKED) + PACKED + LAST,
+    "packed for the way in two fields": head(b"Transfer-Encoding: gzip", b"transfer-encoding: Chunked")
+    + b"%x\r\n" % len(PACKED)
+    + PACKED
+    + LAST,
+    "bytes behind the length": head(LENGTH) + BODY + b"garbage",
+    "a line behind the length": head(LENGTH) + BODY + b"\r\n",
+    "an answer behind the length": head(LENGTH) + BODY + RIGHT + BODY,
+    "small letters": head(LENGTH, status=b"http/1.1 201 Created") + BODY,
+    "small letters after an interim answer": head(status=b"http/1.1 100 Continue") + RIGHT + BODY,
     "a length that is too long": head(b"Content-Length: 99") + BODY,
     "no length": head(b"Server: x") + BODY,
     "no fields": head() + BODY,
@@ -67,7 +94,7 @@ ANSWERS = {
 }
 
 
-REFUSED_BY_CURL = {"no colon"}
+REFUSED_BY_CURL = {"no colon", "small letters after an interim answer"}
 """By some versions of it."""
 
 
@@ -106,7 +133,7 @@ async def test_an_answer_is_read_whatever_its_head(
 async def test_curl_reads_the_same(answer_at: Callable[[bytes], Awaitable[str]], manner: str) -> None:
     """The table holds nothing that curl would not print, so that it stays a measure."""
     base = await answer_at(ANSWERS[manner])
-    command = ["curl", "--silent", "--noproxy", "*", "--data", "{}", base]
+    command = ["curl", "--silent", "--compressed", "--tr-encoding", "--noproxy", "*", "--data", "{}", base]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
     assert printed == BODY
@@ -125,4 +152,38 @@ async def test_each_answer_of_a_connection_that_is_kept_has_its_head_mended(
     async with httpx.AsyncClient(transport=Transport()) as client:
         for _ in range(3):
             assert (await client.get(peer.url)).content == BODY
+    assert peer.connections == 1
+
+
+async def test_a_connection_on_which_more_came_than_was_announced_is_not_used_again(
+    listen: Callable[..., Awaitable[Peer]],
+) -> None:
+    async def script(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await peer.request(reader)
+            writer.write(head(LENGTH) + BODY + b"HTTP/1.1 200 OK")
+            await writer.drain()
+
+    peer = await listen(script)
+    async with httpx.AsyncClient(transport=Transport()) as client:
+        for _ in range(3):
+            answer = await client.get(peer.url)
+            assert (answer.status_code, answer.content) == (201, BODY)
+    assert peer.connections == 3
+
+
+async def test_an_answer_without_a_body_leaves_its_connection_free(
+    listen: Callable[..., Awaitable[Peer]],
+) -> None:
+    async def script(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await peer.request(reader)
+            writer.write(head(b"ETag: 1", LENGTH, status=b"HTTP/1.1 304 Not Modified"))
+            await writer.drain()
+
+    peer = await listen(script)
+    async with httpx.AsyncClient(transport=Transport()) as client:
+        for method in ("GET", "HEAD", "GET"):
+            answer = await client.request(method, peer.url)
+            assert (answer.status_code, answer.content) == (304, b"")
     assert peer.connections == 1
