@@ -1,6 +1,6 @@
-"""What batchfill costs beside other clients, and with up to a million rows: `make bench`.
+"""What batchfill costs beside other clients, for photographs, and with up to a million rows: `make bench`.
 
-Both tables are printed as Markdown; they, the single rounds and a plot of each are saved. Quote CPU times and
+The tables are printed as Markdown; they, the single rounds and a plot of each are saved. Quote CPU times and
 ratios: on a busy machine the others say little.
 """
 
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import clients, results, scale, tables
+from tests.bench import clients, photographs, results, scale, tables
+from tests.bench.measure import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,12 +38,21 @@ class Asked:
 
 def beside_clients(asked: Asked) -> None:
     """Measure, print and save the first table."""
-    together, alone = clients.compare(asked.rounds, say), clients.go_alone(asked.rounds, say)
+    together, alone = clients.compare(asked.rounds, say), clients.go_alone(clients.ALONE, asked.rounds, say)
     middle = {name: clients.median_of(found) for name, found in together.items()}
     middle_alone = {name: clients.median_of(found) for name, found in alone.items()}
     print(*tables.clients_table(middle), "", *tables.alone_table(middle_alone), "", sep="\n", flush=True)
     found = {"medians": middle, "alone": middle_alone, "rounds": together, "alone_rounds": alone}
     results.save(asked.save / "clients.json", asked.under, **found)
+
+
+def with_many_in_flight(asked: Asked) -> None:
+    """Measure, print and save how many rows a second are made."""
+    found = clients.go_alone(clients.MANY, asked.rounds, say)
+    middle = {name: clients.median_of(figures) for name, figures in found.items()}
+    ideals = {name: setting.rows / setting.ideal for name, setting in clients.MANY.items()}
+    print(*tables.in_flight_table(middle, ideals), "", sep="\n", flush=True)
+    results.save(asked.save / "in_flight.json", asked.under, medians=middle, possible=ideals)
 
 
 def at_scale(asked: Asked) -> None:
@@ -55,7 +65,24 @@ def at_scale(asked: Asked) -> None:
     results.save(asked.save / "scale.json", asked.under, help_ms=round(help_ms, 1), sizes=found)
 
 
-PARTS: dict[str, Callable[[Asked], None]] = {"clients": beside_clients, "scale": at_scale}
+def of_photographs(asked: Asked) -> None:
+    """Measure, print and save the tables of photographs."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as place:
+        folder = Path(place)
+        measured("tests.bench.photo_files", folder=folder)
+        steps = photographs.measure_steps(asked.rounds, folder, say)
+        print(*photographs.steps_table(steps), "", sep="\n", flush=True)
+        scripts = photographs.measure_scripts(asked.rounds, folder, say)
+    print(*photographs.scripts_table(scripts), "", sep="\n", flush=True)
+    results.save(asked.save / "photographs.json", asked.under, steps=steps, scripts=scripts)
+
+
+PARTS: dict[str, Callable[[Asked], None]] = {
+    "clients": beside_clients,
+    "in-flight": with_many_in_flight,
+    "photographs": of_photographs,
+    "scale": at_scale,
+}
 
 
 def main() -> None:

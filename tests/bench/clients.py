@@ -67,6 +67,18 @@ ALONE = {
 }
 """What batchfill does besides."""
 
+IN_FLIGHT_ROWS = {0.2: 3000, 1: 3000, 10: 1000}
+"""How many rows, by the seconds that a run takes: each takes a minute or two at most."""
+
+MANY = {
+    f"{flight:,}, {run_time:g} s": Setting(
+        offer=Offer(run_time=run_time, spread=0.2), rows=rows, concurrency=flight
+    )
+    for flight in (100, 256, 1000)
+    for run_time, rows in IN_FLIGHT_ROWS.items()
+}
+"""Many in flight, at runs of different lengths."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
@@ -104,11 +116,13 @@ def compare(rounds: int, say: Callable[[str], object]) -> dict[str, list[Figures
     return found
 
 
-def go_alone(rounds: int, say: Callable[[str], object]) -> dict[str, list[Figures]]:
-    """Return batchfill's figures in the other circumstances."""
-    found: dict[str, list[Figures]] = {name: [] for name in ALONE}
+def go_alone(
+    settings: Mapping[str, Setting], rounds: int, say: Callable[[str], object]
+) -> dict[str, list[Figures]]:
+    """Return batchfill's figures in each of the *settings*."""
+    found: dict[str, list[Figures]] = {name: [] for name in settings}
     for number in range(1, rounds + 1):
-        for name, setting in ALONE.items():
+        for name, setting in settings.items():
             say(f"round {number} of {rounds}: {OURS}, {name}")
             found[name].append(run(OURS, setting))
     return found

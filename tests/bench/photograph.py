@@ -37,6 +37,17 @@ def _tiles() -> list[Image.Image]:
     return found
 
 
+def strokes(width: int, height: int) -> Image.Image:
+    """Return a mask of three crossing strokes, as a brush paints over wires."""
+    mask = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(mask)
+    across = [(0.1, 0.2, 0.9, 0.35), (0.15, 0.8, 0.85, 0.3), (0.45, 0.1, 0.6, 0.9)]
+    for left, top, right, bottom in across:
+        ends = (left * width, top * height, right * width, bottom * height)
+        draw.line(ends, fill=255, width=max(1, width // 100))
+    return mask
+
+
 def ellipse(width: int, height: int, share: float) -> Image.Image:
     """Return a mask: white in an ellipse as high and wide as a *share* of the picture, in its middle."""
     across, down = width * share / 2, height * share / 2

@@ -1,4 +1,4 @@
-"""The plots of both tables, as SVG files that are the same for the same figures.
+"""The plots of the tables, as SVG files that are the same for the same figures.
 
 `python -m tests.bench.plots FOLDER` draws what the results in the folder say.
 """
@@ -45,6 +45,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     if (found := folder / "clients.json").exists():
         draw_clients(json.loads(found.read_text("utf-8"))["medians"], found.with_suffix(".svg"))
+    if (found := folder / "photographs.json").exists():
+        draw_photographs(json.loads(found.read_text("utf-8"))["scripts"], found.with_suffix(".svg"))
     if (found := folder / "scale.json").exists():
         draw_scale(json.loads(found.read_text("utf-8"))["sizes"], found.with_suffix(".svg"))
 
@@ -62,6 +64,20 @@ def draw_clients(found: Found, path: Path) -> None:
         cpu.set_title("CPU a row, ms")
         requests.set_title("API requests a row")
         makespan.set_title("makespan / ideal (dashed: 1.0)")
+        figure.supxlabel("less is better", size=9, color=FAINT)
+        _save(figure, path)
+
+
+def draw_photographs(found: Found, path: Path) -> None:
+    """Draw what a photograph costs batchfill and short scripts, by the format of the original, to *path*."""
+    names = list(dict.fromkeys(name.partition(", ")[2] for name in found))
+    originals = list(dict.fromkeys(name.partition(", ")[0] for name in found))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 2.3), layout="constrained")
+        for axes, original in zip(figure.subplots(1, len(originals), sharey=True), originals, strict=True):
+            chosen = [found[f"{original}, {name}"] for name in names]
+            _bars(axes, names, [one["prepare"] + one["finish"] for one in chosen], "{:,.0f}")
+            axes.set_title(f"CPU of 12 megapixels, {original}, ms")
         figure.supxlabel("less is better", size=9, color=FAINT)
         _save(figure, path)
 

@@ -58,6 +58,20 @@ def alone_table(found: Mapping[str, clients.Figures]) -> Iterator[str]:
         )
 
 
+def in_flight_table(found: Mapping[str, clients.Figures], ideals: Mapping[str, float]) -> Iterator[str]:
+    """Yield how many rows a second each number in flight gives; *ideals* are what is possible."""
+    yield from _head("in flight, run", ("rows a second", "possible", *CLIENTS[:2], CLIENTS[3]))
+    for name, figures in found.items():
+        yield line_of(
+            name,
+            f"{ideals[name] / figures.makespan:,.0f}",
+            f"{ideals[name]:,.0f}",
+            _cpu(figures),
+            f"{figures.requests:.2f}",
+            f"{figures.peak_mb:.0f} MB",
+        )
+
+
 def scale_table(found: Mapping[int, scale.Figures]) -> Iterator[str]:
     """Yield what batches of each size cost; times are CPU time unless they are said to be real."""
     yield from _head("rows", SCALE)
