@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -309,6 +310,12 @@ def _place(error: BaseException) -> str:
     frames = [(Path(f.f_code.co_filename), line) for f, line in walk_tb(error.__traceback__)]
     places = [(path.relative_to(ours), line) for path, line in frames if path.is_relative_to(ours)]
     return " (batchfill/{}:{})".format(*places[-1]) if places else ""
+
+
+def kind_of(reason: str) -> str:
+    """Return what reasons that are alike have in common: numbers, and the ids of requests, do not count."""
+    words = (word for word in reason.lower().split() if not any(character.isdigit() for character in word))
+    return " ".join(re.sub(r"\W+", " ", " ".join(words)).split())
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from batchfill.errors import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
     from batchfill.catalog.sizes import Size, SizeRule
     from batchfill.domain.drawn_masks import DrawnMask
@@ -96,6 +97,11 @@ class Model:
         """Return a row's *inputs* without its pixel settings: what goes to the service."""
         settings = self.pixel_settings
         return {name: value for name, value in inputs.items() if name not in settings}
+
+    def with_seed(self, inputs: Mapping[str, Any], seed: int | None) -> dict[str, Any]:
+        """Return *inputs* with the *seed* of an attempt, where there is one and the model takes it."""
+        field = self.seed_field
+        return dict(inputs) if field is None or seed is None else {**inputs, field: seed}
 
     @property
     def file_fields(self) -> tuple[str, ...]:

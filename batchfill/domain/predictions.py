@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -147,3 +148,34 @@ def own_id(number: int, seed: int | None) -> str:
 def is_own_id(id_: str) -> bool:
     """Whether no service knows a prediction by *id_*."""
     return id_.startswith(OWN_ID)
+
+
+LEFT_OUT = "the service left the others out"
+REMOVED = "the service has removed the others"
+"""What became of pictures that were asked for and are not there."""
+
+GONE = "the service has removed it"
+"""The same of one of them, as the ledger keeps it."""
+
+TOLD = 4
+"""Outputs whose reasons are told one by one."""
+
+
+def told_lost(outputs: Sequence[Output], asked: int) -> str | None:
+    """Return how many pictures a row is without, and why; None when it has all that it *asked* for."""
+    lost = {output.n: output.lost for output in outputs if output.lost is not None}
+    there, asked = len(outputs) - len(lost), max(asked, len(outputs))
+    return None if there == asked else f"{there} of {asked} pictures: {_reason(lost)}"
+
+
+def _reason(lost: Mapping[int, str]) -> str:
+    if not lost:
+        return LEFT_OUT
+    return REMOVED if set(lost.values()) == {GONE} else of_each(lost)
+
+
+def of_each(reasons: Mapping[int, str]) -> str:
+    """Return the *reasons* of outputs, by their numbers, in one line: the first of them."""
+    told = [f"output {n}: {why}" for n, why in islice(sorted(reasons.items()), TOLD)]
+    more = [f"and {len(reasons) - TOLD} more"] if len(reasons) > TOLD else []
+    return "; ".join(told + more)

@@ -303,6 +303,17 @@ class PendingRow:
     """How it is made again; None: as the row says."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A row's inputs as they go into the request, all but the seed."""
+
+    inputs: Mapping[str, Any]
+    redacted: Mapping[str, Any]
+    """The same for the ledger: data URLs replaced by `sha256:DIGEST:LENGTH`."""
+    area: Box | None = None
+    """What is sent of the picture; None: all of it."""
+
+
 def inline_bytes(sent: Mapping[str, Any]) -> int:
     """Return how long the data URLs of a noted input were."""
     notes = (value for value in sent.values() if isinstance(value, str) and value.startswith(INLINE))
@@ -310,3 +321,8 @@ def inline_bytes(sent: Mapping[str, Any]) -> int:
 
 
 OPEN = (RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
+LEFT = (RowState.PENDING, *OPEN)
+"""States from which a run can still carry a row on."""
+
+ENDED = frozenset({RowState.DONE, RowState.FAILED, RowState.EXPIRED})
+"""States in which a row stays unless the user asks for more."""

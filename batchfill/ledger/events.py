@@ -272,6 +272,8 @@ class LedgerEvents(OutputEvents):
 
     async def forget_uploads(self, origin: str, urls: Sequence[str]) -> None:
         """The service no longer has what was given to it at these addresses."""
+        if not urls:
+            return
         values = {"origin": origin, "urls": json.dumps(list(urls))}
         await self._writer.commit(
             lambda db: statements.run_statements(db, "events", "forget_uploads", **values)

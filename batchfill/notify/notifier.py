@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
+from batchfill.clock import SystemClock
 from batchfill.domain.exit_codes import ExitCode
 from batchfill.domain.progress import Level, Notification, NotificationKind
 from batchfill.errors import BatchfillError, NotifyError, UsageError, unwrap_single
 from batchfill.notify.stall import StallDetector
 from batchfill.notify.webhook import Webhook
-from batchfill.run.clock import SystemClock
-from batchfill.run.run_log import RUN_LOG, open_run_log
+from batchfill.storage.run_log import RUN_LOG, open_run_log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from batchfill.clock import Clock
     from batchfill.domain.progress import LogEvent, Progress, ProgressListener
     from batchfill.domain.reports import Summary
-    from batchfill.run.clock import Clock
     from batchfill.settings.settings import Settings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from batchfill.run.shutdown import LEFT
+from batchfill.domain.rows import LEFT
 
 if TYPE_CHECKING:
     from batchfill.domain.progress import Progress

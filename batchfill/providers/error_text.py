@@ -1,4 +1,4 @@
-"""What a service says in an answer's body: in one harmless line, and why it refused a create."""
+"""What a service says in an answer's body: in one harmless line, why it refused a create, of which files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from html import unescape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from batchfill.providers import manners
 
@@ -237,3 +238,43 @@ def _codes_of(value: Any, depth: int) -> Iterator[str]:
                 yield str(item)
             elif key in _TEXTS or key in manners.ENVELOPES:
                 yield from _codes_of(item, depth - 1)
+
+
+LEAST_NAMED = 8
+"""Characters of a part of an address that is taken for the id or the name of a file."""
+
+_FILE = re.compile(r"\b(files?|images?|pictures?|masks?|uploads?|inputs?|urls?)\b", re.IGNORECASE)
+_AWAY = re.compile(
+    r"\b(40[134]|410|not found|not exist|gone|expired?|no longer|missing|deleted|removed|unavailable|no such"
+    r"|(failed|unable|could ?n[o']t|cannot|can't|error)\b.{0,20}\b"
+    r"(download|fetch|load|open|read|access|retriev)(ed|ing|e)?)\b",
+    re.IGNORECASE,
+)
+"""Words for a file that is not there. To upload one more for nothing costs nothing."""
+
+
+def addresses_named(sent: Mapping[str, Any], error: str) -> list[str]:
+    """Return the addresses among the inputs *sent* that *error* is about.
+
+    Those that it names, by address or by id; all of them where it speaks of a file that is not there, and
+    names none.
+    """
+    addresses = [given for given in sent.values() if isinstance(given, str) and _is_http(given)]
+    named = [address for address in addresses if any(part in error for part in _name_parts(address))]
+    if named or not (_FILE.search(error) and _AWAY.search(error)):
+        return named
+    return addresses
+
+
+def _is_http(given: str) -> bool:
+    return given.startswith(("https://", "http://"))
+
+
+def _name_parts(address: str) -> list[str]:
+    """Return what stands for a file's address in an error: a part of its path that can be no common word."""
+    try:
+        path = urlsplit(address).path
+    except ValueError:
+        return []
+    parts = {part for side in (path, unquote(path)) for part in side.split("/")}
+    return [part for part in parts if len(part) >= LEAST_NAMED and re.search(r"[\d_.=-]", part)]

@@ -18,12 +18,11 @@ from batchfill.run.placement import OutputPlacer
 from batchfill.run.poll.poller import Poller
 from batchfill.run.postprocess.postprocessor import PostProcessor
 from batchfill.run.progress_meter import ProgressMeter, Stopwatch
-from batchfill.run.read_refusals import ReadRefusals
 from batchfill.run.recover.reconciler import Reconciler
-from batchfill.run.run_log import log_applied_decisions
-from batchfill.run.submit.disk_space import DiskSpaceGuard
 from batchfill.run.submit.submitter import Submitter
 from batchfill.storage import inbox
+from batchfill.storage.disk import DiskSpaceGuard
+from batchfill.storage.run_log import log_applied_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -61,16 +60,17 @@ class Engine:
         self._context = context
         self._stopping = context.stopping
         self._watcher = watcher
-        refusals = ReadRefusals(context)
         self._placer = OutputPlacer(context)
         self._postprocessor = PostProcessor(context, self._placer, finished=self._something_to_fetch)
         self._collecting = Downloader(
-            context, refusals, self._placer, self._postprocessor, collected=self._something_ended
+            context,
+            self._placer,
+            to_judge=self._postprocessor.bell.notify,
+            collected=self._something_ended,
         )
-        self._poller = Poller(context, refusals, ended=self._something_to_fetch)
+        self._poller = Poller(context, ended=self._something_to_fetch)
         self._reconciler = Reconciler(
             context,
-            refusals,
             found=self._has_prediction,
             settled=self._something_ended,
             unanswered=lambda: self._submitting.open.values(),

@@ -8,33 +8,37 @@ from typing import TYPE_CHECKING
 from batchfill.domain.progress import Level
 
 if TYPE_CHECKING:
+    from batchfill.clock import Clock
     from batchfill.errors import TransientError
-    from batchfill.run.context import RunContext
+    from batchfill.settings.timings import Timings
+    from batchfill.storage.run_log import RunLog
 
 
 class PauseReport:
     """Says once a pause why it is, and when it ends. Short ones in a row count as one."""
 
-    def __init__(self, context: RunContext, waits: str) -> None:
+    def __init__(self, log: RunLog, clock: Clock, timings: Timings, waits: str) -> None:
         """*waits*: what does, in words: `nothing is submitted`."""
-        self._context = context
+        self._log = log
+        self._clock = clock
+        self._timings = timings
         self._waits = waits
         self._since: float | None = None
         self._told_until = 0.0
 
     def add_pause(self, error: TransientError, seconds: float) -> None:
         """The service asked to wait *seconds* from now."""
-        now = self._context.clock.now()
+        now = self._clock.now()
         if self._since is None:
             self._since = now
-        long = self._context.timings.long_pause
+        long = self._timings.long_pause
         until = now + seconds
         if until - self._since <= long or until - self._told_until <= long:
             return
         # Short ones have no end that is known: the next time is when they have gone on for as long again.
         self._told_until = max(until, now + (now - self._since))
         text = f"{error}; {self._waits} until {datetime.fromtimestamp(until):%H:%M:%S}"
-        self._context.log.notice(text, Level.WARNING)
+        self._log.notice(text, Level.WARNING)
 
     def end(self) -> None:
         """The service takes requests again."""

@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import anyio
 
 from batchfill import filenames
-from batchfill.errors import BadPicture
+from batchfill.domain.predictions import told_lost
 from batchfill.images.codec.decode import decode_whole
+from batchfill.storage.downloaded import Downloaded
 from batchfill.storage.output_store import OUTPUTS, RAW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from batchfill.domain.predictions import Output, Picture
+    from batchfill.domain.predictions import Output
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import FileContext
-    from batchfill.storage.output_store import StagedFile
 
-
-LEFT_OUT = "the service left the others out"
-REMOVED = "the service has removed the others"
-"""What became of pictures that were asked for and are not there."""
 
 MADE_AGAIN = "each of its pictures is flagged: made again with a new seed"
-
-GONE = "the service has removed it"
-"""The same of one of them, as the ledger keeps it."""
-
-TOLD = 4
-"""Outputs whose reasons are told one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Downloaded:
-    """A file that was fetched or made, flushed to disk and decoded; not in its place yet."""
-
-    output: Output
-    written: StagedFile
-    picture: Picture
 
 
 class OutputPlacer:
@@ -110,7 +89,7 @@ class OutputPlacer:
             over = one.output.sha256 if one.output.file == output.planned else None
             await context.store.commit(one.written, output.planned, over=over)
             placed.append((replace(output, file=output.planned), one.picture.width, one.picture.height))
-        said = "; ".join(filter(None, (error, told_lost(attempt, outputs)))) or None
+        said = "; ".join(filter(None, (error, told_lost(outputs, attempt.outputs_asked)))) or None
         again = await context.ledger.record_collected(
             attempt, placed, said, in_place=not displaced, more=more, redo=context.redo_rule
         )
@@ -182,36 +161,7 @@ class OutputPlacer:
                 await self._context.ledger.record_moved(output, file)
 
 
-def told_lost(attempt: Attempt, outputs: Sequence[Output]) -> str | None:
-    """Return how many pictures a row is without, and why; None when it has all that it asked for."""
-    lost = {output.n: output.lost for output in outputs if output.lost is not None}
-    there, asked = len(outputs) - len(lost), max(attempt.outputs_asked, len(outputs))
-    return None if there == asked else f"{there} of {asked} pictures: {_reason(lost)}"
-
-
-def _reason(lost: Mapping[int, str]) -> str:
-    if not lost:
-        return LEFT_OUT
-    return REMOVED if set(lost.values()) == {GONE} else of_each(lost)
-
-
-def of_each(reasons: Mapping[int, str]) -> str:
-    """Return the *reasons* of outputs, by their numbers, in one line: the first of them."""
-    told = [f"output {n}: {why}" for n, why in islice(sorted(reasons.items()), TOLD)]
-    more = [f"and {len(reasons) - TOLD} more"] if len(reasons) > TOLD else []
-    return "; ".join(told + more)
-
-
 def judged_alone(fetched: Downloaded) -> Downloaded:
     """Return *fetched* with the flags that it has by itself."""
     flags = ("blank",) if fetched.picture.plain else ()
     return replace(fetched, output=replace(fetched.output, flags=flags))
-
-
-def inspect_output(path: Path) -> Picture | BadPicture:
-    """Return what is known of the picture at *path*, or why it is none."""
-    # Returned, since the bytes of a bad one are kept.
-    try:
-        return decode_whole(path)
-    except BadPicture as error:
-        return error

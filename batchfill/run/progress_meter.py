@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from batchfill.domain.progress import Progress
-from batchfill.domain.rows import RowState
+from batchfill.domain.rows import ENDED, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import Cost
 
 
-ENDS = (RowState.DONE, RowState.FAILED, RowState.EXPIRED)
 WINDOW = 180.0
 """Seconds over which the rate is measured."""
 
@@ -75,7 +74,7 @@ class ProgressMeter:
 
 
 def _ended_rows(counts: Mapping[RowState, int]) -> int:
-    return sum(counts[state] for state in ENDS)
+    return sum(counts[state] for state in ENDED)
 
 
 class Stopwatch:

@@ -6,12 +6,12 @@ from collections import deque
 from statistics import quantiles
 from typing import TYPE_CHECKING
 
-from batchfill.run import timings
+from batchfill.settings import timings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from batchfill.run.timings import Timings
+    from batchfill.settings.timings import Timings
 
 
 UNKNOWN_RUN = 15.0

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from batchfill.catalog.finish import finish_of
 from batchfill.domain.reports import FinishRate
 from batchfill.domain.rows import Asked
 from batchfill.errors import BadPicture
 from batchfill.images.composite.composite import FinishTask
 from batchfill.images.finish_trial import FinishTrial, TrialTask, load_modules, time_trials
-from batchfill.run.postprocess.postprocessor import finish_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from batchfill.catalog.finish import finish_of
 from batchfill.domain.progress import Level
 from batchfill.domain.reports import FinishReport
 from batchfill.errors import BadPicture, StorageError, UsageError
@@ -14,18 +15,19 @@ from batchfill.images.codec.decode import decode_whole
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.location import LEDGER
 from batchfill.manifest.local_files import digest_file
-from batchfill.run.placement import Downloaded, OutputPlacer
-from batchfill.run.postprocess.postprocessor import AT_ONCE, PostProcessor, finish_of
+from batchfill.run.placement import OutputPlacer
+from batchfill.run.postprocess.postprocessor import AT_ONCE, PostProcessor
 from batchfill.session.ingest import ingest_rows
+from batchfill.storage.downloaded import Downloaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from batchfill.catalog.finish import Finish
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import DownloadJob
     from batchfill.manifest.manifest import Manifest
     from batchfill.run.context import FileContext
-    from batchfill.run.postprocess.postprocessor import Finish
     from batchfill.settings.settings import Settings
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from batchfill.catalog.model_choice import model_warnings
+from batchfill.clock import SystemChance, SystemClock
 from batchfill.domain.offers import offer_lines
 from batchfill.domain.progress import Level
 from batchfill.domain.provider_facts import REPLICATE_API
-from batchfill.domain.rows import OPEN, RowState
+from batchfill.domain.rows import LEFT, OPEN, RowState
 from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TransientError, UsageError
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.ledger import open_ledger
@@ -22,14 +23,13 @@ from batchfill.ledger.reader import open_reader
 from batchfill.manifest.local_files import digest_file
 from batchfill.providers.connection import open_service
 from batchfill.providers.rate_limiter import RateLimiter
-from batchfill.run import timings
-from batchfill.run.clock import SystemChance, SystemClock
-from batchfill.run.context import FileContext, RunContext, StopSignal
+from batchfill.run.context import FileContext, RunContext
 from batchfill.run.engine import Engine, EngineResult
 from batchfill.run.ledger_guard import guard
-from batchfill.run.run_log import RUN_LOG, log_applied_decisions, open_run_log, tell_lack
+from batchfill.run.prediction_lookup import PredictionLookup
+from batchfill.run.read_refusals import ReadRefusals
 from batchfill.run.run_times import LEARNED_FROM, RunTimes
-from batchfill.run.shutdown import LEFT
+from batchfill.run.shutdown import StopSignal
 from batchfill.session import identity, past
 from batchfill.session.default_prompt import default_prompt_warnings, prompt_facts
 from batchfill.session.free_questions import ask_patiently, web_page_at
@@ -37,16 +37,19 @@ from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.literal_quotes import quote_facts
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
+from batchfill.settings import timings
 from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
 from batchfill.storage import inbox
 from batchfill.storage.missing import NONE_MISSING, find_missing, of_rows
 from batchfill.storage.output_store import OutputStore
+from batchfill.storage.run_log import RUN_LOG, log_applied_decisions, open_run_log, tell_lack
 from batchfill.workers.pool import Processes, Threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from batchfill.catalog.model import Model
+    from batchfill.clock import Chance, Clock
     from batchfill.domain.progress import ProgressListener
     from batchfill.domain.reports import FinishReport, Plan
     from batchfill.ledger.import_rows import Comparison
@@ -55,12 +58,11 @@ if TYPE_CHECKING:
     from batchfill.manifest.manifest import Manifest
     from batchfill.providers.downloads import OutputClient
     from batchfill.providers.provider_protocol import Provider
-    from batchfill.run.clock import Chance, Clock
-    from batchfill.run.run_log import RunLog
-    from batchfill.run.timings import Timings
     from batchfill.session.past import Past
     from batchfill.settings.settings import Settings
+    from batchfill.settings.timings import Timings
     from batchfill.storage.missing import Missing
+    from batchfill.storage.run_log import RunLog
 
 BASIS = "basis"
 """The fact that says what the rows in the ledger rest on."""
@@ -185,6 +187,10 @@ class Session:
             model=self.model,
             ledger=ledger,
             service=service,
+            lookup=PredictionLookup(self.model, ledger, service),
+            refusals=ReadRefusals(
+                service.facts, self.stopping, log=say, clock=self.clock, timings=self.timings
+            ),
             outputs=outputs,
             store=OutputStore(self.settings.folder),
             workers=Threads(),

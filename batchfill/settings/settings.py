@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from batchfill.domain.rows import RedoRule, RowSelection, RowState
+from batchfill.domain.rows import ENDED, RedoRule, RowSelection, RowState
 from batchfill.domain.token import ExtraSecrets
 from batchfill.settings.addresses import LOCAL
 from batchfill.settings.definitions import SETTINGS
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from batchfill.domain.review import Decision
     from batchfill.domain.token import Token
-
-
-ENDED = frozenset({RowState.DONE, RowState.FAILED, RowState.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

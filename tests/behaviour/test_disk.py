@@ -16,7 +16,7 @@ import pytest
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.ledger import database, writer
-from batchfill.run.submit import disk_space
+from batchfill.storage import disk as disk_module
 from tests.support.batches import pictures
 from tests.support.timings import set_timings
 
@@ -51,7 +51,7 @@ class Disk:
             flush(descriptor)
 
         monkeypatch.setattr(os, "fsync", fsync)
-        monkeypatch.setattr(disk_space, "free_bytes", lambda _: self.free)
+        monkeypatch.setattr(disk_module, "free_bytes", lambda _: self.free)
         set_timings(monkeypatch, disk_look=0.02)
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.clock import SystemClock
 from batchfill.console.summary import summary_lines
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import ManifestError, UsageError
-from batchfill.run.clock import SystemClock
 from tests.support.batches import PRICED
 from tests.support.timings import SOON
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill import clock
 from batchfill.emulator.faults.rules import Fault, Faults
-from batchfill.run import clock, engine
+from batchfill.run import engine
 from batchfill.run.download import downloader
 from batchfill.run.submit import admission
 from tests.support.modes import bound, obey_modes

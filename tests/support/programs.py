@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.desk import Desk
 
 HURRIED = f"""
-from batchfill.run import timings
+from batchfill.settings import timings
 timings.DEFAULT = timings.{QUICK!r}
 from batchfill.cli.app import main
 main()

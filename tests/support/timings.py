@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.clock import SystemClock
 from batchfill.providers import requests
 from batchfill.providers.requests import timeout_for
-from batchfill.run import timings
-from batchfill.run.clock import SystemClock
+from batchfill.settings import timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parents[2] / "batchfill"
 
-BASE = frozenset({"_version", "errors", "domain", "settings", "filenames", "regular_files"})
+BASE = frozenset({"_version", "errors", "domain", "settings", "filenames", "regular_files", "clock"})
 """What nearly every part is written with."""
 SUBJECTS = frozenset({"manifest", "ledger", "providers", "images"})
 """They never see each other: only `session` and `check` bring all of them together."""
@@ -31,16 +31,18 @@ ALLOWED = {
     "filenames": {"errors", "domain"},
     "settings": {"errors", "domain"},
     "regular_files": frozenset[str](),
+    "clock": frozenset[str](),
+    "wakeup": frozenset[str](),
     "process": {"errors"},
     "catalog": BASE,
     **dict.fromkeys(SUBJECTS, BASE | {"catalog"}),
     "storage": BASE | {"ledger", "images"},
     "workers": BASE,
-    "run": BATCH - {"manifest"},
+    "run": (BATCH - {"manifest"}) | {"wakeup"},
     "session": BATCH | {"run", "emulator", "process"},
     "check": BATCH | {"session"},
     "export": BASE | {"ledger", "storage", "images"},
-    "notify": BASE | {"providers", "run"},
+    "notify": BASE | {"providers", "storage"},
     "review": {"errors", "domain", "filenames", "images", "workers"},
     "emulator": BASE | {"catalog", "images"},
     "console": {"errors", "domain"},

@@ -135,3 +135,12 @@ def _has_end(kind: str, content: bytes) -> bool:
     if kind == "WEBP":
         return int.from_bytes(content[4:8], "little") + 8 <= len(content)
     return kind != "GIF" or content.rstrip(b"\0").endswith(b";")
+
+
+def inspect_output(path: Path) -> Picture | BadPicture:
+    """Return what is known of the picture at *path*, or why it is none."""
+    # Returned, since the bytes of a bad one are kept.
+    try:
+        return decode_whole(path)
+    except BadPicture as error:
+        return error

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.domain.predictions import Prediction, match_addresses
+from batchfill.catalog.finish import finish_of
+from batchfill.domain.predictions import GONE, Prediction, match_addresses, of_each, told_lost
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import (
@@ -19,7 +20,6 @@ from batchfill.errors import (
     short_of_something,
 )
 from batchfill.providers.downloads import SignatureWanted
-from batchfill.run.context import Wakeup
 from batchfill.run.download.output_fetcher import OutputFetcher
 from batchfill.run.download.unfetched import (
     OF_THIS_MACHINE,
@@ -31,11 +31,9 @@ from batchfill.run.download.unfetched import (
     why_none,
     why_unfetched,
 )
-from batchfill.run.named_outputs import name_outputs
-from batchfill.run.placement import GONE, Downloaded, judged_alone, of_each, told_lost
-from batchfill.run.postprocess.postprocessor import finish_of
-from batchfill.run.recover.matching import fetch_prediction
+from batchfill.run.placement import judged_alone
 from batchfill.run.run_times import FETCHED_AT_ONCE, RunTimes
+from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,8 +43,7 @@ if TYPE_CHECKING:
     from batchfill.errors import BatchfillError
     from batchfill.run.context import RunContext
     from batchfill.run.placement import OutputPlacer
-    from batchfill.run.postprocess.postprocessor import PostProcessor
-    from batchfill.run.read_refusals import ReadRefusals
+    from batchfill.storage.downloaded import Downloaded
 
 
 LONGEST_WAIT = 120.0
@@ -64,22 +61,21 @@ class Downloader:
     def __init__(
         self,
         context: RunContext,
-        refusals: ReadRefusals,
         placer: OutputPlacer,
-        postprocessor: PostProcessor,
         *,
+        to_judge: Callable[[], None],
         collected: Callable[[], None],
     ) -> None:
-        """*collected* is called when something has come of a row."""
+        """*collected* is called when something has come of a row, *to_judge* where it may be judged now."""
         self._context = context
-        self._refusals = refusals
+        self._refusals = context.refusals
         self._placer = placer
-        self._postprocessor = postprocessor
+        self._to_judge = to_judge
         self._collected = collected
         self._busy: set[int] = set()
         self._failed: defaultdict[int, Unfetched] = defaultdict(Unfetched)
         self._left: set[int] = set()
-        self._fetcher = OutputFetcher(context)
+        self._fetcher = OutputFetcher(context.service, context.outputs, context.store)
         self._at_once = anyio.CapacityLimiter(FETCHED_AT_ONCE)
         self.times = RunTimes([0.0])
         """Of fetching all files of a row, in seconds."""
@@ -151,7 +147,7 @@ class Downloader:
             self._busy.discard(attempt.number)
             self.bell.notify()
             if one.asked.files:
-                self._postprocessor.bell.notify()
+                self._to_judge()
             self._collected()
 
     def _is_finished(self, one: DownloadJob) -> bool:
@@ -217,7 +213,7 @@ class Downloader:
         """
         assert attempt.prediction_id is not None
         try:
-            found = await fetch_prediction(self._context, attempt)
+            found = await self._context.lookup.fetch_prediction(attempt)
         except NotFound:
             return Prediction(attempt.prediction_id, UNKNOWN)
         except ServiceRefused as error:
@@ -226,7 +222,7 @@ class Downloader:
         except TransientError:
             return None
         self._refusals.end()
-        return name_outputs(self._context, attempt, found)
+        return self._context.lookup.name_outputs(attempt, found)
 
     async def _ask_for_outputs(self, attempt: Attempt) -> None:
         """It succeeded, and no output was named: perhaps it has them now, perhaps it removed them."""
@@ -353,7 +349,7 @@ class Downloader:
             await self._context.ledger.record_kept(attempt, [])
         else:
             await self._placer.place_outputs(attempt, [], outputs, more=True)
-        if (fewer := told_lost(attempt, outputs)) is not None:
+        if (fewer := told_lost(outputs, attempt.outputs_asked)) is not None:
             self._context.log.notice(f"{attempt.id}: {fewer}", Level.WARNING)
 
     async def _give_up(self, attempt: Attempt, error: str) -> None:
@@ -366,6 +362,6 @@ class Downloader:
         await self._context.ledger.record_expired(attempt, reason)
         self._context.log.row_failed(attempt.id, reason)
 
-    def _hour_is_over(self, attempt: Attempt, since: float | None = None) -> bool:
-        made = since or attempt.ended_at or attempt.intended_at
+    def _hour_is_over(self, attempt: Attempt) -> bool:
+        made = attempt.ended_at or attempt.intended_at
         return self._context.clock.now() > made + self._context.service.facts.outputs_kept

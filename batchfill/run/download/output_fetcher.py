@@ -6,44 +6,47 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchfill.errors import BadPicture, OutputRefused, TransientError
+from batchfill.images.codec.decode import inspect_output
 from batchfill.images.codec.foreign import FOREIGN_SUFFIXES
 from batchfill.providers.downloads import SignatureWanted
-from batchfill.run.placement import Downloaded, inspect_output
+from batchfill.storage.downloaded import Downloaded
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from batchfill.domain.predictions import Output
-    from batchfill.providers.downloads import Download
-    from batchfill.run.context import RunContext
-    from batchfill.storage.output_store import StagedFile
+    from batchfill.providers.downloads import Download, OutputClient
+    from batchfill.providers.provider_protocol import Provider
+    from batchfill.storage.output_store import OutputStore, StagedFile
 
 
 class OutputFetcher:
     """Fetches outputs, with the token only where the base's own address wants it."""
 
-    def __init__(self, context: RunContext) -> None:
-        self._context = context
+    def __init__(self, service: Provider, outputs: OutputClient, store: OutputStore) -> None:
+        self._service = service
+        self._outputs = outputs
+        self._store = store
         self.largest = 0
         """Bytes of the largest picture that was fetched."""
 
     async def fetch(self, output: Output) -> Downloaded:
         """Return *output*, flushed to disk and decoded whole. Raises one of UNFETCHED."""
-        if self._context.service.redaction.given(output.url) is None:
+        if self._service.redaction.given(output.url) is None:
             # An earlier run knew it; a fresh look at the prediction tells it again.
             raise TransientError("its address held the token, and was not written down")
         try:
-            return await self._download(output, self._context.outputs.fetch(output.url))
+            return await self._download(output, self._outputs.fetch(output.url))
         except SignatureWanted as unsigned:
             try:
-                return await self._download(output, self._context.service.fetch_own(output.url))
+                return await self._download(output, self._service.fetch_own(output.url))
             except OutputRefused:
                 # Not at the base's own address: the token stays away, and the refusal may pass.
                 raise unsigned from None
 
     async def _download(self, output: Output, opening: AbstractAsyncContextManager[Download]) -> Downloaded:
         async with opening as download:
-            written, seen = await self._context.store.write_staged(
+            written, seen = await self._store.write_staged(
                 output.prediction_id, output.n, download.chunks(), inspect_output
             )
         self.largest = max(self.largest, written.size)
@@ -52,9 +55,9 @@ class OutputFetcher:
         return Downloaded(replace(output, finished_with=None, finished_as=None), written, seen)
 
     def _kept_aside(self, written: StagedFile, seen: BadPicture) -> BadPicture:
-        store, suffix = self._context.store, FOREIGN_SUFFIXES.get(seen.foreign or "", "")
+        store, suffix = self._store, FOREIGN_SUFFIXES.get(seen.foreign or "", "")
         # Such bytes are mostly words, and a service may repeat in them what it was sent.
-        place = store.keep_suspect(written, self._context.service.redaction.body, suffix=suffix)
+        place = store.keep_suspect(written, self._service.redaction.body, suffix=suffix)
         if seen.foreign is None:
             return BadPicture(f"the service sent no whole picture ({seen}); kept as {place}")
         said = f"the service sent a {seen.foreign} file, which is not opened here"

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from batchfill.domain.duration import format_duration
+from batchfill.domain.predictions import GONE, of_each
 from batchfill.errors import (
     BadPicture,
     MachineFailed,
@@ -19,7 +20,6 @@ from batchfill.errors import (
     TransientError,
 )
 from batchfill.providers.downloads import SignatureWanted
-from batchfill.run.placement import GONE, of_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.domain.rows import Outcome, inline_bytes
-from batchfill.run.named_outputs import name_outputs
+from batchfill.providers.error_text import addresses_named
 from batchfill.run.poll import retry_policy
-from batchfill.run.submit.inputs import forget_named
 
 if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
@@ -33,7 +32,7 @@ class OutcomeRecorder:
 
     async def _record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
         context = self._context
-        named = name_outputs(context, attempt, prediction)
+        named = context.lookup.name_outputs(attempt, prediction)
         await context.ledger.record_succeeded(attempt, named)
         context.stopping.streak.record_success()
         if prediction.completed_at is not None and prediction.created_at is not None:
@@ -48,7 +47,7 @@ class OutcomeRecorder:
         # A gateway may call canceled failed; what was asked to stop may be charged, so it keeps counting.
         charged = charged or (asker is not None and prediction.status == "failed")
         retry_at = None if again is None else context.clock.now() + again.wait
-        await forget_named(context, attempt, error)
+        await context.ledger.forget_uploads(attempt.origin, addresses_named(attempt.sent, error))
         await context.ledger.record_failed(
             attempt,
             prediction.status,

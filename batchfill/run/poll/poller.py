@@ -19,11 +19,10 @@ from batchfill.errors import (
     TransientError,
     short_of_something,
 )
-from batchfill.run.context import Wakeup
 from batchfill.run.pause_report import PauseReport
 from batchfill.run.poll.outcome import OutcomeRecorder
 from batchfill.run.poll.schedule import PollSchedule, Tracked
-from batchfill.run.recover.matching import fetch_prediction
+from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import RunContext
-    from batchfill.run.read_refusals import ReadRefusals
 
 
 ASKED_AT_ONCE = 32
@@ -47,15 +45,15 @@ BULKY = 50_000
 class Poller:
     """The stage that watches."""
 
-    def __init__(self, context: RunContext, refusals: ReadRefusals, *, ended: Callable[[], None]) -> None:
+    def __init__(self, context: RunContext, *, ended: Callable[[], None]) -> None:
         """*ended* is called after every prediction that ended."""
         self._context = context
         self._stopping = context.stopping
         self._outcomes = OutcomeRecorder(context)
         self._ended = ended
         self._schedule = PollSchedule(context.run_times)
-        self._refusals = refusals
-        self._pauses = PauseReport(context, "nothing is asked for")
+        self._refusals = context.refusals
+        self._pauses = PauseReport(context.log, context.clock, context.timings, "nothing is asked for")
         self._unreadable = 0
         """Answers in a row that could not be read."""
         self._at_once = anyio.CapacityLimiter(ASKED_AT_ONCE)
@@ -147,7 +145,7 @@ class Poller:
         async with self._at_once:
             try:
                 with short_of_something():
-                    prediction = await fetch_prediction(self._context, attempt)
+                    prediction = await self._context.lookup.fetch_prediction(attempt)
             except NotFound:
                 await self._handle_missing(watched)
                 return

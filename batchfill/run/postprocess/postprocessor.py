@@ -2,84 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import anyio
 
 from batchfill._version import __version__
-from batchfill.catalog.pixel_options import Pixels
+from batchfill.catalog.finish import finish_of
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, StorageError, in_words, is_full
 from batchfill.images.codec.decode import decode_whole
 from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.quality.flags import FlagTask, flag_outputs
-from batchfill.run.context import Wakeup
-from batchfill.run.placement import MADE_AGAIN, Downloaded
+from batchfill.run.placement import MADE_AGAIN
+from batchfill.storage.downloaded import Downloaded
 from batchfill.storage.output_store import StagedFile
+from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from batchfill.catalog.finish import Finish
     from batchfill.catalog.model import Model
     from batchfill.domain.predictions import Output
-    from batchfill.domain.rows import Asked, DownloadJob
+    from batchfill.domain.rows import DownloadJob
     from batchfill.run.context import FileContext
     from batchfill.run.placement import OutputPlacer
 
 AT_ONCE = 2 * (os.cpu_count() or 2)
 """Rows that are worked on or wait for a worker; more would wait in memory instead of in the ledger."""
-
-VERSION = 2
-"""Of what a finished file is for its settings; another one has all of them finished again when asked to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """How one row is finished."""
-
-    pixels: Pixels
-    format: str
-    """`same`, `png`, `webp` or `jpg`."""
-    asked: str | None
-    """The row's `output_format`."""
-
-    @property
-    def settings(self) -> str:
-        """All that decides what the file will be, apart from what it is made of: JSON."""
-        found = {"format": self.format, **self._old, "mark": self.pixels.mark}
-        return json.dumps({"version": VERSION, **found})
-
-    @property
-    def _old(self) -> dict[str, object]:
-        return {"feather": self.pixels.mask_feather, "metadata": self.pixels.metadata}
-
-    def made(self, settings: str | None) -> bool:
-        """Whether a file with these *settings* is what the row asks for.
-
-        A row that names none of the settings that came with version 2 is content with a file of version 1.
-        """
-        if settings == self.settings:
-            return True
-        plain = self.pixels.finish_format is None and self.pixels.mark == Pixels().mark
-        return plain and settings == json.dumps({"version": 1, "format": self.asked, **self._old})
-
-
-def finish_of(model: Model, asked: Asked) -> Finish | None:
-    """Return how a row that asks for this is finished; None: its outputs stay as the service sends them."""
-    pixels = model.pixels(asked.inputs)
-    mask = model.mask_of(asked.inputs, asked.files)
-    if pixels.finish != "exact" or model.image_field not in asked.files or mask is None:
-        return None
-    form = asked.inputs.get("output_format")
-    asked_format = form if isinstance(form, str) else None
-    known = asked_format if asked_format in ("webp", "jpg") else "same"
-    return Finish(pixels, pixels.finish_format or known, asked_format)
 
 
 class PostProcessor:

@@ -15,19 +15,16 @@ A list proves that a submission was never made only where all of this holds:
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from batchfill.domain.rows import INLINE
-from batchfill.errors import TransientError
+from batchfill.domain.echoes import echoed_seed, has_other_seed, is_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any
 
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Accepted, Attempt
-    from batchfill.run.context import RunContext
 
 
 AGREED = 120.0
@@ -120,7 +117,7 @@ def match_orphans(
     and does not.
     """
     unclaimed = [item for item in items if item.id not in claimed]
-    redrawn = any(_has_other_seed(item, claimed.get(item.id)) for item in items)
+    redrawn = any(has_other_seed(item, claimed.get(item.id)) for item in items)
     recent = [item for item in unclaimed if _is_since(item, since)]
     matches = _find_matches((*lost, *competing), unclaimed, recent)
     wanted = Counter(item.id for found in matches.values() for item in found)
@@ -170,96 +167,13 @@ def _why_it_may_be_listed(
 ) -> str | None:
     if unclaimed and redrawn:
         return "the service lists predictions with other seeds than were sent, so any of them may be this one"
-    named = attempt.seed is not None and any(_echoed_seed(item) == attempt.seed for item in unclaimed)
+    named = attempt.seed is not None and any(echoed_seed(item) == attempt.seed for item in unclaimed)
     if any(item.input is None for item in recent):
         return "the service lists a prediction without its inputs, which may be this one"
-    if named or any(_echoed_seed(item) in (None, attempt.seed) for item in recent):
+    if named or any(echoed_seed(item) in (None, attempt.seed) for item in recent):
         return "the service lists a prediction with the same seed or without one, which may be this one"
     return None
 
 
 def _is_since(item: Prediction, since: float | None) -> bool:
     return since is None or item.created_at is None or item.created_at >= since
-
-
-def is_match(attempt: Attempt, item: Prediction) -> bool:
-    """Whether *item* is surely what *attempt* asked for."""
-    if attempt.own_seed or not may_be(attempt, item):
-        return may_be(attempt, item)
-    echoed = item.input or {}
-    return all(_same_file(value, echoed.get(name)) for name, value in attempt.sent.items() if _is_file(value))
-
-
-def may_be(attempt: Attempt, item: Prediction) -> bool:
-    """Whether nothing that *item* says of its input contradicts *attempt*, whatever pictures it names."""
-    if item.input is None or _echoed_seed(item) != attempt.seed:
-        return False
-    if attempt.own_seed:
-        return _is_same(attempt.sent.get("prompt"), item.input.get("prompt"))
-    given = {name: value for name, value in attempt.sent.items() if not _is_file(value)}
-    return all(_is_same(value, item.input.get(name)) for name, value in given.items())
-
-
-def _echoed_seed(item: Prediction) -> int | None:
-    echoed = None if item.input is None else _to_whole(item.input.get("seed"))
-    # 0 asks the model to choose one; what it chose stands in the logs.
-    return echoed or item.seed
-
-
-def _has_other_seed(item: Prediction, sent: int | None) -> bool:
-    """Whether a prediction of ours is listed with another seed than was *sent*; 0 and None ask for any."""
-    return bool(sent) and _echoed_seed(item) not in (None, sent)
-
-
-def _is_file(sent: Any) -> bool:
-    """Whether a value that was sent stands for a local file, which a service may store elsewhere."""
-    return isinstance(sent, str) and (sent.startswith(INLINE) or "/files/" in sent)
-
-
-def _same_file(sent: str, echoed: Any) -> bool:
-    """Whether an echo shows the file that was sent: its upload's address, or the digest of its content."""
-    if not isinstance(echoed, str):
-        return False
-    # An address that names the content may be the service's own copy of it.
-    return sent.split(":")[1] in echoed if sent.startswith(INLINE) else sent == echoed
-
-
-def _is_same(a: Any, b: Any) -> bool:
-    return a == b or (a is not None and b is not None and str(a) == str(b))
-
-
-def _to_whole(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-async def fetch_prediction(context: RunContext, attempt: Attempt) -> Prediction:
-    """Return the attempt's prediction as the service has it now.
-
-    Raises TransientError when the answer is about another prediction, and what Provider.get raises.
-    """
-    assert attempt.prediction_id is not None
-    prediction = await context.service.get(attempt.prediction_id, outputs=attempt.outputs_asked)
-    if prediction.id != attempt.prediction_id and await _is_anothers(context, attempt, prediction):
-        raise TransientError(f"asked for {attempt.prediction_id}, the service answered with {prediction.id}")
-    return prediction
-
-
-async def confirm_prediction(context: RunContext, attempt: Attempt) -> Prediction:
-    """Return the prediction that an answer seems to name, now that the service was asked for it.
-
-    Raises as `fetch_prediction`, TransientError also where it is surely another row's.
-    """
-    assert attempt.prediction_id is not None
-    prediction = await fetch_prediction(context, attempt)
-    if _has_other_seed(prediction, attempt.seed):
-        raise TransientError(f"prediction {attempt.prediction_id} has another seed than was sent")
-    return replace(prediction, id=attempt.prediction_id)
-
-
-async def _is_anothers(context: RunContext, attempt: Attempt, prediction: Prediction) -> bool:
-    # A gateway may have ids of its own, so that another id alone says nothing.
-    asked_for_otherwise = prediction.input is not None and not may_be(attempt, prediction)
-    return asked_for_otherwise or bool(await context.ledger.claimed_ids([prediction.id]))

@@ -9,10 +9,8 @@ import anyio
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 from batchfill.errors import NoAnswer, NotFound, NotOffered, ServiceRefused, TransientError
-from batchfill.run.context import Wakeup
-from batchfill.run.named_outputs import name_outputs
 from batchfill.run.recover import matching
-from batchfill.run.recover.matching import confirm_prediction, fetch_prediction
+from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Prediction
     from batchfill.domain.rows import Accepted, Attempt
     from batchfill.run.context import RunContext
-    from batchfill.run.read_refusals import ReadRefusals
 
 
 NEAR = 3600.0
@@ -49,7 +46,6 @@ class Reconciler:
     def __init__(
         self,
         context: RunContext,
-        refusals: ReadRefusals,
         *,
         found: Callable[[Attempt, Prediction], None],
         settled: Callable[[], None],
@@ -60,7 +56,7 @@ class Reconciler:
         *unanswered* gives the attempts whose POST is open: what they made may be in a list already.
         """
         self._context = context
-        self._refusals = refusals
+        self._refusals = context.refusals
         self._found = found
         self._settled = settled
         self._unanswered = unanswered
@@ -188,10 +184,11 @@ class Reconciler:
 
     async def _get_known(self, attempt: Attempt) -> None:
         """Ask for a prediction that the service had lost sight of, or that an answer seemed to name."""
-        look = confirm_prediction if attempt.unconfirmed else fetch_prediction
+        lookup = self._context.lookup
+        look = lookup.confirm_prediction if attempt.unconfirmed else lookup.fetch_prediction
         self._nameless.discard(attempt.number)
         try:
-            prediction = await look(self._context, attempt)
+            prediction = await look(attempt)
         except NotFound:
             if attempt.unconfirmed:
                 self._nameless.add(attempt.number)
@@ -264,7 +261,7 @@ class Reconciler:
         return hidden
 
     async def _adopt_prediction(self, attempt: Attempt, prediction: Prediction) -> None:
-        prediction = name_outputs(self._context, attempt, prediction)
+        prediction = self._context.lookup.name_outputs(attempt, prediction)
         with anyio.CancelScope(shield=True):
             adopted = await self._context.ledger.record_accepted(attempt, prediction)
             self._forget_attempt(attempt)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.domain.rows import RowState
-from batchfill.run.context import Wakeup
+from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,10 +22,8 @@ from batchfill.errors import (
     TransientError,
     Unavailable,
 )
-from batchfill.run.named_outputs import name_outputs
+from batchfill.providers.error_text import addresses_named
 from batchfill.run.pause_report import PauseReport
-from batchfill.run.recover.matching import confirm_prediction
-from batchfill.run.submit.inputs import forget_named
 from batchfill.run.submit.rate_report import RateReport
 from batchfill.run.submit.refused_rows import AfterRefusal, RefusedRows
 
@@ -59,10 +57,10 @@ class AnswerRecorder:
         self._accepted = accepted
         self._lost = lost
         self._refused_rows = RefusedRows()
-        self._pauses = PauseReport(context, "nothing is submitted")
+        self._pauses = PauseReport(context.log, context.clock, context.timings, "nothing is submitted")
         self._counted: set[int] = set()
         """Attempts that count for --limit at the gate, and whose creates are sent again."""
-        self.allowance = RateReport(context)
+        self.allowance = RateReport(context.creates, context.ledger, context.log)
         self.submitted = 0
         """Predictions that this run was given, and those that it may have been given."""
 
@@ -84,7 +82,7 @@ class AnswerRecorder:
         try:
             # A user who stops the run waits for this answer, so that it must not wait long for its turn.
             with anyio.fail_after(context.settings.answer_timeout):
-                prediction = await confirm_prediction(context, attempt)
+                prediction = await context.lookup.confirm_prediction(attempt)
         except (NotFound, TransientError, ServiceRefused, TimeoutError) as error:
             why = str(error) or "the service was not asked for it in time"
             text = f"its answer seems to name prediction {attempt.prediction_id}: {why}"
@@ -104,7 +102,7 @@ class AnswerRecorder:
 
     async def _record_accepted(self, attempt: Attempt, prediction: Prediction, sent_at: float) -> None:
         context = self._context
-        prediction = name_outputs(context, attempt, prediction)
+        prediction = context.lookup.name_outputs(attempt, prediction)
         # The id before anything else can fail: a prediction that we forget is paid for twice.
         with self._telling_of_id(attempt, prediction):
             attempt = await context.ledger.record_accepted(attempt, prediction)
@@ -141,13 +139,14 @@ class AnswerRecorder:
         Return the attempt where the same create is to be sent again.
         """
         if isinstance(error, RowRejected | ServiceRefused):
-            await forget_named(self._context, attempt, str(error))
+            named = addresses_named(attempt.sent, str(error))
+            await self._context.ledger.forget_uploads(attempt.origin, named)
         match error:
             case AnswerLost():
                 return await self.record_lost(attempt, error, sent_at=attempt.intended_at)
             case RowRejected():
                 await self._context.ledger.record_rejected(attempt, str(error))
-                self._fail_row(attempt.id, str(error))
+                self._context.fail_row(attempt.id, str(error))
             case ServiceRefused():
                 await self._record_service_refusal(attempt, error)
             case Throttled() | Unavailable() | NotSent():
@@ -200,7 +199,7 @@ class AnswerRecorder:
                 self._stopping.stop_submitting(str(error), refused=True)
             case AfterRefusal.FAIL:
                 await context.ledger.record_rejected(attempt, str(error))
-                self._fail_row(attempt.id, str(error))
+                self._context.fail_row(attempt.id, str(error))
             case AfterRefusal.WAIT:
                 await context.ledger.record_refused(attempt, str(error), due_at=now + wait)
                 text = f"{attempt.id}: {error}; others go first, and it is asked once more in {wait:.0f} s"
@@ -253,7 +252,3 @@ class AnswerRecorder:
     def _say(self, text: str, *, new: bool) -> None:
         """Tell trouble: that which is *new* to the person who watches, the rest to the log."""
         self._context.log.notice(text, Level.WARNING if new else Level.DEBUG)
-
-    def _fail_row(self, id_: str, reason: str) -> None:
-        self._context.log.row_failed(id_, reason)
-        self._stopping.record_failure(reason)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from anyio import to_thread
 
-from batchfill.domain.rows import inline_note
+from batchfill.domain.rows import Prepared, inline_note
 from batchfill.errors import BadPicture, NotOffered, RowRejected, is_shortage
 from batchfill.images.prepare.fit import FitTask, fit_files, make_mask
 from batchfill.regular_files import open_regular
@@ -23,20 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from batchfill.catalog.model import Model
-    from batchfill.domain.rows import Attempt, Box, Input, LocalFile, PendingRow
+    from batchfill.domain.rows import Box, Input, LocalFile, PendingRow
     from batchfill.images.prepare.fit import Fitted
     from batchfill.run.context import RunContext
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A row's inputs as they go into the request, all but the seed."""
-
-    inputs: Mapping[str, Any]
-    redacted: Mapping[str, Any]
-    """The same for the ledger: data URLs replaced by `sha256:DIGEST:LENGTH`."""
-    area: Box | None = None
-    """What is sent of the picture; None: all of it."""
 
 
 _DRAWN = InputFile(b"", "image/png", "mask.png")
@@ -48,7 +35,13 @@ class InputPreparer:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._uploader = Uploader(context)
+        self._uploader = Uploader(
+            context.service,
+            context.ledger,
+            base=context.settings.base,
+            log=context.log,
+            clock=context.clock,
+        )
 
     async def prepare_inputs(self, due: PendingRow) -> Prepared:
         """Make *due* ready.
@@ -161,55 +154,3 @@ def apply_redo(due: PendingRow, model: Model) -> PendingRow:
     if model.prompt_field is not None and due.redo.prompt is not None:
         inputs[model.prompt_field] = due.redo.prompt
     return replace(due, inputs=inputs)
-
-
-def with_seed(model: Model, inputs: Mapping[str, Any], seed: int | None) -> dict[str, Any]:
-    """Return *inputs* with the *seed* of an attempt, where there is one and the model takes it."""
-    field = model.seed_field
-    return dict(inputs) if field is None or seed is None else {**inputs, field: seed}
-
-
-LEAST = 8
-"""Characters of a part of an address that is taken for the id or the name of a file."""
-
-_FILE = re.compile(r"\b(files?|images?|pictures?|masks?|uploads?|inputs?|urls?)\b", re.IGNORECASE)
-_AWAY = re.compile(
-    r"\b(40[134]|410|not found|not exist|gone|expired?|no longer|missing|deleted|removed|unavailable|no such"
-    r"|(failed|unable|could ?n[o']t|cannot|can't|error)\b.{0,20}\b"
-    r"(download|fetch|load|open|read|access|retriev)(ed|ing|e)?)\b",
-    re.IGNORECASE,
-)
-"""Words for a file that is not there. To upload one more for nothing costs nothing."""
-
-
-async def forget_named(context: RunContext, attempt: Attempt, error: str) -> None:
-    """Forget those uploads of *attempt* that *error*, the service's reason why it failed, is about."""
-    if urls := addresses_named(attempt.sent, error):
-        await context.ledger.forget_uploads(attempt.origin, urls)
-
-
-def addresses_named(sent: Mapping[str, Any], error: str) -> list[str]:
-    """Return the addresses among the inputs *sent* that *error* is about.
-
-    Those that it names, by address or by id; all of them where it speaks of a file that is not there, and
-    names none.
-    """
-    addresses = [given for given in sent.values() if isinstance(given, str) and _is_address(given)]
-    named = [address for address in addresses if any(part in error for part in _parts(address))]
-    if named or not (_FILE.search(error) and _AWAY.search(error)):
-        return named
-    return addresses
-
-
-def _is_address(given: str) -> bool:
-    return given.startswith(("https://", "http://"))
-
-
-def _parts(address: str) -> list[str]:
-    """Return what stands for a file's address in an error: a part of its path that can be no common word."""
-    try:
-        path = urlsplit(address).path
-    except ValueError:
-        return []
-    parts = {part for side in (path, unquote(path)) for part in side.split("/")}
-    return [part for part in parts if len(part) >= LEAST and re.search(r"[\d_.=-]", part)]

@@ -10,7 +10,9 @@ from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
 
 if TYPE_CHECKING:
-    from batchfill.run.context import RunContext
+    from batchfill.ledger.ledger import Ledger
+    from batchfill.providers.rate_limiter import RateLimiter
+    from batchfill.storage.run_log import RunLog
 
 CHANGE = 2.0
 """Times what was said last, or the part of it, that is worth saying."""
@@ -24,28 +26,30 @@ _ABOUT_LOW_CREDIT = (4.0, 8.0)
 class RateReport:
     """Watches the pace that the service allows."""
 
-    def __init__(self, context: RunContext) -> None:
-        self._context = context
-        self._told = context.creates.asked
+    def __init__(self, creates: RateLimiter, ledger: Ledger, log: RunLog) -> None:
+        self._creates = creates
+        self._ledger = ledger
+        self._log = log
+        self._told = creates.asked
 
     def report_change(self) -> None:
         """Say what the service allows, when it is something else than what was asked or said last."""
-        creates = self._context.creates
+        creates = self._creates
         pace = creates.allowed or creates.asked
         if self._told / CHANGE < pace < self._told * CHANGE:
             return
         weight = Level.WARNING if pace < self._told else Level.INFO
         self._told = pace
-        self._context.log.notice(allowance_text(pace, self._context.ledger.counts[RowState.PENDING]), weight)
+        self._log.notice(allowance_text(pace, self._ledger.counts[RowState.PENDING]), weight)
 
     @property
     def waiting_for(self) -> str | None:
         """What keeps rows waiting now, where it is the service's limit."""
-        creates = self._context.creates
+        creates = self._creates
         paused = creates.paused_until - anyio.current_time()
         if paused > 1:
             return f"the service's rate limit, {paused:.0f} s more"
-        if creates.allowed is None or not self._context.ledger.counts[RowState.PENDING]:
+        if creates.allowed is None or not self._ledger.counts[RowState.PENDING]:
             return None
         return f"the service's rate limit, about {_known_rate(creates.allowed):,g} a minute"
 

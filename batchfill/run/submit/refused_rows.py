@@ -6,7 +6,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from batchfill.run.context import kind_of
+from batchfill.errors import kind_of
 
 if TYPE_CHECKING:
     from batchfill.errors import ServiceRefused

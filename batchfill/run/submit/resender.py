@@ -19,17 +19,15 @@ from batchfill.errors import (
 )
 from batchfill.ledger.ledger_rows import to_json
 from batchfill.run.submit.answers import TROUBLES
-from batchfill.run.submit.inputs import with_seed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from batchfill.domain.predictions import Prediction
-    from batchfill.domain.rows import Attempt
+    from batchfill.domain.rows import Attempt, Prepared
     from batchfill.run.context import RunContext
     from batchfill.run.submit.admission import AdmissionGate
     from batchfill.run.submit.answers import AnswerRecorder
-    from batchfill.run.submit.inputs import Prepared
 
 RESENDS = 3
 """Of one create in one run, whose answers are lost too; the next start goes on with it.
@@ -168,5 +166,5 @@ class Resender:
 
     def _is_same(self, lost: Attempt, prepared: Prepared) -> bool:
         """Whether the request would be the one that was sent, to the letter."""
-        again = with_seed(self._context.model, prepared.redacted, lost.seed)
+        again = self._context.model.with_seed(prepared.redacted, lost.seed)
         return to_json(again) == to_json(lost.sent)

@@ -22,17 +22,16 @@ from batchfill.errors import (
 )
 from batchfill.run.submit.admission import AdmissionGate
 from batchfill.run.submit.answers import TROUBLES, AnswerRecorder
-from batchfill.run.submit.inputs import InputPreparer, apply_redo, with_seed
+from batchfill.run.submit.inputs import InputPreparer, apply_redo
 from batchfill.run.submit.resender import Resender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from batchfill.domain.predictions import Prediction
-    from batchfill.domain.rows import Attempt, PendingRow
+    from batchfill.domain.rows import Attempt, PendingRow, Prepared
     from batchfill.run.context import RunContext
     from batchfill.run.submit.admission import Block
-    from batchfill.run.submit.inputs import Prepared
 
 WORKERS = 16
 """Rows that are prepared or submitted at once."""
@@ -143,7 +142,7 @@ class Submitter:
                 prepared = await self._preparer.prepare_inputs(due)
         except RowRejected as error:
             await self._context.ledger.record_unusable(due, str(error))
-            self._fail_row(due.id, str(error))
+            self._context.fail_row(due.id, str(error))
             return
         except TransientError as error:
             await self._put_off(due, error)
@@ -185,7 +184,7 @@ class Submitter:
             return
         if times >= UPLOADS:
             await self._context.ledger.record_unusable(due, f"its files could not be uploaded: {error}")
-            self._fail_row(due.id, f"its files could not be uploaded: {error}")
+            self._context.fail_row(due.id, f"its files could not be uploaded: {error}")
             return
         self._unready[due.key] = times
         wait = max(error.wait or 0.0, self._context.timings.upload_retry * 2**times)
@@ -219,7 +218,7 @@ class Submitter:
 
     async def _post(self, attempt: Attempt, prepared: Prepared) -> Prediction:
         settings = self._context.settings
-        inputs = with_seed(self._context.model, prepared.inputs, attempt.seed)
+        inputs = self._context.model.with_seed(prepared.inputs, attempt.seed)
         return await self._context.service.create(
             settings.model,
             inputs,
@@ -237,7 +236,7 @@ class Submitter:
             seed=int(due.inputs[field]) if field and not own else None,
             choose_seed=context.chance.seed if own else None,
             origin=context.settings.base,
-            sent=lambda seed: with_seed(context.model, prepared.redacted, seed),
+            sent=lambda seed: context.model.with_seed(prepared.redacted, seed),
             service_time=None if offset is None else context.clock.now() + offset,
             area=prepared.area,
             idempotency_key=context.chance.key(),
@@ -249,7 +248,3 @@ class Submitter:
         level = Level.DEBUG if self._shrunk else Level.WARNING
         self._context.log.notice(f"{error}: pictures inside the requests are made smaller", level)
         self._shrunk = True
-
-    def _fail_row(self, id_: str, reason: str) -> None:
-        self._context.log.row_failed(id_, reason)
-        self._stopping.record_failure(reason)

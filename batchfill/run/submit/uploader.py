@@ -23,7 +23,10 @@ from batchfill.errors import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from batchfill.run.context import RunContext
+    from batchfill.clock import Clock
+    from batchfill.ledger.ledger import Ledger
+    from batchfill.providers.provider_protocol import Provider
+    from batchfill.storage.run_log import RunLog
 
 LEAST_INLINE = 64_000
 """Characters of a data URL below which nothing is made smaller, whatever the service takes."""
@@ -49,15 +52,20 @@ class InputFile:
 class Uploader:
     """Uploads files, each content once, and knows how much may go inline instead."""
 
-    def __init__(self, context: RunContext) -> None:
-        self._context = context
+    def __init__(self, service: Provider, ledger: Ledger, *, base: str, log: RunLog, clock: Clock) -> None:
+        """*base*: the address that uploads are given to; another one knows nothing of them."""
+        self._service = service
+        self._ledger = ledger
+        self._base = base
+        self._log = log
+        self._clock = clock
         self._uploading: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
         self._failed: Counter[str] = Counter()
         self.offered = True
         """Whether the provider takes files, as far as this run has learned."""
         self.fails_for_now = False
         """Whether it takes none because the call failed, which may pass."""
-        facts = context.service.facts
+        facts = service.facts
         self.small, self.largest = facts.small_inline, facts.largest_inline
         """Characters of a data URL that go inline where files are taken, and where they are not."""
 
@@ -67,22 +75,19 @@ class Uploader:
         Raises NotOffered where it is to go inline, TransientError where it is to be tried again, and
         ServiceRefused where the account has no credit.
         """
-        context = self._context
+        service, ledger, base = self._service, self._ledger, self._base
         async with self._one_at_a_time(digest):
-            now = context.clock.now() + (context.service.clock_offset or 0.0)
-            origin = context.settings.base
-            known = await context.ledger.upload_of(digest, origin, good_until=now + UPLOAD_SPARE)
-            if known is not None and context.service.redaction.given(known) is not None:
+            now = self._clock.now() + (service.clock_offset or 0.0)
+            known = await ledger.upload_of(digest, base, good_until=now + UPLOAD_SPARE)
+            if known is not None and service.redaction.given(known) is not None:
                 return known
             try:
-                upload = await context.service.upload(file.content, name=file.name, mime=file.mime)
+                upload = await service.upload(file.content, name=file.name, mime=file.mime)
             except (NotOffered, RowRejected, ServiceRefused, TransientError) as error:
                 raise self._refusal(error, file, digest) from error
             self.offered, self.fails_for_now = True, False
-            expires = (
-                now + context.service.facts.uploads_kept if upload.expires_at is None else upload.expires_at
-            )
-            await context.ledger.record_upload(digest, origin, upload.url, expires)
+            expires = now + service.facts.uploads_kept if upload.expires_at is None else upload.expires_at
+            await ledger.record_upload(digest, base, upload.url, expires)
             return upload.url
 
     def shrink(self, data_urls: Iterable[str]) -> bool:
@@ -116,7 +121,7 @@ class Uploader:
     def _go_inline(self, error: Exception, *, passes: bool) -> None:
         if self.offered and not isinstance(error, NotOffered):
             told = f"{error}: pictures go inside the requests from now on, smaller where they must be"
-            self._context.log.notice(told, Level.WARNING)
+            self._log.notice(told, Level.WARNING)
         self.offered, self.fails_for_now = False, passes
 
     @asynccontextmanager

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 import batchfill.batch
+from batchfill.clock import SystemClock
 from batchfill.providers.wire.certificates import trusted_certificates
-from batchfill.run import timings
-from batchfill.run.clock import SystemClock
 from batchfill.session import session
+from batchfill.settings import timings
 from batchfill.workers.pool import Threads
 from tests.chaos.crashes.disk import Disk, Lost
 from tests.chaos.crashes.effects import Edge, Effects

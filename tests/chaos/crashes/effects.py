@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from batchfill.clock import SystemChance, SystemClock
 from batchfill.ledger.import_rows import RowImport
 from batchfill.ledger.ledger import Ledger
 from batchfill.ledger.payment_record import PaymentRecord
 from batchfill.providers.downloads import Download, OutputClient
 from batchfill.providers.replicate.client import Service
-from batchfill.run.clock import SystemChance, SystemClock
 from batchfill.run.poll.poller import Poller
-from batchfill.run.run_log import RunLog
 from batchfill.storage.output_store import OutputStore
+from batchfill.storage.run_log import RunLog
 from batchfill.workers.pool import Threads
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ import anyio
 import httpx
 from aiohttp import web
 
+from batchfill.clock import SystemChance, SystemClock
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.rate_limit import Rate
 from batchfill.providers.connection import open_service
-from batchfill.run.clock import SystemChance, SystemClock
-from batchfill.run.timings import Timings
+from batchfill.settings.timings import Timings
 from batchfill.storage.output_store import OutputStore
 from tests.chaos.nights.relay import Relay
 from tests.chaos.nights.wire import Wire
@@ -138,7 +138,7 @@ class World:
                 f"{OutputStore.__module__}.OutputStore.{name}": self._mortal(name)
                 for name in ("commit", "move_file")
             },
-            "batchfill.run.timings.DEFAULT": SELDOM,
+            "batchfill.settings.timings.DEFAULT": SELDOM,
         }
 
     def _mortal(self, name: str) -> Any:

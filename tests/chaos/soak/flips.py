@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from batchfill.batch import Batch
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.errors import BatchfillError, RunBroken, ServiceRefused
-from batchfill.run import timings
+from batchfill.settings import timings
 from tests.chaos.soak.processes import Processes
 from tests.chaos.soak.table import Line
 from tests.support.ports import find_free_port

@@ -18,10 +18,10 @@ from aiohttp import ClientSession, web
 from PIL import Image
 
 from batchfill.batch import Batch
+from batchfill.clock import SystemClock
 from batchfill.emulator.emulator_model import TINY
 from batchfill.emulator.emulator_server import EmulatorServer
-from batchfill.run import timings
-from batchfill.run.clock import SystemClock
+from batchfill.settings import timings
 from tests.chaos.soak.table import Line
 from tests.support.gateways import open_origins, pass_on
 from tests.support.judge import leaks

@@ -9,7 +9,7 @@ import pytest
 
 from batchfill.errors import Throttled
 from batchfill.run.pause_report import PauseReport
-from batchfill.run.timings import DEFAULT
+from batchfill.settings.timings import DEFAULT
 
 ERROR = Throttled("the service answered 429 to the create call")
 
@@ -34,7 +34,7 @@ def told() -> Told:
 @pytest.fixture
 def report(told: Any) -> PauseReport:
     """A report to that person."""
-    return PauseReport(told, "nothing is submitted")
+    return PauseReport(told.log, told.clock, told.timings, "nothing is submitted")
 
 
 def test_a_pause_of_a_minute_is_not_told(told: Told, report: PauseReport) -> None:

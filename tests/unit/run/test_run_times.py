@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.run.run_times import RunTimes
-from batchfill.run.timings import DEFAULT
+from batchfill.settings.timings import DEFAULT
 
 seconds = st.floats(0, 86_400, allow_nan=False)
 

@@ -17,7 +17,7 @@ from batchfill.run.download.unfetched import (
     is_removed,
     why_none,
 )
-from batchfill.run.timings import Timings
+from batchfill.settings.timings import Timings
 
 REASONS = {
     "refused": OutputRefused("ftp"),

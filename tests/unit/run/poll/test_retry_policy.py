@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.run.poll.retry_policy import Failure, RetryDecision, decide_retry
-from batchfill.run.timings import DEFAULT
+from batchfill.settings.timings import DEFAULT
 
 PA = "Prediction interrupted; please retry (code: PA)"
 NSFW = "NSFW content detected. Try running it again, or try a different prompt."

@@ -24,8 +24,9 @@ def reconciler(now: float) -> Any:
         settings=SimpleNamespace(answer_timeout=60.0, recover_wait=300.0),
         clock=SimpleNamespace(now=lambda: now),
         service=SimpleNamespace(clock_offset=None),
+        refusals=nothing,
     )
-    return Reconciler(context, nothing, found=nothing, settled=nothing, unanswered=nothing)
+    return Reconciler(context, found=nothing, settled=nothing, unanswered=nothing)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from batchfill.run.submit.admission import (
     CircuitBreaker,
     CreateConcurrency,
 )
-from batchfill.run.timings import DEFAULT
+from batchfill.settings.timings import DEFAULT
 
 
 def test_without_trouble_nothing_waits() -> None:

@@ -15,8 +15,9 @@ SMALL, MAX_INLINE = REPLICATE_API.small_inline, REPLICATE_API.largest_inline
 
 
 def uploader() -> Uploader:
-    context: Any = SimpleNamespace(service=SimpleNamespace(facts=REPLICATE_API))
-    return Uploader(context)
+    nothing: Any = None
+    service: Any = SimpleNamespace(facts=REPLICATE_API)
+    return Uploader(service, nothing, base="", log=nothing, clock=nothing)
 
 
 @given(limit=st.integers(LEAST_INLINE, 2 * MAX_INLINE))

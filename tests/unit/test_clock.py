@@ -3,8 +3,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from batchfill.run import clock
-from batchfill.run.clock import SystemChance, SystemClock
+from batchfill import clock
+from batchfill.clock import SystemChance, SystemClock
 
 if TYPE_CHECKING:
     import pytest

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from batchfill.clock import Clock
     from batchfill.domain.progress import ProgressListener
-    from batchfill.run.clock import Clock
     from batchfill.storage.inbox import AppliedDecisions
 
 RUN_LOG = "run.log"

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchfill.clock import SystemClock
 from batchfill.domain.progress import Level
-from batchfill.run.clock import SystemClock
-from batchfill.run.run_log import open_run_log
-from batchfill.run.submit import disk_space
-from batchfill.run.submit.disk_space import LEAST, DiskSpaceGuard
-from batchfill.run.timings import Timings
-from batchfill.storage import disk as disk_module
+from batchfill.settings.timings import Timings
+from batchfill.storage import disk
+from batchfill.storage.disk import LEAST, DiskSpaceGuard
+from batchfill.storage.run_log import open_run_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ def guard(
 
         def guard(free: int | None, **seconds: float) -> DiskSpaceGuard:
             watching._timings = Timings(**{"disk_look": 0.0, **seconds})  # type: ignore[arg-type]
-            monkeypatch.setattr(disk_space, "free_bytes", lambda _: free)
+            monkeypatch.setattr(disk, "free_bytes", lambda _: free)
             return watching
 
         yield guard
@@ -99,5 +98,5 @@ async def test_patience_ends_only_where_there_was_no_room_all_the_time(
 
 
 def test_a_disk_that_cannot_be_asked_holds_nothing_up(tmp_path: Path) -> None:
-    assert disk_module.free_bytes(tmp_path / "nowhere") is None
-    assert (disk_module.free_bytes(tmp_path) or 0) > 0
+    assert disk.free_bytes(tmp_path / "nowhere") is None
+    assert (disk.free_bytes(tmp_path) or 0) > 0

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchfill.domain.progress import Level, LogEvent, Progress
-from batchfill.run.run_log import open_run_log
+from batchfill.storage.run_log import open_run_log
 
 if TYPE_CHECKING:
     from pathlib import Path

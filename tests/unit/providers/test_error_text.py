@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchfill.run.submit.inputs import addresses_named
+from batchfill.providers.error_text import addresses_named
 
 PICTURE = "https://api.example.com/v1/files/ZGQyYjA3ZmEtNWQ0Ny01"
 MASK = "https://api.example.com/v1/files/7f3a-99/mask%20of%20hero.png?token=abc"

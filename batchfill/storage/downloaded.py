@@ -1,0 +1,19 @@
+"""A whole file on its way to its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchfill.domain.predictions import Output, Picture
+    from batchfill.storage.output_store import StagedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file that was fetched or made, flushed to disk and decoded; not in its place yet."""
+
+    output: Output
+    written: StagedFile
+    picture: Picture
