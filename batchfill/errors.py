@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+_VALUES_SHOWN = 2
+"""Different values of rows that share a mistake, and are named."""
+
 _SHOWN_OF_TEXT = 60
 """Characters of a wrong value that a message repeats."""
 
@@ -45,8 +48,14 @@ class Mistake:
     """For what is wrong with a picture or a mask: the word of its finding."""
     many: str = ""
     """What to say where several rows share it; empty: the message."""
+    values: tuple[str, ...] = ()
+    """What the rows that share it have instead, up to three different values; each begins what names it."""
+    apart: int = 0
+    """Up to so many rows that share it are told one by one."""
     rows: int = 1
     """How many rows share it; the first one is in *line*."""
+    parts: tuple[Mistake, ...] = ()
+    """The first of those that share it, as far as they may be told one by one."""
 
     @property
     def cause(self) -> str:
@@ -56,12 +65,27 @@ class Mistake:
     @property
     def text(self) -> str:
         """What to say of its rows, without how many they are."""
-        return self.message if self.rows == 1 or self.message.startswith(self.cause) else self.cause
+        alike = self.message != self.cause if self.values else self.message.startswith(self.cause)
+        if self.rows == 1 or alike:
+            return self.message
+        more = " …" if len(self.values) > _VALUES_SHOWN else ""
+        return f"{self.cause}{', '.join(self.values[:_VALUES_SHOWN])}{more}"
 
     def shared(self, other: Mistake) -> Mistake:
         """Return the mistake of the rows of this one and of *other*, which has the same cause."""
-        message = self.message if self.message == other.message else self.cause
-        return replace(self, message=message, rows=self.rows + other.rows, ends=self.ends or other.ends)
+        values = tuple(dict.fromkeys((*self.values, *other.values)))[: _VALUES_SHOWN + 1]
+        return replace(
+            self,
+            message=self.message if self.message == other.message else self.cause,
+            rows=self.rows + other.rows,
+            ends=self.ends or other.ends,
+            values=values,
+            parts=(*(self.parts or (self,)), other)[: self.apart],
+        )
+
+    def told(self) -> tuple[Mistake, ...]:
+        """Return what to tell: this one, or the few rows that share it, one by one."""
+        return self.parts if 1 < self.rows <= self.apart else (self,)
 
     def __str__(self) -> str:
         where = f"{self.file.name}:{self.line}" if self.line else self.file.name
@@ -262,8 +286,12 @@ def first_few(names: Iterable[object], most: int = 5) -> str:
 def nearest_word(word: str, known: Iterable[str]) -> str | None:
     """Return the one of *known* that *word* may have been meant for. Case does not matter."""
     by_lower = {each.lower(): each for each in known}
-    near = get_close_matches(word.strip().lower(), by_lower, 1)
-    return by_lower[near[0]] if near else None
+    lower = word.strip().lower()
+    near = get_close_matches(lower, by_lower, 1)
+    # Of `bild` half the letters are those of `id`.
+    if not near or abs(len(near[0]) - len(lower)) >= min(len(near[0]), len(lower)):
+        return None
+    return by_lower[near[0]]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -35,10 +35,11 @@ _OTHER_NAMES = {"jpeg": "jpg", "tif": "tiff"}
 class UnfitValue(ValueError):
     """A cell that its input cannot take: `guidance must be between 0 and 100, not 1000`."""
 
-    def __init__(self, expected: str, found: str) -> None:
-        """*expected* is the same for all such cells, whatever was *found* in them."""
-        super().__init__(f"{expected}, not {found}")
+    def __init__(self, expected: str, found: str, hint: str = "") -> None:
+        """*expected* is the same for all such cells, whatever was *found* in them; *hint* is about that."""
+        super().__init__(f"{expected}, not {found}{hint}")
         self.expected = expected
+        self.found = found
 
 
 class FieldType(StrEnum):
@@ -112,8 +113,8 @@ class Field:
         if len(matching) == 1:
             return matching[0]
         words = [str(choice) for choice in self.choices]
-        found = f"{quote_shortened(word)}{did_you_mean(word, words)}"
-        raise UnfitValue(f"{self.name} must be {join_words(words)}", found)
+        hint = did_you_mean(word, words)
+        raise UnfitValue(f"{self.name} must be {join_words(words)}", quote_shortened(word), hint)
 
     def _meant_choices(self, word: str) -> list[Input]:
         """Return the choices that *word* is another way to write of: 1.0, 0,25, PNG, jpeg."""

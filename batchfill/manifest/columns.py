@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import join_words
+from batchfill.catalog.other_names import find_meant_columns
 from batchfill.catalog.pixel_options import ENLARGING
 from batchfill.errors import did_you_mean, first_few
 from batchfill.manifest.record import RowFault
@@ -107,7 +108,10 @@ class Layout:
             id=places.get(ID),
             counter=counter,
             needed=tuple(name for name in (*inputs, *self._spared(places)) if name in self._needed),
-            mistakes=(*_find_repeated(names), *self._find_mistakes(unknown, places)),
+            mistakes=(
+                *_find_repeated(names),
+                *self._find_mistakes(unknown, places, [name for _, name in strangers if not _is_free(name)]),
+            ),
         )
 
     def _find_places(self, names: tuple[str, ...]) -> dict[str, int]:
@@ -166,23 +170,35 @@ class Layout:
             self._readers[name] = lru_cache(maxsize=_REMEMBERED)(read) if few else read
         return self._readers[name]
 
-    def _find_mistakes(self, unknown: list[tuple[int, str]], places: Mapping[str, int]) -> list[str]:
-        """Return what is wrong: columns that nobody knows, and columns that should be there."""
+    def _find_mistakes(
+        self, unknown: list[tuple[int, str]], places: Mapping[str, int], strangers: list[str]
+    ) -> list[str]:
+        """Return what is wrong: columns that are *unknown*, and columns that should be there.
+
+        *strangers*: the names of all columns that are no input's, those that are carried too.
+        """
         free = [name for name in self._known if name not in places]
         meant = {name: "" if name in self._column else did_you_mean(name, free) for _, name in unknown}
+        expected = [name for name in self._expected_inputs() if name not in (*places, *self._spared(places))]
+        others = find_meant_columns(
+            strangers, [name for name in expected if name not in self._column], self._model
+        )
+        unknown = [item for item in unknown if item[1] not in others.values()]
         names = [name for _, name in unknown]
         # `unknown column musk; did you mean mask?` says already that mask is missing.
         lacking = [
             name
-            for name in self._expected_inputs()
-            if name not in (*places, *self._spared(places))
-            and f"; did you mean {name}?" not in meant.values()
+            for name in expected
+            if name not in others and f"; did you mean {name}?" not in [meant[each] for each in names]
         ]
         strange = [name for name in names if name and name not in self._column and not meant[name]]
         explained = [
             self._explain_column(place, name, meant[name]) for place, name in unknown if name not in strange
         ]
+        if strange and not places and len(lacking) > 1 and not others:
+            return [*explained, self._explain_foreign(strange, lacking)]
         return [
+            *(self._explain_others(others) if others else ()),
             *explained,
             *self._explain_strange(strange),
             *(self._explain_lack(name, names) for name in lacking),
@@ -214,6 +230,17 @@ class Layout:
         if len(names) == 1:
             return [f"unknown {self._noun} {names[0]}: name it x_{names[0]} {keep.format('it')}"]
         return [f"unknown {self._noun}s {first_few(names)}: name them x_{names[0]} … {keep.format('them')}"]
+
+    def _explain_others(self, others: Mapping[str, str]) -> list[str]:
+        """Return what to say of inputs that are there by *others* of their names."""
+        named = " ".join(f"--column {name}={_quote_for_shell(own)}" for name, own in others.items())
+        owns, them = join_words(others.values()).replace(" or ", " and "), "them" if len(others) > 1 else "it"
+        return [f"no {self._noun} {join_words(others)}: to take {owns} for {them}, add {named}"]
+
+    def _explain_foreign(self, names: list[str], lacking: list[str]) -> str:
+        """Return what to say where nothing is known of all *names*."""
+        named = " ".join(f"--column {name}=NAME" for name in lacking)
+        return f"unknown {self._noun}s {first_few(names)}: say which is which, with {named}"
 
     def _explain_lack(self, name: str, unknown: list[str]) -> str:
         if name in self._column:
@@ -264,6 +291,10 @@ def explain_empty(empty: Sequence[str], needed: Sequence[str]) -> list[str]:
         RowFault.shared(f"{name} is empty", f"no {name}; give one to all with `--set {name}=…`")
         for name in empty
     ]
+
+
+def _quote_for_shell(name: str) -> str:
+    return name if re.fullmatch(r"[\w.-]+", name) else f'"{name}"'
 
 
 def _is_free(name: str) -> bool:

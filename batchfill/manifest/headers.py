@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from batchfill.manifest.formats.csv import DELIMITERS
+from batchfill.manifest.formats.csv import DELIMITERS, has_odd_quotes
 from batchfill.manifest.formats.workbook import read_lines, sheet_names
 from batchfill.manifest.record import Broken
 from batchfill.manifest.text import HEAD, open_text
@@ -36,6 +36,11 @@ def explain_missing_header(manifest: Manifest, header: Header, knows: Callable[[
     """Return what to do when *header* names no column that *knows* knows; None when it may be a header."""
     if any(map(knows, header.names)):
         return None
+    if any(has_odd_quotes(name) and knows(name.strip()[1:-1]) for name in header.names):
+        quotes = next(
+            " and ".join((text[0], text[-1])) for text in map(str.strip, header.names) if has_odd_quotes(text)
+        )
+        return f'{quotes} are no quotes of a table: put " in their place, in the whole file'
     if line := _find_header(manifest, header.line, knows):
         return f"{_MUST}; line {line} does: remove what is above it"
     if manifest.rows_kind == "workbook" and len(sheets := sheet_names(manifest.rows)) > 1:

@@ -31,9 +31,16 @@ _URL = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
 LARGEST = 512 * 1024 * 1024
 """Bytes of one file: it is read into memory to be scaled down, and the service takes 100 MiB."""
 
+FEW = 3
+"""Missing files of one folder that are told one by one."""
+
 _NEIGHBOURS = 5000
 _HINTS = 20
 """Looking for near names is slow, and nobody reads more than the first mistakes."""
+
+
+class MissingFile(ValueError):
+    """There is no file of the name that a row gives."""
 
 
 def digest_file(path: Path) -> LocalFile:
@@ -107,7 +114,7 @@ class LocalFiles:
         try:
             facts = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            raise ValueError(f"no such file {address}{self._nearest_name(path)}") from None
+            raise MissingFile(f"no such file {address}{self._nearest_name(path)}") from None
         except OSError as error:
             raise ValueError(f"{_shorten_address(address)} cannot be read: {error.strerror}") from error
         if stat.S_ISDIR(facts.st_mode):

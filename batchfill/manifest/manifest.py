@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import ManifestError, UsageError, did_you_mean
 from batchfill.manifest import encodings
-from batchfill.manifest.containers import is_workbook, refuse_page
+from batchfill.manifest.containers import is_workbook, refuse_drawn_table, refuse_page
+from batchfill.manifest.formats.json_shapes import find_rows_list
 from batchfill.manifest.formats.jsonl import is_spread
 from batchfill.manifest.local_addresses import LocalAddresses, reach_of
 from batchfill.manifest.record import Broken, Trouble, make_mistake
 from batchfill.manifest.standard_input import STANDARD_INPUT, spool_input
-from batchfill.manifest.text import explain_undecodable, name_encoding, open_text, read_start
+from batchfill.manifest.text import HEAD, explain_undecodable, name_encoding, open_text, read_start
 from batchfill.manifest.yaml_settings import Head, read_head
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Manifest:
 
     path: Path
     kind: str
-    """`csv`, `jsonl` (one object a line), `json`, `yaml` or `workbook`."""
+    """`csv`, `jsonl` (one object a line), `json`, `wrapped json` (in an object), `yaml`, `workbook`."""
     rows: Path
     """The file that holds the rows: *path* itself, or what a YAML's `rows:` names."""
     rows_kind: str
@@ -142,7 +143,16 @@ def _find_kind(path: Path, start: bytes, encoding: str | None) -> str:
     text = _check_text(path, start, encoding)
     first = text.lstrip("\ufeff \t\r\n").partition("\n")[0].strip()
     kind = _KINDS.get(_suffix_of(path)) or _kind_by_beginning(first)
-    return "json" if kind == "jsonl" and is_spread(first) else kind
+    if kind == "csv" or _suffix_of(path) not in _SUFFIXES:
+        refuse_drawn_table(text)
+    return _kind_of_json(text, first, cut=len(start) >= HEAD) if kind == "jsonl" else kind
+
+
+def _kind_of_json(text: str, first: str, *, cut: bool) -> str:
+    """Return the kind of JSON that begins with *text*, and goes on if it is *cut*. Raises Broken."""
+    if find_rows_list(text, cut=cut) is not None:
+        return "wrapped json"
+    return "json" if is_spread(first) else "jsonl"
 
 
 def _kind_by_beginning(first: str) -> str:

@@ -14,7 +14,13 @@ from batchfill.domain.pairs import LeftOut, Pairing
 from batchfill.errors import UsageError
 from batchfill.filenames import FORMULA, fold_case, stem_of
 from batchfill.manifest.local_addresses import LocalAddresses, reach_of
-from batchfill.manifest.picture_names import bare_names, names_of_picture, why_not_sent
+from batchfill.manifest.picture_names import (
+    bare_names,
+    names_masks,
+    names_of_picture,
+    names_role,
+    why_not_sent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +33,9 @@ _Key = tuple[str, str]
 _OWN_FOLDERS = {".batch": "a batch folder", ".report": "a report"}
 """What batchfill makes itself, by how the names end: pictures in there are no new ones."""
 
+_BARE = "/"
+"""Begins a folder that was left without the words for pictures and masks: it is none of the others."""
+
 _MISREAD = re.compile(r"\s|[A-Za-z][A-Za-z0-9+.-]*:")
 """How a path begins of which a manifest's cell would make another, or a scheme."""
 
@@ -34,18 +43,27 @@ _MISREAD = re.compile(r"\s|[A-Za-z][A-Za-z0-9+.-]*:")
 def pair_folders(images: Path, masks: Path) -> Pairing:
     """Match the pictures of two folders, which may be one, by stem, whatever case and extension.
 
-    Folders below are matched by their own names. A mask may also say whose it is, as `_mask` behind its name
-    does, or `mask_` before it. In one and the same folder only such files are masks. Where *masks* is a
-    file, it is the mask of every picture. Raises UsageError when a folder cannot be read.
+    Folders below are matched by their own names, else without `images`, `masks` and the like in them. A mask
+    may also say whose it is, as `_mask` behind its name does, or `mask_` before it. In one and the same
+    folder only such files are masks, and those in a folder below that is called so. Where *masks* is a file,
+    it is the mask of every picture. Raises UsageError when a folder cannot be read.
     """
     if masks.is_file():
         return _share_mask(images, masks)
     if images.resolve() == masks.resolve():
         listed, taken = _list_folder(images), _Listing()
         known = _Pictures(images, listed.pictures)
-        claims = {mask: of for mask in listed.pictures if (of := known.of_mask(mask, images, says_so=True))}
-        known = _Pictures(images, [path for path in listed.pictures if path not in claims])
-        claims = {mask: known.of_mask(mask, images, says_so=True) for mask in claims}
+        inside = {path for path in listed.pictures if _lies_with_masks(path, images)}
+        others = _Pictures(images, [path for path in listed.pictures if path not in inside])
+        found = {
+            path: known.of_mask(path, images, says_so=True)
+            or (path in inside and others.of_mask(path, images, says_so=False))
+            for path in listed.pictures
+        }
+        known = _Pictures(images, [path for path in listed.pictures if not found[path]])
+        claims = {
+            mask: known.of_mask(mask, images, says_so=mask not in inside) for mask, of in found.items() if of
+        }
     else:
         listed, taken = _list_folder(images, but=masks), _list_folder(masks, but=images)
         known = _Pictures(images, listed.pictures)
@@ -197,21 +215,29 @@ class _Pictures:
             named: defaultdict[_Key, list[Path]] = defaultdict(list)
             for path in self.paths:
                 for name in naming(path):
-                    named[_below(path, folder), name].append(path)
+                    for below in _belows(path, folder):
+                        named[below, name].append(path)
             self._named.append(named)
 
     def of_mask(self, mask: Path, folder: Path, *, says_so: bool) -> tuple[Path, ...]:
         """Return the pictures that *mask*, which lies below *folder*, may belong to."""
-        below = _below(mask, folder)
-        for name in names_of_picture(mask.stem, says_so=says_so):
-            for named in self._named:
-                if found := [path for path in named.get((below, name), ()) if path != mask]:
-                    return tuple(found)
+        for below in _belows(mask, folder):
+            for name in names_of_picture(mask.stem, says_so=says_so):
+                for named in self._named:
+                    if found := [path for path in named.get((below, name), ()) if path != mask]:
+                        return tuple(found)
         return ()
 
 
-def _below(path: Path, folder: Path) -> str:
-    return fold_case(path.parent.relative_to(folder).as_posix())
+def _belows(path: Path, folder: Path) -> tuple[str, ...]:
+    """Return the folder of *path* below *folder*, then the same without `images`, `masks` and the like."""
+    parts = fold_case(path.parent.relative_to(folder).as_posix()).split("/")
+    bare = [part for part in parts if part != "." and not names_role(part)]
+    return tuple(dict.fromkeys(("/".join(parts), _BARE + "/".join(bare))))
+
+
+def _lies_with_masks(path: Path, folder: Path) -> bool:
+    return any(map(names_masks, fold_case(path.parent.relative_to(folder).as_posix()).split("/")))
 
 
 def _share_mask(images: Path, mask: Path) -> Pairing:

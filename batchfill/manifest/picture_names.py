@@ -58,7 +58,13 @@ def why_not_sent(suffix: str) -> str | None:
     return _NOT_SENT.get(suffix, "not a picture")
 
 
-_MASK = "masks?|maske|masque|matte|alpha"
+_MASK = "masks?|maske|masque|matte|alpha|маска|マスク|蒙版|遮罩"
+_SHARED = "seg|segm|segmentation|labels?|label_?ids|gt|ground_?truth"
+"""Words that name masks in a folder of masks; next to a picture they may name another picture."""
+
+_COPY = r"[ ._-]*\(\d+\)|[ ._-]+(?:copy|kopie|copie|copia|kopia)(?: ?\(?\d+\)?)?"
+"""What systems put behind the name of a second file."""
+
 _RULES = [
     re.compile(rule, re.DOTALL)
     for rule in (
@@ -71,19 +77,43 @@ _RULES = [
         # (mask) hero
         rf"(?:\((?:{_MASK})\)|\[(?:{_MASK})\])[ ._-]*(.+)",
         # hero_mask_1, hero_mask (2), hero_mask copy
-        rf"(.+?)[ ._-]+(?:{_MASK})[ ._-]*(?:\d+|\(\d+\)|copy)",
+        rf"(.+?)[ ._-]+(?:{_MASK})(?:[ ._-]*\d+|{_COPY})",
+        # mask001, mask(2)
+        rf"(?:{_MASK})(\d+)",
         # heromask
         r"(.+?)masks?",
     )
 ]
 """Ways to say in a name whose mask a file is; each finds the picture's name in the mask's stem."""
 
+_SHARED_RULES = [
+    re.compile(rf"(.+?)[ ._-]+(?:{_SHARED})", re.DOTALL),
+    re.compile(rf"(?:{_SHARED})[ ._-]+(.+)", re.DOTALL),
+]
+_COPIED = re.compile(rf"(.+?)({_COPY})", re.DOTALL)
+_NO_NAME = re.compile(rf"{_MASK}|{_SHARED}")
+
 _OWN_SUFFIX = re.compile(r"(.+)(\.[a-z0-9]+)", re.DOTALL)
 _IMAGE = "images?|img|photos?|pictures?|pic|rgb|original|orig|input|source|src"
 _PICTURE_RULES = [
     re.compile(rf"(.+?)[ ._-]+(?:{_IMAGE})", re.DOTALL),
     re.compile(rf"(?:{_IMAGE})[ ._-]+(.+)", re.DOTALL),
+    re.compile(rf"(?:{_IMAGE})(\d+)", re.DOTALL),
+    # img next to label, image next to mask: neither has a name, and they share the folder.
+    re.compile(rf"(?:{_IMAGE})()"),
 ]
+_IMAGE_FOLDER = re.compile(rf"{_IMAGE}|imgs|jpegimages|jpgs?")
+_MASK_FOLDER = re.compile(rf"{_MASK}|{_SHARED}|segmentationclass|segmentations|annotations")
+
+
+def names_masks(folder: str) -> bool:
+    """Whether a *folder* of this name, folded, holds masks."""
+    return _MASK_FOLDER.fullmatch(folder) is not None
+
+
+def names_role(folder: str) -> bool:
+    """Whether a *folder* of this name, folded, says only that it holds pictures, or masks."""
+    return _IMAGE_FOLDER.fullmatch(folder) is not None or names_masks(folder)
 
 
 def names_of_picture(stem: str, *, says_so: bool) -> Iterator[str]:
@@ -96,12 +126,24 @@ def names_of_picture(stem: str, *, says_so: bool) -> Iterator[str]:
     for name, said in to_see:
         if said or not says_so:
             yield name
-        found = [(match[1], True) for rule in _RULES if (match := rule.fullmatch(name))]
+        found = [(each, True) for each in _names_said(name)]
+        if not says_so:
+            found += [(match[1], True) for rule in _SHARED_RULES if (match := rule.fullmatch(name))]
         if (match := _OWN_SUFFIX.fullmatch(name)) and match[2] in _SENT | _HEIC | _NOT_SENT.keys():
             # hero.jpg.png, of hero.jpg, or of a hero.webp that hero.jpg became.
             found.append((match[1], said))
         to_see += [item for item in found if item[0] not in seen]
         seen.update(name for name, _ in found)
+
+
+def _names_said(name: str) -> Iterator[str]:
+    """Yield the picture's names that *name* calls itself a mask of, those of its own copy first."""
+    if copied := _COPIED.fullmatch(name):
+        # hero_mask (2) belongs to hero (2) where there is one.
+        yield from (match[1] + copied[2] for rule in _RULES if (match := rule.fullmatch(copied[1])))
+    yield from (match[1] for rule in _RULES if (match := rule.fullmatch(name)))
+    if _NO_NAME.fullmatch(name):
+        yield ""
 
 
 def bare_names(stem: str) -> Iterator[str]:

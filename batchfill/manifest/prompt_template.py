@@ -56,6 +56,22 @@ class PromptTemplate:
             raise ValueError("; ".join(f"{column} {verb}" for column in dict.fromkeys(empty)))
         return "".join(text for pair in zip(self._texts, [*found, ""], strict=True) for text in pair)
 
+    def without_braces(self, prompt: str) -> str:
+        """Return *prompt* without the braces that this template means to be there; any other one as it is."""
+        first, *others = self._texts
+        if not prompt.startswith(first):
+            return prompt
+        told, at = _BRACES.sub("", first), len(first)
+        for place, text in enumerate(others, 1):
+            # What the last column holds reaches to the text behind it.
+            is_last = place == len(others)
+            found = len(prompt) - len(text) if is_last else prompt.find(text, at)
+            if found < at or not prompt.startswith(text, found):
+                return prompt
+            told += prompt[at:found] + _BRACES.sub("", text)
+            at = found + len(text)
+        return told if at == len(prompt) else prompt
+
     def _read(self, text: str) -> None:
         end = 0
         for part in _PART.finditer(text):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from batchfill.domain.rows import Row
+    from batchfill.manifest.prompt_template import PromptTemplate
 
 SHOWN = 3
 LONGEST = 200
@@ -37,9 +38,10 @@ class _Found:
 class Prompts:
     """Takes the prompt of each row; its size does not grow with the rows."""
 
-    def __init__(self, name: str | None) -> None:
-        """*name*: the model's input for it; None where it has none."""
+    def __init__(self, name: str | None, template: PromptTemplate | None = None) -> None:
+        """*name*: the model's input for it; None where it has none. *template*: the default prompt."""
         self._name = name
+        self._template = template
         self._first: dict[str, ShownPrompt] = {}
         self._foreign: dict[str, ShownPrompt] = {}
         self._found: dict[_Kind, _Found] = {}
@@ -59,7 +61,7 @@ class Prompts:
         if text != self._last:
             self._last = text
             self._show(row, text)
-            self._kinds = find_kinds(text)
+            self._kinds = find_kinds(text if self._template is None else self._template.without_braces(text))
         for kind in self._kinds:
             if kind not in self._found:
                 self._found[kind] = _Found(_shown(row, text))

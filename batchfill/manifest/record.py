@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchfill.errors import Mistake
@@ -44,17 +45,28 @@ class Trouble(NamedTuple):
     message: str
 
 
+class Note(NamedTuple):
+    """What is good to know of the file as a whole."""
+
+    text: str
+
+
 class RowFault(str):
     """What is wrong with one row, and what to say instead where many rows share it."""
 
-    __slots__ = ("many",)
+    __slots__ = ("apart", "many", "value")
     many: str
+    value: str
+    apart: int
 
     @classmethod
-    def shared(cls, message: str, many: str) -> RowFault:
-        """Return *message* for one row, and *many* for all that have the same."""
+    def shared(cls, message: str, many: str, *, value: str = "", apart: int = 0) -> RowFault:
+        """Return *message* for one row, and *many* for all that have the same.
+
+        *value*: what this row has, which is told behind *many*. *apart*: so many rows are told one by one.
+        """
         fault = cls(message)
-        fault.many = many
+        fault.many, fault.value, fault.apart = many, value, apart
         return fault
 
 
@@ -65,6 +77,11 @@ class Broken(Exception):
         super().__init__(message)
         self.line = line
         self.message = message
+
+
+def explain_unnamed(width: int) -> str:
+    """Return what to say of a row that goes on behind the *width* columns that have a name."""
+    return f"a cell to the right of the {width} columns that have a name: name its column"
 
 
 def find_unfit_cells(record: Record) -> list[str]:
@@ -89,8 +106,11 @@ def why_unfit(name: str, text: str) -> str | None:
 
 def make_mistake(file: Path, line: int, message: str, *, ends: bool = False) -> Mistake:
     """Return a mistake whose message, which may repeat the file's text, is one printable line."""
-    many = message.many if isinstance(message, RowFault) else ""
-    return Mistake(file, line, _one_line(message), ends, many=_one_line(many))
+    mistake = Mistake(file, line, _one_line(message), ends)
+    if not isinstance(message, RowFault):
+        return mistake
+    values = (_one_line(message.value),) if message.value else ()
+    return replace(mistake, many=_one_line(message.many), values=values, apart=message.apart)
 
 
 def _one_line(text: str) -> str:

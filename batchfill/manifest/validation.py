@@ -18,13 +18,15 @@ from batchfill.filenames import check_id, stem_of
 from batchfill.manifest.columns import Layout, RowCounter, explain_empty
 from batchfill.manifest.file_cells import read_file_cell
 from batchfill.manifest.fingerprint import make_fingerprint
+from batchfill.manifest.formats.csv import has_odd_quotes
 from batchfill.manifest.formats.rows_file import read_items
 from batchfill.manifest.headers import explain_missing_header
-from batchfill.manifest.local_files import LocalFiles
+from batchfill.manifest.local_files import FEW, LocalFiles, MissingFile
 from batchfill.manifest.prompt_template import PromptTemplate
 from batchfill.manifest.record import (
     Broken,
     Header,
+    Note,
     Record,
     RowFault,
     Trouble,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from batchfill.manifest.manifest import Manifest
 
 _UNKNOWN_COLUMN = "the default prompt names the column"
+_QUOTED = 'in quotes that a table takes for a part of the name: put " in their place, or none'
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -180,6 +183,9 @@ class _RowReader:
                 sound = sound and not wrong
                 yield from wrong
                 continue
+            if isinstance(item, Note):
+                self._note(f"{self._manifest.rows.name}: {item.text}")
+                continue
             seen += 1
             if counter is not None and isinstance(item, Record) and not counter.counts_on(item.cells):
                 yield make_mistake(self._manifest.rows, self._header_line, counter.explain_stop(), ends=True)
@@ -313,12 +319,23 @@ class _RowReader:
             inputs[name] = address = read_file_cell(address)
             file = self._files.find_file(address)
         except ValueError as error:
-            message = f"{name}: {error}"
-            folder = self._missing_folder(str(PurePosixPath(address.replace("\\", "/")).parent))
-            wrong.append(RowFault.shared(message, f"{name}: {folder}") if folder else message)
+            wrong.append(self._explain_file(name, address, error))
             return
         if file is not None:
             files[name] = file
+
+    def _explain_file(self, name: str, address: str, error: ValueError) -> str:
+        """Return what is wrong with *address*, which is given for *name*, and what rows share of it."""
+        message = f"{name}: {error}"
+        if has_odd_quotes(address):
+            return RowFault.shared(f"{name}: {address} is {_QUOTED}", f"{name}: {_QUOTED}")
+        path = PurePosixPath(address.replace("\\", "/"))
+        if folder := self._missing_folder(str(path.parent)):
+            return RowFault.shared(message, f"{name}: {folder}")
+        if isinstance(error, MissingFile):
+            where = "" if str(path.parent) == "." else f" in {path.parent}"
+            return RowFault.shared(message, f"{name}: no such files{where}: ", value=path.name, apart=FEW)
+        return message
 
     def _missing_folder_uncached(self, folder: str) -> str:
         """Return what to say where no *folder* of the manifest's is there; nothing where one is."""
@@ -338,7 +355,7 @@ def _read_typed(read: Reader, text: str, wrong: list[str]) -> Input:
     try:
         return read(text)
     except UnfitValue as error:
-        wrong.append(RowFault.shared(str(error), error.expected))
+        wrong.append(RowFault.shared(str(error), f"{error.expected}, not ", value=error.found))
     except ValueError as error:
         wrong.append(str(error))
     return text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -22,6 +23,7 @@ from batchfill.images.prepare.mask import refuse_misfit
 from batchfill.ledger.reader import open_reader
 from batchfill.manifest.local_addresses import reach_of
 from batchfill.manifest.local_files import FileLocations, digest_file
+from batchfill.manifest.prompt_template import PromptTemplate, is_template
 from batchfill.manifest.prompts import Prompts
 from batchfill.manifest.validation import read_rows
 
@@ -109,7 +111,9 @@ class Reading:
     @property
     def mistakes(self) -> list[Mistake]:
         """Those kept, one of each cause, the worst first."""
-        return sorted(self._kept.values(), key=Mistake.sort_key)
+        return sorted(
+            chain.from_iterable(mistake.told() for mistake in self._kept.values()), key=Mistake.sort_key
+        )
 
     @property
     def bad(self) -> int:
@@ -154,7 +158,7 @@ async def ingest_rows(
     that had to be read. *look_at* is given the rows without a mistake and returns those whose pictures have
     none either, and the mistakes of the others; where it does, headers are left to it.
     """
-    reading = Reading(prompts=Prompts(model.prompt_field))
+    reading = Reading(prompts=Prompts(model.prompt_field, _template_of(model, settings)))
     rows = read_checked(manifest, model, settings, digests, reading.notes.append)
     if look_at is None:
         rows = _check_headers(rows, manifest, model, fitted=settings.send == "fitted")
@@ -175,6 +179,16 @@ async def ingest_rows(
     for double in await intake.find_duplicates(KEPT):
         reading.add_mistake(Mistake(manifest.rows, double.line, _duplicate_text(double)))
     return reading
+
+
+def _template_of(model: Model, settings: Settings) -> PromptTemplate | None:
+    """Return the default prompt, where rows without a prompt are given it, filled in."""
+    text = settings.defaults.get(model.prompt_field or "", "")
+    if not is_template(text) or settings.literal_prompt:
+        return None
+    with suppress(ValueError):  # told as a mistake of the defaults
+        return PromptTemplate(text)
+    return None
 
 
 def _duplicate_text(double: Duplicate) -> str:

@@ -17,6 +17,7 @@ from batchfill.images.prepare.mask_values import (
     NEARLY,
     clean_values,
     find_partial,
+    is_mostly_grey,
     pick_foreground,
     read_labels,
     read_nonzero,
@@ -89,9 +90,14 @@ def clean_mask(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
 
 
 def refuse_partial(mask: Image.Image, hole: Image.Image, pixels: Pixels, name: str) -> None:
-    """Raise BadPicture when a grey of *mask* would be filled in part; *hole* is the mask, cleaned."""
+    """Raise BadPicture when a grey of *mask* would be filled in part, or most of it.
+
+    *hole* is the mask, cleaned.
+    """
     grey = find_partial(hole)
     if grey is None:
+        if is_mostly_grey(hole):
+            raise BadPicture(f"{name} {_NO_MASK}", kind="grey")
         return
     opacity = pixels.mask_from == "alpha" or (pixels.mask_from == "auto" and alpha_varies(mask))
     own = _read_alpha(mask, name) if opacity else to_grey(mask, name)
@@ -178,6 +184,10 @@ _PARTLY = {
     "alpha": "make it transparent (fill) or opaque (keep), or set mask_from: auto",
     "auto": "draw it white (fill) or black (keep), or set mask_from: nonzero",
 }
+_NO_MASK = (
+    "is grey over most of it, as a photograph or a gradient is, and no mask: "
+    "draw what is to be filled white and everything else black"
+)
 _SIDES = {"white": ("black", "white"), "black": ("white", "black"), "alpha": ("opaque", "transparent")} | {
     "nonzero": ("black", "lighter than black")
 }

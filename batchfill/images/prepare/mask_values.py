@@ -113,6 +113,12 @@ def find_partial(hole: Image) -> int | None:
     return max(value for value in range(256) if counts[value])
 
 
+def is_mostly_grey(hole: Image) -> bool:
+    """Whether most of *hole* is neither nearly black nor nearly white, as no fading border makes it."""
+    counts = hole.histogram()
+    return 2 * sum(counts[NEARLY : 256 - NEARLY]) > sum(counts)
+
+
 def _level_of(counts: list[int], first: int, last: int, otherwise: int) -> int:
     """Return the grey of most pixels from *first* to *last*; *otherwise* where they have no such grey.
 

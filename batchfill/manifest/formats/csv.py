@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import re
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchfill.filenames import from_cell
-from batchfill.manifest.record import RECORD_LIMIT, Broken, Header, Record, Trouble
+from batchfill.manifest.record import RECORD_LIMIT, Broken, Header, Record, Trouble, explain_unnamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +19,9 @@ RESULTS = frozenset({"state", "prediction_id", "attempts"})
 """Columns that only a table of results has, whose cells were kept from being formulas."""
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_OPENING = frozenset("“”„‟«»‘’‚‛'`´＂″")
+"""Quotes of people, which are letters of their cell to a table."""
+
 _NAMED = re.compile(r'"?sep=([,;\t|])', re.IGNORECASE)
 """Excel's own way to name the delimiter in a line that it does not show."""
 
@@ -41,38 +44,65 @@ def read_csv(lines: Lines, *, literal_quotes: bool = False) -> Iterator[Header |
         given = _without_gaps(given, lines.held, delimiter, spaced=f"{delimiter} " in first)
     reader: Iterator[list[str]] = csv.reader(given, delimiter=delimiter, strict=True)
     header_line = lines.number
-    names = _column_names(_next_cells(reader, lines) or [])
+    cells = _next_cells(reader, lines) or []
+    names = _column_names(cells)
+    table = _Table(names, len(cells), DELIMITERS[delimiter])
     if RESULTS.issubset(names):
         names = tuple(map(from_cell, names))
         # A generator would end at the first line that is no CSV.
+        table = table._replace(names=names)
         reader = map(_as_given, reader)
     yield Header(header_line, names)
-    yield from _read_rows(reader, lines, names, DELIMITERS[delimiter])
+    yield from _read_rows(reader, lines, table)
 
 
-def _read_rows(
-    reader: Iterator[list[str]], lines: Lines, names: tuple[str, ...], delimiter: str
-) -> Iterator[Record | Trouble]:
+class _Table(NamedTuple):
+    """What the header says of all rows."""
+
+    names: tuple[str, ...]
+    """Up to the last one that is not empty."""
+    cells: int
+    """Of the header, empty ones too."""
+    delimiter: str
+    """In a word."""
+
+
+def _read_rows(reader: Iterator[list[str]], lines: Lines, table: _Table) -> Iterator[Record | Trouble]:
     lines.begin()
     line = lines.number + 1
     while (cells := _next_cells(reader, lines)) is not None:
         if isinstance(cells, Trouble):
             yield cells
         elif any(map(str.strip, cells)):
-            yield _make_record(line, names, cells, delimiter)
+            yield _make_record(line, table, cells)
         lines.begin()
         line = lines.number + 1
 
 
-def _make_record(line: int, names: tuple[str, ...], cells: list[str], delimiter: str) -> Record | Trouble:
-    width = len(names)
+def _make_record(line: int, table: _Table, cells: list[str]) -> Record | Trouble:
+    names, width = table.names, len(table.names)
     if len(cells) == width:
         return Record(line, names, cells)
     if any(map(str.strip, cells[width:])):
-        advice = f"put quotes round a cell that holds a {delimiter}"
-        return Trouble(line, f"{len(cells)} cells, but the header has {width}: {advice}")
+        return Trouble(line, _explain_surplus(table, cells))
     # Spreadsheets leave out empty cells at the end of a line, or add some.
     return Record(line, names, [*cells, *[""] * (width - len(cells))][:width])
+
+
+def _explain_surplus(table: _Table, cells: list[str]) -> str:
+    width = len(table.names)
+    if len(cells) <= table.cells:
+        return explain_unnamed(width)
+    advice = f"put quotes round a cell that holds a {table.delimiter}"
+    if quote := next((cell.strip()[0] for cell in cells if cell.strip()[:1] in _OPENING), ""):
+        advice = f'{quote} is no quote of a table: put " round a cell that holds a {table.delimiter}'
+    return f"{len(cells)} cells, but the header has {width}: {advice}"
+
+
+def has_odd_quotes(text: str) -> bool:
+    """Whether *text* is in quotes that a table takes for a part of it."""
+    text = text.strip()
+    return len(text) > 1 and text[0] in _OPENING and text[-1] in _OPENING
 
 
 def _as_given(cells: list[str]) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from batchfill.manifest.record import RECORD_LIMIT, Broken, Record, Trouble
+from batchfill.errors import first_few
+from batchfill.manifest.formats.json_shapes import EXAMPLE, refuse_settings
+from batchfill.manifest.record import RECORD_LIMIT, Broken, Note, Record, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 
     from batchfill.manifest.text import Lines
 
-EXAMPLE = 'such as {"image": "a.png", "mask": "b.png"}'
 _PIECE = 65_536
 _NESTED = "values inside values inside values"
 _BLANK = " \t\r\n\ufeff"
@@ -40,15 +41,58 @@ def read_json(text: TextIO) -> Iterator[Record | Trouble]:
     Raises Broken at the first place that is no JSON: nothing tells where the next row would begin.
     """
     values = _Values(text)
-    listed = values.skip("[")
+    yield from _read_list(values, listed=values.skip("["))
+    if values.first():
+        raise Broken(values.line, "a manifest is one list, and this is behind its end")
+
+
+def read_wrapped_json(text: TextIO) -> Iterator[Record | Trouble | Note]:
+    """Yield the rows of the one list of objects that a JSON object holds, and what else it holds in a note.
+
+    Raises Broken at the first place that is no JSON, and at a second such list.
+    """
+    values, rows_name, left_out = _Values(text), "", []
+    values.skip("{")
+    while values.first() not in ("", "}"):
+        line, name = values.line, values.read()
+        if not values.skip(":"):
+            raise Broken(line, "not JSON: a name without a value")
+        listed = values.skip("[")
+        if not listed or values.first() != "{":
+            _pass_over(values, listed=listed)
+            left_out.append(str(name))
+        elif rows_name:
+            raise Broken(line, f"has two lists of rows, {rows_name} and {name}: leave one of them")
+        else:
+            rows_name = str(name)
+            yield from _read_list(values, listed=True)
+        values.skip(",")
+    if not values.skip("}"):
+        raise Broken(values.line, "the object is not closed with }: the file may be cut short")
+    refuse_settings(left_out)
+    also = f"; what else it holds is left out: {first_few(left_out)}" if left_out else ""
+    yield Note(f"the rows are those of its list {rows_name}{also}")
+
+
+def _read_list(values: _Values, *, listed: bool) -> Iterator[Record | Trouble]:
+    """Yield the rows up to the end of the list, or of the text where they are not *listed*. Raises Broken."""
     while values.first() not in ("", "]"):
         line = values.line
         yield _make_row(values.read(), line)
         values.skip(",")
     if listed and not values.skip("]"):
         raise Broken(values.line, "the list is not closed with ]: the file may be cut short")
-    if values.first():
-        raise Broken(values.line, "a manifest is one list, and this is behind its end")
+
+
+def _pass_over(values: _Values, *, listed: bool) -> None:
+    """Go on behind one value, or behind all of the list that has begun. Raises Broken."""
+    if not listed:
+        values.read()
+        return
+    while values.first() not in ("", "]"):
+        values.read()
+        values.skip(",")
+    values.skip("]")
 
 
 class _Values:
@@ -131,7 +175,7 @@ def _read_line(line: str, number: int) -> Record | Trouble:
 
 def _make_row(value: Any, number: int, unit: str = "row") -> Record | Trouble:
     if not isinstance(value, tuple):
-        return Trouble(number, f"one object a {unit} is expected, {EXAMPLE}")
+        return Trouble(number, f"one object a {unit} is expected, such as {EXAMPLE}")
     return _make_record(value, number)
 
 

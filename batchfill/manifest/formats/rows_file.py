@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchfill.manifest.formats.csv import read_csv
-from batchfill.manifest.formats.jsonl import read_json, read_jsonl
+from batchfill.manifest.formats.jsonl import read_json, read_jsonl, read_wrapped_json
 from batchfill.manifest.formats.workbook import read_workbook
 from batchfill.manifest.formats.yaml import read_yaml
 from batchfill.manifest.record import Broken
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from batchfill.manifest.record import Header, Record, Trouble
+    from batchfill.manifest.record import Header, Note, Record, Trouble
 
-    Item = Header | Record | Trouble | Broken
+    Item = Header | Record | Trouble | Note | Broken
 
 
 def read_items(
@@ -26,7 +26,8 @@ def read_items(
 ) -> Iterator[Item]:
     """Yield header and rows of *file*, and what is wrong with them; the last one may be a Broken.
 
-    *kind*: `csv`, `jsonl`, `json`, `yaml` or `workbook`, of which *sheet* is read, or the first.
+    *kind*: `csv`, `jsonl`, `json`, `wrapped json`, `yaml` or `workbook`, of which *sheet* is read, or the
+    first.
     *literal_quotes*: quotes behind a space in a CSV belong to the text of their cell.
     """
     try:
@@ -43,5 +44,6 @@ _READERS: Mapping[str, Callable[[TextIO, bool], Iterator[Item]]] = {
     "csv": lambda text, literal_quotes: read_csv(Lines(text), literal_quotes=literal_quotes),
     "jsonl": lambda text, _: read_jsonl(Lines(text)),
     "json": lambda text, _: read_json(text),
+    "wrapped json": lambda text, _: read_wrapped_json(text),
     "yaml": lambda text, _: read_yaml(text),
 }

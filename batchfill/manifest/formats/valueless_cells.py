@@ -1,4 +1,4 @@
-"""Cells of a workbook that its reader gives as empty: errors, and formulas without a value."""
+"""What the reader of workbooks does not tell: cells that it gives as empty, and lines that are hidden."""
 
 from __future__ import annotations
 
@@ -17,22 +17,33 @@ MOST = 100_000
 
 NO_VALUE = "open the workbook in a spreadsheet program and save it there, which works formulas out"
 
+APART = "take them apart, and fill each cell"
+
 _BETWEEN = "\n"
 """What expat puts between a namespace and a name: neither has it."""
 _PIECE = 1024 * 1024
-_MAY_LACK = re.compile(rb"<(?:\w+:)?f[\s/>]|\st\s*=\s*[\"']e[\"']")
-"""What a sheet without such cells does not have: formulas, errors."""
+_MAY_LACK = re.compile(rb"<(?:\w+:)?(?:f|mergeCell)[\s/>]|\st\s*=\s*[\"']e[\"']|\shidden\s*=\s*[\"'](?:1|t)")
+"""What a sheet without such cells does not have: formulas, merged cells, errors, hidden lines."""
+_MERGED = re.compile(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})", re.ASCII | re.IGNORECASE)
 _PLACE = re.compile(r"([A-Z]{1,3})(\d{1,7})", re.ASCII | re.IGNORECASE)
 
 
 class ValuelessCells:
-    """Which of the cells of a sheet hold an error, and which a formula that no program has worked out."""
+    """Which of the cells of a sheet have no value that its reader gives; which lines are hidden."""
 
     def __init__(self) -> None:
         self.errors: dict[int, dict[int, str]] = {}
         """What each shows, such as `#N/A`, by line (from 1) and place in it (from 0)."""
         self.formulas: dict[int, set[int]] = {}
-        """Their places, by line."""
+        """The places of those that no program has worked out, by line."""
+        self.merged: dict[int, list[tuple[range, str]]] = {}
+        """By line: places that belong to a cell which is merged over them, and all of it, such as `A2:A4`."""
+        self.hidden: set[int] = set()
+        """Lines that are hidden, by hand or by a filter."""
+
+    def merged_at(self, line: int, place: int) -> str:
+        """Return the cell that is merged over *place* of *line* and begins elsewhere; empty where none is."""
+        return next((whole for places, whole in self.merged.get(line, ()) if place in places), "")
 
 
 def find_valueless(package: ZipFile, sheet: str) -> ValuelessCells:
@@ -122,7 +133,7 @@ class _SheetWalk:
 
     def __init__(self, found: ValuelessCells) -> None:
         self._found = found
-        self._count = 0
+        self._count = self._merged_lines = 0
         self._line = self._place = 0
         self._kind = ""
         self._formula = False
@@ -138,6 +149,10 @@ class _SheetWalk:
             number = attributes.get("r", "")
             self._line = int(number) if number.isdigit() else self._line + 1
             self._place = -1
+            if attributes.get("hidden", "") in ("1", "true"):
+                self._found.hidden.add(self._line)
+        elif name == "mergeCell":
+            self._note_merged(attributes.get("ref", ""))
         elif name == "c":
             match = _PLACE.fullmatch(attributes.get("r", ""))
             self._place = column_number(match[1]) - 1 if match else self._place + 1
@@ -165,3 +180,16 @@ class _SheetWalk:
             raise Broken(
                 0, f"has more than {MOST:,} cells with errors or formulas without a value: {NO_VALUE}"
             )
+
+    def _note_merged(self, whole: str) -> None:
+        match = _MERGED.fullmatch(whole)
+        if match is None:
+            return
+        left, right = column_number(match[1]) - 1, column_number(match[3])
+        top, bottom = int(match[2]), int(match[4])
+        self._merged_lines += bottom - top + 1
+        if self._merged_lines > MOST:
+            raise Broken(0, f"has merged cells in more than {MOST:,} lines: {APART}")
+        for line in range(top, bottom + 1):
+            # The first cell has the value of all.
+            self._found.merged.setdefault(line, []).append((range(left + (line == top), right), whole))

@@ -9,8 +9,8 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
 
-from batchfill.manifest.formats.valueless_cells import NO_VALUE, column_number, find_valueless
-from batchfill.manifest.record import Broken, Header, Record, Trouble
+from batchfill.manifest.formats.valueless_cells import APART, NO_VALUE, column_number, find_valueless
+from batchfill.manifest.record import Broken, Header, Note, Record, RowFault, Trouble, explain_unnamed
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ _MISSING = 'is a workbook: save it as "CSV UTF-8", or `pip install "batchfill[xl
 _ADVICE = 'save its rows as "CSV UTF-8"'
 
 
-def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | Trouble]:
-    """Yield the header and then the rows of *sheet*; None is the first one that is shown. Raises Broken."""
+def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | Trouble | Note]:
+    """Yield the header and the rows of *sheet*, and what is to know of it. Raises Broken.
+
+    None is the first one that is shown.
+    """
     with _open_sheet(path, sheet) as (rows, lacking):
         lines = (item for item in rows if any(map(str.strip, item[1])) or item[0] in lacking.formulas)
         first = next(lines, None)
@@ -43,17 +46,35 @@ def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | T
         names = tuple(cell.strip() for cell in first[1])
         width = max(place + 1 for place, name in enumerate(names) if name)
         yield Header(first[0], names[:width])
+        hidden = 0
         for line, cells in lines:
-            yield _make_row(line, names[:width], cells, lacking.formulas.get(line, set()))
+            hidden += line in lacking.hidden
+            yield _make_row(line, names[:width], cells, lacking)
+    if hidden:
+        told = "1 row is" if hidden == 1 else f"{hidden:,} rows are"
+        yield Note(f"{told} hidden in the sheet, by a filter or by hand, and read as all others")
 
 
-def _make_row(line: int, names: tuple[str, ...], cells: list[str], formulas: set[int]) -> Record | Trouble:
+def _make_row(
+    line: int, names: tuple[str, ...], cells: list[str], valueless: ValuelessCells
+) -> Record | Trouble:
     width = len(names)
     if any(map(str.strip, cells[width:])):
-        return Trouble(line, f"a cell to the right of the {width} columns that have a name: name its column")
-    if lacking := [names[place] for place in sorted(formulas) if place < width]:
+        return Trouble(line, explain_unnamed(width))
+    if lacking := [names[place] for place in sorted(valueless.formulas.get(line, ())) if place < width]:
         return Trouble(line, f"{lacking[0]} holds a formula without its value: {NO_VALUE}")
+    for place, name in enumerate(names if line in valueless.merged else ()):
+        if name and not cells[place].strip() and (whole := valueless.merged_at(line, place)):
+            return Trouble(line, RowFault.shared(*_explain_merged(name, whole)))
     return Record(line, names, cells[:width])
+
+
+def _explain_merged(name: str, whole: str) -> tuple[str, str]:
+    """Return what to say of an empty cell that belongs to the *whole* of a merged one, once and of many."""
+    return (
+        f"{name} is empty, as its cell is merged with others ({whole}): {APART}",
+        f"{name} is empty, as its cells are merged with others: {APART}",
+    )
 
 
 def read_lines(path: Path, sheet: str | None) -> Iterator[tuple[int, list[str]]]:

@@ -66,13 +66,39 @@ def lines_of(found: list[Row | Mistake]) -> list[str]:
             ["night.csv:3: 900 rows: image, mask and prompt are empty: remove these lines, or --skip-bad"],
         ),
         (
+            "image,mask,prompt\n" + "".join(f"images/x{n}.png,http://x/m,p\n" for n in range(9)),
+            ["night.csv:2: 9 rows: image: no such files in images: x0.png, x1.png …"],
+        ),
+        (
+            "image,mask,prompt\n" + "".join(f"images\\x{n % 2}.png,x{n}.png,p\n" for n in range(4)),
+            [
+                "night.csv:2: 4 rows: image: no such files in images: x0.png, x1.png",
+                "night.csv:2: 4 rows: mask: no such files: x0.png, x1.png …",
+            ],
+        ),
+        (
+            "image,mask,prompt\n" + "images/qqq.png,http://x/m,p\n" * 5,
+            ["night.csv:2: 5 rows: image: no such file images/qqq.png"],
+        ),
+        (
+            "image,mask,prompt\n“a”,http://x/m,p\n“b”,http://x/m,p\n",
+            [
+                "night.csv:2: 2 rows: image: in quotes that a table takes for a part of the name: "
+                'put " in their place, or none'
+            ],
+        ),
+        (
+            f"image,mask,prompt,output_format\n{URLS},p,gif\n{URLS},p,pngg\n",
+            ["night.csv:2: 2 rows: output_format must be webp, jpg or png, not 'gif', 'pngg'"],
+        ),
+        (
             f"image,mask,prompt,guidance\n{URLS},p,101\n{URLS},p,101\n",
             ["night.csv:2: 2 rows: guidance must be between 0 and 100, not 101"],
         ),
         (
             f"image,mask,prompt,guidance\n{URLS},p,101\n{URLS},p,x\n{URLS},p,-3\n{URLS},p,1000\n",
             [
-                "night.csv:2: 3 rows: guidance must be between 0 and 100",
+                "night.csv:2: 3 rows: guidance must be between 0 and 100, not 101, -3 …",
                 "night.csv:3: guidance must be a number, not 'x'",
             ],
         ),
@@ -95,7 +121,7 @@ def test_the_worst_come_first_and_every_mistake_is_counted(read: Read) -> None:
 
 def test_a_million_causes_are_kept_to_a_thousand_and_counted(read: Read) -> None:
     reading = Reading()
-    for item in read(HEADER + "".join(f"a,nope-{n}.png,http://x/m,p\n" for n in range(KEPT + 5))):
+    for item in read(HEADER + "".join(f"a,nope-{n}/a.png,http://x/m,p\n" for n in range(KEPT + 5))):
         assert isinstance(item, Mistake)
         reading.add_mistake(item)
 

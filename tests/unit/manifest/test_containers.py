@@ -4,6 +4,8 @@ import bz2
 import gzip
 import io
 import lzma
+import pickle
+import tarfile
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
@@ -28,6 +30,15 @@ def zip_of(*names: str) -> bytes:
     with ZipFile(held, "w") as package:
         for name in names:
             package.writestr(name, b"x")
+    return held.getvalue()
+
+
+def tar_of(name: str) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        about = tarfile.TarInfo(name)
+        about.size = len(CSV.encode())
+        archive.addfile(about, io.BytesIO(CSV.encode()))
     return held.getvalue()
 
 
@@ -95,7 +106,18 @@ def test_another_encoding_is_told_of_a_packed_file_too(mistakes: Callable[..., l
         (b"%PDF-1.7\n", "is a PDF document"),
         (bz2.compress(CSV.encode()), "is packed with bzip2: unpack it first"),
         (lzma.compress(CSV.encode()), "is packed with xz: unpack it first"),
-        (zip_of("night.csv"), "is a zip archive: unpack it first"),
+        (zip_of("night.csv"), "is a zip archive (night.csv): unpack it first"),
+        (zip_of("a/", "a/1.csv", "b.csv"), "is a zip archive (a/1.csv, b.csv): unpack it first"),
+        (zip_of(), "is an empty zip archive"),
+        (tar_of("night.csv"), "is a tar archive: unpack it first"),
+        (gzip.compress(tar_of("night.csv")), "is a tar archive: unpack it first"),
+        (gzip.compress(gzip.compress(CSV.encode())), "is packed with gzip twice: unpack it once"),
+        (
+            gzip.compress(zip_of("xl/workbook.xml")),
+            "is a workbook or a zip archive packed with gzip: unpack it once",
+        ),
+        (gzip.compress(b"%PDF-1.7\n"), "is a PDF document"),
+        (pickle.dumps([CSV], protocol=4), "is a Python pickle"),
         (zip_of("word/document.xml"), "is a Word document"),
         (zip_of("mimetype", "content.xml"), "is an OpenDocument file (.ods): save it as .xlsx or CSV UTF-8"),
         (zip_of("xl/workbook.bin"), "is a binary workbook (.xlsb)"),
@@ -103,6 +125,11 @@ def test_another_encoding_is_told_of_a_packed_file_too(mistakes: Callable[..., l
         (png(), "is a picture: a manifest is a table that names pictures"),
         (b"\n<!DOCTYPE html>\n<html><table>", "is a web page"),
         (b"<?xml version='1.0'?>", "is XML"),
+        (b"<!-- exported --><html><table>", "is a web page"),
+        (b"<meta charset='utf-8'><table>", "is a web page"),
+        (b"\xef\xbb\xbf<style>td {}</style><table>", "is a web page"),
+        (b"MIME-Version: 1.0\nContent-Type: multipart/related\n", "is a saved web page"),
+        (b"ID;PWXL;N;E\nP;PGeneral\n", "is an SYLK table (.slk)"),
     ],
 )
 @pytest.mark.parametrize("name", ["n.csv", "n.xlsx", "n"])
@@ -112,3 +139,43 @@ def test_what_is_no_manifest_is_said_by_its_name_in_one_sentence(
     (found,) = mistakes(content, name)
 
     assert found.startswith(f"{name}: {words}")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| image | mask | prompt |\n|---|---|---|\n| a.png | b.png | x |\n",
+        "image | mask | prompt\n--- | :-: | ---\na.png | b.png | x\n",
+        "# Night, first part\n\n| image | mask |\n|:--|--:|\n| a.png | b.png |\n".replace(",", ""),
+        " image | mask\n-------+------\n a | b\n(1 row)\n",
+        "+----+----+\n| image | mask |\n+----+----+\n",
+        "| image | mask |\n|-------+------|\n| a | b |\n",
+        "┌────┬────┐\n│ image │ mask │\n├────┼────┤\n",
+        "image | mask\n══════╪══════\na | b\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["n.csv", "n.md", "n"])
+def test_a_table_drawn_with_lines_is_told_in_one_sentence(
+    mistakes: Callable[..., list[str]], table: str, name: str
+) -> None:
+    assert mistakes(table, name) == [
+        f'{name}: is a table drawn with lines, as in Markdown: save its rows as "CSV UTF-8" or JSONL'
+    ]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "image|mask|prompt\nhttp://x/a|http://x/m|--\n",
+        f'image,mask,prompt\n{URLS},"| a | b |\n|---|---|"\n',
+        f"image\tmask\tprompt\n{URLS}\t|--|\n".replace(",", "\t"),
+        "ID;Prompt;Image;Mask\n1;x;http://x/a;http://x/m\n",
+        "---\nrows:\n- {image: http://x/a, mask: http://x/m, prompt: '|--|'}\n",
+    ],
+)
+def test_a_table_whose_cells_hold_such_lines_is_read(rows: Callable[..., list[Row]], table: str) -> None:
+    assert len(rows(table, "n")) == 1
+
+
+def test_a_table_of_tabs_may_be_called_csv(rows: Callable[..., list[Row]]) -> None:
+    assert rows(CSV.replace(",", "\t"), "n.csv") == rows(CSV, "n.csv")

@@ -189,3 +189,72 @@ def test_columns_of_a_shop_that_are_not_kept_are_one_mistake_with_the_flag(
         "night.csv:1: unknown columns Handle, Body (HTML), Vendor, Product Category, Type and 39 more: name "
         "them x_Handle … to carry them to the results, or give --extra-columns keep"
     )
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (
+            "bild,maske,text",
+            "no column image, mask or prompt: to take bild, maske and text for them, add "
+            "--column image=bild --column mask=maske --column prompt=text",
+        ),
+        (
+            "画像,マスク,プロンプト",
+            "no column image, mask or prompt: to take 画像, マスク and プロンプト for them, add "
+            "--column image=画像 --column mask=マスク --column prompt=プロンプト",
+        ),
+        (
+            "mask,Image Src,prompt",
+            'no column image: to take Image Src for it, add --column image="Image Src"',
+        ),
+        (
+            "foo,bar,baz",
+            "unknown columns foo, bar, baz: say which is which, with "
+            "--column prompt=NAME --column image=NAME --column mask=NAME",
+        ),
+        (
+            "“image”,“mask”,“prompt”",
+            '“ and ” are no quotes of a table: put " in their place, in the whole file',
+        ),
+        (
+            "'image','mask','prompt'",
+            "' and ' are no quotes of a table: put \" in their place, in the whole file",
+        ),
+        (
+            "`image`,`mask`,`prompt`",
+            '` and ` are no quotes of a table: put " in their place, in the whole file',
+        ),
+    ],
+)
+def test_a_header_in_other_words_is_one_mistake(
+    mistakes: Callable[..., list[str]], header: str, told: str
+) -> None:
+    assert mistakes(f"{header}\n{URLS},p\n", "n.csv") == [f"n.csv:1: {told}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("ids", "; did you mean id?"), ("idd", "; did you mean id?"), ("side", ": name it x_side")],
+)
+def test_half_the_letters_of_a_short_name_are_no_likeness(
+    mistakes: Callable[..., list[str]], name: str, told: str
+) -> None:
+    (found,) = mistakes(f"{name},image,mask,prompt\n1,{URLS},p\n", "n.csv")
+
+    assert found.startswith(f"n.csv:1: unknown column {name}{told}")
+
+
+def test_names_in_other_words_are_told_where_extra_columns_are_kept_and_of_keys(
+    mistakes: Callable[..., list[str]], rows: Callable[..., list[Row]]
+) -> None:
+    table = f"Bild,Maske,prompt,Preis\n{URLS},p,3\n"
+    told = "no column image or mask: to take Bild and Maske for them, add "
+    told += "--column image=Bild --column mask=Maske"
+
+    assert mistakes(table, "n.csv", extra_columns=True) == [f"n.csv:1: {told}"]
+    assert mistakes('{"Bild": "http://x/a", "Maske": "http://x/m", "prompt": "p"}', "n.jsonl") == [
+        f"n.jsonl:1: {told.replace('column image or', 'key image or')}"
+    ]
+    (row,) = rows(table, "n.csv", extra_columns=True, column={"image": "Bild", "mask": "Maske"})
+    assert row.extra == {"Preis": "3"}

@@ -22,6 +22,7 @@ from batchfill.manifest.validation import read_rows
 
 if TYPE_CHECKING:
     from batchfill.catalog.model import Model
+    from batchfill.domain.pairs import Pairing
 
 NAMES = [
     f"{folder}{stem}{mark}{suffix}"
@@ -80,6 +81,25 @@ def folder_of(path: Path, *names: str) -> Path:
         ("001_image.jpg", "001_mask.png"),
         ("a mask.png", "a mask_mask.png"),
         ("unmask.png", "unmask.png"),
+        ("IMG_1234 (1).JPG", "IMG_1234 (1).png"),
+        ("photo - Copy (2).jpg", "photo - Copy (2).png"),
+        ("IMG_1234 (1).JPG", "IMG_1234_mask (1).png"),
+        ("photo - Copy (2).jpg", "photo_mask - Copy (2).png"),
+        ("a.png", "a_mask - Kopie.png"),
+        ("a.png", "a-mask - Copy (3).png"),
+        ("a.png", "a_seg.png"),
+        ("a.png", "a_segmentation.png"),
+        ("a.png", "a_label.png"),
+        ("a.png", "label_a.png"),
+        ("a.png", "a_labelIds.png"),
+        ("a.png", "a_gt.png"),
+        ("wine_label.jpg", "wine_label.png"),
+        ("hero.png", "hero 蒙版.png"),
+        ("img001.jpg", "mask001.png"),
+        ("1.jpg", "mask1.png"),
+        ("IMG2.jpg", "2.png"),
+        ("image.png", "mask.png"),
+        ("img.png", "label.png"),
     ],
 )
 def test_a_mask_belongs_to_the_picture_of_its_name(tmp_path: Path, image: str, mask: str) -> None:
@@ -342,3 +362,85 @@ def test_a_manifest_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
         write_pairs(pair_folders(images, images), tmp_path / "night.csv")
 
     assert (tmp_path / "night.csv").read_text() == "mine"
+
+
+def paired(found: Pairing, top: Path) -> dict[str, str]:
+    return {
+        image.relative_to(top).as_posix(): mask.relative_to(top).as_posix() for image, mask in found.pairs
+    }
+
+
+def test_a_copy_belongs_to_the_copy_of_its_name(tmp_path: Path) -> None:
+    images = folder_of(tmp_path / "images", "a.jpg", "a (1).jpg", "a - Copy.jpg")
+    masks = folder_of(tmp_path / "masks", "a_mask.png", "a_mask (1).png", "a_mask - Copy.png")
+
+    assert paired(pair_folders(images, masks), tmp_path) == {
+        "images/a.jpg": "masks/a_mask.png",
+        "images/a (1).jpg": "masks/a_mask (1).png",
+        "images/a - Copy.jpg": "masks/a_mask - Copy.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        ("images/a.jpg masks/a.png", {"images/a.jpg": "masks/a.png"}),
+        (
+            "train/images/a.jpg train/masks/a.png val/images/a.jpg val/masks/a.png",
+            {"train/images/a.jpg": "train/masks/a.png", "val/images/a.jpg": "val/masks/a.png"},
+        ),
+        ("images/val/a.jpg masks/val/a.png", {"images/val/a.jpg": "masks/val/a.png"}),
+        (
+            "JPEGImages/a.jpg SegmentationClass/a.png SegmentationObject/a.png",
+            {"JPEGImages/a.jpg": "SegmentationClass/a.png"},
+        ),
+        (
+            "a_json/img.png a_json/label.png a_json/label_viz.png b_json/img.png b_json/label.png",
+            {"a_json/img.png": "a_json/label.png", "b_json/img.png": "b_json/label.png"},
+        ),
+        (
+            "a/image.png a/mask.png b/photo.jpg b/mask.png",
+            {"a/image.png": "a/mask.png", "b/photo.jpg": "b/mask.png"},
+        ),
+        ("a.jpg masks/a_mask.png", {"a.jpg": "masks/a_mask.png"}),
+        ("masks/a.jpg masks/a_mask.png", {"masks/a.jpg": "masks/a_mask.png"}),
+        ("labels/wine.jpg labels/beer.jpg", {}),
+        ("wine.jpg wine_label.jpg wine_seg.jpg", {}),
+    ],
+)
+def test_folders_and_names_say_which_files_of_one_folder_are_masks(
+    tmp_path: Path, names: str, pairs: dict[str, str]
+) -> None:
+    top = tree_of(tmp_path / "all", *names.split())
+
+    found = pair_folders(top, top)
+
+    assert paired(found, top) == pairs
+    assert found.ambiguous == ()
+
+
+def test_folders_that_say_only_what_they_hold_do_not_part_pictures_from_masks(tmp_path: Path) -> None:
+    images = tree_of(tmp_path / "p", "JPEGImages/a.jpg", "x/images/b.jpg", "b.jpg")
+    masks = tree_of(tmp_path / "m", "SegmentationClass/a.png", "x/b.png", "masks/b.png")
+
+    assert paired(pair_folders(images, masks), tmp_path) == {
+        "p/JPEGImages/a.jpg": "m/SegmentationClass/a.png",
+        "p/x/images/b.jpg": "m/x/b.png",
+        "p/b.jpg": "m/masks/b.png",
+    }
+
+
+def test_what_systems_leave_in_folders_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    images = folder_of(tmp_path / "p", "a.jpg", ".DS_Store", "Thumbs.db", "._a.jpg", "desktop.ini")
+    masks = folder_of(tmp_path / "m", "a.jpg.mask.png", "._a.png", "Thumbs.db")
+
+    found = pair_folders(images, masks)
+
+    assert paired(found, tmp_path) == {"p/a.jpg": "m/a.jpg.mask.png"}
+    assert {(path.name, reason) for path, reason in found.left_out} == {
+        (".DS_Store", "hidden by a dot"),
+        ("._a.jpg", "hidden by a dot"),
+        ("._a.png", "hidden by a dot"),
+        ("Thumbs.db", "not a picture"),
+        ("desktop.ini", "not a picture"),
+    }

@@ -197,3 +197,39 @@ def test_a_default_prompt_can_be_taken_as_it_stands(rows: Callable[..., list[Row
     (row,) = rows(content, defaults={"prompt": "{{ {x_color}"}, literal_prompt=True)
 
     assert row.inputs["prompt"] == "{{ {x_color}"
+
+
+@pytest.mark.parametrize(
+    ("template", "prompt", "judged"),
+    [
+        ("a {{new}} sofa", "a {new} sofa", "a new sofa"),
+        ("a {{new}} sofa", "a {new} sofa, red", "a {new} sofa, red"),
+        ("a {{new}} {x_colour} sofa", "a {new} red sofa", "a new red sofa"),
+        ("a {{new}} {x_colour} sofa", "a {new} {red} sofa", "a new {red} sofa"),
+        ("{{{x_colour}}}", "{red}", "red"),
+        ("{x_colour}{{x}}{x_room}", "red{x}hall{x}", "redxhall{x}"),
+        ("{x_colour} and {x_room}", "{red} and {blue}", "{red} and {blue}"),
+        ("a {{b", "a {b", "a b"),
+        ("a{x_colour}a", "a", "a"),
+        ("{{new}} {x_colour} sofa", "a {new} sofa", "a {new} sofa"),
+        ("{x_colour} in {x_room} sofa", "in sofa", "in sofa"),
+    ],
+)
+def test_braces_that_a_template_means_are_left_out_of_what_is_judged(
+    template: str, prompt: str, judged: str
+) -> None:
+    assert PromptTemplate(template).without_braces(prompt) == judged
+
+
+@given(st.text("{}ab ", max_size=12), st.lists(st.text("{}ab ", max_size=4), min_size=3, max_size=3))
+def test_what_a_template_filled_in_loses_nothing_but_its_braces(text: str, cells: list[str]) -> None:
+    escaped = text.replace("{", "{{").replace("}", "}}").replace("a", "{x_a}").replace("b", "{x_b}")
+    template = PromptTemplate(escaped)
+    if not all(cell.strip() for cell in cells):
+        return
+    filled = template.fill(("x_a", "x_b", "x_c"), cells)
+
+    judged = template.without_braces(filled)
+
+    assert judged.replace("{", "").replace("}", "") == filled.replace("{", "").replace("}", "")
+    assert len(filled) - len(judged) == text.count("{") + text.count("}")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfill.manifest import prompts
+from batchfill.manifest.prompt_template import PromptTemplate
 from batchfill.manifest.prompts import Prompts, find_kinds, is_damaged
 from tests.support.manifests import HEADER, URLS
 
@@ -241,3 +242,22 @@ def test_a_model_without_prompts_has_none_to_show(rows: Callable[..., list[Row]]
     found.add_rows(rows(HEADER + f"a,{URLS},nan\n"))
 
     assert (found.first(), list(found.warnings("n.csv"))) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("default", "own", "warned"),
+    [
+        ("the {{new}} {x_a} sofa", "", 0),
+        ("the {{{x_a}}} sofa", "", 0),
+        ("the [NEW] {{x}} {x_a} sofa", "", 1),
+        ("the {{new}} {x_a} sofa", "the {old} sofa", 1),
+    ],
+)
+def test_a_brace_that_the_default_prompt_writes_twice_is_no_placeholder(
+    rows: Callable[..., list[Row]], default: str, own: str, warned: int
+) -> None:
+    table = f"image,mask,prompt,x_a\n{URLS},{own},red\n"
+    found = Prompts("prompt", PromptTemplate(default))
+    found.add_rows(rows(table, defaults={"prompt": default}))
+
+    assert len(list(found.warnings("night.csv"))) == warned

@@ -90,7 +90,14 @@ def test_a_needed_input_may_come_from_the_defaults_alone(rows: Callable[..., lis
         ("image,mask,prompt,prompt", ["2 columns are named prompt"]),
         ("image,,mask,prompt", ["column 2 has no name"]),
         ("image;mask,prompt", ["unknown column image;mask", "missing column mask"]),
-        ("picture,guidence", ["unknown column picture", "unknown column guidence", "missing column prompt"]),
+        (
+            "picture,guidence",
+            [
+                "to take picture for it, add --column image=picture",
+                "unknown column guidence",
+                "missing column mask",
+            ],
+        ),
     ],
 )
 def test_a_wrong_header_is_told_once_in_its_line_and_no_row_comes_out(

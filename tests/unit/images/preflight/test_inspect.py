@@ -113,8 +113,18 @@ def test_an_empty_layer_of_which_everything_but_the_strokes_would_be_filled_is_s
     assert text(found).endswith("If so, set mask_from: auto")
 
 
-def test_a_photograph_in_place_of_a_mask_is_suspicious(photo: Image.Image, save: Save) -> None:
-    assert ("warning", "grey") in told(look(None, save(photo, "m.png")))
+def test_a_photograph_in_place_of_a_mask_is_a_mistake(photo: Image.Image, save: Save) -> None:
+    found = look(None, save(photo, "m.png"))
+    assert told(found) == [("mistake", "grey")]
+    assert text(found).startswith(
+        "m.png is grey over most of it, as a photograph or a gradient is, and no mask"
+    )
+
+
+def test_a_mask_with_much_grey_between_black_and_white_is_suspicious(save: Save) -> None:
+    sides = Image.new("L", (96, 64), 0)
+    sides.paste(255, (48, 0, 96, 64))
+    assert ("warning", "grey") in told(look(None, save(sides.filter(ImageFilter.GaussianBlur(12)), "m.png")))
 
 
 def test_a_shape_held_by_transparency_alone_is_a_mistake_until_that_is_what_is_asked_for(

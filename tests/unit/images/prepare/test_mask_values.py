@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.errors import BadPicture
@@ -215,3 +215,48 @@ def test_a_box_of_half_covered_edges_is_no_area_of_grey() -> None:
     image = Image.new("L", SIZE, 0)
     ImageDraw.Draw(image).rectangle((50, 50, 150, 150), fill=255, outline=128)
     assert read(image)[50, 50] == 128
+
+
+def photograph(mode: str) -> Image.Image:
+    """Return what has most greys and next to no black and white."""
+    noise = np.random.default_rng(7).normal(128, 40, (*SIZE[::-1], 3)).clip(0, 255).astype(np.uint8)
+    return ImageOps.autocontrast(Image.fromarray(noise).filter(ImageFilter.GaussianBlur(1))).convert(mode)
+
+
+@pytest.mark.parametrize("source", ["white", "black", "auto"])
+@pytest.mark.parametrize(
+    "image",
+    [
+        photograph("L"),
+        photograph("RGB"),
+        photograph("CMYK"),
+        Image.linear_gradient("L").resize(SIZE),
+        Image.linear_gradient("L").rotate(90).resize(SIZE),
+        Image.radial_gradient("L").resize(SIZE),
+    ],
+)
+def test_a_photograph_or_a_gradient_is_no_mask(image: Image.Image, source: str) -> None:
+    with pytest.raises(BadPicture, match=r"^m\.png ") as it:
+        read(image, source, "TIFF")
+    assert it.value.kind == "grey"
+
+
+def test_opacity_that_fades_all_over_is_no_mask() -> None:
+    layer = photograph("RGB").convert("RGBA")
+    layer.putalpha(Image.linear_gradient("L").resize(SIZE))
+    with pytest.raises(BadPicture, match="is grey over most of it, as a photograph or a gradient is") as it:
+        read(layer, "alpha")
+    assert it.value.kind == "grey"
+
+
+@pytest.mark.parametrize("radius", [1, 4, 10, 20, 30])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_mask_with_feathered_borders_stays_one(radius: int, kind: str) -> None:
+    read(drawn(255, other=255).filter(ImageFilter.GaussianBlur(radius)), kind=kind)
+
+
+def test_strokes_as_thin_as_hair_stay_a_mask() -> None:
+    large = Image.new("L", (4 * SIZE[0], 4 * SIZE[1]))
+    for at in range(0, large.width, 40):
+        ImageDraw.Draw(large).line((at, 0, at + 300, large.height), fill=255, width=6)
+    read(large.resize(SIZE, Image.Resampling.BOX))

@@ -307,3 +307,56 @@ def test_gaps_in_a_row_as_long_as_a_row_may_be_cost_no_more_than_its_length(
 ) -> None:
     # Were each cell or line looked at once a cell or line, this would not end.
     assert len(read("id, image, mask, prompt\n" + row.format(URLS))) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "told"),
+    [
+        ("image,mask,prompt,", f"{URLS},p,q", "a cell to the right of the 3 columns that have a name: name"),
+        (
+            "image,mask,prompt,,",
+            f"{URLS},p,,q",
+            "a cell to the right of the 3 columns that have a name: name",
+        ),
+        (
+            "image,mask,prompt,",
+            f"{URLS},p,q,r",
+            "5 cells, but the header has 3: put quotes round a cell that",
+        ),
+        (
+            "image,mask,prompt",
+            f"{URLS},a cat, asleep",
+            "4 cells, but the header has 3: put quotes round a cell",
+        ),
+        ("image,mask,prompt", f"{URLS},“a cat, asleep”", "4 cells, but the header has 3: “ is no quote of a"),
+        (
+            "image,mask,prompt",
+            f"{URLS}, 'a cat, asleep'",
+            "4 cells, but the header has 3: ' is no quote of a",
+        ),
+        ("image,mask,prompt", f"{URLS},«a cat, asleep»", "4 cells, but the header has 3: « is no quote of a"),
+        (
+            "image,mask,prompt",
+            "“a.png”,http://x/m,p",
+            "image: “a.png” is in quotes that a table takes for a part",
+        ),
+        (
+            "image,mask,prompt",
+            "http://x/a,'a.png',p",
+            "mask: 'a.png' is in quotes that a table takes for a part",
+        ),
+        ("image,mask,prompt", "‘http://x/a’,http://x/m,p", "image: ‘http://x/a’ is in quotes that a table"),
+    ],
+)
+def test_what_makes_a_row_too_long_or_a_name_wrong_is_told(
+    mistakes: Callable[..., list[str]], header: str, row: str, told: str
+) -> None:
+    (found,) = mistakes(f"{header}\n{row}\n", "n.csv")
+
+    assert found.startswith(f"n.csv:2: {told}")
+
+
+def test_a_file_whose_name_has_quotes_is_found(rows: Callable[..., list[Row]], folder: Path) -> None:
+    (folder / "'a'").write_bytes(b"x")
+
+    assert rows("image,mask,prompt\n'a',http://x/m,p\n")[0].files["image"].path.name == "'a'"

@@ -181,3 +181,85 @@ def test_a_damaged_workbook_is_told_or_read(
         return
     assert found
     assert all(isinstance(item, Row | Mistake) for item in found)
+
+
+def marked(change: Callable[[Any], None], *lines: list[Any]) -> bytes:
+    """Return a workbook with HEAD, then *lines*, on whose sheet *change* was made."""
+    made = openpyxl.Workbook()
+    sheet: Any = made.active
+    for line in (HEAD, *lines):
+        sheet.append(line)
+    change(sheet)
+    held = io.BytesIO()
+    made.save(held)
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "told"),
+    [
+        ((), []),
+        ((3,), ["1 row is hidden in the sheet, by a filter or by hand, and read as all others"]),
+        ((2, 4), ["2 rows are hidden in the sheet, by a filter or by hand, and read as all others"]),
+        ((1, 9), []),
+    ],
+)
+def test_hidden_rows_are_counted_in_a_note(
+    rows: Callable[..., list[Row]], hidden: tuple[int, ...], told: list[str]
+) -> None:
+    def hide(sheet: Any) -> None:
+        sheet.auto_filter.ref = "A1:D4"
+        sheet.column_dimensions["A"].hidden = True
+        for line in hidden:
+            sheet.row_dimensions[line].hidden = True
+
+    notes: list[str] = []
+    content = marked(hide, *([*FILES, f"p{n}"] for n in range(3)))
+
+    assert [row.line for row in rows(content, "night.xlsx", note=notes.append)] == [2, 3, 4]
+    assert notes == [f"night.xlsx: {words}" for words in told]
+
+
+@pytest.mark.parametrize(
+    ("merged", "told"),
+    [
+        (["C2:C4"], {3: "prompt is empty, as its cell is merged with others (C2:C4)", 4: "prompt is empty"}),
+        (["A2:B2"], {2: "mask is empty, as its cell is merged with others (A2:B2)"}),
+        (["E3:E4"], {4: "x_note is empty, as its cell is merged with others (E3:E4)"}),
+        (
+            ["A3:B4"],
+            {3: "mask is empty, as its", 4: "image is empty, as its cell is merged with others (A3:B4)"},
+        ),
+        (["A1:A1", "G2:H4", "A6:E9"], {}),
+    ],
+)
+def test_what_merged_cells_do_not_hold_is_a_mistake_of_its_row(
+    read: Callable[..., list[Row | Mistake]], merged: list[str], told: dict[int, str]
+) -> None:
+    def merge(sheet: Any) -> None:
+        for ref in merged:
+            sheet.merge_cells(ref)
+
+    found = read(marked(merge, *([*FILES, "p", "", "n"] for _ in range(3))), "night.xlsx")
+
+    wrong = {item.line: item.message for item in found if not isinstance(item, Row)}
+    assert wrong.keys() == told.keys()
+    assert all(wrong[line].startswith(words) for line, words in told.items())
+
+
+def test_rows_that_share_a_merged_column_are_one_mistake(read: Callable[..., list[Row | Mistake]]) -> None:
+    content = marked(lambda sheet: sheet.merge_cells("C2:C9"), *([*FILES, "p"] for _ in range(8)))
+
+    causes = {item.cause for item in read(content, "night.xlsx") if not isinstance(item, Row)}
+
+    assert causes == {
+        "prompt is empty, as its cells are merged with others: take them apart, and fill each cell"
+    }
+
+
+def test_cells_merged_over_more_lines_than_are_kept_are_told(mistakes: Callable[..., list[str]]) -> None:
+    content = marked(lambda sheet: sheet.merge_cells("C2:C900000"), [*FILES, "p"])
+
+    assert mistakes(content, "night.xlsx") == [
+        "night.xlsx: has merged cells in more than 100,000 lines: take them apart, and fill each cell"
+    ]
