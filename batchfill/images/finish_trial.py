@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.errors import BadPicture
-from batchfill.images.composite.composite import make_composite
+from batchfill.images.finished_row import RowTask, finish_row
 from batchfill.images.prepare.fit import FitTask, fit_files
-from batchfill.images.quality.flags import FlagTask, flag_outputs
+from batchfill.images.quality.flags import FlagTask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,8 +66,7 @@ def _time_trial(trial: FinishTrial) -> float:
     begun = perf_counter()
     finish = _prepare(trial)
     prepared = perf_counter()
-    make_composite(finish)
-    flag_outputs(_flag_task(trial, finish))
+    finish_row(RowTask((finish,), _flag_task(trial, finish)))
     return prepared - begun + (perf_counter() - prepared) * trial.outputs
 
 

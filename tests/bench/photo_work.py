@@ -16,11 +16,12 @@ from batchfill.catalog.builtin import find_model
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.rows import LocalFile, Stamp
 from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
-from batchfill.images.composite.composite import FinishTask, make_composite
+from batchfill.images.composite.composite import FinishTask
 from batchfill.images.finish_trial import load_modules
+from batchfill.images.finished_row import RowTask, finish_row
 from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
 from batchfill.images.prepare.fit import FitTask, fit_files
-from batchfill.images.quality.flags import FlagTask, flag_outputs
+from batchfill.images.quality.flags import FlagTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,13 +52,12 @@ def _walk(picture: LocalFile, mask: LocalFile, stem: str) -> dict[str, float]:
     assert sent.picture is not None
     raw, target = Path(f"{stem}-raw.webp").absolute(), Path("finished").absolute()
     finish = FinishTask(raw, picture, mask, EXACT, None, target, "same", {"prompt": "a fox"})
-    written, finishing = _timed(lambda: make_composite(finish))
     judge = FlagTask((raw,), picture.path, mask.path, EXACT, None, rule, ())
-    _, judging = _timed(lambda: flag_outputs(judge))
+    row, finishing = _timed(lambda: finish_row(RowTask((finish,), judge)))
     thumb = ThumbTask(target, sha256(target.read_bytes()).hexdigest(), 512)
     _, thumbnail = _timed(lambda: make_thumbnail(thumb))
-    times = {"check": check, "prepare": prepare, "finish": finishing + judging, "thumbnail": thumbnail}
-    return times | {"sent_kb": len(sent.picture.content) / 1e3, "written_mb": written.size / 1e6}
+    times = {"check": check, "prepare": prepare, "finish": finishing, "thumbnail": thumbnail}
+    return times | {"sent_kb": len(sent.picture.content) / 1e3, "written_mb": row.files[0].size / 1e6}
 
 
 def _rule() -> SizeRule:

@@ -76,6 +76,7 @@ THIRD_PARTY = {
     },
     "click": {"cli"},
     "httpx": {"providers", "notify"},
+    "isal": {"images"},
     "jpeglib": {"images"},
     "numpy": {"images"},
     "python_calamine": {"manifest"},

@@ -65,4 +65,5 @@ def _without_key(image: Image) -> Image:
 
 def to_grey(image: Image, name: str) -> Image:
     """Return *image* as 8-bit grey, its transparency dropped. Raises BadPicture."""
-    return without_alpha(image, name).convert("L")
+    plain = without_alpha(image, name)
+    return plain if plain.mode == "L" else plain.convert("L")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from batchfill.domain.predictions import Picture
 from batchfill.errors import BadPicture
@@ -14,18 +14,18 @@ from batchfill.images.codec.open import (
     is_rotated,
     is_turned,
     open_image,
+    read_late_exif,
     refuse_animation,
     refuse_large,
 )
+from batchfill.images.codec.png_chunks import find_chunks
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from PIL.Image import Image
 
-_PNG_SIGNATURE = 8
 _JPEG_END, _JPEG_SCAN = b"\xff\xd9", b"\xff\xda"
 _JPEGS = ("JPEG", "MPO")
 
@@ -41,8 +41,8 @@ def read_header(path: Path) -> Picture:
     """
     with open_image(path, path.name) as image:
         refuse_animation(image, path.name)
-        turned = _late_turn(image, path) or is_turned(image)
-        return replace(_describe_picture(image, turned=turned), rotated=is_rotated(image))
+        read_late_exif(image)
+        return replace(_describe_picture(image, turned=is_turned(image)), rotated=is_rotated(image))
 
 
 def decode_whole(path: Path) -> Picture:
@@ -103,32 +103,11 @@ def _describe_picture(image: Image, *, turned: bool) -> Picture:
     return Picture(format=kind, suffix=SUFFIXES[kind], width=width, height=height, mode=image.mode)
 
 
-def _late_turn(image: Image, path: Path) -> bool:
-    """Whether a PNG holds a rotation behind its pixels, which only decoding brings to light."""
-    if image.format != "PNG" or "exif" in image.info:
-        return False
-    with open_regular(path) as file:
-        if not any(kind == b"eXIf" for kind, _ in _png_chunks(file)):
-            return False
-    image.load()
-    return is_turned(image)
-
-
-def _png_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Give kind and end offset of each chunk whose header is there, without reading the contents."""
-    position = _PNG_SIGNATURE
-    file.seek(position)
-    while len(header := file.read(8)) == 8:
-        position += 12 + int.from_bytes(header[:4])
-        yield header[4:], position
-        file.seek(position)
-
-
 def _has_end(kind: str, content: bytes) -> bool:
     """Whether the last bytes are there, for the formats whose decoders do not miss them."""
     if kind == "PNG":
-        chunks = _png_chunks(io.BytesIO(content))
-        return any(kind == b"IEND" and end <= len(content) for kind, end in chunks)
+        chunks = find_chunks(io.BytesIO(content))
+        return any(kind == b"IEND" and ends <= len(content) for kind, _, ends in chunks)
     if kind in _JPEGS:
         # 0xFF is escaped inside scans, so the last end mark behind the last scan ends the picture.
         return content.rfind(_JPEG_END) > content.rfind(_JPEG_SCAN)

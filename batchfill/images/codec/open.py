@@ -19,6 +19,7 @@ from PIL.Image import Transpose
 
 from batchfill.errors import BadPicture
 from batchfill.images.codec.foreign import HEAD, HEIC, foreign_file, refuse_raw
+from batchfill.images.codec.png_chunks import turns_late
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -159,10 +160,16 @@ def is_turned(picture: Image.Image) -> bool:
     return read_orientation(picture) in range(5, 9)
 
 
-def upright_size(picture: Image.Image) -> tuple[int, int]:
-    """Return width and height as EXIF turns them; a PNG, whose EXIF may come last, is decoded for that."""
-    if picture.format == "PNG":
+def read_late_exif(picture: Image.Image) -> None:
+    """Decode *picture* where it is a PNG whose EXIF may come last, which is read by decoding only."""
+    file = getattr(picture, "fp", None)
+    if picture.format == "PNG" and file is not None and turns_late(file):
         picture.load()
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Return width and height as EXIF turns them, wherever it is."""
+    read_late_exif(picture)
     return picture.size[::-1] if is_turned(picture) else picture.size
 
 

@@ -15,14 +15,17 @@ from batchfill.images.codec.open import SUFFIXES
 from batchfill.images.composite.jpeg_frame import CannotExchange
 from batchfill.images.composite.metadata import jpeg_head, write_metadata
 from batchfill.images.rights.jpeg_segments import END, START, join_segment
-from batchfill.images.rights.rights import LONGEST_PACKET, Rights, merge_rights
+from batchfill.images.rights.rights import EXIF, LONGEST_PACKET, Rights, merge_rights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from PIL.Image import Image
+    from PIL.PngImagePlugin import PngInfo
 
+    from batchfill.images.composite.jpeg_blocks import Exchange
+    from batchfill.images.prepare.hole import Hole
     from batchfill.images.rights.xmp import Told
 
 QUALITY = 95
@@ -31,8 +34,7 @@ grey level."""
 
 _FORMATS = {"jpg": "JPEG", "webp": "WEBP"}
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    # Each level above adds a quarter to the time, for a few per cent of the size; from the sixth on more.
-    "PNG": {"compress_level": 3},
+    "PNG": {},
     # Comments are no EXIF, and those of other formats may be too long.
     "JPEG": {"quality": QUALITY, "subsampling": 0, "comment": b""},
     # More method takes four times as long and half as much memory again, for a few per cent either way.
@@ -98,17 +100,32 @@ class Canvas:
     """None: it is not to become a JPEG of a JPEG."""
 
 
-def write_finished(target: Path, canvas: Canvas, hole: Image, told: Told) -> Finished:
+def write_finished(
+    target: Path, canvas: Canvas, hole: Hole, told: Told, fill_again: Callable[[], Image]
+) -> Finished:
     """Write *canvas*, filled where *hole* is not black, to *target*, flushed to disk.
 
+    *fill_again*: makes the picture of *canvas* once more, which libjpeg may have needed the room of.
     Raises BadPicture when no format takes the picture, OSError when the disk does not take it.
     """
     why = ""
     if canvas.jpeg is not None:
         try:
-            return _write_blocks(target, canvas, canvas.jpeg, hole, told)
+            packet = _fitting_packet(canvas.rights, told)
+            exchange = _fill_blocks(canvas.jpeg, canvas.picture, hole)
         except CannotExchange as error:
             why = f"encoded whole, {error}"
+        else:
+            try:
+                return _write_blocks(target, canvas, exchange, packet)
+            except CannotExchange as error:
+                why = f"encoded whole, {error}"
+                canvas = replace(canvas, picture=fill_again())
+    return _write_whole(target, canvas, told, why)
+
+
+def _write_whole(target: Path, canvas: Canvas, told: Told, why: str) -> Finished:
+    """Write *canvas* in the format that it asks for, or in PNG; *why*: what is known to be in the way."""
     wanted = kind = _FORMATS.get(canvas.format or "", "PNG")
     for kind, told_now in _attempts(wanted, told, again=canvas.jpeg is not None):
         options = _save_options(kind, canvas, told_now)
@@ -131,13 +148,17 @@ def _attempts(kind: str, told: Told, *, again: bool) -> Iterator[tuple[str, Told
     yield "PNG", told
 
 
-def _write_blocks(target: Path, canvas: Canvas, jpeg: JpegSource, hole: Image, told: Told) -> Finished:
-    """Write the original with the blocks exchanged that *hole* touches. Raises CannotExchange."""
+def _fill_blocks(jpeg: JpegSource, picture: Image, hole: Hole) -> Exchange:
+    """Return the original with the blocks exchanged that *hole* touches. Raises CannotExchange."""
     from batchfill.images.composite.jpeg_blocks import Exchange  # numpy is loaded for those who need it
 
     exchange = Exchange(jpeg.content, jpeg.orientation)
-    packet = _fitting_packet(canvas.rights, told)
-    exchange.fill(canvas.picture, hole, target.parent)
+    exchange.fill(picture, hole)
+    return exchange
+
+
+def _write_blocks(target: Path, canvas: Canvas, exchange: Exchange, packet: bytes) -> Finished:
+    """Write the original with the blocks of *exchange*. Uses the picture up. Raises CannotExchange."""
     head, shown = jpeg_head(exchange, canvas.picture, canvas.rights, packet), _shown("JPEG", canvas.picture)
     # libjpeg takes the room of the picture, and more.
     canvas.picture.close()
@@ -209,9 +230,28 @@ class _Written:
 
 
 def _save_picture(picture: Image, target: _Written, kind: str, options: Mapping[str, Any], name: str) -> None:
+    if kind == "PNG":
+        _save_png(picture, target, **options)
+        return
     try:
         picture.save(cast("IO[bytes]", target), kind, **options)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise BadPicture(f"{name} cannot be finished as {kind}: {error}") from error
+
+
+def _save_png(
+    picture: Image, target: _Written, *, exif: bytes, icc_profile: bytes | None, pnginfo: PngInfo
+) -> None:
+    """Write *picture* and what goes along, as Pillow would, but for how it is packed."""
+    from batchfill.images.codec.png_packer import image_strips, profile_chunks, write_png  # for numpy, too
+
+    chunks = profile_chunks(icc_profile)
+    # One grey of 16 bits that stands for transparency: others have become an alpha channel.
+    if isinstance(key := picture.info.get("transparency"), int):
+        chunks.append((b"tRNS", key.to_bytes(2)))
+    chunks += [(chunk[0], chunk[1]) for chunk in pnginfo.chunks]
+    if exif:
+        chunks.append((b"eXIf", exif.removeprefix(EXIF)))
+    write_png(cast("IO[bytes]", target), picture.size, picture.mode, image_strips(picture), chunks=chunks)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image
+from PIL.JpegImagePlugin import zigzag_index
 
 from batchfill.images.rights import jpeg_segments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from batchfill.images.rights.jpeg_segments import Segment
 
@@ -32,6 +37,8 @@ class Component(NamedTuple):
     across: int
     """How many of its samples lie where the densest component has `Frame.across`; the same *down*."""
     down: int
+    table: int = 0
+    """The number of its table of quantisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,11 @@ class Frame:
             return "RGB" if self.adobe == 0 else "YCbCr"
         return "RGB" if ids == tuple(b"RGB") else "YCbCr"
 
+    def blocks(self, component: Component) -> tuple[int, int]:
+        """Return how many rows and columns of blocks *component* has."""
+        across, down = self.samples(component)
+        return -(-down // BLOCK), -(-across // BLOCK)
+
     def samples(self, component: Component) -> tuple[int, int]:
         """Return how many samples *component* has, across and down."""
         across = -(-self.width * component.across // self.across)
@@ -104,7 +116,7 @@ def read_frame(segments: Sequence[Segment]) -> Frame:
 def _parse_frame(payload: bytes, segments: Sequence[Segment]) -> Frame:
     height, width, count = int.from_bytes(payload[1:3]), int.from_bytes(payload[3:5]), payload[5]
     parts = [payload[at : at + 3] for at in range(6, len(payload) - 2, 3)][:count]
-    components = tuple(Component(part[0], part[1] >> 4, part[1] & 15) for part in parts)
+    components = tuple(Component(part[0], part[1] >> 4, part[1] & 15, part[2]) for part in parts)
     adobe = next(
         (
             s.payload[11]
@@ -126,6 +138,50 @@ def _tables_change(segments: Sequence[Segment]) -> bool:
     scans = [n for n, segment in enumerate(segments) if segment.marker == jpeg_segments.SCAN]
     tables = [n for n, segment in enumerate(segments) if segment.marker == jpeg_segments.QUANTISATION]
     return not scans or not tables or max(tables) > scans[0]
+
+
+def read_tables(segments: Sequence[Segment]) -> dict[int, list[int]]:
+    """Return the tables of quantisation by number: 64 steps each, row by row. Raises CannotExchange."""
+    tables: dict[int, list[int]] = {}
+    for segment in segments:
+        if segment.marker == jpeg_segments.QUANTISATION:
+            tables.update(_parse_tables(segment.payload))
+    return tables
+
+
+def _parse_tables(payload: bytes) -> Iterator[tuple[int, list[int]]]:
+    at = 0
+    while at < len(payload):
+        width = 1 + (payload[at] >> 4)
+        steps = [
+            int.from_bytes(payload[n : n + width]) for n in range(at + 1, at + 1 + BLOCK**2 * width, width)
+        ]
+        yield payload[at] & 15, [steps[n] for n in zigzag_index]
+        at += 1 + BLOCK**2 * width
+
+
+def has_usual_codes(segments: Sequence[Segment]) -> bool:
+    """Whether a JPEG is coded with the tables that most cameras use, and not with any of its own."""
+    return bool(found := _codes_of(segments)) and found <= _usual_codes()
+
+
+@cache
+def _usual_codes() -> frozenset[bytes]:
+    target = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(target, "JPEG")
+    return _codes_of(jpeg_segments.split_jpeg(target.getvalue()))
+
+
+def _codes_of(segments: Sequence[Segment]) -> frozenset[bytes]:
+    """Return the Huffman tables, each with its number."""
+    found = []
+    for segment in segments:
+        at = 0
+        while segment.marker == jpeg_segments.HUFFMAN and at < len(segment.payload):
+            ends = at + 17 + sum(segment.payload[at + 1 : at + 17])
+            found.append(segment.payload[at:ends])
+            at = ends
+    return frozenset(found)
 
 
 def rename_components(segments: Sequence[Segment], ids: Sequence[int]) -> list[Segment]:

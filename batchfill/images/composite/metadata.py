@@ -95,10 +95,17 @@ def _refreshed(segment: Segment, exchange: Exchange, picture: Image) -> Segment:
     if segment.payload.startswith(EXIF) and segment.marker == EXIF_OR_XMP:
         exif = replace_thumbnail(
             segment.payload[len(EXIF) :],
-            lambda longest: exchange.turn_back(ImageOps.contain(picture, (longest, longest))),
+            lambda longest: exchange.turn_back(_contain(picture, longest)),
         )
         return segment._replace(payload=EXIF + exif)
     return segment
+
+
+def _contain(picture: Image, longest: int) -> Image:
+    """Return *picture* with no side longer than *longest*."""
+    # Averaged to twice that first, which is far quicker and cannot be told.
+    less = max(picture.size) // (2 * longest)
+    return ImageOps.contain(picture.reduce(less) if less > 1 else picture, (longest, longest))
 
 
 # The pixels of a TIFF are described by the same tags, which would be wrong in another file.

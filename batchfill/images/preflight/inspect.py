@@ -34,6 +34,7 @@ from batchfill.images.prepare.mask import (
     same_shape,
     scale_mask,
 )
+from batchfill.images.prepare.mask_values import Greys
 from batchfill.images.rights.rights import has_credentials
 from batchfill.regular_files import open_regular
 
@@ -211,7 +212,7 @@ class _Look:
         source, frame = self._task.picture, self._picture
         if source is None or frame is None or drawn.is_nothing:
             return
-        self._strokes = Strokes(draw_mask(drawn, frame.size), drawn.name, "", source.fitted)
+        self._strokes = Strokes(Greys(draw_mask(drawn, frame.size)), drawn.name, "", source.fitted)
         if drawn.reaches_outside(*frame.size):
             text = f"{drawn.name} reaches beyond its picture, which is {frame.size[0]}x{frame.size[1]}"
             text += ": what lies outside of it is left out"
@@ -241,32 +242,33 @@ class _Look:
     def make_inspection(self) -> Inspection:
         """Return all that was found, and what comes of the two files."""
         own = self._own_size()
-        hole = None if own is None else self._filled(own)
-        if hole is None or own is None:
+        filled = None if own is None else self._filled(own)
+        if filled is None or own is None:
             scale = own and self._picture and self._sizes_of(own, None)
             if scale:
                 self._found += self._shape_findings(scale, None)
             return Inspection(tuple(self._found), scale)
+        hole = filled.image
         box = self._crop_box(own, hole)
         scale = self._sizes_of(own, box)
         part = hole if box is None else hole.crop(box)
         specks = [] if self._strokes is None else list(find_specks(part, scale.generated, self._strokes))
         # Of a few specks too much is lost to speak of detail.
         self._found += [*specks, *self._shape_findings(scale, None if specks else hole)]
-        counts = hole.histogram()
-        cover = sum(counts[128:]) / sum(counts)
-        return Inspection(tuple(self._found), scale if self._picture else None, cover)
+        return Inspection(tuple(self._found), scale if self._picture else None, filled.cover)
 
-    def _filled(self, own: Size) -> Image | None:
+    def _filled(self, own: Size) -> Greys | None:
         """Return what is filled of the picture, or of its canvas, in white; None: not known."""
         strokes, drawn = self._strokes, self._task.mask
         if strokes is not None:
-            hole = _grow_mask(scale_mask(strokes.hole, own), self._task.pixels.mask_grow)
+            hole = _grow_mask(scale_mask(strokes.hole.image, own), self._task.pixels.mask_grow)
         elif self._canvas is not None and isinstance(drawn, DrawnMask) and drawn.is_nothing:
             hole = draw_mask(drawn, own)
         else:
             return None
-        return hole if self._canvas is None else widen_mask(hole, self._canvas)
+        if self._canvas is not None:
+            hole = widen_mask(hole, self._canvas)
+        return strokes.hole if strokes is not None and hole is strokes.hole.image else Greys(hole)
 
     def _shape_findings(self, scale: Sizes, hole: Image | None) -> Iterator[Finding]:
         """Say what the model makes of a strip, and what would keep the detail of a large picture."""

@@ -8,7 +8,7 @@ from PIL import ImageChops
 
 from batchfill.domain.findings import Finding, FindingKind, Severity
 from batchfill.images.prepare.mask import scale_mask
-from batchfill.images.prepare.mask_values import MOSTLY_GREY, NEARLY
+from batchfill.images.prepare.mask_values import MOSTLY_GREY, NEARLY, Greys, crop_filled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,30 +33,24 @@ _FILLS = {"white": "white", "alpha": "transparent"}
 class Strokes(NamedTuple):
     """A mask at its own size, white where to fill, and what its messages need."""
 
-    hole: Image
+    hole: Greys
     name: str
     source: str
     """Its mask_from."""
     fitted: bool
     """Whether pixel settings can change it."""
 
-    @property
-    def cover(self) -> float:
-        """The share that is filled."""
-        counts = self.hole.histogram()
-        return sum(counts[128:]) / sum(counts)
-
 
 def find_suspicions(strokes: Strokes) -> Iterator[Finding]:
     """Say what looks wrong with the mask by itself."""
-    counts = strokes.hole.histogram()
+    counts = strokes.hole.counts
     total, name = sum(counts), strokes.name
-    if strokes.cover > MUCH and strokes.source in _FILLS:
+    if strokes.hole.cover > MUCH and strokes.source in _FILLS:
         yield Finding(FindingKind.POLARITY, Severity.WARNING, _inverted_hint(strokes))
     if sum(counts[32:224]) > MOSTLY_GREY * total:
         text = f"{name} is largely grey, and grey is filled in part: is it a mask?"
         yield Finding(FindingKind.GREY, Severity.WARNING, text)
-    elif (width := _edge_width(strokes.hole, counts)) > SOFT:
+    elif (width := _edge_width(strokes.hole)) > SOFT:
         text = f"{name} has soft edges, some {width:.0f} pixels wide, which are filled in part"
         hint = ": draw them hard, and leave blending to mask_feather" if strokes.fitted else ""
         yield Finding(FindingKind.SOFT, Severity.NOTE, text + hint)
@@ -65,7 +59,7 @@ def find_suspicions(strokes: Strokes) -> Iterator[Finding]:
 def find_specks(hole: Image, worked: Size | None, strokes: Strokes) -> Iterator[Finding]:
     """Say so when next to nothing is left of *hole* at the size *worked*, where it is known."""
     small = hole if worked is None else scale_mask(hole, worked)
-    left = sum(small.histogram()[128:])
+    left = Greys(small).filled
     if left < SPECKS:
         where = "" if worked is None else f" at {worked[0]}x{worked[1]}, where the model works"
         text = f"{strokes.name} fills a few specks only, {left} pixels{where}: is it the right mask?"
@@ -74,19 +68,19 @@ def find_specks(hole: Image, worked: Size | None, strokes: Strokes) -> Iterator[
 
 
 def _inverted_hint(strokes: Strokes) -> str:
-    fills = _FILLS[strokes.source]
-    text = f"{strokes.name} is {strokes.cover:.0%} {fills}, and {fills} is what gets filled: is it inverted?"
+    fills, cover = _FILLS[strokes.source], strokes.hole.cover
+    text = f"{strokes.name} is {cover:.0%} {fills}, and {fills} is what gets filled: is it inverted?"
     if not strokes.fitted:
         return text
     return f"{text} If so, set mask_from: {'black' if strokes.source == 'white' else 'auto'}"
 
 
-def _edge_width(hole: Image, counts: list[int]) -> float:
+def _edge_width(hole: Greys) -> float:
     """Return how many pixels of grey there are for each pixel of border between black and white."""
-    greys = sum(counts[NEARLY : 256 - NEARLY])
+    greys = sum(hole.counts[NEARLY : 256 - NEARLY])
     if not greys:
         return 0.0
-    core = hole.point(_FULL)
+    core = crop_filled(hole.image, 1).point(_FULL)
     return greys / max(_count_changes(core), 1)
 
 

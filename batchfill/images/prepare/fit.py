@@ -23,6 +23,7 @@ from batchfill.images.codec.open import (
     turned_text,
     upright_size,
 )
+from batchfill.images.codec.png_packer import image_strips, profile_chunks, write_png
 from batchfill.images.prepare.crop import crop_box
 from batchfill.images.prepare.enlarge import fit_canvas, place_canvas
 from batchfill.images.prepare.mask import read_mask, scale_mask
@@ -38,6 +39,15 @@ if TYPE_CHECKING:
 
 _QUALITIES = (95, 90, 85, 80, 70, 60, 50)
 """JPEG qualities, tried in turn until one fits."""
+
+_SPARE = 1.5
+"""Times the size it is sent at to which a picture is quickly made smaller, before it is scaled finely.
+
+So it is some 46 dB from one that is scaled finely all the way; with nothing to spare, 40 dB, and softer.
+"""
+
+_HARDER = 1.2
+"""Times its limit that a PNG may have, packed quickly, for it to be worth packing it as small as it gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +106,12 @@ def fit_files(task: FitTask) -> Fitted:
     enough, or when the mask does not suit the picture.
     """
     own = _upright_size(task)
-    hole = _read_mask(task, own)
-    area = None if hole is None or task.picture is None else _crop_for(task, own, hole)
     placed = None if task.mask is None else place_canvas(task.pixels, own, has_mask=task.mask != NOTHING)
-    whole = own if placed is None else placed.size
-    size = task.size_for(whole if area is None else (area[2] - area[0], area[3] - area[1]))
+    # The mask first: it takes the room of a third of the picture, which is free again then.
+    mask, area, size = _fit_mask(task, own, own if placed is None else placed.size)
     if placed is not None:
-        return Fitted(_fit_enlarged(task, own, placed, size), _fit_mask(task, hole, area, size))
-    return Fitted(_fit_picture(task, area, size), _fit_mask(task, hole, area, size), area)
+        return Fitted(_fit_enlarged(task, own, placed, size), mask)
+    return Fitted(_fit_picture(task, own, area, size), mask, area)
 
 
 def make_mask(task: FitTask) -> Fitted:
@@ -141,20 +149,32 @@ def _crop_for(task: FitTask, own: Size, hole: Image) -> Box | None:
     return crop_box(own, hole, task.pixels, task.rule, task.inputs)
 
 
-def _fit_picture(task: FitTask, area: Box | None, size: Size) -> FittedFile | None:
+def _fit_picture(task: FitTask, own: Size, area: Box | None, size: Size) -> FittedFile | None:
     content, name = task.picture, task.picture_name
     if content is None:
         return None
+    box = (0, 0, *own) if area is None else area
+    across, down = size[0] / (box[2] - box[0]), size[1] / (box[3] - box[1])
     with open_image(io.BytesIO(content), name) as image:
-        if area is None:
-            _decode_reduced(image, size)
+        _decode_reduced(image, own, across, down)
         turned = apply_orientation(image)
         if area is None and _is_plain(image, turned, size) and _is_small_enough(content, task.picture_limit):
             return FittedFile(content, MIMES[image.format or ""], size, "unchanged")
-        plain = without_alpha(turned if area is None else turned.crop(area), name)
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
-        fitting = plain if size == plain.size else plain.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
+        fitting = _scale_part(turned, box, round(own[0] / turned.width), size, name)
         return _encode_within(fitting, profile, task.picture_limit, name)
+
+
+def _scale_part(picture: Image, box: Box, shrunk: int, size: Size, name: str) -> Image:
+    """Return at *size* what *box* holds of a picture; *picture* is it, its sides divided by *shrunk*."""
+    left, top, right, bottom = (edge / shrunk for edge in box)
+    right, bottom = min(right, picture.width), min(bottom, picture.height)
+    outer = int(left), int(top), ceil(right), ceil(bottom)
+    plain = without_alpha(picture if outer == (0, 0, *picture.size) else picture.crop(outer), name)
+    if plain.size == size:
+        return plain
+    part = (left - outer[0], top - outer[1], right - outer[0], bottom - outer[1])
+    return plain.resize(size, Resampling.LANCZOS, part, reducing_gap=_SPARE)
 
 
 def _fit_enlarged(task: FitTask, own: Size, placed: Enlarged, size: Size) -> FittedFile | None:
@@ -164,23 +184,35 @@ def _fit_enlarged(task: FitTask, own: Size, placed: Enlarged, size: Size) -> Fit
         return None
     across, down = size[0] / placed.size[0], size[1] / placed.size[1]
     with open_image(io.BytesIO(task.picture), name) as image:
-        _decode_reduced(image, (ceil(own[0] * across), ceil(own[1] * down)))
+        _decode_reduced(image, own, across, down)
         plain = without_alpha(apply_orientation(image), name)
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
         return _encode_within(fit_canvas(plain, own, placed, size), profile, task.picture_limit, name)
 
 
-def _decode_reduced(image: Image, target: Size) -> None:
-    """Have a large JPEG decoded at a half, a quarter or an eighth, still twice as large as the target."""
-    width, height = reversed(target) if is_turned(image) else target
+def _decode_reduced(image: Image, own: Size, across: float, down: float) -> None:
+    """Have a JPEG decoded at a half, a quarter or an eighth, with _SPARE to what it is scaled to.
+
+    *own*: its upright size. *across*, *down*: what of its sides is left.
+    """
+    target = ceil(own[0] * min(across * _SPARE, 1)), ceil(own[1] * min(down * _SPARE, 1))
     # Decoding in full takes most of the time for a photograph; of its detail nothing would be left.
-    image.draft(None, (2 * width, 2 * height))
+    image.draft(None, target[::-1] if is_turned(image) else target)
 
 
-def _fit_mask(task: FitTask, hole: Image | None, area: Box | None, size: Size) -> FittedFile | None:
+def _fit_mask(task: FitTask, own: Size, whole: Size) -> tuple[FittedFile | None, Box | None, Size]:
+    """Return the mask, the area of the picture that is sent, and the size that both are sent at.
+
+    *own*: the picture's size. *whole*: that of what is sent without an area.
+    """
+    hole = _read_mask(task, own)
+    area = None if hole is None or task.picture is None else _crop_for(task, own, hole)
+    size = task.size_for(whole if area is None else (area[2] - area[0], area[3] - area[1]))
+    return None if hole is None else _encode_mask(task, hole, area, size), area, size
+
+
+def _encode_mask(task: FitTask, hole: Image, area: Box | None, size: Size) -> FittedFile:
     content = task.mask
-    if content is None or hole is None:
-        return None
     if (
         isinstance(content, bytes)
         and hole.size == size
@@ -216,7 +248,7 @@ def _is_small_enough(content: bytes, limit: int | None) -> bool:
 
 def _encode_within(image: Image, profile: bytes | None, limit: int | None, name: str) -> FittedFile:
     content = b""
-    for how, content in _smaller_encodings(image, profile):
+    for how, content in _smaller_encodings(image, profile, limit):
         if _is_small_enough(content, limit):
             mime = MIMES[how.partition(" ")[0]]
             return FittedFile(content, mime, image.size, how)
@@ -224,11 +256,15 @@ def _encode_within(image: Image, profile: bytes | None, limit: int | None, name:
     raise BadPicture(f"{name} cannot be made small enough: {best}, and the provider takes {limit:,}")
 
 
-def _smaller_encodings(image: Image, profile: bytes | None) -> Iterator[tuple[str, bytes]]:
+def _smaller_encodings(image: Image, profile: bytes | None, limit: int | None) -> Iterator[tuple[str, bytes]]:
     """Give ever smaller encodings, each made only when it is asked for."""
     target = io.BytesIO()
-    image.save(target, "PNG", icc_profile=profile)
+    write_png(target, image.size, image.mode, image_strips(image), chunks=profile_chunks(profile))
     yield "PNG", target.getvalue()
+    if limit is not None and target.tell() <= _HARDER * limit:
+        target = io.BytesIO()
+        image.save(target, "PNG", icc_profile=profile, optimize=True)
+        yield "PNG", target.getvalue()
     for quality in _QUALITIES:
         target = io.BytesIO()
         # Full colour resolution: the edges that the model is to continue are what subsampling blurs.

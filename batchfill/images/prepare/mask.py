@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.Image import Resampling
 
 from batchfill.domain.drawn_masks import NOTHING, DrawnMask
@@ -13,8 +13,8 @@ from batchfill.images.codec.colors import has_alpha, to_grey
 from batchfill.images.codec.open import apply_orientation, open_image, refuse_animation
 from batchfill.images.prepare.enlarge import place_canvas, widen_mask
 from batchfill.images.prepare.mask_values import (
-    HALF,
     NEARLY,
+    Greys,
     clean_values,
     find_partial,
     is_mostly_grey,
@@ -52,8 +52,8 @@ def read_mask(
             drawn = clean_mask(upright, pixels, name)
             if strict:
                 refuse_partial(upright, drawn, pixels, name)
-        refuse_misfit(size, drawn.size, pixels, name)
-        hole = scale_mask(drawn, size)
+        refuse_misfit(size, drawn.image.size, pixels, name)
+        hole = scale_mask(drawn.image, size)
     if pixels.mask_grow:
         from batchfill.images.prepare.grow import grow_mask  # numpy is loaded for those who need it
 
@@ -68,7 +68,7 @@ def draw_mask(drawn: DrawnMask, size: Size) -> Image.Image:
     from batchfill.images.codec.shapes import fill_shapes  # numpy is loaded for those who need it
 
     hole = fill_shapes(drawn, size)
-    whole = hole.histogram()[255]
+    whole = Greys(hole).filled
     if not whole:
         raise BadPicture(drawn.outside_text(*size), kind="empty")
     if whole == size[0] * size[1]:
@@ -76,20 +76,19 @@ def draw_mask(drawn: DrawnMask, size: Size) -> Image.Image:
     return hole
 
 
-def clean_mask(mask: Image.Image, pixels: Pixels, name: str) -> Image.Image:
+def clean_mask(mask: Image.Image, pixels: Pixels, name: str) -> Greys:
     """Return the upright *mask* at its own size, cleaned: white is filled. Raises BadPicture."""
     chosen = _choose_channel(mask, pixels.mask_from, name)
-    counts = chosen.histogram()
-    if sum(counts[:HALF]) and sum(counts[HALF:]):
+    if 0 < chosen.filled < sum(chosen.counts):
         return chosen
     if pixels.mask_from in ("white", "black", "nonzero") and alpha_varies(mask):
         raise BadPicture(_ALPHA_ONLY.format(name=name), kind="alpha")
-    everything = not sum(counts[:HALF])
+    everything = chosen.filled > 0
     kind = "full" if everything else "empty"
     raise BadPicture(_one_sided(name, pixels, everything=everything), kind=kind)
 
 
-def refuse_partial(mask: Image.Image, hole: Image.Image, pixels: Pixels, name: str) -> None:
+def refuse_partial(mask: Image.Image, hole: Greys, pixels: Pixels, name: str) -> None:
     """Raise BadPicture when a grey of *mask* would be filled in part, or most of it.
 
     *hole* is the mask, cleaned.
@@ -101,7 +100,7 @@ def refuse_partial(mask: Image.Image, hole: Image.Image, pixels: Pixels, name: s
         return
     opacity = pixels.mask_from == "alpha" or (pixels.mask_from == "auto" and alpha_varies(mask))
     own = _read_alpha(mask, name) if opacity else to_grey(mask, name)
-    counts = own.histogram(mask=hole.point([255 * (value == grey) for value in range(256)]))
+    counts = own.histogram(mask=hole.image.point([255 * (value == grey) for value in range(256)]))
     value = max(range(256), key=counts.__getitem__)
     what = "the opacity" if opacity else "the grey"
     way_out = _PARTLY.get(pixels.mask_from, _PARTLY["auto"])
@@ -110,10 +109,30 @@ def refuse_partial(mask: Image.Image, hole: Image.Image, pixels: Pixels, name: s
 
 def scale_mask(mask: Image.Image, size: Size) -> Image.Image:
     """Return *mask* at *size*."""
+    if size == mask.size:
+        return mask
+    method = scaling_method(mask.size, size)
+    return _shrink_mask(mask, size) if method == Resampling.BOX else mask.resize(size, method)
+
+
+def scaling_method(mask: Size, size: Size) -> Resampling:
+    """Return how a mask of one size is scaled to another."""
     # BOX counts covered pixels when scaling down; scaling up by it would only make stairs.
-    shrinks = size[0] <= mask.width and size[1] <= mask.height
-    method = Resampling.BOX if shrinks else Resampling.BILINEAR
-    return mask if size == mask.size else mask.resize(size, method)
+    shrinks = size[0] <= mask[0] and size[1] <= mask[1]
+    return Resampling.BOX if shrinks else Resampling.BILINEAR
+
+
+def _shrink_mask(mask: Image.Image, size: Size) -> Image.Image:
+    """Return *mask* at *size*, to the bit as BOX makes it of all its rows, of those that are not black."""
+    _, top, _, bottom = mask.getbbox() or (0, 0, 1, 1)
+    # Across first, as Pillow does it, so that each number is rounded where it always was.
+    rows = mask.crop((0, top, mask.width, bottom)).resize((size[0], bottom - top), Resampling.BOX)
+    left, _, right, _ = rows.getbbox() or (0, 0, 1, 1)
+    columns = Image.new("L", (right - left, mask.height))
+    columns.paste(rows.crop((left, 0, right, rows.height)), (0, top))
+    small = Image.new("L", size)
+    small.paste(columns.resize((right - left, size[1]), Resampling.BOX), (left, 0))
+    return small
 
 
 def same_shape(one: Size, other: Size) -> bool:
@@ -134,27 +153,27 @@ def refuse_misfit(picture: Size, mask: Size, pixels: Pixels, name: str) -> None:
         )
 
 
-def _choose_channel(mask: Image.Image, source: str, name: str) -> Image.Image:
+def _choose_channel(mask: Image.Image, source: str, name: str) -> Greys:
     match source:
         case "white":
-            return clean_values(to_grey(mask, name))
+            return clean_values(Greys(to_grey(mask, name)))
         case "black":
-            return clean_values(ImageOps.invert(to_grey(mask, name)))
+            return clean_values(Greys(to_grey(mask, name)).invert())
         case "alpha":
-            return clean_values(ImageOps.invert(_read_alpha(mask, name)))
+            return clean_values(Greys(_read_alpha(mask, name)).invert())
         case "nonzero":
-            return read_nonzero(mask, name)
+            return Greys(read_nonzero(mask, name))
         case _:
             return _guess_channel(mask, name)
 
 
-def _guess_channel(mask: Image.Image, name: str) -> Image.Image:
+def _guess_channel(mask: Image.Image, name: str) -> Greys:
     """Return what is most likely meant: strokes on an empty layer, a hole in a picture, or the rarer grey."""
     drawn = read_labels(mask, name)
     if alpha_varies(mask):
         alpha = _read_alpha(mask, name)
-        return stretch_values(alpha if _one_grey(drawn, alpha) else ImageOps.invert(alpha))
-    return pick_foreground(drawn)
+        return stretch_values(Greys(alpha) if _one_grey(drawn, alpha) else Greys(alpha).invert())
+    return pick_foreground(Greys(drawn))
 
 
 def _one_grey(drawn: Image.Image, alpha: Image.Image) -> bool:

@@ -15,7 +15,8 @@ from batchfill.domain.drawn_masks import NOTHING
 from batchfill.images.codec.colors import without_alpha
 from batchfill.images.codec.open import apply_orientation, is_turned, open_image
 from batchfill.images.prepare.enlarge import fit_canvas, place_canvas
-from batchfill.images.prepare.mask import read_mask, scale_mask
+from batchfill.images.prepare.hole import Hole
+from batchfill.images.prepare.mask import read_mask
 from batchfill.images.quality.drift import CELL, has_drift
 from batchfill.images.quality.seam import has_seam
 from batchfill.images.quality.thresholds import LIMITS
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
     Truths = NDArray[np.bool_]
+
+_KEPT_DETAIL = 1.5
+"""Times the size of an output to which a picture is averaged before it is scaled finely."""
+
+_STRIP = 256
+"""Rows of an output that are scaled together."""
 
 COARSE = 8
 """Pixels to the side of what is compared inside the mask: re-encoding leaves such means nearly alone."""
@@ -55,28 +62,56 @@ class Sent:
         with open_image(picture, picture.name) as image:
             stored = image.size
             _decode_reduced(image, area, size)
-            drawn = apply_orientation(image)
+            upright = apply_orientation(image)
             own = stored[::-1] if is_turned(image) else stored
-            plain = without_alpha(drawn, picture.name).convert("RGB")
-        hole = read_mask(mask, pixels, mask.name, own)
-        if (placed := place_canvas(pixels, own, has_mask=mask != NOTHING)) is not None:
-            return cls._on_canvas(plain, own, placed, hole, size)
+        hole = Hole.of(read_mask(mask, pixels, mask.name, own))
+        placed = place_canvas(pixels, own, has_mask=mask != NOTHING)
+        return cls.of_decoded(upright, picture.name, own, placed, hole, area, size)
+
+    @classmethod
+    def of_decoded(
+        cls,
+        picture: Image.Image,
+        name: str,
+        own: Size,
+        placed: Enlarged | None,
+        hole: Hole,
+        area: Box | None,
+        size: Size,
+    ) -> Sent:
+        """Bring *area* of a picture, upright and *own* at any scale, and of its mask to *size*.
+
+        *placed*: its canvas, where it has one; *hole* is the canvas's then. *name* is the picture's, for
+        BadPicture.
+        """
+        plain = without_alpha(picture, name)
+        if placed is not None:
+            return cls._on_canvas(plain.convert("RGB"), own, placed, hole, size)
         box = area or (0, 0, *own)
         across, down = plain.width / own[0], plain.height / own[1]
         part = box[0] * across, box[1] * down, box[2] * across, box[3] * down
-        at_size = plain.resize(size, Resampling.LANCZOS, part, reducing_gap=3.0)
-        scaled = scale_mask(hole.crop(box), size)
+        at_size = _scale_part(plain, part, size).convert("RGB")
+        scaled = hole.scale(box, size)
         return cls(at_size, scaled, (box[2] - box[0], box[3] - box[1]), scaled)
 
     @classmethod
-    def _on_canvas(
-        cls, plain: Image.Image, own: Size, placed: Enlarged, hole: Image.Image, size: Size
-    ) -> Sent:
+    def _on_canvas(cls, plain: Image.Image, own: Size, placed: Enlarged, hole: Hole, size: Size) -> Sent:
         """Return what was sent of a picture that is enlarged; *hole* is the canvas's."""
-        own_hole = Image.new("L", hole.size)
-        own_hole.paste(hole.crop(placed.box), placed.box)
-        sent = fit_canvas(plain, own, placed, size)
-        return cls(sent, scale_mask(hole, size), placed.size, scale_mask(own_hole, size))
+        sent, whole = fit_canvas(plain, own, placed, size), (0, 0, *placed.size)
+        own_hole = hole.within(placed.box)
+        return cls(sent, hole.scale(whole, size), placed.size, own_hole.scale(whole, size))
+
+
+def _scale_part(picture: Image.Image, part: tuple[float, float, float, float], size: Size) -> Image.Image:
+    """Return *part* of *picture* at *size*, strip by strip: the steps between take little room."""
+    left, top, right, bottom = part
+    whole, down = Image.new(picture.mode, size), (bottom - top) / size[1]
+    for first in range(0, size[1], _STRIP):
+        last = min(first + _STRIP, size[1])
+        strip = left, top + first * down, right, min(top + last * down, bottom)
+        scaled = picture.resize((size[0], last - first), Resampling.LANCZOS, strip, reducing_gap=_KEPT_DETAIL)
+        whole.paste(scaled, (0, first))
+    return whole
 
 
 def _decode_reduced(image: Image.Image, area: Box | None, size: Size) -> None:

@@ -10,6 +10,7 @@ from batchfill.images.codec.colors import without_alpha
 from batchfill.images.codec.open import is_turned, open_image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from PIL.Image import Image
@@ -48,17 +49,26 @@ def flag_outputs(task: FlagTask) -> tuple[tuple[str, ...], ...]:
     local picture and mask only `blank`, `duplicate` (all over) and, with a local picture, `size` are told.
     Raises BadPicture.
     """
+    return judge_outputs(task, map(_read_output, task.outputs), lambda size: _read_sent(task, size))
+
+
+def judge_outputs(
+    task: FlagTask, outputs: Iterable[Image], sent_at: Callable[[Size], Sent | None]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the flags of *outputs*, those of *task*, decoded as L or RGB; see `flag_outputs`.
+
+    *sent_at*: returns what was sent at a size; None: not known.
+    """
     from batchfill.images.quality.compare import OutputComparison  # numpy is loaded by the process that works
 
     sent: Sent | None = None
     earlier: list[Signature] = []
     found: list[tuple[str, ...]] = []
-    for path in task.outputs:
-        output = _read_output(path)
+    for output in outputs:
         if sent is None or sent.picture.size != output.size:
-            sent = _read_sent(task, output.size)
+            sent = sent_at(output.size)
         made = _generated_size(task, sent)
-        view = OutputComparison(output, sent)
+        view = OutputComparison(output.convert("RGB"), sent)
         words = {
             "blank": view.is_blank,
             "unchanged": view.is_unchanged,
@@ -74,7 +84,8 @@ def flag_outputs(task: FlagTask) -> tuple[tuple[str, ...], ...]:
 
 def _read_output(path: Path) -> Image:
     with open_image(path, path.name) as image:
-        return without_alpha(image, path.name).convert("RGB")
+        image.load()
+        return without_alpha(image, path.name)
 
 
 def _read_sent(task: FlagTask, size: Size) -> Sent | None:

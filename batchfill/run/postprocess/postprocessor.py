@@ -15,7 +15,8 @@ from batchfill.domain.progress import Level
 from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, StorageError, in_words, is_full
 from batchfill.images.codec.decode import decode_whole
-from batchfill.images.composite.composite import FinishTask, make_composite
+from batchfill.images.composite.composite import FinishTask
+from batchfill.images.finished_row import FinishedRow, RowTask, finish_row
 from batchfill.images.quality.flags import FlagTask, flag_outputs
 from batchfill.run.placement import MADE_AGAIN
 from batchfill.storage.downloaded import Downloaded
@@ -123,18 +124,17 @@ class PostProcessor:
         there = await self._find_kept(one)
         if len(there) < len(one.outputs):
             return
+        flags = self._flag_task(one, [written.path for written in there])
         try:
-            made = None if how is None else await self.make_files(one, how)
+            made = None if how is None else await self.make_files(one, how, flags)
         except BadPicture as error:
             await self._deliver_raw(one, there, outputs, f"not finished: {error}")
             return
         if made is None:
             await self._deliver_raw(one, there, outputs, None)
             return
-        flags = await self._flags_of(one, [written.path for written in there])
-        judged = [replace(m, output=replace(m.output, flags=f)) for m, f in zip(made, flags, strict=True)]
         with anyio.CancelScope(shield=True):
-            await self._placer.place_outputs(one.attempt, judged, outputs)
+            await self._placer.place_outputs(one.attempt, made, outputs)
 
     async def _find_kept(self, one: DownloadJob) -> list[StagedFile]:
         """Return the raw outputs of *one* that are there; the others are to be fetched once more."""
@@ -145,33 +145,45 @@ class PostProcessor:
             await self._context.ledger.record_kept(one.attempt, gone)
         return [written for written in kept if written is not None]
 
-    async def make_files(self, one: DownloadJob, how: Finish) -> list[Downloaded]:
+    async def make_files(
+        self, one: DownloadJob, how: Finish, flags: FlagTask | None = None
+    ) -> list[Downloaded]:
         """Return the files finished of a row's raw outputs, kept or in their places; not yet in theirs.
 
+        *flags*: how its outputs are judged on the way; None: what they were judged to be stays.
         Raises BadPicture when one cannot be made of what is there, OSError when the disk does not take it.
         """
-        made: list[Downloaded] = []
+        if not one.outputs:
+            return []
+        store = self._context.store
+        tasks = tuple(self._make_task(one, output, how, store.spare_path()) for output in one.outputs)
         try:
-            for output in one.outputs:
-                # One by one: what was made before a failure has to be discarded.
-                made.append(await self._make_file(one, output, how))  # noqa: PERF401
+            row = await self._finish_judged(one, RowTask(tasks, flags))
         except BaseException:
-            for done in made:
-                self._context.store.discard_file(done.written)
+            for task in tasks:
+                task.target.unlink(missing_ok=True)
             raise
+        made = []
+        for output, task, file, words in zip(one.outputs, tasks, row.files, row.flags, strict=True):
+            self.largest = max(self.largest, file.size)
+            finished = replace(output, finished_with=how.settings, finished_as=file.made_as)
+            finished = finished if flags is None else replace(finished, flags=words)
+            made.append(Downloaded(finished, StagedFile(task.target, file.size, file.sha256), file.picture))
         return made
 
-    async def _make_file(self, one: DownloadJob, output: Output, how: Finish) -> Downloaded:
-        target = self._context.store.spare_path()
-        task = self._make_task(one, output, how, target)
+    async def _finish_judged(self, one: DownloadJob, task: RowTask) -> FinishedRow:
+        """Have *task* done; where judging keeps the row from being finished, without it."""
         try:
-            made = await self._context.pixels.do(make_composite, task)
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
-        self.largest = max(self.largest, made.size)
-        finished = replace(output, finished_with=how.settings, finished_as=made.made_as)
-        return Downloaded(finished, StagedFile(target, made.size, made.sha256), made.picture)
+            row = await self._context.pixels.do(finish_row, task)
+        except BadPicture as error:
+            if task.flags is None:
+                raise
+            # It may have been the judge who took the process along.
+            row = await self._context.pixels.do(finish_row, replace(task, flags=None))
+            row = row._replace(unjudged=str(error))
+        if row.unjudged is not None:
+            self._context.log.debug(f"{one.attempt.id}: not judged: {row.unjudged}")
+        return row
 
     def _make_task(self, one: DownloadJob, output: Output, how: Finish, target: Path) -> FinishTask:
         model, raw = self._context.model, output.raw or output.file
@@ -208,17 +220,25 @@ class PostProcessor:
     async def _flag_row(self, one: DownloadJob) -> None:
         folder = self._context.store.folder
         placed = [(output, output.file) for output in one.outputs if output.file is not None]
-        found = await self._flags_of(one, [folder / (output.raw or file) for output, file in placed])
+        paths = [folder / (output.raw or file) for output, file in placed]
+        found = await self._flags_of(one, self._flag_task(one, paths))
         judged = [replace(output, flags=words) for (output, _), words in zip(placed, found, strict=True)]
         if await self._context.ledger.record_judged(judged, redo=self._context.redo_rule):
             self._context.log.debug(f"{one.attempt.id}: {MADE_AGAIN}")
 
-    async def _flags_of(self, one: DownloadJob, paths: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
+    async def _flags_of(self, one: DownloadJob, task: FlagTask) -> tuple[tuple[str, ...], ...]:
         """Return the flags of a row's outputs; none where they cannot be told."""
+        try:
+            return await self._context.pixels.do(flag_outputs, task)
+        except BadPicture as error:
+            self._context.log.debug(f"{one.attempt.id}: not judged: {error}")
+            return tuple(() for _ in task.outputs)
+
+    def _flag_task(self, one: DownloadJob, outputs: Sequence[Path]) -> FlagTask:
         model, files = self._context.model, one.asked.files
         mask = model.mask_of(one.asked.inputs, files)
-        task = FlagTask(
-            outputs=tuple(paths),
+        return FlagTask(
+            outputs=tuple(outputs),
             picture=_input_path(files, model.image_field),
             mask=mask.path if isinstance(mask, LocalFile) else mask,
             pixels=model.pixels(one.asked.inputs),
@@ -226,11 +246,6 @@ class PostProcessor:
             rule=model.size_rule,
             inputs=tuple(model.without_pixels(one.asked.inputs).items()),
         )
-        try:
-            return await self._context.pixels.do(flag_outputs, task)
-        except BadPicture as error:
-            self._context.log.debug(f"{one.attempt.id}: not judged: {error}")
-            return tuple(() for _ in paths)
 
 
 def note_of(model: Model, one: DownloadJob, output: Output) -> dict[str, str]:

@@ -576,6 +576,29 @@ def test_tasks_and_answers_travel_between_processes(
     assert pickle.loads(pickle.dumps(answer)) == answer
 
 
+def test_a_jpeg_that_is_damaged_in_places_is_filled_and_encoded_whole(
+    mask: Image.Image, photo: Image.Image, tmp_path: Path
+) -> None:
+    content = bytearray(written(photo, tmp_path / "hero.jpg", quality=95).read_bytes())
+    at = content.index(b"\xff\xda") + 300
+    del content[at : at + 400]
+    (tmp_path / "hero.jpg").write_bytes(content)
+    teal = Image.new("RGB", photo.size, "teal")
+    answer, image = finished(tmp_path, tmp_path / "hero.jpg", mask, teal, form="same")
+    assert answer.made_as == "jpeg: encoded whole, it is damaged in places"
+    apart = np.abs(np.asarray(image, np.int16) - np.asarray(teal))
+    assert apart[np.asarray(mask) > 0].mean() < 6
+
+
+def test_the_grey_of_16_bits_that_stands_for_transparency_stays(
+    mask: Image.Image, photo: Image.Image, tmp_path: Path
+) -> None:
+    deep = Image.fromarray(np.asarray(photo.convert("L"), np.uint16) * 257)
+    path = written(deep, tmp_path / "hero.png", transparency=515)
+    _, image = finished(tmp_path, path, mask, photo)
+    assert (image.mode, image.info["transparency"]) == ("I;16", 515)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read as Linux tells it")
 @pytest.mark.parametrize("form", ["png", "jpg"])
 def test_finishing_holds_one_picture_at_a_time(form: str, tmp_path: Path) -> None:

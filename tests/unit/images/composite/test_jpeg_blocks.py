@@ -15,7 +15,8 @@ from PIL.Image import Transpose
 
 from batchfill.images.composite import jpeg_blocks
 from batchfill.images.composite.jpeg_blocks import Exchange
-from batchfill.images.composite.jpeg_frame import CannotExchange, read_frame
+from batchfill.images.composite.jpeg_frame import CannotExchange, has_usual_codes, read_frame
+from batchfill.images.prepare.hole import Hole
 from batchfill.images.rights.jpeg_segments import FRAMES, join_jpeg, split_jpeg
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def exchanged(original: bytes, folder: Path, box: tuple[int, int, int, int], tur
     hole.paste(255, box)
     picture.paste(photo(picture.size, "RGB", 2).convert(picture.mode), None, hole)
     exchange = Exchange(original, turned)
-    exchange.fill(picture, hole, folder)
+    exchange.fill(picture, Hole.of(hole))
     finished = join_jpeg([*exchange.about, *exchange.write(folder)])
     if turned in STORED:
         picture, hole = picture.transpose(STORED[turned]), hole.transpose(STORED[turned])
@@ -188,7 +189,7 @@ def test_inks_that_adobe_stores_as_luma_are_inks_again(tmp_path: Path) -> None:
 def test_a_mask_that_fills_nothing_changes_no_coefficient(tmp_path: Path) -> None:
     original = encoded(photo((40, 24)))
     exchange = Exchange(original, 1)
-    exchange.fill(decoded(original), Image.new("L", (40, 24)), tmp_path)
+    exchange.fill(decoded(original), Hole.of(Image.new("L", (40, 24))))
     made = join_jpeg([*exchange.about, *exchange.write(tmp_path)])
     assert decoded(made).tobytes() == decoded(original).tobytes()
 
@@ -233,8 +234,10 @@ def test_a_damaged_original_is_left_to_others_without_a_word_on_the_terminal(
     del content[at : at + 400]
     picture = decoded(bytes(content))
     hole = Image.new("L", picture.size, 255)
+    exchange = Exchange(bytes(content), 1)
+    exchange.fill(picture, Hole.of(hole))
     with pytest.raises(CannotExchange, match="damaged"):
-        Exchange(bytes(content), 1).fill(picture, hole, tmp_path)
+        exchange.write(tmp_path)
     assert capfd.readouterr().err == ""
     assert [*tmp_path.iterdir()] == []
 
@@ -257,7 +260,7 @@ def test_without_room_for_libjpegs_files_the_disk_is_full(
     usage = disk_usage(tmp_path)._replace(free=len(GOOD))
     monkeypatch.setattr(jpeg_blocks, "disk_usage", lambda _: usage)
     with pytest.raises(OSError, match="No space left"):
-        exchange.fill(decoded(GOOD), Image.new("L", (24, 16), 255), tmp_path)
+        exchange.write(tmp_path)
 
 
 def test_colours_are_told_as_libjpeg_tells_them() -> None:
@@ -274,3 +277,17 @@ def test_black_ink_is_filled_too(tmp_path: Path) -> None:
     assert_exact(made, tmp_path)
     apart = np.asarray(decoded(made.finished)).astype(int)[8:16, 8:24] - np.asarray(made.picture)[8:16, 8:24]
     assert np.abs(apart).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("options", "usual"),
+    [({}, True), ({"subsampling": 2}, True), ({"optimize": True}, False), ({"progressive": True}, False)],
+)
+def test_a_jpeg_keeps_to_the_usual_codes_and_gets_its_own_where_it_had_its_own(
+    options: dict[str, Any], usual: bool, tmp_path: Path
+) -> None:
+    original = encoded(photo((64, 48)), **options)
+    assert has_usual_codes(split_jpeg(original)) is usual
+    made = exchanged(original, tmp_path, (8, 8, 24, 24))
+    assert has_usual_codes(split_jpeg(made.finished)) is usual
+    assert not has_usual_codes([])

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from batchfill.images.prepare import grow
 from batchfill.images.prepare.grow import FINE, fade_mask, grow_mask
 from tests.support.pictures import away
 
@@ -61,3 +62,19 @@ def test_nothing_spreads_from_an_empty_mask_or_by_no_distance(mask: Image.Image)
     assert fade_mask(empty, 5) is empty
     assert grow_mask(mask, 0) is mask
     assert fade_mask(mask, 0) is mask
+
+
+@pytest.mark.parametrize("reach", [1, 4, 16, 32, 33, 64, 70])
+def test_a_mask_that_fades_along_its_border_only_is_the_one_that_fades_all_over(reach: int) -> None:
+    hole = Image.new("L", (900, 700))
+    for value, box in (
+        (255, (130, 120, 700, 560)),
+        (0, (300, 250, 310, 440)),
+        (90, (705, 10, 899, 30)),
+        (1, (5, 690, 6, 691)),
+    ):
+        hole.paste(value, box)
+    assert len(grow._ring_tiles(hole.crop, hole.size, reach)) < len([*grow._all_tiles(hole.size, reach)])
+    around = max(5 - reach, 0), max(10 - reach, 0), 900, min(691 + reach, 700)
+    part = fade_mask(hole, reach).crop(around)
+    assert part.tobytes() == grow._fade_whole(hole.crop(around), reach).tobytes()

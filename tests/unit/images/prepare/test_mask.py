@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.errors import BadPicture
-from batchfill.images.prepare.mask import read_mask
+from batchfill.images.prepare.mask import read_mask, scale_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,3 +130,19 @@ def test_a_shape_that_only_transparency_holds_is_explained(
 def test_alpha_is_refused_where_there_is_none(mask: Image.Image, encode: Encode) -> None:
     with pytest.raises(BadPicture, match=r"m\.png has no transparency"):
         read(encode(mask), mask_from="alpha")
+
+
+@given(
+    st.tuples(st.integers(1, 90), st.integers(1, 70)),
+    st.tuples(st.integers(1, 90), st.integers(1, 70)),
+    st.tuples(st.integers(0, 89), st.integers(0, 69), st.integers(1, 60), st.integers(1, 60)),
+    st.integers(1, 255),
+)
+def test_a_mask_is_scaled_to_the_bit_as_all_of_its_rows_would_be(
+    own: tuple[int, int], size: tuple[int, int], box: tuple[int, int, int, int], grey: int
+) -> None:
+    mask = Image.new("L", own)
+    mask.paste(grey, (box[0], box[1], box[0] + box[2], box[1] + box[3]))
+    shrinks = size[0] <= own[0] and size[1] <= own[1]
+    whole = mask.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR)
+    assert np.array_equal(np.asarray(scale_mask(mask, size)), np.asarray(whole))
