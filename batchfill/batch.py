@@ -21,6 +21,7 @@ from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_heading
 from batchfill.ledger.reader import open_reader
 from batchfill.session.batch_status import read_status
+from batchfill.settings.cache_folder import cache_folder
 from batchfill.settings.credentials import Environment
 from batchfill.settings.resolve import folder_of, resolve_settings
 from batchfill.storage import inbox, lock
@@ -104,6 +105,7 @@ class Batch:
             warnings=[*model_warnings(model), *default_prompt_warnings(settings)],
             notes=notes,
             provider=provider,
+            caches=cache_folder(self.environ),
         )
 
     async def run(

@@ -7,12 +7,13 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from batchfill.check.pictures import PictureInspector
+from batchfill.check.remembered import RememberedFiles
 from batchfill.check.remote import remote_files
 from batchfill.domain.reports import CheckReport
 from batchfill.domain.rows import RowState
 from batchfill.ledger.digests import open_digests
+from batchfill.ledger.file_memory import open_memory
 from batchfill.ledger.import_rows import open_scratch
-from batchfill.manifest.local_files import digest_file
 from batchfill.session import plan
 from batchfill.session.finish_rate import FinishTrials
 from batchfill.session.ingest import Reading, ingest_rows
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 MISTAKES_KEPT = 100
 
+MEMORY = "checked-1.db"
+"""The file among the user's caches that remembers what was seen; another number where its form changes."""
+
 
 async def check(
     manifest: Manifest,
@@ -47,13 +51,16 @@ async def check(
     warnings: Sequence[str],
     notes: Sequence[str],
     provider: ProviderCheck | None = None,
+    caches: Path | None = None,
 ) -> CheckReport:
     """Read and judge every row, without a change to the batch.
+
+    *caches*: the folder that remembers what was seen of a file; None: nothing is remembered.
 
     Without network, unless *fetch* asks for a look at pictures and masks at addresses; no token is sent.
     """
     reading, comparison, pictures, finish_rate = await _read_rows(
-        manifest, model, settings, ledger, fetch=fetch
+        manifest, model, settings, ledger, fetch=fetch, caches=caches
     )
     to_go = plan.groups_to_go(comparison, None)
     rows = sum(group.rows for group in to_go)
@@ -81,13 +88,17 @@ async def check(
 
 
 async def _read_rows(
-    manifest: Manifest, model: Model, settings: Settings, ledger: Path, *, fetch: bool
+    manifest: Manifest, model: Model, settings: Settings, ledger: Path, *, fetch: bool, caches: Path | None
 ) -> tuple[Reading, Comparison, PictureReport, FinishRate | None]:
     async with open_scratch(ledger) as intake, AsyncExitStack() as stack:
         remote = await stack.enter_async_context(remote_files(settings.base)) if fetch else None
         workers, fitted = Processes(hidden=settings.extras.variables), settings.send == "fitted"
         stack.callback(workers.close)
-        looking = PictureInspector(model, manifest.rows, workers, fitted=fitted, remote=remote)
+        memory = stack.enter_context(open_memory(caches and caches / MEMORY, time.time()))
+        remembered = RememberedFiles(memory, time.time)
+        looking = PictureInspector(
+            model, manifest.rows, workers, fitted=fitted, remote=remote, remembered=remembered
+        )
         trials = FinishTrials(model)
 
         async def look_at(rows: list[Row]) -> tuple[list[Row], list[Mistake]]:
@@ -95,7 +106,7 @@ async def _read_rows(
             trials.note_rows(good)
             return good, wrong
 
-        with open_digests(ledger, digest_file, time.time) as digests:
+        with open_digests(ledger, remembered.digest_file, time.time) as digests:
             reading = await ingest_rows(intake, manifest, model, settings, digests, look_at=look_at)
         await intake.drop_duplicates()
         comparison = await intake.compare_rows()

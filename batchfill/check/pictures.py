@@ -15,6 +15,7 @@ from batchfill.check.findings_log import Findings
 from batchfill.check.remote import NotFetched
 from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity
+from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, Mistake
 from batchfill.images.preflight.inspect import Inspection, InspectTask, PictureSource, inspect_files
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.model import Model
+    from batchfill.check.remembered import RememberedFiles
     from batchfill.check.remote import Remote
     from batchfill.domain.findings import PictureReport
     from batchfill.domain.rows import Input, Row
@@ -36,10 +38,10 @@ _USUAL = Pixels()
 
 
 class _Files(NamedTuple):
-    """What a judgement depends on, so that rows with the same share it. Files are paths or addresses."""
+    """What a judgement depends on, so that rows with the same share it. Files elsewhere are addresses."""
 
-    picture: Path | str | None
-    mask: Path | str | DrawnMask | None
+    picture: LocalFile | str | None
+    mask: LocalFile | str | DrawnMask | None
     pixels: Pixels
     choice: Input | None
     """The input that chooses the size at which the model works."""
@@ -49,12 +51,24 @@ class _Files(NamedTuple):
         """The files that are elsewhere."""
         return [file for file in (self.picture, self.mask) if isinstance(file, str)]
 
+    @property
+    def local(self) -> list[LocalFile]:
+        """The files that are here."""
+        return [file for file in (self.picture, self.mask) if isinstance(file, LocalFile)]
+
 
 class PictureInspector:
     """Looks at the pictures of rows as they come."""
 
     def __init__(
-        self, model: Model, rows_file: Path, workers: Workers, *, fitted: bool, remote: Remote | None
+        self,
+        model: Model,
+        rows_file: Path,
+        workers: Workers,
+        *,
+        fitted: bool,
+        remote: Remote | None,
+        remembered: RememberedFiles,
     ) -> None:
         """*fitted*: local files are turned and scaled before they are sent. *remote*: None asks nobody."""
         self._model = model
@@ -63,6 +77,7 @@ class PictureInspector:
         self._workers = workers
         self._fitted = fitted
         self._remote = remote
+        self._remembered = remembered
         self._known: dict[_Files, Inspection] = {}
         self._findings = Findings()
 
@@ -112,11 +127,12 @@ class PictureInspector:
         usual = self._settings.isdisjoint(row.inputs) and model.mask_field in row.files
         return _Files(picture, mask, _USUAL if usual else model.pixels(row.inputs), choice)
 
-    def _file_of(self, row: Row, name: str | None) -> Path | str | None:
+    def _file_of(self, row: Row, name: str | None) -> LocalFile | str | None:
         if name is None or name not in row.inputs:
             return None
         if name in row.files:
-            return row.files[name].path
+            file = row.files[name]
+            return file if file.spelled is None else replace(file, spelled=None)
         self._findings.remote += self._remote is None
         return str(row.inputs[name]) if self._remote else None
 
@@ -124,19 +140,25 @@ class PictureInspector:
         async with self._fetch_remote(files) as fetched:
             places = dict(zip(files.addresses, fetched, strict=False))
             task = self._make_task(files, places)
-            judgement = await self._run_inspection(task)
+            judgement = self._recall(task, files) or await self._run_inspection(task, files)
         failures = tuple(
             _unfetched_finding(place) for place in places.values() if isinstance(place, NotFetched)
         )
         self._known[files] = replace(judgement, findings=(*judgement.findings, *failures))
 
-    async def _run_inspection(self, task: InspectTask) -> Inspection:
+    def _recall(self, task: InspectTask, files: _Files) -> Inspection | None:
+        return None if files.addresses else self._remembered.recall(task, files.local)
+
+    async def _run_inspection(self, task: InspectTask, files: _Files) -> Inspection:
         try:
-            return await self._workers.do(inspect_files, task)
+            judgement = await self._workers.do(inspect_files, task)
         except BadPicture as error:
             names = " and ".join(source.name for source in (task.picture, task.mask) if source)
             text = f"{names}: {error}"
             return Inspection((Finding(FindingKind(error.kind), Severity.MISTAKE, text),))
+        if not files.addresses:
+            self._remembered.note(task, files.local, judgement)
+        return judgement
 
     def _fetch_remote(self, files: _Files) -> AbstractAsyncContextManager[list[Path | NotFetched]]:
         if self._remote is None or not files.addresses:
@@ -144,14 +166,14 @@ class PictureInspector:
         return self._remote.open_files(files.addresses)
 
     def _make_source(
-        self, file: Path | str | None, places: dict[str, Path | NotFetched]
+        self, file: LocalFile | str | None, places: dict[str, Path | NotFetched]
     ) -> PictureSource | None:
         if isinstance(file, str):
             place = places.get(file)
             if place is None or isinstance(place, NotFetched):
                 return None
             return PictureSource(place, _file_name(file), fitted=False, remote=True)
-        return None if file is None else PictureSource(file, file.name, fitted=self._fitted)
+        return None if file is None else PictureSource(file.path, file.path.name, fitted=self._fitted)
 
     def _make_task(self, files: _Files, places: dict[str, Path | NotFetched]) -> InspectTask:
         picture, drawn = self._make_source(files.picture, places), files.mask

@@ -6,6 +6,9 @@ import asyncio
 import io
 import json
 import sys
+import time
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +17,7 @@ from PIL import Image, ImageOps
 
 from batchfill.check import remote
 from batchfill.domain.findings import Sizes
+from batchfill.settings.credentials import Environment
 from batchfill.workers.pool import Processes
 
 if TYPE_CHECKING:
@@ -108,6 +112,31 @@ async def test_rows_that_share_a_pair_are_looked_at_once_and_all_counted(
     assert (found.line, found.id, found.rows, report.pictures.left_out) == (2, "r1", 1200, 0)
     (counted,) = report.pictures.scales
     assert (counted.scale, counted.rows) == (Sizes((64, 48), None, (1152, 864)), 1200)
+
+
+async def test_a_second_check_says_the_same_and_decodes_only_what_changed(
+    batch: Open, desk: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looks: list[InspectTask] = []
+    do = Processes.do
+
+    async def noting(self: Processes, work: Any, task: InspectTask) -> Inspection:
+        looks.append(task)
+        return await do(self, work, task)
+
+    monkeypatch.setattr(Processes, "do", noting)
+    environ = Environment({"XDG_CACHE_HOME": str(tmp_path / "caches")})
+    # What was written a moment ago is not remembered.
+    monkeypatch.setattr("batchfill.check.check.time", SimpleNamespace(time=lambda: time.time() + 3600))
+    rows = desk.rows(3)
+    ImageOps.invert(mask()).save(desk.folder / "masks" / "a.png")
+    night = replace(batch(NOWHERE, rows), environ=environ)
+    first = await night.check()
+    assert (await night.check()).pictures == first.pictures
+    assert (len(looks), kinds(first)) == (1, {"polarity": 3})
+    mask(box=(0, 0, 20, 20)).save(desk.folder / "masks" / "a.png")
+    changed = await night.check()
+    assert (len(looks), kinds(changed)) == (2, {})
 
 
 async def test_a_picture_that_takes_the_process_along_is_a_mistake_of_its_row(

@@ -310,10 +310,12 @@ async def test_a_key_that_became_too_old_while_its_create_waited_is_not_sent_aga
         "UPDATE attempts SET idempotency_key = NULL",
         "UPDATE attempts SET sent = json_set(sent, '$.prompt', 'another')",
         "UPDATE attempts SET sent = json_set(sent, '$.guidance', 3)",
+        # As another version of this program, or another machine, packed the same picture.
+        "UPDATE attempts SET sent = json_set(sent, '$.image', 'sha256:' || printf('%064d', 1) || ':99')",
         "UPDATE attempts SET origin = 'https://api.example.com/v1'",
         "UPDATE attempts SET acknowledged = 1",
     ],
-    ids=["no key", "other prompt", "other inputs", "other base", "acknowledged"],
+    ids=["no key", "other prompt", "other inputs", "other bytes", "other base", "acknowledged"],
 )
 async def test_a_create_that_would_not_be_the_same_one_is_not_sent_again(
     service: Serve, batch: Open, states: States, change: str

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from PIL import __version__ as pillow_version
 from PIL.ExifTags import Base as Tag
 
+from batchfill._version import __version__
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.drawn_masks import NOTHING, DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity, Sizes
 from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import to_grey, without_alpha
 from batchfill.images.codec.open import (
+    FORMATS,
     apply_orientation,
     is_rotated,
     is_turned,
@@ -40,7 +45,6 @@ from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from PIL.Image import Image
 
@@ -108,6 +112,13 @@ class _Mask(NamedTuple):
     """As it will be taken."""
     odd: str | None
     source: PictureSource
+
+
+def inspection_rules() -> list[str]:
+    """Return all that an inspection depends on but its task: this program and its decoders, in words."""
+    modules = Path(__file__).parents[1].rglob("*.py")
+    stamps = [f"{module.name} {(facts := module.stat()).st_size} {facts.st_mtime_ns}" for module in modules]
+    return [__version__, pillow_version, *FORMATS, str(find_spec("pillow_heif") is not None), *sorted(stamps)]
 
 
 def inspect_files(task: InspectTask) -> Inspection:
