@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from batchfill.errors import BadPicture
 from batchfill.images.codec.decode import decode_whole, read_header, stored_size
 from batchfill.images.codec.foreign import FOREIGN_SUFFIXES
+from batchfill.images.codec.open import open_image, upright_size
 from batchfill.images.prepare.fit import FitTask, fit_files
 from tests.support.pictures import png_chunk
 
@@ -43,14 +45,43 @@ def test_look_gives_the_size_after_exif_rotation(
     assert (found.width, found.height) == (64, 96)
 
 
+def late_chunk(turned: Image.Exif, kind: str) -> bytes:
+    """Return a chunk that turns a PNG, as programs write it behind the pixels."""
+    hexadecimal = turned.tobytes().hex().encode()
+    raw = b"\nexif\n%8d\n%s\n" % (len(hexadecimal) // 2, hexadecimal)
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6"/></x:xmpmeta>'
+    return {
+        "eXIf": png_chunk(b"eXIf", turned.tobytes()[6:]),
+        "tEXt": png_chunk(b"tEXt", b"Raw profile type exif\0" + raw),
+        "zTXt": png_chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(raw)),
+        "iTXt": png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["eXIf", "tEXt", "zTXt", "iTXt"])
 def test_look_sees_a_rotation_behind_the_pixels_of_a_png(
-    photo: Image.Image, turned: Image.Exif, tmp_path: Path, encode: Encode
+    photo: Image.Image, turned: Image.Exif, tmp_path: Path, encode: Encode, kind: str
 ) -> None:
     plain = encode(photo, "PNG")
-    late = plain[:-12] + png_chunk(b"eXIf", turned.tobytes()[6:]) + plain[-12:]
     path = tmp_path / "late.png"
-    path.write_bytes(late)
+    path.write_bytes(plain[:-12] + late_chunk(turned, kind) + plain[-12:])
     assert read_header(path).height == 96
+    with open_image(path, path.name) as image:
+        assert upright_size(image) == (64, 96)
+
+
+@pytest.mark.parametrize("late", [b"", b"date:create\0today", b"Comment\0Raw profile type exif"])
+def test_a_png_that_nothing_turns_is_not_decoded_for_its_size(
+    photo: Image.Image, encode: Encode, late: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = encode(photo, "PNG")
+    content = plain[:-12] + png_chunk(b"tEXt", late) + plain[-12:] if late else plain
+    with open_image(io.BytesIO(content), "a.png") as image:
+        with monkeypatch.context() as patch:
+            patch.setattr(image, "load", None)
+            assert upright_size(image) == (96, 64)
+        # The decoder goes on where it was.
+        assert image.tobytes() == photo.tobytes()
 
 
 def test_look_decodes_nothing(photo: Image.Image, tmp_path: Path, encode: Encode) -> None:

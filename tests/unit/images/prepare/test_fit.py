@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -289,3 +290,58 @@ def test_a_mask_that_would_be_filled_in_part_is_not_sent(
         mask = layer
     with pytest.raises(BadPicture, match=f"{fill} of 255, which would be filled only in part"):
         fit_files(FitTask(encode(photo), encode(mask), Pixels(mask_from=source)))
+
+
+PHOTOGRAPHS = Path(__file__).parents[4] / "jobs" / "photographs"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("sides", [(512, 170), (512, 146), (512, 128), (512, 100), (512, 74)])
+def test_what_is_quickly_made_smaller_is_near_to_what_is_finely_scaled_all_the_way(
+    kind: str, sides: tuple[int, int], encode: Encode
+) -> None:
+    with Image.open(PHOTOGRAPHS / "astronaut.jpg") as image:
+        content = encode(image.convert("RGB"), kind, **({"quality": 92} if kind == "JPEG" else {}))
+    fitted = decode(fit_picture(content, sides[1]))
+    fine = decode_bytes(content).resize(fitted.size, Image.Resampling.LANCZOS)
+    apart = np.asarray(fitted, np.float64) - np.asarray(fine, np.float64)
+    assert 10 * np.log10(255**2 / max((apart**2).mean(), 1e-9)) > 42
+
+
+def decode_bytes(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content)).convert("RGB")
+
+
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_an_area_lies_where_it_lay_however_the_picture_was_decoded(
+    kind: str, turn: int, encode: Encode
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    across = np.linspace(0, 255, 640)[None, :].repeat(480, axis=0)
+    down = np.linspace(0, 255, 480)[:, None].repeat(640, axis=1)
+    stored = Image.fromarray(np.stack([across, down, across], axis=-1).astype(np.uint8))
+    content = encode(stored, kind, exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
+    hole = Image.new("L", upright.size)
+    hole.paste(255, (101, 77, 401, 397))
+    pixels = Pixels(area="mask", padding="13")
+    fitted = fit_files(FitTask(content, encode(hole), pixels, down_to(64)))
+    assert fitted.area is not None
+    assert fitted.picture is not None
+    expected = upright.crop(fitted.area).resize(fitted.picture.size, Image.Resampling.BOX)
+    apart = np.asarray(decode(fitted.picture), np.int16) - np.asarray(expected, np.int16)
+    # A pixel that is decoded at an eighth is eight of these slopes: a shift by one of them would show.
+    assert np.abs(apart[1:-1, 1:-1]).max() <= 3
+
+
+def test_a_png_a_little_too_large_is_packed_harder_before_it_loses_anything(encode: Encode) -> None:
+    with Image.open(PHOTOGRAPHS / "astronaut.jpg") as image:
+        small = image.convert("RGB").resize((128, 128))
+    quick = fit_picture(encode(small, "BMP"))
+    harder = fit_picture(encode(small, "BMP"), limit=len(quick.content) - 1)
+    assert (quick.how, harder.how) == ("PNG", "PNG")
+    assert len(harder.content) < len(quick.content)
+    assert same(decode(harder), small)
+    assert fit_picture(encode(small, "BMP"), limit=len(quick.content) // 2).how.startswith("JPEG")

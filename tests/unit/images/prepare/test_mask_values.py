@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.errors import BadPicture
 from batchfill.images.prepare.mask import read_mask
+from batchfill.images.prepare.mask_values import Greys, clean_values, find_partial
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -260,3 +261,46 @@ def test_strokes_as_thin_as_hair_stay_a_mask() -> None:
     for at in range(0, large.width, 40):
         ImageDraw.Draw(large).line((at, 0, at + 300, large.height), fill=255, width=6)
     read(large.resize(SIZE, Image.Resampling.BOX))
+
+
+GREYS = st.lists(st.integers(0, 255), min_size=1, max_size=120)
+
+
+@given(GREYS, st.integers(1, 12))
+def test_greys_are_counted_as_those_of_all_pixels_are(values: list[int], width: int) -> None:
+    image = Image.fromarray(np.resize(np.asarray(values, np.uint8), (len(values) // width + 1, width)))
+    framed = Image.new("L", (image.width + 40, image.height + 40))
+    framed.paste(image, (7, 13))
+    for drawn in (image, framed, Image.new("L", image.size)):
+        greys = Greys(drawn)
+        assert greys.counts == drawn.histogram()
+        assert greys.values == sorted(set(drawn.tobytes()))
+
+
+@given(GREYS, st.lists(st.integers(0, 255), min_size=256, max_size=256))
+def test_mapped_greys_are_counted_without_being_looked_at(values: list[int], table: list[int]) -> None:
+    image = Image.fromarray(np.asarray([values], np.uint8))
+    mapped = Greys(image).map(table)
+    assert mapped.image.tobytes() == bytes(table[value] for value in values)
+    assert mapped.counts == mapped.image.histogram()
+
+
+def test_greys_that_stay_as_they_are_are_not_copied() -> None:
+    greys = Greys(drawn(255))
+    assert clean_values(greys) is greys
+
+
+@given(st.integers(0, 100), st.integers(0, 80), st.integers(17, 230), st.integers(1, 30), st.integers(0, 3))
+def test_a_grey_in_a_corner_is_found_as_in_the_middle(
+    left: int, top: int, grey: int, side: int, blur: int
+) -> None:
+    """What is looked at is the box that is not black: its edges are no edges of the picture."""
+    small = Image.new("L", (130, 110))
+    ImageDraw.Draw(small).rectangle((left, top, left + side, top + side), fill=grey)
+    ImageDraw.Draw(small).rectangle((left, top, left + 2, top + 2), fill=255)
+    soft = small.filter(ImageFilter.BoxBlur(blur))
+    framed = Image.new("L", (330, 310))
+    framed.paste(soft.crop((0, 0, 130, 110)), (100, 100))
+    found = find_partial(Greys(framed))
+    whole = Greys(framed, framed.histogram())
+    assert found == find_partial(whole)
