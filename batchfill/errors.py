@@ -49,7 +49,7 @@ class Mistake:
     many: str = ""
     """What to say where several rows share it; empty: the message."""
     values: tuple[str, ...] = ()
-    """What the rows that share it have instead, up to three different values; each begins what names it."""
+    """Up to three different values of the rows that share it, told behind the cause."""
     apart: int = 0
     """Up to so many rows that share it are told one by one."""
     rows: int = 1
