@@ -298,7 +298,7 @@ def test_a_grey_at_the_edge_of_what_is_looked_at_is_one_inside_the_picture(
 ) -> None:
     small = Image.new("L", (200, 110))
     ImageDraw.Draw(small).rectangle((left, 20, left + across, 20 + down), fill=grey)
-    ImageDraw.Draw(small).rectangle((left + 20, 22, left + 40, 30), fill=255)
+    ImageDraw.Draw(small).rectangle((left + across + 1, 20, left + across + 20, 20 + down), fill=255)
     hole = Greys(small.filter(ImageFilter.BoxBlur(blur)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mask_values, "crop_filled", lambda whole, _: whole)
