@@ -291,3 +291,22 @@ def test_a_jpeg_keeps_to_the_usual_codes_and_gets_its_own_where_it_had_its_own(
     made = exchanged(original, tmp_path, (8, 8, 24, 24))
     assert has_usual_codes(split_jpeg(made.finished)) is usual
     assert not has_usual_codes([])
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize("corner", [(0, 0), (30, 2), (3, 36)])
+def test_what_is_filled_lies_where_the_turned_photograph_shows_it(
+    turned: int, corner: tuple[int, int], tmp_path: Path
+) -> None:
+    original = encoded(Image.new("RGB", (75, 53)), subsampling=2)
+    picture = Image.new("RGB", (53, 75) if turned > 4 else (75, 53))
+    hole = Image.new("L", picture.size)
+    box = (*corner, corner[0] + 16, corner[1] + 12)
+    hole.paste(255, box)
+    picture.paste("white", box)
+    exchange = Exchange(original, turned)
+    exchange.fill(picture, Hole.of(hole))
+    made = decoded(join_jpeg([*exchange.about, *exchange.write(tmp_path)]))
+    upright = made.transpose(UPRIGHT[turned]) if turned in UPRIGHT else made
+    assert np.abs(np.asarray(upright, np.int16) - np.asarray(picture)).mean() < 4
+    assert np.asarray(upright.crop(box)).mean() > 240
