@@ -30,6 +30,7 @@ from batchfill.storage.decision_inbox import hold_batch, post_decisions, refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.progress import ProgressListener
     from batchfill.domain.reports import CheckReport, Exported, FinishReport, Plan, Result, Status, Summary
     from batchfill.domain.review import ReviewDecision
@@ -76,10 +77,7 @@ class Batch:
         """
         from batchfill.catalog.model_choice import choose_model, model_warnings
         from batchfill.check import check
-        from batchfill.check.provider import ask_provider
-        from batchfill.domain.offers import check_lines_of
         from batchfill.session.default_prompt import default_prompt_warnings
-        from batchfill.session.open_session import require_access
 
         manifest, settings = self._resolve_manifest()
         notes: list[str] = []
@@ -87,9 +85,8 @@ class Batch:
         if online and settings.local:
             notes.append("the local emulator is at hand, and needs no token")
         elif online:
-            require_access(settings)
-            provider, said = await ask_provider(settings.address, settings)
-            notes += [*check_lines_of(provider), *said]
+            provider, said = await self._ask_provider(settings)
+            notes += said
         if outputs:
             with open_reader(self.folder / LEDGER) as reader:
                 collected = reader.collected_files(arriving=True)
@@ -107,6 +104,16 @@ class Batch:
             provider=provider,
             caches=cache_folder(self.environ),
         )
+
+    async def _ask_provider(self, settings: Settings) -> tuple[ProviderCheck, list[str]]:
+        """Return what the provider offers, and what to tell of it. Raises UsageError, ServiceRefused."""
+        from batchfill.check.provider import ask_provider
+        from batchfill.domain.offers import check_lines_of
+        from batchfill.session.open_session import require_access
+
+        require_access(settings)
+        provider, said = await ask_provider(settings.address, settings)
+        return provider, [*check_lines_of(provider), *said]
 
     async def run(
         self,

@@ -229,6 +229,10 @@ class OutputRefused(BatchfillError):
     """An output's address is one that batchfill does not fetch from (scheme, private address)."""
 
 
+class NotFetched(BatchfillError):
+    """What is at an address could not be fetched to be looked at; says which and why."""
+
+
 class NotifyError(BatchfillError):
     """A notification did not reach its receiver. The run goes on, or ends, as it would have."""
 

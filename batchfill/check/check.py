@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from batchfill.check.pictures import PictureInspector
 from batchfill.check.remembered import RememberedFiles
-from batchfill.check.remote import remote_files
 from batchfill.domain.reports import CheckReport
 from batchfill.domain.rows import RowState
 from batchfill.ledger.digests import open_digests
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.model import Model
+    from batchfill.check.remote import Remote
     from batchfill.domain.findings import PictureReport
     from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.reports import FinishRate
@@ -87,11 +87,18 @@ async def check(
     )
 
 
+async def _open_remote(base: str, stack: AsyncExitStack) -> Remote:
+    # The libraries of the network are most of what a check would have to load.
+    from batchfill.check.remote import remote_files
+
+    return await stack.enter_async_context(remote_files(base))
+
+
 async def _read_rows(
     manifest: Manifest, model: Model, settings: Settings, ledger: Path, *, fetch: bool, caches: Path | None
 ) -> tuple[Reading, Comparison, PictureReport, FinishRate | None]:
     async with open_scratch(ledger) as intake, AsyncExitStack() as stack:
-        remote = await stack.enter_async_context(remote_files(settings.base)) if fetch else None
+        remote = await _open_remote(settings.base, stack) if fetch else None
         workers, fitted = Processes(hidden=settings.extras.variables), settings.send == "fitted"
         stack.callback(workers.close)
         memory = stack.enter_context(open_memory(caches and caches / MEMORY, time.time()))

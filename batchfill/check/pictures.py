@@ -12,11 +12,10 @@ import anyio
 
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.check.findings_log import Findings
-from batchfill.check.remote import NotFetched
 from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity
 from batchfill.domain.rows import LocalFile
-from batchfill.errors import BadPicture, Mistake
+from batchfill.errors import BadPicture, Mistake, NotFetched
 from batchfill.images.preflight.inspect import Inspection, InspectTask, PictureSource, inspect_files
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.errors import BatchfillError, NotFound, OutputRefused, TransientError
+from batchfill.errors import NotFetched, NotFound, OutputRefused, TransientError
 from batchfill.providers.connection import open_outputs
 from batchfill.providers.downloads import SignatureWanted, shown_url
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 """Rows whose files are fetched, or on the disk, at the same time."""
-
-
-class NotFetched(BatchfillError):
-    """What is at an address could not be fetched; says which and why."""
 
 
 class Remote:

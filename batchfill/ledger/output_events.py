@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchfill.domain.predictions import match_addresses
 from batchfill.domain.rows import RowState
@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import Attempt, RedoRule
 
 
+class InTheWay(NamedTuple):
+    """Whose files are asked for that stand in `outputs/` under the id of *attempt*."""
+
+    attempt: Attempt
+    folded_id: str
+
+
+def find_in_the_way(db: sqlite3.Connection, asked: InTheWay) -> list[Output] | None:
+    """Return files that stand under the attempt's id but belong to another; None: by right, see the queue."""
+    attempt, folded_id = asked
+    if statements.ask_value(db, "named_by_another", key=attempt.key, folded_id=folded_id) is not None:
+        return None
+    found = statements.ask_rows(db, "outputs_in_the_way", folded_id=folded_id, number=attempt.number)
+    return [ledger_rows.to_output(record) for record in found]
+
+
 class OutputEvents(LedgerBase):
     """One method an event, on disk before it returns."""
 
@@ -31,18 +47,22 @@ class OutputEvents(LedgerBase):
 
         await self._writer.commit(lambda db: name_outputs(db, attempt, urls))
 
-    async def record_planned(self, outputs: Sequence[Output]) -> None:
+    async def record_planned(self, outputs: Sequence[Output], *, unless: InTheWay | None = None) -> bool:
         """Files were fetched whole and are about to be put where *planned* says, with size and digest.
 
-        Should we die between the rename and its record, what stands there can be known for ours.
+        Should we die between the rename and its record, what stands there can be known for ours. Nothing is
+        recorded, and False returned, where anything is to be known first of what is in the way: *unless*.
         """
 
-        def event(db: sqlite3.Connection) -> None:
+        def event(db: sqlite3.Connection) -> bool:
+            if unless is not None and find_in_the_way(db, unless) != []:
+                return False
             for output in outputs:
                 values = {"planned": output.planned, "size": output.size, "sha256": output.sha256}
                 statements.run_statements(db, "events", "record_planned", **_output_key(output), **values)
+            return True
 
-        await self._writer.commit(event, urgent=False)
+        return await self._writer.commit(event, urgent=False)
 
     async def record_kept(self, attempt: Attempt, outputs: Sequence[Output]) -> None:
         """Outputs are, as the service sent them, where their *raw* says, for files to be made of them.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from batchfill.domain.rows import Accepted, DownloadJob, DownloadQueue
 from batchfill.ledger import ledger_rows, statements
 from batchfill.ledger.base import LedgerBase
+from batchfill.ledger.output_events import InTheWay, find_in_the_way
 
 if TYPE_CHECKING:
     import sqlite3
@@ -138,13 +139,8 @@ class LedgerQueue(LedgerBase):
         in it has its id.
         """
 
-        def question(db: sqlite3.Connection) -> list[Output] | None:
-            if statements.ask_value(db, "named_by_another", key=attempt.key, folded_id=folded_id) is not None:
-                return None
-            found = statements.ask_rows(db, "outputs_in_the_way", folded_id=folded_id, number=attempt.number)
-            return [ledger_rows.to_output(record) for record in found]
-
-        return await self._writer.read(question)
+        asked = InTheWay(attempt, folded_id)
+        return await self._writer.read(lambda db: find_in_the_way(db, asked))
 
     async def misnamed_attempts(self) -> list[Attempt]:
         """Return the attempts of rows whose files do not bear their row's id."""

@@ -15,13 +15,13 @@ from batchfill.manifest.local_addresses import LocalAddresses, reach_of
 from batchfill.manifest.record import Broken, Trouble, make_mistake
 from batchfill.manifest.standard_input import STANDARD_INPUT, spool_input
 from batchfill.manifest.text import HEAD, explain_undecodable, name_encoding, open_text, read_start
-from batchfill.manifest.yaml_settings import Head, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from batchfill.manifest.local_addresses import LocatedFile
+    from batchfill.manifest.yaml_settings import Head
 
 _KINDS = {
     ".csv": "csv",
@@ -78,6 +78,8 @@ def open_manifest(path: Path, *, encoding: str | None = None, sheet: str | None 
             raise UsageError(f"--sheet {sheet}: {file.name} is no workbook")
         if kind != "yaml":
             return Manifest(path, kind, rows=file, rows_kind=kind, encoding=encoding, sheet=sheet)
+        from batchfill.manifest.yaml_settings import read_head
+
         with open_text(file, encoding) as text:
             head = read_head(text)
         return _with_head(path, file, head, encoding, sheet)

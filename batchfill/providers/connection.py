@@ -19,7 +19,7 @@ from batchfill.providers.rate_limiter import RateLimiter
 from batchfill.providers.replicate.client import Service
 from batchfill.providers.transport import Transport
 from batchfill.providers.wire.address_policy import is_public
-from batchfill.providers.wire.certificates import trusted_certificates
+from batchfill.providers.wire.certificates import refuse_unreadable
 from batchfill.settings.addresses import LOCAL, is_loopback
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ async def open_service(
     """
     proxy = Proxies().proxy_for(base)
     if transport is None:
-        trusted_certificates()
+        refuse_unreadable()
     near = await _is_near(base, resolve=transport is None and proxy is None)
     loopback = is_loopback(urlsplit(base).hostname or "")
     async with AsyncExitStack() as stack:

@@ -6,6 +6,7 @@ import binascii
 import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -30,6 +31,9 @@ LONGEST_NOTE = 1000
 LONGEST_URL = 10_000
 EARLIEST = 946_684_800.0
 """The year 2000. A number before it is no time since the epoch."""
+
+LONGEST_MOMENT = 200
+"""Characters of a time: what is longer is none, and not worth to be remembered."""
 
 _LARGEST = 1e15
 LATEST = 4_102_444_800.0
@@ -134,7 +138,13 @@ def read_moment(value: Any) -> float | None:
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _of_number(float(value)) if abs(value) < _LARGEST else None
-    match = _MOMENT.fullmatch(value) if isinstance(value, str) else None
+    return _of_text(value.strip()) if isinstance(value, str) and len(value) <= LONGEST_MOMENT else None
+
+
+@lru_cache(maxsize=4096)
+def _of_text(text: str) -> float | None:
+    # Each list tells once more when all that runs was made.
+    match = _MOMENT.fullmatch(text)
     if match is None:
         return None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -36,6 +37,12 @@ def request_for(
 ) -> httpx.Request:
     """Return a request that bears our name; *given* goes to httpx as it is (content, files, params)."""
     return httpx.Request(method, url, headers={**_OURS, **(headers or {})}, **given)
+
+
+@lru_cache(maxsize=64)
+def _url_of(text: str) -> httpx.URL:
+    # Every create and every list goes to the same address, and to read one takes as long as to send it.
+    return httpx.URL(text)
 
 
 async def send_once(
@@ -146,7 +153,9 @@ class AuthorizedClient:
         *given* goes to httpx as it is (content, files, params). Raises httpx.RequestError, whose
         kind says whether the request can have been taken (see Transport).
         """
-        request = request_for(method, f"{self.base}{path}", headers={**_FRESH, **(headers or {})}, **given)
+        request = request_for(
+            method, _url_of(f"{self.base}{path}"), headers={**_FRESH, **(headers or {})}, **given
+        )
         timeout = timeout_for(int(request.headers.get("content-length", 0)), self._answer_timeout)
         try:
             async with asyncio.timeout(_whole_timeout(timeout)):

@@ -11,6 +11,7 @@ import anyio
 from batchfill import filenames
 from batchfill.domain.predictions import told_lost
 from batchfill.images.codec.decode import decode_whole
+from batchfill.ledger.output_events import InTheWay
 from batchfill.storage.downloaded import Downloaded
 from batchfill.storage.output_store import OUTPUTS, RAW
 
@@ -39,6 +40,8 @@ class OutputPlacer:
         It was kept raw, or written to be kept or placed; or it is the finished file in its place, as its
         *finished_with* then says. *named*: how many outputs the service named.
         """
+        if output.sha256 is None and output.raw_sha256 is None:
+            return None  # nothing was ever written of it
         shelf, finished = self._context.store, False
         written = await shelf.find_kept(output)
         if written is None:
@@ -79,10 +82,7 @@ class OutputPlacer:
         of them is still to come. *error*: what is to be said of the row apart from what it is without.
         """
         context = self._context
-        # A row that was edited away must not take the place of the one that has its id now.
-        displaced = not await self._clear_way(attempt)
-        planned = [self._plan_output(attempt, one, len(outputs), displaced=displaced) for one in fetched]
-        await context.ledger.record_planned(planned)
+        planned, displaced = await self._record_plans(attempt, fetched, len(outputs))
         placed = []
         for output, one in zip(planned, fetched, strict=True):
             assert output.planned is not None
@@ -113,6 +113,24 @@ class OutputPlacer:
                 suffix = PurePosixPath(output.file or "").suffix
                 await self._move_file(output, self._output_name(attempt, output, suffix, len(outputs)))
             await self._context.ledger.record_renamed(attempt)
+
+    async def _record_plans(
+        self, attempt: Attempt, fetched: Sequence[Downloaded], made: int
+    ) -> tuple[list[Output], bool]:
+        """Clear the way, record where files go, and return that; then whether they are set aside.
+
+        *made*: how many outputs the service named.
+        """
+        ledger, in_the_way = self._context.ledger, InTheWay(attempt, filenames.fold_case(attempt.id))
+        planned = [self._plan_output(attempt, one, made, displaced=False) for one in fetched]
+        # Nearly always nothing is in the way, and to find that out need not be a question of its own.
+        if await ledger.record_planned(planned, unless=in_the_way):
+            return planned, False
+        # A row that was edited away must not take the place of the one that has its id now.
+        displaced = not await self._clear_way(attempt)
+        planned = [self._plan_output(attempt, one, made, displaced=displaced) for one in fetched]
+        await ledger.record_planned(planned)
+        return planned, displaced
 
     def _plan_raw(self, one: Downloaded) -> Output:
         place = self._context.store.raw_name(one.output, one.picture.suffix)

@@ -49,7 +49,9 @@ class StopSignal:
     """Set by each stage that finds a reason; the first one counts."""
 
     wakeup: Wakeup = field(default_factory=Wakeup)
-    """Rings at every change."""
+    """Rings at every change, of rows too."""
+    changed: Wakeup = field(default_factory=Wakeup)
+    """Rings when a reason was found, and at no other time: what waits for one sleeps through the rows."""
     because: str | None = None
     """No new submits; what runs is finished. In words for a person."""
     by_user: bool = False
@@ -70,6 +72,7 @@ class StopSignal:
         self.because = self.because or because
         self.by_user = self.by_user or by_user
         self.refused = self.refused or refused
+        self.changed.notify()
         self.wakeup.notify()
 
     def stop_now(self, because: str, *, refused: bool = False) -> None:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, Lock, lowlevel, to_thread
 
 from batchfill.errors import NO_ROOM, StorageError
 from batchfill.regular_files import open_regular
@@ -40,6 +40,18 @@ class StagedFile:
     path: Path
     size: int
     sha256: str
+
+
+@dataclass(slots=True, eq=False)
+class _Move:
+    """A whole file on its way to its place, which other files may share a hop and a flush with."""
+
+    written: StagedFile
+    target: Path
+    over: str | None
+    placed: bool = False
+    error: OSError | None = None
+    """Why it did not get there."""
 
 
 class _PartialFile:
@@ -87,6 +99,9 @@ class OutputStore:
         """Folders whose names are on disk, as far as this process knows."""
         # A decoded picture may take most of the memory that there is.
         self._looking = CapacityLimiter(os.cpu_count() or 2)
+        self._moves: list[_Move] = []
+        """What waits for the group of files before it to be placed."""
+        self._moving = Lock(fast_acquire=True)
 
     def make_folders(self) -> None:
         """Make the folders."""
@@ -144,13 +159,21 @@ class OutputStore:
                 raise
 
     async def commit(self, written: StagedFile, file: str, *, over: str | None = None) -> None:
-        """Move a whole file to *file*, relative to the batch folder.
+        """Move a whole file to *file*, relative to the batch folder; its name is on disk when this returns.
 
         What stands there is set aside, unless its digest is *over*.
         """
-        target = self.folder / file
+        move = _Move(written, self.folder / file, over)
+        self._moves.append(move)
+        try:
+            async with self._moving:
+                await self._place_group(move)
+        finally:
+            # One that was given up before its turn stays where it is.
+            self._moves = [other for other in self._moves if other is not move]
         with _write_guarded():
-            await to_thread.run_sync(self._place_file, written, target, over)
+            if move.error is not None:
+                raise move.error
 
     async def move_file(self, file: str, to: str) -> None:
         """Move a file that is in place, if it still is, to *to*; both relative to the batch folder."""
@@ -234,11 +257,44 @@ class OutputStore:
     def _temporary_path(self, prediction_id: str, n: int) -> Path:
         return self.folder / TMP / f"{safe_name(prediction_id)}-{n}"
 
-    def _place_file(self, written: StagedFile, target: Path, over: str | None) -> None:
-        content = _content(target)
-        if os.path.lexists(target) and (content is None or content not in (written.sha256, over)):
+    async def _place_group(self, move: _Move) -> None:
+        """Place what waits together with *move*, unless the group before took it along."""
+        if move.placed or move.error is not None:
+            return
+        # Those whose plans were recorded in one transaction come one right after the other.
+        await lowlevel.cancel_shielded_checkpoint()
+        # Where a group broke off unexpectedly, each of its files has a turn of its own.
+        group, self._moves = [move, *(other for other in self._moves if other is not move)], []
+        await to_thread.run_sync(self._place_files, group)
+
+    def _place_files(self, group: Sequence[_Move]) -> None:
+        """Move each file of *group* and flush each folder once; what fails is noted with its file."""
+        moved: dict[Path, list[_Move]] = {}
+        for move in group:
+            try:
+                self._place_file(move)
+            except OSError as error:
+                move.error = error
+            else:
+                moved.setdefault(move.target.parent, []).append(move)
+        for folder, there in moved.items():
+            try:
+                flush_folder(folder)
+            except OSError as error:
+                for move in there:
+                    move.error = error
+            else:
+                for move in there:
+                    move.placed = True
+
+    def _place_file(self, move: _Move) -> None:
+        """Move one file; its name is on disk once its folder was flushed."""
+        written, target = move.written, move.target
+        # Most often there is nothing: one question instead of three.
+        if os.path.lexists(target) and _content(target) not in (written.sha256, move.over or written.sha256):
             self._archive_file(target)
-        self._move_file(written.path, target)
+        self._make_folder(target.parent)
+        written.path.replace(target)
 
     def _archive_file(self, target: Path) -> None:
         """Keep what the ledger does not know: the user's own, or left between rename and record.

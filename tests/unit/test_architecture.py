@@ -260,3 +260,16 @@ def test_importing_the_command_and_its_help_load_nothing_heavy(arguments: list[s
     assert run.returncode == 0, run.stderr
     loaded = set(json.loads(run.stderr.splitlines()[-1]))
     assert loaded & HEAVY == set()
+
+
+def test_a_check_of_a_csv_without_network_loads_neither_its_libraries_nor_yaml(tmp_path: Path) -> None:
+    (tmp_path / "night.csv").write_text("image,mask,prompt\nhttps://a.test/a.png,https://a.test/m.png,x\n")
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE, "check", str(tmp_path / "night.csv")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    loaded = set(json.loads(run.stderr.splitlines()[-1]))
+    assert loaded & {"aiohttp", "email", "httpx", "yaml"} == set()

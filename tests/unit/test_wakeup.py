@@ -44,3 +44,20 @@ async def test_without_a_ring_it_returns_when_its_time_has_come() -> None:
         await bell.wait(bell.version, 0.0)
         await bell.wait(bell.version, 0.01)
     assert bell.version == 0
+
+
+async def test_one_that_gave_up_waiting_keeps_no_other_from_being_woken() -> None:
+    bell, woken = Wakeup(), []
+
+    async def wait(seconds: float | None) -> None:
+        await bell.wait(bell.version, seconds)
+        woken.append(seconds)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait, None)
+            await wait(0.0)
+            await bell.wait(bell.version, 0.001)
+            bell.notify()
+            bell.notify()
+    assert woken == [0.0, None]

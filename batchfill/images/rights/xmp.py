@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 from batchfill.images.rights.iptc import FIELDS
 
@@ -72,6 +71,9 @@ _OTHERS = frozenset(
 _UNTOLD = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML holds, and no text of a PNG: control characters, halves of surrogate pairs."""
 
+_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_IN_ATTRIBUTE = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
+"""What XML's own letters are written as; xml.sax, which does the same, loads all that reads web pages."""
 _SOURCE_TYPE = re.compile(rb"(digitalsourcetype/)([A-Za-z]+)")
 _END_OF_RDF = re.compile(rb"</(?:[\w.-]+:)?RDF\s*>")
 _TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
@@ -313,7 +315,7 @@ def _describe(told: Told, *, described: bool, about: str = "", extension: str = 
         return b""
     used = {"rdf": RDF} | {prefix: _SPACES[prefix] for prefix in _SPACES if f"<{prefix}:" in "".join(lines)}
     declared = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in used.items())
-    start = f"<rdf:Description rdf:about={quoteattr(about)} {declared}>"
+    start = f"<rdf:Description rdf:about={_quote_xml(about)} {declared}>"
     return "\n".join([start, *lines, "</rdf:Description>\n"]).encode()
 
 
@@ -329,4 +331,9 @@ def _field_line(field: XmpField) -> str:
 
 def _escape_xml(text: str) -> str:
     # Readers of XML take a bare carriage return for a new line.
-    return escape(clean_text(text), {"\r": "&#13;"})
+    return clean_text(text).translate(_IN_TEXT)
+
+
+def _quote_xml(text: str) -> str:
+    """Return *text* as the value of an attribute, in quotes."""
+    return f'"{text.translate(_IN_ATTRIBUTE)}"'

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from batchfill.manifest.formats.csv import read_csv
 from batchfill.manifest.formats.jsonl import read_json, read_jsonl, read_wrapped_json
 from batchfill.manifest.formats.workbook import read_workbook
-from batchfill.manifest.formats.yaml import read_yaml
 from batchfill.manifest.record import Broken
 from batchfill.manifest.text import Lines, open_text
 
@@ -45,5 +44,12 @@ _READERS: Mapping[str, Callable[[TextIO, bool], Iterator[Item]]] = {
     "jsonl": lambda text, _: read_jsonl(Lines(text)),
     "json": lambda text, _: read_json(text),
     "wrapped json": lambda text, _: read_wrapped_json(text),
-    "yaml": lambda text, _: read_yaml(text),
+    "yaml": lambda text, _: _read_yaml(text),
 }
+
+
+def _read_yaml(text: TextIO) -> Iterator[Item]:
+    # The library takes a fiftieth of a second to load, and few manifests are YAML.
+    from batchfill.manifest.formats.yaml import read_yaml
+
+    return read_yaml(text)

@@ -24,6 +24,12 @@ def trusted_certificates() -> ssl.SSLContext:
     )
 
 
+def refuse_unreadable() -> None:
+    """Raise UsageError for a variable that names what cannot be read. Without any, no certificate is read."""
+    if any(os.environ.get(name, "").strip() for name in NAMED_BY):
+        trusted_certificates()
+
+
 @cache
 def _load_certificates(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     replaces = any(variable in INSTEAD for variable, _ in named)

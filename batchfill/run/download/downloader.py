@@ -48,6 +48,12 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 120.0
 
+ROWS_AT_ONCE = 2 * FETCHED_AT_ONCE
+"""Rows that are fetched or wait for their records: these come in groups, and keep no other from coming."""
+
+LOOK_GAP = 0.02
+"""Seconds between two questions for what is due: rows that end meanwhile share one."""
+
 LOST = "its files were fetched and are gone from outputs/, and the service has removed them"
 REMOVED = "made and paid for, but the service removed it before it was fetched"
 
@@ -112,12 +118,13 @@ class Downloader:
         async with anyio.create_task_group() as fetching:
             while True:
                 seen = self.bell.version
-                room = FETCHED_AT_ONCE - len(self._busy)
+                room = ROWS_AT_ONCE - len(self._busy)
                 found = await self._due(room)
                 self.oldest = found.oldest
                 for one in found.due:
                     self._busy.add(one.attempt.number)
                     fetching.start_soon(self._download_row, one)
+                await anyio.sleep(LOOK_GAP)
                 await self.bell.wait(seen, self._seconds_until(found.next_at))
 
     async def _due(self, room: int) -> DownloadQueue:
@@ -163,9 +170,13 @@ class Downloader:
         began = anyio.current_time()
         failed: dict[int, BatchfillError] = {}
         in_turn = anyio.Lock()
-        async with anyio.create_task_group() as fetching:
-            for output in wanted:
-                fetching.start_soon(self._get, one, output, failed, in_turn)
+        if len(wanted) == 1:
+            # Most rows have one output, and a group of tasks costs as much as its record.
+            await self._get(one, wanted[0], failed, in_turn)
+        else:
+            async with anyio.create_task_group() as fetching:
+                for output in wanted:
+                    fetching.start_soon(self._get, one, output, failed, in_turn)
         if failed:
             await self._go_on_without(one, failed)
             return

@@ -124,8 +124,7 @@ class Poller:
         for watched, item in found:
             if not item.ended:
                 await self._end_overdue(watched.attempt, f"the service says {item.status!r}")
-            elif not _is_told(item) and not watched.busy:
-                watched.busy = True
+            elif not _is_told(item) and self._schedule.claim(watched):
                 tasks.start_soon(self._poll_one, watched)
 
     async def _read_list(self, listed: Sequence[Tracked]) -> list[tuple[Tracked, Prediction]]:
@@ -230,7 +229,7 @@ class Poller:
 
     async def _cancel_on_request(self) -> None:
         while not self._stopping.cancel:
-            await self._stopping.wakeup.wait(self._stopping.wakeup.version)
+            await self._stopping.changed.wait(self._stopping.changed.version)
         async with anyio.create_task_group() as canceling:
             for watched in self._schedule:
                 canceling.start_soon(self._request_cancel, watched, "user")

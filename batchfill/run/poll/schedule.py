@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
+from heapq import heappop, heappush, nsmallest
+from itertools import count
 from math import inf
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Tracked:
     """When it may be asked for by itself again."""
     busy: bool = False
     """Whether it is being asked for by itself."""
+    paused: bool = False
+    """Whether it was asked for by itself, and *not_before* is still to come."""
     overdue_since: float | None = None
     """When it was first seen to run beyond --prediction-timeout."""
     doubtful: bool = False
@@ -65,13 +69,71 @@ class PollBatch:
     """To be asked for one by one."""
 
 
+def _order(watched: Tracked) -> tuple[float, int]:
+    return watched.began, watched.attempt.number
+
+
+class _ByAge:
+    """Predictions in the order in which they began: what depends on their age is found by halving."""
+
+    def __init__(self) -> None:
+        self._all: list[Tracked] = []
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, watched: Tracked) -> None:
+        insort(self._all, watched, key=_order)
+
+    def remove(self, watched: Tracked) -> None:
+        del self._all[bisect_left(self._all, _order(watched), key=_order)]
+
+    def count_older(self, age: float, now: float) -> int:
+        """Return how many have run for *age* seconds *now*: the first of all."""
+        return bisect_right(self._all, now, key=lambda one: one.began + age)
+
+    def between(self, first: int, end: int | None = None) -> list[Tracked]:
+        return self._all[first:end]
+
+    def began_at(self, place: int) -> float | None:
+        """Return when the one at that *place* began; None where there are fewer."""
+        return self._all[place].began if place < len(self._all) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ripe:
+    """The ages between which predictions may have ended, and are left to lists."""
+
+    soonest: float
+    overdue: float
+
+    def bounds_among(self, predictions: _ByAge, now: float) -> tuple[int, int]:
+        """Return from which place on, and before which, the *predictions* have these ages."""
+        first = predictions.count_older(self.overdue, now)
+        return first, max(first, predictions.count_older(self.soonest, now))
+
+
+_NOTHING_RIPE = _Ripe(inf, inf)
+
+
 class PollSchedule:
-    """Every running prediction of a night, and the next look at each."""
+    """Every running prediction of a night, and the next look at each.
+
+    A look costs what it finds, however many predictions run: it comes with every one that begins or ends.
+    """
 
     def __init__(self, run_times: RunTimes) -> None:
         self._run_times = run_times
         self._tracked: dict[int, Tracked] = {}
-        """In the order in which they were added: the oldest first, or nearly so."""
+        self._listable = _ByAge()
+        """Those that lists can show, whatever else is done about them."""
+        self._free = {True: _ByAge(), False: _ByAge()}
+        """Those that may be asked for by themselves, by whether lists can show them."""
+        self._paused: list[tuple[float, int, Tracked]] = []
+        """A heap of those that may be asked for again later, and of some that left it meanwhile."""
+        self._serial = count()
+        self._busy = 0
+        """How many are being asked for by themselves."""
         self._listing = False
         self._list_from = -inf
         self._rest_until = -inf
@@ -85,7 +147,11 @@ class PollSchedule:
 
     def add_tracked(self, watched: Tracked) -> None:
         """Look at one more from now on."""
+        self.forget_tracked(watched.attempt.number)
         self._tracked[watched.attempt.number] = watched
+        self._free[watched.listable].add(watched)
+        if watched.listable:
+            self._listable.add(watched)
 
     def find_tracked(self, number: int) -> Tracked | None:
         """Return what is known of an attempt's prediction; None when it has ended."""
@@ -93,40 +159,61 @@ class PollSchedule:
 
     def forget_tracked(self, number: int) -> Tracked | None:
         """Look no more at an attempt's prediction; return what was known."""
-        return self._tracked.pop(number, None)
+        watched = self._tracked.pop(number, None)
+        if watched is not None:
+            self._leave(watched)
+            self._busy -= watched.busy
+            if watched.listable:
+                self._listable.remove(watched)
+        return watched
 
     def next_batch(self, now: float) -> PollBatch:
         """Return what to ask *now*; it counts as being asked from here on."""
-        ripe = self._likely_done(now)
-        listed = ripe if not self._listing and now >= self._list_from else []
+        self._end_pauses(now)
+        ripe = self._ripe(now)
+        listed: list[Tracked] = []
+        if not self._listing and now >= self._list_from:
+            listed = self._listable.between(*ripe.bounds_among(self._listable, now))
         if listed:
             self._listing = True
             self._list_from = now + self._list_gap(now)
-        asked = [one for at, one in self._find_unlisted(ripe, now) if at <= now]
-        if self._run_times.expected is None:
-            asked = asked[: self._count_probes(now)]
+        asked = self._due(ripe, now)
         for one in asked:
-            one.busy = True
+            self.claim(one)
         return PollBatch(tuple(listed), tuple(asked))
+
+    def claim(self, watched: Tracked) -> bool:
+        """Have it asked for by itself; False where it is already, or has ended."""
+        if watched.busy or self._tracked.get(watched.attempt.number) is not watched:
+            return False
+        self._leave(watched)
+        watched.busy = True
+        self._busy += 1
+        return True
 
     def seconds_to_next(self, now: float) -> float | None:
         """Return how long until there is something to ask; None until something else happens."""
-        ripe = self._likely_done(now)
-        times = [at for at, _ in self._find_unlisted(ripe, now)]
+        self._end_pauses(now)
+        ripe = self._ripe(now)
+        times = [at for at in self._ask_times(ripe, now) if at is not None]
         if self._run_times.expected is None and times:
-            times = [max(min(times), self._probe_from)] if self._count_busy() < PROBES else []
-        overdue = self._overdue_age()
-        times += [one.began + overdue for one in ripe]
+            times = [max(min(times), self._probe_from)] if self._busy < PROBES else []
+        first, end = ripe.bounds_among(self._listable, now)
+        if first < end and (began := self._listable.began_at(first)) is not None:
+            times.append(began + ripe.overdue)
         if (at := self._list_at(now)) is not None:
             times.append(at)
         return max(0.0, min(times) - now) if times else None
 
     def note_running(self, watched: Tracked, now: float, *, at_least: float = 0.0) -> None:
         """It was asked for by itself and has not ended, or there was no answer."""
-        watched.busy = False
         watched.asked += 1
         watched.not_before = now + max(at_least, self._run_times.next_look(watched.asked))
         self._probe_from = now + self._run_times.next_look(1)
+        if watched.busy and self._tracked.get(watched.attempt.number) is watched:
+            watched.busy, watched.paused = False, True
+            self._busy -= 1
+            heappush(self._paused, (watched.not_before, next(self._serial), watched))
 
     def note_list(self, listed: Sequence[Tracked], now: float, *, ended: int) -> None:
         """A list was read, and showed that so many of those *listed* have *ended*."""
@@ -150,39 +237,67 @@ class PollSchedule:
         learned = self._until_learned and self._run_times.expected is not None
         return -inf if learned else self._rest_until
 
-    def _likely_done(self, now: float) -> list[Tracked]:
-        """Return those that may have ended and that lists show; none where they are too few for a list."""
+    def _leave(self, watched: Tracked) -> None:
+        """Take it out of those that may be asked for by themselves, now or later."""
+        if watched.paused:
+            watched.paused = False
+        elif not watched.busy:
+            self._free[watched.listable].remove(watched)
+
+    def _end_pauses(self, now: float) -> None:
+        while self._paused:
+            at, _, watched = self._paused[0]
+            # One that has ended, or was asked for meanwhile, is passed over.
+            stands = watched.paused and watched.not_before == at
+            if stands and at > now:
+                return
+            heappop(self._paused)
+            if stands:
+                watched.paused = False
+                self._free[watched.listable].add(watched)
+
+    def _ripe(self, now: float) -> _Ripe:
+        """Return at what age predictions are left to lists; at none where they are too few for one."""
         if now < self._rest_end:
-            return []
-        soonest = self._run_times.minimum()
-        ripe = [one for one in self._find_listable(now) if one.began + soonest <= now]
-        return ripe if len(ripe) >= FEW else []
+            return _NOTHING_RIPE
+        ripe = _Ripe(self._run_times.minimum(), self._overdue_age())
+        first, end = ripe.bounds_among(self._listable, now)
+        return ripe if end - first >= FEW else _NOTHING_RIPE
 
     def _list_at(self, now: float) -> float | None:
         if self._listing or self._rest_end == inf:
             return None
-        ripe = sorted(one.began + self._run_times.minimum() for one in self._find_listable(now))
-        if len(ripe) < FEW:
+        oldest = self._listable.count_older(self._overdue_age(), now)
+        began = self._listable.began_at(oldest + FEW - 1)
+        if began is None:
             return None
-        return max(self._list_from, self._rest_end, ripe[FEW - 1])
+        return max(self._list_from, self._rest_end, began + self._run_times.minimum())
 
-    def _find_listable(self, now: float) -> list[Tracked]:
-        overdue = self._overdue_age()
-        return [one for one in self._tracked.values() if one.listable and now < one.began + overdue]
+    def _due(self, ripe: _Ripe, now: float) -> list[Tracked]:
+        """Return those to be asked for *now* that no list shows, the longest due first."""
+        unlearned = self._run_times.expected is None
+        most = self._count_probes(now) if unlearned else len(self._tracked)
+        found: list[Tracked] = []
+        for listable, free in self._free.items() if most else ():
+            first, end = ripe.bounds_among(free, now) if listable else (0, 0)
+            due = free.count_older(self._first_look(now, listable=listable), now)
+            found += free.between(0, min(first, due)) + free.between(end, due)
+        return nsmallest(most, found, key=lambda one: self._due_at(one, now))
 
-    def _find_unlisted(self, ripe: Sequence[Tracked], now: float) -> list[tuple[float, Tracked]]:
-        """Return those that no list shows, *ripe* being in one, and when to ask for each, the next one first.
+    def _ask_times(self, ripe: _Ripe, now: float) -> Iterator[float | None]:
+        """Yield when the next ones that no list shows are to be asked for: one of each kind."""
+        yield self._paused[0][0] if self._paused else None
+        for listable, free in self._free.items():
+            first, end = ripe.bounds_among(free, now) if listable else (0, 0)
+            began = free.began_at(0 if first else end)
+            yield None if began is None else began + self._first_look(now, listable=listable)
 
-        Without those that are being asked for.
-        """
-        numbers, first_look, grace = (
-            {w.attempt.number for w in ripe},
-            self._run_times.first_look(),
-            self._grace_time(now),
-        )
-        free = (w for n, w in self._tracked.items() if n not in numbers and not w.busy)
-        due = ((max(w.not_before, w.began + first_look + (grace if w.listable else 0)), w) for w in free)
-        return sorted(due, key=itemgetter(0))
+    def _due_at(self, watched: Tracked, now: float) -> float:
+        return max(watched.not_before, watched.began + self._first_look(now, listable=watched.listable))
+
+    def _first_look(self, now: float, *, listable: bool) -> float:
+        """Return the age at which a prediction is asked for by itself."""
+        return self._run_times.first_look() + (self._grace_time(now) if listable else 0.0)
 
     def _grace_time(self, now: float) -> float:
         """Return how long to wait for others to end, that they may be looked up in one list."""
@@ -196,8 +311,5 @@ class PollSchedule:
         age = 0.0 if oldest is None else now - oldest.began
         return self._run_times.round_gap(len(self._tracked), age)
 
-    def _count_busy(self) -> int:
-        return sum(one.busy for one in self._tracked.values())
-
     def _count_probes(self, now: float) -> int:
-        return max(0, PROBES - self._count_busy()) if now >= self._probe_from else 0
+        return max(0, PROBES - self._busy) if now >= self._probe_from else 0

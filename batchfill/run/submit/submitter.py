@@ -101,7 +101,7 @@ class Submitter:
 
     async def _cancel_when_stopped(self, scope: anyio.CancelScope) -> None:
         while self._stopping.because is None:
-            await self._stopping.wakeup.wait(self._stopping.wakeup.version)
+            await self._stopping.changed.wait(self._stopping.changed.version)
         scope.cancel()
 
     async def _worker(self) -> None:

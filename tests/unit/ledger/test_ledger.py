@@ -13,6 +13,7 @@ from batchfill.domain.reports import Cost
 from batchfill.domain.rows import Attempt, Outcome, RowState
 from batchfill.errors import AnswerLost, BudgetReached, LedgerFailed
 from batchfill.ledger.ledger import Ledger, open_ledger
+from batchfill.ledger.output_events import InTheWay
 from tests.unit.ledger.conftest import BASE, PRICE
 
 if TYPE_CHECKING:
@@ -631,8 +632,13 @@ async def test_files_under_an_id_that_another_attempt_takes_are_in_the_way(
     assert in_the_way is not None
     (output,) = in_the_way
     assert (output.prediction_id, output.file) == ("p1", "outputs/hero.webp")
+    unless = InTheWay(second, "hero")
+    assert not await ledger.record_planned([replace(output, planned="outputs/a.webp")], unless=unless)
+    assert (await ledger.outputs_of("p1"))[0].planned != "outputs/a.webp", "nothing was recorded"
     await ledger.record_moved(output, "outputs/earlier/p1-1.webp")
     assert await ledger.outputs_in_the_way(second, "hero") == []
+    assert await ledger.record_planned([replace(output, planned="outputs/a.webp")], unless=unless)
+    assert (await ledger.outputs_of("p1"))[0].planned == "outputs/a.webp"
 
 
 async def test_an_upload_is_used_again_while_it_is_good(ledger: Ledger) -> None:

@@ -304,6 +304,26 @@ async def test_a_big_body_arrives_whole_over_tls(transport: Transport, listen: L
     assert (await post(transport, peer.url, BIG)).status_code == 200
 
 
+async def test_certificates_are_loaded_only_where_something_is_encrypted(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+
+    def load() -> ssl.SSLContext:
+        loaded.append("the trust store")
+        return ssl.create_default_context(cafile=str(CERTIFICATE))
+
+    monkeypatch.setattr("batchfill.providers.transport.trusted_certificates", load)
+    plain, secure = await listen(take_and_answer), await listen(take_and_answer, tls=True)
+    transport = Transport()
+    assert (await post(transport, plain.url)).status_code == 200
+    assert loaded == []
+    # A picture may still be at https, whatever the base is: then it is looked at whom to trust.
+    assert (await post(transport, secure.url)).status_code == 200
+    assert loaded == ["the trust store"]
+    await transport.aclose()
+
+
 async def test_canceling_requests_at_random_leaves_the_pool_whole(
     transport: Transport, listen: Listen
 ) -> None:

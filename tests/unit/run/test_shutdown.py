@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import cycle, islice
 
+import anyio
 import pytest
 
 from batchfill.domain.rows import RowState
@@ -119,3 +120,23 @@ def test_every_change_rings() -> None:
         assert stopping.wakeup.version == n
         change()
     assert stopping.wakeup.version == 3
+
+
+async def test_what_waits_for_a_reason_to_stop_sleeps_through_rows_that_end() -> None:
+    stopping, woken = StopSignal(), 0
+
+    async def wait() -> None:
+        nonlocal woken
+        while stopping.because is None:
+            await stopping.changed.wait(stopping.changed.version)
+            woken += 1
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            for _ in range(5):
+                stopping.wakeup.notify()
+                await anyio.wait_all_tasks_blocked()
+            assert woken == 0
+            stopping.cancel_all()
+    assert woken == 1

@@ -356,3 +356,109 @@ def test_outputs_that_are_a_link_on_the_same_disk_are_taken(tmp_path: Path) -> N
     (tmp_path / "batch/outputs").symlink_to(tmp_path / "pictures")
     OutputStore(tmp_path / "batch").make_folders()
     assert not list((tmp_path / "pictures").iterdir())
+
+
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Folders, in the order in which they were flushed from here on."""
+    found: list[Path] = []
+    flush = module.flush_folder
+
+    def noting(folder: Path) -> None:
+        flush(folder)
+        found.append(folder)
+
+    monkeypatch.setattr(module, "flush_folder", noting)
+    return found
+
+
+async def place_all(
+    shelf: OutputStore, places: dict[str, StagedFile]
+) -> tuple[list[str], dict[str, Exception]]:
+    """Place all at the same time; return those that arrived, and why others did not."""
+    arrived: list[str] = []
+    failed: dict[str, Exception] = {}
+
+    async def place(file: str, staged: StagedFile) -> None:
+        try:
+            await shelf.commit(staged, file)
+        except (StorageError, RuntimeError) as error:
+            failed[file] = error
+        else:
+            arrived.append(file)
+
+    async with anyio.create_task_group() as tasks:
+        for file, staged in places.items():
+            tasks.start_soon(place, file, staged)
+    return sorted(arrived), failed
+
+
+async def some(shelf: OutputStore, *names: str) -> dict[str, StagedFile]:
+    return {name: await written(shelf, name.encode(), f"p{n}") for n, name in enumerate(names)}
+
+
+@posix
+async def test_files_that_come_together_share_a_flush_of_each_folder(
+    shelf: OutputStore, flushed: list[Path]
+) -> None:
+    places = await some(shelf, *(f"outputs/{n % 2}/{n}.png" for n in range(12)))
+    flushed.clear()
+    assert await place_all(shelf, places) == (sorted(places), {})
+    assert files(shelf) == {name: name.encode() for name in places}
+    # Each folder is made once, and that is on disk; then its twelve names are, with one flush a folder.
+    pictures = [folder for folder in flushed if folder.name in ("0", "1")]
+    assert sorted(folder.name for folder in pictures) == ["0", "1"]
+
+
+@posix
+async def test_no_file_counts_as_placed_before_its_folder_was_flushed(
+    shelf: OutputStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        if folder.name == "outputs":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(folder))
+
+    await place_all(shelf, await some(shelf, "outputs/x/first.png"))
+    places = await some(shelf, "outputs/a.png", "outputs/b.png", "outputs/x/c.png")
+    monkeypatch.setattr(module, "flush_folder", refuse)
+    arrived, failed = await place_all(shelf, places)
+    assert (arrived, sorted(failed)) == (["outputs/x/c.png"], ["outputs/a.png", "outputs/b.png"])
+
+
+async def test_a_file_that_cannot_be_placed_keeps_no_other_from_its_place(shelf: OutputStore) -> None:
+    (shelf.folder / "outputs" / "file").write_bytes(b"no folder")
+    places = await some(shelf, "outputs/a.png", "outputs/file/b.png", "outputs/c.png")
+    arrived, failed = await place_all(shelf, places)
+    assert (arrived, [*failed]) == (["outputs/a.png", "outputs/c.png"], ["outputs/file/b.png"])
+    assert "Move away what is in the place of a folder" in str(failed["outputs/file/b.png"])
+    assert files(shelf)["tmp/p1-1"] == b"outputs/file/b.png", "it waits to be placed"
+
+
+async def test_a_group_that_breaks_off_costs_none_of_its_files_their_turn(
+    shelf: OutputStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places, real, groups = await some(shelf, *(f"outputs/{n}.png" for n in range(5))), shelf._place_files, []
+
+    def breaking(group: Any) -> None:
+        groups.append(len(group))
+        if len(group) > 1:
+            raise RuntimeError("out of everything")
+        real(group)
+
+    monkeypatch.setattr(shelf, "_place_files", breaking)
+    arrived, failed = await place_all(shelf, places)
+    # Who led the group is told; to the others it is as if it had never been.
+    assert len(failed) == 1
+    assert sorted([*arrived, *failed]) == sorted(places)
+    assert all((shelf.folder / name).read_bytes() == name.encode() for name in arrived)
+    assert groups[0] > 1
+
+
+async def test_a_file_that_is_given_up_before_its_turn_stays_where_it_is(shelf: OutputStore) -> None:
+    places = await some(shelf, "outputs/a.png", "outputs/b.png")
+    async with shelf._moving, anyio.create_task_group() as tasks:
+        tasks.start_soon(shelf.commit, places["outputs/a.png"], "outputs/a.png")
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    await shelf.commit(places["outputs/b.png"], "outputs/b.png")
+    assert files(shelf) == {"outputs/b.png": b"outputs/b.png", "tmp/p0-1": b"outputs/a.png"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.errors import UsageError
-from batchfill.providers.wire.certificates import INSTEAD, NAMED_BY, trusted_certificates
+from batchfill.providers.wire.certificates import INSTEAD, NAMED_BY, refuse_unreadable, trusted_certificates
 from tests.support.wire import CERTIFICATE
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def test_what_is_missing_or_no_certificate_is_named_with_its_variable(
         monkeypatch.setenv(variable, str(path))
         with pytest.raises(UsageError, match=f"{variable} names {path}, which {words}"):
             trusted_certificates()
+        with pytest.raises(UsageError, match=f"{variable} names {path}, which {words}"):
+            refuse_unreadable()
 
 
 @pytest.mark.parametrize("variable", [name for name in NAMED_BY if name != "SSL_CERT_DIR"])

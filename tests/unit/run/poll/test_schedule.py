@@ -3,8 +3,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from batchfill.run.poll.schedule import FEW, GIVEN_UP, OVERDUE, PROBES, REST, UNLEARNED, PollSchedule, Tracked
+from batchfill.run.poll.schedule import (
+    FEW,
+    GIVEN_UP,
+    MANY,
+    OVERDUE,
+    PROBES,
+    REST,
+    UNLEARNED,
+    PollBatch,
+    PollSchedule,
+    Tracked,
+)
 from batchfill.run.run_times import RunTimes
 
 if TYPE_CHECKING:
@@ -146,3 +159,80 @@ def test_lists_that_show_nothing_of_a_first_wave_rest_until_its_first_end(schedu
     looks.forget_tracked(look.asked[0].attempt.number)
     timing.add_run_time(now)
     assert len(looks.next_batch(now + 20).listed) > FEW
+
+
+class LookOfAll:
+    """What a look finds by going through every prediction: slow, and easy to be sure of."""
+
+    def __init__(self, times: RunTimes, tracked: list[Tracked], now: float) -> None:
+        self._times, self._tracked, self._now = times, tracked, now
+        ages = self._times.minimum(), 2 * self._times.maximum + OVERDUE
+        ripe = [w for w in tracked if w.listable and w.began + ages[0] <= now < w.began + ages[1]]
+        self.ripe = ripe if len(ripe) >= FEW else []
+
+    def due(self, gap: float) -> list[int]:
+        """Return what is to be asked for by itself, *gap* being the time between two lists."""
+        grace = gap if len(self._tracked) >= MANY else 0.0
+        left = [w for w in self._tracked if not w.busy and w not in self.ripe]
+        ages = ((w, self._times.first_look() + (grace if w.listable else 0.0)) for w in left)
+        return sorted(w.attempt.number for w, age in ages if max(w.not_before, w.began + age) <= self._now)
+
+
+@given(
+    begins=st.lists(st.tuples(st.floats(0, 60), st.booleans()), min_size=1, max_size=60),
+    known=st.lists(st.sampled_from([1.0, 9.0, 12.0, 700.0, 2000.0]), min_size=1, max_size=5),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["ends", "runs on", "is told"]), st.integers(0, 59), st.floats(0.001, 20)),
+        max_size=12,
+    ),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_look_finds_what_going_through_all_of_them_would(
+    attempt: Callable[..., Any],
+    begins: list[tuple[float, bool]],
+    known: list[float],
+    steps: list[tuple[str, int, float]],
+) -> None:
+    timing = RunTimes(known)
+    looks, now = PollSchedule(timing), 60.0
+    tracked = [Tracked(attempt(number=n), began, shown) for n, (began, shown) in enumerate(begins)]
+    for watched in tracked:
+        looks.add_tracked(watched)
+    for what, which, later in [("is told", 0, 0.001), *steps]:
+        now += later
+        if tracked and what == "ends":
+            looks.forget_tracked(tracked.pop(which % len(tracked)).attempt.number)
+        elif tracked and what == "runs on" and (watched := tracked[which % len(tracked)]).busy:
+            looks.note_running(watched, now)
+        all_of_them = LookOfAll(timing, tracked, now)
+        oldest = tracked[0].began if tracked else now
+        expected = all_of_them.due(timing.round_gap(len(tracked), now - oldest))
+        look = looks.next_batch(now)
+        assert sorted(numbers(look.asked)) == expected
+        assert look.listed in ((), tuple(sorted(all_of_them.ripe, key=lambda w: (w.began, w.attempt.number))))
+        looks.note_list(look.listed, now, ended=1)
+        wait = looks.seconds_to_next(now)
+        assert wait is None or wait > 0 or looks.next_batch(now) != PollBatch()
+
+
+def test_a_look_costs_the_same_with_thousands_in_flight(attempt: Callable[..., Any]) -> None:
+    class Counted(float):
+        """A time that counts how often it is looked at."""
+
+        looked = 0
+
+        def __add__(self, other: float) -> Counted:
+            Counted.looked += 1
+            return Counted(float(self) + other)
+
+    def looked_at(count: int) -> int:
+        looks = PollSchedule(RunTimes([10.0] * 4))
+        for number in range(count):
+            looks.add_tracked(Tracked(attempt(number=number), Counted(number / count), listable=True))
+        looks.next_batch(5.0)
+        Counted.looked = 0
+        looks.next_batch(5.0)
+        looks.seconds_to_next(5.0)
+        return Counted.looked
+
+    assert looked_at(4096) <= 2 * looked_at(64)
