@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import Field, FieldType, guess_value
@@ -44,6 +44,14 @@ class Model:
     size_rule: SizeRule | None = None
     lists_outputs: bool = True
     """Whether `output` is an array; else it is one string."""
+    pixel_settings: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Settings that rows may hold in addition to inputs: none where an input may have the same name."""
+
+    def __post_init__(self) -> None:
+        # Asked for several times a row.
+        is_known = self.checked and self.image_field and self.mask_field
+        settings = frozenset(PIXEL_READERS.keys() - self.fields.keys()) if is_known else frozenset[str]()
+        object.__setattr__(self, "pixel_settings", settings)
 
     @property
     def required_inputs(self) -> tuple[str, ...]:
@@ -53,13 +61,6 @@ class Model:
         """
         mask = self.mask_field if self.checked else None
         return tuple(field.name for field in self.fields.values() if field.required or field.name == mask)
-
-    @property
-    def pixel_settings(self) -> frozenset[str]:
-        """Settings that rows may hold in addition to inputs: none where an input may have the same name."""
-        if self.checked and self.image_field and self.mask_field:
-            return frozenset(PIXEL_READERS.keys() - self.fields.keys())
-        return frozenset()
 
     def pixels(self, inputs: Mapping[str, Input]) -> Pixels:
         """Return the pixel settings among a row's *inputs*."""

@@ -121,9 +121,10 @@ class PictureInspector:
     def _files_of(self, row: Row) -> _Files:
         model, rule = self._model, self._model.size_rule
         picture = self._file_of(row, model.image_field)
-        mask = model.drawn_mask(row.inputs) or self._file_of(row, model.mask_field)
+        drawn = model.drawn_mask(row.inputs)
+        mask = drawn or self._file_of(row, model.mask_field)
         choice = None if rule is None else row.inputs.get(rule.field)
-        usual = self._settings.isdisjoint(row.inputs) and model.mask_field in row.files
+        usual = drawn is None and self._settings.isdisjoint(row.inputs)
         return _Files(picture, mask, _USUAL if usual else model.pixels(row.inputs), choice)
 
     def _file_of(self, row: Row, name: str | None) -> LocalFile | str | None:

@@ -27,4 +27,6 @@ def amounts_object(cost: Cost) -> dict[str, float | None]:
 
 def iso_time(seconds: float | None) -> str | None:
     """Return a time as ISO 8601 in UTC; *seconds*: since the epoch."""
-    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

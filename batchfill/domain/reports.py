@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
     from batchfill.domain.enlargement import Enlargement
     from batchfill.domain.offers import ProviderCheck
-    from batchfill.domain.predictions import Output
     from batchfill.domain.review import Decision
-    from batchfill.domain.rows import LocalFile, Outcome, RedoRule, RowState
+    from batchfill.domain.rows import Outcome, RedoRule, RowState
     from batchfill.errors import Mistake
 
 
@@ -111,16 +110,38 @@ class Result:
     extra: Mapping[str, str]
 
 
+class ReviewFile(NamedTuple):
+    """A local file among a row's inputs, as it was when the manifest was read."""
+
+    path: str
+    """Absolute."""
+    sha256: str
+    """64 hex digits of the content."""
+
+
+class ReviewPicture(NamedTuple):
+    """An output in its place."""
+
+    n: int
+    """From 1."""
+    file: str
+    """Relative to the batch folder, with forward slashes."""
+    sha256: str
+    flags: tuple[str, ...]
+    """What looks wrong with it; none too where it was not judged."""
+    finished_as: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ReviewRow:
     """A row of the manifest with its pictures, as the review shows it."""
 
     result: Result
-    files: Mapping[str, LocalFile]
+    files: Mapping[str, ReviewFile]
     """The local files among its inputs, by input name."""
-    outputs: tuple[Output, ...]
+    outputs: tuple[ReviewPicture, ...]
     """Those in place, of the attempt that counts."""
-    earlier: tuple[Output, ...]
+    earlier: tuple[ReviewPicture, ...]
     """Those in place of other attempts, newest first."""
     ended_at: float | None
     """When we learned that the attempt that counts had ended."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from batchfill import filenames
 from batchfill.domain.enlargement import Enlargement, read_aspect, read_expand
 from batchfill.domain.predictions import Output
-from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewRow
+from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewFile, ReviewPicture, ReviewRow
 from batchfill.domain.review import Decision, Redo
 from batchfill.domain.rows import (
     Asked,
@@ -37,6 +37,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode
+"""Reads JSON that SQLite has made, with nothing before it or behind it."""
+
 _STATES = {state.value: state for state in RowState}
 _NO_CONTENTS = (None, None, None, None)
 
@@ -183,7 +186,7 @@ def to_attempt(record: sqlite3.Row) -> Attempt:
 
 
 @_from_ledger
-def to_output(record: Mapping[str, Any] | sqlite3.Row) -> Output:
+def to_output(record: sqlite3.Row) -> Output:
     """Return one file of a prediction."""
     fields = dict(record)
     flags = fields["flags"]
@@ -245,18 +248,42 @@ def _to_decision(word: str | None) -> Decision | None:
 
 
 @_from_ledger
-def to_exhibit(result: Result, record: sqlite3.Row) -> ReviewRow:
-    """Return a row with its pictures, which *record* tells of."""
+def to_review_row(record: sqlite3.Row) -> ReviewRow:
+    """Return a row as the review shows it."""
+    outputs, earlier = _to_pictures(record["outputs"]), _to_pictures(record["earlier"])
     return ReviewRow(
-        result,
-        _to_files(record["files"]),
-        _to_pictures(record["outputs"]),
-        _to_pictures(record["earlier"]),
+        _to_shown_result(record, outputs),
+        {name: ReviewFile(file[0], file[3]) for name, file in json.loads(record["files"]).items()},
+        outputs,
+        earlier,
         record["ended_at"],
         record["run_time"],
         record["redo_prompt"],
         record["redo_seed"],
         _to_enlargement(record),
+    )
+
+
+def _to_shown_result(record: sqlite3.Row, outputs: tuple[ReviewPicture, ...]) -> Result:
+    extra = record["extra"]
+    return Result(
+        id=record["id"],
+        line=record["line"],
+        state=_STATES[record["state"]],
+        image=record["image"],
+        mask=record["mask"],
+        prompt=record["prompt"],
+        outputs=tuple(output.file for output in outputs),
+        seed=record["seed"],
+        prediction_id=record["prediction_id"],
+        attempts=record["attempts"],
+        cost=record["cost"],
+        error=record["error"],
+        flags=tuple(dict.fromkeys(flag for output in outputs for flag in output.flags)),
+        decision=_to_decision(record["decision"]),
+        chosen=record["chosen"],
+        finished_as=tuple(output.finished_as for output in outputs if output.finished_as is not None),
+        extra={} if extra == "{}" else json.loads(extra),
     )
 
 
@@ -270,8 +297,13 @@ def _to_enlargement(record: sqlite3.Row) -> Enlargement | None:
     return None
 
 
-def _to_pictures(text: str) -> tuple[Output, ...]:
-    return tuple(to_output(fields) for fields in json.loads(text)) if text != "[]" else ()
+def _to_pictures(text: str) -> tuple[ReviewPicture, ...]:
+    if text == "[]":
+        return ()
+    return tuple(
+        ReviewPicture(n, file, content, tuple(flags.split()) if flags else (), finished_as)
+        for n, file, content, flags, finished_as in _decode(text)[0]
+    )
 
 
 @_from_ledger

@@ -13,10 +13,21 @@ key, id, line, inputs, files, outputs_asked, price, tries, anew, new_prompt, new
 o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_sha256, o.finished_with, o.flags,
     o.lost, o.finished_as
 
--- fragment: picture
--- What the review knows of an output, as pairs of a JSON object.
-'prediction_id', o.prediction_id, 'n', o.n, 'url', o.url, 'file', o.file, 'size', o.size, 'sha256', o.sha256,
-        'flags', o.flags
+-- fragment: attempts_made
+-- How many attempts of a row counted, where `several` holds the rows that have more than one.
+CASE WHEN a.number IS NULL THEN 0 WHEN r.key NOT IN several THEN a.counted
+        ELSE (SELECT count(*) FROM attempts WHERE key = r.key AND counted) END
+
+-- fragment: row_cost
+-- What a row has cost, just so; NULL where no price is known.
+CASE WHEN a.number IS NULL THEN 0
+        WHEN r.key NOT IN several THEN iif(a.outcome IN ('succeeded', 'canceled'), a.price, 0)
+        ELSE (SELECT CASE WHEN count(*) = count(price) THEN coalesce(sum(price), 0) END FROM attempts
+            WHERE key = r.key AND outcome IN ('succeeded', 'canceled')) END
+
+-- fragment: review_picture
+-- What the review knows of an output, as a JSON list.
+json_array(o.n, o.file, o.sha256, o.flags, o.finished_as)
 
 -- name: facts
 SELECT name, value FROM facts;
@@ -205,12 +216,8 @@ SELECT r.id, r.line, r.state, r.image, r.mask, coalesce(a.prompt, r.prompt),
         SELECT file FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
     )),
     a.seed, a.prediction_id,
-    CASE WHEN a.number IS NULL THEN 0 WHEN r.key NOT IN several THEN a.counted
-        ELSE (SELECT count(*) FROM attempts WHERE key = r.key AND counted) END,
-    CASE WHEN a.number IS NULL THEN 0
-        WHEN r.key NOT IN several THEN iif(a.outcome IN ('succeeded', 'canceled'), a.price, 0)
-        ELSE (SELECT CASE WHEN count(*) = count(price) THEN coalesce(sum(price), 0) END FROM attempts
-            WHERE key = r.key AND outcome IN ('succeeded', 'canceled')) END,
+    {attempts_made},
+    {row_cost},
     r.error,
     (SELECT group_concat(flags, ' ') FROM outputs WHERE prediction_id = a.prediction_id AND flags <> ''),
     a.decision, a.chosen,
@@ -222,22 +229,51 @@ FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
 WHERE r.position IS NOT NULL
 ORDER BY r.position;
 
--- name: pictures
--- What the review shows of each row beside its result.
-WITH several AS MATERIALIZED (SELECT key FROM attempts GROUP BY key HAVING count(*) > 1)
-SELECT r.id, r.files, a.ended_at, a.run_time, a.redo_prompt, a.redo_seed,
+-- name: review_rows
+-- Rows as the review shows them, asked for by their numbers, which are rowids.
+WITH several AS MATERIALIZED (
+    SELECT key FROM attempts
+    WHERE key IN (SELECT key FROM rows WHERE rowid IN (SELECT value FROM json_each(:numbers)))
+    GROUP BY key HAVING count(*) > 1
+)
+SELECT r.id, r.line, r.state, r.image, r.mask, coalesce(a.prompt, r.prompt) AS prompt, a.seed, a.prediction_id,
+    {attempts_made} AS attempts,
+    {row_cost} AS cost,
+    r.error, a.decision, a.chosen, r.extra, r.files, a.ended_at, a.run_time, a.redo_prompt, a.redo_seed,
     json_extract(r.inputs, '$.expand') AS expand, json_extract(r.inputs, '$.aspect') AS aspect,
     json_extract(r.inputs, '$.anchor') AS anchor,
-    (SELECT json_group_array(json_object({picture})) FROM (
+    (SELECT json_group_array({review_picture}) FROM (
         SELECT * FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
     ) AS o) AS outputs,
-    CASE WHEN r.key IN several THEN (SELECT json_group_array(json_object({picture})) FROM (
+    CASE WHEN r.key IN several THEN (SELECT json_group_array({review_picture}) FROM (
         SELECT outputs.* FROM attempts AS b JOIN outputs USING (prediction_id)
         WHERE b.key = r.key AND b.number <> a.number AND outputs.file IS NOT NULL ORDER BY b.number DESC, outputs.n
     ) AS o) ELSE '[]' END AS earlier
 FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
-WHERE r.position IS NOT NULL
+WHERE r.rowid IN (SELECT value FROM json_each(:numbers)) AND r.position IS NOT NULL
 ORDER BY r.position;
+
+-- name: places
+SELECT coalesce(max(position) + 1, 0) FROM rows WHERE position IS NOT NULL;
+
+-- name: numbers_at
+SELECT rowid FROM rows WHERE position >= :first AND position < :end;
+
+-- name: numbers_of
+-- Of rows whose attempt that counts is one of these predictions.
+SELECT r.rowid FROM attempts AS a JOIN rows AS r ON r.key = a.key AND r.attempt = a.number
+WHERE a.prediction_id IN (SELECT value FROM json_each(:predictions));
+
+-- name: moved
+-- Rows that came into their state, or were decided, from a moment on. Nothing serves it: rows say so in passing only,
+-- and to go through a hundred thousand takes a twentieth of a second.
+SELECT since AS at, rowid AS number FROM rows WHERE since >= :after
+UNION ALL
+SELECT a.decided_at, r.rowid FROM attempts AS a JOIN rows AS r ON r.key = a.key WHERE a.decided_at >= :after
+ORDER BY at;
+
+-- name: ids
+SELECT id FROM rows WHERE position IS NOT NULL;
 
 -- name: history
 SELECT intended_at, ended_at, outcome, price, run_time FROM attempts WHERE ended_at IS NOT NULL ORDER BY ended_at;

@@ -76,13 +76,35 @@ class Reader:
         """Return the names of the inbox's letters that were taken, and that may be there still."""
         return frozenset(record[0] for record in statements.ask_rows(self._db, "letters_taken"))
 
-    def review_rows(self) -> Iterator[ReviewRow]:
-        """Yield every row of the manifest with its pictures, in its order."""
-        pictures = {record["id"]: record for record in statements.ask_rows(self._db, "pictures")}
-        for result in self.results():
-            # A row that came in between the two questions is there the next time.
-            if (record := pictures.pop(result.id, None)) is not None:
-                yield ledger_rows.to_exhibit(result, record)
+    def review_rows(self, numbers: Iterable[int]) -> Iterator[ReviewRow]:
+        """Yield those of the rows with these *numbers* that are in the manifest, in its order."""
+        (statement,) = statements.load_statements("queries")["review_rows"]
+        for record in self._db.execute(statement, {"numbers": json.dumps(list(numbers))}):
+            yield ledger_rows.to_review_row(record)
+
+    def places(self) -> int:
+        """Return the number of places in the manifest."""
+        return int(statements.ask_value(self._db, "places"))
+
+    def ids(self) -> set[str]:
+        """Return the id of every row of the manifest."""
+        return {record[0] for record in statements.ask_rows(self._db, "ids")}
+
+    def numbers_at(self, first: int, end: int) -> list[int]:
+        """Return the numbers of the rows at these places of the manifest, the *end* left out."""
+        return [record[0] for record in statements.ask_rows(self._db, "numbers_at", first=first, end=end)]
+
+    def numbers_of(self, predictions: Iterable[str]) -> list[int]:
+        """Return the numbers of the rows for which one of these *predictions* counts."""
+        asked = json.dumps(list(predictions))
+        return [record[0] for record in statements.ask_rows(self._db, "numbers_of", predictions=asked)]
+
+    def moved(self, after: float) -> list[tuple[float, int]]:
+        """Return when rows came into their states or were decided, and their numbers, by time.
+
+        *after*: the moment from which on, in seconds since the epoch, by the clocks of those who wrote it.
+        """
+        return [(record[0], record[1]) for record in statements.ask_rows(self._db, "moved", after=after)]
 
     def history(self) -> Iterator[EndedAttempt]:
         """Yield every attempt that came to an end, in the order of the ends."""

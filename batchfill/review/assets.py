@@ -37,16 +37,19 @@ def join_scripts() -> str:
     return '(() => {\n"use strict";\n' + "\n".join(ordered.values()) + "})();\n"
 
 
-def bind_page(document: str) -> str:
-    """Return the page as one HTML file that holds *document*, the JSON, and asks for nothing but pictures."""
+def bind_page(head: str) -> str:
+    """Return the page as one HTML file that holds *head*, JSON.
+
+    It asks for nothing but pictures and the pieces with its rows, all of them next to it.
+    """
     style, code = read_asset("page.css"), join_scripts()
     pictures = "img-src 'self' file: data:"
     policy = (
-        f"default-src 'none'; {pictures}; script-src {_content_digest(code)}; style-src "
+        f"default-src 'none'; {pictures}; script-src {_content_digest(code)} 'self' file:; style-src "
         f"{_content_digest(style)}"
     )
     # No text of a manifest may end the element that holds it.
-    inert = document.replace("<", "\\u003c")
+    inert = head.replace("<", "\\u003c")
     return (
         read_asset("index.html")
         .replace(_POLICY, f'{_POLICY}\n<meta http-equiv="Content-Security-Policy" content="{policy}">')

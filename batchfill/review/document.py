@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -18,47 +17,30 @@ if TYPE_CHECKING:
 
     from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.enlargement import Enlargement
-    from batchfill.domain.predictions import Output
-    from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
-    from batchfill.domain.rows import LocalFile
+    from batchfill.domain.reports import EndedAttempt, ReviewFile, ReviewPicture, ReviewRow, Status
 
 FORMAT = 1
 LENGTH = 32
 """Hex digits of a content's SHA-256 that name its picture: enough that no two ever share them."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+DOCUMENT_END = "\n]}"
 
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """The batch at one moment, encoded; a row a line."""
-
-    head: Mapping[str, Any]
-    """Everything but the rows."""
-    rows: Mapping[str, str]
-    """The JSON of each row by its id, in the manifest's order."""
-
-    def text(self, **more: Any) -> str:
-        """Return the whole JSON, with *more* next to the head."""
-        return encode_document({**self.head, **more}, self.rows.values())
-
-
-def make_document(status: Status, exhibits: Iterable[ReviewRow], history: Sequence[EndedAttempt]) -> Document:
-    """Return what the page shows of a batch."""
-    pictures, rows = 0, {}
-    for exhibit in exhibits:
-        pictures += len(exhibit.outputs) if exhibit.result.state is RowState.DONE else 0
-        rows[exhibit.result.id] = _encode(row_object(exhibit))
-    return Document(head_object(status, history, pictures), rows)
+encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Returns a value as JSON on one line."""
 
 
 def encode_document(head: Mapping[str, Any], rows: Iterable[str]) -> str:
     """Return a JSON object of *head* and the encoded *rows*."""
     lines = ",\n".join(rows)
-    return f'{_encode(head)[:-1]},"rows":[\n{lines}\n]}}'
+    return f"{document_start(head)}{lines}{DOCUMENT_END}"
 
 
-def head_object(status: Status, history: Sequence[EndedAttempt], pictures: int) -> dict[str, Any]:
+def document_start(head: Mapping[str, Any]) -> str:
+    """Return what stands before the rows, which are joined by a comma and the end of a line."""
+    return f'{encode_json(head)[:-1]},"rows":[\n'
+
+
+def head_object(status: Status, course: Mapping[str, Any], pictures: int) -> dict[str, Any]:
     """Return everything but the rows; *pictures*: how many finished ones there are."""
     return {
         "format": FORMAT,
@@ -73,10 +55,22 @@ def head_object(status: Status, history: Sequence[EndedAttempt], pictures: int) 
         "reasons": [{"reason": reason, "rows": rows} for reason, rows in status.reasons.items()],
         "cost": _cost_object(status, pictures),
         "pictures": pictures,
+        **course,
+    }
+
+
+def course_object(history: Sequence[EndedAttempt]) -> dict[str, Any]:
+    """Return the part of the head that tells how the batch went."""
+    return {
         "seconds": round(working_time(history), 1),
         "course": _timeline_object(history),
         "run_times": _run_times(history),
     }
+
+
+def pictures_of(exhibit: ReviewRow) -> int:
+    """Return how many finished pictures a row has."""
+    return len(exhibit.outputs) if exhibit.result.state is RowState.DONE else 0
 
 
 def row_object(exhibit: ReviewRow) -> dict[str, Any]:
@@ -102,7 +96,7 @@ def row_object(exhibit: ReviewRow) -> dict[str, Any]:
         "chosen": result.chosen,
         "redo": _redo_object(exhibit),
     }
-    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
+    return {name: value for name, value in fields.items() if value or value == 0}
 
 
 def key_of(sha256: str) -> str:
@@ -143,7 +137,7 @@ def _mask_object(exhibit: ReviewRow) -> dict[str, Any]:
 
 
 def _input_object(
-    name: str, file: LocalFile | None, exhibit: ReviewRow, *, filled: bool = False
+    name: str, file: ReviewFile | None, exhibit: ReviewRow, *, filled: bool = False
 ) -> dict[str, Any]:
     if not name:
         return {}
@@ -152,15 +146,9 @@ def _input_object(
     return {"name": name, "key": key_of(shown_digest(file.sha256, None, exhibit.enlargement, filled=filled))}
 
 
-def _output_object(output: Output) -> dict[str, Any]:
-    assert output.sha256 is not None
-    fields = {
-        "n": output.n,
-        "file": output.file,
-        "key": key_of(output.sha256),
-        "flags": list(output.flags or ()),
-    }
-    return {name: value for name, value in fields.items() if value != []}
+def _output_object(output: ReviewPicture) -> dict[str, Any]:
+    flags = {"flags": list(output.flags)} if output.flags else {}
+    return {"n": output.n, "file": output.file, "key": key_of(output.sha256), **flags}
 
 
 def _redo_object(exhibit: ReviewRow) -> dict[str, Any]:

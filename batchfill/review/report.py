@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
+import tempfile
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
 
 from batchfill.errors import BadPicture, UsageError
 from batchfill.review import assets
-from batchfill.review.document import make_document
-from batchfill.review.thumbnails import THUMB, VIEW, Thumbnails
+from batchfill.review.document import (
+    DOCUMENT_END,
+    course_object,
+    document_start,
+    encode_json,
+    head_object,
+    pictures_of,
+    row_object,
+)
+from batchfill.review.pieces import PieceWriter, read_rows
+from batchfill.review.thumbnails import THUMB, VIEW, Thumbnails, originals_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +34,7 @@ if TYPE_CHECKING:
     from batchfill.workers.pool import Workers
 
 PAGE, DOCUMENT = "index.html", "batch.json"
+PIECES, PIECES_NEW = "pieces", "pieces.new"
 FOLDERS = {THUMB: "thumbs", VIEW: "views"}
 AHEAD = 16
 """Pictures that are asked for at a time; the workers do as many at once as they can."""
@@ -41,33 +53,68 @@ async def write_report(
     Raises UsageError when *target* holds anything else.
     """
     _refuse_foreign(target)
-    pictures = Thumbnails(source.folder, workers)
-    whole = make_document(
-        source.status(), pictures.learn_files(source.review_rows()), list(source.history())
-    ).text()
     for folder in FOLDERS.values():
         (target / folder).mkdir(parents=True, exist_ok=True)
-    await _copy_all(pictures, target, watch)
-    (target / DOCUMENT).write_text(whole, "utf-8")
-    (target / PAGE).write_text(assets.bind_page(whole), "utf-8")
-    return target / PAGE
+    with tempfile.TemporaryFile(dir=target) as wanted:
+        head, pictures = _write_pieces(source, target / PIECES_NEW, wanted)
+        await _copy_all(Thumbnails(source.folder, workers), wanted, pictures, target, watch)
+    return _put_in_place(target, head)
 
 
-async def _copy_all(pictures: Thumbnails, target: Path, watch: Callable[[int, int], None]) -> None:
-    wanted = [(key, size) for key in pictures.all_keys() for size in FOLDERS]
-    numbers, limit = count(1), anyio.Semaphore(AHEAD)
+def _write_pieces(source: ReviewSource, folder: Path, wanted: IO[bytes]) -> tuple[dict[str, Any], int]:
+    """Write the rows into *folder*, and every different picture to *wanted*.
 
-    async def copy(key: str, size: str) -> None:
-        async with limit:
+    Return the head, with what the page has to know of the pieces, and the number of pictures.
+    Memory holds a few bytes of each picture, and no rows.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    course = course_object(list(source.history()))
+    writer, made, known = PieceWriter(folder), 0, set[bytes]()
+    for exhibit in source.review_rows():
+        writer.add(row_object(exhibit))
+        made += pictures_of(exhibit)
+        for original in originals_of(exhibit):
+            if (key := bytes.fromhex(original.key)) not in known:
+                known.add(key)
+                pickle.dump(original, wanted)
+    return {**head_object(source.status(), course, made), "pieces": writer.finish()}, len(known)
+
+
+async def _copy_all(
+    small: Thumbnails, wanted: IO[bytes], pictures: int, target: Path, watch: Callable[[int, int], None]
+) -> None:
+    wanted.seek(0)
+    # No other process can write into the file, which has no name.
+    originals = (pickle.load(wanted) for _ in range(pictures))  # noqa: S301
+    left = ((original, size) for original in originals for size in FOLDERS)
+    numbers = count(1)
+
+    async def copy_some() -> None:
+        for original, size in left:
             with suppress(BadPicture):  # the page says that it is not there
-                small = await pictures.small_copy(key, size)
-                assert small is not None
-                await to_thread.run_sync(shutil.copyfile, small, target / FOLDERS[size] / f"{key}.webp")
-            watch(next(numbers), len(wanted))
+                copy = await small.small_copy(original, size)
+                await to_thread.run_sync(
+                    shutil.copyfile, copy, target / FOLDERS[size] / f"{original.key}.webp"
+                )
+            watch(next(numbers), pictures * len(FOLDERS))
 
     async with anyio.create_task_group() as tasks:
-        for key, size in wanted:
-            tasks.start_soon(copy, key, size)
+        for _ in range(AHEAD):
+            tasks.start_soon(copy_some)
+
+
+def _put_in_place(target: Path, head: dict[str, Any]) -> Path:
+    """Replace an earlier report's files, the page last; return the page."""
+    shutil.rmtree(target / PIECES, ignore_errors=True)
+    (target / PIECES_NEW).rename(target / PIECES)
+    public = {name: value for name, value in head.items() if name != "pieces"}
+    with (target / DOCUMENT).open("wb") as document:
+        document.write(document_start(public).encode())
+        for number, rows in enumerate(read_rows(target / PIECES)):
+            document.write(b",\n" * (number > 0) + rows)
+        document.write(DOCUMENT_END.encode())
+    (target / PAGE).write_text(assets.bind_page(encode_json(head)), "utf-8")
+    return target / PAGE
 
 
 def _refuse_foreign(target: Path) -> None:
@@ -76,7 +123,13 @@ def _refuse_foreign(target: Path) -> None:
         return
     if not target.is_dir():
         raise UsageError(f"{target} is a file: name a folder for the report")
-    foreign = {path.name for path in target.iterdir()} - {PAGE, DOCUMENT, *FOLDERS.values()}
+    foreign = {path.name for path in target.iterdir()} - {
+        PAGE,
+        DOCUMENT,
+        PIECES,
+        PIECES_NEW,
+        *FOLDERS.values(),
+    }
     if foreign:
         raise UsageError(
             f"{target} holds {sorted(foreign)[0]}, which is no part of a report: name a new or empty folder"

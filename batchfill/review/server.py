@@ -18,7 +18,7 @@ from batchfill.review.auth import HOST, Auth, add_security_headers, login_page
 from batchfill.review.decisions import read_message
 from batchfill.review.feed import Feed
 from batchfill.review.pages import Pages
-from batchfill.review.thumbnails import THUMB, VIEW, Thumbnails
+from batchfill.review.thumbnails import THUMB, VIEW, Originals, Thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -53,8 +53,8 @@ FOREVER = "private, max-age=31536000, immutable"
 class ReviewServer:
     """Answers the page."""
 
-    def __init__(self, pages: Pages, book: Feed, pictures: Thumbnails) -> None:
-        self._pages, self._book, self._pictures = pages, book, pictures
+    def __init__(self, pages: Pages, book: Feed, originals: Originals, pictures: Thumbnails) -> None:
+        self._pages, self._book, self._originals, self._pictures = pages, book, originals, pictures
         self._streams: set[anyio.CancelScope] = set()
 
     def make_app(self, door: Auth) -> web.Application:
@@ -138,7 +138,7 @@ class ReviewServer:
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """A picture as it is."""
-        return _picture_response(self._pictures.original_file(request.match_info["key"]))
+        return _picture_response(self._originals.file_of(request.match_info["key"]))
 
     @contextmanager
     def _streaming(self) -> Iterator[None]:
@@ -150,8 +150,11 @@ class ReviewServer:
                 self._streams.discard(stream)
 
     async def _send_small(self, request: web.Request, size: str) -> web.StreamResponse:
+        original = self._originals.get(request.match_info["key"])
+        if original is None:
+            return _picture_response(None)
         try:
-            return _picture_response(await self._pictures.small_copy(request.match_info["key"], size))
+            return _picture_response(await self._pictures.small_copy(original, size))
         except BadPicture as error:
             raise web.HTTPNotFound(text=str(error)) from error
 
@@ -170,17 +173,18 @@ async def serve_review(
     one for the browser that it starts. Raises UsageError when the port cannot be had.
     """
     pictures = Thumbnails(source.folder, workers)
+    originals = Originals(source.folder)
     pages = Pages(source)
-    book = Feed(source, pictures, pages)
+    book = Feed(source, originals, pages)
     await book.refresh()
     with _open_socket(port) as listening:
         door = Auth(listening.getsockname()[1])
         async with (
-            _serve_app(ReviewServer(pages, book, pictures).make_app(door), listening),
+            _serve_app(ReviewServer(pages, book, originals, pictures).make_app(door), listening),
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(book.follow)
-            tasks.start_soon(_make_thumbs, book, pictures)
+            tasks.start_soon(_make_thumbs, book, originals, pictures)
             on_ready(door.login_url())
             if browse is not None:
                 tasks.start_soon(_invite_browser, browse, source.folder, door.login_url())
@@ -193,16 +197,15 @@ async def _invite_browser(browse: Callable[[str], object], folder: Path, address
         await anyio.sleep_forever()
 
 
-async def _make_thumbs(book: Feed, pictures: Thumbnails) -> None:
+async def _make_thumbs(book: Feed, originals: Originals, pictures: Thumbnails) -> None:
     """Make the wall's pictures ahead of the reader who scrolls to them."""
-    seen: set[str] = set()
+    made = 0
     while True:
         edition = book.version
-        for key in pictures.all_keys():
-            if key not in seen:
-                seen.add(key)
-                with suppress(BadPicture, OSError):  # told to the page that asks for it
-                    await pictures.small_copy(key, THUMB)
+        for original in originals.behind(made):
+            made += 1
+            with suppress(BadPicture, OSError):  # told to the page that asks for it
+                await pictures.small_copy(original, THUMB)
         await book.wait_beyond(edition)
 
 

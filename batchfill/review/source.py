@@ -28,6 +28,21 @@ class ReviewSource(Protocol):
     def review_rows(self) -> Iterable[ReviewRow]:
         """Yield every row of the manifest, in its order."""
 
+    def places(self) -> int:
+        """Return the number of places in the manifest."""
+
+    def rows_at(self, first: int, end: int) -> Iterable[ReviewRow]:
+        """Yield the rows of the manifest at these places, the *end* left out, in its order."""
+
+    def changed_rows(self, most: int) -> Iterable[ReviewRow]:
+        """Yield rows that are known to have changed since this was asked last; others may have changed, too.
+
+        *most*: how many of them at most, besides all that were decided here.
+        """
+
+    def ids(self) -> set[str]:
+        """Return the id of every row of the manifest."""
+
     def history(self) -> Iterator[EndedAttempt]:
         """Yield every attempt that came to an end, in the order of the ends."""
 

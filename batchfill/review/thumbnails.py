@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 from anyio import to_thread
@@ -14,7 +14,7 @@ from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
 from batchfill.review.document import drawn_mask_of, key_of, shown_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from batchfill.domain.drawn_masks import DrawnMask
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 
 FOLDER = "thumbs"
 THUMB, VIEW = "thumb", "view"
+SHOWN = frozenset({"image", "mask"})
+"""Inputs that are pictures, and shown."""
 LONGEST = {THUMB: 320, VIEW: 1280}
 """Pixels of the longer side: of a picture on the wall, and of one that fills the window."""
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(NamedTuple):
     """A file of the batch."""
 
-    file: Path
+    file: str
+    """Where it is; relative to the batch folder, or absolute."""
     sha256: str
     mask: DrawnMask | None = None
     """What is drawn on it and shown instead."""
@@ -52,34 +54,14 @@ class Thumbnails:
 
     def __init__(self, folder: Path, workers: Workers) -> None:
         self._batch, self._folder, self._workers = folder, folder / FOLDER, workers
-        self._originals: dict[str, Original] = {}
         self._being_made: dict[Path, anyio.Event] = {}
 
-    def learn_files(self, exhibits: Iterable[ReviewRow]) -> Iterator[ReviewRow]:
-        """Yield *exhibits* on, having taken note of their files; of equal ones the first stands for all."""
-        for exhibit in exhibits:
-            for original in self._originals_of(exhibit):
-                self._originals.setdefault(original.key, original)
-            yield exhibit
-
-    def all_keys(self) -> list[str]:
-        """Return the key of every picture."""
-        return list(self._originals)
-
-    def original_file(self, key: str) -> Path | None:
-        """Return the file itself; None when no row has such a picture, or it is a mask without a file."""
-        found = self._originals.get(key)
-        return None if found is None or found.mask is not None else found.file
-
-    async def small_copy(self, key: str, size: str) -> Path | None:
+    async def small_copy(self, original: Original, size: str) -> Path:
         """Return the copy of a picture at one of the sizes, made if need be.
 
-        None when no row has such a picture. Raises BadPicture when its file is gone, damaged or another.
+        Raises BadPicture when its file is gone, damaged or another.
         """
-        original = self._originals.get(key)
-        if original is None:
-            return None
-        target = self._folder / f"{key}-{size}.webp"
+        target = self._folder / f"{original.key}-{size}.webp"
         while target in self._being_made:
             await self._being_made[target].wait()
         if not target.exists():
@@ -90,24 +72,56 @@ class Thumbnails:
         done = self._being_made[target] = anyio.Event()
         try:
             shown = original.mask, original.canvas, original.filled
-            task = ThumbTask(original.file, original.sha256, longest, *shown)
+            task = ThumbTask(self._batch / original.file, original.sha256, longest, *shown)
             content = await self._workers.do(make_thumbnail, task)
             await to_thread.run_sync(_write_copy, target, content)
         finally:
             del self._being_made[target]
             done.set()
 
-    def _originals_of(self, exhibit: ReviewRow) -> Iterator[Original]:
-        for name in ("image", "mask"):
-            if (file := exhibit.files.get(name)) is not None:
-                yield Original(file.path, file.sha256, None, exhibit.enlargement, filled=name == "mask")
-        if (mask := drawn_mask_of(exhibit)) is not None:
-            picture = exhibit.files["image"]
-            yield Original(picture.path, picture.sha256, mask, exhibit.enlargement, filled=True)
-        for output in (*exhibit.outputs, *exhibit.earlier):
-            assert output.file is not None
-            assert output.sha256 is not None
-            yield Original(self._batch / output.file, output.sha256)
+
+class Originals:
+    """The pictures of a batch by their keys; of equal ones the first stands for all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._by_key: dict[str, Original] = {}
+        self._keys: list[str] = []
+
+    def learn(self, exhibit: ReviewRow) -> None:
+        """Take note of a row's pictures."""
+        for original in originals_of(exhibit):
+            if (key := original.key) not in self._by_key:
+                self._by_key[key] = original
+                self._keys.append(key)
+
+    def get(self, key: str) -> Original | None:
+        """Return the picture that *key* names; None when no row has such a picture."""
+        return self._by_key.get(key)
+
+    def file_of(self, key: str) -> Path | None:
+        """Return the file itself; None when no row has such a picture, or it is a mask without a file."""
+        found = self._by_key.get(key)
+        return None if found is None or found.mask is not None else self._folder / found.file
+
+    def behind(self, number: int) -> Iterator[Original]:
+        """Yield those that came behind the first *number*, others that come meanwhile too."""
+        for place in count(number):
+            if place >= len(self._keys):
+                return
+            yield self._by_key[self._keys[place]]
+
+
+def originals_of(exhibit: ReviewRow) -> Iterator[Original]:
+    """Yield every picture that is shown of a row."""
+    for name, file in exhibit.files.items():
+        if name in SHOWN:
+            yield Original(file.path, file.sha256, None, exhibit.enlargement, name == "mask")
+    if (mask := drawn_mask_of(exhibit)) is not None:
+        picture = exhibit.files["image"]
+        yield Original(picture.path, picture.sha256, mask, exhibit.enlargement, True)
+    for output in (*exhibit.outputs, *exhibit.earlier):
+        yield Original(output.file, output.sha256)
 
 
 def _write_copy(target: Path, content: bytes) -> None:

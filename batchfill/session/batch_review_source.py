@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
 from batchfill.session.batch_status import read_status
+from batchfill.session.recent_moves import RecentMoves
 from batchfill.storage import inbox, lock
 from batchfill.storage.decision_inbox import post_decisions, refused_decisions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
@@ -20,13 +23,20 @@ if TYPE_CHECKING:
     from batchfill.ledger.reader import Reader
 
 
-@dataclass(frozen=True, slots=True)
+SLICE = 1000
+"""Rows that are read at once."""
+
+
 class BatchReviewSource:
     """What the review page asks of a batch."""
 
-    manifest: Path
-    folder: Path
-    reader: Reader
+    def __init__(self, manifest: Path, folder: Path, reader: Reader) -> None:
+        self.manifest, self.folder, self.reader = manifest, folder, reader
+        self._moves = RecentMoves(reader, time.time)
+        self._decided: set[str] = set()
+        """Predictions that were decided here, whose rows were not read after that."""
+        self._waiting: set[str] = set()
+        """Predictions whose decisions a run had yet to take when rows were read last."""
 
     def mark(self) -> object:
         """Return something that stays equal as long as nothing of the batch changes."""
@@ -38,13 +48,32 @@ class BatchReviewSource:
 
     def review_rows(self) -> Iterator[ReviewRow]:
         """Yield every row of the manifest, in its order, with the decisions that a run is yet to take."""
-        # In one moment, so that no decision is put over a later one that the run takes meanwhile.
-        with self.reader.hold_snapshot():
-            waiting = inbox.waiting_rulings(self.folder, taken=self.reader.letters_taken)
-            last = {ruling.prediction_id: ruling for ruling in waiting}
-            for exhibit in self.reader.review_rows():
-                ruling = last.get(exhibit.result.prediction_id or "")
-                yield exhibit if ruling is None else _decided(exhibit, ruling)
+        with self._waiting_decisions() as waiting:
+            for first in range(0, self.reader.places(), SLICE):
+                yield from self._rows(self.reader.numbers_at(first, first + SLICE), waiting)
+
+    def places(self) -> int:
+        """Return the number of places in the manifest."""
+        return self.reader.places()
+
+    def rows_at(self, first: int, end: int) -> Iterator[ReviewRow]:
+        """Yield the rows of the manifest at these places, the *end* left out, in its order."""
+        with self._waiting_decisions() as waiting:
+            for begin in range(first, end, SLICE):
+                yield from self._rows(self.reader.numbers_at(begin, min(begin + SLICE, end)), waiting)
+
+    def changed_rows(self, most: int) -> Iterator[ReviewRow]:
+        """Yield rows that moved, *most* of them at most, and those whose decisions were made here or wait."""
+        with self._waiting_decisions() as waiting:
+            decided = list(self._decided)
+            numbers = self.reader.numbers_of({*decided, *waiting, *self._waiting})
+            yield from self._rows([*numbers, *self._moves.take(most)], waiting)
+            self._waiting = set(waiting)
+        self._decided.difference_update(decided)
+
+    def ids(self) -> set[str]:
+        """Return the id of every row of the manifest."""
+        return self.reader.ids()
 
     def history(self) -> Iterator[EndedAttempt]:
         """Yield every attempt that came to an end, in the order of the ends."""
@@ -56,7 +85,23 @@ class BatchReviewSource:
         accepted = [ruling for place, ruling in enumerate(rulings) if place not in refused]
         if accepted:
             await post_decisions(self.folder, accepted)
+            self._decided.update(ruling.prediction_id for ruling in accepted)
         return refused
+
+    @contextmanager
+    def _waiting_decisions(self) -> Iterator[dict[str, ReviewDecision]]:
+        """Give the last decision about each prediction that a run is yet to take.
+
+        All that is read meanwhile is of one moment: no decision is put over a later one that the run takes.
+        """
+        with self.reader.hold_snapshot():
+            waiting = inbox.waiting_rulings(self.folder, taken=self.reader.letters_taken)
+            yield {ruling.prediction_id: ruling for ruling in waiting}
+
+    def _rows(self, numbers: Iterable[int], waiting: Mapping[str, ReviewDecision]) -> Iterator[ReviewRow]:
+        for exhibit in self.reader.review_rows(numbers):
+            ruling = waiting.get(exhibit.result.prediction_id or "")
+            yield exhibit if ruling is None else _decided(exhibit, ruling)
 
 
 def _decided(exhibit: ReviewRow, ruling: ReviewDecision) -> ReviewRow:

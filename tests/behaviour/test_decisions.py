@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
     from batchfill.emulator.emulator_server import EmulatorServer
+    from batchfill.session.batch_review_source import BatchReviewSource
 
     Serve = Callable[..., Awaitable[EmulatorServer]]
     Find = Callable[..., Result]
@@ -330,6 +333,36 @@ async def test_the_review_shows_what_is_on_disk_before_a_run_takes_it(
     assert redo == [(None, None), ("a boat", 7), (None, None)]
     assert shown() == {"r1": ("approved", 2), "r2": ("redo", None), "r3": (None, None)}
     assert decisions(done) == dict.fromkeys(("r1", "r2", "r3"), (None, None))
+
+
+async def test_a_decision_is_among_what_changed_whoever_made_it(done: Batch, result: Find) -> None:
+    with done._open_source() as (source, _):
+        changed(source)
+        await source.decide([ruling(result(done, "r2"))])
+        assert changed(source) == {"r2": "approved"}
+        now = replace(ruling(result(done, "r3"), Decision.REJECTED), at=time.time())
+        await done.decide([now])
+        assert changed(source) == {"r3": "rejected"}
+        assert changed(source) == {}
+
+
+@pytest.mark.usefixtures("working")
+async def test_a_decision_that_waits_is_among_what_changed_until_it_is_taken(
+    done: Batch, result: Find
+) -> None:
+    with done._open_source() as (source, _):
+        changed(source)
+        inbox.post_rulings(done.folder, [ruling(result(done, "r1"))])
+        assert changed(source) == {"r1": "approved"}
+        for waiting in (done.folder / "inbox").iterdir():
+            waiting.rename(waiting.with_suffix(".damaged"))
+        assert changed(source) == {"r1": None}
+        assert changed(source) == {}
+
+
+def changed(source: BatchReviewSource) -> dict[str, str | None]:
+    """Return what is decided about the rows that changed since this was asked last."""
+    return {one.result.id: one.result.decision for one in source.changed_rows(100)}
 
 
 async def test_a_decision_whose_file_stays_is_not_shown_over_a_later_one(

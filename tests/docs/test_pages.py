@@ -199,7 +199,8 @@ def test_every_message_of_troubleshooting_is_one_of_the_program(message: str) ->
 @cache
 def _texts() -> frozenset[str]:
     """Return every text in the package's source; values that are filled in are left out."""
-    return frozenset(
+    scripts = {file.read_text("utf-8") for file in PACKAGE.rglob("*.js")}
+    return frozenset(scripts).union(
         text
         for file in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text("utf-8")))

@@ -20,6 +20,11 @@ export class Batch extends EventTarget {
   // Take in the whole JSON, or an event with the rows that changed.
   update({ rows, gone = [], ...head }) {
     this.head = head;
+    this.take(rows, gone);
+  }
+
+  take(rows, gone = []) {
+    const { head } = this;
     for (const id of gone) this.byRow.delete(id);
     for (const row of rows) this.byRow.set(row.id, prepared(row));
     this.rows = [...this.byRow.values()].sort((one, other) => one.line - other.line);
@@ -27,6 +32,17 @@ export class Batch extends EventTarget {
     this.forget(({ n, saved }) => saved && n <= head.noted);
     this.dispatchEvent(new Event("change"));
     if (missed.length) this.dispatchEvent(new CustomEvent("missed", { detail: missed }));
+  }
+
+  // Make rows whole that are known briefly: what they are found and sorted by stays as it is.
+  fill(rows) {
+    for (const row of rows) Object.assign(this.byRow.get(row.id), prepared(row), { isBrief: false });
+    this.dispatchEvent(new Event("filled"));
+  }
+
+  // Know rows that are known briefly by their words, too.
+  learnWords(rows) {
+    for (const row of rows) this.byRow.get(row.id).text = wordsOf(row);
   }
 
   // The row as it was decided here, or else as it is told.
@@ -37,6 +53,11 @@ export class Batch extends EventTarget {
     // The same object as long as nothing changes, so that nothing is drawn again for it.
     if (last.told !== row) [last.told, last.row] = [row, { ...row, ...shown(last.ruling), unsaved: !last.saved }];
     return last.row;
+  }
+
+  // All rows, each as it was decided here, or else as it is told.
+  current() {
+    return this.made.size ? this.rows.map((row) => this.made.has(row.id) ? this.row(row.id) : row) : this.rows;
   }
 
   // What the disk has, as far as this page knows.
@@ -112,9 +133,13 @@ function alike(one = {}, other) {
 function prepared(row) {
   row.outputs ??= [];
   row.earlier ??= [];
-  row.flags = [...new Set(row.outputs.flatMap((output) => output.flags ?? []))];
-  row.text = `${row.id} ${row.prompt ?? ""}`.toLowerCase();
+  row.flags ??= [...new Set(row.outputs.flatMap((output) => output.flags ?? []))];
+  row.text = wordsOf(row);
   return row;
+}
+
+function wordsOf({ id, prompt = "" }) {
+  return `${id} ${prompt}`.toLowerCase();
 }
 
 // The output that counts: the chosen one, or the first.

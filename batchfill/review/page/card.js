@@ -10,17 +10,17 @@ export function card(row, { open, choose }) {
   const output = chosenOutput(row);
   const stage = output
     ? compare({ before: row.image, after: output, mask: row.mask }, thumb)
-    : el("div", { class: "compare waiting" }, el("div", { class: "after" }, thumb(row.image, "before")));
+    : el("div", { class: "compare waiting" }, el("div", { class: "after" }, row.isBrief ? "" : thumb(row.image, "before")));
   if (output) draggable(stage, open);
   else stage.addEventListener("click", open);
-  if (!output) stage.append(el("span", { class: "word" }, STATES[row.state]));
+  if (!output) stage.append(el("span", { class: "word" }, row.isBrief ? "loading" : STATES[row.state]));
   if (row.outputs.length > 1) stage.append(choices(row, output, choose));
   stage.append(el("div", { class: "marks" }, ...flagChips(row), badge(row)));
   return el("article", {
     class: `card ${row.state} ${row.decision ?? ""} ${row.unsaved ? "unsaved" : ""}`,
     tabindex: -1, "data-id": row.id, "aria-label": described(row),
   }, stage, el("div", { class: "caption" },
-    el("div", { class: "sources" }, thumb(row.image, "before"), thumb(row.mask, "mask")),
+    el("div", { class: "sources" }, ...(row.isBrief ? [] : [thumb(row.image, "before"), thumb(row.mask, "mask")])),
     el("div", { class: "words" },
       el("b", { title: row.id }, row.id),
       el("p", { title: row.error ?? row.prompt }, row.error && row.state !== "done" ? row.error : row.prompt ?? ""))));

@@ -29,10 +29,10 @@ export class Detail {
 
   show(row, { place, of, currency }) {
     const same = this.row?.id === row.id;
-    if (same && this.row === row && this.place === place && this.of === of) return;
+    if (same && this.row === row && this.isBrief === row.isBrief && this.place === place && this.of === of) return;
     if (!same) this.before = null;
     const split = same ? Number(this.stage?.dataset.split ?? 0) : 0;
-    [this.row, this.place, this.of, this.currency] = [row, place, of, currency];
+    [this.row, this.isBrief, this.place, this.of, this.currency] = [row, row.isBrief, place, of, currency];
     this.draw(split);
   }
 
@@ -71,7 +71,8 @@ export class Detail {
     this.stage = output && compare(
       { before: this.before ?? row.image, after: output, mask: row.mask }, view, { slider: true });
     const stage = this.stage ?? el("div", { class: "compare waiting" },
-      el("div", { class: "after" }, view(row.image, "before")), el("span", { class: "word" }, STATES[row.state]));
+      el("div", { class: "after" }, row.isBrief ? "" : view(row.image, "before")),
+      el("span", { class: "word" }, row.isBrief ? "loading" : STATES[row.state]));
     return el("div", { class: "stage" }, stage);
   }
 
@@ -84,7 +85,7 @@ export class Detail {
       el("p", { class: "chips" }, el("span", { class: `pill ${row.state}` }, STATES[row.state]), badge(row), ...flagChips(row)),
       row.error && el("p", { class: "error" }, row.error),
       row.prompt && el("p", { class: "prompt" }, row.prompt),
-      this.sources(row),
+      !row.isBrief && this.sources(row),
       row.outputs.length > 1 && this.strip("Outputs", row.outputs, (output) => this.outputButton(output)),
       row.earlier.length > 0 && this.strip("Earlier, to compare with", row.earlier, (output) => this.beforeButton(output)),
       this.facts(row),

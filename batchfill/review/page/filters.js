@@ -40,24 +40,29 @@ export class Filters {
     this.changed();
   }
 
-  // Offer what there is, with how many rows have it.
-  offerWhatIs(batch, found) {
-    const states = tallied(batch.rows.map((row) => row.state));
-    const flags = tallied(batch.rows.flatMap((row) => row.flags));
-    const decisions = tallied(batch.rows.map((row) => batch.row(row.id).decision ?? UNDECIDED));
-    const flagged = batch.rows.filter((row) => row.flags.length).length;
+  // Offer what there is, with how many rows have it; *searched*: how much of the words is at hand.
+  offerWhatIs(rows, found, searched) {
+    const [states, flags, decisions] = [new Map(), new Map(), new Map()];
+    let flagged = 0;
+    for (const row of rows) {
+      tally(states, row.state);
+      tally(decisions, row.decision ?? UNDECIDED);
+      for (const flag of row.flags) tally(flags, flag);
+      flagged += row.flags.length > 0;
+    }
     this.offerCounted("state", "All states", STATES, states);
     this.offerCounted("flag", "All flags", { [ANY_FLAG]: "any flag", ...named(flags) },
       new Map([[ANY_FLAG, flagged], ...flags]));
     this.offerCounted("decision", "All decisions", { [UNDECIDED]: "undecided", ...DECISIONS }, decisions);
-    const all = batch.rows.length;
-    this.shown.value = found === all ? `${figure(all)} rows` : `${figure(found)} of ${figure(all)} rows`;
+    const all = rows.length;
+    const soFar = this.asked.words && searched < 1 ? `, ${Math.floor(searched * 100)} % searched` : "";
+    this.shown.value = (found === all ? `${figure(all)} rows` : `${figure(found)} of ${figure(all)} rows`) + soFar;
   }
 
-  offerCounted(name, all, words, tally) {
-    const having = Object.entries(words).filter(([value]) => tally.get(value) || this.asked[name] === value);
+  offerCounted(name, all, words, counts) {
+    const having = Object.entries(words).filter(([value]) => counts.get(value) || this.asked[name] === value);
     offer(this.choices[name], [["", all],
-      ...having.map(([value, word]) => [value, `${word} (${figure(tally.get(value) ?? 0)})`])]);
+      ...having.map(([value, word]) => [value, `${word} (${figure(counts.get(value) ?? 0)})`])]);
     this.choices[name].value = this.asked[name];
   }
 
@@ -75,10 +80,8 @@ function offer(select, options) {
   select.replaceChildren(...options.map(([value, label]) => el("option", { value }, label)));
 }
 
-function tallied(values) {
-  const tally = new Map();
-  for (const value of values) tally.set(value, (tally.get(value) ?? 0) + 1);
-  return tally;
+function tally(counts, value) {
+  counts.set(value, (counts.get(value) ?? 0) + 1);
 }
 
 function named(tally) {

@@ -1,4 +1,6 @@
-// Where the batch comes from: the server that this page was opened at, or this very file.
+// Where the batch comes from: the server that this page was opened at, or the files next to it.
+
+import { Pieces } from "./pieces.js";
 
 const SILENT = "the page's server does not answer";
 const ANOTHER = "another review has begun at this address";
@@ -23,16 +25,32 @@ export function bytes(text) {
   return new TextEncoder().encode(text);
 }
 
-// A report: a file that cannot take decisions.
+// A report: files that cannot take decisions.
 class Embedded {
   constructor(element) {
     this.canDecide = false;
     this.element = element;
   }
 
-  async start(batch) {
-    batch.update(JSON.parse(this.element.textContent));
+  async start(batch, { failed }) {
+    const { pieces, ...head } = JSON.parse(this.element.textContent);
     this.element.remove();
+    this.pieces = new Pieces(pieces, { batch, trouble: (error) => failed(error.message) });
+    batch.update({ ...head, rows: [] });
+    await this.pieces.readIndex();
+  }
+
+  need(rows) {
+    this.pieces.need(rows);
+  }
+
+  search(isWanted, progressed) {
+    this.pieces.search(isWanted, progressed);
+  }
+
+  // How much of what is searched is at hand.
+  get searched() {
+    return this.pieces.share;
   }
 }
 
@@ -40,7 +58,13 @@ class Served {
   constructor() {
     this.canDecide = true;
     this.page = "";
+    this.searched = 1;
   }
+
+  // Every row is whole from the beginning.
+  need() {}
+
+  search() {}
 
   // Read the batch and follow it. *lost* hears why that is not possible, and "" when it is again; *moved*, that it
   // is another server that answers.

@@ -22,7 +22,7 @@ const link = openLink();
 const desk = new Desk(batch, link, { say, changed: showSaving });
 const redo = new RedoDialog();
 const filters = new Filters(() => showRows());
-const wall = new Wall({ open: openRow, choose: (id, n) => choose(batch.row(id), n) });
+const wall = new Wall({ open: openRow, choose: (id, n) => choose(batch.row(id), n), need: (rows) => link.need(rows) });
 const detail = new Detail({ canDecide: link.canDecide, act, closed: leaveRow });
 
 const ACTIONS = {
@@ -55,12 +55,19 @@ function show() {
 }
 
 function showRows() {
-  const found = matching(batch, filters.asked);
-  filters.offerWhatIs(batch, found.length);
+  const rows = batch.current();
+  const found = matching(rows, filters.asked);
+  if (filters.asked.words) link.search(() => filters.asked.words, showRows);
+  filters.offerWhatIs(rows, found.length, link.searched);
   wall.show(found);
   const nothing = byId("nothing");
   nothing.hidden = found.length > 0;
   nothing.textContent = batch.rows.length ? "No row is like that." : "No rows yet.";
+  if (detail.isOpen) showDetail();
+}
+
+function showFilled() {
+  wall.draw();
   if (detail.isOpen) showDetail();
 }
 
@@ -69,6 +76,7 @@ function showDetail() {
   const row = batch.row(idInAddress()) ?? wall.row();
   if (!row) return;
   const place = placeOf(row.id);
+  link.need([row]);
   detail.show(row, { place: Math.max(place, 0), of: wall.rows.length, currency: batch.head.cost.currency });
 }
 
@@ -77,7 +85,9 @@ function openRow(id) {
   if (place >= 0) wall.go(place, { focus: false });
   history.replaceState(null, "", `#row=${encodeURIComponent(id)}`);
   showDetail();
-  detail.expect(wall.rows.slice(place + 1, place + 3));
+  const next = wall.rows.slice(place + 1, place + 3);
+  link.need(next);
+  detail.expect(next);
 }
 
 // The browser gives the keyboard back to the card from which the window was opened.
@@ -190,10 +200,11 @@ listen(act, link.canDecide);
 byId("help-button").addEventListener("click", () => act("help"));
 byId("night").open = matchMedia("(min-width: 60rem)").matches;
 batch.addEventListener("change", show);
+batch.addEventListener("filled", showFilled);
 addEventListener("hashchange", openAddressed);
 byId("failed").querySelector("button").addEventListener("click", () => {
   desk.failed.clear();
   showSaving();
 });
-link.start(batch, { lost, moved: () => desk.moved() })
+link.start(batch, { lost, moved: () => desk.moved(), failed: (why) => showAlert("lost", why) })
   .then(openAddressed, (error) => showAlert("lost", error.message));

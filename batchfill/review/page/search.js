@@ -14,9 +14,9 @@ export const EVERYTHING = { words: "", state: "", flag: "", decision: "", sort: 
 export const ANY_FLAG = "any";
 export const UNDECIDED = "none";
 
-export function matching(batch, asked) {
+export function matching(rows, asked) {
   const words = asked.words.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = batch.rows.map((row) => batch.row(row.id)).filter((row) => isAskedFor(row, asked, words));
+  const found = rows.filter((row) => isAskedFor(row, asked, words));
   return asked.sort === "line" ? found : found.sort(SORTS[asked.sort][1]);
 }
 

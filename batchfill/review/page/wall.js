@@ -8,9 +8,10 @@ const GAP = 14;
 const BEYOND = 2;
 
 export class Wall {
-  constructor({ open, choose }) {
+  constructor({ open, choose, need }) {
     this.element = byId("wall");
     this.hands = { open, choose };
+    this.need = need;
     this.rows = [];
     this.cards = new Map();
     this.current = 0;
@@ -87,7 +88,9 @@ export class Wall {
     const seen = scrollY - this.top();
     const first = Math.max(0, Math.floor(seen / each) - BEYOND) * this.columns;
     const last = (Math.ceil((seen + innerHeight) / each) + BEYOND) * this.columns;
-    const wanted = new Map(this.rows.slice(first, last).map((row, n) => [row.id, first + n]));
+    const near = this.rows.slice(first, last);
+    const wanted = new Map(near.map((row, n) => [row.id, first + n]));
+    this.need(near);
     this.keep(wanted);
     for (const [id, place] of wanted) this.put(id, place);
   }
@@ -107,7 +110,7 @@ export class Wall {
   put(id, place) {
     const row = this.rows[place];
     let shown = this.cards.get(id);
-    if (!shown || shown.row !== row) shown = this.replace(shown, row);
+    if (!shown || shown.row !== row || shown.isBrief !== row.isBrief) shown = this.replace(shown, row);
     const { element } = shown;
     element.tabIndex = place === this.current ? 0 : -1;
     element.classList.toggle("current", place === this.current);
@@ -130,7 +133,7 @@ export class Wall {
       // The hand may have moved on meanwhile.
       if (focused && row.id === this.row()?.id) element.focus({ preventScroll: true });
     } else this.element.append(element);
-    this.cards.set(row.id, { element, row, place: -1, of: -1 });
+    this.cards.set(row.id, { element, row, isBrief: row.isBrief, place: -1, of: -1 });
     return this.cards.get(row.id);
   }
 

@@ -66,7 +66,13 @@ async def test_report_writes_a_folder_beside_the_manifest(reviewed: Batch, batch
     ran = await batchfill("report", "night.csv")
     assert (ran.code, ran.out, ran.err) == (0, f"{Path('night.report', 'index.html')}\n", "")
     report = reviewed.manifest.with_name("night.report")
-    assert {path.name for path in report.iterdir()} == {"index.html", "batch.json", "thumbs", "views"}
+    assert {path.name for path in report.iterdir()} == {
+        "index.html",
+        "batch.json",
+        "pieces",
+        "thumbs",
+        "views",
+    }
 
 
 async def test_a_report_goes_where_it_is_told(reviewed: Batch, batchfill: Any) -> None:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.domain.reports import Cost, Doubt, Result
+from batchfill.domain.reports import Cost, Doubt, Result, ReviewFile
+from batchfill.domain.review import Decision, DecisionFile, ReviewDecision
 from batchfill.domain.rows import LocalFile, NamedFile, Outcome, RowState, Stamp
 from batchfill.errors import LedgerError
 from batchfill.ledger.reader import open_reader
@@ -260,10 +261,10 @@ async def test_an_exhibit_is_a_row_with_its_files_its_pictures_and_those_before_
         await ledger.record_collected(attempt, [(o, 64, 48) for o in made[id_]], None)
         await retry(RowState.DONE)
     with open_reader(path) as reader:
-        first, second = reader.review_rows()
+        first, second = reader.review_rows(reader.numbers_at(0, reader.places()))
         history = list(reader.history())
     assert (first.result.id, second.result.id) == ("a", "b")
-    assert first.files == {"image": picture}
+    assert first.files == {"image": ReviewFile(str(picture.path), picture.sha256)}
     assert [output.file for output in first.outputs] == ["outputs/p2-1.webp", "outputs/p2-2.webp"]
     assert [output.file for output in first.earlier] == ["outputs/p1-1.webp", "outputs/p1-2.webp"]
     assert {output.flags for output in first.outputs} == {("blank",)}
@@ -282,3 +283,27 @@ async def test_the_version_is_another_one_after_a_change(
         assert reader.data_version() == before
         await take_in(row("a"), row("b"))
         assert reader.data_version() != before
+
+
+async def test_what_the_ledger_records_of_a_row_is_a_move(
+    ledger: Ledger, path: Path, clock: Any, take_in: Import, row: Any, accept: Any, prediction: Any
+) -> None:
+    await take_in(row("a"), row("b"))
+    with open_reader(path) as reader:
+
+        def moved() -> set[str]:
+            numbers = [number for _, number in reader.moved(clock.time)]
+            clock.time += 10
+            return {shown.result.id for shown in reader.review_rows(numbers)}
+
+        moved()
+        attempt = await accept("b", "p1")
+        assert moved() == {"b"}
+        assert moved() == set()
+        await ledger.record_succeeded(attempt, prediction("p1"))
+        assert moved() == {"b"}
+        made = ReviewDecision(prediction_id="p1", decision=Decision.APPROVED, at=clock.time)
+        await ledger.record_decisions([DecisionFile("1", (made,))], there=frozenset())
+        assert moved() == {"b"}
+        await ledger.record_rejected(await accept("a", "p2"), "no")
+        assert moved() == {"a"}

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
-from batchfill.domain.predictions import Output
-from batchfill.domain.reports import Cost, EndedAttempt, Result, ReviewRow, Status
-from batchfill.domain.rows import LocalFile, Outcome, RowState, Stamp
+from batchfill.domain.reports import (
+    Cost,
+    EndedAttempt,
+    Result,
+    ReviewFile,
+    ReviewPicture,
+    ReviewRow,
+    Status,
+)
+from batchfill.domain.rows import Outcome, RowState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +39,7 @@ class Collection:
         self.rulings: list[ReviewDecision] = []
         """What was decided, in order."""
         self._changes = 0
+        self._unread: list[str] = []
         (folder / "outputs" / "earlier").mkdir(parents=True)
 
     def add(
@@ -69,6 +77,7 @@ class Collection:
         }
         files = {"image": self.file("images/a.png", 90), "mask": self.file("masks/a.png", 255)}
         old = tuple(self._output(f"earlier/{id_}", n, ()) for n in range(1, earlier + 1))
+        self._unread.append(id_)
         self.rows[id_] = ReviewRow(
             Result(**{**fields, **changes}), files, tuple(made), old, BEGUN + place, 1.0 + place % 7
         )
@@ -84,7 +93,7 @@ class Collection:
         """Let the gallery see that something changed."""
         self._changes += 1
 
-    def file(self, name: str, shade: int, size: tuple[int, int] = (640, 480)) -> LocalFile:
+    def file(self, name: str, shade: int, size: tuple[int, int] = (640, 480)) -> ReviewFile:
         """Return a picture in the folder, made if it is not there."""
         path = self.folder / name
         if not path.exists():
@@ -92,19 +101,11 @@ class Collection:
             image = Image.new("RGB", size, (shade, 120, 200 - shade // 2))
             ImageDraw.Draw(image).ellipse((160, 120, 480, 360), fill=(200, shade, 30))
             image.save(path)
-        return LocalFile(path, Stamp.of(path.stat()), sha256(path.read_bytes()).hexdigest())
+        return ReviewFile(str(path), sha256(path.read_bytes()).hexdigest())
 
-    def _output(self, name: str, n: int, flags: tuple[str, ...]) -> Output:
+    def _output(self, name: str, n: int, flags: tuple[str, ...]) -> ReviewPicture:
         file = self.file(f"outputs/{name}@{n}.png", (len(self.rows) * 37 + n * 50) % 255)
-        return Output(
-            prediction_id=f"p-{name}",
-            n=n,
-            url="",
-            file=f"outputs/{name}@{n}.png",
-            size=file.stamp.size,
-            sha256=file.sha256,
-            flags=flags,
-        )
+        return ReviewPicture(n, f"outputs/{name}@{n}.png", file.sha256, flags)
 
     # What the gallery asks
 
@@ -133,6 +134,19 @@ class Collection:
     def review_rows(self) -> Iterator[ReviewRow]:
         yield from list(self.rows.values())
 
+    def places(self) -> int:
+        return len(self.rows)
+
+    def rows_at(self, first: int, end: int) -> list[ReviewRow]:
+        return list(self.rows.values())[first:end]
+
+    def changed_rows(self, most: int) -> list[ReviewRow]:
+        unread, self._unread = self._unread[:most], self._unread[most:]
+        return [self.rows[id_] for id_ in unread if id_ in self.rows]
+
+    def ids(self) -> set[str]:
+        return set(self.rows)
+
     async def decide(self, rulings: Sequence[ReviewDecision]) -> dict[int, str]:
         refused = {}
         for place, ruling in enumerate(rulings):
@@ -151,6 +165,7 @@ class Collection:
         if old.result.prediction_id == ruling.prediction_id:
             result = replace(old.result, decision=ruling.decision, chosen=ruling.chosen)
             self.rows[id_] = replace(old, result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
+            self._unread.append(id_)
 
     def history(self) -> Iterator[EndedAttempt]:
         for exhibit in self.rows.values():

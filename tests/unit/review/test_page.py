@@ -420,6 +420,79 @@ async def test_a_report_works_from_a_file_without_any_network(
     assert {asked.partition(":")[0] for asked in visit.asked} <= {"file", "data"}
 
 
+def pieces_asked(visit: Visit, kind: str) -> list[int]:
+    """Return which pieces of a kind the page asked for, in order."""
+    return [int(n) for asked in visit.asked for n in re.findall(rf"/pieces/{kind}-(\d+)\.js$", asked)]
+
+
+@pytest.fixture
+async def long_report(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, int]:
+    """Return the address of a report of 400 rows, and into how many pieces its rows are cut."""
+    monkeypatch.setattr("batchfill.review.pieces.ROW_BYTES", 4000)
+    monkeypatch.setattr("batchfill.review.pieces.INDEX_ROWS", 60)
+    many(collection, 400)
+    collection.add("row-00399", state="failed", error="NSFW content detected", prompt="a Quiet harbour")
+    page_file = await write_report(collection, Threads(2), tmp_path / "night report")
+    return page_file.as_uri(), len(list(page_file.parent.glob("pieces/rows-*.js")))
+
+
+async def test_a_long_report_loads_the_rows_that_are_looked_at(
+    visit: Visit, collection: Collection, long_report: tuple[str, int]
+) -> None:
+    address, pieces = long_report
+    page = await visit.open(address)
+    await until(page, "() => document.querySelector('#shown').value === '400 rows'")
+    await pictures_are_there(page)
+    assert "kind-0" in await cards(page)
+    assert pieces > 30
+    assert set(pieces_asked(visit, "rows")) <= set(range(5))
+    await press(page, "End")
+    await until(page, "() => document.activeElement.innerText.includes('NSFW content detected')")
+    assert len(pieces_asked(visit, "rows")) < 12
+    await press(page, "Home", "Enter")
+    for _ in range(40):
+        await press(page, "ArrowRight")
+    await until(page, "() => document.querySelector('#detail .prompt')?.innerText === 'picture of kind-40'")
+    assert sorted(pieces_asked(visit, "index")) == list(range(7))
+    assert len(pieces_asked(visit, "rows")) == len(set(pieces_asked(visit, "rows"))) < pieces / 2
+
+
+async def test_a_long_report_is_filtered_sorted_and_searched_as_a_whole(
+    visit: Visit, collection: Collection, long_report: tuple[str, int]
+) -> None:
+    address, pieces = long_report
+    page = await visit.open(f"{address}#row=row-00399")
+    await until(page, "() => document.querySelector('#detail .error')?.innerText === 'NSFW content detected'")
+    await press(page, "Escape")
+    figures = await page.inner_text("#figures")
+    assert "399 of 400 rows" in figures.replace("\n", " ")
+    assert await page.inner_text("select[name=flag] option:last-child") == "blank (40)"
+    await page.select_option("select[name=state]", "failed")
+    await shows(page, "row-00399")
+    await page.select_option("select[name=state]", "")
+    await page.select_option("select[name=sort]", "newest")
+    await until(page, "() => document.querySelector('[aria-posinset=\"1\"] b')?.innerText === 'row-00399'")
+    await page.select_option("select[name=sort]", "line")
+    await page.fill("#search", "quiet HARBOUR")
+    await shows(page, "row-00399")
+    await until(page, "() => document.querySelector('#shown').value === '1 of 400 rows'")
+    assert set(pieces_asked(visit, "rows")) == set(range(pieces))
+    await page.fill("#search", "storm row-00077")
+    await shows(page, "row-00077")
+    await until(page, "() => document.querySelector('.card .words p').innerText.includes('oil on canvas')")
+
+
+async def test_a_piece_that_was_not_copied_along_is_told(
+    visit: Visit, long_report: tuple[str, int], tmp_path: Path
+) -> None:
+    (tmp_path / "night report" / "pieces" / "rows-0.js").unlink()
+    page = await visit.open(long_report[0])
+    await until(page, "() => document.querySelector('#lost').innerText.includes('rows-0.js cannot be read')")
+    assert await page.inner_text("[data-id=kind-0] .word") == "loading"
+
+
 def contrast(one: Any, other: Any) -> float:
     """Return the contrast of two colours as WCAG counts it."""
 

@@ -48,15 +48,66 @@ async def test_a_report_is_written_though_a_picture_is_gone(collection: Collecti
     (collection.folder / str(gone.file)).unlink()
     page = await write_report(collection, Threads(2), tmp_path / "report")
     assert not (page.parent / "thumbs" / f"{str(gone.sha256)[:32]}.webp").exists()
-    assert '"id":"r1"' in page.read_text("utf-8")
+    assert '"id":"r1"' in (page.parent / "pieces" / "rows-0.js").read_text("utf-8")
 
 
-async def test_a_report_takes_the_place_of_an_earlier_one(collection: Collection, tmp_path: Path) -> None:
-    collection.add("r1")
-    await write_report(collection, Threads(2), tmp_path / "report")
-    collection.add("r2")
+async def test_a_report_takes_the_place_of_an_earlier_one(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchfill.review.pieces.ROW_BYTES", 1)
+    for id_ in ("r1", "r2", "r3"):
+        collection.add(id_)
     page = await write_report(collection, Threads(2), tmp_path / "report")
-    assert '"id":"r2"' in page.read_text("utf-8")
+    before = {file.name for file in page.parent.iterdir()}
+    for id_ in ("r1", "r3"):
+        collection.remove(id_)
+    await write_report(collection, Threads(2), tmp_path / "report")
+    assert {file.name for file in page.parent.iterdir()} == before
+    pieces = page.parent / "pieces"
+    assert {file.name for file in pieces.iterdir()} == {"rows-0.js", "index-0.js"}
+    assert '"id":"r2"' in (pieces / "rows-0.js").read_text("utf-8")
+    assert [row["id"] for row in json.loads((page.parent / "batch.json").read_bytes())["rows"]] == ["r2"]
+
+
+async def test_an_earlier_report_stays_until_the_next_one_is_whole(
+    collection: Collection, tmp_path: Path
+) -> None:
+    collection.add("r1")
+    page = await write_report(collection, Threads(2), tmp_path / "report")
+    before = contents(page.parent)
+    collection.add("r2")
+
+    def die(done: int, of: int) -> None:
+        raise ArithmeticError
+
+    with pytest.raises(ExceptionGroup):
+        await write_report(collection, Threads(2), tmp_path / "report", watch=die)
+    assert before.items() <= contents(page.parent).items()
+    await write_report(collection, Threads(2), tmp_path / "report")
+    assert not (page.parent / "pieces.new").exists()
+    assert '"id":"r2"' in (page.parent / "pieces" / "rows-0.js").read_text("utf-8")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file of a report by its name, its pictures left out."""
+    files = [*folder.glob("*.*"), *folder.glob("pieces/*")]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
+
+
+@pytest.mark.parametrize("number", [0, 1, 7])
+async def test_the_json_is_one_document_whatever_pieces_its_rows_are_in(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr("batchfill.review.pieces.ROW_BYTES", 500)
+    for n in range(number):
+        collection.add(f"r{n}", prompt=']\n];\n</script>"\\\u2028')
+    page = await write_report(collection, Threads(2), tmp_path / "report")
+    text = (page.parent / "batch.json").read_text("utf-8")
+    whole = json.loads(text)
+    assert [row["id"] for row in whole["rows"]] == list(collection.rows)
+    assert {row["prompt"] for row in whole["rows"]} <= {']\n];\n</script>"\\\u2028'}
+    assert text.count("\n") == number + 1 + (number == 0)
+    assert "pieces" not in whole
 
 
 @pytest.mark.parametrize("place", ["folder", "folder/letter.txt"])

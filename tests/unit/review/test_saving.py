@@ -29,7 +29,7 @@ from tests.unit.review.test_page import done, press, saved, until
 from tests.unit.review.test_server import next_event, visiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from aiohttp import ClientSession
@@ -76,10 +76,10 @@ class Held(Collection):
             self.news.notify_all()
         return refused
 
-    def review_rows(self) -> Iterator[ReviewRow]:
+    def changed_rows(self, most: int) -> list[ReviewRow]:
         assert self.readable.wait(HANGS)
         self.readings += 1
-        return super().review_rows()
+        return super().changed_rows(most)
 
     def words(self) -> list[tuple[str, str | None]]:
         """Return what was decided, in order, by row."""

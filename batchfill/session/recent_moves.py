@@ -1,0 +1,35 @@
+"""Which rows moved lately: came into another state, or were decided."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchfill.ledger.reader import Reader
+
+COMMITTED_WITHIN = 2.0
+"""Seconds after which what a run has noted is in the ledger. What takes longer is not seen here."""
+
+
+class RecentMoves:
+    """The numbers of rows that moved, each move once, by what the ledger tells of its time.
+
+    A clock that is put back, and rows that change without moving, hide changes from it.
+    """
+
+    def __init__(self, reader: Reader, now: Callable[[], float]) -> None:
+        self._reader, self._now = reader, now
+        self._after = now() - COMMITTED_WITHIN
+        self._taken: set[tuple[float, int]] = set()
+
+    def take(self, most: int) -> list[int]:
+        """Return the numbers of the next rows, *most* of them at most, the earliest first."""
+        begun = self._now()
+        found = self._reader.moved(self._after)
+        new = [move for move in found if move not in self._taken]
+        left = new[most:]
+        self._after = min([begun - COMMITTED_WITHIN, *(at for at, _ in left[:1])])
+        self._taken = {move for move in found if move[0] >= self._after}.difference(left)
+        return [number for _, number in new[:most]]
