@@ -11,6 +11,7 @@ pytest_plugins = (
     "tests.support.environment",
     "tests.support.timings",
     "tests.support.kept_workers",
+    "tests.support.made_before",
     "tests.support.ports",
     "tests.support.models",
     "tests.support.providers",

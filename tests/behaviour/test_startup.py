@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.support.programs import Program
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -57,3 +59,31 @@ async def test_a_run_without_a_terminal_loads_nothing_that_draws(batchfill: Any,
         *("run", "night.csv", "--local"),
     )
     assert (ran.code, ran.out) == (0, "True False\n"), ran.err
+
+
+async def test_every_command_works_in_an_interpreter_that_has_loaded_nothing(
+    service: Serve, batchfill: Any, desk: Any
+) -> None:
+    """Forks have loaded everything, and would not tell of a module that cannot be loaded first."""
+    desk.write(desk.rows(1))
+    at = ("night.csv", "--base-url", (await service()).base)
+    await batchfill("run", *at)
+    alone = Program(desk.folder)
+    for command in (
+        *(("init", "new.csv"), ("pair", "images", "masks"), ("check", "night.csv"), ("run", *at)),
+        *(
+            ("finish", "night.csv"),
+            ("cancel", "night.csv"),
+            ("status", "night.csv"),
+            ("results", "night.csv"),
+        ),
+        *(("report", "night.csv"), ("export", "night.csv", "final"), ("completion", "bash")),
+    ):
+        ran = await alone(*command)
+        assert (command[0], ran.code) == (command[0], 0), ran.err
+    serving = await alone.start("serve", "--port", "0")
+    assert "http://" in await serving.prints()
+    reviewing = await alone.start("review", "night.csv", "--no-open")
+    assert "http://" in await reviewing.prints()
+    assert (await alone("stop", "night.csv")).code in (0, 2)
+    await alone.stop()

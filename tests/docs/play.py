@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from tests.docs.pages import README, ROOT, Fence, fences_of
+from tests.support import forked_command
 from tests.support.bounds import HANGS
 from tests.support.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from tests.support.fork_server import ForkServer
 
 SIDE = 128
 """Pixels: small pictures take little time."""
@@ -36,14 +39,14 @@ PORT = re.compile(r"\b87\d\d\b")
 """The ports of examples: free ones take their places, since another program may use them."""
 
 
-def play(page: Path, folder: Path) -> None:
-    """Run the blocks of *page* in the new folder *folder*."""
+def play(page: Path, folder: Path, server: ForkServer) -> None:
+    """Run the blocks of *page* in the new folder *folder*; *server* runs their commands."""
     fences = [fence for fence in _with_free_ports(page) if (fence.language, fence.info) not in SHOWN_ONLY]
     if not fences:
         return
     _furnish(folder)
     with ExitStack() as stack:
-        environ = make_environ(folder)
+        environ = make_environ(folder, server)
         # It has no model of a service's prices, so rows cost nothing anywhere.
         base = stack.enter_context(_background("batchfill serve --port 0 --folder service", folder, environ))
         environ["BATCHFILL_BASE_URL"] = base.split()[-1]
@@ -158,11 +161,12 @@ def _furnish(folder: Path) -> None:
             (folder / fence.info).write_text(fence.text, "utf-8")
 
 
-def make_environ(folder: Path) -> dict[str, str]:
+def make_environ(folder: Path, server: ForkServer) -> dict[str, str]:
     """Return the environment of a user with `batchfill` on the path; nothing of the tester's own counts."""
     program = folder / ".bin" / "batchfill"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m batchfill "$@"\n', "utf-8")
+    command = shlex.join([sys.executable, "-ISX", "utf8", forked_command.__file__, server.address])
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
     program.chmod(0o755)
     kept = {name: os.environ[name] for name in ("TMPDIR",) if name in os.environ}
     return kept | {

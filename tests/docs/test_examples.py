@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.fork_server import ForkServer
+
 OTHERS = frozenset({"--help", "--version", "--prompt"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_example_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+def test_every_example_of_a_page_runs(page: Path, tmp_path: Path, fork_server: ForkServer) -> None:
     """They run one after the other, in one folder, at the local emulator."""
-    play(page, tmp_path)
+    play(page, tmp_path, fork_server)
     described = text_of(ROOT / "docs" / "batch-folder.md")
     for file in tmp_path.glob("*.batch/*"):
         assert f"`{file.name}" in described, f"batch-folder.md does not tell of {file.name}"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.support.fork_server import ForkServer
+
 PAGE = ROOT / "docs" / "your-files.md"
 SIZE = (48, 36)
 
@@ -106,7 +108,7 @@ def test_every_section_of_the_page_is_a_way() -> None:
 
 @pytest.mark.parametrize("section", WAYS)
 def test_files_as_people_have_them_become_pictures_in_at_most_three_commands(
-    section: str, tmp_path: Path
+    section: str, tmp_path: Path, fork_server: ForkServer
 ) -> None:
     commands = commands_of(section)
     if commands[0].startswith("jq") and shutil.which("jq") is None:
@@ -114,7 +116,7 @@ def test_files_as_people_have_them_become_pictures_in_at_most_three_commands(
     make: Callable[[Path], None]
     make, stem = WAYS[section]
     make(tmp_path)
-    environ = make_environ(tmp_path)
+    environ = make_environ(tmp_path, fork_server)
     assert len(commands) <= 3
     for command in commands:
         if command.startswith("batchfill check"):

@@ -1,4 +1,4 @@
-"""The command line in processes of its own.
+"""The command line in processes of its own, which are forks mostly.
 
 A *Program* starts commands in the user's folder. A *Running* process has not ended; *Ran* tells how it ended.
 """
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from tests.support.bounds import HANGS, STRAGGLES
+from tests.support.fork_server import DEVNULL, PIPE, Fork, ForkServer
 from tests.support.providers import TOKEN
 from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from tests.support.desk import Desk
 
@@ -44,7 +45,7 @@ class Ran(NamedTuple):
 class Running:
     """A process that runs."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Fork) -> None:
         self._process = process
         self._said = ""
 
@@ -102,30 +103,48 @@ class Running:
 class Program:
     """The command line, in processes of its own that begin in the user's folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: ForkServer | None = None) -> None:
         self.folder = folder
         self.hurry = True
         """Whether `run` and `cancel` cut the waits short that only a service far away needs."""
+        self.environ = make_environ()
+        self._server = server
         self._started: list[Running] = []
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        root = str(Path(__file__).parents[2])
-        usual = {"PYTHONPATH": root, "PYTHONUTF8": "1", "TERM": "xterm", "BATCHFILL_TOKEN": TOKEN}
-        self.environ = kept | usual
 
-    async def start(self, *arguments: object, **options: Any) -> Running:
-        """Start a command; *options* are those of asyncio.create_subprocess_exec."""
-        program = ["-c", HURRIED] if self.hurry and arguments[0] in ("run", "cancel") else ["-m", "batchfill"]
-        return await self._start(*program, *map(str, arguments), **options)
+    async def start(
+        self, *arguments: object, preexec_fn: Callable[[], None] | None = None, **options: Any
+    ) -> Running:
+        """Start a command; *options* are those of ForkServer.fork.
+
+        It gets an interpreter of its own where there is no server, and where *preexec_fn* or a variable
+        changes how one starts.
+        """
+        words = [str(argument) for argument in arguments]
+        hurried = self.hurry and words[0] in ("run", "cancel")
+        if (
+            self._server is None
+            or preexec_fn is not None
+            or _pythons(self.environ) != _pythons(make_environ())
+        ):
+            program = ["-c", HURRIED] if hurried else ["-m", "batchfill"]
+            return await self._start(*program, *words, preexec_fn=preexec_fn, **options)
+        fork = await self._server.fork(*words, waits=QUICK if hurried else None, **(self._usual() | options))
+        return self._running(fork)
 
     async def python(self, *arguments: str) -> Ran:
         """Run Python with other arguments than `-m batchfill` to its end."""
         return await (await self._start(*arguments)).ended()
 
     async def _start(self, *arguments: str, **options: Any) -> Running:
-        pipe = asyncio.subprocess.PIPE
-        usual: dict[str, Any] = {"stdin": asyncio.subprocess.DEVNULL, "stdout": pipe, "stderr": pipe}
-        usual |= {"cwd": self.folder, "env": self.environ}
-        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, **(usual | options))
+        """Start Python."""
+        options = self._usual() | options
+        return self._running(await asyncio.create_subprocess_exec(sys.executable, *arguments, **options))
+
+    def _usual(self) -> dict[str, Any]:
+        ends = {"stdin": DEVNULL, "stdout": PIPE, "stderr": PIPE}
+        return {**ends, "cwd": self.folder, "env": self.environ}
+
+    def _running(self, process: asyncio.subprocess.Process | Fork) -> Running:
         self._started.append(Running(process))
         return self._started[-1]
 
@@ -140,9 +159,29 @@ class Program:
                 await running.ended()
 
 
+def make_environ() -> dict[str, str]:
+    """Return the environment of a user who has a token."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    root = str(Path(__file__).parents[2])
+    return kept | {"PYTHONPATH": root, "PYTHONUTF8": "1", "TERM": "xterm", "BATCHFILL_TOKEN": TOKEN}
+
+
+def _pythons(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that an interpreter reads as it starts."""
+    return {name: value for name, value in environ.items() if name.startswith("PYTHON")}
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """The fork server of these tests."""
+    server = ForkServer(make_environ())
+    yield server
+    server.close()
+
+
 @pytest.fixture
-async def batchfill(desk: Desk) -> AsyncIterator[Program]:
+async def batchfill(desk: Desk, fork_server: ForkServer) -> AsyncIterator[Program]:
     """`await batchfill("check", "night.csv")` runs the command line in a process; see Program."""
-    program = Program(desk.folder)
+    program = Program(desk.folder, fork_server)
     yield program
     await program.stop()

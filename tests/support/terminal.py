@@ -28,7 +28,7 @@ class Terminal:
     def options(self) -> dict[str, Any]:
         """Return what to start a process with so that this is its terminal, whose end is its hang-up."""
         ends = dict.fromkeys(("stdin", "stdout", "stderr"), self._theirs)
-        return {**ends, "preexec_fn": lambda: os.login_tty(self._theirs)}
+        return {**ends, "terminal": True}
 
     def text(self) -> str:
         """Return everything that was shown so far, with its escape sequences."""

@@ -7,7 +7,6 @@ import gc
 import json
 import os
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +21,12 @@ from batchfill.workers.pool import Threads
 from tests.chaos.crashes.disk import Disk, Lost
 from tests.chaos.crashes.effects import Edge, Effects
 from tests.chaos.crashes.forks import serve
+from tests.support.forks import import_all
 from tests.support.providers import TOKEN
 from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-LATE = (
-    "anyio._backends._asyncio",
-    "batchfill.images.quality.compare",
-    "batchfill.session.session",
-    "batchfill.run.shutdown",
-    "gzip",
-)
-"""What is imported only when it is needed."""
 
 COMMAND: Mapping[str, Any] = {"rate": 60_000, "concurrency": 4}
 
@@ -97,8 +88,7 @@ class _Here(Threads):
 
 def _hurry() -> None:
     """Import all that a run will, and cut the waits short that only a service far away needs."""
-    for name in LATE:
-        import_module(name)
+    import_all()
     Image.init()
     setattr(session, "Processes", _Here)  # noqa: B010  (types would not have it)
     timings.DEFAULT = QUICK

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Page
 
+    from tests.support.fork_server import ForkServer
     from tests.unit.review.conftest import Visit
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("quick")]
@@ -342,10 +343,10 @@ async def test_what_cannot_be_saved_is_not_shown_as_decided(visit: Visit, pictur
 
 
 async def test_a_decision_survives_a_server_that_is_killed(
-    visit: Visit, desk: Any, tmp_path: Path, hurry: None
+    visit: Visit, desk: Any, fork_server: ForkServer, tmp_path: Path, hurry: None
 ) -> None:
     night = await done(desk, tmp_path, 3)
-    program = Program(desk.folder)
+    program = Program(desk.folder, fork_server)
     first = await program.start("review", "night.csv", "--no-open")
     page = await visit.open((await first.prints()).strip())
     await press(page, "Home", "a", "x")

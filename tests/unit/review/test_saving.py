@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Dialog, Page
 
     from batchfill.domain.reports import ReviewRow
+    from tests.support.fork_server import ForkServer
     from tests.support.programs import Running
     from tests.unit.review.conftest import Visit
 
@@ -583,9 +584,9 @@ async def test_an_approval_of_a_picture_that_was_made_again_meanwhile_is_told(
 class Reviews:
     """Reviews of a folder's batch at one port, one after the other, and pages of one browser."""
 
-    def __init__(self, visit: Visit, folder: Path, port: int) -> None:
+    def __init__(self, visit: Visit, program: Program, port: int) -> None:
         self._visit, self._port = visit, port
-        self.program = Program(folder)
+        self.program = program
 
     async def start(self) -> Running:
         """Start one, and open its page in a new tab: `tab`."""
@@ -603,9 +604,9 @@ def make_night(desk: Any, tmp_path: Path, hurry: None) -> Callable[[], Awaitable
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def reviews(visit: Visit, desk: Any, free_port: int) -> AsyncIterator[Reviews]:
+async def reviews(visit: Visit, desk: Any, fork_server: ForkServer, free_port: int) -> AsyncIterator[Reviews]:
     """See Reviews."""
-    made = Reviews(visit, desk.folder, free_port)
+    made = Reviews(visit, Program(desk.folder, fork_server), free_port)
     yield made
     await made.program.stop()
 
@@ -666,7 +667,12 @@ async def test_what_was_decided_otherwise_meanwhile_is_not_decided_back(
 
 
 async def test_decisions_do_not_reach_a_copy_of_the_batch_at_the_same_address(
-    visit: Visit, reviews: Reviews, make_night: Callable[[], Awaitable[Batch]], tmp_path: Path, free_port: int
+    visit: Visit,
+    reviews: Reviews,
+    make_night: Callable[[], Awaitable[Batch]],
+    fork_server: ForkServer,
+    tmp_path: Path,
+    free_port: int,
 ) -> None:
     batch = await make_night()
     first = await reviews.start()
@@ -677,7 +683,7 @@ async def test_decisions_do_not_reach_a_copy_of_the_batch_at_the_same_address(
     first.signal(signal.SIGKILL)
     await first.ended()
     await press(page, "x")
-    copied = Reviews(visit, copy, free_port)
+    copied = Reviews(visit, Program(copy, fork_server), free_port)
     await copied.start()
     await says(page, "#lost", f"nother batch is at this address now: {copy / 'night.batch'}")
     await says(page, "#lost", "1 decision is not saved.")
@@ -689,10 +695,10 @@ async def test_decisions_do_not_reach_a_copy_of_the_batch_at_the_same_address(
 
 
 async def test_a_hundred_decisions_among_thousands_of_rows_are_on_disk_though_the_tab_closes_at_once(
-    visit: Visit, desk: Any, tmp_path: Path, hurry: None
+    visit: Visit, desk: Any, fork_server: ForkServer, tmp_path: Path, hurry: None
 ) -> None:
     batch = await large(desk, tmp_path, 2000)
-    program = Program(desk.folder)
+    program = Program(desk.folder, fork_server)
     review = await program.start("review", "night.csv", "--no-open")
     page = await visit.open((await review.prints()).strip())
     page.on("dialog", lambda dialog: dialog.accept())
