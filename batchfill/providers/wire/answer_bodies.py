@@ -15,6 +15,12 @@ LONGEST_LINE = 64 * 1024
 _SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
 _BLANK = re.compile(rb"\r?\n")
 _LINE = re.compile(rb"[^\n]*\n")
+_BEGUN = {
+    _SIZE: re.compile(rb"[ \t]*[0-9A-Fa-f]{0,16}|[ \t]*[0-9A-Fa-f]{1,16}[ \t]*(?:;.*)?\r?", re.DOTALL),
+    _BLANK: re.compile(rb"\r?"),
+    _LINE: re.compile(rb"[^\n]*"),
+}
+"""What has come of a line that may still become one of these."""
 
 
 class Body(Protocol):
@@ -78,7 +84,7 @@ class ChunkedBody:
         """Return what the parser gets for the awaited line once it is whole, and the rest of *data*."""
         line, end, rest = data.partition(b"\n")
         self._line += line + end
-        if not end and len(self._line) <= LONGEST_LINE:
+        if not end and len(self._line) <= LONGEST_LINE and _BEGUN[self._next].fullmatch(self._line):
             return b"", b""
         line, self._line = self._line, b""
         match = self._next.fullmatch(line)

@@ -140,6 +140,14 @@ class LenientHandler(ResponseHandler):
         self._pass_on()
         super().eof_received()
 
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """Tell it to who reads the body too: a parser that refuses a part of it forgets that there is one."""
+        body = self._payload
+        super().set_exception(exc, *cause)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            known = isinstance(exc, aiohttp.ClientError)
+            body.set_exception(exc if known else aiohttp.ClientPayloadError(str(exc)), *cause)
+
     def _take_body(self, data: bytes) -> None:
         body = self._body
         taken = data if body is None or not data else body.take(data)

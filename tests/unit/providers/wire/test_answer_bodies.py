@@ -72,6 +72,16 @@ def test_what_are_no_chunks_is_left_to_the_parser(content: bytes) -> None:
     assert not body.ended
 
 
+@pytest.mark.parametrize(
+    "content", [b"zz", b"-", b" g", b"3 3", b"12345678901234567", b"3\r\nabc\n\nx", b"3\nabcd"]
+)
+def test_what_cannot_become_a_chunk_is_not_waited_for(content: bytes) -> None:
+    """Its line may never end, on a connection that stays open."""
+    given = fed(ChunkedBody(), content, list(range(1, len(content))))
+
+    assert given.endswith(content[-1:])
+
+
 @given(st.binary(max_size=60), st.integers(0, 80), st.lists(st.integers(0, 80), max_size=5))
 def test_a_counted_body_ends_where_its_length_says(content: bytes, length: int, cuts: list[int]) -> None:
     body = CountedBody(length)
