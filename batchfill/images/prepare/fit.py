@@ -23,7 +23,6 @@ from batchfill.images.codec.open import (
     turned_text,
     upright_size,
 )
-from batchfill.images.codec.png_packer import image_strips, profile_chunks, write_png
 from batchfill.images.prepare.crop import crop_box
 from batchfill.images.prepare.enlarge import fit_canvas, place_canvas
 from batchfill.images.prepare.mask import read_mask, scale_mask
@@ -258,6 +257,8 @@ def _encode_within(image: Image, profile: bytes | None, limit: int | None, name:
 
 def _smaller_encodings(image: Image, profile: bytes | None, limit: int | None) -> Iterator[tuple[str, bytes]]:
     """Give ever smaller encodings, each made only when it is asked for."""
+    from batchfill.images.codec.png_packer import image_strips, profile_chunks, write_png  # for numpy, too
+
     target = io.BytesIO()
     write_png(target, image.size, image.mode, image_strips(image), chunks=profile_chunks(profile))
     yield "PNG", target.getvalue()
