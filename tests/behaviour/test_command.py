@@ -174,9 +174,9 @@ async def test_pair_prints_the_manifest_when_no_file_is_named(batchfill: Any, de
 
 
 async def test_pair_writes_nothing_when_nothing_belongs_together(batchfill: Any, desk: Any) -> None:
-    for folder in ("images", "masks"):
+    for folder, name in (("images", "boat.png"), ("masks", "street.png")):
         (desk.folder / folder).mkdir()
-        (desk.folder / folder / f"{folder}.png").write_bytes(b"")
+        (desk.folder / folder / name).write_bytes(b"")
     paired = await batchfill("pair", "images", "masks", "-o", "night.csv")
     assert paired.code == 2
     assert "nothing to pair: no picture in images has a mask of its name in masks" in paired.err
@@ -223,11 +223,11 @@ async def test_check_tells_rows_cost_and_time_and_changes_nothing(batchfill: Any
 
 
 async def test_check_shows_the_first_twenty_causes_and_counts_the_rest(batchfill: Any, desk: Any) -> None:
-    desk.write([{**row, "image": f"images/none{n}.png"} for n, row in enumerate(desk.rows(30))])
+    desk.write([{**row, "image": f"images/{n}/none.png"} for n, row in enumerate(desk.rows(30))])
     checked = await batchfill("check", "night.csv")
     assert checked.code == 2
     lines = checked.out.splitlines()
-    assert lines[0].startswith("night.csv:2: image: no such file images/none0.png")
+    assert lines[0].startswith("night.csv:2: image: no such file images/0/none.png")
     assert lines[20:] == ["… and 10 more mistakes", "0 rows right, 30 mistakes"]
 
 

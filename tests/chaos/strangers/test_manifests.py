@@ -176,7 +176,7 @@ def test_a_file_too_large_to_be_a_picture_is_not_read(home: Path) -> None:
             "a row or a setting of more than 1,000,000 characters",
         ),
         ("night.jsonl", '{"image": "' + "a" * 20_000_000, "a row of more than 1,000,000 characters"),
-        ("night.jsonl", '{"a": ' * 100_000, "values inside values inside values"),
+        ("night.jsonl", '{"a": ' * 100_000, "is one object (a), where a manifest is a list of rows"),
         ("night.csv", "image," * 5_000_000, "a row of more than 1,000,000 characters"),
         ("night.csv", "," * 900_000 + "image\n", "900,001 columns; at most 1,000 are allowed"),
         ("night.csv", 'image,mask,prompt\n"' + "a\n" * 5_000_000, "a quote opens here and is never closed"),

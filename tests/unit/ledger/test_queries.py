@@ -11,8 +11,13 @@ import pytest
 from batchfill.domain.rows import RowState
 from batchfill.ledger import database, statements
 
-WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files", "prompt_asked"}
-"""Questions about every row; no run asks them while it works."""
+WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files", "prompt_asked"} | {
+    "moved",
+    "numbers_at",
+    "numbers_of",
+    "review_rows",
+}
+"""Questions about every row, or many; no run asks them while it works. A review asks some."""
 NAMES = (
     "now",
     "after",
