@@ -153,6 +153,9 @@ class Submitter:
         lost = None
         await self.gate.acquire()
         try:
+            # Room and the end of submitting may come at once.
+            if self._stopping.because is not None:
+                return
             # An intent without its POST, or a POST without its record, would be a doubt of our own making.
             with anyio.CancelScope(shield=True):
                 lost = await self._create(due, prepared)
