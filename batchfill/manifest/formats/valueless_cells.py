@@ -24,6 +24,7 @@ _BETWEEN = "\n"
 _PIECE = 1024 * 1024
 _MAY_LACK = re.compile(rb"<(?:\w+:)?(?:f|mergeCell)[\s/>]|\st\s*=\s*[\"']e[\"']|\shidden\s*=\s*[\"'](?:1|t)")
 """What a sheet without such cells does not have: formulas, merged cells, errors, hidden lines."""
+_LINE = re.compile(r"\d{1,7}", re.ASCII)
 _MERGED = re.compile(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})", re.ASCII | re.IGNORECASE)
 _PLACE = re.compile(r"([A-Z]{1,3})(\d{1,7})", re.ASCII | re.IGNORECASE)
 
@@ -147,7 +148,7 @@ class _SheetWalk:
     def _begin(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "row":
             number = attributes.get("r", "")
-            self._line = int(number) if number.isdigit() else self._line + 1
+            self._line = int(number) if _LINE.fullmatch(number) else self._line + 1
             self._place = -1
             if attributes.get("hidden", "") in ("1", "true"):
                 self._found.hidden.add(self._line)

@@ -14,7 +14,7 @@ from batchfill.manifest.record import Broken, Header, Note, Record, RowFault, Tr
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from python_calamine import CalamineSheet, CalamineWorkbook
@@ -29,6 +29,10 @@ UNPACKED = 1024 * 1024 * 1024
 
 _PIECE = 1024 * 1024
 _PLACE = re.compile(rb"\sr\s*=\s*[\"']([A-Za-z]{1,3})(\d{1,7})[\"']")
+_ROW = re.compile(rb"<(?:\w+:)?row\s(?:[^>]*?\s)?r\s*=\s*[\"'](\d{1,8})[^>]*[^/]>")
+"""A line that may hold cells, whose places need not be written."""
+_TAG = 512
+"""Bytes of a tag at most, which may lie in two pieces."""
 _MISSING = 'is a workbook: save it as "CSV UTF-8", or `pip install "batchfill[xlsx]"` to read workbooks'
 _ADVICE = 'save its rows as "CSV UTF-8"'
 
@@ -39,15 +43,20 @@ def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | T
     None is the first one that is shown.
     """
     with _open_sheet(path, sheet) as (rows, lacking):
-        lines = (item for item in rows if any(map(str.strip, item[1])) or item[0] in lacking.formulas)
+        lines = (item for item in rows if _has_text(item[1]) or item[0] in lacking.formulas)
         first = next(lines, None)
         if first is None:
             return
+        if first[0] in lacking.formulas:
+            raise Broken(first[0], f"the names of its columns are formulas without their values: {NO_VALUE}")
         names = tuple(cell.strip() for cell in first[1])
         width = max(place + 1 for place, name in enumerate(names) if name)
         yield Header(first[0], names[:width])
         hidden = 0
         for line, cells in lines:
+            # A formula next to the table, such as a sum, makes no row of a line without anything else.
+            if not _has_text(cells) and min(lacking.formulas[line]) >= width:
+                continue
             hidden += line in lacking.hidden
             yield _make_row(line, names[:width], cells, lacking)
     if hidden:
@@ -55,11 +64,16 @@ def read_workbook(path: Path, sheet: str | None) -> Iterator[Header | Record | T
         yield Note(f"{told} hidden in the sheet, by a filter or by hand, and read as all others")
 
 
+def _has_text(cells: Iterable[str]) -> bool:
+    return any(map(str.strip, cells))
+
+
 def _make_row(
     line: int, names: tuple[str, ...], cells: list[str], valueless: ValuelessCells
 ) -> Record | Trouble:
     width = len(names)
-    if any(map(str.strip, cells[width:])):
+    cells = [*cells, *[""] * (width - len(cells))]
+    if _has_text(cells[width:]):
         return Trouble(line, explain_unnamed(width))
     if lacking := [names[place] for place in sorted(valueless.formulas.get(line, ())) if place < width]:
         return Trouble(line, f"{lacking[0]} holds a formula without its value: {NO_VALUE}")
@@ -175,7 +189,8 @@ def _refuse_sparse(package: ZipFile, member: str) -> None:
             held += piece
             for letters, digits in _PLACE.findall(held):
                 right, bottom = max(right, column_number(letters.decode())), max(bottom, int(digits))
-            held = held[-32:]
+            bottom = max([bottom, *(int(digits) for digits in _ROW.findall(held))])
+            held = held[-_TAG:]
             if right * bottom > CELLS:
                 raise Broken(
                     0, f"has a sheet of {bottom:,} lines and {right:,} columns, most of them empty: {_ADVICE}"

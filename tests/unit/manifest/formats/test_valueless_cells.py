@@ -147,6 +147,57 @@ def test_a_formula_beyond_the_named_columns_is_as_empty_as_it_looks(rows: Callab
     assert len(rows(book(head(), line), "night.xlsx")) == 1
 
 
+@pytest.mark.parametrize("line", [2, 3, 9])
+def test_a_sum_next_to_the_table_makes_no_row(rows: Callable[..., list[Row]], line: int) -> None:
+    below = f'<row r="{line}"><c r="H{line}"><f>SUM(D1:D9)</f></c></row>'
+    lines = (
+        [below, row(text("C4", "a boat"), line=4)] if line < 4 else [row(text("C4", "a boat"), line=4), below]
+    )
+
+    assert [made.line for made in rows(book(head(), *lines), "night.xlsx")] == [4]
+
+
+@pytest.mark.parametrize("cells", ["ABCD", "C"])
+def test_names_of_columns_that_are_formulas_without_values_are_told(
+    mistakes: Callable[..., list[str]], cells: str
+) -> None:
+    names = "".join(
+        f'<c r="{column}1"><f>Other!{column}1</f></c>' if column in cells else text(f"{column}1", name)
+        for column, name in zip("ABCD", ("image", "mask", "prompt", "guidance"), strict=True)
+    )
+    made = book(f'<row r="1">{names}</row>', row(text("C2", "a boat")))
+
+    (found,) = mistakes(made, "night.xlsx")
+    assert found.startswith("night.xlsx:1: the names of its columns are formulas without their values: open")
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 5000, "-1", "", "x"])
+def test_a_line_whose_number_is_none_is_the_one_after_the_line_before(
+    mistakes: Callable[..., list[str]], number: str
+) -> None:
+    line = row(text("C2", "a boat"), '<c r="D2" t="e"><v>#N/A</v></c>').replace('r="2"', f'r="{number}"', 1)
+
+    found = mistakes(book(head(), line), "night.xlsx")
+    assert len(found) == 1
+    assert any(said in found[0] for said in ("#N/A", "cannot be read", "most of them empty"))
+
+
+@pytest.mark.parametrize("number", ["1048576", "9" * 5000])
+def test_cells_without_places_far_down_are_told_before_the_reader_takes_the_memory(
+    mistakes: Callable[..., list[str]], number: str
+) -> None:
+    far = f'<row r="{number}"><c><v>1</v></c></row>'
+
+    (found,) = mistakes(book(head(), row(text("XFD2", "x")), far), "night.xlsx")
+    assert "columns, most of them empty" in found
+
+
+def test_a_line_far_down_without_cells_takes_no_memory(rows: Callable[..., list[Row]]) -> None:
+    made = book(head(), row(text("C2", "a boat")), '<row r="1048576" hidden="1"/>')
+
+    assert len(rows(made, "night.xlsx")) == 1
+
+
 def test_an_error_beyond_the_named_columns_is_told_as_any_value_is(
     mistakes: Callable[..., list[str]],
 ) -> None:
