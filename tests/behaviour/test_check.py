@@ -92,17 +92,23 @@ def kinds(report: Any) -> dict[str, int]:
     return {kind.value: rows for kind, rows in report.pictures.kinds.items()}
 
 
-async def test_rows_that_share_a_pair_are_looked_at_once_and_all_counted(
-    batch: Open, desk: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks: list[InspectTask] = []
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[InspectTask]:
+    """What processes were given to look at, so far."""
+    found: list[InspectTask] = []
     do = Processes.do
 
     async def noting(self: Processes, work: Any, task: InspectTask) -> Inspection:
-        looks.append(task)
+        found.append(task)
         return await do(self, work, task)
 
     monkeypatch.setattr(Processes, "do", noting)
+    return found
+
+
+async def test_rows_that_share_a_pair_are_looked_at_once_and_all_counted(
+    batch: Open, desk: Any, looks: list[InspectTask]
+) -> None:
     rows = desk.rows(1200)
     ImageOps.invert(mask()).save(desk.folder / "masks" / "a.png")
     report = await batch(NOWHERE, rows).check()
@@ -115,16 +121,12 @@ async def test_rows_that_share_a_pair_are_looked_at_once_and_all_counted(
 
 
 async def test_a_second_check_says_the_same_and_decodes_only_what_changed(
-    batch: Open, desk: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    batch: Open,
+    desk: Any,
+    looks: list[InspectTask],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    looks: list[InspectTask] = []
-    do = Processes.do
-
-    async def noting(self: Processes, work: Any, task: InspectTask) -> Inspection:
-        looks.append(task)
-        return await do(self, work, task)
-
-    monkeypatch.setattr(Processes, "do", noting)
     environ = Environment({"XDG_CACHE_HOME": str(tmp_path / "caches")})
     # What was written a moment ago is not remembered.
     monkeypatch.setattr("batchfill.check.check.time", SimpleNamespace(time=lambda: time.time() + 3600))

@@ -1,4 +1,4 @@
-"""What batchfill costs beside other clients, for photographs, and with up to a million rows: `make bench`.
+"""What batchfill costs next to other clients, for photographs, and with up to a million rows: `make bench`.
 
 The tables are printed as Markdown; they, the single rounds and a plot of each are saved. Quote CPU times and
 ratios: on a busy machine the others say little.

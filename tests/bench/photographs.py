@@ -28,7 +28,7 @@ SCRIPTS = {
     "OpenCV script": ("opencv_script", "cv2"),
 }
 """By the name of what is in `peers/`, and the package that it needs."""
-BESIDE = ("jpg", "png")
+COMPARED = ("jpg", "png")
 """The originals of the second table, of 12 megapixels with the small mask."""
 
 
@@ -69,7 +69,7 @@ def measure_steps(rounds: int, folder: Path, say: Callable[[str], object]) -> di
 def measure_scripts(rounds: int, folder: Path, say: Callable[[str], object]) -> dict[str, Script]:
     """Return the medians of batchfill and of each script whose package is there, by original and name."""
     present = {name: script for name, (script, package) in SCRIPTS.items() if find_spec(package)}
-    names = [f"{original}, {name}" for original in BESIDE for name in (OURS, *present)]
+    names = [f"{original}, {name}" for original in COMPARED for name in (OURS, *present)]
     found: dict[str, list[Script]] = {name: [] for name in names}
     for number, name in product(range(1, rounds + 1), names):
         say(f"round {number} of {rounds}: {name}")
