@@ -14,6 +14,7 @@ from batchfill.domain.token import Token
 from batchfill.providers.requests import AuthorizedClient
 from batchfill.providers.transport import Transport
 from batchfill.providers.wire.answer_heads import mend_head
+from tests.support.bounds import HANGS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -187,3 +188,19 @@ async def test_an_answer_without_a_body_leaves_its_connection_free(
             answer = await client.request(method, peer.url)
             assert (answer.status_code, answer.content) == (304, b"")
     assert peer.connections == 1
+
+
+async def test_a_chunk_that_makes_no_sense_ends_its_answer_though_the_connection_stays_open(
+    listen: Callable[..., Awaitable[Peer]],
+) -> None:
+    async def script(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.request(reader)
+        for part in (CHUNKED + b"5\r\nhello\r\n", b"ZZ\r\nworld\r\n"):
+            writer.write(part)
+            await writer.drain()
+        await reader.read()
+
+    peer = await listen(script)
+    async with httpx.AsyncClient(transport=Transport(), timeout=None) as client, asyncio.timeout(HANGS):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(peer.url)
