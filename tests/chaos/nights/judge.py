@@ -52,6 +52,10 @@ class Judge:
         world.network.asked, world.network.answered = self._asked, self._answered
         provider.on_create = self._created
 
+    def begun(self) -> None:
+        """A run begins: of a pause that the run before was told, it knows its refused rows only."""
+        self._quiet_until = 0.0
+
     def _break(self, text: str) -> None:
         self._broken.append(f"{self._world.now():.2f}: {text}")
 

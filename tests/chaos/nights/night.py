@@ -85,7 +85,7 @@ class _Night:
         await provider.start()
         world.network.relay = schedule.relay
         world.network.damage = schedule.damage
-        judge = Judge(world, provider, schedule, self.report.broken)
+        self.judge = judge = Judge(world, provider, schedule, self.report.broken)
         self._set_timers(provider)
         summary = None
         with world.entered(), suppress(TimeoutError):
@@ -141,6 +141,7 @@ class _Night:
         """Run once; None when it died, or could not begin."""
         world, self.report.starts = self.world, self.report.starts + 1
         world.begin()
+        self.judge.begun()
         try:
             return await self._batch(base, **flags).run()
         except UsageError:
