@@ -21,12 +21,7 @@ help:
 setup: .venv/.developing
 
 demo: .venv/.installed
-	@.venv/bin/batchfill run jobs/demo.csv --local --yes
-	@echo "The pictures are in jobs/demo.local.batch/outputs, among them:"
-	@echo "  rocket-moon.jpg    an exact JPEG: every block that the mask does not touch is the original's"
-	@echo "  coffee-poster.png  enlarged to 9:16"
-	@echo "  cat-collar.png     its mask is a box, drawn in a cell of the table"
-	@echo "See them all: .venv/bin/batchfill review jobs/demo.csv --local"
+	@.venv/bin/batchfill demo jobs
 
 test: .venv/.developing
 	@$(RUN) pytest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,25 @@ def init_manifest(path: Path) -> None:
     from batchfill.manifest.template import write_template
 
     write_template(path, find_model(FLUX_FILL_DEV) or unchecked_model(FLUX_FILL_DEV))
+
+
+SAMPLES = (Path(__file__).parent / "samples", Path(__file__).parent.parent / "jobs")
+"""Where the sample batches lie: in a wheel, in a checkout."""
+
+
+def lay_out_samples(folder: Path) -> Path:
+    """Copy the sample batches to *folder*, and return the manifest of the first; what is there is left.
+
+    Raises UsageError when *folder* holds something else.
+    """
+    manifest = folder / "demo.csv"
+    if manifest.is_file():
+        return manifest
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(f"{folder} is there already, and holds no samples: name a new folder")
+    samples = next(path for path in SAMPLES if path.is_dir())
+    shutil.copytree(samples, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.batch"))
+    return manifest
 
 
 def pair_folders(

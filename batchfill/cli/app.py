@@ -37,7 +37,7 @@ def _carry_out() -> int:
         return end.exit_code
     except click.ClickException as error:
         with suppress(OSError):
-            error.show()
+            _in_our_words(error).show()
         return ExitCode.NOTHING_DONE
     except KeyboardInterrupt:
         tell_error("interrupted")
@@ -57,6 +57,14 @@ def _invoke_command() -> None:
         print_completion(asked)
     with cli.make_context("batchfill", sys.argv[1:]) as context:
         cli.invoke(context)
+
+
+def _in_our_words(error: click.ClickException) -> click.ClickException:
+    if not isinstance(error, click.NoSuchOption):
+        return error
+    from batchfill.cli.other_words import no_such_flag
+
+    return no_such_flag(error, cli.commands.values())
 
 
 def _failed(error: Exception) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 from batchfill._version import __version__
 from batchfill.cli.review_commands import export, report, review
-from batchfill.cli.run_commands import cancel, finish, results, run, status, stop
+from batchfill.cli.run_commands import cancel, demo, finish, results, run, status, stop
 from batchfill.cli.tool_commands import check, init, pair, serve
 
 COMPLETE = "_BATCHFILL_COMPLETE"
@@ -16,19 +17,40 @@ COMPLETE = "_BATCHFILL_COMPLETE"
 
 
 class _InOrder(click.Group):
-    """A group that lists its commands as people meet them."""
+    """A group that lists its commands as people meet them, and knows what other tools call them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        word = args[0]
+        if self.get_command(ctx, word) is None and not ctx.resilient_parsing:
+            from batchfill.cli.other_words import no_such_command
+
+            if (error := no_such_command(word, ctx)) is not None:
+                raise error
+        return super().resolve_command(ctx, args)
+
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="batchfill")
+@click.version_option(__version__, "-V", "--version", prog_name="batchfill")
 def cli() -> None:
     """Inpaint pictures in bulk: never pay twice, never lose a paid image, never leak the token.
 
     Example: batchfill run night.csv --local
     """
+
+
+@click.command("help", hidden=True)
+@click.argument("command", required=False)
+@click.pass_context
+def show_help(ctx: click.Context, command: str | None) -> None:
+    """Show what a command does and takes; without one, all commands.
+
+    Example: batchfill help run
+    """
+    words = [command] if command else []
+    cli.main([*words, "--help"], prog_name="batchfill", standalone_mode=False)
 
 
 @click.command(short_help="Make your shell complete commands, flags and files.")
@@ -55,6 +77,7 @@ def print_completion(instruction: str) -> None:
 
 
 for command in (
+    demo,
     init,
     pair,
     check,
@@ -69,5 +92,6 @@ for command in (
     export,
     serve,
     completion,
+    show_help,
 ):
     cli.add_command(command)

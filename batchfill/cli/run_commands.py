@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,21 +15,22 @@ import click
 
 from batchfill.cli.options import LOCAL, MANIFEST, OUT, PROVIDER, READING, RUNNING, with_options
 from batchfill.cli.terminal import (
-    end_with_summary,
     fail_with,
     make_confirm,
     open_batch,
     open_watcher,
+    own_name,
     print_notes,
+    print_summary,
     resume_command,
 )
 from batchfill.domain.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
     from batchfill.batch import Batch
+    from batchfill.domain.reports import Summary
 
 
 QUOTED = "cells that a spreadsheet would take for formulas have a ' before them; --raw leaves it out"
@@ -46,11 +49,37 @@ def run(manifest: Path, **flags: Any) -> None:
 
     Example: batchfill run night.csv --max-cost 25
     """
+    summary = _run_batch(manifest, flags)
+    print_summary(summary, manifest, flags)
+    sys.exit(summary.exit_code)
+
+
+def _run_batch(manifest: Path, flags: dict[str, Any]) -> Summary:
     batch = open_batch(manifest, flags)
     with open_watcher(quiet=bool(flags["quiet"]), name=manifest.name) as watch:
         confirm = make_confirm(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
-        summary = anyio.run(lambda: batch.run(watch=watch, confirm=confirm, obey_signals=True))
-    end_with_summary(summary, manifest, flags)
+        return anyio.run(lambda: batch.run(watch=watch, confirm=confirm, obey_signals=True))
+
+
+@click.command(short_help="Run a sample batch offline, on real photographs.")
+@click.argument("folder", type=click.Path(path_type=Path), default="batchfill-demo")
+def demo(folder: Path) -> None:
+    """Copy the sample batches to a folder (batchfill-demo) and run the first one with the local emulator.
+
+    \b
+    Free of charge, without a token or a network.
+    Example: batchfill demo
+    """
+    from batchfill.console.render_demo import demo_lines
+    from batchfill.tools import lay_out_samples
+
+    manifest = lay_out_samples(folder)
+    flags = {"local": True, "quiet": False, "yes": True}
+    summary = _run_batch(manifest, flags)
+    print_summary(summary, manifest, flags)
+    if not summary.exit_code:
+        print_notes(*demo_lines(command=shlex.join([own_name(), "review", str(manifest), "--local"])))
+    sys.exit(summary.exit_code)
 
 
 @click.command(short_help="Finish pictures again after settings changed; costs nothing.")

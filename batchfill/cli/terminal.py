@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import signal
 import sys
 from contextlib import contextmanager, nullcontext, suppress
@@ -97,12 +98,11 @@ def _ask_yes_no(question: str) -> bool:
         signal.signal(signal.SIGINT, before)
 
 
-def end_with_summary(summary: Summary, manifest: Path, flags: dict[str, Any]) -> NoReturn:
+def print_summary(summary: Summary, manifest: Path, flags: dict[str, Any]) -> None:
     from batchfill.console.summary import summary_lines
 
     if not flags["quiet"] or summary.exit_code:
         print_notes(*summary_lines(summary, command=resume_command("run", manifest, flags)))
-    sys.exit(summary.exit_code)
 
 
 def resume_command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
@@ -114,6 +114,12 @@ def resume_command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
             value = show_base(value) if name == "base_url" else value
             words += _flag_words(f"--{name.replace('_', '-')}", value)
     return shlex.join(words)
+
+
+def own_name() -> str:
+    """Return the word that starts this program: `batchfill`, or its path where a shell would not find it."""
+    here = sys.argv[0]
+    return here if here.endswith("batchfill") and shutil.which("batchfill") is None else "batchfill"
 
 
 def _flag_words(flag: str, value: Any) -> Iterator[str]:

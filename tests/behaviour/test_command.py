@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Serve = Callable[..., Awaitable[EmulatorServer]]
 
 COMMANDS = (
-    *("init", "pair", "check", "run", "finish", "stop", "cancel", "status", "results", "review"),
+    *("demo", "init", "pair", "check", "run", "finish", "stop", "cancel", "status", "results", "review"),
     *("report", "export", "serve"),
     "completion",
 )
@@ -100,9 +100,25 @@ async def test_the_version_is_told(batchfill: Any) -> None:
     assert re.fullmatch(r"batchfill, version \d+\.\d+\.\d+\n", (await batchfill("--version")).out)
 
 
+async def test_help_is_a_command_as_well_as_a_flag(batchfill: Any) -> None:
+    asked, flag = await asyncio.gather(batchfill("help", "run"), batchfill("run", "--help"))
+    assert asked.code == 0
+    assert asked.out == flag.out
+    assert (await batchfill("help")).out == (await batchfill("--help")).out
+
+
 WRONG = {
     "runn night.csv": "No such command 'runn'. Did you mean 'run'?",
+    "night.csv": "No such command 'night.csv': did you mean `batchfill run night.csv`?",
+    "images masks": "No such command 'images': batchfill init writes a manifest to begin with",
+    "resume night.csv": "No such command 'resume': batchfill run MANIFEST begins a batch",
+    "doctor": "with --online it asks the provider too",
+    "help runn": "No such command 'runn'. Did you mean 'run'?",
     "run night.csv --retyr failed": "'--retry'",
+    "run night.csv --token r8_secret": "put it into the environment, as BATCHFILL_TOKEN",
+    "run night.csv --dry-run": "batchfill check MANIFEST finds every mistake",
+    "--jobs 4": "No such option '--jobs': use --concurrency N",
+    "run night.csv --online": "No such option '--online': it is a flag of batchfill check",
     "run": "Missing argument 'MANIFEST'",
     "run nigth.csv": "nigth.csv: no such file; did you mean night.csv?",
     "check nigth.csv": "nigth.csv: no such file; did you mean night.csv?",
@@ -121,6 +137,8 @@ WRONG = {
     "cancel night.csv": "no ledger here yet, so nothing of this batch runs",
     "stop night.csv": "no batchfill works on it, so there is nothing to stop",
     "results night.csv --format xml": "'xml' is not one of 'csv', 'jsonl'",
+    "demo images": "images is there already, and holds no samples: name a new folder",
+    "demo night.csv": "night.csv is there already, and holds no samples",
     "init night.csv": "night.csv is there already",
     "init night.txt": "the name should end with .csv",
     "pair images nowhere": "nowhere: cannot be read",

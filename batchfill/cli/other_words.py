@@ -1,0 +1,110 @@
+"""What people type who come from other tools, and what batchfill has for it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_ENVIRONMENT = (
+    "the token does not stand on the command line, where other programs can read it: "
+    "put it into the environment, as BATCHFILL_TOKEN"
+)
+_GO_ON = "batchfill run MANIFEST begins a batch, and goes on with one"
+_LOOK = "batchfill check MANIFEST finds every mistake, the cost and the time, and submits nothing"
+_ASK = f"{_LOOK}; with --online it asks the provider too"
+_STANDS = "batchfill status MANIFEST shows where a batch stands"
+_ROWS = "batchfill results MANIFEST prints a line a row"
+_STOP = "batchfill stop MANIFEST asks a run to stop; batchfill run MANIFEST goes on with it"
+_AGAIN = "batchfill run MANIFEST --retry failed submits rows again that are over"
+_SEE = "batchfill review MANIFEST shows the pictures in a browser"
+_LOG = "run.log in the batch folder has everything that happens"
+_BEGIN = "batchfill init writes a manifest to begin with, and batchfill pair makes one of two folders"
+_SETTINGS = "settings are flags of batchfill run, or stand at the top of a YAML manifest"
+
+
+def _by_word(*answers: tuple[str, str]) -> Mapping[str, str]:
+    return {word: answer for answer, words in answers for word in words.split()}
+
+
+COMMANDS = _by_word(
+    (_GO_ON, "resume continue restart start go submit batch process fill inpaint generate predict download"),
+    (_AGAIN, "retry redo rerun"),
+    (_LOOK, "validate verify lint test dry-run dryrun plan estimate cost price"),
+    (_ASK, "doctor ping"),
+    (_STANDS, "progress info show watch ps state stats monitor"),
+    (_ROWS, "list ls rows errors jobs"),
+    (_LOG, "log logs"),
+    (_STOP, "abort pause kill quit end"),
+    (_SEE, "view gallery open ui web"),
+    ("batchfill serve runs the local emulator by itself", "server emulator mock"),
+    (_BEGIN, "new create add"),
+    (_ENVIRONMENT, "login logout auth token key"),
+    (_SETTINGS, "config configure set settings"),
+)
+"""What is answered to a command of another name."""
+
+FLAGS = _by_word(
+    (_ENVIRONMENT, "--token --api-token --api-key --apikey --key --auth --password"),
+    (_LOOK, "--dry-run --dryrun --check --validate --simulate --plan --preview"),
+    (
+        "use --concurrency N, the predictions in flight at most",
+        "--parallel --jobs --threads --max-concurrency --concurrent --batch-size -j -p -c",
+    ),
+    (
+        "use --out DIR, the batch folder",
+        "--output --output-dir --outdir --out-dir --dest --folder --dir -o -d",
+    ),
+    (_GO_ON, "--resume --continue --restart"),
+    (_AGAIN, "--force --overwrite --redo --again --rerun --retry-failed -f"),
+    (
+        "use --attempts N, the attempts of a row over its life",
+        "--retries --max-retries --tries --max-attempts",
+    ),
+    (
+        "use --max-cost AMOUNT, the money for the whole batch",
+        "--budget --max-spend --max-price --cost --spend",
+    ),
+    ("use --base-url URL, the provider", "--url --api-url --endpoint --host --server --api-base --gateway"),
+    (_LOG, "--verbose --debug --log --log-file --log-level --trace -v -vv"),
+    ("use --prediction-timeout SECONDS, the time until a running prediction is canceled", "--timeout"),
+    ("use --local, a rehearsal with the local emulator", "--offline --mock --emulator --test --rehearse"),
+    (_BEGIN, "--image --images --input --masks -i"),
+    ("use --set mask=FILE, the mask of every row that gives none", "--mask"),
+    ("use --set prompt=TEXT, the prompt of every row that gives none", "--prompt"),
+    ("use --set seed=N, the seed of every row that gives none", "--seed"),
+    (
+        "use --set guidance=N, or another input of the model: for every row that gives none",
+        "--guidance --steps",
+    ),
+)
+"""What is answered to a flag of another name."""
+
+
+def no_such_command(word: str, context: click.Context) -> click.UsageError | None:
+    """Return what is answered to *word* in the place of a command; None where only a near word can help."""
+    if Path(word).is_dir():
+        answer: str | None = _BEGIN
+    elif Path(word).suffix:
+        answer = f"did you mean `{shlex.join(['batchfill', 'run', word])}`?"
+    else:
+        answer = COMMANDS.get(word.lower())
+    return click.UsageError(f"No such command '{word}': {answer}", context) if answer else None
+
+
+def no_such_flag(error: click.NoSuchOption, commands: Iterable[click.Command]) -> click.UsageError:
+    """Return *error* with what batchfill has for its flag, or with the commands that do take it."""
+    flag = error.option_name
+    answer = FLAGS.get(flag.lower())
+    if answer is None and (takers := [command.name for command in commands if _takes(command, flag)]):
+        answer = f"it is a flag of {' and '.join(f'batchfill {name}' for name in takers)}"
+    return click.UsageError(f"No such option '{flag}': {answer}", error.ctx) if answer else error
+
+
+def _takes(command: click.Command, flag: str) -> bool:
+    return any(flag in (*param.opts, *param.secondary_opts) for param in command.params)
