@@ -14,12 +14,13 @@ import anyio
 from batchfill.domain.progress import Level, LogEvent
 from batchfill.domain.reports import Which
 from batchfill.domain.rows import RowState
-from batchfill.errors import LedgerError, UsageError, unwrap_single
+from batchfill.errors import UsageError, unwrap_single
 from batchfill.export.results import keep_table, write_table
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_heading
 from batchfill.ledger.reader import open_reader
+from batchfill.session.batch_ledger import no_ledger, open_batch_ledger
 from batchfill.session.batch_status import read_status
 from batchfill.settings.cache_folder import cache_folder
 from batchfill.settings.credentials import Environment
@@ -88,7 +89,7 @@ class Batch:
             provider, said = await self._ask_provider(settings)
             notes += said
         if outputs:
-            with open_reader(self.folder / LEDGER) as reader:
+            with open_batch_ledger(self.manifest, self.flags) as reader:
                 collected = reader.collected_files(arriving=True)
                 notes += check.compare_outputs(self.folder, collected, earlier=reader.known_files())
         model = choose_model(settings)
@@ -151,7 +152,7 @@ class Batch:
         from batchfill.session.open_session import open_session
 
         if not is_there(self.folder / LEDGER) and read_heading(self.folder / PAID) is None:
-            raise LedgerError(f"{self.folder}: no ledger here yet, so nothing of this batch runs")
+            raise no_ledger(self.manifest, self.flags, ", so nothing of this batch runs")
         # Without the manifest, which may be gone: what runs is in the ledger.
         settings = self._resolve_settings(head={}, defaults={}, column={})
         async with open_session(settings, watch, obey_signals=obey_signals) as session:
@@ -167,7 +168,7 @@ class Batch:
         from batchfill.session.session import Session
 
         if not is_there(self.folder / LEDGER):
-            raise LedgerError(f"{self.folder}: no ledger here yet, so nothing is there to be finished")
+            raise no_ledger(self.manifest, self.flags, ", so nothing is there to be finished")
         manifest, settings = self._resolve_manifest()
         with unwrap_single():
             async with hold_batch(settings.folder):
@@ -222,7 +223,7 @@ class Batch:
 
     def status(self) -> Status:
         """Return the state of the batch, running or not. Raises LedgerError without a ledger."""
-        with open_reader(self.folder / LEDGER) as reader:
+        with open_batch_ledger(self.manifest, self.flags) as reader:
             return read_status(reader, self.manifest, self.folder)
 
     async def review(
@@ -255,7 +256,7 @@ class Batch:
 
     def results(self) -> Iterator[Result]:
         """Yield one result a row of the manifest, in its order. Raises LedgerError without a ledger."""
-        with open_reader(self.folder / LEDGER) as reader:
+        with open_batch_ledger(self.manifest, self.flags) as reader:
             yield from reader.results()
 
     def write_results(
@@ -264,9 +265,10 @@ class Batch:
         """Write `results` to *stream* as `csv` or `jsonl`. *bom*: the mark by which Excel knows UTF-8.
 
         In CSV a quote is put before cells that a spreadsheet would take for formulas, unless *raw*. Return
-        whether there was one.
+        whether there was one. Raises LedgerError without a ledger.
         """
-        return write_table(self.folder, stream, kind=kind, bom=bom, raw=raw)
+        with open_batch_ledger(self.manifest, self.flags) as reader:
+            return write_table(reader, stream, kind=kind, bom=bom, raw=raw)
 
     def export(
         self,
@@ -295,7 +297,7 @@ class Batch:
 
         rows = None if which is None else Which(which)
         wish = ExportRequest(Path(target), name, rows, link=link, force=force, changed=changed, kind=kind)
-        with open_reader(self.folder / LEDGER) as reader:
+        with open_batch_ledger(self.manifest, self.flags) as reader:
             return export_pictures(reader, self.folder, wish, watch)
 
     @contextmanager
@@ -306,7 +308,7 @@ class Batch:
 
         workers = Processes()
         try:
-            with open_reader(self.folder / LEDGER) as reader:
+            with open_batch_ledger(self.manifest, self.flags) as reader:
                 yield BatchReviewSource(self.manifest, self.folder, reader), workers
         finally:
             workers.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
@@ -46,7 +47,7 @@ def open_batch(manifest: Path, flags: dict[str, Any]) -> Batch:
 
 def open_watcher(*, quiet: bool, name: str = "") -> AbstractContextManager[Live | Plain]:
     """Return who watches: a live view in a terminal, with *name* in its title, else few plain lines."""
-    if sys.stderr.isatty() and not quiet:
+    if _shows_live_views() and not quiet:
         from batchfill.console.live import Live
 
         return Live(name=name)
@@ -55,10 +56,16 @@ def open_watcher(*, quiet: bool, name: str = "") -> AbstractContextManager[Live 
     return nullcontext(Plain(quiet=quiet))
 
 
+def _shows_live_views() -> bool:
+    """Whether lines on standard error can be drawn over, and a person sees them."""
+    kept = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not kept
+
+
 @contextmanager
 def open_counter(label: str) -> Iterator[Callable[[int, int], None]]:
     """Give who counts pictures: with a bar in a terminal, else silently."""
-    if not sys.stderr.isatty():
+    if not _shows_live_views():
         yield lambda done, of: None
         return
     with click.progressbar(length=1, label=label, file=sys.stderr) as bar:

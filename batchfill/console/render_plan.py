@@ -91,6 +91,15 @@ def _price_lines(plan: Plan) -> Iterator[str]:
     if plan.to_go:
         yield _cost_text(plan) + ("" if plan.seconds is None else f"; about {format_duration(plan.seconds)}")
     yield from made_again_lines(plan.redo, plan.price_redo, plan.cost.currency)
+    yield from _until_line(plan)
+
+
+def _until_line(plan: Plan) -> Iterator[str]:
+    """Say how far off --until is: an hour that has passed today is tomorrow's."""
+    if plan.until is not None and plan.to_go:
+        late = plan.seconds is not None and plan.seconds > plan.until
+        rest = ": some rows will be left for the next run" if late else ""
+        yield f"--until is in {format_duration(plan.until)}{rest}"
 
 
 def _cost_text(plan: Plan) -> str:

@@ -275,6 +275,8 @@ class Plan:
     """Which rows are made again by themselves."""
     price_redo: int | None = 0
     """What that costs at most; no part of *price_to_go*."""
+    until: float | None = None
+    """Seconds until the time that --until names."""
 
 
 @dataclass(frozen=True, slots=True)

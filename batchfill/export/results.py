@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.domain.reports import Result
+    from batchfill.ledger.reader import Reader
 
 RESULTS = "results.csv"
 """Its name in the batch folder."""
@@ -157,24 +158,23 @@ def _inert_text(name: str, text: str) -> str:
     return as_cell(text, numbers=name not in _OF_SERVICE)
 
 
-def write_table(folder: Path, stream: Stream, *, kind: str, bom: bool, raw: bool) -> bool:
-    """Write the results of the batch in *folder* as `csv` or `jsonl`; return what `write_csv` does.
-
-    Raises LedgerError without a ledger.
-    """
-    with open_reader(folder / LEDGER) as reader:
-        if kind == "jsonl":
-            write_jsonl(reader.results(), stream)
-            return False
-        return write_csv(reader.results(), stream, extra=reader.extra_columns(), bom=bom, raw=raw)
+def write_table(reader: Reader, stream: Stream, *, kind: str, bom: bool, raw: bool) -> bool:
+    """Write the results of a batch as `csv` or `jsonl`; return what `write_csv` does."""
+    if kind == "jsonl":
+        write_jsonl(reader.results(), stream)
+        return False
+    return write_csv(reader.results(), stream, extra=reader.extra_columns(), bom=bom, raw=raw)
 
 
 def keep_table(folder: Path) -> str | None:
     """Write `results.csv` next to the outputs, whole or not at all; return why it could not be written."""
     unfinished = folder / f"{RESULTS}.tmp"
     try:
-        with unfinished.open("w", encoding="utf-8", newline="") as stream:
-            write_table(folder, stream, kind="csv", bom=True, raw=False)
+        with (
+            open_reader(folder / LEDGER) as reader,
+            unfinished.open("w", encoding="utf-8", newline="") as stream,
+        ):
+            write_table(reader, stream, kind="csv", bom=True, raw=False)
         unfinished.replace(folder / RESULTS)
     except OSError as error:
         with suppress(OSError):

@@ -201,7 +201,7 @@ class Layout:
             *(self._explain_others(others) if others else ()),
             *explained,
             *self._explain_strange(strange),
-            *(self._explain_lack(name, names) for name in lacking),
+            *(self._explain_lack(name, names, [*places, *strangers]) for name in lacking),
         ]
 
     def _spared(self, places: Mapping[str, int]) -> list[str]:
@@ -242,11 +242,13 @@ class Layout:
         named = " ".join(f"--column {name}=NAME" for name in lacking)
         return f"unknown {self._noun}s {first_few(names)}: say which is which, with {named}"
 
-    def _explain_lack(self, name: str, unknown: list[str]) -> str:
+    def _explain_lack(self, name: str, unknown: list[str], found: list[str]) -> str:
         if name in self._column:
             own = self._column[name]
             return f"no {self._noun} {own}, which should be {name}{did_you_mean(own, unknown)}"
-        return f"missing {self._noun} {name}"
+        there = f"; the columns are {first_few(found)}" if found and self.has_header else ""
+        or_all = "" if name == self._model.image_field else f", or give one to all with `--set {name}=…`"
+        return f"missing {self._noun} {name}: add it{or_all}{there}"
 
 
 class RowCounter:

@@ -14,6 +14,7 @@ from batchfill.catalog.pixel_needs import PixelNeeds
 from batchfill.catalog.pixel_options import FINISHING
 from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.rows import Row
+from batchfill.errors import did_you_mean
 from batchfill.filenames import check_id, stem_of
 from batchfill.manifest.columns import Layout, RowCounter, explain_empty
 from batchfill.manifest.file_cells import read_file_cell
@@ -342,7 +343,16 @@ class _RowReader:
         # A Path raises where a name is too long.
         if ":" in folder or os.path.isdir(self._manifest.path.parent / folder):  # noqa: PTH112
             return ""
-        return f"there is no folder {folder}"
+        return f"there is no folder {folder}{self._nearest_folder(PurePosixPath(folder))}"
+
+    def _nearest_folder(self, folder: PurePosixPath) -> str:
+        """Return `; did you mean photos?` where a folder of nearly the name stands in its place."""
+        parent = self._manifest.path.parent / folder.parent
+        try:
+            names = [entry.name for entry in parent.iterdir() if entry.is_dir()]
+        except (OSError, ValueError):
+            return ""
+        return did_you_mean(folder.name, names)
 
     def _row_mistake(self, line: int, message: str) -> Mistake:
         return make_mistake(self._manifest.rows, line, message)

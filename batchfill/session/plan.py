@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchfill.domain.reports import Plan
 from batchfill.domain.rows import OPEN, RowState
+from batchfill.run.deadline import Deadline
 from batchfill.run.run_times import UNKNOWN_RUN
 from batchfill.storage.missing import NONE_MISSING
 
@@ -66,10 +67,11 @@ def make_plan(
     skipped: int,
     run_time: float | None,
     warnings: Sequence[str],
+    now: float,
     missing: Missing = NONE_MISSING,
     chosen: SelectedRows | None = None,
 ) -> Plan:
-    """Return the plan of a run."""
+    """Return the plan of a run that begins *now*, in seconds since the epoch."""
     groups = comparison.groups
     to_go = groups_to_go(comparison, chosen)
     again = 0 if chosen is None else chosen.done
@@ -94,6 +96,7 @@ def make_plan(
         price_missing=missing.price,
         again=again,
         edited=0 if chosen is None else chosen.edited,
+        until=Deadline(settings.until, now).seconds_left(now, 0) if settings.until else None,
         redo=settings.redo_rule,
         price_redo=redo_price(comparison, to_go, settings),
     )

@@ -289,6 +289,7 @@ class Session:
             skipped=self.skipped,
             run_time=RunTimes(await ledger.run_times(LEARNED_FROM)).expected,
             warnings=self._collect_warnings(),
+            now=self.clock.now(),
             missing=missing,
             chosen=chosen,
         )

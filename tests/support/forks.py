@@ -113,16 +113,20 @@ def _serve(listener: socket.socket) -> Order:
 
 
 def _fork(connection: socket.socket, running: dict[int, socket.socket]) -> Order | None:
-    """Fork for an order, which the fork gets."""
+    """Fork for an order, which the fork gets; none comes from who was killed as it connected."""
     text, streams, *_ = socket.recv_fds(connection, _LONGEST, 3)
-    while not text.endswith(b"\n"):
-        text += connection.recv(_LONGEST)
-    if (pid := os.fork()) == 0:
+    while not text.endswith(b"\n") and (more := connection.recv(_LONGEST)):
+        text += more
+    whole = text.endswith(b"\n")
+    if whole and (pid := os.fork()) == 0:
         return Order(streams, **json.loads(text))
     for descriptor in streams:
         os.close(descriptor)
-    running[pid] = connection
-    _tell(connection, pid)
+    if whole:
+        running[pid] = connection
+        _tell(connection, pid)
+    else:
+        connection.close()
     return None
 
 

@@ -56,7 +56,8 @@ async def test_review_can_have_a_port_of_its_own(reviewed: Batch, batchfill: Any
 
 
 @pytest.mark.parametrize("command", ["review", "report"])
-async def test_without_a_batch_there_is_nothing_to_look_at(batchfill: Any, command: str) -> None:
+async def test_without_a_batch_there_is_nothing_to_look_at(batchfill: Any, desk: Any, command: str) -> None:
+    desk.write(desk.rows(1))
     ran = await batchfill(command, "night.csv")
     assert (ran.code, ran.out) == (2, "")
     assert "no ledger here yet; run the batch first" in ran.err

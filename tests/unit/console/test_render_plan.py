@@ -61,6 +61,12 @@ def test_of_many_warnings_the_first_twenty_are_shown(plan: Callable[..., Plan]) 
     assert lines[-2:] == ["warning: mask 19", "… and 10 more warnings"]
 
 
+def test_a_plan_says_how_far_off_until_is(plan: Callable[..., Plan]) -> None:
+    assert "--until is in 23 h 59 min" in plan_lines(plan(until=86_340.0))
+    assert "--until is in 30 s: some rows will be left for the next run" in plan_lines(plan(until=30.0))
+    assert not any("until" in line for line in plan_lines(plan(until=300.0, to_go=0)))
+
+
 def test_the_question_names_rows_and_money(plan: Callable[..., Plan]) -> None:
     assert confirm_question(plan()) == "Submit 12 rows for about $0.72?"
     assert confirm_question(plan(to_go=1, price_to_go=None)) == "Submit 1 row at an unknown price?"

@@ -70,7 +70,14 @@ def test_a_needed_input_may_come_from_the_defaults_alone(rows: Callable[..., lis
 @pytest.mark.parametrize(
     ("header", "found"),
     [
-        ("image,prompt", ["missing column mask"]),
+        (
+            "image,prompt",
+            [
+                "missing column mask: add it, or give one to all with `--set mask=…`; "
+                "the columns are image, prompt"
+            ],
+        ),
+        ("mask,prompt", ["missing column image: add it; the columns are mask, prompt"]),
         ("image,musk,prompt", ["unknown column musk; did you mean mask?"]),
         ("Image,image,mask,prompt", ["unknown column Image: name it x_Image"]),
         (

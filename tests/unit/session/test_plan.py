@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from batchfill.settings.settings import Settings
 
 PRICE = 40_000
+NOW = 1_800_000_000.0
 COST = Cost(5 * PRICE, PRICE, 0, None)
 
 
@@ -39,6 +40,7 @@ def plan_for(settings: Callable[..., Settings]) -> Callable[..., Plan]:
             skipped=1,
             run_time=10.0,
             warnings=["careful"],
+            now=NOW,
             chosen=chosen,
         )
 

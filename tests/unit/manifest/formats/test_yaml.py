@@ -94,7 +94,7 @@ def test_rows_may_follow_settings_or_stand_alone(rows: Callable[..., list[Row]])
         (f"- {{{FILES}, prompt: p, ? [a] : b}}", "a name must be a plain word"),
         (f'- {{{FILES}, prompt: "a\\0b"}}', "prompt holds a NUL character"),
         (f"- {{{FILES}, prompt: p, guidance: 1000}}", "guidance must be between 0 and 100, not 1000"),
-        (f"- {{{FILES}}}", "missing key prompt"),
+        (f"- {{{FILES}}}", "missing key prompt: add it, or give one to all with `--set prompt=…`"),
         (
             f"- {{{FILES}, <<: {{}}, prompt: p}}",
             "<< must be a single value: a text that begins with { or [ needs quotes",
