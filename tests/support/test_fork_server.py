@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -18,5 +19,7 @@ async def test_an_order_that_breaks_off_is_no_order(
     with socket.socket(socket.AF_UNIX) as dying:
         dying.connect(fork_server.address)
         if sent:
-            socket.send_fds(dying, [sent], [dying.fileno()] * 3)
+            stream = os.open(os.devnull, os.O_RDONLY)
+            socket.send_fds(dying, [sent], [stream] * 3)
+            os.close(stream)
     assert (await batchfill("--version")).out.startswith("batchfill, version ")
