@@ -173,6 +173,10 @@ WHERE number >= :first AND prediction_id IS NOT NULL AND accepted_at <= :accepte
     AND prediction_id NOT IN (SELECT value FROM json_each(:shown))
 LIMIT 1;
 
+-- name: last_intent_of
+SELECT intended_at FROM attempts WHERE prediction_id IN (SELECT value FROM json_each(:shown))
+ORDER BY number DESC LIMIT 1;
+
 -- name: last_accepted
 SELECT prediction_id FROM attempts WHERE accepted_at IS NOT NULL ORDER BY accepted_at DESC, number DESC LIMIT 1;
 

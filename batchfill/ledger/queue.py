@@ -105,6 +105,11 @@ class LedgerQueue(LedgerBase):
         prediction_id: str | None = await self._ask_value("unlisted", **values)
         return prediction_id
 
+    async def last_intent_of(self, shown: Iterable[str]) -> float | None:
+        """Return when the newest of ours among *shown* was asked for, in seconds since the epoch."""
+        intended_at: float | None = await self._ask_value("last_intent_of", shown=json.dumps([*shown]))
+        return intended_at
+
     async def run_times(self, limit: int) -> list[float]:
         """Return how long the last *limit* predictions took, oldest first, in the service's seconds."""
         return [record[0] for record in reversed(await self._ask_rows("run_times", limit=limit))]

@@ -10,6 +10,8 @@ A list proves that a submission was never made only where all of this holds:
   for from a time on, those made before it need not; one with the lost one's seed counts whenever it was made.
 - That time lies well before the intent. At least eight predictions say so, whose times agree with the
   service's answers; and those answers told no earlier time at the intent, and tell no other one now.
+- All this is so again once the request has been over for --recover-wait; for twice as long where the list
+  shows no prediction of ours that was asked for since, so that it may lag by more than the wait.
 """
 
 from __future__ import annotations

@@ -32,6 +32,9 @@ PAGES = 50
 WINDOW_PAGES = 200
 """Pages of a window that are read at most."""
 
+LOOKS_APART = 20
+"""Lags of a list between two looks at one that may not have caught up."""
+
 MAX_LIST_ERRORS = 5
 """Errors of the list call before it counts as one that cannot be read."""
 
@@ -223,7 +226,7 @@ class Reconciler:
             since=since,
             unlisted=await self._unlisted(lost, near, shown),
         )
-        await self._carry_out(verdict, lost)
+        await self._carry_out(verdict, lost, reach=await ledger.last_intent_of(shown) or 0.0)
 
     def _find_competing(self, lost: list[Attempt], doubtful: list[Attempt]) -> list[Attempt]:
         """Return the other attempts whose predictions may be in a list and are not known yet."""
@@ -231,12 +234,13 @@ class Reconciler:
         others = (*self._unanswered(), *self._lost.values(), *doubtful)
         return [other for other in others if other.number not in mine and self._has_no_id(other)]
 
-    async def _carry_out(self, verdict: matching.Matching, lost: list[Attempt]) -> None:
+    async def _carry_out(self, verdict: matching.Matching, lost: list[Attempt], *, reach: float) -> None:
+        """Do what follows of each; *reach*: when the newest of ours that the list shows was asked for."""
         for attempt in lost:
             if attempt.number in verdict.adopted:
                 await self._adopt_prediction(attempt, verdict.adopted[attempt.number])
             elif attempt.number in verdict.absent:
-                await self._record_absent(attempt)
+                await self._record_absent(attempt, caught_up=reach >= self._over(attempt))
             else:
                 why = UNKNOWN_ID if attempt.unconfirmed else verdict.doubtful[attempt.number]
                 await self._wait_or_doubt(attempt, why)
@@ -270,9 +274,10 @@ class Reconciler:
             )
             self._found(adopted, prediction)
 
-    async def _record_absent(self, attempt: Attempt) -> None:
+    async def _record_absent(self, attempt: Attempt, *, caught_up: bool) -> None:
         left = self._seconds_left(attempt)
-        if attempt.absent_at is not None and left <= 0:
+        needed = left if caught_up else left + self._context.settings.recover_wait
+        if attempt.absent_at is not None and needed <= 0:
             text = "its submission surely never reached the service"
             await self._context.ledger.record_refused(attempt, text, due_at=0)
             self._context.log.notice(f"{attempt.id}: {text}; it is submitted again")
@@ -280,7 +285,9 @@ class Reconciler:
             self._settled()
             return
         self._lost[attempt.number] = await self._context.ledger.record_absent_once(attempt)
-        self._put_off([attempt], max(self._context.timings.list_lag, left))
+        # What is asked for meanwhile may soon be listed.
+        lag = self._context.timings.list_lag
+        self._put_off([attempt], left if left > lag else max(lag, min(needed, LOOKS_APART * lag)))
 
     async def _wait_or_doubt(self, attempt: Attempt, reason: str) -> None:
         left = self._seconds_left(attempt)
@@ -308,14 +315,17 @@ class Reconciler:
     def _seconds_until_over(self, attempt: Attempt) -> float:
         """Return how long it is until the request is surely over: its time-out, and the pause after it."""
         settings = self._context.settings
-        # A large body, or a laptop that slept, may have kept the request open far beyond its time-out.
-        sent_at = attempt.resent_at or attempt.intended_at
-        over = max(sent_at + settings.answer_timeout, attempt.lost_at or 0.0)
-        left = over + settings.recover_wait - self._context.clock.now()
+        left = self._over(attempt) + settings.recover_wait - self._context.clock.now()
         if matching.clock_drift(attempt, self._context.service.clock_offset) > matching.AGREED:
             # Our clock was put forward: it does not tell how long ago the request was.
             return max(left, settings.recover_wait)
         return left
+
+    def _over(self, attempt: Attempt) -> float:
+        """Return when the request is surely over, in seconds since the epoch."""
+        # A large body, or a laptop that slept, may have kept it open far beyond its time-out.
+        sent_at = attempt.resent_at or attempt.intended_at
+        return max(sent_at + self._context.settings.answer_timeout, attempt.lost_at or 0.0)
 
     def _seconds_left(self, attempt: Attempt) -> float:
         """Return the rest of that time. A clock that is set meanwhile changes nothing of it."""

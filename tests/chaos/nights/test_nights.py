@@ -121,6 +121,32 @@ def test_a_relay_that_tells_local_time_has_lost_rows_found_by_their_seeds(at: in
     assert (report.states, report.billed) == ({"done": 24}, 24)
 
 
+LAGS = (37, 40, 60)
+"""Tens of seconds, each more than a request's time-out and --recover-wait."""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("lag", LAGS)
+def test_a_list_that_lags_by_more_than_the_wait_has_no_row_paid_twice(lag: int, seed: int) -> None:
+    # Whatever was in flight is lost each time, so that nothing is listed, or missed, next to it.
+    deaths = (Death(13.5, 34, 1.0), Death(13.5, 21, 30.0), Death(13.5, 34, 1.0))
+    lost = Trouble("create", "reset_after", 0.5)
+    lagging = Relay(lists="lagging", many=lag)
+    report = played(
+        Schedule(
+            seed=seed,
+            rows=16,
+            concurrency=4,
+            run_time=60.0,
+            deaths=deaths,
+            troubles=(lost,),
+            relay=lagging,
+        )
+    )
+    assert report.broken == []
+    assert report.states.keys() == {"done", "in_doubt"}
+
+
 HARD = Schedule(
     seed=7,
     rows=80,
