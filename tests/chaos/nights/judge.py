@@ -166,8 +166,13 @@ class Judge:
                     self._break(f"{record.id} was paid for, and nobody knows of it")
             elif state in ("running", "collecting") or (self._schedule.damage and state == "in_doubt"):
                 continue  # the night ended before it, or no look at it could be read
-            elif self._world.up_between(record.completed_at or 0, (record.completed_at or 0) + HOUR) > ENOUGH:
+            elif self._was_up_after(record):
                 self._break(f"{record.id} was made and is lost: its row is {state}, {place}")
+
+    def _was_up_after(self, record: PredictionRecord) -> bool:
+        """Whether the program ran long enough, in the hour in which the service keeps it, to fetch it."""
+        ended = (record.completed_at or 0.0) - self._schedule.skew
+        return self._world.up_between(ended, ended + HOUR) > ENOUGH
 
     def _judge_owners(self) -> None:
         """Every row has its own prediction, not one that looks like it."""
