@@ -46,6 +46,16 @@ class Prediction:
         """Whether the status is terminal; unknown words count as running."""
         return self.status in self.TERMINAL
 
+    def run_time(self, *, at_most: float) -> float | None:
+        """Return how long it took, in seconds by the service's times; None where it does not tell them.
+
+        *at_most*: seconds since it was asked for. A gateway may tell one time by its own clock and the other
+        by the service's, and hours between them.
+        """
+        if self.completed_at is None or self.created_at is None:
+            return None
+        return max(0.0, min(self.completed_at - self.created_at, at_most))
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:

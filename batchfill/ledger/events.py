@@ -222,7 +222,8 @@ class LedgerEvents(OutputEvents):
         await self._writer.commit(lambda db: self._apply_success(db, attempt, prediction))
 
     def _apply_success(self, db: sqlite3.Connection, attempt: Attempt, prediction: Prediction) -> None:
-        values = {"status": prediction.status, "run_time": _run_time(prediction), "seed": prediction.seed}
+        run_time = prediction.run_time(at_most=self._now() - attempt.intended_at)
+        values = {"status": prediction.status, "run_time": run_time, "seed": prediction.seed}
         self._apply_event(db, "record_succeeded", attempt, **values)
         name_outputs(db, attempt, prediction.outputs)
 
@@ -300,9 +301,3 @@ def _unique_seed(db: sqlite3.Connection, choose: Callable[[], int]) -> int:
     while statements.ask_value(db, "seed_taken", seed=(seed := choose())) is not None:
         pass
     return seed
-
-
-def _run_time(prediction: Prediction) -> float | None:
-    if prediction.completed_at is None or prediction.created_at is None:
-        return None
-    return max(0.0, prediction.completed_at - prediction.created_at)

@@ -35,8 +35,9 @@ class OutcomeRecorder:
         named = context.lookup.name_outputs(attempt, prediction)
         await context.ledger.record_succeeded(attempt, named)
         context.stopping.streak.record_success()
-        if prediction.completed_at is not None and prediction.created_at is not None:
-            context.run_times.add_run_time(max(0.0, prediction.completed_at - prediction.created_at))
+        run_time = prediction.run_time(at_most=context.clock.now() - attempt.intended_at)
+        if run_time is not None:
+            context.run_times.add_run_time(run_time)
 
     async def _record_failed(self, attempt: Attempt, prediction: Prediction) -> None:
         context = self._context
@@ -73,10 +74,9 @@ class OutcomeRecorder:
 
     def _told_to_stop(self, attempt: Attempt, prediction: Prediction) -> str | None:
         """Return `time-out` for what the service stopped by itself when the time that we gave it was over."""
-        if prediction.created_at is not None and prediction.completed_at is not None:
-            lasted = prediction.completed_at - prediction.created_at
-        else:
-            lasted = self._context.clock.now() - (attempt.accepted_at or attempt.intended_at)
+        known = self._context.clock.now() - (attempt.accepted_at or attempt.intended_at)
+        told = prediction.run_time(at_most=known + 1)
+        lasted = known if told is None else told
         # It is told whole seconds.
         over = lasted >= self._context.settings.prediction_timeout - 1
         # A gateway may call canceled failed, and then there is nothing to say of it.

@@ -9,6 +9,8 @@ from itertools import count
 from math import inf
 from typing import TYPE_CHECKING
 
+from batchfill.run.run_times import LONGEST_FIRST_LOOK
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -34,7 +36,10 @@ UNLEARNED = 30.0
 """Seconds that a prediction may take before lists without it count as in vain, while no run time is known."""
 
 OVERDUE = 5.0
-"""Seconds beyond twice the longest run after which a prediction is asked for, whatever lists show."""
+"""Seconds beyond twice the longest run after which a prediction is asked for, whatever lists show.
+
+At the latest after LONGEST_FIRST_LOOK.
+"""
 
 
 @dataclass(slots=True)
@@ -219,7 +224,7 @@ class PollSchedule:
         """A list was read, and showed that so many of those *listed* have *ended*."""
         self._listing = False
         unlearned = self._run_times.expected is None
-        slow = UNLEARNED if unlearned else self._run_times.maximum
+        slow = UNLEARNED if unlearned else min(self._run_times.maximum, LONGEST_FIRST_LOOK)
         late = any(one.began + slow < now for one in listed)
         self._empty_lists = 0 if ended else self._empty_lists + late
         if self._empty_lists >= GIVEN_UP:
@@ -304,7 +309,7 @@ class PollSchedule:
         return self._list_gap(now) if len(self._tracked) >= MANY and now >= self._rest_end else 0.0
 
     def _overdue_age(self) -> float:
-        return 2 * self._run_times.maximum + OVERDUE
+        return min(2 * self._run_times.maximum + OVERDUE, LONGEST_FIRST_LOOK)
 
     def _list_gap(self, now: float) -> float:
         oldest = next(iter(self._tracked.values()), None)

@@ -121,6 +121,15 @@ def test_a_relay_that_tells_local_time_has_lost_rows_found_by_their_seeds(at: in
     assert (report.states, report.billed) == ({"done": 24}, 24)
 
 
+@pytest.mark.parametrize("off", [-5 * HOUR, 5 * HOUR])
+def test_times_of_two_hosts_that_are_hours_apart_have_no_picture_looked_for_too_late(off: float) -> None:
+    # Lists are in vain, and what the times say of run times would have it wait for them.
+    apart = Relay(clock="hosts", lists="strangers", off=off)
+    report = played(Schedule(rows=24, concurrency=4, run_time=0.5, relay=apart))
+    assert (report.broken, report.states) == ([], {"done": 24})
+    assert report.hours < 0.5
+
+
 LAGS = (37, 40, 60)
 """Tens of seconds, each more than a request's time-out and --recover-wait."""
 

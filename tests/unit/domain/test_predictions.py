@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.domain.predictions import Output, match_addresses
+from batchfill.domain.predictions import Output, Prediction, match_addresses
 
 
 def known(urls: str) -> list[Output]:
@@ -68,3 +68,21 @@ def test_whatever_the_order_nothing_moves(urls: list[str], chance: object, signe
     chance.shuffle(named)  # type: ignore[attr-defined]
     found = match_addresses([Output("p1", n, url) for n, url in enumerate(urls, 1)], named)
     assert [found[n].partition("?")[0] for n in sorted(found)] == urls
+
+
+@pytest.mark.parametrize(
+    ("created", "completed", "seconds"),
+    [
+        (100.0, 112.5, 12.5),
+        # Two clocks: one is hours behind the other, or hours ahead.
+        (100.0, 18_112.5, 60.0),
+        (18_100.0, 112.5, 0.0),
+        (None, 112.5, None),
+        (100.0, None, None),
+    ],
+)
+def test_a_run_takes_no_longer_than_since_it_was_asked_for(
+    created: float | None, completed: float | None, seconds: float | None
+) -> None:
+    ended = Prediction("p1", "succeeded", created_at=created, completed_at=completed)
+    assert ended.run_time(at_most=60.0) == seconds

@@ -611,15 +611,16 @@ async def test_a_new_start_knows_all_that_the_last_one_did(
         assert (intent.number, intent.anchor) == (3, "p-a")
 
 
-async def test_run_times_are_those_of_the_last_predictions_oldest_first(
-    ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any
+async def test_run_times_are_those_of_the_last_predictions_oldest_first_and_no_longer_than_they_can_be(
+    ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any, clock: Any
 ) -> None:
     await take_in(*(row(name) for name in "abcd"))
     for seconds, name in enumerate("abcd", 1):
         attempt = await accept(name)
+        clock.time += 3.5
         ended = prediction(attempt.prediction_id, created_at=100.0, completed_at=100.0 + seconds)
         await ledger.record_succeeded(attempt, ended)
-    assert await ledger.run_times(3) == [2.0, 3.0, 4.0]
+    assert await ledger.run_times(3) == [2.0, 3.0, 3.5]
 
 
 async def test_files_under_an_id_that_another_attempt_takes_are_in_the_way(
