@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 # Each after those that it imports: pytest rewrites the assertions of a plugin before its first import.
 pytest_plugins = (
     "tests.support.environment",
+    "tests.support.collection",
     "tests.support.timings",
     "tests.support.kept_workers",
     "tests.support.made_before",

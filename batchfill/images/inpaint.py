@@ -14,6 +14,7 @@ from batchfill.images.codec.colors import to_grey, without_alpha
 from batchfill.images.codec.open import open_image
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from numpy.typing import NDArray
@@ -118,7 +119,12 @@ def _measure_detail(picture: Bytes) -> float:
     return float(np.clip(np.abs(np.diff(green, axis=1)).mean(), 3, 10)) if green.shape[1] > 1 else 3.0
 
 
-_FORMATS = {"webp": "WEBP", "jpg": "JPEG", "png": "PNG"}
+_FORMATS: Mapping[str, tuple[str, Mapping[str, int]]] = {
+    "webp": ("WEBP", {"method": 2}),
+    "jpg": ("JPEG", {}),
+    "png": ("PNG", {"compress_level": 1}),
+}
+"""What Pillow calls a format, and how to pack it quickly: the files need not be as small as they can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,5 +155,6 @@ def inpaint_files(task: PaintTask) -> tuple[bytes, ...]:
 
 def _encode_pixels(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], task: PaintTask) -> bytes:
     target = io.BytesIO()
-    Image.fromarray(pixels).save(target, _FORMATS[task.format], quality=task.quality)
+    format_, options = _FORMATS[task.format]
+    Image.fromarray(pixels).save(target, format_, quality=task.quality, **options)
     return target.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import cache
 from struct import unpack, unpack_from
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from batchfill.ledger import statements
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
     from typing import IO
 
@@ -27,7 +27,7 @@ HEADER, FRAME = 32, 24
 BIG_ENDIAN = 0x377F0683
 
 
-def find(db: sqlite3.Connection, steps: Sequence[tuple[int, str]]) -> str | None:
+def find(db: sqlite3.Connection, steps: tuple[tuple[int, str], ...]) -> str | None:
     """Return what is wrong with the ledger that *db* reads; None when nothing can be seen.
 
     *steps* are those that make a new one. A value that became another possible value cannot be seen. Raises
@@ -49,7 +49,8 @@ def _schema(db: sqlite3.Connection) -> dict[str, str]:
     return dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type <> 'view'").fetchall())
 
 
-def _schema_of(steps: Sequence[tuple[int, str]], version: int) -> dict[str, str]:
+@cache
+def _schema_of(steps: tuple[tuple[int, str], ...], version: int) -> dict[str, str]:
     with closing(sqlite3.connect(":memory:")) as db:
         for number, script in steps:
             if number <= version:

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import sys
 from contextlib import closing, contextmanager
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,10 +38,11 @@ NETWORK_SYSTEMS = re.compile(
 )
 
 
-def list_migrations() -> list[tuple[int, str]]:
+@cache
+def list_migrations() -> tuple[tuple[int, str], ...]:
     """Return every schema step as (version, script), in order."""
     steps = [p for p in files(__package__).joinpath("schema").iterdir() if p.name.endswith(".sql")]
-    return sorted((int(step.name.removesuffix(".sql")), step.read_text("utf-8")) for step in steps)
+    return tuple(sorted((int(step.name.removesuffix(".sql")), step.read_text("utf-8")) for step in steps))
 
 
 def open_to_write(path: Path, *, checked: bool = True) -> sqlite3.Connection:

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections import OrderedDict
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
@@ -14,7 +15,7 @@ from batchfill.errors import BatchfillError
 from batchfill.providers.error_text import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from batchfill.domain.token import ExtraSecrets
 
@@ -74,7 +75,11 @@ class Redaction:
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return names and values of *headers* with each token in them marked."""
-        return [(self.text(name), self.text(value)) for name, value in headers]
+        pairs = list(headers)
+        # Nearly always none holds one, and all of them are looked through as quickly as the longest.
+        if not self._holds("\n".join(map(": ".join, pairs)).encode("utf-8", "replace")):
+            return pairs
+        return [(self.text(name), self.text(value)) for name, value in pairs]
 
     def body(self, body: bytes) -> bytes:
         """Return an answer's *body* with each token in it marked; JSON stays JSON."""
@@ -198,15 +203,19 @@ def _joined(text: bytes) -> bytes:
     return joined.replace(b"\\r", b"").replace(b"\\n", b"").replace(b"\\", b"")
 
 
-def _marker(plain: Iterable[str], coded: Iterable[str]) -> Callable[[str], str]:
+def _marker(plain: Sequence[str], coded: Sequence[str]) -> Callable[[str], str]:
     """Return what marks *plain* and *coded* in a text that holds one."""
-    ways = ["".join(map(_ways, text)) for text in plain]
-    ways += [_GAPS.join(map(_ways, text)) for text in coded]
-    # Inside a function, since a pattern shows what it looks for.
-    pattern = re.compile("|".join(ways))
+
+    # Inside a function, since a pattern shows what it looks for; and not before it is needed, since it takes
+    # as long to compile as a small command runs.
+    @cache
+    def pattern() -> re.Pattern[str]:
+        ways = ["".join(map(_ways, text)) for text in plain]
+        ways += [_GAPS.join(map(_ways, text)) for text in coded]
+        return re.compile("|".join(ways))
 
     def mark(text: str) -> str:
-        marked, found = pattern.subn(MARK, text)
+        marked, found = pattern().subn(MARK, text)
         return marked if found else MARK
 
     return mark

@@ -152,7 +152,7 @@ def exact_in_parts(desk: Desk) -> Callable[..., list[dict[str, str]]]:
     """Return rows that ask for finished pictures, of all of the photograph and of a part in turn."""
 
     def rows(count: int, **cells: str) -> list[dict[str, str]]:
-        asked = {"num_outputs": str(ASKED)} | cells
+        asked = {"num_outputs": str(ASKED), "megapixels": "0.25"} | cells
         found = desk.exact_rows(count, (64, 48), (20, 15, 40, 30), **asked)
         return [row | {"area": ("whole", "mask")[n % 2]} for n, row in enumerate(found, 1)]
 
@@ -469,19 +469,28 @@ async def test_files_that_came_before_an_id_was_changed_bear_the_new_one(
 
 
 async def test_a_row_that_hangs_keeps_no_other_row_from_being_fetched(
-    service: Serve, batch: Open, desk: Desk, gateway: Gateway, origin: Origin, later: Later, impatient: None
+    service: Serve,
+    batch: Open,
+    desk: Desk,
+    gateway: Gateway,
+    origin: Origin,
+    later: Later,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Far more rows hang, each of them again and again, than are fetched at once."""
-    provider, rows = await service(), desk.rows(60, num_outputs=str(ASKED))
-    bad = {row["prompt"]: {1: "never answers"} for row in rows[:50]}
+    monkeypatch.setattr("batchfill.run.download.downloader.FETCHED_AT_ONCE", 4)
+    monkeypatch.setattr("batchfill.run.download.downloader.ROWS_AT_ONCE", 8)
+    provider, rows = await service(), desk.rows(16, num_outputs=str(ASKED))
+    bad = {row["prompt"]: {1: "never answers"} for row in rows[:13]}
     base = await gateway(provider, spoiling(provider, bad, await origin(hostile)))
-    night = batch(base, rows, concurrency=60)
-    watch = Until(lambda: in_ledger(night, "SELECT count(file) FROM outputs") == [(50 * 3 + 10 * 4,)])
+    night = batch(base, rows, concurrency=16)
+    watch = Until(lambda: in_ledger(night, "SELECT count(file) FROM outputs") == [(13 * 3 + 3 * 4,)])
     run = asyncio.create_task(night.run(watch=watch))
     await watch.before(run)
     later(HOUR + 1)
     assert (await run).exit_code == 0
-    assert provider.billed == 60
+    assert provider.billed == 16
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")

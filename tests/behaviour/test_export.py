@@ -6,7 +6,6 @@ import csv
 import errno
 import json
 import os
-import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +40,7 @@ def final(tmp_path: Path) -> Path:
 
 async def finished(provider: EmulatorServer, batch: Open, desk: Any) -> Batch:
     """Return a batch whose three rows are done, the second with two pictures."""
-    rows = desk.rows(3, x_for="menu", num_outputs="1")
+    rows = desk.rows(3, x_for="menu", num_outputs="1", megapixels="0.25")
     rows[1] |= {"num_outputs": "2", "x_for": "web/shop"}
     night = batch(provider, rows)
     assert (await night.run()).exit_code == 0
@@ -408,10 +407,12 @@ async def test_whatever_stands_in_the_place_of_the_table_is_told_as_no_table(
 
 
 KILLED = """
-import hashlib, os, signal, sys
+import hashlib, itertools, os, signal, sys
 from pathlib import Path
+from tests.support.forks import import_all
+import_all()
+from batchfill.cli.app import main
 from batchfill.export import copier as delivery
-left = int(sys.argv.pop(1))
 
 def moment():
     global left
@@ -437,10 +438,21 @@ class Digest:
 
 delivery.sha256, delivery.CHUNK = Digest, 300
 os.fsync, Path.replace = between(os.fsync), between(Path.replace)
-from batchfill.cli.app import main
-main()
+for runs in itertools.count(1):
+    left = runs
+    fork = os.fork()
+    if fork == 0:
+        sys.argv[1:] = ["export", "night.csv", f"{sys.argv[1]}-{runs}"]
+        main()
+    code = os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
+    if code != -signal.SIGKILL:
+        print(runs)
+        sys.exit(code)
 """
-"""What runs the command line and dies at a moment: between two pieces, or before or after an effect."""
+"""What exports again and again, each time to a folder of its own, and dies one moment later each time.
+
+A moment lies between two pieces, or before or after an effect. The last run lives; their number is printed.
+"""
 
 
 async def test_killed_at_any_moment_an_export_leaves_only_whole_files_and_can_be_run_again(
@@ -450,19 +462,18 @@ async def test_killed_at_any_moment_an_export_leaves_only_whole_files_and_can_be
     await night.run()
     night.export(final)
     whole = tree(final)
-    code, kills, interrupted = -signal.SIGKILL, 0, 0
-    while code == -signal.SIGKILL:
-        again = final.with_name(f"final-{kills}")
-        ran = await batchfill.python("-c", KILLED, str(kills + 1), "export", "night.csv", str(again))
-        code, kills = ran.code, kills + 1
+    ran = await batchfill.python("-c", KILLED, str(final))
+    assert ran.code == 0, ran.err
+    runs, interrupted = int(ran.out.split()[-1]), 0
+    for n in range(1, runs + 1):
+        again = final.with_name(f"final-{n}")
         found = tree(again)
         interrupted += any(name.startswith(".batchfill-") for name in found)
         assert {name: content for name, content in found.items() if name in whole}.items() <= whole.items()
         exported = night.export(again)
         assert (tree(again), exported.copied + exported.there) == (whole, 2)
-    assert code == 0, ran.err
     # Three files, each flushed and named; the pieces of two; the folder.
-    assert kills > 3 * 4 + 2 + 2
+    assert runs > 3 * 4 + 2 + 2
     assert interrupted >= 3 * 3
 
 

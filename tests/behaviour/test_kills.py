@@ -104,9 +104,10 @@ def predictions(folder: Path) -> set[str]:
 async def test_a_run_that_is_killed_again_and_again_makes_every_row_once(
     served: str, batchfill: Any, desk: Any, chance: random.Random
 ) -> None:
-    rows = 100
+    # More than die with a run each time, eight of them.
+    rows = 8 * KILLS + 8
     batchfill.hurry = False
-    night = desk.write(desk.rows(rows))
+    night = desk.write(desk.rows(rows, megapixels="0.25"))
     command = ("run", night.name, "--base-url", served, "--concurrency", "8", *QUICK)
     provider = desk.folder / "provider"
     await kill_once(lambda: len(read_bill(provider)) > 0, await batchfill.start(*command))
@@ -215,7 +216,7 @@ async def test_a_rehearsal_that_is_killed_with_its_provider_goes_on_where_it_was
     batchfill: Any, desk: Any, chance: random.Random
 ) -> None:
     rows = 16
-    night = desk.write(desk.rows(rows))
+    night = desk.write(desk.rows(rows, megapixels="0.25"))
     command = ("run", night.name, "--local", "--latency", "0.2", "--concurrency", "8", *QUICK)
     # A list that shows no prediction of the batch proves of none that it was not made.
     assert (await batchfill(*command, "--limit", "1")).code == 3

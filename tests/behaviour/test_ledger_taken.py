@@ -78,7 +78,8 @@ HOLD = """
 import sys
 from pathlib import Path
 from batchfill.storage import lock
-folder = Path(sys.argv[1])
+print("ready", flush=True)
+folder = Path(sys.stdin.readline().strip())
 folder.mkdir()
 with lock.hold_lock(folder):
     print("held", flush=True)
@@ -86,14 +87,34 @@ with lock.hold_lock(folder):
 """
 
 
-def hold_lock(folder: Path) -> subprocess.Popen[str]:
-    """Start a process that makes *folder* and holds its lock until its input ends; return when it does."""
-    command = [sys.executable, "-c", HOLD, str(folder)]
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    return holder
+class Holder:
+    """A process that is ready to hold a lock: in the middle of a run that must not take long."""
+
+    def __init__(self) -> None:
+        environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", HOLD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environ,
+        )
+        self._read_word("ready")
+
+    def hold(self, folder: Path) -> None:
+        """Make *folder*, and hold its lock from here on."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{folder}\n")
+        self._process.stdin.flush()
+        self._read_word("held")
+
+    def end(self) -> None:
+        """Let it go."""
+        self._process.communicate()
+
+    def _read_word(self, word: str) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == f"{word}\n"
 
 
 @posix
@@ -146,17 +167,17 @@ async def test_a_ledger_that_is_replaced_is_put_back_and_what_replaced_it_is_kep
 async def test_a_folder_that_another_run_has_by_now_is_left_to_it_and_nothing_is_paid_until_somebody_chose(
     interrupted: Any, batch: Open, states: States
 ) -> None:
-    others: list[subprocess.Popen[str]] = []
+    other = Holder()
 
     def begin_another_run(night: Batch) -> None:
         move_folder(night)
-        others.append(hold_lock(night.folder))
+        other.hold(night.folder)
         old, new = night.folder.with_name("bin") / "ledger.sqlite", night.folder / "ledger.sqlite"
         with closing(sqlite3.connect(old)) as ledger, closing(sqlite3.connect(new)) as its_own:
             ledger.backup(its_own)
 
     provider, night, summary = await interrupted(begin_another_run)
-    others[0].communicate()
+    other.end()
     made = provider.billed
     assert "another run is there: it is saved as ledger.saved.sqlite" in summary.stopped_because
     with pytest.raises(UsageError, match=r"ledger\.saved\.sqlite: is what a run knew"):

@@ -114,7 +114,7 @@ async def test_a_row_with_one_good_picture_stays_as_it_is(
 ) -> None:
     spoil({"picture 1": [1], "picture 2": [2, 1]})
     provider = await service(tiny=False)
-    night = batch(provider, desk.rows(2, num_outputs="2"), **BLANK)
+    night = batch(provider, desk.rows(2, num_outputs="2", megapixels="0.25"), **BLANK)
 
     await night.run()
 

@@ -56,9 +56,9 @@ async def test_a_second_run_submits_nothing(service: Serve, batch: Open, plans: 
     assert "nothing was submitted" in summary_lines(again, command="batchfill run night.csv")
 
 
-async def test_a_second_run_leaves_every_file_as_it_is(service: Serve, batch: Open) -> None:
+async def test_a_second_run_leaves_every_file_as_it_is(service: Serve, batch: Open, desk: Any) -> None:
     provider = await service(tiny=False)
-    night = batch(provider, 2)
+    night = batch(provider, desk.rows(2, megapixels="0.25"))
     await night.run()
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in _pictures(night)}
     await batch(provider).run()
@@ -159,10 +159,10 @@ async def test_a_files_name_follows_what_it_is_not_what_was_asked_for(
 
 
 async def test_the_bytes_in_the_folder_are_the_bytes_that_the_service_made(
-    service: Serve, batch: Open, tmp_path: Any
+    service: Serve, batch: Open, desk: Any, tmp_path: Any
 ) -> None:
     provider = await service(tiny=False)
-    night = batch(provider, 3)
+    night = batch(provider, desk.rows(3, megapixels="0.25"))
     await night.run()
     made = {sha256(path.read_bytes()).digest() for path in (tmp_path / "provider/outputs").rglob("out-*")}
     assert {sha256(path.read_bytes()).digest() for path in _pictures(night)} == made

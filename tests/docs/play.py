@@ -33,6 +33,8 @@ SIDE = 128
 """Pixels: small pictures take little time."""
 SAMPLES = {"hero": ("astronaut.jpg", "astronaut-patch.png"), "cat": ("cat.png", "cat-nose.png")}
 """The pictures and masks that examples name, and the sample files that they are made of."""
+DEMO_ROWS = 4
+"""Of the sample manifest, which `make demo` runs whole."""
 SHOWN_ONLY = {("text", ""), ("sh", "norun"), ("python", "norun")}
 FILES = ("csv", "jsonl", "yaml")
 PORT = re.compile(r"\b87\d\d\b")
@@ -156,6 +158,8 @@ def _furnish(folder: Path) -> None:
                 image.thumbnail((SIDE, SIDE), Image.Resampling.NEAREST)
                 image.convert("RGB" if kind == "photos" else "L").save(target)
     shutil.copytree(ROOT / "jobs", folder / "jobs", ignore=shutil.ignore_patterns("*.batch", "*.report"))
+    demo = folder / "jobs" / "demo.csv"
+    demo.write_text("".join(demo.read_text("utf-8").splitlines(keepends=True)[: 1 + DEMO_ROWS]), "utf-8")
     for fence in fences_of(README):
         if fence.language == "csv":
             (folder / fence.info).write_text(fence.text, "utf-8")

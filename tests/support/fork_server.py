@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from batchfill.settings.timings import Timings
 
@@ -82,11 +83,13 @@ class ForkServer:
         env: Mapping[str, str],
         waits: Timings | None = None,
         terminal: bool = False,
+        first: Callable[[], object] | None = None,
         **streams: int,
     ) -> Fork:
         """Start a command; *streams*: stdin, stdout, stderr as subprocess has them.
 
         *waits* replace those of a run. With *terminal* its standard input is the terminal that it belongs to.
+        It calls *first* before the command; its workers do not.
         """
         order = {
             "arguments": arguments,
@@ -94,6 +97,7 @@ class ForkServer:
             "environ": dict(env),
             "waits": asdict(waits) if waits else None,
             "terminal": terminal,
+            "first": pickle.dumps(first).hex() if first else None,
         }
         outputs, ends = [], [os.open(os.devnull, os.O_RDONLY)]
         try:

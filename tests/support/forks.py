@@ -10,6 +10,7 @@ import atexit
 import gc
 import json
 import os
+import pickle
 import pkgutil
 import selectors
 import signal
@@ -43,6 +44,7 @@ _STREAMS = (
 class Order(NamedTuple):
     """A command to run. *waits*: those of a run's Timings; *terminal*: whether stdin is one, to belong to.
 
+    *first*: what the fork calls before the command, pickled, in hexadecimal digits.
     Without *arguments* the command is a worker of another fork.
     """
 
@@ -52,11 +54,17 @@ class Order(NamedTuple):
     environ: Mapping[str, str]
     waits: Mapping[str, Any] | None = None
     terminal: bool = False
+    first: str | None = None
 
 
 def main() -> None:
     """Serve until standard input ends."""
     import_all()
+    from tests.support.made_before import hash_before, make_before
+    from tests.support.providers import TOKEN
+
+    make_before()
+    hash_before(TOKEN)
     # What lives now lives in every fork: looking for garbage in it would copy all its pages.
     gc.freeze()
     listener = socket.socket(fileno=int(sys.argv[1]))
@@ -83,12 +91,15 @@ def import_all() -> None:
     from batchfill.process import leave_out_unused
 
     leave_out_unused()
+    from PIL import Image
+
     import batchfill
 
     ours = (module.name for module in pkgutil.walk_packages(batchfill.__path__, "batchfill."))
     for name in (*_LATE, *ours):
         if not name.endswith("__main__"):
             import_module(name)
+    Image.init()
 
 
 def _serve(listener: socket.socket) -> Order:
@@ -164,6 +175,8 @@ def _become(order: Order) -> None:
         from batchfill.settings import timings
 
         timings.DEFAULT = timings.Timings(**order.waits)
+    if order.first is not None:
+        pickle.loads(bytes.fromhex(order.first))()
 
 
 def _open_streams() -> None:

@@ -43,11 +43,12 @@ def obeying_modes(deed: Callable[[], T]) -> T:
     In a thread of its own: capabilities are a thread's, and what is given up does not come back. Another user
     would need a checkout that others may read.
     """
-    with ThreadPoolExecutor(1, initializer=_give_up) as one:
+    with ThreadPoolExecutor(1, initializer=obey_modes_now) as one:
         return one.submit(deed).result()
 
 
-def _give_up() -> None:
+def obey_modes_now() -> None:
+    """Give up root's rights against modes, in this thread and those that it will start."""
     if KERNEL is None:
         return
     header = (ctypes.c_uint32 * 2)(VERSION, 0)

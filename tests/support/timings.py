@@ -32,8 +32,8 @@ QUICK = timings.Timings(
     attempt_retry=0.02,
     download_retry=0.02,
     late_outputs=0.0,
-    progress=0.02,
-    inbox_look=0.02,
+    progress=0.1,
+    inbox_look=0.1,
 )
 
 SOON = {"answer_timeout": 1, "recover_wait": 0}

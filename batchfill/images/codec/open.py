@@ -9,6 +9,7 @@ import warnings
 import zlib
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -115,9 +116,17 @@ def _formats_for(file: IO[bytes]) -> tuple[str, ...]:
     head = file.read(HEAD)
     file.seek(0)
     if not (_HEIF and HEIC.match(head)):
+        _load_decoders()
         return FORMATS
     _register_heif()
     return _HEIF
+
+
+@cache
+def _load_decoders() -> None:
+    """Import what Pillow would look for by importing all of its fifty formats."""
+    for name in ("WebP", "Tiff", *(name.capitalize() for name in _AVIF)):
+        import_module(f"PIL.{name}ImagePlugin")
 
 
 @cache

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 import batchfill.batch
 from batchfill.clock import SystemClock
 from batchfill.providers.wire.certificates import trusted_certificates
@@ -22,6 +20,7 @@ from tests.chaos.crashes.disk import Disk, Lost
 from tests.chaos.crashes.effects import Edge, Effects
 from tests.chaos.crashes.forks import serve
 from tests.support.forks import import_all
+from tests.support.made_before import hash_before, hash_once
 from tests.support.providers import TOKEN
 from tests.support.timings import QUICK
 
@@ -89,7 +88,8 @@ class _Here(Threads):
 def _hurry() -> None:
     """Import all that a run will, and cut the waits short that only a service far away needs."""
     import_all()
-    Image.init()
+    hash_once()
+    hash_before(TOKEN)
     setattr(session, "Processes", _Here)  # noqa: B010  (types would not have it)
     timings.DEFAULT = QUICK
     # To read whom TLS may trust takes longer than a run, and there is none here.

@@ -118,12 +118,12 @@ early = st.builds(
 
 
 @st.composite
-def clock_nights(draw: st.DrawFn) -> Schedule:
+def clock_nights(draw: st.DrawFn, most_rows: int = 30) -> Schedule:
     """Draw a night whose answers are lost, and whose relay has clocks and lists of its own."""
     lost = st.builds(Trouble, st.just("create"), st.sampled_from(LOSSES), st.sampled_from((0.05, 0.3)))
     return Schedule(
         seed=draw(st.integers(0, 2**32 - 1)),
-        rows=draw(st.integers(1, 30)),
+        rows=draw(st.integers(1, most_rows)),
         concurrency=draw(st.sampled_from((1, 4, 32))),
         run_time=draw(st.sampled_from((0.5, 10.0, 60.0))),
         deaths=tuple(sorted(draw(st.lists(early, min_size=1, max_size=4)), key=lambda death: death.at)),
@@ -165,7 +165,7 @@ SILENT = (
 
 
 @st.composite
-def keyed_nights(draw: st.DrawFn) -> Schedule:
+def keyed_nights(draw: st.DrawFn, most_rows: int = 30) -> Schedule:
     """Draw a night of lost answers, deaths and outages at a provider that honours the keys of creates."""
     lost = st.builds(
         lambda which, p: Trouble("create", which[0], p, which[1]),
@@ -174,7 +174,7 @@ def keyed_nights(draw: st.DrawFn) -> Schedule:
     )
     return Schedule(
         seed=draw(st.integers(0, 2**32 - 1)),
-        rows=draw(st.integers(1, 30)),
+        rows=draw(st.integers(1, most_rows)),
         concurrency=draw(st.sampled_from((1, 4, 32))),
         run_time=draw(st.sampled_from((0.5, 10.0, 60.0))),
         deaths=tuple(sorted(draw(st.lists(early, max_size=4)), key=lambda death: death.at)),

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 EPOCH = 1_800_000_000.0
 """When every simulated night begins, in seconds since the epoch."""
 
-SELDOM = Timings(progress=30.0, inbox_look=30.0)
+SELDOM = Timings(progress=30.0, inbox_look=30.0, ledger_look=30.0)
 """Looks that nobody waits for, made seldom: they would be most of what a simulated night does."""
 
 

@@ -5,6 +5,7 @@ BATCHFILL_FUZZ=20000 draws so many examples a test, from another place each time
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -187,6 +188,7 @@ def test_a_date_header_is_a_time_or_nothing(text: str) -> None:
 
 # What a manifest may hold
 
+PACKED = gzip.compress(b"image,mask,prompt\na.png,b.png,x\n", mtime=0)
 MANIFESTS = {
     "night.csv": [
         b"id,image,mask,prompt\nr1,a.png,b.png,a boat\n",
@@ -203,7 +205,7 @@ MANIFESTS = {
         b"a: &a [x]\nb: *a\nrows:\n- !!python/object/apply:os.system [x]\n- image: a.png\n  mask: |\n    b\n",
         b"rows: ../night.csv\nencoding: utf-16\ncolumn: {image: photo}\n",
     ],
-    "night": [b"image,mask,prompt\na.png,b.png,x\n", b"{}\n", b"# rows\nrows: []\n", b"PK\x03\x04"],
+    "night": [b"image,mask,prompt\na.png,b.png,x\n", b"{}\n", b"# rows\nrows: []\n", b"PK\x03\x04", PACKED],
 }
 MARKS = rb'" , ; { } [ ] &a *a !!x # ... ? %YAML ../ ~/ file:/// C:\ \\host\x /proc/self/environ rows: x_ id'
 RAW = [
@@ -257,7 +259,10 @@ def test_a_manifest_is_rows_and_mistakes_and_nothing_else(
     except ManifestError as error:
         items = list(error.mistakes)
     except UsageError as error:
-        pytest.fail(f"a manifest that is there: {error}")
+        # The file is there; what it holds is not, where its packing is damaged.
+        if "packed with" not in str(error):
+            raise
+        return
     assert items
     for item in items:
         if isinstance(item, Mistake):

@@ -284,7 +284,7 @@ def test_an_older_ledger_is_migrated_and_keeps_what_it_holds(
 ) -> None:
     steps = database.list_migrations()
     monkeypatch.setattr(
-        database, "list_migrations", lambda: [*steps, (NEXT, STEP), (NEXT + 1, "DELETE FROM pages;")]
+        database, "list_migrations", lambda: (*steps, (NEXT, STEP), (NEXT + 1, "DELETE FROM pages;"))
     )
     for _ in range(2):
         with closing(database.open_to_write(made)) as db:
@@ -295,7 +295,7 @@ def test_an_older_ledger_is_migrated_and_keeps_what_it_holds(
 
 def test_an_older_ledger_can_be_read_at_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = database.list_migrations()
-    monkeypatch.setattr(database, "list_migrations", lambda: [*steps, (NEXT, STEP)])
+    monkeypatch.setattr(database, "list_migrations", lambda: (*steps, (NEXT, STEP)))
     with open_reader(made) as reader:
         assert len(reader.metadata()) == 200
     with closing(database.open_to_read(made)) as db:
@@ -305,7 +305,7 @@ def test_an_older_ledger_can_be_read_at_once(made: Path, monkeypatch: pytest.Mon
 def test_a_migration_that_fails_changes_nothing(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = database.list_migrations()
     broken = f"{STEP} INSERT INTO nowhere VALUES (1);"
-    monkeypatch.setattr(database, "list_migrations", lambda: [*steps, (NEXT, broken)])
+    monkeypatch.setattr(database, "list_migrations", lambda: (*steps, (NEXT, broken)))
     with pytest.raises(LedgerError, match="nowhere"):
         database.open_to_write(made)
     with closing(sqlite3.connect(made)) as db:

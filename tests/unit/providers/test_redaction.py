@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchfill.domain.token import SHORTEST_SECRET, ExtraSecrets, Token
@@ -94,6 +94,8 @@ def test_a_text_without_the_token_stays_as_it_is(token: str, text: str) -> None:
     assert redaction.body(other.encode("utf-8", "replace")) == other.encode("utf-8", "replace")
 
 
+# A pattern of each token takes long to compile.
+@settings(max_examples=30)
 @given(
     token=tokens,
     value=st.recursive(
@@ -132,6 +134,15 @@ def test_json_of_any_depth_is_marked(depth: int) -> None:
 def test_names_and_values_of_headers_are_marked() -> None:
     headers = Redaction(Token(SECRET)).headers([("X-Echo", f"Bearer {SECRET}"), (SECRET, "1"), ("Age", "3")])
     assert headers == [("X-Echo", "Bearer ***"), (MARK, "1"), ("Age", "3")]
+
+
+def test_headers_are_marked_however_the_token_is_written_in_one_of_them() -> None:
+    redaction = Redaction(Token(SECRET))
+    for write in WAYS.values():
+        # What is around it must not hide it: half an escape, a break of a line, an escape of another kind.
+        headers = [("Link", "a%"), ("X-Echo", f"41 {write(SECRET)}&#4"), ("1;Via", "\\\\n"), ("Age", "3")]
+        assert redaction.headers(headers) == [(redaction.text(n), redaction.text(v)) for n, v in headers]
+        assert MARK in redaction.headers(headers)[1][1]
 
 
 def test_an_address_that_held_the_token_is_known_again_for_a_while() -> None:

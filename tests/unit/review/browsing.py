@@ -21,5 +21,5 @@ async def launched(playwright: Playwright) -> Browser:
     """Start it without a window."""
     # As root, as in containers, Chromium has no sandbox to start in.
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    options = ["--no-sandbox"] if as_root else []
+    options = ["--process-per-site", *(["--no-sandbox"] if as_root else [])]
     return await playwright.chromium.launch(executable_path=program(), args=options)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, BrowserContext, Page
 
     from batchfill.review.source import ReviewSource
 
@@ -81,6 +81,21 @@ async def browser() -> AsyncIterator[Browser]:
         await opened.close()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def window(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """A window for all tests, whose pages share a process: to start one takes longer than most of them.
+
+    A page of this machine stays open in it, and the process with it.
+    """
+    opened = await browser.new_context(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
+    opened.set_default_timeout(120_000)
+    kept = await opened.new_page()
+    await kept.route("**/*", lambda route: route.fulfill(body=""))
+    await kept.goto("http://127.0.0.1/")
+    yield opened
+    await opened.close()
+
+
 class Visit:
     """A page in a window of the browser, and what it complained of."""
 
@@ -106,11 +121,12 @@ class Visit:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visit(browser: Browser) -> AsyncIterator[Visit]:
-    """A window that has never been used; a test fails when its page complained."""
-    window = await browser.new_context(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
-    window.set_default_timeout(120_000)
+async def visit(window: BrowserContext) -> AsyncIterator[Visit]:
+    """A page in a window that knows nothing of earlier ones; a test fails when its page complained."""
     made = Visit(await window.new_page())
     yield made
-    await window.close()
+    await window.set_offline(False)
+    for page in window.pages[1:]:
+        await page.close()
+    await window.clear_cookies()
     assert made.errors == []

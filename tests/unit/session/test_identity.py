@@ -9,6 +9,7 @@ from batchfill.domain.token import Token
 from batchfill.errors import UsageError
 from batchfill.ledger.payments import heading_line
 from batchfill.session import identity
+from batchfill.session.identity import account_facts  # with salts of its own, before tests change it
 from batchfill.settings.addresses import LOCAL
 from tests.support.models import DEV
 
@@ -88,12 +89,12 @@ def test_nobody_can_vouch_for_an_account_that_the_service_calls_another(
 
 def test_what_is_remembered_of_a_token_does_not_tell_it(settings: Callable[..., Settings]) -> None:
     secret = "r8_very_secret_indeed"
-    first = identity.account_facts({}, settings(token=Token(secret)), None)
-    second = identity.account_facts({}, settings(token=Token(secret)), None)
+    first = account_facts({}, settings(token=Token(secret)), None)
+    second = account_facts({}, settings(token=Token(secret)), None)
     assert secret not in str(first)
     assert first["token_hash"] != second["token_hash"]
     assert len(first["token_hash"]) == 64
-    assert identity.account_facts(first, settings(token=Token(secret)), "user:ada") == {
+    assert account_facts(first, settings(token=Token(secret)), "user:ada") == {
         **first,
         "account": "user:ada",
     }
