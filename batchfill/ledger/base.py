@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from batchfill.domain.money import CURRENCY
@@ -13,7 +14,7 @@ from batchfill.ledger.payment_record import PaymentRecord
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from batchfill.domain.rows import Attempt, PendingRow
@@ -52,6 +53,8 @@ class LedgerBase:
         """Rows that are collecting and have only to be finished, as last committed."""
         self.to_submit = 0
         """Rows that are pending and may be submitted, now or later, as last committed."""
+        self._ending: set[int] = set()
+        """Attempts whose predictions have ended, which the open group of events is still to say."""
         self.intents = 0
         """Intentions to pay that were tried to be written since it was opened."""
         self._only: str | None = None
@@ -60,6 +63,22 @@ class LedgerBase:
     def in_state(self, state: RowState) -> int:
         """Return how many rows are in *state*, those gone from the manifest included."""
         return self.counts.get(state, 0) + self.gone.get(state, 0)
+
+    @property
+    def running(self) -> int:
+        """How many predictions run, as far as is known: those that have ended count no more."""
+        return self.in_state(RowState.RUNNING) - len(self._ending)
+
+    @contextmanager
+    def ending(self, attempt: Attempt) -> Iterator[None]:
+        """Count the prediction of *attempt* as ended in a block that records its end."""
+        # One that came finished with its id never counted as running.
+        if attempt.state is RowState.RUNNING:
+            self._ending.add(attempt.number)
+        try:
+            yield
+        finally:
+            self._ending.discard(attempt.number)
 
     @property
     def lack(self) -> str | None:
@@ -100,6 +119,9 @@ class LedgerBase:
         await self._writer.commit(lambda db: self._apply_event(db, name, attempt, **values), urgent=False)
 
     def _apply_event(self, db: sqlite3.Connection, name: str, attempt: Attempt, **values: Any) -> None:
+        # Before its row is counted as ended, and never behind it: a prediction that ends once must not make
+        # room twice.
+        self._ending.discard(attempt.number)
         statements.run_statements(
             db, "events", name, number=attempt.number, key=attempt.key, now=self._now(), **values
         )

@@ -91,11 +91,11 @@ class LedgerEvents(OutputEvents):
             "now": self._now(),
         }
         statements.run_statements(db, "events", "record_intent", **values)
-        number = db.execute("SELECT attempt FROM rows WHERE key = ?", (due.key,)).fetchone()[0]
+        attempt = ledger_rows.to_attempt(statements.ask_rows(db, "attempt_of", key=due.key)[0])
         told = {"key": due.key, "row": due.id, "at": values["now"], "seed": seed, "price": due.price}
-        self._record_of_payments.intend(number, **told, area=area)
+        self._record_of_payments.intend(attempt.number, **told, area=area)
         self.intents += 1
-        return ledger_rows.to_attempt(statements.ask_rows(db, "attempt", number=number)[0])
+        return attempt
 
     async def record_accepted(self, attempt: Attempt, prediction: Prediction) -> Attempt:
         """The service has it: the id comes before anything else. Return the attempt as it is now.
@@ -104,17 +104,19 @@ class LedgerEvents(OutputEvents):
         Raises AnswerLost when the id is another attempt's already, so that it cannot be this one's too.
         """
 
+        made = prediction.status == "succeeded" and bool(prediction.outputs)
+
         def event(db: sqlite3.Connection) -> None:
             self._apply_event(db, "record_accepted", attempt, **_id_values(prediction))
             self._record_of_payments.accept(attempt.number, prediction.id)
-            if prediction.status == "succeeded" and prediction.outputs:
+            if made:
                 self._apply_success(db, replace(attempt, prediction_id=prediction.id), prediction)
 
         await self._claim_id(event, prediction)
         self.last_accepted = prediction.id
         return replace(
             attempt,
-            state=RowState.RUNNING,
+            state=RowState.COLLECTING if made else RowState.RUNNING,
             prediction_id=prediction.id,
             created_at=prediction.created_at,
             accepted_at=self._now(),

@@ -167,12 +167,15 @@ WHERE key = :key AND attempt = :number;
 
 -- name: record_saved
 -- The row is done with the last of its files, beside those that are lost.
-UPDATE rows SET placed_id = :placed_id WHERE key = :key AND attempt = :number;
-UPDATE rows SET state = 'done', since = :now, error = :error
-WHERE key = :key AND attempt = :number AND NOT EXISTS (
-    SELECT 1 FROM attempts AS a JOIN outputs AS o USING (prediction_id)
-    WHERE a.number = :number AND o.file IS NULL AND o.lost IS NULL
-);
+UPDATE rows SET placed_id = :placed_id, state = iif(whole, 'done', state), since = iif(whole, :now, since),
+    error = iif(whole, :error, error)
+FROM (
+    SELECT NOT EXISTS (
+        SELECT 1 FROM attempts AS a JOIN outputs AS o USING (prediction_id)
+        WHERE a.number = :number AND o.file IS NULL AND o.lost IS NULL
+    ) AS whole
+)
+WHERE key = :key AND attempt = :number;
 
 -- name: record_uncollected
 UPDATE rows SET state = :state, since = :now, error = :error WHERE key = :key AND attempt = :number;

@@ -88,9 +88,10 @@ SELECT {attempt}
 FROM rows AS r JOIN attempts AS a ON a.number = r.attempt
 WHERE r.state = :state ORDER BY r.since;
 
--- name: attempt
+-- name: attempt_of
+-- The attempt of a row that counts.
 SELECT {attempt}
-FROM rows AS r JOIN attempts AS a ON a.key = r.key WHERE a.number = :number;
+FROM rows AS r JOIN attempts AS a ON a.number = r.attempt WHERE r.key = :key;
 
 -- name: collecting
 -- Oldest first; served by rows_collecting.

@@ -40,7 +40,8 @@ def read_created(body: bytes, headers: Mapping[str, str]) -> Prediction:
     for found, in_place in _candidates(value):
         prediction = _prediction_in(found)
         if prediction is not None:
-            return replace(prediction, certain=prediction.certain and in_place and as_is)
+            certain = prediction.certain and in_place and as_is
+            return prediction if certain else replace(prediction, certain=False)
     if (located := prediction_at(headers)) is not None:
         return located
     raise ValueError("the answer holds no prediction id")
@@ -136,7 +137,8 @@ def _prediction_in(found: dict[str, Any]) -> Prediction | None:
     id_, certain = _id_of(found)
     id_ = id_ or _id_in_address(found.get("urls"))
     if id_:
-        return replace(prediction_of(found | {"id": id_}), certain=certain)
+        prediction = prediction_of(found | {"id": id_})
+        return prediction if certain else replace(prediction, certain=False)
     made = prediction_of(found | {"id": "none"})
     return replace(made, id="", certain=False) if made.status == "succeeded" and made.outputs else None
 

@@ -10,6 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
+import httpx
+
 from batchfill.domain.token import NO_EXTRAS, SHORTEST_SECRET, Token
 from batchfill.errors import BatchfillError
 from batchfill.providers.error_text import parse_json
@@ -73,13 +75,14 @@ class Redaction:
         """Return *text* with each token in it marked."""
         return self._mark(text) if self._holds(text.encode("utf-8", "replace")) else text
 
-    def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return names and values of *headers* with each token in them marked."""
-        pairs = list(headers)
-        # Nearly always none holds one, and all of them are looked through as quickly as the longest.
-        if not self._holds("\n".join(map(": ".join, pairs)).encode("utf-8", "replace")):
-            return pairs
-        return [(self.text(name), self.text(value)) for name, value in pairs]
+    def headers(self, headers: httpx.Headers) -> httpx.Headers:
+        """Return *headers* with each token in their names and values marked."""
+        told = headers.multi_items()
+        # All together first: nearly none holds any.
+        if not self._holds("\n".join(map("\n".join, told)).encode("utf-8", "replace")):
+            return headers
+        marked = [(self.text(name), self.text(value)) for name, value in told]
+        return httpx.Headers(marked, encoding="utf-8")
 
     def body(self, body: bytes) -> bytes:
         """Return an answer's *body* with each token in it marked; JSON stays JSON."""

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from batchfill.domain.token import ExtraSecrets, Token
 
 
-_OURS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"batchfill/{__version__}"}
-_FRESH = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
+# Made once: httpx looks at each header of a request several times, and at those that it has made not again.
+_NAMED = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"batchfill/{__version__}"}
+_OURS = httpx.Headers(_NAMED)
+_FRESH = httpx.Headers({**_NAMED, "Cache-Control": "no-cache", "Pragma": "no-cache"})
 """On every request to the service: a cache on the way would repeat what was true before."""
 
 
@@ -33,10 +35,22 @@ def request_for(
     url: httpx.URL | str,
     *,
     headers: Mapping[str, str] | None = None,
+    always: httpx.Headers = _OURS,
     **given: Any,
 ) -> httpx.Request:
-    """Return a request that bears our name; *given* goes to httpx as it is (content, files, params)."""
-    return httpx.Request(method, url, headers={**_OURS, **(headers or {})}, **given)
+    """Return a request that bears our name; *given* goes to httpx as it is (content, files, params).
+
+    *headers* replace those of the same names among the ones that it *always* has.
+    """
+    return httpx.Request(method, url, headers=_with(always, headers or {}), **given)
+
+
+def _with(headers: httpx.Headers, more: Mapping[str, str]) -> httpx.Headers:
+    """Return *headers* with *more*, which replace those of the same names."""
+    found = httpx.Headers(headers)
+    for name, value in more.items():
+        found[name] = value
+    return found
 
 
 @lru_cache(maxsize=64)
@@ -153,9 +167,8 @@ class AuthorizedClient:
         *given* goes to httpx as it is (content, files, params). Raises httpx.RequestError, whose
         kind says whether the request can have been taken (see Transport).
         """
-        request = request_for(
-            method, _url_of(f"{self.base}{path}"), headers={**_FRESH, **(headers or {})}, **given
-        )
+        url = _url_of(f"{self.base}{path}")
+        request = request_for(method, url, headers=headers, always=_FRESH, **given)
         timeout = timeout_for(int(request.headers.get("content-length", 0)), self._answer_timeout)
         try:
             async with asyncio.timeout(_whole_timeout(timeout)):
@@ -184,7 +197,7 @@ class AuthorizedClient:
             request.extensions[_TAKEN] = True
         try:
             self._clock.learn_date(response.headers.get("date"), asked=asked, answered=self._read_clocks())
-            headers = httpx.Headers(self.redaction.headers(response.headers.multi_items()), encoding="utf-8")
+            headers = self.redaction.headers(response.headers)
             body, broken, too_long = await _read_bounded(response, longest)
             return HttpResponse(response.status_code, headers, self.redaction.body(body), broken, too_long)
         finally:
@@ -205,9 +218,7 @@ class AuthorizedClient:
         """
         secrets = {"Authorization": f"Bearer {self._token.reveal()}"}
         secrets |= {name: value.reveal() for name, value in self._extras.headers.items()}
-        replaced = {name.lower().encode() for name in secrets}
-        kept = [(name, value) for name, value in request.headers.raw if name.lower() not in replaced]
-        headers = [*kept, *((name.encode(), value.encode()) for name, value in secrets.items())]
+        headers = _with(request.headers, secrets)
         return httpx.Request(request.method, url, headers=headers, stream=request.stream)
 
     def _with_query(self, url: httpx.URL) -> httpx.URL:

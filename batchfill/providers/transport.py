@@ -64,7 +64,10 @@ class Transport(httpx.AsyncBaseTransport):
         """Send *request* once and return the answer with its body still to be read."""
         if self._public_only:
             refuse_private(request.url.host)
-        content = await request.aread()
+        # Ours are in memory whole, and to read such a body one need not wait.
+        content = (
+            request.read() if isinstance(request.stream, httpx.SyncByteStream) else await request.aread()
+        )
         body = _Body(content, request.extensions.get("timeout", {}).get("write")) if content else None
         try:
             answer = await self._send_request(request, body)

@@ -68,7 +68,11 @@ class Engine:
             to_judge=self._postprocessor.bell.notify,
             collected=self._something_ended,
         )
-        self._poller = Poller(context, ended=self._something_to_fetch)
+        self._poller = Poller(
+            context,
+            made_room=lambda: self._submitting.gate.wakeup.notify(),
+            ended=self._something_to_fetch,
+        )
         self._reconciler = Reconciler(
             context,
             found=self._has_prediction,

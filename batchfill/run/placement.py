@@ -18,7 +18,7 @@ from batchfill.storage.output_store import OUTPUTS, RAW
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batchfill.domain.predictions import Output
+    from batchfill.domain.predictions import Output, Picture
     from batchfill.domain.rows import Attempt
     from batchfill.run.context import FileContext
 
@@ -179,7 +179,6 @@ class OutputPlacer:
                 await self._context.ledger.record_moved(output, file)
 
 
-def judged_alone(fetched: Downloaded) -> Downloaded:
-    """Return *fetched* with the flags that it has by itself."""
-    flags = ("blank",) if fetched.picture.plain else ()
-    return replace(fetched, output=replace(fetched.output, flags=flags))
+def flags_alone(picture: Picture) -> tuple[str, ...]:
+    """Return the flags that a *picture* has by itself."""
+    return ("blank",) if picture.plain else ()

@@ -54,6 +54,8 @@ class PredictionLookup:
 
         Their addresses are full, and there are no more than were asked for.
         """
+        if not prediction.outputs:
+            return prediction
         most = self._model.most_outputs(attempt.sent, attempt.outputs_asked)
         at = self._service.prediction_address(prediction.id)
         named = [self._rewritten(address, at) for address in prediction.outputs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -83,6 +84,7 @@ def refuse_plain_http(base: str, *, allowed: bool) -> None:
         )
 
 
+@lru_cache(maxsize=256)
 def is_in_private_network(host: str) -> bool:
     """Whether *host* is an address of a private network, or a name that only such a network knows."""
     try:
@@ -115,8 +117,10 @@ def _is_plain(text: str) -> bool:
     return all(c.isprintable() and not c.isspace() for c in text)
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether *host* is this machine by name or address."""
+    # Asked for each output, and an address takes a while to read.
     if host.lower() == "localhost":
         return True
     try:

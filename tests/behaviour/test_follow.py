@@ -77,7 +77,8 @@ async def test_a_failure_that_a_list_tells_is_the_rows(service: Serve, batch: Op
 async def test_a_token_that_a_list_repeats_is_not_written_down(
     service: Serve, batch: Open, gateway: Any, desk: Any
 ) -> None:
-    provider = await service(latency=0.1, faults=Faults([Fault("create", "fail", options={"error": "SAID"})]))
+    # Long enough that some run at the same time on any machine: a list is for three at least.
+    provider = await service(latency=0.3, faults=Faults([Fault("create", "fail", options={"error": "SAID"})]))
     base = await gateway(provider, lambda text: text.replace("SAID", "not with r8_for_tests_only"))
     night = batch(base, 6, attempts=1, concurrency=6)
     await night.run()

@@ -49,16 +49,18 @@ async def test_looking_at_a_batch_loads_no_network_no_pictures_and_no_event_loop
         assert await loaded(batchfill, command[0], "night.csv", *command[1:]) & HEAVY == set()
 
 
-async def test_a_run_without_a_terminal_loads_nothing_that_draws(batchfill: Any, desk: Any) -> None:
+async def test_a_run_without_a_terminal_loads_nothing_that_draws_and_no_format_that_outputs_never_have(
+    batchfill: Any, desk: Any
+) -> None:
     desk.write(desk.rows(1))
     ran = await batchfill.python(
         "-c",
         "import sys; from batchfill.cli.app import main\n"
         "try: main()\n"
-        "finally: print('httpx' in sys.modules, 'rich' in sys.modules)",
+        "finally: print(*(name in sys.modules for name in ('httpx', 'rich', 'PIL.PdfImagePlugin')))",
         *("run", "night.csv", "--local"),
     )
-    assert (ran.code, ran.out) == (0, "True False\n"), ran.err
+    assert (ran.code, ran.out) == (0, "True False False\n"), ran.err
 
 
 async def test_every_command_works_in_an_interpreter_that_has_loaded_nothing(

@@ -14,6 +14,8 @@ from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from batchfill.process import leave_out_unused
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -64,6 +66,8 @@ class Notes:
 
 def main() -> None:
     """Run the batch that the command line describes, and end with its exit code."""
+    # As the command does.
+    leave_out_unused()
     notes = Notes()
     # Before another module imports it by its name.
     codec: Any = import_module("batchfill.images.codec.decode")

@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+# Where Pillow misses the plugin of a format that it is to try, it loads all forty; most outputs are WebP.
+from PIL import Image, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
 from PIL.ExifTags import Base as Tag
 from PIL.Image import Transpose
 

@@ -31,7 +31,7 @@ from batchfill.run.download.unfetched import (
     why_none,
     why_unfetched,
 )
-from batchfill.run.placement import judged_alone
+from batchfill.run.placement import flags_alone
 from batchfill.run.run_times import FETCHED_AT_ONCE, RunTimes
 from batchfill.wakeup import Wakeup
 
@@ -82,7 +82,7 @@ class Downloader:
         self._failed: defaultdict[int, Unfetched] = defaultdict(Unfetched)
         self._left: set[int] = set()
         self._fetcher = OutputFetcher(context.service, context.outputs, context.store)
-        self._at_once = anyio.CapacityLimiter(FETCHED_AT_ONCE)
+        self._at_once = anyio.Semaphore(FETCHED_AT_ONCE, fast_acquire=True)
         self.times = RunTimes([0.0])
         """Of fetching all files of a row, in seconds."""
         self.bell = Wakeup()
@@ -169,7 +169,7 @@ class Downloader:
             return
         began = anyio.current_time()
         failed: dict[int, BatchfillError] = {}
-        in_turn = anyio.Lock()
+        in_turn = anyio.Lock(fast_acquire=True)
         if len(wanted) == 1:
             # Most rows have one output, and a group of tasks costs as much as its record.
             await self._get(one, wanted[0], failed, in_turn)
@@ -211,10 +211,10 @@ class Downloader:
         if self._is_finished(one) and fetched.output.finished_with is None:
             await self._placer.keep_raw(one.attempt, [fetched])
             return
-        if not one.asked.files:
-            # It is not judged later: there is nothing at hand to compare it with.
-            fetched = judged_alone(fetched)
-        fetched = replace(fetched, output=replace(fetched.output, raw=None, raw_sha256=None))
+        # Without local files it is not judged later: there is nothing at hand to compare it with.
+        flags = fetched.output.flags if one.asked.files else flags_alone(fetched.picture)
+        output = replace(fetched.output, raw=None, raw_sha256=None, flags=flags)
+        fetched = replace(fetched, output=output)
         await self._placer.place_outputs(one.attempt, [fetched], one.outputs, more=True)
 
     async def _look_again(self, attempt: Attempt) -> Prediction | None:

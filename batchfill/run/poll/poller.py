@@ -45,18 +45,21 @@ BULKY = 50_000
 class Poller:
     """The stage that watches."""
 
-    def __init__(self, context: RunContext, *, ended: Callable[[], None]) -> None:
-        """*ended* is called after every prediction that ended."""
+    def __init__(
+        self, context: RunContext, *, made_room: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
+        """*made_room* is called when a prediction is known to have ended, *ended* once that is on disk."""
         self._context = context
         self._stopping = context.stopping
         self._outcomes = OutcomeRecorder(context)
+        self._made_room = made_room
         self._ended = ended
         self._schedule = PollSchedule(context.run_times)
         self._refusals = context.refusals
         self._pauses = PauseReport(context.log, context.clock, context.timings, "nothing is asked for")
         self._unreadable = 0
         """Answers in a row that could not be read."""
-        self._at_once = anyio.CapacityLimiter(ASKED_AT_ONCE)
+        self._at_once = anyio.Semaphore(ASKED_AT_ONCE, fast_acquire=True)
         self._wakeup = Wakeup()
 
     def add_attempt(self, attempt: Attempt) -> None:
@@ -93,8 +96,11 @@ class Poller:
         if watched is not None:  # else two answers came at once: to a question, a list, a cancel
             if watched.doubtful:
                 await self._context.ledger.record_followed_again(watched.attempt)
-            # What is watched knows of a cancel that was asked for meanwhile.
-            await self._outcomes.record_outcome(watched.attempt, prediction)
+            with self._context.ledger.ending(watched.attempt):
+                # The next row need not wait for the disk: its intent goes there behind this end, or with it.
+                self._made_room()
+                # What is watched knows of a cancel that was asked for meanwhile.
+                await self._outcomes.record_outcome(watched.attempt, prediction)
             self._wakeup.notify()
             self._ended()
         return True

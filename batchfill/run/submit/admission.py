@@ -123,7 +123,7 @@ class AdmissionGate:
         ledger = self._context.ledger
         # What was lost may be running; the ledger's other submitting rows are among those inside.
         lost = ledger.in_state(RowState.SUBMITTING) - self._unanswered()
-        return ledger.in_state(RowState.RUNNING) + lost + others
+        return ledger.running + lost + others
 
     def _why_crowded(self) -> Block | None:
         """Return what keeps a row out while as many creates are open as keep up with pace and bounds."""

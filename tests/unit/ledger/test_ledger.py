@@ -771,3 +771,50 @@ async def test_a_resend_is_noted_and_what_was_seen_before_it_says_nothing_any_mo
     sent = await ledger.record_resent(lost)
     assert (sent.absent_at, sent.resent_at) == (None, ledger._now())
     assert ask("SELECT absent_at, resent_at FROM attempts") == [(None, sent.resent_at)]
+
+
+@pytest.mark.parametrize("end", ["succeeded", "failed", "tried again", "none"])
+async def test_a_prediction_that_has_ended_makes_room_once_whatever_its_row_says_by_then(
+    ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any, end: str
+) -> None:
+    await take_in(row("hero"), row("other"))
+    attempt, _ = await accept("hero"), await accept("other")
+    assert ledger.running == 2
+    with ledger.ending(attempt):
+        assert (ledger.running, ledger.counts[RowState.RUNNING]) == (1, 2), "its end is not on disk"
+        if end == "succeeded":
+            await ledger.record_succeeded(attempt, prediction(attempt.prediction_id))
+        elif end != "none":
+            again = None if end == "failed" else 7.0
+            await ledger.record_failed(attempt, "failed", "no", outcome=Outcome.FAILED, retry_at=again)
+        assert ledger.running == 1
+    assert ledger.running == ledger.counts[RowState.RUNNING] == 1 + (end == "none")
+
+
+async def test_an_end_that_is_about_to_be_counted_makes_no_room_before_that(
+    ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await take_in(row("hero"), row("other"))
+    attempt, _ = await accept("hero"), await accept("other")
+    seen, count_rows = [], ledger.count_rows
+
+    def counting(db: sqlite3.Connection) -> None:
+        seen.append(ledger.running)
+        count_rows(db)
+        seen.append(ledger.running)
+
+    monkeypatch.setattr(ledger, "count_rows", counting)
+    with ledger.ending(attempt):
+        await ledger.record_succeeded(attempt, prediction(attempt.prediction_id))
+    assert seen == [2, 1], "one more would have been let in"
+
+
+async def test_a_picture_that_came_with_its_id_makes_no_room_where_it_took_none(
+    ledger: Ledger, take_in: Import, row: Any, accept: Any, intend: Any, prediction: Any
+) -> None:
+    await take_in(row("hero"), row("other"))
+    await accept("other")
+    attempt = await ledger.record_accepted(await intend("hero"), prediction("p-hero"))
+    assert attempt.state is RowState.COLLECTING
+    with ledger.ending(attempt):
+        assert ledger.running == 1

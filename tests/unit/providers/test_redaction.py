@@ -10,6 +10,7 @@ from traceback import TracebackException
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,17 +133,31 @@ def test_json_of_any_depth_is_marked(depth: int) -> None:
 
 
 def test_names_and_values_of_headers_are_marked() -> None:
-    headers = Redaction(Token(SECRET)).headers([("X-Echo", f"Bearer {SECRET}"), (SECRET, "1"), ("Age", "3")])
-    assert headers == [("X-Echo", "Bearer ***"), (MARK, "1"), ("Age", "3")]
+    told = httpx.Headers([("X-Echo", f"Bearer {SECRET}"), (SECRET, "1"), ("Age", "3")])
+    marked = Redaction(Token(SECRET)).headers(told)
+    assert marked.multi_items() == [("x-echo", "Bearer ***"), (MARK, "1"), ("age", "3")]
+
+
+@pytest.mark.parametrize("coding", ["latin-1", "utf-8"])
+def test_headers_are_searched_in_the_letters_that_they_are_read_in(coding: str) -> None:
+    secret = "geh\u00e4imnis-1234567890"
+    told = httpx.Headers([(b"X-Echo", f"Bearer {secret}".encode(coding)), (b"Age", b"3")])
+    assert Redaction(Token(secret)).headers(told).multi_items() == [("x-echo", "Bearer ***"), ("age", "3")]
+
+
+def test_headers_without_a_secret_stay_the_ones_that_came() -> None:
+    told = httpx.Headers([("Date", "Mon, 30 Nov 2026 11:00:00 GMT"), ("X-Half", SECRET[:9])])
+    assert Redaction(Token(SECRET)).headers(told) is told
 
 
 def test_headers_are_marked_however_the_token_is_written_in_one_of_them() -> None:
     redaction = Redaction(Token(SECRET))
     for write in WAYS.values():
         # What is around it must not hide it: half an escape, a break of a line, an escape of another kind.
-        headers = [("Link", "a%"), ("X-Echo", f"41 {write(SECRET)}&#4"), ("1;Via", "\\\\n"), ("Age", "3")]
-        assert redaction.headers(headers) == [(redaction.text(n), redaction.text(v)) for n, v in headers]
-        assert MARK in redaction.headers(headers)[1][1]
+        told = [("link", "a%"), ("x-echo", f"41 {write(SECRET)}&#4"), ("1;via", "\\\\n"), ("age", "3")]
+        marked = redaction.headers(httpx.Headers(told, encoding="utf-8")).multi_items()
+        assert marked == [(redaction.text(name), redaction.text(value)) for name, value in told]
+        assert MARK in marked[1][1]
 
 
 def test_an_address_that_held_the_token_is_known_again_for_a_while() -> None:
