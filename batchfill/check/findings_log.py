@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.findings import Finding, Sizes
     from batchfill.domain.rows import Row
-    from batchfill.images.preflight.inspect import Inspection
+    from batchfill.images.preflight.inspection import Inspection
 
 KEPT = 100
 """Warnings and notes in the report."""

@@ -16,7 +16,7 @@ from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity
 from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, Mistake, NotFetched
-from batchfill.images.preflight.inspect import Inspection, InspectTask, PictureSource, inspect_files
+from batchfill.images.preflight.inspection import Inspection, InspectTask, PictureSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,6 +150,9 @@ class PictureInspector:
         return None if files.addresses else self._remembered.recall(task, files.local)
 
     async def _run_inspection(self, task: InspectTask, files: _Files) -> Inspection:
+        # Decoders are loaded where there is a file to decode.
+        from batchfill.images.preflight.inspect import inspect_files
+
         try:
             judgement = await self._workers.do(inspect_files, task)
         except BadPicture as error:

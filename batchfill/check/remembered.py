@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.findings import Finding, FindingKind, Severity, Sizes
 from batchfill.domain.rows import LocalFile, Stamp
-from batchfill.images.preflight.inspect import Inspection, inspection_rules
+from batchfill.images.preflight.inspection import Inspection
 from batchfill.ledger.digests import SETTLED
 from batchfill.manifest.local_files import digest_file
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from batchfill.images.preflight.inspect import InspectTask
+    from batchfill.images.preflight.inspection import InspectTask
     from batchfill.ledger.file_memory import FileMemory
 
 
@@ -28,7 +29,6 @@ class RememberedFiles:
     def __init__(self, memory: FileMemory, now: Callable[[], float]) -> None:
         self._memory = memory
         self._now = now
-        self._rules = inspection_rules()
 
     def digest_file(self, path: Path) -> LocalFile:
         """Return *path* with its stamp and SHA-256, read only where it changed. Raises OSError."""
@@ -57,6 +57,13 @@ class RememberedFiles:
         """
         if not inspection.mistakes and all(map(self._is_as_it_was, files)):
             self._memory.note(self._facts_of(task, files), _to_json(inspection))
+
+    @cached_property
+    def _rules(self) -> list[str]:
+        # Decoders are loaded where there is a file to decode.
+        from batchfill.images.preflight.inspect import inspection_rules
+
+        return inspection_rules()
 
     def _facts_of(self, task: InspectTask, files: Iterable[LocalFile]) -> list[Any]:
         return ["inspection", self._rules, repr(task), [file.sha256 for file in files]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 from typing import TYPE_CHECKING
 
 from batchfill.domain.money import currency_units
@@ -29,4 +29,4 @@ def iso_time(seconds: float | None) -> str | None:
     """Return a time as ISO 8601 in UTC; *seconds*: since the epoch."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

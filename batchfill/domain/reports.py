@@ -132,8 +132,7 @@ class ReviewPicture(NamedTuple):
     finished_as: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewRow:
+class ReviewRow(NamedTuple):
     """A row of the manifest with its pictures, as the review shows it."""
 
     result: Result

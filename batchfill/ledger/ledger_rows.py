@@ -31,7 +31,7 @@ from batchfill.domain.rows import (
 from batchfill.settings.resolve import NO_CAP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -250,47 +250,49 @@ def _to_decision(word: str | None) -> Decision | None:
 @_from_ledger
 def to_review_row(record: sqlite3.Row) -> ReviewRow:
     """Return a row as the review shows it."""
-    outputs, earlier = _to_pictures(record["outputs"]), _to_pictures(record["earlier"])
+    # By place: to find each value by its column's name takes twice as long as to make the row of them.
+    *told, files, ended_at, run_time, redo_prompt, redo_seed, expand, aspect, anchor, made, made_before = (
+        record
+    )
+    outputs = _to_pictures(made)
     return ReviewRow(
-        _to_shown_result(record, outputs),
-        {name: ReviewFile(file[0], file[3]) for name, file in json.loads(record["files"]).items()},
+        _to_shown_result(told, outputs),
+        {name: ReviewFile(file[0], file[3]) for name, file in _decode(files)[0].items()},
         outputs,
-        earlier,
-        record["ended_at"],
-        record["run_time"],
-        record["redo_prompt"],
-        record["redo_seed"],
-        _to_enlargement(record),
+        _to_pictures(made_before),
+        ended_at,
+        run_time,
+        redo_prompt,
+        redo_seed,
+        None if expand is None and aspect is None else _to_enlargement(expand, aspect, anchor),
     )
 
 
-def _to_shown_result(record: sqlite3.Row, outputs: tuple[ReviewPicture, ...]) -> Result:
-    extra = record["extra"]
+def _to_shown_result(told: Sequence[Any], outputs: tuple[ReviewPicture, ...]) -> Result:
+    *named, seed, prediction_id, attempts, cost, error, decision, chosen, extra = told
+    id_, line, state, image, mask, prompt = named
     return Result(
-        id=record["id"],
-        line=record["line"],
-        state=_STATES[record["state"]],
-        image=record["image"],
-        mask=record["mask"],
-        prompt=record["prompt"],
-        outputs=tuple(output.file for output in outputs),
-        seed=record["seed"],
-        prediction_id=record["prediction_id"],
-        attempts=record["attempts"],
-        cost=record["cost"],
-        error=record["error"],
-        flags=tuple(dict.fromkeys(flag for output in outputs for flag in output.flags)),
-        decision=_to_decision(record["decision"]),
-        chosen=record["chosen"],
-        finished_as=tuple(output.finished_as for output in outputs if output.finished_as is not None),
-        extra={} if extra == "{}" else json.loads(extra),
+        id_,
+        line,
+        _STATES[state],
+        image,
+        mask,
+        prompt,
+        tuple([output.file for output in outputs]),
+        seed,
+        prediction_id,
+        attempts,
+        cost,
+        error,
+        tuple(dict.fromkeys(flag for output in outputs for flag in output.flags)),
+        _to_decision(decision),
+        chosen,
+        tuple([output.finished_as for output in outputs if output.finished_as is not None]),
+        {} if extra == "{}" else json.loads(extra),
     )
 
 
-def _to_enlargement(record: sqlite3.Row) -> Enlargement | None:
-    expand, aspect, anchor = (record[name] for name in ("expand", "aspect", "anchor"))
-    if expand is None and aspect is None:
-        return None
+def _to_enlargement(expand: Any, aspect: Any, anchor: Any) -> Enlargement | None:
     with suppress(ValueError):  # a model may have inputs of its own of these names
         written = read_expand(str(expand)) if expand else "", read_aspect(str(aspect)) if aspect else ""
         return Enlargement(*written, *([str(anchor)] if anchor else []))

@@ -264,6 +264,13 @@ SELECT coalesce(max(position) + 1, 0) FROM rows WHERE position IS NOT NULL;
 -- name: numbers_at
 SELECT rowid FROM rows WHERE position >= :first AND position < :end;
 
+-- name: numbers_named
+SELECT rowid FROM rows WHERE folded_id IN (SELECT value FROM json_each(:ids)) AND position IS NOT NULL;
+
+-- name: prompts_at
+SELECT r.id, coalesce(a.prompt, r.prompt) FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
+WHERE r.position >= :first AND r.position < :end;
+
 -- name: numbers_of
 -- Of rows whose attempt that counts is one of these predictions.
 SELECT r.rowid FROM attempts AS a JOIN rows AS r ON r.key = a.key AND r.attempt = a.number

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from batchfill import filenames
 from batchfill.errors import LedgerError
 from batchfill.ledger import adoption, database, ledger_rows, statements
 
@@ -93,6 +94,15 @@ class Reader:
     def numbers_at(self, first: int, end: int) -> list[int]:
         """Return the numbers of the rows at these places of the manifest, the *end* left out."""
         return [record[0] for record in statements.ask_rows(self._db, "numbers_at", first=first, end=end)]
+
+    def numbers_named(self, ids: Iterable[str]) -> list[int]:
+        """Return the numbers of the rows of the manifest that have one of these *ids*."""
+        asked = json.dumps([filenames.fold_case(id_) for id_ in ids])
+        return [record[0] for record in statements.ask_rows(self._db, "numbers_named", ids=asked)]
+
+    def prompts_at(self, first: int, end: int) -> dict[str, str]:
+        """Return the prompts of the rows at these places by their ids, the *end* left out."""
+        return {r[0]: r[1] for r in statements.ask_rows(self._db, "prompts_at", first=first, end=end)}
 
     def numbers_of(self, predictions: Iterable[str]) -> list[int]:
         """Return the numbers of the rows for which one of these *predictions* counts."""

@@ -38,7 +38,7 @@ def read_message(said: Any, now: Callable[[], float]) -> Message:
     """Return the decisions that *said*, a JSON value, holds; they are made now. Raises ValueError."""
     page, first, decisions = _parts(said)
     if type(page) is not str:
-        raise ValueError("page: the name that batch.json gave")
+        raise ValueError("page: the name that head.json gave")
     if type(first) is not int or not 1 <= first <= MOST_NUMBER - MAX_DECISIONS:
         raise ValueError("first: the number of the first decision, counted from 1")
     if not isinstance(decisions, list) or not 0 < len(decisions) <= MAX_DECISIONS:

@@ -29,10 +29,11 @@ encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Returns a value as JSON on one line."""
 
 
-def encode_document(head: Mapping[str, Any], rows: Iterable[str]) -> str:
-    """Return a JSON object of *head* and the encoded *rows*."""
+def encode_document(head: Mapping[str, Any], rows: Iterable[str], brief: Sequence[str] = ()) -> str:
+    """Return a JSON object of *head* and the encoded *rows*, and *brief* ones: entries of the index."""
     lines = ",\n".join(rows)
-    return f"{document_start(head)}{lines}{DOCUMENT_END}"
+    end = f'\n],"brief":[{",".join(brief)}]}}' if brief else DOCUMENT_END
+    return f"{document_start(head)}{lines}{end}"
 
 
 def document_start(head: Mapping[str, Any]) -> str:
@@ -40,8 +41,8 @@ def document_start(head: Mapping[str, Any]) -> str:
     return f'{encode_json(head)[:-1]},"rows":[\n'
 
 
-def head_object(status: Status, course: Mapping[str, Any], pictures: int) -> dict[str, Any]:
-    """Return everything but the rows; *pictures*: how many finished ones there are."""
+def head_object(status: Status, course: Mapping[str, Any], pictures: int | None) -> dict[str, Any]:
+    """Return everything but the rows; *pictures*: how many finished ones there are; None: not counted yet."""
     return {
         "format": FORMAT,
         "manifest": status.manifest,
@@ -156,7 +157,7 @@ def _redo_object(exhibit: ReviewRow) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _cost_object(status: Status, pictures: int) -> dict[str, Any]:
+def _cost_object(status: Status, pictures: int | None) -> dict[str, Any]:
     cost = status.cost
     each = cost.spent / pictures if cost.spent is not None and pictures else None
     return {

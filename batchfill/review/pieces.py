@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INDEXED = ("id", "line", "state", "decision", "cost", "run_time", "ended_at")
-"""Fields of a row that an index piece holds, its flags behind them."""
+FIELDS = [*INDEXED, "flags"]
+"""What an entry of the index holds of a row; its flags only where it has some."""
 
 ROWS, INDEX = "rows", "index"
 
@@ -44,7 +45,7 @@ class PieceWriter:
         self._size += len(line)
         if self._size >= ROW_BYTES:
             self._write_rows()
-        self._entries.append(_index_entry(row))
+        self._entries.append(index_entry(row))
         if len(self._entries) >= INDEX_ROWS:
             self._write_index()
 
@@ -57,7 +58,7 @@ class PieceWriter:
             self._write_rows()
         if self._entries:
             self._write_index()
-        return {**self._starts, "fields": [*INDEXED, "flags"]}
+        return {**self._starts, "fields": FIELDS}
 
     def _write_rows(self) -> None:
         self._write(ROWS, b",\n".join(self._lines), len(self._lines))
@@ -74,15 +75,16 @@ class PieceWriter:
         starts.append(starts[-1] + rows)
 
 
+def index_entry(row: Mapping[str, Any]) -> list[Any]:
+    """Return what a row of the document is filtered and sorted by: the values of FIELDS."""
+    entry = [row.get(name) for name in INDEXED]
+    flags = {flag for output in row.get("outputs", ()) for flag in output.get("flags", ())}
+    return [*entry, sorted(flags)] if flags else entry
+
+
 def read_rows(folder: Path) -> Iterator[bytes]:
     """Yield the rows of each row piece in *folder*, as they stand in the document."""
     number = 0
     while (piece := folder / f"{ROWS}-{number}.js").exists():
         yield piece.read_bytes().partition(b"\n")[2].removesuffix(b"\n];\n")
         number += 1
-
-
-def _index_entry(row: Mapping[str, Any]) -> list[Any]:
-    entry = [row.get(name) for name in INDEXED]
-    flags = {flag for output in row.get("outputs", ()) for flag in output.get("flags", ())}
-    return [*entry, sorted(flags)] if flags else entry

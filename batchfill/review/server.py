@@ -16,8 +16,10 @@ from batchfill.errors import BadPicture, BatchfillError, UsageError
 from batchfill.review import assets
 from batchfill.review.auth import HOST, Auth, add_security_headers, login_page
 from batchfill.review.decisions import read_message
+from batchfill.review.document import DOCUMENT_END, document_start, encode_json
 from batchfill.review.feed import Feed
 from batchfill.review.pages import Pages
+from batchfill.review.pieces import FIELDS
 from batchfill.review.thumbnails import THUMB, VIEW, Originals, Thumbnails
 
 if TYPE_CHECKING:
@@ -44,6 +46,11 @@ TYPES = {
 }
 """What a browser is told to show; it may keep anything else, and shows none of it."""
 
+LINES = "application/jsonl"
+
+MAX_ROWS = 1000
+"""Rows that are asked for at once."""
+
 OF_ANOTHER = "this page belongs to a review that has ended: open the address that the present one printed\n"
 
 FOREVER = "private, max-age=31536000, immutable"
@@ -65,6 +72,10 @@ class ReviewServer:
         app.router.add_get("/", self.page)
         app.router.add_get("/page/{name}", self.sheet)
         app.router.add_get("/batch.json", self.batch)
+        app.router.add_get("/head.json", self.head)
+        app.router.add_get("/index.jsonl", self.index)
+        app.router.add_get("/prompts.jsonl", self.prompts)
+        app.router.add_post("/rows", self.rows)
         app.router.add_get("/events", self.events)
         app.router.add_post("/decisions", self.decide)
         app.router.add_get("/thumbs/{key}.webp", self.thumb)
@@ -84,10 +95,45 @@ class ReviewServer:
         kind = assets.TYPES[name[name.rindex(".") :]]
         return web.Response(text=assets.read_asset(name), content_type=kind)
 
-    async def batch(self, request: web.Request) -> web.Response:
+    async def head(self, request: web.Request) -> web.Response:
+        """All of the JSON but its rows, and the fields of an entry; a page that has a name keeps it."""
+        head = self._book.head(self._page_of(request))
+        return web.json_response({**head, "fields": FIELDS}, dumps=encode_json)
+
+    async def batch(self, request: web.Request) -> web.StreamResponse:
         """The whole JSON; a page that has a name keeps it."""
-        page = self._pages.name(request.query.get("page", ""))
-        return web.Response(text=self._book.text(page), content_type="application/json")
+
+        async def parts() -> AsyncIterator[str]:
+            yield document_start(self._book.head(self._page_of(request)))
+            between = ""
+            async for rows in self._book.texts():
+                yield between + ",\n".join(rows)
+                between = ",\n"
+            yield DOCUMENT_END
+
+        return await _stream_text(request, parts(), "application/json")
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        """What all rows are filtered and sorted by, in lines of JSON."""
+
+        async def lines() -> AsyncIterator[str]:
+            for entries in self._book.index():
+                yield f"{entries}\n"
+
+        return await _stream_text(request, lines(), LINES)
+
+    async def prompts(self, request: web.Request) -> web.StreamResponse:
+        """The prompts of all rows, in lines of JSON."""
+        return await _stream_text(request, (f"{line}\n" async for line in self._book.prompts()), LINES)
+
+    async def rows(self, request: web.Request) -> web.Response:
+        """The rows that are asked for by their ids."""
+        try:
+            ids = _read_ids(json.loads(await request.read()))
+        except (ValueError, RecursionError) as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        rows = await self._book.rows_named(ids)
+        return web.Response(text=f"[{','.join(rows)}]", content_type="application/json")
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """What changes after the edition that the page has, as server-sent events."""
@@ -139,6 +185,9 @@ class ReviewServer:
     async def file(self, request: web.Request) -> web.StreamResponse:
         """A picture as it is."""
         return _picture_response(self._originals.file_of(request.match_info["key"]))
+
+    def _page_of(self, request: web.Request) -> str:
+        return self._pages.name(request.query.get("page", ""))
 
     @contextmanager
     def _streaming(self) -> Iterator[None]:
@@ -236,6 +285,24 @@ def _picture_response(path: Path | None) -> web.StreamResponse:
         raise web.HTTPNotFound(text="no such picture (any more)")
     kind = TYPES.get(path.suffix.lower(), "application/octet-stream")
     return web.FileResponse(path, headers={"Content-Type": kind, "Cache-Control": FOREVER})
+
+
+async def _stream_text(request: web.Request, parts: AsyncIterator[str], kind: str) -> web.StreamResponse:
+    """Answer with *parts*, one after the other as they come."""
+    response = web.StreamResponse(headers={"Content-Type": f"{kind}; charset=utf-8"})
+    await response.prepare(request)
+    # The reader may be gone at any moment.
+    with suppress(ConnectionError):
+        async for part in parts:
+            await response.write(part.encode())
+    return response
+
+
+def _read_ids(said: object) -> list[str]:
+    """Return the ids that *said*, a JSON value, is. Raises ValueError."""
+    if not isinstance(said, list) or len(said) > MAX_ROWS or not all(isinstance(id_, str) for id_ in said):
+        raise ValueError(f"rows are asked for by a list of {MAX_ROWS} ids at most")
+    return said
 
 
 def _read_number(text: str) -> int:

@@ -34,6 +34,12 @@ class ReviewSource(Protocol):
     def rows_at(self, first: int, end: int) -> Iterable[ReviewRow]:
         """Yield the rows of the manifest at these places, the *end* left out, in its order."""
 
+    def rows_named(self, ids: Sequence[str]) -> Iterable[ReviewRow]:
+        """Yield those of the rows with these *ids* that are in the manifest."""
+
+    def prompts_at(self, first: int, end: int) -> dict[str, str]:
+        """Return the prompts of the rows at these places by their ids, the *end* left out."""
+
     def changed_rows(self, most: int) -> Iterable[ReviewRow]:
         """Yield rows that are known to have changed since this was asked last; others may have changed, too.
 

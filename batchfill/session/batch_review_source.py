@@ -62,6 +62,15 @@ class BatchReviewSource:
             for begin in range(first, end, SLICE):
                 yield from self._rows(self.reader.numbers_at(begin, min(begin + SLICE, end)), waiting)
 
+    def rows_named(self, ids: Sequence[str]) -> Iterator[ReviewRow]:
+        """Yield those of the rows with these *ids* that are in the manifest, in its order."""
+        with self._waiting_decisions() as waiting:
+            yield from self._rows(self.reader.numbers_named(ids), waiting)
+
+    def prompts_at(self, first: int, end: int) -> dict[str, str]:
+        """Return the prompts of the rows at these places by their ids, the *end* left out."""
+        return self.reader.prompts_at(first, end)
+
     def changed_rows(self, most: int) -> Iterator[ReviewRow]:
         """Yield rows that moved, *most* of them at most, and those whose decisions were made here or wait."""
         with self._waiting_decisions() as waiting:
@@ -106,4 +115,4 @@ class BatchReviewSource:
 
 def _decided(exhibit: ReviewRow, ruling: ReviewDecision) -> ReviewRow:
     result = replace(exhibit.result, decision=ruling.decision, chosen=ruling.chosen)
-    return replace(exhibit, result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
+    return exhibit._replace(result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)

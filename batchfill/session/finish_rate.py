@@ -13,14 +13,13 @@ from batchfill.catalog.finish import finish_of
 from batchfill.domain.reports import FinishRate
 from batchfill.domain.rows import Asked
 from batchfill.errors import BadPicture
-from batchfill.images.composite.composite import FinishTask
-from batchfill.images.finish_trial import FinishTrial, TrialTask, load_modules, time_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from batchfill.catalog.model import Model
     from batchfill.domain.rows import Row
+    from batchfill.images.finish_trial import FinishTrial
     from batchfill.workers.pool import Processes
 
 MOST_TRIED = 8
@@ -77,6 +76,8 @@ class FinishTrials:
 
     async def _try_rows(self, workers: Processes, folder: Path) -> list[float | None]:
         """Return the seconds of each row that was tried; None: longer than there was time for."""
+        from batchfill.images.finish_trial import TrialTask, load_modules, time_trials
+
         trials = [self._make_trial(row, folder / str(n)) for n, row in enumerate(self._kept)]
         found = deque[float | None]()
 
@@ -97,6 +98,10 @@ class FinishTrials:
         return list(found)
 
     def _make_trial(self, row: Row, place: Path) -> FinishTrial:
+        # Decoders are loaded where there is a row to finish.
+        from batchfill.images.composite.composite import FinishTask
+        from batchfill.images.finish_trial import FinishTrial
+
         model, how = self._model, finish_of(self._model, Asked(row.inputs, row.files))
         mask = model.mask_of(row.inputs, row.files)
         assert how is not None

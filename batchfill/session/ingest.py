@@ -15,11 +15,7 @@ from anyio import to_thread
 
 from batchfill._version import __version__
 from batchfill.domain.rows import Row
-from batchfill.errors import BadPicture, ManifestError, Mistake
-from batchfill.images.codec.decode import read_header
-from batchfill.images.codec.open import turned_text
-from batchfill.images.prepare.enlarge import place_canvas
-from batchfill.images.prepare.mask import refuse_misfit
+from batchfill.errors import ManifestError, Mistake
 from batchfill.ledger.reader import open_reader
 from batchfill.manifest.local_addresses import reach_of
 from batchfill.manifest.local_files import FileLocations, digest_file
@@ -32,10 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.model import Model
-    from batchfill.catalog.pixel_options import Pixels
-    from batchfill.domain.drawn_masks import DrawnMask
-    from batchfill.domain.predictions import Picture
     from batchfill.domain.rows import LocalFile
+    from batchfill.images.preflight.picture_headers import PictureHeaders
     from batchfill.ledger.digests import Digests
     from batchfill.ledger.import_rows import Duplicate, RowImport
     from batchfill.manifest.local_files import Digest
@@ -86,8 +80,6 @@ def _file_facts(path: Path) -> list[str | int]:
 CHUNK = 500
 KEPT = 1000
 """Causes of mistakes that are kept; beyond them mistakes are only counted."""
-
-HEADERS_KEPT = 1000
 
 
 @dataclass(slots=True)
@@ -223,68 +215,17 @@ def read_checked(
 def _check_headers(
     rows: Iterator[Row | Mistake], manifest: Manifest, model: Model, *, fitted: bool
 ) -> Iterator[Row | Mistake]:
-    headers = _Headers()
+    headers: PictureHeaders | None = None
     for row in rows:
-        message = None if isinstance(row, Mistake) else _header_trouble(row, model, headers, fitted=fitted)
-        if isinstance(row, Row) and message is not None:
-            yield Mistake(manifest.rows, row.line, message)
-        else:
-            yield row
+        message = None
+        if isinstance(row, Row) and row.files:
+            headers = headers or _make_headers(model, fitted=fitted)
+            message = headers.find_trouble(row)
+        yield row if message is None else Mistake(manifest.rows, row.line, message)
 
 
-def _header_trouble(row: Row, model: Model, headers: _Headers, *, fitted: bool) -> str | None:
-    """Return what the headers of a row's local pictures say against it; None: nothing."""
-    found: dict[str, Picture] = {}
-    for name in (model.image_field, model.mask_field):
-        if name is not None and name in row.files:
-            try:
-                found[name] = headers.header_of(row.files[name].path)
-            except BadPicture as error:
-                return f"{name} {error}"
-    pixels, image = model.pixels(row.inputs), model.image_field or ""
-    if image in found and (trouble := _canvas_trouble(row, model, pixels, found[image])) is not None:
-        return trouble
-    if (drawn := model.drawn_mask(row.inputs)) is not None:
-        return _drawn_trouble(drawn, found[image], row.files[image].path.name, fitted=fitted)
-    if len(found) < 2:
-        return None
-    picture, mask = found.values()
-    sizes = (picture.width, picture.height), (mask.width, mask.height)
-    try:
-        refuse_misfit(*sizes, pixels, row.files[list(found)[1]].path.name)
-    except BadPicture as error:
-        return str(error)
-    return None
+def _make_headers(model: Model, *, fitted: bool) -> PictureHeaders:
+    # Decoders are loaded where there is a file to decode.
+    from batchfill.images.preflight.picture_headers import PictureHeaders
 
-
-def _canvas_trouble(row: Row, model: Model, pixels: Pixels, picture: Picture) -> str | None:
-    """Return why the picture of *row* cannot be enlarged as it asks; None: it can, or is not to be."""
-    try:
-        place_canvas(pixels, (picture.width, picture.height), has_mask=model.mask_field in row.inputs)
-    except BadPicture as error:
-        return str(error)
-    return None
-
-
-def _drawn_trouble(drawn: DrawnMask, picture: Picture, name: str, *, fitted: bool) -> str | None:
-    """Return why a mask cannot be drawn on *picture*, called *name*; None: its header allows it."""
-    if picture.rotated and not fitted:
-        return turned_text(name)
-    if drawn.lies_outside(picture.width, picture.height):
-        return drawn.outside_text(picture.width, picture.height)
-    return None
-
-
-class _Headers:
-    """Headers of the pictures seen last."""
-
-    def __init__(self) -> None:
-        self._seen: dict[Path, Picture] = {}
-
-    def header_of(self, path: Path) -> Picture:
-        """Return what the header of *path* says. Raises BadPicture."""
-        if path not in self._seen:
-            if len(self._seen) >= HEADERS_KEPT:
-                self._seen.clear()
-            self._seen[path] = read_header(path)
-        return self._seen[path]
+    return PictureHeaders(model, fitted=fitted)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from batchfill import filenames
 from batchfill.errors import BadPicture
-from batchfill.images.codec.decode import decode_whole
 from batchfill.storage.output_store import digest_of
 
 if TYPE_CHECKING:
@@ -47,6 +46,9 @@ NONE_MISSING = Missing((), 0)
 
 def file_state(folder: Path, placed: StoredFile) -> FileState:
     """Return what became of a file below the batch folder *folder*."""
+    # Decoders are loaded where there is a file to decode.
+    from batchfill.images.codec.decode import decode_whole
+
     path = folder / placed.file
     if not path.is_file():
         return FileState.MISSING

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from batchfill.batch import Batch
     from batchfill.domain.rows import Box
-    from batchfill.images.preflight.inspect import Inspection, InspectTask
+    from batchfill.images.preflight.inspection import Inspection, InspectTask
 
     Open = Callable[..., Batch]
     Origin = Callable[..., Awaitable[str]]
@@ -145,7 +145,7 @@ async def test_a_picture_that_takes_the_process_along_is_a_mistake_of_its_row(
     batch: Open, desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Called with a task it is no exit code, so that the process ends on the spot and says 1.
-    monkeypatch.setattr("batchfill.check.pictures.inspect_files", sys.exit)
+    monkeypatch.setattr("batchfill.images.preflight.inspect.inspect_files", sys.exit)
     report = await batch(NOWHERE, desk.rows(1)).check()
     (mistake,) = report.mistakes
     assert mistake.message.startswith("a.png and a.png: too much for this machine")

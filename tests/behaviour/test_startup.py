@@ -49,6 +49,14 @@ async def test_looking_at_a_batch_loads_no_network_no_pictures_and_no_event_loop
         assert await loaded(batchfill, command[0], "night.csv", *command[1:]) & HEAVY == set()
 
 
+async def test_a_check_of_rows_at_addresses_loads_no_network_and_no_pictures(
+    batchfill: Any, desk: Any
+) -> None:
+    address = "https://example.com/a.png"
+    desk.write([{"image": address, "mask": address, "prompt": "a ship"}])
+    assert await loaded(batchfill, "check", "night.csv") & (HEAVY - {"asyncio", "ssl"}) <= {"aiosqlite"}
+
+
 async def test_a_run_without_a_terminal_loads_nothing_that_draws_and_no_format_that_outputs_never_have(
     batchfill: Any, desk: Any
 ) -> None:

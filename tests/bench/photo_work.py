@@ -19,7 +19,8 @@ from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
 from batchfill.images.composite.composite import FinishTask
 from batchfill.images.finish_trial import load_modules
 from batchfill.images.finished_row import RowTask, finish_row
-from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
+from batchfill.images.preflight.inspect import inspect_files
+from batchfill.images.preflight.inspection import InspectTask, PictureSource
 from batchfill.images.prepare.fit import FitTask, fit_files
 from batchfill.images.quality.flags import FlagTask
 

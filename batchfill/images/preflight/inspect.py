@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +12,6 @@ from PIL import __version__ as pillow_version
 from PIL.ExifTags import Base as Tag
 
 from batchfill._version import __version__
-from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.drawn_masks import NOTHING, DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity, Sizes
 from batchfill.errors import BadPicture
@@ -26,6 +25,7 @@ from batchfill.images.codec.open import (
     refuse_animation,
     turned_text,
 )
+from batchfill.images.preflight.inspection import Inspection, InspectTask, PictureSource
 from batchfill.images.preflight.masks import Strokes, find_specks, find_suspicions
 from batchfill.images.preflight.modes import describe_oddity, mask_modes, picture_modes
 from batchfill.images.preflight.proportions import find_detail, find_strips
@@ -44,55 +44,14 @@ from batchfill.images.rights.rights import has_credentials
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from PIL.Image import Image
 
-    from batchfill.catalog.sizes import Size, SizeRule
+    from batchfill.catalog.pixel_options import Pixels
+    from batchfill.catalog.sizes import Size
     from batchfill.domain.enlargement import Enlarged
-    from batchfill.domain.rows import Box, Input
-
-
-@dataclass(frozen=True, slots=True)
-class PictureSource:
-    """One file to look at."""
-
-    path: Path
-    name: str
-    """What messages call it."""
-    fitted: bool = True
-    """Whether it is turned and scaled before it is sent; else it is sent as it is."""
-    remote: bool = False
-    """Whether the service fetches it, and turns nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class InspectTask:
-    """The picture and the mask of a row; either is None when it cannot be looked at."""
-
-    picture: PictureSource | None
-    mask: PictureSource | DrawnMask | None
-    pixels: Pixels = field(default_factory=Pixels)
-    rule: SizeRule | None = None
-    """What the model does to sizes; None where it is not known."""
-    inputs: Mapping[str, Input] = field(default_factory=dict)
-    """The model's inputs, for the rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What became of a InspectTask."""
-
-    findings: tuple[Finding, ...]
-    scale: Sizes | None = None
-    """None where the picture is not known."""
-    cover: float | None = None
-    """The share of the picture that is filled; None where no mask is known to be right."""
-
-    @property
-    def mistakes(self) -> list[Finding]:
-        """The findings with which a row cannot be run."""
-        return [finding for finding in self.findings if finding.severity is Severity.MISTAKE]
+    from batchfill.domain.rows import Box
 
 
 class _Frame(NamedTuple):

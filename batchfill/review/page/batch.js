@@ -2,6 +2,9 @@
 
 const NONE = [];
 
+// What rows are filtered and sorted by.
+const FOUND_BY = ["line", "state", "decision", "cost", "run_time", "ended_at"];
+
 export class Batch extends EventTarget {
   constructor() {
     super();
@@ -11,38 +14,63 @@ export class Batch extends EventTarget {
     this.made = new Map();
   }
 
-  // Take in the whole JSON instead of all that was known.
-  replace(whole) {
-    this.byRow.clear();
-    this.update(whole);
+  // Take in a head and all rows instead of all that was known.
+  replace({ rows, ...head }) {
+    const ids = new Set(rows.map(({ id }) => id));
+    this.update({ ...head, rows, gone: [...this.byRow.keys()].filter((id) => !ids.has(id)) });
   }
 
-  // Take in the whole JSON, or an event with the rows that changed.
+  // Take in a head and rows, or an event with the rows that changed.
   update({ rows, gone = [], ...head }) {
     this.head = head;
     this.take(rows, gone);
   }
 
+  // Take in rows, some of which may be told briefly.
   take(rows, gone = []) {
     const { head } = this;
     for (const id of gone) this.byRow.delete(id);
-    for (const row of rows) this.byRow.set(row.id, prepared(row));
-    this.rows = [...this.byRow.values()].sort((one, other) => one.line - other.line);
-    const missed = this.missed();
+    for (const row of rows) this.byRow.set(row.id, row.isBrief ? this.briefly(row) : prepared(row));
+    this.rows = inOrder([...this.byRow.values()]);
     this.forget(({ n, saved }) => saved && n <= head.noted);
-    this.dispatchEvent(new Event("change"));
-    if (missed.length) this.dispatchEvent(new CustomEvent("missed", { detail: missed }));
+    this.changed();
   }
 
-  // Make rows whole that are known briefly: what they are found and sorted by stays as it is.
-  fill(rows) {
-    for (const row of rows) Object.assign(this.byRow.get(row.id), prepared(row), { isBrief: false });
-    this.dispatchEvent(new Event("filled"));
+  // What was known whole stays known, as it was then.
+  briefly(row) {
+    const old = this.byRow.get(row.id);
+    if (!old) return prepared(row);
+    const { text, hasWords } = old;
+    return old.isBrief ? { ...prepared(row), text, hasWords } : { ...old, ...row, isBrief: false, isOld: true };
+  }
+
+  // Make rows whole that are known briefly, or as they were: objects of this batch by their whole rows.
+  fill(pairs) {
+    let isOther = false;
+    for (const [row, whole] of pairs) {
+      // What was told of it meanwhile is later.
+      if (this.byRow.get(row.id) !== row) continue;
+      prepared(whole);
+      isOther ||= this.made.has(row.id) || foundBy(row) !== foundBy(whole);
+      for (const decision of this.made.get(row.id) ?? NONE) decision.told = null;
+      Object.assign(row, whole, { isBrief: false, isOld: false, filled: (row.filled ?? 0) + 1 });
+    }
+    if (isOther) this.changed();
+    else this.dispatchEvent(new Event("filled"));
   }
 
   // Know rows that are known briefly by their words, too.
   learnWords(rows) {
-    for (const row of rows) this.byRow.get(row.id).text = wordsOf(row);
+    for (const { id, prompt } of rows) {
+      const row = this.byRow.get(id);
+      if (row?.isBrief) Object.assign(row, { text: wordsOf({ id, prompt }), hasWords: true });
+    }
+  }
+
+  changed() {
+    const missed = this.missed();
+    this.dispatchEvent(new Event("change"));
+    if (missed.length) this.dispatchEvent(new CustomEvent("missed", { detail: missed }));
   }
 
   // The row as it was decided here, or else as it is told.
@@ -62,6 +90,7 @@ export class Batch extends EventTarget {
 
   // What the disk has, as far as this page knows.
   savedDecision(row) {
+    if (!this.made.has(row.id)) return row.decision ?? null;
     const saved = this.madeAbout(row).filter((decision) => decision.saved).at(-1);
     return saved ? saved.ruling.decision : row.decision ?? null;
   }
@@ -97,7 +126,7 @@ export class Batch extends EventTarget {
   missed() {
     const found = [...this.made.values()].flat().filter(({ id, ruling, missed }) => {
       const row = this.byRow.get(id);
-      return row && row.prediction_id !== ruling.prediction_id && ruling.decision === "approved" && !missed;
+      return row && isWhole(row) && row.prediction_id !== ruling.prediction_id && ruling.decision === "approved" && !missed;
     });
     for (const decision of found) decision.missed = true;
     return found;
@@ -128,6 +157,21 @@ function shown({ prediction_id, decision, chosen, ...redo }) {
 
 function alike(one = {}, other) {
   return ["decision", "chosen", "prompt", "seed"].every((name) => (one[name] ?? null) === (other[name] ?? null));
+}
+
+// Sort rows by their lines; mostly they are.
+function inOrder(rows) {
+  const isSorted = rows.every((row, n) => n === 0 || rows[n - 1].line <= row.line);
+  return isSorted ? rows : rows.sort((one, other) => one.line - other.line);
+}
+
+function foundBy(row) {
+  return JSON.stringify([...FOUND_BY.map((name) => row[name] ?? null), [...row.flags].sort()]);
+}
+
+// Whether all is known of a row, as it is told now.
+export function isWhole(row) {
+  return !row.isBrief && !row.isOld;
 }
 
 function prepared(row) {

@@ -5,6 +5,7 @@ import { badge, flagChips } from "./card.js";
 import { compare, setSplit, toggleSplit } from "./compare.js";
 import { byId, el } from "./dom.js";
 import { load, thumb, view } from "./picture.js";
+import { Zoom } from "./zoom.js";
 import { STATES, day, duration, money } from "./words.js";
 
 export class Detail {
@@ -14,6 +15,8 @@ export class Detail {
     this.act = act;
     this.row = null;
     this.before = null;
+    // A report has the smaller copies only.
+    this.zoom = new Zoom({ fullOf: (picture) => canDecide && `files/${picture.key}` });
     this.panes = el("div", { class: "panes" });
     this.element.append(this.panes);
     this.element.addEventListener("close", () => {
@@ -29,10 +32,13 @@ export class Detail {
 
   show(row, { place, of, currency }) {
     const same = this.row?.id === row.id;
-    if (same && this.row === row && this.isBrief === row.isBrief && this.place === place && this.of === of) return;
-    if (!same) this.before = null;
+    if (same && this.row === row && this.filled === row.filled && this.place === place && this.of === of) return;
+    if (!same) {
+      this.before = null;
+      this.zoom.reset();
+    }
     const split = same ? Number(this.stage?.dataset.split ?? 0) : 0;
-    [this.row, this.isBrief, this.place, this.of, this.currency] = [row, row.isBrief, place, of, currency];
+    [this.row, this.filled, this.place, this.of, this.currency] = [row, row.filled, place, of, currency];
     this.draw(split);
   }
 
@@ -41,6 +47,8 @@ export class Detail {
     this.panes.replaceChildren(this.stageOf(this.row), this.side());
     if (this.stage) setSplit(this.stage, split);
     if (!this.isOpen) this.element.showModal();
+    const after = chosenOutput(this.row);
+    this.zoom.attach(this.stage, { after, before: this.before ?? this.row.image });
     const again = [...this.element.querySelectorAll("[data-name]")].find((one) => one.dataset.name === focused);
     (again ?? this.element).focus();
   }

@@ -1,12 +1,12 @@
 // The bar that says which rows are shown.
 
 import { byId, el } from "./dom.js";
-import { ANY_FLAG, EVERYTHING, SORTS, UNDECIDED } from "./search.js";
+import { ANY_FLAG, SORTS, UNDECIDED } from "./search.js";
 import { DECISIONS, STATES, figure } from "./words.js";
 
 export class Filters {
-  constructor(changed) {
-    this.asked = { ...EVERYTHING };
+  constructor(asked, changed) {
+    this.asked = { ...asked };
     this.changed = changed;
     this.words = el("input", {
       type: "search", id: "search", placeholder: "Search prompts and ids", "aria-label": "Search prompts and ids",
@@ -24,6 +24,22 @@ export class Filters {
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.append(this.words, ...Object.values(this.choices), this.shown);
     offer(this.choices.sort, Object.entries(SORTS).map(([name, [label]]) => [name, label]));
+    this.mark();
+  }
+
+  // Ask for just this.
+  use(asked) {
+    Object.assign(this.asked, asked);
+    this.mark();
+    this.changed();
+  }
+
+  mark() {
+    this.words.value = this.asked.words;
+    for (const [name, select] of Object.entries(this.choices)) {
+      select.value = this.asked[name];
+      select.classList.toggle("active", name !== "sort" && Boolean(this.asked[name]));
+    }
   }
 
   choice(name, label) {
@@ -34,9 +50,7 @@ export class Filters {
 
   ask(part) {
     Object.assign(this.asked, part);
-    for (const [name, select] of Object.entries(this.choices)) {
-      select.classList.toggle("active", name !== "sort" && Boolean(this.asked[name]));
-    }
+    this.mark();
     this.changed();
   }
 

@@ -11,7 +11,13 @@ export const KEYS = [
   ["End", "last"],
   ["Enter", "open", "Enter", "a window for the picture; Esc closes it"],
   [" ", "compare", "Space", "before and after by turns"],
-  ["m", "mask", "M", "the mask over the picture (in its window)"],
+  ["m", "mask", "M", "the mask over the pictures, or over the one in its window"],
+  ["f", "full", "F", "full size, and back (in its window); drag to see another part"],
+  ["t", "toMask", "T", "to the mask, and back (in its window)"],
+  ["+", "zoom", "+ − 0", "larger, smaller, all of it (in its window)"],
+  ["=", "zoom"],
+  ["-", "zoom"],
+  ["0", "zoom"],
   ["a", "approve", "A", "approve"],
   ["x", "reject", "X", "reject"],
   ["r", "redo", "R", "redo, with another prompt or seed"],
@@ -27,6 +33,9 @@ export const KEYS = [
 const DECIDING = new Set(["approve", "reject", "redo", "undo"]);
 const MOVING = new Set(["left", "right", "up", "down", "first", "last"]);
 
+// What an action is told of its key.
+const VALUES = { choose: Number, zoom: String };
+
 export function listen(act, canDecide) {
   const actions = new Map(KEYS.filter(([, name]) => canDecide || !DECIDING.has(name)).map(([key, name]) => [key, name]));
   addEventListener("keydown", (event) => {
@@ -35,7 +44,7 @@ export function listen(act, canDecide) {
     const name = actions.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
     if (!name || belongsToElement(name, event.target)) return;
     event.preventDefault();
-    act(name, name === "choose" ? Number(event.key) : undefined);
+    act(name, VALUES[name]?.(event.key));
   });
   byId("keys").replaceChildren(...KEYS.filter(([, name, shown]) => shown && (canDecide || !DECIDING.has(name)))
     .flatMap(([, , shown, word]) => [el("dt", {}, el("kbd", {}, shown)), el("dd", {}, word)]));

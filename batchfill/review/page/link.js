@@ -1,10 +1,18 @@
 // Where the batch comes from: the server that this page was opened at, or the files next to it.
 
-import { Pieces } from "./pieces.js";
+import { isWhole } from "./batch.js";
+import { Pieces, SAY_EVERY, briefRow } from "./pieces.js";
 
 const SILENT = "the page's server does not answer";
 const ANOTHER = "another review has begun at this address";
 const ANSWERED_WITHIN = 15_000;
+
+// Rows that are shown as soon as they are read.
+const FIRST_ROWS = 1000;
+const FIRST_SEEN = 100;
+
+// Rows in a request, as the server has it.
+const MOST_ROWS = 1000;
 
 // Bytes of the decisions in a request. Of a page that closes, browsers let 64 KiB go on: the request that is on its
 // way, and one more.
@@ -29,6 +37,8 @@ export function bytes(text) {
 class Embedded {
   constructor(element) {
     this.canDecide = false;
+    // A piece holds many rows.
+    this.ahead = 0;
     this.element = element;
   }
 
@@ -57,14 +67,77 @@ class Embedded {
 class Served {
   constructor() {
     this.canDecide = true;
+    this.ahead = 60;
     this.page = "";
-    this.searched = 1;
+    this.asked = new Set();
+    this.words = 0;
   }
 
-  // Every row is whole from the beginning.
-  need() {}
+  // Have these rows whole soon.
+  async need(rows) {
+    const known = rows.map((row) => row && this.batch.byRow.get(row.id));
+    const wanted = known.filter((row) => row && !isWhole(row) && !this.asked.has(row));
+    for (const row of wanted) this.asked.add(row);
+    await this.fill(wanted).catch(() => {
+      // They are asked for again when the server answers, and all is read again.
+      for (const row of wanted) this.asked.delete(row);
+    });
+  }
 
-  search() {}
+  // A row that is not told is gone, which an event is about to say: it is not asked for again.
+  async fill(rows) {
+    const whole = await this.wholeOf(rows);
+    const told = rows.filter(({ id }) => whole.has(id));
+    for (const row of told) this.asked.delete(row);
+    if (told.length) this.batch.fill(told.map((row) => [row, whole.get(row.id)]));
+  }
+
+  // Return rows whole, by their ids.
+  async wholeOf(rows) {
+    const whole = new Map();
+    for (let n = 0; n < rows.length; n += MOST_ROWS) {
+      const body = JSON.stringify(rows.slice(n, n + MOST_ROWS).map(({ id }) => id));
+      for (const row of await (await this.ask("rows", posted(body))).json()) whole.set(row.id, row);
+    }
+    return whole;
+  }
+
+  // Have the words of all rows at hand while *isWanted*, and tell how far that is.
+  async search(isWanted, progressed) {
+    if (this.words || this.searched === 1) return;
+    // Until the first line comes nothing else asks.
+    this.words = Number.MIN_VALUE;
+    try {
+      await this.learnWords(isWanted, progressed);
+      this.words = 0;
+      progressed();
+    } catch {
+      // The next letter asks again.
+      this.words = 0;
+    }
+  }
+
+  async learnWords(isWanted, progressed) {
+    let said = performance.now();
+    for await (const line of linesOf(await this.ask("prompts.jsonl"))) {
+      if (!isWanted()) return;
+      const prompts = Object.entries(JSON.parse(line));
+      this.batch.learnWords(prompts.map(([id, prompt]) => ({ id, prompt })));
+      this.words += prompts.length;
+      if (performance.now() - said < SAY_EVERY) continue;
+      progressed();
+      said = performance.now();
+    }
+    // What is in no line is gone, or new and on its way.
+    this.batch.learnWords(this.batch.rows.filter((row) => row.isBrief && !row.hasWords));
+  }
+
+  // How much of what is searched is at hand.
+  get searched() {
+    const { rows } = this.batch;
+    if (this.words) return Math.min(this.words / rows.length, 0.99);
+    return rows.every((row) => !row.isBrief || row.hasWords) ? 1 : 0;
+  }
 
   // Read the batch and follow it. *lost* hears why that is not possible, and "" when it is again; *moved*, that it
   // is another server that answers.
@@ -72,22 +145,60 @@ class Served {
     Object.assign(this, { batch, lost, moved });
     // The key in the address has done its work.
     history.replaceState(null, "", location.pathname + location.hash);
-    await this.load();
+    const { head, rows } = await this.open();
+    let [known, some] = [0, []];
+    const show = async () => {
+      batch.update({ ...head, rows: known ? some : await this.firstWhole(some) });
+      known += some.length;
+      some = [];
+    };
+    for await (const row of rows) {
+      some.push(row);
+      // Each time for twice as many: all that is shown is made again for it.
+      if (some.length >= Math.max(known, FIRST_ROWS)) await show();
+    }
+    await show();
     this.follow();
   }
 
+  // What is seen at first is shown when it is known whole.
+  async firstWhole(rows) {
+    const whole = await this.wholeOf(rows.slice(0, FIRST_SEEN)).catch(() => new Map());
+    return rows.map((row) => whole.get(row.id) ?? row);
+  }
+
+  // Read all again.
   async load() {
-    const { page, folder, ...whole } = await (await this.ask(`batch.json?page=${this.page}`)).json();
+    const { head, rows, isAnother } = await this.open();
+    const all = [];
+    for await (const row of rows) all.push(row);
+    this.batch.replace({ ...head, rows: all });
+    // What was decided here is held against what is told now.
+    await this.fill([...this.batch.made.keys()].map((id) => this.batch.byRow.get(id)).filter(Boolean));
+    if (isAnother) this.moved();
+  }
+
+  // Ask for the head, and for the rows as they are known briefly.
+  async open() {
+    const { page, folder, fields, ...head } = await (await this.ask(`head.json?page=${this.page}`)).json();
     if (this.folder && folder !== this.folder) throw new Error(`another batch is at this address now: ${folder}`);
     const isAnother = this.page && page !== this.page;
-    [this.page, this.folder] = [page, folder];
-    this.batch.replace(whole);
-    if (isAnother) this.moved();
+    Object.assign(this, { page, folder, fields });
+    return { head, rows: this.briefRows(await this.ask("index.jsonl")), isAnother };
+  }
+
+  async* briefRows(response) {
+    for await (const line of linesOf(response)) {
+      for (const entry of JSON.parse(line)) yield briefRow(this.fields, entry);
+    }
   }
 
   follow() {
     const events = new EventSource(`events?since=${this.batch.head.edition}&page=${this.page}`);
-    events.onmessage = (event) => this.batch.update(JSON.parse(event.data));
+    events.onmessage = (event) => {
+      const { rows, brief = [], ...rest } = JSON.parse(event.data);
+      this.batch.update({ ...rest, rows: [...rows, ...brief.map((entry) => briefRow(this.fields, entry))] });
+    };
     events.onerror = () => {
       events.close();
       this.find();
@@ -114,8 +225,7 @@ class Served {
     const { page } = this;
     const body = bytes(JSON.stringify({ page, first, decisions }));
     const response = await this.ask("decisions", {
-      method: "POST", headers: { "Content-Type": "application/json" }, body, keepalive: body.length <= KEPT_ALIVE,
-      signal: closing ? null : AbortSignal.timeout(ANSWERED_WITHIN),
+      ...posted(body), keepalive: body.length <= KEPT_ALIVE, signal: closing ? null : AbortSignal.timeout(ANSWERED_WITHIN),
     });
     const answer = await response.json();
     // It counted by the numbers of then.
@@ -128,5 +238,21 @@ class Served {
     if (response.status === 403 && this.page) throw new Error(ANOTHER);
     if (!response.ok) throw new Error((await response.text()).trim() || response.statusText);
     return response;
+  }
+}
+
+function posted(body) {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body };
+}
+
+// The lines of an answer, as they come.
+async function* linesOf(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ;) {
+    const { done, value } = await reader.read().catch(() => { throw new Error(SILENT); });
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    yield* lines;
   }
 }

@@ -1,5 +1,6 @@
 // The page: one batch, the wall, a window for one row, and the keyboard.
 
+import { noteAddress, readAddress } from "./address.js";
 import { Batch, chosenOutput } from "./batch.js";
 import { Desk } from "./desk.js";
 import { Detail } from "./detail.js";
@@ -17,12 +18,17 @@ import { Wall } from "./wall.js";
 
 let away = "";
 let heardAt = 0;
+let wanted = readAddress();
+let opened = null;
 const batch = new Batch();
 const link = openLink();
 const desk = new Desk(batch, link, { say, changed: showSaving });
 const redo = new RedoDialog();
-const filters = new Filters(() => showRows());
-const wall = new Wall({ open: openRow, choose: (id, n) => choose(batch.row(id), n), need: (rows) => link.need(rows) });
+const filters = new Filters(wanted.asked, () => { showRows(); note(); });
+const wall = new Wall({
+  open: openRow, choose: (id, n) => choose(batch.row(id), n), need: (rows) => link.need(rows), ahead: link.ahead,
+  moved: () => { wanted = null; note(); },
+});
 const detail = new Detail({ canDecide: link.canDecide, act, closed: leaveRow });
 
 const ACTIONS = {
@@ -34,7 +40,10 @@ const ACTIONS = {
   last: () => go(wall.rows.length - 1),
   open: () => wall.row() && openRow(wall.row().id),
   compare: () => (detail.isOpen ? detail : wall).compare(),
-  mask: () => detail.mask(),
+  mask: () => (detail.isOpen ? detail : wall).mask(),
+  full: () => detail.isOpen && detail.zoom.toggleFull(),
+  toMask: () => detail.isOpen && detail.zoom.toggleMask(),
+  zoom: (key) => detail.isOpen && detail.zoom.step(key),
   approve: () => decide("approved"),
   reject: () => decide("rejected"),
   redo: askForRedo,
@@ -63,6 +72,7 @@ function showRows() {
   const nothing = byId("nothing");
   nothing.hidden = found.length > 0;
   nothing.textContent = batch.rows.length ? "No row is like that." : "No rows yet.";
+  if (wanted) findWanted();
   if (detail.isOpen) showDetail();
 }
 
@@ -73,7 +83,7 @@ function showFilled() {
 
 // The window's row, which may be one that the filters do not show.
 function showDetail() {
-  const row = batch.row(idInAddress()) ?? wall.row();
+  const row = batch.row(opened) ?? wall.row();
   if (!row) return;
   const place = placeOf(row.id);
   link.need([row]);
@@ -82,8 +92,9 @@ function showDetail() {
 
 function openRow(id) {
   const place = placeOf(id);
+  opened = id;
   if (place >= 0) wall.go(place, { focus: false });
-  history.replaceState(null, "", `#row=${encodeURIComponent(id)}`);
+  note({ now: true });
   showDetail();
   const next = wall.rows.slice(place + 1, place + 3);
   link.need(next);
@@ -92,24 +103,31 @@ function openRow(id) {
 
 // The browser gives the keyboard back to the card from which the window was opened.
 function leaveRow(id) {
-  history.replaceState(null, "", location.pathname + location.search);
+  opened = null;
   const place = placeOf(id);
   wall.go(place >= 0 ? place : wall.current);
+  note({ now: true });
 }
 
-function idInAddress() {
-  const found = /^#row=(.+)$/.exec(location.hash);
-  try {
-    return found && decodeURIComponent(found[1]);
-  } catch {
-    return null;
-  }
+function note(when) {
+  noteAddress({ row: opened, at: wall.current ? wall.row()?.id : null, asked: filters.asked }, when);
+}
+
+// Open what the address names, or go there, as soon as it is known.
+function findWanted() {
+  const { row, at } = wanted;
+  const isWhole = batch.rows.length >= batch.head.counts.total;
+  const [known, place] = [row && batch.row(row), at ? placeOf(at) : -1];
+  if (!(isWhole || known || place >= 0 || !(row || at))) return;
+  wanted = null;
+  if (known) openRow(row);
+  else if (row) say(`there is no row ${row}`);
+  else if (place >= 0) wall.go(place, { focus: false });
 }
 
 function openAddressed() {
-  const id = idInAddress();
-  if (id && batch.row(id)) openRow(id);
-  else if (id) say(`there is no row ${id}`);
+  wanted = readAddress();
+  filters.use(wanted.asked);
 }
 
 function move(columns, lines) {
@@ -154,7 +172,7 @@ function undo() {
 }
 
 function canBeJudged(row) {
-  if (!row.outputs.length) say(`${row.id} has no picture to judge`);
+  if (!row.outputs.length) say(row.isBrief ? `${row.id} is not loaded yet` : `${row.id} has no picture to judge`);
   return row.outputs.length > 0;
 }
 
@@ -198,7 +216,6 @@ offerThemes();
 stayOnTop();
 listen(act, link.canDecide);
 byId("help-button").addEventListener("click", () => act("help"));
-byId("night").open = matchMedia("(min-width: 60rem)").matches;
 batch.addEventListener("change", show);
 batch.addEventListener("filled", showFilled);
 addEventListener("hashchange", openAddressed);
@@ -207,4 +224,4 @@ byId("failed").querySelector("button").addEventListener("click", () => {
   showSaving();
 });
 link.start(batch, { lost, moved: () => desk.moved(), failed: (why) => showAlert("lost", why) })
-  .then(openAddressed, (error) => showAlert("lost", error.message));
+  .catch((error) => showAlert("lost", error.message));

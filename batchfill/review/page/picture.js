@@ -25,7 +25,7 @@ export function view(picture, alt) {
   const element = thumb(picture, alt);
   if (picture?.key) {
     element.loading = "eager";
-    load(picture).then((source) => { element.src = source; }, () => {});
+    load(picture).then((source) => { if (!("full" in element.dataset)) element.src = source; }, () => {});
   }
   return element;
 }

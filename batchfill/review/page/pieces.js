@@ -1,12 +1,21 @@
 // The rows of a report: files next to the page that are loaded when they are needed. A page that is opened from a file
 // may load scripts, and nothing else.
 
+import { isWhole } from "./batch.js";
 import { el } from "./dom.js";
 
 // Where a piece leaves its rows.
 window.pieces = {};
 
-const SAY_EVERY = 250;
+export const SAY_EVERY = 250;
+
+// A row of an index: *entry* holds its *fields*.
+export function briefRow(fields, entry) {
+  const row = { isBrief: true };
+  fields.forEach((field, n) => { row[field] = entry[n] ?? undefined; });
+  row.flags ??= [];
+  return row;
+}
 
 export class Pieces {
   // The number of each piece's first row, and that behind the last; the fields of a row in an index.
@@ -21,7 +30,8 @@ export class Pieces {
   async readIndex() {
     let rows = [];
     for (const [n, first] of this.starts.index.slice(0, -1).entries()) {
-      rows.push(...(await this.load("index", n)).map((entry, place) => this.briefly(entry, first + place)));
+      const entries = await this.load("index", n);
+      rows.push(...entries.map((entry, place) => ({ ...briefRow(this.fields, entry), place: first + place })));
       // Each time for twice as many: all that is shown is made again for it.
       if (rows.length < first) continue;
       this.batch.take(rows);
@@ -30,20 +40,19 @@ export class Pieces {
     this.batch.take(rows);
   }
 
-  briefly(entry, place) {
-    const known = this.fields.map((field, n) => [field, entry[n]]).filter(([, value]) => value != null);
-    return { ...Object.fromEntries(known), place, isBrief: true };
-  }
-
   // Have these rows whole soon.
   need(rows) {
     for (const row of rows) {
-      if (!row?.isBrief) continue;
+      if (!row || isWhole(row)) continue;
       const n = this.pieceOf(row.place);
       if (this.asked.has(n)) continue;
       this.asked.add(n);
-      this.load("rows", n).then((whole) => this.batch.fill(whole), this.trouble);
+      this.load("rows", n).then((whole) => this.batch.fill(this.pairs(whole)), this.trouble);
     }
+  }
+
+  pairs(whole) {
+    return whole.map((row) => [this.batch.byRow.get(row.id), row]);
   }
 
   // Have the words of all rows at hand while *isWanted*, and tell how far that is.

@@ -8,10 +8,12 @@ const GAP = 14;
 const BEYOND = 2;
 
 export class Wall {
-  constructor({ open, choose, need }) {
+  // *need* is told which rows are near: those that are elements, and so many more on either side: *ahead*. *moved*
+  // hears that another row is the current one.
+  constructor({ open, choose, need, ahead, moved }) {
     this.element = byId("wall");
     this.hands = { open, choose };
-    this.need = need;
+    Object.assign(this, { need, ahead, moved });
     this.rows = [];
     this.cards = new Map();
     this.current = 0;
@@ -38,6 +40,7 @@ export class Wall {
   go(place, { focus = true } = {}) {
     this.current = Math.min(Math.max(place, 0), this.rows.length - 1);
     if (this.current < 0) return;
+    this.moved();
     const top = this.top() + this.y(this.current);
     // The first line brings what stands above it along, where there is room for both.
     if (this.y(this.current) === 0 && top + this.height <= innerHeight) scrollTo({ top: 0 });
@@ -58,11 +61,16 @@ export class Wall {
     if (stage) toggleSplit(stage);
   }
 
+  mask() {
+    this.element.classList.toggle("masked");
+  }
+
   follow(target) {
     const id = target.closest(".card")?.dataset.id;
     const place = this.rows.findIndex((row) => row.id === id);
     if (place >= 0 && place !== this.current) {
       this.current = place;
+      this.moved();
       this.draw();
     }
   }
@@ -90,7 +98,7 @@ export class Wall {
     const last = (Math.ceil((seen + innerHeight) / each) + BEYOND) * this.columns;
     const near = this.rows.slice(first, last);
     const wanted = new Map(near.map((row, n) => [row.id, first + n]));
-    this.need(near);
+    this.need(this.rows.slice(Math.max(0, first - this.ahead), last + this.ahead));
     this.keep(wanted);
     for (const [id, place] of wanted) this.put(id, place);
   }
@@ -110,7 +118,7 @@ export class Wall {
   put(id, place) {
     const row = this.rows[place];
     let shown = this.cards.get(id);
-    if (!shown || shown.row !== row || shown.isBrief !== row.isBrief) shown = this.replace(shown, row);
+    if (!shown || shown.row !== row || shown.filled !== row.filled) shown = this.replace(shown, row);
     const { element } = shown;
     element.tabIndex = place === this.current ? 0 : -1;
     element.classList.toggle("current", place === this.current);
@@ -133,7 +141,7 @@ export class Wall {
       // The hand may have moved on meanwhile.
       if (focused && row.id === this.row()?.id) element.focus({ preventScroll: true });
     } else this.element.append(element);
-    this.cards.set(row.id, { element, row, isBrief: row.isBrief, place: -1, of: -1 });
+    this.cards.set(row.id, { element, row, filled: row.filled, place: -1, of: -1 });
     return this.cards.get(row.id);
   }
 

@@ -6,7 +6,7 @@ from batchfill.check import findings_log as findings_log_module
 from batchfill.check.findings_log import Findings
 from batchfill.domain.findings import Finding, FindingKind, Severity, Sizes
 from batchfill.domain.rows import Row
-from batchfill.images.preflight.inspect import Inspection
+from batchfill.images.preflight.inspection import Inspection
 
 if TYPE_CHECKING:
     import pytest

@@ -12,11 +12,12 @@ from PIL import Image
 
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.catalog.sizes import SizeRule
-from batchfill.check import remembered as module
 from batchfill.check.remembered import RememberedFiles
 from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.findings import Finding, FindingKind, Severity, Sizes
-from batchfill.images.preflight.inspect import Inspection, InspectTask, PictureSource, inspect_files
+from batchfill.images.preflight import inspect
+from batchfill.images.preflight.inspect import inspect_files
+from batchfill.images.preflight.inspection import Inspection, InspectTask, PictureSource
 from batchfill.ledger.file_memory import open_memory
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_a_file_is_read_once_for_its_digest(
     remembered: RememberedFiles, task: InspectTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = files_of(remembered, task)
-    monkeypatch.setattr(module, "digest_file", None)
+    monkeypatch.setattr("batchfill.check.remembered.digest_file", None)
     assert files_of(remembered, task) == first
 
 
@@ -114,7 +115,7 @@ def test_another_program_or_decoder_looks_again(
 ) -> None:
     files = files_of(remembered, task)
     remembered.note(task, files, PLAIN)
-    monkeypatch.setattr(module, "inspection_rules", lambda: ["another"])
+    monkeypatch.setattr(inspect, "inspection_rules", lambda: ["another"])
     assert RememberedFiles(remembered._memory, later).recall(task, files) is None
 
 

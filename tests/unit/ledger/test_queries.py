@@ -14,7 +14,9 @@ from batchfill.ledger import database, statements
 WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files", "prompt_asked"} | {
     "moved",
     "numbers_at",
+    "numbers_named",
     "numbers_of",
+    "prompts_at",
     "review_rows",
 }
 """Questions about every row, or many; no run asks them while it works. A review asks some."""

@@ -244,6 +244,7 @@ async def test_an_exhibit_is_a_row_with_its_files_its_pictures_and_those_before_
     accept: Any,
     prediction: Any,
     retry: Any,
+    clock: Any,
     tmp_path: Path,
 ) -> None:
     picture = LocalFile(tmp_path / "p.png", Stamp(9, 10**18), "cd" * 32)
@@ -251,6 +252,7 @@ async def test_an_exhibit_is_a_row_with_its_files_its_pictures_and_those_before_
     made = {}
     for id_ in ("p1", "p2"):
         attempt = await accept("a", id_)
+        clock.time += 60
         urls = tuple(f"https://files.example.com/{id_}/{n}.webp" for n in (1, 2))
         await ledger.record_succeeded(attempt, prediction(id_, outputs=urls))
         outputs = await ledger.outputs_of(id_)

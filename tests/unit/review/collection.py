@@ -140,6 +140,12 @@ class Collection:
     def rows_at(self, first: int, end: int) -> list[ReviewRow]:
         return list(self.rows.values())[first:end]
 
+    def rows_named(self, ids: Sequence[str]) -> list[ReviewRow]:
+        return [self.rows[id_] for id_ in ids if id_ in self.rows]
+
+    def prompts_at(self, first: int, end: int) -> dict[str, str]:
+        return {row.result.id: row.result.prompt for row in self.rows_at(first, end)}
+
     def changed_rows(self, most: int) -> list[ReviewRow]:
         unread, self._unread = self._unread[:most], self._unread[most:]
         return [self.rows[id_] for id_ in unread if id_ in self.rows]
@@ -164,7 +170,7 @@ class Collection:
         # What is said of earlier pictures says nothing of the present ones.
         if old.result.prediction_id == ruling.prediction_id:
             result = replace(old.result, decision=ruling.decision, chosen=ruling.chosen)
-            self.rows[id_] = replace(old, result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
+            self.rows[id_] = old._replace(result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
             self._unread.append(id_)
 
     def history(self) -> Iterator[EndedAttempt]:
@@ -184,5 +190,5 @@ def many(collection: Collection, rows: int) -> None:
         result = replace(
             kind.result, id=id_, line=n + 2, prompt=f"a ship in a storm, number {n}, oil on canvas"
         )
-        collection.rows[id_] = replace(kind, result=result, ended_at=BEGUN + n)
+        collection.rows[id_] = kind._replace(result=result, ended_at=BEGUN + n)
     collection.change()

@@ -68,8 +68,12 @@ class Reading:
         self.manifest = Manifest(*ids)
         source: Any = self.manifest
         self.rows = LiveRows(source, Originals(source))
+        self.page: dict[str, str] = {}
+        """What a page knows that asks for the rows that were found to be other ones."""
+        self.cost = 0
         self.change()
-        self.look()
+        while not self.rows.is_whole:
+            self.look()
 
     def change(self) -> None:
         """Let it be seen that something changed."""
@@ -81,25 +85,45 @@ class Reading:
         changes = self.rows.look(len(self.manifest.rows))
         self.rows.take(changes)
         self.cost = self.manifest.read - before
+        for id_ in changes.gone:
+            del self.page[id_]
+        self.page |= {id_: self.manifest.rows[id_] for id_ in changes.rows}
+        assert all(json.loads(text)["prompt"] == self.page[id_] for id_, text in changes.texts.items())
         return {*changes.rows, *changes.gone}
 
     def shown(self) -> list[tuple[str, str]]:
-        told = [json.loads(text) for text in self.rows.texts()]
-        return [(row["id"], row["prompt"]) for row in told]
+        entries = sorted(map(json.loads, self.rows.entries()), key=lambda entry: entry[1])
+        return [(entry[0], self.page[entry[0]]) for entry in entries]
 
 
 def numbered(number: int) -> list[str]:
     return [f"r{n:03}" for n in range(number)]
 
 
-def test_the_first_look_reads_all_and_the_others_a_few() -> None:
-    reading = Reading(*numbered(95))
-    assert reading.cost == 95
+def test_a_look_reads_a_few_after_the_first_ones_which_read_all_in_growing_steps() -> None:
+    reading = Reading()
+    reading.manifest.rows = dict.fromkeys(numbered(95), "p")
+    reading.rows.is_whole = False
+    reading.change()
+    costs = []
+    while not reading.rows.is_whole:
+        reading.look()
+        costs.append(reading.cost)
+    assert costs == [10, 10, 20, 40, 15]
     reading.manifest.rows["r090"] = "other"
     reading.manifest.told = ["r090"]
     reading.change()
     assert reading.look() == {"r090"}
     assert reading.cost == 1 + SLICE
+
+
+def test_of_what_changed_at_once_only_so_much_is_told_whole() -> None:
+    reading = Reading(*numbered(25))
+    reading.manifest.rows = dict.fromkeys(reading.manifest.rows, "other")
+    reading.manifest.told = list(reversed(reading.manifest.rows))
+    reading.change()
+    changes = reading.rows.look(25)
+    assert (len(changes.rows), list(changes.texts)) == (2 * SLICE, numbered(25)[: -SLICE - 1 : -1])
 
 
 def test_what_does_not_say_that_it_changed_is_found_in_its_turn() -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from PIL import Image, ImageDraw
 
 from batchfill.batch import Batch
 from batchfill.domain.review import Decision
 from batchfill.emulator.emulator_server import EmulatorServer
+from batchfill.review import feed, live_rows
 from batchfill.review.report import write_report
 from batchfill.workers.pool import Threads
 from tests.support.bounds import HANGS
@@ -44,6 +46,11 @@ new PerformanceObserver((list) => {
 }).observe({ type: "longtask", buffered: true });
 """
 """Notes every task of the page that takes 50 ms or more."""
+
+FRAMES = """async (number) => {
+  for (let n = 0; n < number; n += 1) await new Promise(requestAnimationFrame);
+}"""
+"""Lets so many frames pass."""
 
 SCROLL = """async () => {
   const seen = new Set();
@@ -399,10 +406,161 @@ async def test_ten_thousand_rows_scroll_with_few_elements(visit: Visit, collecti
         )
         assert seen > 500
         assert most < 1500
+        await page.locator("#shown", has_text="10,000 rows").wait_for()
         await press(page, "End")
         assert await current(page) == "row-09999"
+        await page.wait_for_selector(".card[data-id=row-09999] img")
         await page.fill("#search", "storm 9999")
         await shows(page, "row-09999")
+    assert not [asked for asked in visit.asked if "batch.json" in asked]
+
+
+async def test_a_server_that_gives_no_rows_is_not_asked_without_end(
+    visit: Visit, collection: Collection
+) -> None:
+    many(collection, 300)
+    async with served(collection) as address:
+        page = await visit.open(address)
+        await page.locator("#shown", has_text="300 rows").wait_for()
+        await page.route("**/rows", lambda route: route.abort())
+        await page.route("**/prompts.jsonl", lambda route: route.abort())
+        before = len(visit.asked)
+        await press(page, "End")
+        await page.fill("#search", "number 299")
+        await page.evaluate(FRAMES, 60)
+        asked = [address.rpartition("/")[2] for address in visit.asked[before:]]
+        assert 0 < asked.count("rows") < 10
+        assert 0 < asked.count("prompts.jsonl") < 5
+        await page.unroute("**/prompts.jsonl")
+        await page.unroute("**/rows")
+        await page.fill("#search", "number 298")
+        await shows(page, "row-00298")
+        await page.wait_for_selector(".card[data-id=row-00298] img")
+
+
+async def test_a_page_that_is_loaded_again_shows_what_it_showed(
+    visit: Visit, pictures: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The row of the place is not among the first that the server reads.
+    monkeypatch.setattr(live_rows, "MOST_AT_ONCE", 2)
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        await page.select_option("select[name=state]", "done")
+        await page.select_option("select[name=sort]", "id")
+        await page.fill("#search", "a")
+        await page.locator(".card[data-id=station]").focus()
+        await until(page, "() => location.hash.includes('at=station')")
+        shown = await cards(page)
+        await page.reload()
+        await page.wait_for_selector(".card.current[data-id=station]")
+        assert await cards(page) == shown
+        assert await page.input_value("#search") == "a"
+        assert await page.locator("select[name=sort]").input_value() == "id"
+        await press(page, "Enter")
+        await page.reload()
+        await page.wait_for_selector("#detail[open]")
+        assert await page.inner_text("#detail-name") == "station"
+        await press(page, "Escape")
+        await page.goto(f"{page.url.partition('#')[0]}#sort=dearly&at=none&state=done")
+        await page.reload()
+        await page.wait_for_selector(".card")
+        assert await page.locator("select[name=sort]").input_value() == "line"
+
+
+LOOK = """() => {
+  const frame = document.querySelector("#detail .frame");
+  const { a, e, f } = new DOMMatrix(getComputedStyle(frame).transform);
+  return [a, Math.round(e), Math.round(f)];
+}"""
+"""How much larger the picture in the window is than all of it, and how far it was moved."""
+
+
+async def test_a_closer_look_is_at_the_file_itself_and_goes_to_the_mask(
+    visit: Visit, collection: Collection
+) -> None:
+    mask = Image.new("L", (640, 480))
+    ImageDraw.Draw(mask).rectangle((480, 0, 559, 59), fill=255)
+    (collection.folder / "masks").mkdir()
+    mask.save(collection.folder / "masks" / "a.png")
+    collection.add("r1")
+    collection.add("r2")
+    async with served(collection) as address:
+        page = await visit.open(address)
+        await press(page, "Enter")
+        await until(page, "() => document.querySelector('#detail .mask img')?.naturalWidth")
+        await press(page, "t")
+        scale, x, y = await page.evaluate(LOOK)
+        frame = page.locator("#detail .frame")
+        width, height = await frame.evaluate("frame => [frame.offsetWidth, frame.offsetHeight]")
+        assert scale > 3
+        assert x == pytest.approx((0.5 - 520 / 640) * width * scale, abs=2 * scale)
+        # The upper border of the picture is that of the window.
+        assert 0 < y < 0.5 * height * scale
+        await until(page, "() => document.querySelector('#detail .after img').src.includes('/files/')")
+        await page.mouse.move(300, 400)
+        await page.mouse.down()
+        await page.mouse.move(350, 380)
+        await page.mouse.up()
+        assert (await page.evaluate(LOOK))[1] == x + 50
+        await press(page, "t")
+        assert await page.evaluate(LOOK) == [1, 0, 0]
+        await press(page, "+", "+")
+        assert (await page.evaluate(LOOK))[0] == pytest.approx(1.96)
+        await press(page, "ArrowRight")
+        assert await page.evaluate(LOOK) == [1, 0, 0]
+        await press(page, "f")
+        await until(page, f"() => ({LOOK})()[0] >= 1.99")
+        await press(page, "a")
+        await press(page, "z", "0")
+        assert await page.evaluate(LOOK) == [1, 0, 0]
+
+
+async def test_the_first_screen_belongs_to_the_pictures(visit: Visit, pictures: Collection) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        assert await page.locator("#night[open]").count() == 0
+        await page.click("#night summary")
+        assert await page.locator("#charts svg").first.is_visible()
+
+
+async def test_what_is_filled_is_tinted_on_the_whole_wall(visit: Visit, pictures: Collection) -> None:
+    row = pictures.add("elsewhere", mask="https://pictures.test/m.png")
+    pictures.rows["elsewhere"] = row._replace(files={"image": row.files["image"]})
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        mask = page.locator(".card[data-id=harbour] .mask")
+        for shown in (True, False):
+            await press(page, "m")
+            assert await mask.is_visible() is shown
+            # The word that stands for a mask at an address covers no picture.
+            assert not await page.locator(".card[data-id=elsewhere] .mask").is_visible()
+
+
+async def test_many_rows_that_change_at_once_are_shown_so_and_keep_their_pictures(
+    visit: Visit, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_rows, "MOST_AT_ONCE", 5)
+    monkeypatch.setattr(feed, "MOST_AT_ONCE", 1)
+    for n in range(1, 13):
+        collection.add(f"r{n}")
+    async with served(collection) as address:
+        page = await visit.open(address)
+        await page.locator("#shown", has_text="12 rows").wait_for()
+        await page.wait_for_selector(".card[data-id=r12] .after img")
+        await page.evaluate(
+            "window.cards = 0; new MutationObserver(() => { "
+            "window.cards = Math.max(window.cards, document.querySelectorAll('.waiting').length) })"
+            ".observe(document.body, { subtree: true, childList: true })"
+        )
+        for n in range(1, 13):
+            collection.add(f"r{n}", decision="approved", prompt="another harbour")
+        await page.wait_for_selector(".card.approved >> nth=11")
+        await page.locator(".card[data-id=r12]", has_text="another harbour").wait_for()
+        assert await page.evaluate("window.cards") == 0
+        await press(page, "Home", "x")
+        await page.wait_for_selector(".card.rejected[data-id=r1]:not(.unsaved)")
+        await page.fill("#search", "another")
+        await page.locator("#shown", has_text="12 rows").wait_for()
 
 
 async def test_a_report_works_from_a_file_without_any_network(

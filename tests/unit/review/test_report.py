@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,7 +127,7 @@ async def test_a_mask_without_a_file_is_shown_as_it_is_drawn_on_its_picture(
     words = ["box:0,0,320,480", "box:0,0,320,480", "polygon:320,0 640,0 640,480 320,480"]
     for n, mask in enumerate(words):
         row = collection.add(f"r{n}", mask=mask)
-        collection.rows[f"r{n}"] = replace(row, files={"image": row.files["image"]})
+        collection.rows[f"r{n}"] = row._replace(files={"image": row.files["image"]})
     page = await write_report(collection, Threads(2), tmp_path / "report")
     rows = json.loads((page.parent / "batch.json").read_text("utf-8"))["rows"]
     assert [row["mask"]["name"] for row in rows] == words
@@ -146,7 +145,7 @@ async def test_a_picture_that_is_enlarged_is_shown_on_its_canvas(
     for id_, mask in (("none", ""), ("drawn", "box:0,0,320,480"), ("plain", "box:0,0,320,480")):
         row = collection.add(id_, mask=mask)
         larger = None if id_ == "plain" else Enlargement(expand="left=100%")
-        collection.rows[id_] = replace(row, files={"image": row.files["image"]}, enlargement=larger)
+        collection.rows[id_] = row._replace(files={"image": row.files["image"]}, enlargement=larger)
     page = await write_report(collection, Threads(2), tmp_path / "report")
     rows = json.loads((page.parent / "batch.json").read_text("utf-8"))["rows"]
     assert len({row["image"]["key"] for row in rows}) == 2

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from batchfill.errors import UsageError
+from batchfill.review import feed, live_rows
+from batchfill.review.pieces import FIELDS
 from batchfill.review.server import serve_review
 from batchfill.workers.pool import Threads
 from tests.unit.review.conftest import asking, served
@@ -67,7 +69,8 @@ async def test_an_address_lets_one_browser_in_once(collection: Collection) -> No
 async def test_nobody_else_can_read_anything(collection: Collection) -> None:
     row = collection.add("r1")
     key = row.outputs[0].sha256
-    places = ["", "batch.json", "events", "page/main.js", "decisions", "nothing"]
+    places = ["", "batch.json", "head.json", "index.jsonl", "prompts.jsonl", "rows", "events", "page/main.js"]
+    places += ["decisions", "nothing"]
     places += [f"{kind}/{str(key)[:32]}{end}" for kind, end in (("thumbs", ".webp"), ("files", ""))]
     async with visiting(collection) as (origin, _), asking() as stranger:
         assert [await status(stranger, f"{origin}/{place}") for place in places] == [403] * len(places)
@@ -271,6 +274,85 @@ async def test_a_page_that_comes_back_is_told_what_it_missed(collection: Collect
         async with visitor.get(f"{here}/events?since=0", headers={"Last-Event-ID": event}) as stream:
             _, said = await next_event(stream)
             assert [row["id"] for row in said["rows"]] == ["r1"]
+
+
+async def lines_of(visitor: ClientSession, address: str) -> list[Any]:
+    async with visitor.get(address) as response:
+        return [json.loads(line) for line in (await response.text()).splitlines()]
+
+
+async def test_the_page_reads_a_line_of_each_row_and_whole_rows_by_their_ids(collection: Collection) -> None:
+    collection.add("r1", flags=("drift", "blank"), decision="approved")
+    collection.add("r2", state="failed", error="NSFW content detected")
+    async with visiting(collection) as (here, visitor):
+        async with visitor.get(f"{here}/head.json") as response:
+            head = await response.json()
+        async with visitor.get(f"{here}/batch.json?page={head['page']}") as response:
+            whole = await response.json()
+        rows = whole.pop("rows")
+        assert head == {**whole, "fields": FIELDS}
+        (entries,) = await lines_of(visitor, f"{here}/index.jsonl")
+        first, second = (dict(zip(FIELDS, entry, strict=False)) for entry in entries)
+        assert {name: first[name] for name in FIELDS[:-1]} == {
+            name: rows[0].get(name) for name in FIELDS[:-1]
+        }
+        assert (first["flags"], "flags" in second) == (["blank", "drift"], False)
+        assert await lines_of(visitor, f"{here}/prompts.jsonl") == [
+            {"r1": "picture of r1", "r2": "picture of r2"}
+        ]
+        headers = {"Origin": here}
+        for ids, told in (["r2"], rows[1:]), (["gone", "r1"], rows[:1]), ([], []):
+            async with visitor.post(f"{here}/rows", json=ids, headers=headers) as response:
+                assert await response.json() == told
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", b"[1]", b'"r1"', json.dumps(["r"] * 1001).encode()])
+async def test_rows_are_asked_for_by_a_list_of_ids(collection: Collection, body: bytes) -> None:
+    async with (
+        visiting(collection) as (here, visitor),
+        visitor.post(f"{here}/rows", data=body, headers={"Origin": here}) as response,
+    ):
+        assert response.status == 400
+
+
+async def test_rows_are_read_behind_the_first_page_and_told_of_briefly_where_they_are_many(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (live_rows, feed):
+        monkeypatch.setattr(module, "MOST_AT_ONCE", 10)
+    for n in range(35):
+        collection.add(f"r{n}")
+    async with visiting(collection) as (here, visitor):
+        known: dict[str, str] = {}
+        async with visitor.get(f"{here}/events?since=0") as stream:
+            while len(known) < 35:
+                _, said = await next_event(stream)
+                assert len(said["rows"]) <= 10
+                known |= {row["id"]: row["state"] for row in said["rows"]}
+                known |= {entry[0]: entry[2] for entry in said.get("brief", [])}
+            assert set(known.values()) == {"done"}
+            for n in range(35):
+                collection.add(f"r{n}", state="failed")
+            while set(known.values()) != {"failed"}:
+                _, said = await next_event(stream)
+                known |= {row["id"]: row["state"] for row in said["rows"]}
+                known |= {entry[0]: entry[2] for entry in said.get("brief", [])}
+        async with visitor.get(f"{here}/batch.json") as response:
+            assert [row["id"] for row in (await response.json())["rows"]] == [f"r{n}" for n in range(35)]
+
+
+async def test_a_picture_costs_what_is_known_only_when_every_row_was_counted(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_rows, "MOST_AT_ONCE", 10)
+    for n in range(35):
+        collection.add(f"r{n}")
+    known: list[tuple[int | None, float | None]] = []
+    async with visiting(collection) as (here, visitor), visitor.get(f"{here}/events?since=0") as stream:
+        while not known or known[-1][0] is None:
+            _, said = await next_event(stream)
+            known.append((said["pictures"], said["cost"]["per_picture"]))
+    assert set(known) <= {(None, None), (35, 0.04)}
 
 
 async def test_the_page_is_told_when_a_run_begins_and_ends(collection: Collection) -> None:

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.drawn_masks import NOTHING, read_drawn_mask
 from batchfill.domain.findings import FindingKind, Severity, Sizes
-from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
+from batchfill.images.preflight.inspect import inspect_files
+from batchfill.images.preflight.inspection import InspectTask, PictureSource
 from batchfill.images.rights import chunks, jpeg_segments
 from batchfill.images.rights.chunks import Chunk
 from batchfill.images.rights.jpeg_segments import Segment
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from batchfill.images.preflight.inspect import Inspection
+    from batchfill.images.preflight.inspection import Inspection
 
     Save = Callable[..., Path]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from batchfill.images.preflight.inspect import InspectTask, PictureSource, inspect_files
+from batchfill.images.preflight.inspect import inspect_files
+from batchfill.images.preflight.inspection import InspectTask, PictureSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
