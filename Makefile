@@ -7,7 +7,7 @@ PIP = $(RUN) pip --quiet --quiet --disable-pip-version-check --no-input
 # Tests start hundreds of processes: each would compile the package again, and each worker the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check bench soak clean
+.PHONY: help setup cogs demo test check bench soak clean
 
 help:
 	@echo "make demo    fill the sample pictures offline, with the local emulator"
@@ -15,8 +15,9 @@ help:
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   measure, beside other clients and up to a million rows (FLAGS=--help says what else)"
 	@echo "make soak    prove the promises: kills, power cuts, simulated nights (an hour)"
+	@echo "make cogs    install real Cog servers, for tests that are skipped without them"
 	@echo "make setup   only make .venv, with all that development needs"
-	@echo "make clean   remove .venv, caches and offline batches"
+	@echo "make clean   remove .venv, .cogs, caches and offline batches"
 
 setup: .venv/.developing
 
@@ -37,9 +38,20 @@ bench: .venv/.benching
 soak: .venv/.developing
 	@$(RUN) tests.chaos.soak.run
 
+# Servers of own models, of both generations. Each has an environment of its own: they pin what we use too.
+cogs: .cogs/cog-0.16/.made .cogs/cog-0.23/.made
+
+.cogs/cog-0.16/.made: COG = cog==0.16.12
+.cogs/cog-0.23/.made: COG = cog==0.23.1 coglet==0.23.1
+.cogs/%/.made:
+	@$(PYTHON) -m venv .cogs/$*
+	@.cogs/$*/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input --retries 2 --timeout 10 \
+		install --no-compile $(COG) pillow opencv-python-headless
+	@touch $@
+
 # Only offline batches: jobs/*.batch without "local" may hold pictures that were paid for.
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .pytest_cache build dist jobs/*.local.batch
+	rm -rf .venv .cogs .mypy_cache .ruff_cache .hypothesis .pytest_cache build dist jobs/*.local.batch
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What running takes; the tools of development come on top of it only where a target needs them.

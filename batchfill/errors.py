@@ -177,6 +177,10 @@ class Throttled(TransientError):
     """429: everybody waits. Costs no attempt."""
 
 
+class Held(Throttled):
+    """What runs the model is away for now, and comes back: a person who watches is told at once."""
+
+
 class Unavailable(TransientError):
     """The service has nothing to run the model with: rows wait, and a few in a row end submitting."""
 

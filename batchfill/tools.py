@@ -11,7 +11,7 @@ from batchfill.errors import UsageError
 from batchfill.settings.value_types import FLUX_FILL_DEV
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TextIO
 
     from batchfill.domain.pairs import Pairing
@@ -73,10 +73,27 @@ def pair_folders(
 async def serve_provider(
     folder: Path, *, on_ready: Callable[[str], None], on_end: Callable[[str], None], **options: Any
 ) -> None:
-    """Run the local emulator by itself, until cancelled; *on_end* is told its bill in a line.
+    """Run the local emulator by itself, until cancelled; *on_end* is told what it did in a line.
 
-    *options* are those of `local.serve.serve`.
+    *options* are those of `serve_emulator`.
     """
     from batchfill.emulator.emulator_server import serve_emulator
 
-    await serve_emulator(folder, on_ready=on_ready, on_end=lambda bill: on_end(str(bill)), **options)
+    await serve_emulator(folder, on_ready=on_ready, on_end=on_end, **options)
+
+
+async def serve_containers(
+    folder: Path, *, at: Sequence[str], at_file: Path | None, tell: Callable[[str], None], **options: Any
+) -> None:
+    """Run the same API before a pool of Cog containers, until cancelled.
+
+    The containers are *at* addresses, and those in *at_file*. *tell* is given each line about them.
+    *options* are those of `serve_provider`. Raises UsageError.
+    """
+    from batchfill.emulator.backends.cog_backend import CogBackend
+    from batchfill.emulator.backends.pool_addresses import PoolAddresses
+
+    addresses = PoolAddresses(at, at_file)
+    await serve_provider(
+        folder, behind=lambda *parts: CogBackend(addresses, *parts, tell=tell), account="own", **options
+    )

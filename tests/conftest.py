@@ -16,6 +16,7 @@ pytest_plugins = (
     "tests.support.ports",
     "tests.support.models",
     "tests.support.providers",
+    "tests.support.cogs",
     "tests.support.desk",
     "tests.support.batches",
     "tests.support.gateways",
@@ -24,6 +25,7 @@ pytest_plugins = (
     "tests.support.listeners",
     "tests.support.crash",
     "tests.support.programs",
+    "tests.support.real_cogs",
     "tests.support.terminal",
 )
 

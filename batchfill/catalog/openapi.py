@@ -26,11 +26,15 @@ def from_schema(name: str, path: Path) -> Model:
     """
     document = _load_schema(path)
     try:
-        schema, others = _find_input(document)
-        fields = _read_fields(schema, others)
+        return model_from_document(name, document)
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
-    return _with_roles(name, fields)
+
+
+def model_from_document(name: str, document: object) -> Model:
+    """Return the model *name* as *document* describes it; see `from_schema`. Raises ValueError."""
+    schema, others = _find_input(document)
+    return _with_roles(name, _read_fields(schema, others))
 
 
 def _load_schema(path: Path) -> Any:

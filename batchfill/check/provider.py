@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from batchfill.domain.offers import ProviderCheck
 from batchfill.errors import NoAnswer, NotOffered, RowRejected, ServiceRefused, TransientError, UsageError
 from batchfill.providers.connection import open_service
-from batchfill.session.free_questions import web_page_at
+from batchfill.session.free_questions import wrong_base
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,7 +42,7 @@ async def ask_provider(base: str, settings: Settings) -> tuple[ProviderCheck, li
     async with connection as (service, _):
         questions = _Questions(base)
         account = await questions.ask(service.account)
-        if (wrong := await web_page_at(service)) is not None:
+        if (wrong := await wrong_base(service)) is not None:
             raise UsageError(wrong)
         await questions.ask(lambda: service.input_schema(settings.model))
         await questions.ask(lambda: service.list(created_after=time.time() - 1, pages=1))

@@ -12,8 +12,9 @@ import anyio
 import click
 
 from batchfill.cli.options import MANIFEST, READING
-from batchfill.cli.terminal import FILES, open_batch, print_notes
+from batchfill.cli.terminal import FILES, LONGEST_LINE, open_batch, print_notes
 from batchfill.domain.exit_codes import ExitCode
+from batchfill.errors import UsageError
 from batchfill.process import refuse_few_files
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: boo
         sys.exit(ExitCode.NOTHING_DONE)
 
 
-@click.command(short_help="Run the local emulator by itself.")
+@click.command(short_help="Run the local emulator, or the API before own model servers.")
 @click.option("--host", default="127.0.0.1", help="The address to serve on (127.0.0.1).")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8765, help="Its port (8765); 0 takes any that is free."
@@ -109,15 +110,36 @@ def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: boo
     metavar="PLAN.YAML",
     help="What is to go wrong, by call and by chance; see docs/emulator.md.",
 )
-def serve(host: str, port: int, folder: Path, **given: Any) -> None:
+@click.option("--behind", type=click.Choice(["cog"]), help="What makes the pictures: own Cog containers.")
+@click.option("--at", multiple=True, metavar="URL", help="A container of the pool; may be given again.")
+@click.option(
+    "--at-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Containers of the pool, an address a line; read again when it changes.",
+)
+def serve(
+    host: str,
+    port: int,
+    folder: Path,
+    behind: str | None,
+    at: tuple[str, ...],
+    at_file: Path | None,
+    **given: Any,
+) -> None:
     """Run the local emulator by itself: the same API, a classical fill, no cost.
+
+    With --behind cog, containers of your own make the pictures; see docs/own-servers.md.
 
     \b
     Example: batchfill serve
     and then: batchfill run night.csv --base-url http://127.0.0.1:8765/v1
+    Example: batchfill serve --behind cog --at http://gpu1:5000
     """
-    from batchfill.tools import serve_provider
+    from batchfill.console.format import safe_text
+    from batchfill.tools import serve_containers, serve_provider
 
+    pool = _read_pool(behind, at, at_file, given)
     refuse_few_files(FILES, "a command")
     rate = given.pop("per_minute")
 
@@ -125,6 +147,27 @@ def serve(host: str, port: int, folder: Path, **given: Any) -> None:
         click.echo(f"serving the prediction API at {base}\nCtrl-C ends it", err=False)
         sys.stdout.flush()
 
+    def tell(line: str) -> None:
+        # It holds what a container says.
+        print_notes(safe_text(line, LONGEST_LINE))
+
     given |= {"host": host, "port": port, "rate": rate}
     with suppress(KeyboardInterrupt):
-        anyio.run(lambda: serve_provider(folder, on_ready=say, on_end=print_notes, **given))
+        given |= {"on_ready": say, "on_end": print_notes}
+        if pool:
+            anyio.run(lambda: serve_containers(folder, tell=tell, **pool, **given))
+        else:
+            anyio.run(lambda: serve_provider(folder, **given))
+
+
+def _read_pool(
+    behind: str | None, at: tuple[str, ...], at_file: Path | None, given: dict[str, Any]
+) -> dict[str, Any]:
+    """Return where containers are; empty for the emulator. Raises UsageError for flags that do not agree."""
+    if behind is None:
+        if at or at_file:
+            raise UsageError("--at and --at-file name containers: give --behind cog too")
+        return {}
+    if given["latency"] or given["plan"]:
+        raise UsageError("--latency and --faults are for rehearsals: leave them out with --behind cog")
+    return {"at": at, "at_file": at_file}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -44,6 +45,12 @@ def refuse_errands(request: web.Request, model: Model, inputs: dict[str, object]
     addresses = [str(inputs.get(name, "")) for name in model.file_fields]
     if any(is_loopback(_host(address)) and upload_id(address) is None for address in addresses):
         raise Refused(problem_response(403, detail=NOT_YOURS))
+
+
+def sender_of(request: web.Request) -> str:
+    """Return what tells the rows of one run from those of another: its machine and its program's name."""
+    told = f"{request.remote} {request.headers.get('User-Agent', '')}"
+    return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def _is_from_elsewhere(request: web.Request) -> bool:

@@ -12,7 +12,6 @@ from batchfill.emulator.faults.kinds import FATES
 from batchfill.emulator.input_sources import upload_id
 from batchfill.emulator.journal import PredictionRecord
 from batchfill.emulator.responses import Refused, invalid_response, problem_response
-from batchfill.emulator.schema import find_faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from batchfill.emulator.faults.rules import Fault
     from batchfill.emulator.files import UploadedFiles
     from batchfill.emulator.input_sources import Contents
+    from batchfill.emulator.schema import Fault as InputFault
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 _SHORTEST, _LONGEST = 5, 24 * 3600
@@ -76,16 +76,17 @@ def new_record(
     model: Model,
     inputs: Mapping[str, Any],
     *,
+    faults: list[InputFault],
     id_: str,
     contents: Contents,
     files: UploadedFiles,
     now: float,
     hits: tuple[Fault, ...] = (),
     deployment: str | None = None,
+    sender: str = "",
     lifetime: float | None = None,
 ) -> PredictionRecord:
-    """Return a prediction that is ready to be made. Raises Refused when the model does not take *inputs*."""
-    faults = find_faults(model, inputs)
+    """Return a prediction that is ready to be made. Raises Refused for *faults* of its inputs."""
     if faults:
         raise Refused(invalid_response(faults))
     held = _keep_contents(model, inputs, contents)
@@ -99,6 +100,7 @@ def new_record(
         # What is told has milliseconds; a list that starts at a told time must show this prediction.
         created_at=int(now * 1000) / 1000,
         deployment=deployment,
+        sender=sender,
         cancel_at=now + lifetime if lifetime is not None else None,
         fate=fate.kind if fate else None,
         fate_option=_fate_option(fate) if fate else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from batchfill.emulator.backend import RunFailed
 from batchfill.errors import BadPicture
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ TINY = bytes.fromhex(
     "52494646240000005745425056503820180000003001009d012a010001000cc0ce25a400037000fed42c0000"
 )
 """A whole WebP of one pixel, for load tests in which the provider must cost nothing."""
-
-
-class RunFailed(Exception):
-    """The prediction fails; the text is its `error`."""
 
 
 @dataclass(frozen=True, slots=True)

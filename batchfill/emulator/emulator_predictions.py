@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from batchfill.emulator.emulator_model import RunFailed
+from batchfill.emulator.backend import RunFailed
 from batchfill.emulator.journal import Journal, read_records
 from batchfill.errors import in_words
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from batchfill.emulator.backend import Made
     from batchfill.emulator.input_sources import Contents
     from batchfill.emulator.journal import PredictionRecord
 
@@ -26,15 +28,6 @@ _STARTING = 0.1
 """Share of the pretended run time that a prediction is `starting`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a finished run leaves behind."""
-
-    outputs: list[str]
-    """File names below the prediction's folder, already written."""
-    logs: str
-
-
 class Predictions:
     """All predictions of one folder. Whatever ends one of them wakes those who wait for it."""
 
@@ -43,21 +36,22 @@ class Predictions:
         folder: Path,
         contents: Contents,
         *,
-        run: Callable[[PredictionRecord], Awaitable[Made]],
+        run: Callable[[PredictionRecord, Callable[[], None]], Awaitable[Made]],
         forget: Callable[[PredictionRecord], None],
         tell: Callable[[], None],
         now: Callable[[], float],
         latency: float,
         retention: float,
     ) -> None:
-        """*run* makes the outputs, raising RunFailed; *forget* deletes them; *tell* hears of changes."""
+        """*run* makes the outputs, as Backend.run does; *forget* deletes them; *tell* hears of changes."""
         self._latency = latency
         self._retention = retention
         self._contents = contents
         self._run, self._forget, self._tell, self._now = run, forget, tell, now
         self._records = {record.id: record for record in read_records(folder)}
         self._by_key = {record.key: record.id for record in self.all() if record.key}
-        self._aging = deque(record.id for record in self.all() if not record.removed)
+        ended = sorted((record for record in self.all() if record.ended), key=_ended_at)
+        self._aging = deque(record.id for record in ended if not record.removed)
         self._journal = Journal(folder)
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Event] = {}
@@ -95,7 +89,6 @@ class Predictions:
         self._records[record.id] = record
         if record.key:
             self._by_key[record.key] = record.id
-        self._aging.append(record.id)
         self._begin_run(record)
         self._tell()
         return record
@@ -126,12 +119,10 @@ class Predictions:
         return self._change_record(id_, **gone)
 
     def sweep(self) -> None:
-        """Remove the data of predictions that are older than the retention."""
+        """Remove the data of predictions that ended before the retention."""
         limit = self._now() - self._retention
-        while self._aging and self._records[self._aging[0]].created_at <= limit:
-            id_ = self._aging.popleft()
-            if self._records[id_].ended:
-                self.remove(id_)
+        while self._aging and _ended_at(self._records[self._aging[0]]) <= limit:
+            self.remove(self._aging.popleft())
 
     async def wait(self, id_: str, seconds: float) -> PredictionRecord:
         """Return a prediction when it has ended, or as it is after so many seconds."""
@@ -172,18 +163,24 @@ class Predictions:
             return
         if record.fate == "never_starts":
             await asyncio.Event().wait()
-        self._change_record(id_, status="processing", started_at=self._now())
-        if record.fate == "stuck":
-            await asyncio.Event().wait()
-        status, changes = await self._decide_outcome(record)
+        status, changes = await self._decide_outcome(record, partial(self._mark_started, id_))
         await self._sleep_until(record.created_at + self._latency)
         self._end_prediction(id_, status, **changes)
 
-    async def _decide_outcome(self, record: PredictionRecord) -> tuple[str, dict[str, Any]]:
+    def _mark_started(self, id_: str) -> None:
+        self._change_record(id_, status="processing", started_at=self._now())
+
+    async def _decide_outcome(
+        self, record: PredictionRecord, begin: Callable[[], None]
+    ) -> tuple[str, dict[str, Any]]:
+        if record.fate in ("stuck", "fail", "nsfw"):
+            begin()
+        if record.fate == "stuck":
+            await asyncio.Event().wait()
         if record.fate in ("fail", "nsfw"):
             return "failed", {"error": record.fate_option}
         try:
-            made = await self._run(record)
+            made = await self._run(record, begin)
         except RunFailed as error:
             return "failed", {"error": str(error)}
         except OSError as error:
@@ -201,8 +198,7 @@ class Predictions:
         life = self._lives.get(id_)
         if life is not None and life is not asyncio.current_task():
             life.cancel()
-        if ended.created_at <= self._now() - self._retention:
-            self.remove(id_)
+        self._aging.append(id_)
 
     def _change_record(self, id_: str, **changes: Any) -> PredictionRecord:
         try:
@@ -213,3 +209,8 @@ class Predictions:
         self._records[id_] = changed
         self._tell()
         return changed
+
+
+def _ended_at(record: PredictionRecord) -> float:
+    """Return the time from which on its data is kept: one that waited long for its turn is kept as long."""
+    return record.completed_at or record.created_at

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from batchfill.catalog.builtin import find_model, model_names
+from batchfill.emulator.backends.classical_fill import ClassicalFill
 from batchfill.emulator.emulator_predictions import Predictions
 from batchfill.emulator.faults.fault_plan import read_plan
 from batchfill.emulator.faults.injection import fault_middleware
@@ -26,7 +27,6 @@ from batchfill.emulator.outputs import OutputFiles, outputs_app
 from batchfill.emulator.quirks import Quirks
 from batchfill.emulator.rate_limit import Rate
 from batchfill.emulator.routes import api_app, call_of
-from batchfill.emulator.runner import Runner
 from batchfill.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from batchfill.catalog.model import Model
+    from batchfill.emulator.backend import Backend
     from batchfill.emulator.faults.rules import Fault
     from batchfill.emulator.journal import Charge, PredictionRecord
 
@@ -65,16 +66,17 @@ class EmulatorServer:
         tiny: bool = False,
         models: Iterable[Model] = (),
         account: str = "local",
+        behind: Callable[[Sources, OutputFiles], Backend] | None = None,
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = new_id,
     ) -> None:
         """*token*: the one that is let in; None lets in everybody. *latency*: the pretended run time (s).
 
-        *rate*: creates a minute, None for no limit; *burst* of them at once. *retention*: seconds after which
-        a prediction's data is removed. *tiny*: every output is one fixed pixel and no input is read.
-        *models*: offered besides those of the catalog. *clock*: seconds since the epoch. *new_id*: gives the
-        next id. With a clock and ids of one's own, *tiny*, and requests in one order, all that it says is the
-        same every time.
+        *rate*: creates a minute, None for no limit; *burst* of them at once. *retention*: seconds after its
+        end after which a prediction's data is removed. *tiny*: every output is one fixed pixel and no input
+        is read. *models*: offered besides those of the catalog. *behind* makes the backend; None for the
+        classical fill. *clock*: seconds since the epoch. *new_id*: gives the next id. With a clock and ids
+        of one's own, *tiny*, and requests in one order, all that it says is the same every time.
         """
         self.faults = faults or Faults()
         self.requests: Counter[str] = Counter()
@@ -89,13 +91,17 @@ class EmulatorServer:
         self._sources = Sources(contents, files, self.now)
         shelf = [model for name in model_names() if (model := find_model(name))]
         by_name = {model.name: model for model in (*shelf, *models)}
-        runner = Runner(by_name, self._sources, self._outputs, tiny=tiny)
+        self._backend: Backend = (
+            behind(self._sources, self._outputs)
+            if behind is not None
+            else ClassicalFill(by_name, self._sources, self._outputs, tiny=tiny)
+        )
         self._context = HandlerContext(
-            predictions=self._open_predictions(contents, runner, latency, retention),
+            predictions=self._open_predictions(contents, latency, retention),
             contents=contents,
             files=files,
             outputs=self._outputs,
-            models=by_name,
+            backend=self._backend,
             quirks=quirks or Quirks(),
             token=token,
             account=account,
@@ -104,13 +110,11 @@ class EmulatorServer:
             new_id=new_id,
         )
 
-    def _open_predictions(
-        self, contents: Contents, runner: Runner, latency: float, retention: float
-    ) -> Predictions:
+    def _open_predictions(self, contents: Contents, latency: float, retention: float) -> Predictions:
         return Predictions(
             self._folder,
             contents,
-            run=runner.run,
+            run=self._backend.run,
             forget=lambda record: self._outputs.delete(record.id),
             tell=self._wake_waiting,
             now=self.now,
@@ -137,6 +141,11 @@ class EmulatorServer:
     def bill(self) -> list[Charge]:
         """What was made, in order."""
         return [charge_for(record) for record in self.predictions()]
+
+    @property
+    def closing_line(self) -> str:
+        """What was done, in a line."""
+        return self._backend.closing_line() or str(Bill(tuple(self.bill)))
 
     @property
     def creates_seen(self) -> int:
@@ -167,6 +176,7 @@ class EmulatorServer:
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve, port 0 being any free one, and go on with unfinished predictions. Raises OSError."""
         self._started_at = self._clock()
+        await self._backend.start()
         misbehave = fault_middleware(self._match_faults, call_of, pause=self._pause_for, now=self.now)
         self._context.base = await self._open_site(api_app(self._context, misbehave), host, port) + "/v1"
         self._outputs.base = await self._open_outputs(host)
@@ -180,6 +190,7 @@ class EmulatorServer:
         for stop in stops:
             await stop()
         await self._context.predictions.stop()
+        await self._backend.stop()
         await self._sources.close()
 
     def _match_faults(self, call: str) -> tuple[Fault, ...]:
@@ -237,12 +248,13 @@ async def serve_emulator(
     latency: float = 0.0,
     plan: Path | None = None,
     on_ready: Callable[[str], None],
-    on_end: Callable[[Bill], None] = lambda bill: None,
+    on_end: Callable[[str], None] = lambda line: None,
     **options: Any,
 ) -> None:
-    """Serve from *folder* until cancelled; *on_ready* is told the base once it answers, *on_end* the bill.
+    """Serve from *folder* until cancelled; *on_ready* is told the base once it answers.
 
-    *plan*: a fault plan. *options* are those of EmulatorServer; a rate among them wins over the plan's.
+    *on_end* is told in a line what was done: of the classical fill its bill. *plan*: a fault plan.
+    *options* are those of EmulatorServer; a rate among them wins over the plan's.
     Raises UsageError when the plan cannot be read, or folder or address cannot be had.
     """
     asked = _merge_options(plan, options) | {"token": token, "latency": latency}
@@ -263,7 +275,7 @@ async def serve_emulator(
         with anyio.CancelScope(shield=True):
             await provider.stop()
         if provider.base:
-            on_end(Bill(tuple(provider.bill)))
+            on_end(provider.closing_line)
 
 
 def _merge_options(path: Path | None, options: Mapping[str, Any]) -> dict[str, Any]:

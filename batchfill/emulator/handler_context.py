@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchfill.emulator import responses
-from batchfill.emulator.responses import Refused, problem_response
+from batchfill.emulator.backend import NotReady
+from batchfill.emulator.responses import Refused, held_response, problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from aiohttp import web
 
     from batchfill.catalog.model import Model
+    from batchfill.emulator.backend import Backend
     from batchfill.emulator.emulator_predictions import Predictions
     from batchfill.emulator.files import UploadedFiles
     from batchfill.emulator.input_sources import Contents
@@ -31,7 +33,7 @@ class HandlerContext:
     contents: Contents
     files: UploadedFiles
     outputs: OutputFiles
-    models: Mapping[str, Model]
+    backend: Backend
     quirks: Quirks
     token: str | None = field(repr=False)
     account: str
@@ -48,9 +50,17 @@ class HandlerContext:
 
     def model(self, name: str) -> Model:
         """Return a model by its name. Raises Refused."""
-        if name not in self.models:
+        found = self.backend.find_model(name)
+        if found is None:
             raise Refused(problem_response(404))
-        return self.models[name]
+        return found
+
+    async def accept(self) -> None:
+        """Return when a prediction may be made. Raises Refused for now, where nothing can run."""
+        try:
+            await self.backend.accept()
+        except NotReady as reason:
+            raise Refused(held_response(str(reason))) from None
 
     def prediction(self, request: web.Request) -> PredictionRecord:
         """Return the prediction that the request's path names, as it is now. Raises Refused."""
@@ -69,5 +79,5 @@ class HandlerContext:
     def _output_value(self, record: PredictionRecord) -> object:
         inline = self.quirks.inline_outputs or self.quirks.dialect.outputs in ("inline", "base64")
         values = self.outputs.inline(record) if inline else self.outputs.urls(record)
-        model = self.models.get(record.model)
+        model = self.backend.find_model(record.model)
         return values if model is None or model.lists_outputs else values[0]

@@ -29,20 +29,21 @@ class Calls:
 
     def __init__(self, context: HandlerContext) -> None:
         self._context = context
-        self._versions = {version_of(model): model for model in context.models.values()}
 
     async def create_by_model(self, request: web.Request) -> web.Response:
         """POST /models/{owner}/{name}/predictions."""
+        await self._context.accept()
         return await self._create_prediction(request, self._context.model(_model_name(request)))
 
     async def create_by_version(self, request: web.Request) -> web.Response:
         """POST /predictions, the model named by the version's id, `owner/name` or `owner/name:id`."""
+        await self._context.accept()
         version = create.read_body(await request.read()).get("version")
         if not isinstance(version, str):
             raise Refused(
                 problem_response(422, title="Input validation failed", detail="- version is required\n")
             )
-        model = self._versions.get(version.rpartition(":")[2]) or self._context.models.get(version)
+        model = self._context.backend.find_version(version)
         if model is None:
             detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
             raise Refused(problem_response(422, title="Invalid version or not permitted", detail=detail))
@@ -50,6 +51,7 @@ class Calls:
 
     async def create_by_deployment(self, request: web.Request) -> web.Response:
         """POST /deployments/{owner}/{name}/predictions; each model is deployed under its own name."""
+        await self._context.accept()
         return await self._create_prediction(
             request, self._context.model(_model_name(request)), deployment=_model_name(request)
         )
@@ -116,12 +118,14 @@ class Calls:
         return create.new_record(
             model,
             inputs,
+            faults=self._context.backend.find_faults(model, inputs),
             id_=self._context.new_id(),
             contents=self._context.contents,
             files=self._context.files,
             now=self._context.now(),
             hits=request[HITS],
             deployment=deployment,
+            sender=access.sender_of(request),
             lifetime=create.read_lifetime(request.headers.get("Cancel-After")),
         )
 
@@ -170,21 +174,28 @@ class Extras:
 
     async def model(self, request: web.Request) -> web.Response:
         """GET /models/{owner}/{name}."""
-        model = self._find_model(request)
+        model = await self._find_model(request)
         runs = sum(record.model == model.name for record in self._context.predictions.all())
         return web.json_response(model_answer(model, self._since, runs))
 
     async def versions(self, request: web.Request) -> web.Response:
         """GET /models/{owner}/{name}/versions."""
-        versions = [version_answer(self._find_model(request), self._since)]
+        versions = [version_answer(await self._find_model(request), self._since)]
         return web.json_response({"next": None, "previous": None, "results": versions})
 
     async def version(self, request: web.Request) -> web.Response:
         """GET /models/{owner}/{name}/versions/{id}."""
-        model = self._find_model(request)
+        model = await self._find_model(request)
         if request.match_info["id"] != version_of(model):
             raise Refused(problem_response(404))
         return web.json_response(version_answer(model, self._since))
+
+    async def pool(self, request: web.Request) -> web.Response:
+        """GET /pool: the model servers behind this one."""
+        report = self._context.backend.report()
+        if report is None:
+            raise Refused(problem_response(404))
+        return web.json_response(report)
 
     async def upload(self, request: web.Request) -> web.Response:
         """POST /files, multipart with the part `content` and perhaps `metadata`."""
@@ -227,8 +238,11 @@ class Extras:
             raise Refused(problem_response(404, detail="File not found"))
         return found
 
-    def _find_model(self, request: web.Request) -> Model:
-        return self._context.model(f"{request.match_info['owner']}/{request.match_info['name']}")
+    async def _find_model(self, request: web.Request) -> Model:
+        name = _model_name(request)
+        if not self._context.backend.find_model(name):
+            await self._context.accept()
+        return self._context.model(name)
 
 
 async def _read_content(part: BodyPartReader) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import aiohttp
 
-from batchfill.emulator.emulator_model import RunFailed
+from batchfill.emulator.backend import RunFailed
 from batchfill.emulator.files import LIFETIME
 from batchfill.settings.addresses import is_loopback
 

@@ -51,6 +51,8 @@ class PredictionRecord:
     """File names, in order."""
     made: int = 0
     """How many outputs there were, gone or not."""
+    sender: str = ""
+    """Who asked for it, among those who share a pool; equal for the rows of one run."""
     key: str | None = None
     """The create's `Idempotency-Key`, where keys are honoured."""
     request: str = ""

@@ -48,6 +48,10 @@ _GATEWAY_PAGES = {
 }
 
 
+HELD = 5
+"""Seconds after which a create that is held may come again."""
+
+
 class Refused(Exception):
     """A request that is answered with an error; *response* is the answer."""
 
@@ -88,6 +92,18 @@ def throttled_response(seconds: float, form: str = "retry_after", *, now: float 
     headers = {"header": str(whole), "date": formatdate(now + seconds, usegmt=True)}
     more = {"Retry-After": headers[form]} if form in headers else {}
     return web.json_response(bodies[form], status=429, content_type=PROBLEM, headers=more)
+
+
+def held_response(reason: str) -> web.Response:
+    """Return a 429 for a create that has to wait until something can run."""
+    body = {
+        "title": "Nothing can run now",
+        "detail": reason,
+        "status": 429,
+        "code": "no_capacity",
+        "retry_after": HELD,
+    }
+    return web.json_response(body, status=429, content_type=PROBLEM, headers={"Retry-After": str(HELD)})
 
 
 def invalid_response(faults: list[tuple[str, str, str]]) -> web.Response:

@@ -31,6 +31,8 @@ def api_app(context: HandlerContext, misbehaving: Middleware) -> web.Application
     app = web.Application(middlewares=middlewares, client_max_size=_MAX_BODY)
     for method, path, handler in _route_table(context):
         app.router.add_route(method, f"/v1{path}", handler)
+    # Of the pool, not of the API: it has no version.
+    app.router.add_get("/pool", Extras(context).pool)
     return app
 
 

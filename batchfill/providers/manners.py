@@ -172,8 +172,10 @@ SAFETY_WORDS = (
 
 
 class RefusedFor(StrEnum):
-    """Why nothing was made of a create."""
+    """Why nothing was made of a create. The first one that fits counts."""
 
+    NO_CAPACITY = "no capacity"
+    """Own model servers are away for now; their front says so by its code alone."""
     QUOTA = "quota"
     """The account's credit is used up: until it has more, every row meets the same."""
     NO_CHANNEL = "no channel"
@@ -183,6 +185,7 @@ class RefusedFor(StrEnum):
 
 
 CODES = {
+    RefusedFor.NO_CAPACITY: frozenset({"no_capacity"}),
     RefusedFor.QUOTA: frozenset(
         {
             "402",
@@ -221,7 +224,8 @@ CODES = {
 }
 """What an error's `code`, `type` or `status` is, in lower case. The first kind that fits counts."""
 
-WORDS = {
+WORDS: dict[RefusedFor, tuple[str, ...]] = {
+    RefusedFor.NO_CAPACITY: (),
     RefusedFor.QUOTA: (
         r"exceeded your current quota",
         r"insufficient (user |account )?(quota|credits?|balance|funds)",

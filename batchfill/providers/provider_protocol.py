@@ -86,5 +86,8 @@ class Provider(Protocol):
     async def front_page(self) -> str | None:
         """Return what the web page says that answers every question; None where there is an API."""
 
+    async def container_at(self) -> str | None:
+        """Return the address of the Cog container that the base is; None where it is another thing."""
+
     def fetch_own(self, url: str) -> AbstractAsyncContextManager[Download]:
         """Open the output at *url* with the token, only where it lies at an origin that may see it."""

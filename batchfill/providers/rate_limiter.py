@@ -21,6 +21,9 @@ _REQUESTS = 60
 _SOON = 0.1
 """Of the recovery: a refusal that comes sooner after the last pause says that the pace is far too high."""
 
+_IN_A_ROW = 5
+"""Pauses without a request let through between them, after which one more says nothing of the pace."""
+
 _PROBING = 0.3
 _NEAR = 0.97
 
@@ -53,7 +56,8 @@ class RateLimiter:
         self._earned = float("-inf")
         self._limit = per_minute
         self._lowered = per_minute
-        self._accepted = True
+        self._refused = 0
+        """Pauses since the last accepted request."""
 
     async def acquire(self) -> None:
         """Wait for this caller's turn."""
@@ -80,7 +84,7 @@ class RateLimiter:
         now = anyio.current_time()
         if self.per_minute >= self.asked or now < self.paused_until:
             return
-        self._accepted = True
+        self._refused = 0
         quiet = self._quiet_time(now)
         self.per_minute = min(max(self.per_minute, self._raised_rate(quiet)), self.asked)
         if self.per_minute >= self.asked:
@@ -90,9 +94,11 @@ class RateLimiter:
 
     def _lower_rate(self, quiet: float) -> None:
         # A service that refuses everything for a while says nothing of what it allows afterwards.
-        if self._accepted:
+        if not self._refused:
             self._limit = self.per_minute * _NEAR
-        self._accepted = False
+        self._refused += 1
+        if self._refused > _IN_A_ROW:
+            return
         factor = 0.5 + 0.4 * min(1.0, quiet / _SOON)
         self.per_minute = self._lowered = max(self.per_minute * factor, min(SLOWEST, self.asked))
         # What the network bunches up is refused where the pace is just kept.

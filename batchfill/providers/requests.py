@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from batchfill.domain.token import ExtraSecrets, Token
 
 
+AGENT = f"batchfill/{__version__}"
 # Made once: httpx looks at each header of a request several times, and at those that it has made not again.
-_NAMED = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"batchfill/{__version__}"}
+_NAMED = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": AGENT}
 _OURS = httpx.Headers(_NAMED)
 _FRESH = httpx.Headers({**_NAMED, "Cache-Control": "no-cache", "Pragma": "no-cache"})
 """On every request to the service: a cache on the way would repeat what was true before."""
@@ -144,6 +146,8 @@ class AuthorizedClient:
         self._transport = transport
         self._answer_timeout = answer_timeout
         self._now = clock
+        # By this name a server that several runs share gives each of them its turn.
+        self._always = _with(_FRESH, {"User-Agent": f"{AGENT} ({secrets.token_hex(4)})"})
 
     @property
     def clock_offset(self) -> float | None:
@@ -158,17 +162,19 @@ class AuthorizedClient:
         method: str,
         path: str,
         *,
+        below_origin: bool = False,
         longest: int = LONGEST_ANSWER,
         headers: Mapping[str, str] | None = None,
         **given: Any,
     ) -> HttpResponse:
         """Send one request to *path* below the base and return the answer, of at most *longest* bytes.
 
+        *below_origin*: the path begins at the base's origin instead.
         *given* goes to httpx as it is (content, files, params). Raises httpx.RequestError, whose
         kind says whether the request can have been taken (see Transport).
         """
-        url = _url_of(f"{self.base}{path}")
-        request = request_for(method, url, headers=headers, always=_FRESH, **given)
+        url = httpx.URL(self.base).join(path) if below_origin else _url_of(f"{self.base}{path}")
+        request = request_for(method, url, headers=headers, always=self._always, **given)
         timeout = timeout_for(int(request.headers.get("content-length", 0)), self._answer_timeout)
         try:
             async with asyncio.timeout(_whole_timeout(timeout)):

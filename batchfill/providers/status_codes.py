@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from batchfill.errors import (
     AnswerLost,
     BatchfillError,
+    Held,
     NotFound,
     NotOffered,
     RowRejected,
@@ -58,6 +59,10 @@ _PROVEN = frozenset({307, 308, *range(400, 406), 413, 415, 422, 429})
 _OF_THE_ROW = frozenset({413, 415, 422})
 _NO_MODEL = frozenset({401, 403, 404, 405})
 """Statuses that say of the account or the model what no wait changes."""
+_WAITED_FOR: dict[RefusedFor, type[TransientError]] = {
+    RefusedFor.NO_CAPACITY: Held,
+    RefusedFor.NO_CHANNEL: Unavailable,
+}
 _NEEDED = frozenset({Call.CREATE, Call.GET, Call.PAGE})
 _GONE = {Call.GET: frozenset({404, 410}), Call.CANCEL: frozenset({404, 410})}
 _EPOCH = 1e9
@@ -122,9 +127,7 @@ def error_in_words(
     if refusal.kind is RefusedFor.QUOTA:
         return ServiceRefused(f"{text}: add credit, then run again", status=status, final=True)
     wait = wait_of(headers, body)
-    return (
-        Unavailable(text, wait=wait) if refusal.kind is RefusedFor.NO_CHANNEL else Throttled(text, wait=wait)
-    )
+    return _WAITED_FOR.get(refusal.kind, Throttled)(text, wait=wait)
 
 
 def _proves(refusal: Refusal, status: int) -> bool:

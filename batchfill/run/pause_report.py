@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from batchfill.domain.progress import Level
+from batchfill.errors import Held
 
 if TYPE_CHECKING:
     from batchfill.clock import Clock
@@ -31,7 +32,8 @@ class PauseReport:
         now = self._clock.now()
         if self._since is None:
             self._since = now
-        long = self._timings.long_pause
+        # The first word of what is away; then as of all others.
+        long = 0.0 if isinstance(error, Held) and not self._told_until else self._timings.long_pause
         until = now + seconds
         if until - self._since <= long or until - self._told_until <= long:
             return

@@ -39,8 +39,13 @@ async def ask_patiently(
     return await question()
 
 
-async def web_page_at(service: Provider) -> str | None:
-    """Return in a sentence that the base is a web page, which is no API; None where it may be one."""
+async def wrong_base(service: Provider) -> str | None:
+    """Return in a sentence that the base is a container or a web page; None where it may be an API."""
+    if (container := await service.container_at()) is not None:
+        return (
+            f"{service.base} is a Cog container, which has another API: start "
+            f"`batchfill serve --behind cog --at {container}` and give its address as --base-url"
+        )
     page = await service.front_page()
     if page is None:
         return None

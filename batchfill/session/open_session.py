@@ -33,7 +33,7 @@ FILES = 64
 """Files that a run opens at once, in addition to two for each process that works on pictures."""
 
 MISSING = (
-    "no token for {base}: set BATCHFILL_TOKEN{other} to your API token, "
+    "no token for {base}: set BATCHFILL_TOKEN{other} to your API token (own servers take any word), "
     "or rehearse offline and free of charge with --local"
 )
 NO_QUERY = (

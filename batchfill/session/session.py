@@ -32,7 +32,7 @@ from batchfill.run.run_times import LEARNED_FROM, RunTimes
 from batchfill.run.shutdown import StopSignal
 from batchfill.session import identity, past
 from batchfill.session.default_prompt import default_prompt_warnings, prompt_facts
-from batchfill.session.free_questions import ask_patiently, web_page_at
+from batchfill.session.free_questions import ask_patiently, wrong_base
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.literal_quotes import quote_facts
 from batchfill.session.plan import make_plan
@@ -207,7 +207,7 @@ class Session:
         """Find out early, and free of charge, whether the token is good and the account the same."""
         settings, ledger = self.settings, context.ledger
         account = await _ask_account(context.service, self.base, self.timings.question_retries)
-        if (wrong := await web_page_at(context.service)) is not None:
+        if (wrong := await wrong_base(context.service)) is not None:
             if not any(ledger.in_state(state) for state in OPEN):
                 raise UsageError(wrong)
             # It was right before, and what was paid for there is waited for.

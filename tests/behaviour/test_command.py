@@ -143,6 +143,9 @@ WRONG = {
     "init night.txt": "the name should end with .csv",
     "pair images nowhere": "nowhere: cannot be read",
     "serve --port many": "'many' is not a valid integer",
+    "serve --at http://gpu1:5000": "--at and --at-file name containers: give --behind cog too",
+    "serve --behind cog": "name each with --at URL, or give --at-file FILE",
+    "serve --behind cog --at gpu1:5000": "is no address: give one such as http://gpu1:5000",
 }
 """What somebody may type by mistake, and what the answer says."""
 

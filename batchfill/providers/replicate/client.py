@@ -27,6 +27,7 @@ from batchfill.providers.downloads import begin, open_download, parse_url, shown
 from batchfill.providers.endpoints import ACCOUNT, FILES, PREDICTIONS, model_path, origin_of, prediction_path
 from batchfill.providers.error_text import is_html, kept_text, one_line, words_of_body
 from batchfill.providers.learned_offers import OPTIONAL, LearnedOffers
+from batchfill.providers.model_server import find_container
 from batchfill.providers.pagination import Listing, reaches_past, read_page, size_of, window_query
 from batchfill.providers.parsing import read_account, read_input_schema, read_upload
 from batchfill.providers.prediction_reader import prediction_at, read_asked, read_created
@@ -224,6 +225,10 @@ class Service:
             return None
         page = answer.succeeded and is_html(answer.body)
         return words_of_body(answer.body)[:LONGEST_TITLE] if page else None
+
+    async def container_at(self) -> str | None:
+        """Return the address of the Cog container that the base is; asks only where there are no accounts."""
+        return await find_container(self._line, self._reads) if self.offers.account is False else None
 
     async def get(self, prediction_id: str, *, outputs: int = 1) -> Prediction:
         """Return the prediction as it is; *outputs* inside its answer have room.

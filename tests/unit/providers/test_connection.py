@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,10 @@ async def test_calls_carry_the_token_and_outputs_beside_them_do_not(listen: List
     assert all(f"Authorization: Bearer {SECRET}" in head for head in peer.heads)
     assert SECRET not in host.heads[0]
     assert not any("cookie" in head.lower() for head in peer.heads)
-    assert all(f"User-Agent: batchfill/{__version__}\r\n" in head for head in peer.heads + host.heads)
+    assert f"User-Agent: batchfill/{__version__}\r\n" in host.heads[0]
+    names = {re.findall(r"User-Agent: (.*)\r\n", head)[0] for head in peer.heads}
+    assert len(names) == 1, "a run has a name of its own"
+    assert re.fullmatch(rf"batchfill/{re.escape(__version__)} \(\w{{8}}\)", names.pop())
 
 
 async def test_a_given_transport_serves_everything_and_stays_open(token: Token) -> None:

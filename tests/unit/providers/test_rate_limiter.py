@@ -123,7 +123,8 @@ async def test_the_pace_never_falls_below_one_a_minute(loop_clock: LoopClock) ->
     pace = RateLimiter(600)
     for _ in range(50):
         pace.throttled(0)
-        loop_clock.now += 10
+        loop_clock.now += 1
+        pace.accepted()
     assert pace.per_minute == 1
 
 
@@ -157,6 +158,22 @@ async def test_a_service_that_refused_everything_for_a_while_is_soon_asked_as_fa
     loop_clock.now += 120
     pace.accepted()
     assert pace.per_minute > 570
+
+
+async def test_a_service_that_refused_everything_for_an_hour_is_used_within_seconds_of_its_return(
+    loop_clock: LoopClock,
+) -> None:
+    pace = RateLimiter(600)
+    while loop_clock.now < 4600:
+        await pace.acquire()
+        pace.throttled(5)
+    times = []
+    for _ in range(10):
+        await pace.acquire()
+        pace.accepted()
+        times.append(loop_clock.now)
+    assert times[0] - 4600 < 10
+    assert times[-1] - times[0] < 10
 
 
 async def test_an_answer_that_comes_in_during_the_pause_raises_nothing(loop_clock: LoopClock) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from batchfill.errors import (
     AnswerLost,
     BatchfillError,
+    Held,
     NotFound,
     NotOffered,
     RowRejected,
@@ -202,6 +203,8 @@ QUOTA, NO_CHANNEL, BUSY = ServiceRefused, Unavailable, Throttled
         (200, '{"code":429,"message":"请求过于频繁"}', BUSY),
         (429, '{"message":"当前分组上游负载已饱和，请稍后再试","code":"do_response_failed"}', BUSY),
         (429, '{"message":"Quota exceeded for metric m: 60 requests per minute"}', BUSY),
+        # Own model servers are away.
+        (429, '{"code":"no_capacity","detail":"no container is ready: gpu1 has no quota"}', Held),
         # Not proven: what may have been made is not sent again.
         (503, '{"error":"rate limit exceeded while polling the prediction"}', AnswerLost),
         (500, '{"error":"at capacity: upload of the output failed"}', AnswerLost),

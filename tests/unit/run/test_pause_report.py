@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batchfill.errors import Throttled
+from batchfill.errors import Held, Throttled
 from batchfill.run.pause_report import PauseReport
 from batchfill.settings.timings import DEFAULT
 
@@ -47,6 +47,14 @@ def test_a_longer_one_is_told_once_with_its_end(told: Told, report: PauseReport)
         report.add_pause(ERROR, 61)
     (line,) = told.lines
     assert line.startswith("the service answered 429 to the create call; nothing is submitted until ")
+
+
+def test_what_is_away_is_told_at_once_and_then_as_rarely_as_others(told: Told, report: PauseReport) -> None:
+    for _ in range(600):
+        report.add_pause(Held("no container is ready"), 6)
+        told.now += 6
+        assert told.lines
+    assert 3 <= len(told.lines) <= 8
 
 
 def test_short_ones_in_a_row_are_told_ever_more_rarely(told: Told, report: PauseReport) -> None:
