@@ -64,12 +64,16 @@ def _flags_of(
     none = tuple(() for _ in outputs)
     if task is None:
         return none, None
-    from batchfill.images.quality.compare import Sent  # numpy is loaded for those who need it
+    from batchfill.images.quality.compare import Sent, least_size  # numpy is loaded for those who need it
 
-    picture, name = original.canvas.picture, original.canvas.name
+    canvas, name = original.canvas, original.canvas.name
 
     @cache
     def sent_at(size: Size) -> Sent:
+        picture = canvas.picture
+        if picture is None:
+            assert canvas.jpeg is not None
+            picture = canvas.jpeg.decode(name, least_size(original.size, task.area, size))
         return Sent.of_decoded(picture, name, original.size, original.placed, original.hole, task.area, size)
 
     try:
@@ -80,7 +84,8 @@ def _flags_of(
 
 def _copies(original: DecodedOriginal, count: int) -> Iterator[DecodedOriginal]:
     """Give *original* so many times, its picture another one each time but the last."""
+    picture = original.canvas.picture
     for _ in range(count - 1):
-        canvas = replace(original.canvas, picture=original.canvas.picture.copy())
+        canvas = replace(original.canvas, picture=None if picture is None else picture.copy())
         yield original._replace(canvas=canvas)
     yield original

@@ -10,6 +10,7 @@ from batchfill.domain.drawn_masks import NOTHING, read_drawn_mask
 from batchfill.domain.json_objects import amounts_object, counts_object, iso_time
 from batchfill.domain.money import MILLION, currency_units
 from batchfill.domain.rows import RowState
+from batchfill.images.codec.thumbnail import key_of
 from batchfill.review.statistics import make_timeline, run_times, working_time
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import EndedAttempt, ReviewFile, ReviewPicture, ReviewRow, Status
 
 FORMAT = 1
-LENGTH = 32
-"""Hex digits of a content's SHA-256 that name its picture: enough that no two ever share them."""
-
 DOCUMENT_END = "\n]}"
 
 encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -98,11 +96,6 @@ def row_object(exhibit: ReviewRow) -> dict[str, Any]:
         "redo": _redo_object(exhibit),
     }
     return {name: value for name, value in fields.items() if value or value == 0}
-
-
-def key_of(sha256: str) -> str:
-    """Return what names the picture of this content."""
-    return sha256[:LENGTH]
 
 
 def drawn_mask_of(exhibit: ReviewRow) -> DrawnMask | None:

@@ -13,6 +13,7 @@ import anyio
 from anyio import to_thread
 
 from batchfill.errors import BadPicture, UsageError
+from batchfill.images.codec.thumbnail import THUMB, VIEW
 from batchfill.review import assets
 from batchfill.review.document import (
     DOCUMENT_END,
@@ -24,7 +25,7 @@ from batchfill.review.document import (
     row_object,
 )
 from batchfill.review.pieces import PieceWriter, read_rows
-from batchfill.review.thumbnails import THUMB, VIEW, Thumbnails, originals_of
+from batchfill.review.thumbnails import Thumbnails, originals_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,6 +13,7 @@ from aiohttp import web
 from anyio import to_thread
 
 from batchfill.errors import BadPicture, BatchfillError, UsageError
+from batchfill.images.codec.thumbnail import THUMB, VIEW
 from batchfill.review import assets
 from batchfill.review.auth import HOST, Auth, add_security_headers, login_page
 from batchfill.review.decisions import read_message
@@ -20,7 +21,7 @@ from batchfill.review.document import DOCUMENT_END, document_start, encode_json
 from batchfill.review.feed import Feed
 from batchfill.review.pages import Pages
 from batchfill.review.pieces import FIELDS
-from batchfill.review.thumbnails import THUMB, VIEW, Originals, Thumbnails
+from batchfill.review.thumbnails import Originals, Thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 from anyio import to_thread
 
-from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
-from batchfill.review.document import drawn_mask_of, key_of, shown_digest
+from batchfill.images.codec.thumbnail import (
+    FOLDER,
+    LONGEST,
+    ThumbTask,
+    copy_name,
+    key_of,
+    make_thumbnail,
+    write_copy,
+)
+from batchfill.review.document import drawn_mask_of, shown_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +28,8 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import ReviewRow
     from batchfill.workers.pool import Workers
 
-FOLDER = "thumbs"
-THUMB, VIEW = "thumb", "view"
 SHOWN = frozenset({"image", "mask"})
 """Inputs that are pictures, and shown."""
-LONGEST = {THUMB: 320, VIEW: 1280}
-"""Pixels of the longer side: of a picture on the wall, and of one that fills the window."""
 
 
 class Original(NamedTuple):
@@ -61,7 +63,7 @@ class Thumbnails:
 
         Raises BadPicture when its file is gone, damaged or another.
         """
-        target = self._folder / f"{original.key}-{size}.webp"
+        target = self._folder / copy_name(original.key, size)
         while target in self._being_made:
             await self._being_made[target].wait()
         if not target.exists():
@@ -74,7 +76,7 @@ class Thumbnails:
             shown = original.mask, original.canvas, original.filled
             task = ThumbTask(self._batch / original.file, original.sha256, longest, *shown)
             content = await self._workers.do(make_thumbnail, task)
-            await to_thread.run_sync(_write_copy, target, content)
+            await to_thread.run_sync(write_copy, target, content)
         finally:
             del self._being_made[target]
             done.set()
@@ -122,16 +124,3 @@ def originals_of(exhibit: ReviewRow) -> Iterator[Original]:
         yield Original(picture.path, picture.sha256, mask, exhibit.enlargement, True)
     for output in (*exhibit.outputs, *exhibit.earlier):
         yield Original(output.file, output.sha256)
-
-
-def _write_copy(target: Path, content: bytes) -> None:
-    """Write a copy whole or not at all; on a full disk the next one who asks has it made again."""
-    target.parent.mkdir(exist_ok=True)
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
-    except OSError:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise

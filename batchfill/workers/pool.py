@@ -134,7 +134,7 @@ class _Process:
             [sys.executable, "-P", "-c", _START, str(Path(worker.__file__).parents[2])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=without_secrets(os.environ, also=hidden),
+            env={**worker.KEPT_MEMORY, **without_secrets(os.environ, also=hidden)},
             start_new_session=True,
         )
 

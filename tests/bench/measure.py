@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "bench"
@@ -49,7 +49,9 @@ class Used:
     """On standard output."""
 
 
-def measured(*arguments: str, folder: Path, good: tuple[int, ...] = (0,)) -> Used:
+def measured(
+    *arguments: str, folder: Path, good: tuple[int, ...] = (0,), environ: Mapping[str, str] = ENVIRON
+) -> Used:
     """Run `python -m` with *arguments* in *folder*. Raises Failed unless its exit code is a *good* one.
 
     A process never counts for less memory than the one that starts it, so that this one has to stay small.
@@ -58,7 +60,7 @@ def measured(*arguments: str, folder: Path, good: tuple[int, ...] = (0,)) -> Use
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said, tempfile.TemporaryFile("w+") as trouble:
         began_at = time.time()
         process = subprocess.Popen(
-            command, cwd=folder, env=ENVIRON, stdin=subprocess.DEVNULL, stdout=said, stderr=trouble
+            command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=said, stderr=trouble
         )
         with _bounded(process):
             _, status, usage = os.wait4(process.pid, 0)

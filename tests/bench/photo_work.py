@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from batchfill.catalog.builtin import find_model
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.rows import LocalFile, Stamp
-from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
+from batchfill.images.codec.thumbnail import FOLDER, LONGEST, THUMB, ThumbTask, make_thumbnail
 from batchfill.images.composite.composite import FinishTask
 from batchfill.images.finish_trial import load_modules
 from batchfill.images.finished_row import RowTask, finish_row
@@ -52,10 +52,11 @@ def _walk(picture: LocalFile, mask: LocalFile, stem: str) -> dict[str, float]:
     sent, prepare = _timed(lambda: fit_files(fit))
     assert sent.picture is not None
     raw, target = Path(f"{stem}-raw.webp").absolute(), Path("finished").absolute()
-    finish = FinishTask(raw, picture, mask, EXACT, None, target, "same", {"prompt": "a fox"})
+    thumbs = target.with_name(FOLDER)
+    finish = FinishTask(raw, picture, mask, EXACT, None, target, "same", {"prompt": "a fox"}, thumbs)
     judge = FlagTask((raw,), picture.path, mask.path, EXACT, None, rule, ())
     row, finishing = _timed(lambda: finish_row(RowTask((finish,), judge)))
-    thumb = ThumbTask(target, sha256(target.read_bytes()).hexdigest(), 512)
+    thumb = ThumbTask(target, row.files[0].sha256, LONGEST[THUMB])
     _, thumbnail = _timed(lambda: make_thumbnail(thumb))
     times = {"check": check, "prepare": prepare, "finish": finishing, "thumbnail": thumbnail}
     return times | {"sent_kb": len(sent.picture.content) / 1e3, "written_mb": row.files[0].size / 1e6}

@@ -9,7 +9,8 @@ from itertools import product
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.bench.measure import measured
+from batchfill.workers.worker import KEPT_MEMORY
+from tests.bench.measure import ENVIRON, measured
 from tests.bench.tables import line_of
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ def scripts_table(found: Mapping[str, Script]) -> Iterator[str]:
 
 
 def _walk(folder: Path, stem: str, original: str, mask: str) -> Photo:
-    used = measured("tests.bench.photo_work", stem, original, mask, folder=folder)
+    # As a worker has it.
+    environ = {**ENVIRON, **KEPT_MEMORY}
+    used = measured("tests.bench.photo_work", stem, original, mask, folder=folder, environ=environ)
     return Photo(**json.loads(used.said), peak_mb=used.peak_mb)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from math import ceil
 from typing import TYPE_CHECKING
 
 from PIL import ImageOps
@@ -25,7 +28,17 @@ if TYPE_CHECKING:
     from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.enlargement import Enlargement
 
+FOLDER = "thumbs"
+"""In the batch folder."""
+THUMB, VIEW = "thumb", "view"
+LONGEST = {THUMB: 320, VIEW: 1280}
+"""Pixels of the longer side: of a picture on the wall, and of one that fills the window."""
+
 QUALITY = 82
+_KEY = 32
+"""Hex digits of a content's SHA-256 that name its picture: enough that no two ever share them."""
+_SPARE = 1.5
+"""Times the size of a copy, at least, that a JPEG is decoded at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +63,65 @@ def make_thumbnail(task: ThumbTask) -> bytes:
 
     Raises BadPicture: no picture, unreadable, beyond 200 megapixels, or another content than was meant.
     """
-    name = task.file.name
-    content = _read_content(task)
-    with open_image(io.BytesIO(content), name) as image:
+    with open_image(io.BytesIO(_read_content(task)), task.file.name) as image:
         profile = None if image.mode in FOREIGN else image.info.get("icc_profile")
         small = _shrink(image, task) if task.mask is None else _show_mask(image, task.mask, task.longest)
         if task.canvas is not None:
             small = _show_canvas(small, upright_size(image), task)
-        written = io.BytesIO()
-        small.save(written, "WEBP", quality=QUALITY, method=3, icc_profile=profile, exif=b"")
+        return _encode(small, profile)
+
+
+def key_of(sha256: str) -> str:
+    """Return what names the picture of this content."""
+    return sha256[:_KEY]
+
+
+def copy_name(key: str, size: str) -> str:
+    """Return the name of the file of a picture's copy at one of the sizes."""
+    return f"{key}-{size}.webp"
+
+
+def write_copy(target: Path, content: bytes) -> None:
+    """Write a copy whole or not at all; on a full disk the next one who asks has it made again."""
+    target.parent.mkdir(exist_ok=True)
+    unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(target)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+
+
+def keep_thumbnail(folder: Path, sha256: str, picture: Image, profile: bytes | None) -> None:
+    """Write the small copy of *picture*, which is at hand and upright, to *folder*, if the disk takes it.
+
+    It is used up. *sha256*: of its file. *profile*: of its colours. A copy that is not there is made
+    of the file once it is asked for: see `make_thumbnail`.
+    """
+    small = _shrink_to(without_alpha(picture, "picture"), LONGEST[THUMB])
+    with suppress(OSError):
+        write_copy(folder / copy_name(key_of(sha256), THUMB), _encode(small, profile))
+
+
+def _encode(small: Image, profile: bytes | None) -> bytes:
+    written = io.BytesIO()
+    small.save(written, "WEBP", quality=QUALITY, method=3, icc_profile=profile, exif=b"")
     return written.getvalue()
 
 
 def _shrink(image: Image, task: ThumbTask) -> Image:
-    # A JPEG is decoded at the half, quarter or eighth that is still twice as large as needed.
-    image.draft("RGB", (2 * task.longest, 2 * task.longest))
-    small = without_alpha(ImageOps.exif_transpose(image), task.file.name)
-    small.thumbnail((task.longest, task.longest), Resampling.LANCZOS, reducing_gap=2.0)
-    return small
+    # A JPEG is decoded at the half, quarter or eighth that has something to spare.
+    share = _SPARE * task.longest / max(image.size)
+    image.draft("RGB", (ceil(image.width * share), ceil(image.height * share)))
+    return _shrink_to(without_alpha(ImageOps.exif_transpose(image), task.file.name), task.longest)
+
+
+def _shrink_to(picture: Image, longest: int) -> Image:
+    """Return *picture* with no side longer than *longest*; it is used up."""
+    picture.thumbnail((longest, longest), Resampling.LANCZOS, reducing_gap=2.0)
+    return picture
 
 
 def _show_canvas(small: Image, own: Size, task: ThumbTask) -> Image:

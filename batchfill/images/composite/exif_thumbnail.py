@@ -40,8 +40,8 @@ class _Link(NamedTuple):
 def replace_thumbnail(exif: bytes, show: Callable[[int], Image]) -> bytes:
     """Return *exif* with a thumbnail of the picture as it is now, as large as the one that it has.
 
-    *show* gives the picture, as stored, with no side longer than it is told. Where a new one cannot take the
-    old one's place, it has none afterwards. What cannot be read stays.
+    *show* gives the picture, as stored, its longer side as long as it is told, or longer. Where a new one
+    cannot take the old one's place, it has none afterwards. What cannot be read stays.
     """
     try:
         link = _find_link(exif)

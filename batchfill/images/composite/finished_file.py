@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -11,21 +12,24 @@ from PIL.JpegImagePlugin import get_sampling
 
 from batchfill.domain.predictions import Picture
 from batchfill.errors import BadPicture
-from batchfill.images.codec.open import SUFFIXES
+from batchfill.images.codec.colors import FOREIGN
+from batchfill.images.codec.open import SUFFIXES, apply_orientation, is_turned, open_image
+from batchfill.images.codec.thumbnail import LONGEST, THUMB, keep_thumbnail
 from batchfill.images.composite.jpeg_frame import CannotExchange
 from batchfill.images.composite.metadata import jpeg_head, write_metadata
 from batchfill.images.rights.jpeg_segments import END, START, join_segment
 from batchfill.images.rights.rights import EXIF, LONGEST_PACKET, Rights, merge_rights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from PIL.Image import Image
     from PIL.PngImagePlugin import PngInfo
 
+    from batchfill.catalog.sizes import Size
+    from batchfill.images.composite.filling import Filling
     from batchfill.images.composite.jpeg_blocks import Exchange
-    from batchfill.images.prepare.hole import Hole
     from batchfill.images.rights.xmp import Told
 
 QUALITY = 95
@@ -61,7 +65,10 @@ class JpegSource:
     """An original that is a JPEG, to become one again."""
 
     content: bytes = field(repr=False)
-    orientation: int
+    exchange: Exchange | None
+    """None: its blocks cannot be exchanged."""
+    why: str
+    """Why they cannot."""
     tables: Mapping[int, list[int]]
     """Of quantisation, by number."""
     sampling: int
@@ -69,10 +76,30 @@ class JpegSource:
 
     @classmethod
     def of(cls, image: Image, file: IO[bytes], orientation: int) -> JpegSource:
-        """Return the source of the decoded *image* in *file*."""
+        """Return the source of the opened *image* in *file*, whose position stays."""
+        from batchfill.images.composite.jpeg_blocks import Exchange  # numpy is loaded for those who need it
+
         sampling, tables = get_sampling(image), getattr(image, "quantization", {})
+        before = file.tell()
         file.seek(0)
-        return cls(file.read(), orientation, tables, sampling)
+        content = file.read()
+        file.seek(before)
+        try:
+            return cls(content, Exchange(content, orientation), "", tables, sampling)
+        except CannotExchange as error:
+            return cls(content, None, str(error), tables, sampling)
+
+    def read_blocks(self, folder: Path) -> JpegSource:
+        """Return it with its blocks read, or without an exchange where they are damaged.
+
+        *folder* takes files meanwhile. Raises OSError when the disk is full.
+        """
+        try:
+            if self.exchange is not None:
+                self.exchange.read(folder)
+        except CannotExchange as error:
+            return replace(self, exchange=None, why=str(error))
+        return self
 
     @property
     def options(self) -> dict[str, Any]:
@@ -81,6 +108,16 @@ class JpegSource:
         tables = [self.tables[number] for number in sorted(self.tables)]
         return {"quality": -1, "qtables": tables, "subsampling": max(self.sampling, 0)} if tables else {}
 
+    def decode(self, name: str, least: Size | None = None) -> Image:
+        """Return the picture upright, in its own mode; as small as it can be with *least* pixels, if given.
+
+        Raises BadPicture, beginning with *name*.
+        """
+        with open_image(io.BytesIO(self.content), name) as image:
+            if least is not None:
+                image.draft(None, least[::-1] if is_turned(image) else least)
+            return apply_orientation(image)
+
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
@@ -88,8 +125,10 @@ class Canvas:
 
     name: str
     """What messages call it."""
-    picture: Image
-    """Upright."""
+    size: Size
+    """Of the whole canvas, upright."""
+    picture: Image | None
+    """Upright; None: of a JPEG that is not decoded yet."""
     format: str | None
     """`jpg` or `webp`; else PNG."""
     exif: bytes
@@ -101,43 +140,49 @@ class Canvas:
 
 
 def write_finished(
-    target: Path, canvas: Canvas, hole: Hole, told: Told, fill_again: Callable[[], Image]
+    target: Path, canvas: Canvas, filling: Filling, told: Told, thumbs: Path | None
 ) -> Finished:
-    """Write *canvas*, filled where *hole* is not black, to *target*, flushed to disk.
+    """Write *canvas* with *filling* to *target*, flushed to disk. Uses its picture up.
 
-    *fill_again*: makes the picture of *canvas* once more, which libjpeg may have needed the room of.
+    *thumbs*: the folder that takes a small copy; None: none is wanted.
     Raises BadPicture when no format takes the picture, OSError when the disk does not take it.
     """
-    why = ""
-    if canvas.jpeg is not None:
+    why, jpeg = "", canvas.jpeg
+    if jpeg is not None:
         try:
-            packet = _fitting_packet(canvas.rights, told)
-            exchange = _fill_blocks(canvas.jpeg, canvas.picture, hole)
+            return _write_blocks(target, canvas, jpeg, filling, told, thumbs)
         except CannotExchange as error:
             why = f"encoded whole, {error}"
-        else:
-            try:
-                return _write_blocks(target, canvas, exchange, packet)
-            except CannotExchange as error:
-                why = f"encoded whole, {error}"
-                canvas = replace(canvas, picture=fill_again())
-    return _write_whole(target, canvas, told, why)
+    picture = canvas.picture
+    if picture is None:
+        assert jpeg is not None
+        picture = jpeg.decode(canvas.name)
+    filling.fill(picture)
+    finished = _write_whole(target, canvas, picture, told, why)
+    if thumbs is not None:
+        keep_thumbnail(thumbs, finished.sha256, picture, _thumbnail_profile(canvas, picture))
+    return finished
 
 
-def _write_whole(target: Path, canvas: Canvas, told: Told, why: str) -> Finished:
-    """Write *canvas* in the format that it asks for, or in PNG; *why*: what is known to be in the way."""
+def _write_whole(target: Path, canvas: Canvas, picture: Image, told: Told, why: str) -> Finished:
+    """Write *picture*, that of *canvas*, in the format that it asks for, or in PNG.
+
+    *why*: what is known to be in the way.
+    """
     wanted = kind = _FORMATS.get(canvas.format or "", "PNG")
     for kind, told_now in _attempts(wanted, told, again=canvas.jpeg is not None):
         options = _save_options(kind, canvas, told_now)
-        if (misfit := _misfit(kind, canvas.picture, options)) is None:
+        if (misfit := _misfit(kind, picture, options)) is None:
             break
         why = misfit
     with target.open("wb") as file:
         written = _Written(file)
-        _save_picture(canvas.picture, written, kind, options, canvas.name)
+        _save_picture(picture, written, kind, options, canvas.name)
         written.flush()
     made_as = ": ".join(filter(None, (kind.lower(), why)))
-    return Finished(written.size, written.digest.hexdigest(), _shown(kind, canvas.picture), made_as)
+    return Finished(
+        written.size, written.digest.hexdigest(), _shown(kind, picture.size, picture.mode), made_as
+    )
 
 
 def _attempts(kind: str, told: Told, *, again: bool) -> Iterator[tuple[str, Told]]:
@@ -148,27 +193,32 @@ def _attempts(kind: str, told: Told, *, again: bool) -> Iterator[tuple[str, Told
     yield "PNG", told
 
 
-def _fill_blocks(jpeg: JpegSource, picture: Image, hole: Hole) -> Exchange:
-    """Return the original with the blocks exchanged that *hole* touches. Raises CannotExchange."""
-    from batchfill.images.composite.jpeg_blocks import Exchange  # numpy is loaded for those who need it
-
-    exchange = Exchange(jpeg.content, jpeg.orientation)
-    exchange.fill(picture, hole)
-    return exchange
+def _thumbnail_profile(canvas: Canvas, picture: Image) -> bytes | None:
+    return None if picture.mode in FOREIGN else canvas.profile
 
 
-def _write_blocks(target: Path, canvas: Canvas, exchange: Exchange, packet: bytes) -> Finished:
-    """Write the original with the blocks of *exchange*. Uses the picture up. Raises CannotExchange."""
-    head, shown = jpeg_head(exchange, canvas.picture, canvas.rights, packet), _shown("JPEG", canvas.picture)
-    # libjpeg takes the room of the picture, and more.
-    canvas.picture.close()
+def _write_blocks(
+    target: Path, canvas: Canvas, jpeg: JpegSource, filling: Filling, told: Told, thumbs: Path | None
+) -> Finished:
+    """Write the original with the blocks exchanged that are filled. Raises CannotExchange."""
+    exchange = jpeg.exchange
+    if exchange is None:
+        raise CannotExchange(jpeg.why)
+    packet = _fitting_packet(canvas.rights, told)
+    exchange.fill(filling.hole, filling.paint, target.parent)
+    head = jpeg_head(exchange, canvas.rights, packet)
     made = exchange.write(target.parent)
     with target.open("wb") as file:
         written = _Written(file)
         for part in (START, *map(join_segment, [*head, *made]), END):
             written.write(part)
         written.flush()
-    return Finished(written.size, written.digest.hexdigest(), shown, BLOCKS)
+    shown = _shown("JPEG", canvas.size, exchange.frame.mode)
+    finished = Finished(written.size, written.digest.hexdigest(), shown, BLOCKS)
+    if thumbs is not None:
+        small = exchange.show(LONGEST[THUMB])
+        keep_thumbnail(thumbs, finished.sha256, small, _thumbnail_profile(canvas, small))
+    return finished
 
 
 def _fitting_packet(rights: Rights, told: Told) -> bytes:
@@ -180,8 +230,8 @@ def _fitting_packet(rights: Rights, told: Told) -> bytes:
     raise CannotExchange("its XMP is too long")
 
 
-def _shown(kind: str, picture: Image) -> Picture:
-    return Picture(kind, SUFFIXES[kind], picture.width, picture.height, picture.mode)
+def _shown(kind: str, size: Size, mode: str) -> Picture:
+    return Picture(kind, SUFFIXES[kind], *size, mode)
 
 
 def _save_options(kind: str, canvas: Canvas, told: Told) -> dict[str, Any]:

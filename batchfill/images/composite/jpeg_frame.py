@@ -22,7 +22,8 @@ BLOCK = 8
 MAX_COEFFICIENTS = 160_000_000
 """Bytes of coefficients that are worked on at most: 26 megapixels without subsampling, 53 with."""
 
-_CODINGS = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
+_BASELINE = 0xC0
+_CODINGS = {_BASELINE: "baseline", 0xC1: "extended", 0xC2: "progressive"}
 _ADOBE = b"Adobe"
 
 
@@ -81,6 +82,11 @@ class Frame:
         if self.adobe is not None:
             return "RGB" if self.adobe == 0 else "YCbCr"
         return "RGB" if ids == tuple(b"RGB") else "YCbCr"
+
+    @property
+    def mode(self) -> str:
+        """Pillow's mode of the decoded picture."""
+        return {1: "L", 4: "CMYK"}.get(len(self.components), "RGB")
 
     def blocks(self, component: Component) -> tuple[int, int]:
         """Return how many rows and columns of blocks *component* has."""
@@ -182,6 +188,13 @@ def _codes_of(segments: Sequence[Segment]) -> frozenset[bytes]:
             found.append(segment.payload[at:ends])
             at = ends
     return frozenset(found)
+
+
+def resize_frame(segment: Segment, frame: Frame) -> Segment:
+    """Return *segment*, a frame's, as that of a baseline JPEG of the size of *frame*."""
+    size = frame.height.to_bytes(2) + frame.width.to_bytes(2)
+    payload = segment.payload[:1] + size + segment.payload[5:]
+    return segment._replace(marker=_BASELINE, payload=payload)
 
 
 def rename_components(segments: Sequence[Segment], ids: Sequence[int]) -> list[Segment]:

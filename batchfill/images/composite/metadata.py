@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PIL import ImageOps
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 from PIL.PngImagePlugin import PngInfo
@@ -64,14 +63,14 @@ def _texts(packet: bytes, told: Told, rights: Rights) -> PngInfo:
     return info
 
 
-def jpeg_head(exchange: Exchange, picture: Image, rights: Rights, packet: bytes) -> list[Segment]:
-    """Return what a JPEG tells that stays as it was stored, and shows *picture*, which is upright, now.
+def jpeg_head(exchange: Exchange, rights: Rights, packet: bytes) -> list[Segment]:
+    """Return what the JPEG of *exchange*, which is filled, tells; it stays as it was stored.
 
     The original's EXIF (its thumbnail made new), profile, comments and *rights*, and the XMP *packet*. Other
     segments are left out: they may hold the old picture once more, small, in depth or sharper.
     """
     kept = [s for s in exchange.about if any(s.marker == m and s.payload.startswith(p) for m, p in _KEPT)]
-    head = [_refreshed(segment, exchange, picture) for segment in kept]
+    head = [_refreshed(segment, exchange) for segment in kept]
     # JFIF and EXIF want to be first.
     at = sum(1 for s in head[:2] if s.payload.startswith((_JFIF, EXIF)))
     told = [Segment(EXIF_OR_XMP, MAIN + packet)] if packet else []
@@ -89,23 +88,13 @@ _KEPT = (
 """Segments that stay, by marker and beginning."""
 
 
-def _refreshed(segment: Segment, exchange: Exchange, picture: Image) -> Segment:
+def _refreshed(segment: Segment, exchange: Exchange) -> Segment:
     if segment.payload.startswith(_JFIF):
         return segment._replace(payload=segment.payload[:_THUMBNAIL_AT] + b"\0\0")
     if segment.payload.startswith(EXIF) and segment.marker == EXIF_OR_XMP:
-        exif = replace_thumbnail(
-            segment.payload[len(EXIF) :],
-            lambda longest: exchange.turn_back(_contain(picture, longest)),
-        )
+        exif = replace_thumbnail(segment.payload[len(EXIF) :], exchange.shrink)
         return segment._replace(payload=EXIF + exif)
     return segment
-
-
-def _contain(picture: Image, longest: int) -> Image:
-    """Return *picture* with no side longer than *longest*."""
-    # Averaged to twice that first, which is far quicker and cannot be told.
-    less = max(picture.size) // (2 * longest)
-    return ImageOps.contain(picture.reduce(less) if less > 1 else picture, (longest, longest))
 
 
 # The pixels of a TIFF are described by the same tags, which would be wrong in another file.

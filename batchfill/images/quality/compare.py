@@ -60,10 +60,10 @@ class Sent:
     def of(cls, picture: Path, mask: Path | DrawnMask, pixels: Pixels, area: Box | None, size: Size) -> Sent:
         """Read *area* of the picture and of the mask and bring it to *size*. Raises BadPicture."""
         with open_image(picture, picture.name) as image:
-            stored = image.size
-            _decode_reduced(image, area, size)
+            own = image.size[::-1] if is_turned(image) else image.size
+            least = least_size(own, area, size)
+            image.draft(None, least[::-1] if is_turned(image) else least)
             upright = apply_orientation(image)
-            own = stored[::-1] if is_turned(image) else stored
         hole = Hole.of(read_mask(mask, pixels, mask.name, own))
         placed = place_canvas(pixels, own, has_mask=mask != NOTHING)
         return cls.of_decoded(upright, picture.name, own, placed, hole, area, size)
@@ -114,12 +114,10 @@ def _scale_part(picture: Image.Image, part: tuple[float, float, float, float], s
     return whole
 
 
-def _decode_reduced(image: Image.Image, area: Box | None, size: Size) -> None:
-    """Have a JPEG decoded at a half, a quarter or an eighth where that still is *size* and more."""
-    own = image.size[::-1] if is_turned(image) else image.size
+def least_size(own: Size, area: Box | None, size: Size) -> Size:
+    """Return how large an upright picture of the *own* size has to be for *area* of it to be *size*."""
     left, top, right, bottom = area or (0, 0, *own)
-    least = -(-own[0] * size[0] // (right - left)), -(-own[1] * size[1] // (bottom - top))
-    image.draft(None, least[::-1] if is_turned(image) else least)
+    return -(-own[0] * size[0] // (right - left)), -(-own[1] * size[1] // (bottom - top))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from os import SEEK_CUR
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -28,8 +29,8 @@ class Segment(NamedTuple):
 
     marker: int
     payload: bytes
-    scan: bytes = b""
-    """What follows a SCAN: the compressed coefficients, as they are in the file."""
+    scan: bytes | memoryview = b""
+    """What follows a SCAN: the compressed coefficients, as they are in the file; a view of a view."""
 
     @property
     def is_about(self) -> bool:
@@ -37,9 +38,9 @@ class Segment(NamedTuple):
         return APP0 <= self.marker <= 0xEF or self.marker == COMMENT
 
 
-def split_jpeg(content: bytes) -> list[Segment]:
+def split_jpeg(content: bytes | memoryview) -> list[Segment]:
     """Return the segments of the first picture in *content*. Raises ValueError where it is no JPEG."""
-    if not content.startswith(START):
+    if content[: len(START)] != START:
         raise ValueError("a JPEG begins otherwise")
     found: list[Segment] = []
     at = len(START)
@@ -52,14 +53,15 @@ def split_jpeg(content: bytes) -> list[Segment]:
         length = int.from_bytes(content[at : at + 2])
         if length < 2 or at + length > len(content):
             raise ValueError("a segment is longer than the file")
-        payload, at = content[at + 2 : at + length], at + length
-        scan = b""
+        payload, at = bytes(content[at + 2 : at + length]), at + length
+        scan: bytes | memoryview = b""
         if marker == SCAN:
             match = _END_OF_SCAN.search(content, at)
             ends = match.start() if match else len(content)
-            # Any number of 0xFF may stand in front of a marker.
-            scan = content[at:ends].rstrip(b"\xff") if match else content[at:ends]
-            at += len(scan)
+            if match and content[ends - 1] == 0xFF:
+                # Any number of them may stand in front of a marker.
+                ends = at + len(bytes(content[at:ends]).rstrip(b"\xff"))
+            scan, at = content[at:ends], ends
         found.append(Segment(marker, payload, scan))
     return found
 
@@ -77,7 +79,7 @@ def read_head(file: IO[bytes]) -> list[Segment]:
     return found
 
 
-def _next_marker(content: bytes, at: int) -> tuple[int, int]:
+def _next_marker(content: bytes | memoryview, at: int) -> tuple[int, int]:
     """Return the marker at *at* and where it ends. Raises ValueError where there is none."""
     if content[at : at + 1] != b"\xff":
         raise ValueError("no segment begins where the last one ends")
@@ -90,11 +92,15 @@ def _next_marker(content: bytes, at: int) -> tuple[int, int]:
 
 def join_jpeg(segments: Iterable[Segment]) -> bytes:
     """Return the JPEG that is made of *segments*, none of them longer than LONGEST."""
-    return b"".join([START, *map(join_segment, segments), END])
+    return b"".join([START, *chain.from_iterable(map(_parts_of, segments)), END])
 
 
 def join_segment(segment: Segment) -> bytes:
     """Return the bytes of one segment."""
+    return b"".join(_parts_of(segment))
+
+
+def _parts_of(segment: Segment) -> tuple[bytes | memoryview, ...]:
     assert len(segment.payload) <= LONGEST
     head = bytes((0xFF, segment.marker)) + (len(segment.payload) + 2).to_bytes(2)
-    return head + segment.payload + segment.scan
+    return head, segment.payload, segment.scan

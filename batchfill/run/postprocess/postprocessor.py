@@ -15,6 +15,7 @@ from batchfill.domain.progress import Level
 from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, StorageError, in_words, is_full
 from batchfill.images.codec.decode import decode_whole
+from batchfill.images.codec.thumbnail import FOLDER
 from batchfill.images.composite.composite import FinishTask
 from batchfill.images.finished_row import FinishedRow, RowTask, finish_row
 from batchfill.images.quality.flags import FlagTask, flag_outputs
@@ -199,6 +200,7 @@ class PostProcessor:
             target=target,
             format=how.format,
             note=note_of(model, one, output) if how.pixels.metadata else {},
+            thumbs=self._context.store.folder / FOLDER,
         )
 
     async def _deliver_raw(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections import Counter
 from dataclasses import replace
@@ -17,9 +18,11 @@ from batchfill.domain.rows import LocalFile, Stamp
 from batchfill.errors import BadPicture
 from batchfill.images import finished_row
 from batchfill.images.codec.colors import without_alpha
+from batchfill.images.codec.thumbnail import FOLDER, LONGEST, THUMB, ThumbTask, make_thumbnail
 from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.finished_row import RowTask, finish_row
 from batchfill.images.quality.flags import FlagTask, flag_outputs
+from batchfill.review.thumbnails import Original, Thumbnails
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,3 +165,76 @@ def test_a_row_is_finished_without_being_judged_when_nothing_is_asked(
 ) -> None:
     row = finish_row(replace(row_of(tmp_path, photo, mask), flags=None))
     assert (len(row.files), row.flags, row.unjudged) == (2, ((), ()), None)
+
+
+def test_of_a_jpeg_that_stays_one_only_what_is_filled_is_decoded_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jpeglib")
+    decoded = []
+    load = ImageFile.ImageFile.load
+
+    def loading(image: ImageFile.ImageFile) -> Any:
+        if image.format == "JPEG" and image.tile:
+            decoded.append(image.width * image.height)
+        return load(image)
+
+    photo, mask = Image.effect_noise((512, 384), 40).convert("RGB"), Image.new("L", (512, 384))
+    mask.paste(255, (200, 100, 260, 160))
+    task = row_of(tmp_path, photo, mask, name="hero.jpg")
+    for one in task.outputs:
+        Image.new("RGB", (128, 96), "teal").save(one.raw, "PNG")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", loading)
+    assert {file.made_as for file in finish_row(task).files} == {"jpeg-blocks"}
+    # What is judged is as large as the outputs, and decoded once for both.
+    assert sorted(decoded)[-1] < 512 * 384 / 4
+    assert decoded.count(128 * 96) == 1
+
+
+KEPT_OF = [
+    ("hero.jpg", "RGB", "same", 1),
+    ("hero.jpg", "RGB", "same", 6),
+    ("hero.jpg", "CMYK", "same", 1),
+    ("hero.jpg", "L", "webp", 6),
+    ("hero.png", "RGBA", "same", 1),
+    ("hero.png", "I;16", "png", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "mode", "form", "turned"), KEPT_OF)
+async def test_the_small_copy_that_the_review_asks_for_is_there_already(
+    name: str, mode: str, form: str, turned: int, tmp_path: Path
+) -> None:
+    size = (800, 600)
+    photo = Image.linear_gradient("L").resize(size).convert("RGB")
+    mask = Image.new("L", size if turned < 5 else size[::-1])
+    mask.paste(255, (100, 100, 400, 400))
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    picture = deep(photo) if mode == "I;16" else photo.convert(mode)
+    task = row_of(tmp_path, picture, mask, name=name, form=form, exif=exif)
+    task = replace(task, outputs=tuple(replace(one, thumbs=tmp_path / FOLDER) for one in task.outputs))
+    row = finish_row(task)
+    thumbnails = Thumbnails(tmp_path, Nobody())
+    for file, one in zip(row.files, task.outputs, strict=True):
+        copy = await thumbnails.small_copy(Original(one.target.name, file.sha256), THUMB)
+        made = make_thumbnail(ThumbTask(one.target, file.sha256, LONGEST[THUMB]))
+        found, expected = Image.open(copy), Image.open(io.BytesIO(made))
+        assert (found.format, found.size) == ("WEBP", expected.size)
+        assert np.abs(np.asarray(found, np.int16) - np.asarray(expected)).mean() < 3
+
+
+class Nobody:
+    """Workers that are not there."""
+
+    async def do(self, work: Any, task: Any) -> Any:
+        raise AssertionError(f"{work} is asked for {task}")
+
+
+def test_a_row_is_finished_where_no_small_copy_can_be_kept(
+    photo: Image.Image, mask: Image.Image, tmp_path: Path
+) -> None:
+    (tmp_path / FOLDER).write_text("in the way")
+    task = row_of(tmp_path, photo, mask)
+    task = replace(task, outputs=tuple(replace(one, thumbs=tmp_path / FOLDER) for one in task.outputs))
+    assert len(finish_row(task).files) == 2

@@ -72,6 +72,18 @@ async def test_work_within_its_time_answers_raises_and_ends_as_other_work_does(p
         await processes.do_within(os._exit, 9, HANGS)
 
 
+async def test_a_worker_keeps_the_memory_of_a_picture_unless_the_user_says_otherwise(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "MALLOC_TRIM_THRESHOLD_"
+    monkeypatch.delenv(name, raising=False)
+    assert int(await processes.do(_environment(), name)) > 200_000_000
+    others = Processes(1)
+    monkeypatch.setenv(name, "4096")
+    assert await others.do(_environment(), name) == "4096"
+    others.close()
+
+
 async def test_the_token_does_not_travel(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCHFILL_TOKEN", "r8_secret")
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_other")

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.errors import BadPicture
@@ -62,6 +62,23 @@ def test_colours_stay_what_they_are(small: Any, encode: Encode) -> None:
     pixel = made.convert("RGB").getpixel((5, 5))
     assert isinstance(pixel, tuple)
     assert all(abs(one - other) < 8 for one, other in zip(pixel, (200, 60, 30), strict=True))
+
+
+@pytest.mark.parametrize(("size", "decoded"), [((800, 200), (200, 50)), ((100, 800), (25, 200))])
+def test_a_long_jpeg_is_decoded_no_larger_than_its_longer_side_needs(
+    size: tuple[int, int], decoded: Any, small: Any, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    load = ImageFile.ImageFile.load
+
+    def loading(image: ImageFile.ImageFile) -> Any:
+        seen.append(image.size)
+        return load(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", loading)
+    assert max(small(encode(Image.new("RGB", size), "JPEG"), longest=100).size) == 100
+    assert decoded in seen
+    assert size not in seen
 
 
 def test_another_picture_is_not_shown_for_it(tmp_path: Path, photo: Image.Image) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import struct
 import subprocess
 import sys
 import zlib
 from dataclasses import replace
+from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +26,11 @@ from PIL.Image import Resampling
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.domain.rows import LocalFile, Stamp
 from batchfill.errors import BadPicture
+from batchfill.images.composite import libjpeg
 from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.prepare.fit import FitTask, fit_files
 from batchfill.images.prepare.grow import grow_mask
+from batchfill.workers.worker import KEPT_MEMORY
 from tests.support.pictures import away
 
 if TYPE_CHECKING:
@@ -590,6 +595,23 @@ def test_a_jpeg_that_is_damaged_in_places_is_filled_and_encoded_whole(
     assert apart[np.asarray(mask) > 0].mean() < 6
 
 
+def test_a_jpeg_that_is_cut_short_is_refused(mask: Image.Image, photo: Image.Image, tmp_path: Path) -> None:
+    content = written(photo, tmp_path / "hero.jpg", quality=95).read_bytes()
+    (tmp_path / "hero.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(BadPicture, match=r"hero\.jpg is damaged or cut short"):
+        finished(tmp_path, tmp_path / "hero.jpg", mask, photo, form="same")
+
+
+def test_a_disk_without_room_for_libjpeg_is_not_the_pictures_fault(
+    mask: Image.Image, photo: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(photo, tmp_path / "hero.jpg")
+    monkeypatch.setattr(libjpeg, "disk_usage", lambda folder: disk_usage(folder)._replace(free=100))
+    with pytest.raises(OSError, match="No space left") as caught:
+        finished(tmp_path, path, mask, photo, form="same")
+    assert caught.value.errno == ENOSPC
+
+
 def test_the_grey_of_16_bits_that_stands_for_transparency_stays(
     mask: Image.Image, photo: Image.Image, tmp_path: Path
 ) -> None:
@@ -604,7 +626,7 @@ def test_the_grey_of_16_bits_that_stands_for_transparency_stays(
 def test_finishing_holds_one_picture_at_a_time(form: str, tmp_path: Path) -> None:
     """A picture takes four bytes a pixel, its mask one, what fades its edge four; the rest is the output.
 
-    The coefficients of a JPEG take three, and libjpeg as many once more for reading them.
+    The coefficients of a JPEG, in place of its pixels, take three, and libjpeg as many once more.
     """
     size = (3000, 2000)
     written(Image.effect_noise(size, 40).convert("RGB"), tmp_path / "hero.jpg")
@@ -612,14 +634,17 @@ def test_finishing_holds_one_picture_at_a_time(form: str, tmp_path: Path) -> Non
     mask.paste(255, (50, 50, 2950, 1950))
     written(mask, tmp_path / "mask.png")
     written(noise((1152, 768)), tmp_path / "raw.png")
-    grown_by = int(subprocess.check_output([sys.executable, "-c", PEAK, form], cwd=tmp_path))
+    command, environ = [sys.executable, "-c", PEAK, form], {**os.environ, **KEPT_MEMORY}
+    grown_by = int(subprocess.check_output(command, cwd=tmp_path, env=environ))
     assert grown_by < {"png": 13, "jpg": 15}[form] * size[0] * size[1]
 
 
 PEAK = """
 import sys
+from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
+from shutil import disk_usage
 from batchfill.catalog.pixel_options import Pixels
 from batchfill.images.prepare import grow as spread
 from batchfill.images.composite.composite import FinishTask, make_composite as finish

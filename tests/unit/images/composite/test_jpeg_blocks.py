@@ -10,19 +10,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 from PIL.Image import Transpose
 
-from batchfill.images.composite import jpeg_blocks
+from batchfill.images.composite import libjpeg
 from batchfill.images.composite.jpeg_blocks import Exchange
 from batchfill.images.composite.jpeg_frame import CannotExchange, has_usual_codes, read_frame
 from batchfill.images.prepare.hole import Hole
 from batchfill.images.rights.jpeg_segments import FRAMES, join_jpeg, split_jpeg
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from batchfill.domain.rows import Box
 
 jpeglib = pytest.importorskip("jpeglib")
 
@@ -65,6 +68,11 @@ def decoded(content: bytes) -> Image.Image:
     return image
 
 
+def showing(picture: Image.Image) -> Callable[[Image.Image, Box], None]:
+    """Return what paints each part as *picture* is."""
+    return lambda part, box: part.paste(picture.crop(box))
+
+
 def exchanged(original: bytes, folder: Path, box: tuple[int, int, int, int], turned: int = 1) -> Made:
     """Fill *box* of the upright *original*."""
     stored = decoded(original)
@@ -73,7 +81,7 @@ def exchanged(original: bytes, folder: Path, box: tuple[int, int, int, int], tur
     hole.paste(255, box)
     picture.paste(photo(picture.size, "RGB", 2).convert(picture.mode), None, hole)
     exchange = Exchange(original, turned)
-    exchange.fill(picture, Hole.of(hole))
+    exchange.fill(Hole.of(hole), showing(picture), folder)
     finished = join_jpeg([*exchange.about, *exchange.write(folder)])
     if turned in STORED:
         picture, hole = picture.transpose(STORED[turned]), hole.transpose(STORED[turned])
@@ -189,7 +197,7 @@ def test_inks_that_adobe_stores_as_luma_are_inks_again(tmp_path: Path) -> None:
 def test_a_mask_that_fills_nothing_changes_no_coefficient(tmp_path: Path) -> None:
     original = encoded(photo((40, 24)))
     exchange = Exchange(original, 1)
-    exchange.fill(decoded(original), Hole.of(Image.new("L", (40, 24))))
+    exchange.fill(Hole.of(Image.new("L", (40, 24))), showing(decoded(original)), tmp_path)
     made = join_jpeg([*exchange.about, *exchange.write(tmp_path)])
     assert decoded(made).tobytes() == decoded(original).tobytes()
 
@@ -235,9 +243,8 @@ def test_a_damaged_original_is_left_to_others_without_a_word_on_the_terminal(
     picture = decoded(bytes(content))
     hole = Image.new("L", picture.size, 255)
     exchange = Exchange(bytes(content), 1)
-    exchange.fill(picture, Hole.of(hole))
     with pytest.raises(CannotExchange, match="damaged"):
-        exchange.write(tmp_path)
+        exchange.fill(Hole.of(hole), showing(picture), tmp_path)
     assert capfd.readouterr().err == ""
     assert [*tmp_path.iterdir()] == []
 
@@ -258,9 +265,9 @@ def test_without_room_for_libjpegs_files_the_disk_is_full(
 ) -> None:
     exchange = Exchange(GOOD, 1)
     usage = disk_usage(tmp_path)._replace(free=len(GOOD))
-    monkeypatch.setattr(jpeg_blocks, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(libjpeg, "disk_usage", lambda _: usage)
     with pytest.raises(OSError, match="No space left"):
-        exchange.write(tmp_path)
+        exchange.fill(Hole.of(Image.new("L", (24, 16), 255)), showing(decoded(GOOD)), tmp_path)
 
 
 def test_colours_are_told_as_libjpeg_tells_them() -> None:
@@ -305,8 +312,108 @@ def test_what_is_filled_lies_where_the_turned_photograph_shows_it(
     hole.paste(255, box)
     picture.paste("white", box)
     exchange = Exchange(original, turned)
-    exchange.fill(picture, Hole.of(hole))
+    exchange.fill(Hole.of(hole), showing(picture), tmp_path)
     made = decoded(join_jpeg([*exchange.about, *exchange.write(tmp_path)]))
     upright = made.transpose(UPRIGHT[turned]) if turned in UPRIGHT else made
     assert np.abs(np.asarray(upright, np.int16) - np.asarray(picture)).mean() < 4
     assert np.asarray(upright.crop(box)).mean() > 240
+
+
+def assert_shown_exactly(original: bytes, folder: Path, box: Box, turned: int = 1) -> None:
+    """See that what is to be painted on is to the bit what the whole JPEG shows, and holds all of *box*."""
+    stored = decoded(original)
+    upright = stored.transpose(UPRIGHT[turned]) if turned in UPRIGHT else stored
+    hole, shown = Image.new("L", upright.size), Image.new("L", upright.size)
+    hole.paste(255, box)
+
+    def paint(part: Image.Image, place: Box) -> None:
+        assert (part.mode, part.tobytes()) == (upright.mode, upright.crop(place).tobytes())
+        shown.paste(255, place)
+        # The next part shows nothing of it.
+        part.paste(tuple(200 for _ in part.getbands()), (0, 0, *part.size))
+
+    Exchange(original, turned).fill(Hole.of(hole), paint, folder)
+    assert ImageChops.subtract(hole, shown).getbbox() is None
+
+
+@pytest.mark.parametrize("turned", [1, 3, 6, 7])
+@pytest.mark.parametrize(("mode", "options"), KINDS.values(), ids=KINDS)
+def test_what_is_painted_on_is_to_the_bit_what_the_whole_jpeg_shows(
+    mode: str, options: dict[str, Any], turned: int, tmp_path: Path
+) -> None:
+    # Parts are as high as 16 rows of the grid: two and more of them.
+    size, box = ((45, 300), (9, 100, 30, 290)) if turned < 5 else ((300, 45), (20, 9, 40, 280))
+    stored = size if turned < 5 else size[::-1]
+    assert_shown_exactly(encoded(photo(stored, mode), **options), tmp_path, box, turned)
+
+
+@settings(max_examples=25)
+@given(
+    size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    kind=st.sampled_from(["4:4:4", "4:2:2", "4:2:0", "grey", "inks"]),
+    data=st.data(),
+)
+def test_a_part_at_any_edge_is_what_the_whole_jpeg_shows(
+    size: tuple[int, int], kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    left, top = data.draw(st.integers(0, size[0] - 1)), data.draw(st.integers(0, size[1] - 1))
+    box = left, top, data.draw(st.integers(left + 1, size[0])), data.draw(st.integers(top + 1, size[1]))
+    mode, options = KINDS[kind]
+    assert_shown_exactly(encoded(photo(size, mode), **options), tmp_path_factory.mktemp("any"), box)
+
+
+@pytest.mark.parametrize("sampling", ["4:1:1", "4:4:0", "4:1:0"])
+def test_colours_that_are_subsampled_as_no_camera_does_are_exact_too(sampling: str, tmp_path: Path) -> None:
+    pixels = np.asarray(photo((90, 70)))
+    path = tmp_path / "hero.jpg"
+    jpeg = jpeglib.from_spatial(np.ascontiguousarray(pixels))
+    jpeg.samp_factor = sampling
+    jpeg.write_spatial(str(path), qt=85)
+    assert_shown_exactly(path.read_bytes(), tmp_path, (33, 20, 61, 66))
+    assert_exact(exchanged(path.read_bytes(), tmp_path, (33, 20, 61, 66)), tmp_path)
+
+
+def test_what_the_frame_says_is_not_learnt_by_decoding_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = jpeglib.functional.read_dct
+    monkeypatch.setattr(jpeglib, "read_dct", None)
+    made = exchanged(GOOD, tmp_path, (0, 0, 8, 8))
+    monkeypatch.setattr(jpeglib, "read_dct", read)
+    assert_exact(made, tmp_path)
+
+
+@pytest.mark.parametrize("least", [1, 20, 40, 75, 500])
+@pytest.mark.parametrize("kind", ["4:4:4", "4:2:0", "grey", "red, green and blue", "inks", "luma inks"])
+def test_a_jpeg_is_shown_small_by_its_coefficients(kind: str, least: int, tmp_path: Path) -> None:
+    mode, options = KINDS.get(kind, KINDS["inks"])
+    original = encoded(photo((150, 91), mode), **options)
+    if kind == "luma inks":
+        at = original.index(b"Adobe") + 11
+        original = original[:at] + b"\x02" + original[at + 1 :]
+    exchange = Exchange(original, 1)
+    hole = Image.new("L", (150, 91))
+    hole.paste(255, (40, 30, 90, 70))
+    red = Image.new("RGB", (150, 91), "red").convert(mode)
+    exchange.fill(Hole.of(hole), lambda part, box: part.paste(red.crop(box), None, hole.crop(box)), tmp_path)
+    small = exchange.shrink(least)
+    expected = decoded(join_jpeg([*exchange.about, *exchange.write(tmp_path)]))
+    assert small.mode == mode
+    assert max(small.size) >= min(least, 150)
+    assert max(small.size) <= max(2 * least, 19)
+    # Without the blocks that reach beyond the picture.
+    expected = expected.crop((0, 0, 144, 88)).reduce(round(150 / small.width))
+    apart = np.asarray(small.crop((0, 0, *expected.size)), np.int16) - np.asarray(expected)
+    assert np.abs(apart).mean() < 4
+
+
+def test_a_row_of_many_outputs_begins_each_with_the_original(tmp_path: Path) -> None:
+    original = encoded(photo((64, 48)), subsampling=2)
+    exchange = Exchange(original, 1)
+    holes = [Image.new("L", (64, 48)) for _ in range(2)]
+    for hole, box in zip(holes, [(0, 0, 9, 9), (40, 30, 50, 40)], strict=True):
+        hole.paste(255, box)
+        picture = Image.new("RGB", (64, 48), "red")
+        exchange.fill(Hole.of(hole), showing(picture), tmp_path)
+        finished = join_jpeg([*exchange.about, *exchange.write(tmp_path)])
+        assert_exact(Made(original, finished, hole, picture, exchange), tmp_path)
