@@ -7,7 +7,7 @@ PIP = $(RUN) pip --quiet --quiet --disable-pip-version-check --no-input
 # Tests start hundreds of processes: each would compile the package again, and each worker the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup cogs demo test check bench soak clean
+.PHONY: help setup buckets cogs demo test check bench soak clean
 
 help:
 	@echo "make demo    fill the sample pictures offline, with the local emulator"
@@ -16,8 +16,9 @@ help:
 	@echo "make bench   measure, beside other clients and up to a million rows (FLAGS=--help says what else)"
 	@echo "make soak    prove the promises: kills, power cuts, simulated nights (an hour)"
 	@echo "make cogs    install real Cog servers, for tests that are skipped without them"
+	@echo "make buckets unpack a real bucket server (Ceph, on Debian), for tests that are skipped without it"
 	@echo "make setup   only make .venv, with all that development needs"
-	@echo "make clean   remove .venv, .cogs, caches and offline batches"
+	@echo "make clean   remove .venv, .ceph, .cogs, caches and offline batches"
 
 setup: .venv/.developing
 
@@ -38,6 +39,12 @@ bench: .venv/.benching
 soak: .venv/.developing
 	@$(RUN) tests.chaos.soak.run
 
+# A server of s3:// addresses. Nothing of it is installed, and no root is needed.
+buckets: .ceph/.made
+
+.ceph/.made: tests/support/unpack_ceph.sh
+	@tests/support/unpack_ceph.sh .ceph
+
 # Servers of own models, of both generations. Each has an environment of its own: they pin what we use too.
 cogs: .cogs/cog-0.16/.made .cogs/cog-0.23/.made
 
@@ -51,7 +58,7 @@ cogs: .cogs/cog-0.16/.made .cogs/cog-0.23/.made
 
 # Only offline batches: jobs/*.batch without "local" may hold pictures that were paid for.
 clean:
-	rm -rf .venv .cogs .mypy_cache .ruff_cache .hypothesis .pytest_cache build dist jobs/*.local.batch
+	rm -rf .venv .ceph .cogs .mypy_cache .ruff_cache .hypothesis .pytest_cache build dist jobs/*.local.batch
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What running takes; the tools of development come on top of it only where a target needs them.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -71,9 +72,10 @@ class Batch:
         return folder_of(self.manifest, self.flags)
 
     async def check(self, *, online: bool = False, outputs: bool = False, fetch: bool = False) -> CheckReport:
-        """Find out everything that can be known before paying; without *online* and *fetch*, without network.
+        """Find out everything that can be known before paying.
 
-        *outputs* compares the files with the ledger; *fetch* looks at pictures and masks at addresses too.
+        Without *online* and *fetch* only buckets that rows name are asked, for listings.
+        *outputs* compares the files with the ledger; *fetch* looks at what is elsewhere too.
         Raises UsageError, ServiceRefused.
         """
         from batchfill.catalog.model_choice import choose_model, model_warnings
@@ -304,14 +306,15 @@ class Batch:
     def _open_source(self) -> Iterator[tuple[BatchReviewSource, Processes]]:
         """Give what the gallery reads, and who makes pictures small for it."""
         from batchfill.session.batch_review_source import BatchReviewSource
+        from batchfill.storage.object_copies import REVIEWED, ObjectCopies
         from batchfill.workers.pool import Processes
 
-        workers = Processes()
-        try:
-            with open_batch_ledger(self.manifest, self.flags) as reader:
-                yield BatchReviewSource(self.manifest, self.folder, reader), workers
-        finally:
-            workers.close()
+        # A run that is going on has its own copies of objects, in the batch folder.
+        away = TemporaryDirectory(prefix="batchfill-", ignore_cleanup_errors=True)
+        ledger = open_batch_ledger(self.manifest, self.flags)
+        with closing(Processes()) as workers, away as folder, ledger as reader:
+            copies = ObjectCopies(Path(folder), kept=REVIEWED)
+            yield BatchReviewSource(self.manifest, self.folder, reader, copies), workers
 
     def _sum_up(self, session: Session) -> Summary:
         from batchfill.session.run_summary import make_summary

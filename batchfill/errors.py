@@ -34,6 +34,10 @@ class LedgerError(UsageError):
     """The ledger cannot be used: damaged, of a newer version, held by another run, on a network disk."""
 
 
+class MissingFile(ValueError):
+    """There is no file, or no object, of the name that a row gives."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """One thing wrong in a manifest: `night.csv:12: guidance must be between 0 and 100, not 1000`."""
@@ -231,6 +235,14 @@ class NotOffered(BatchfillError):
 
 class OutputRefused(BatchfillError):
     """An output's address is one that batchfill does not fetch from (scheme, private address)."""
+
+
+class ObjectGone(BatchfillError):
+    """An object in a bucket is not there any more, or has become another than was listed."""
+
+
+class ObjectsRefused(BatchStopped):
+    """A bucket cannot be used as things are: no rights, no credentials, another region, no package for it."""
 
 
 class NotFetched(BatchfillError):

@@ -23,6 +23,8 @@ pytest_plugins = (
     "tests.support.raw_gateway",
     "tests.support.wire",
     "tests.support.listeners",
+    "tests.support.buckets",
+    "tests.support.real_buckets",
     "tests.support.crash",
     "tests.support.programs",
     "tests.support.real_cogs",

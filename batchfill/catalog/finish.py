@@ -50,8 +50,9 @@ class Finish:
 def finish_of(model: Model, asked: Asked) -> Finish | None:
     """Return how a row that asks for this is finished; None: its outputs stay as the service sends them."""
     pixels = model.pixels(asked.inputs)
-    mask = model.mask_of(asked.inputs, asked.files)
-    if pixels.finish != "exact" or model.image_field not in asked.files or mask is None:
+    if pixels.finish != "exact" or model.image_field not in asked.files:
+        return None
+    if model.mask_of(asked.inputs, asked.files) is None:
         return None
     form = asked.inputs.get("output_format")
     asked_format = form if isinstance(form, str) else None

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.sizes import Size, SizeRule
     from batchfill.domain.drawn_masks import DrawnMask
-    from batchfill.domain.rows import Input, LocalFile
+    from batchfill.domain.rows import File, Input
+
+
+_USUAL = Pixels()
+"""Those of rows that name no pixel settings: most of a million."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,8 @@ class Model:
 
     def pixels(self, inputs: Mapping[str, Input]) -> Pixels:
         """Return the pixel settings among a row's *inputs*."""
-        found = Pixels.of({name: inputs[name] for name in self.pixel_settings & inputs.keys()})
+        given = self.pixel_settings & inputs.keys()
+        found = Pixels.of({name: inputs[name] for name in given}) if given else _USUAL
         drawn = self.drawn_mask(inputs)
         return replace(found, mask_from=ALPHA) if drawn is not None and drawn.is_alpha else found
 
@@ -82,10 +87,8 @@ class Model:
         """Whether a row with *inputs* of these names enlarges its picture, so that it needs no mask."""
         return not (ENLARGING & self.pixel_settings).isdisjoint(inputs)
 
-    def mask_of(
-        self, inputs: Mapping[str, Input], files: Mapping[str, LocalFile]
-    ) -> LocalFile | DrawnMask | None:
-        """Return where the mask of a row is read: a local file, or what it draws; None where it is remote.
+    def mask_of(self, inputs: Mapping[str, Input], files: Mapping[str, File]) -> File | DrawnMask | None:
+        """Return where the mask of a row is read: a file, or what it draws; None where it is at an address.
 
         That of `alpha` is the picture's own file, whose transparency `pixels` says to take.
         """

@@ -10,13 +10,14 @@ from batchfill.check.pictures import PictureInspector
 from batchfill.check.remembered import RememberedFiles
 from batchfill.domain.reports import CheckReport
 from batchfill.domain.rows import RowState
+from batchfill.ledger.caches.file_memory import open_memory
 from batchfill.ledger.digests import open_digests
-from batchfill.ledger.file_memory import open_memory
 from batchfill.ledger.import_rows import open_scratch
 from batchfill.session import plan
 from batchfill.session.finish_rate import FinishTrials
 from batchfill.session.ingest import Reading, ingest_rows
 from batchfill.storage.missing import LOST, FileState, file_state
+from batchfill.storage.object_finder import open_finder
 from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
 from batchfill.workers.pool import Processes
 
@@ -57,7 +58,8 @@ async def check(
 
     *caches*: the folder that remembers what was seen of a file; None: nothing is remembered.
 
-    Without network, unless *fetch* asks for a look at pictures and masks at addresses; no token is sent.
+    Without network but for listings of buckets, unless *fetch* asks for a look at pictures and masks at
+    addresses and in buckets; no token is sent.
     """
     reading, comparison, pictures, finish_rate = await _read_rows(
         manifest, model, settings, ledger, fetch=fetch, caches=caches
@@ -113,8 +115,11 @@ async def _read_rows(
             trials.note_rows(good)
             return good, wrong
 
+        finder = stack.enter_context(open_finder())
         with open_digests(ledger, remembered.digest_file, time.time) as digests:
-            reading = await ingest_rows(intake, manifest, model, settings, digests, look_at=look_at)
+            reading = await ingest_rows(
+                intake, manifest, model, settings, digests, finder.find_object, look_at=look_at
+            )
         await intake.drop_duplicates()
         comparison = await intake.compare_rows()
         to_go = any(group.rows for group in plan.groups_to_go(comparison, None))

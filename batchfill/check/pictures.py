@@ -14,6 +14,7 @@ from batchfill.catalog.pixel_options import Pixels
 from batchfill.check.findings_log import Findings
 from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.domain.findings import Finding, FindingKind, Severity
+from batchfill.domain.objects import ObjectFile
 from batchfill.domain.rows import LocalFile
 from batchfill.errors import BadPicture, Mistake, NotFetched
 from batchfill.images.preflight.inspection import Inspection, InspectTask, PictureSource
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import Input, Row
     from batchfill.workers.pool import Workers
 
+Elsewhere = str | ObjectFile
+"""A file that is looked at only where asked: at an address that the service reads, or in a bucket."""
+
 KNOWN = 10_000
 """Judgements that are remembered for rows to come."""
 
@@ -37,18 +41,18 @@ _USUAL = Pixels()
 
 
 class _Files(NamedTuple):
-    """What a judgement depends on, so that rows with the same share it. Files elsewhere are addresses."""
+    """What a judgement depends on, so that rows with the same share it. Some are elsewhere: see Elsewhere."""
 
-    picture: LocalFile | str | None
-    mask: LocalFile | str | DrawnMask | None
+    picture: LocalFile | Elsewhere | None
+    mask: LocalFile | Elsewhere | DrawnMask | None
     pixels: Pixels
     choice: Input | None
     """The input that chooses the size at which the model works."""
 
     @property
-    def addresses(self) -> list[str]:
+    def elsewhere(self) -> list[Elsewhere]:
         """The files that are elsewhere."""
-        return [file for file in (self.picture, self.mask) if isinstance(file, str)]
+        return [file for file in (self.picture, self.mask) if isinstance(file, str | ObjectFile)]
 
     @property
     def local(self) -> list[LocalFile]:
@@ -122,23 +126,24 @@ class PictureInspector:
         model, rule = self._model, self._model.size_rule
         picture = self._file_of(row, model.image_field)
         drawn = model.drawn_mask(row.inputs)
-        mask = drawn or self._file_of(row, model.mask_field)
+        # Nothing is told of what is drawn on a picture that is not looked at.
+        mask = (picture and drawn) if drawn else self._file_of(row, model.mask_field)
         choice = None if rule is None else row.inputs.get(rule.field)
         usual = drawn is None and self._settings.isdisjoint(row.inputs)
         return _Files(picture, mask, _USUAL if usual else model.pixels(row.inputs), choice)
 
-    def _file_of(self, row: Row, name: str | None) -> LocalFile | str | None:
+    def _file_of(self, row: Row, name: str | None) -> LocalFile | Elsewhere | None:
         if name is None or name not in row.inputs:
             return None
-        if name in row.files:
-            file = row.files[name]
+        file = row.files.get(name)
+        if isinstance(file, LocalFile):
             return file if file.spelled is None else replace(file, spelled=None)
         self._findings.remote += self._remote is None
-        return str(row.inputs[name]) if self._remote else None
+        return (file or str(row.inputs[name])) if self._remote else None
 
     async def _inspect_files(self, files: _Files) -> None:
         async with self._fetch_remote(files) as fetched:
-            places = dict(zip(files.addresses, fetched, strict=False))
+            places = dict(zip(files.elsewhere, fetched, strict=False))
             task = self._make_task(files, places)
             judgement = self._recall(task, files) or await self._run_inspection(task, files)
         failures = tuple(
@@ -147,7 +152,7 @@ class PictureInspector:
         self._known[files] = replace(judgement, findings=(*judgement.findings, *failures))
 
     def _recall(self, task: InspectTask, files: _Files) -> Inspection | None:
-        return None if files.addresses else self._remembered.recall(task, files.local)
+        return None if files.elsewhere else self._remembered.recall(task, files.local)
 
     async def _run_inspection(self, task: InspectTask, files: _Files) -> Inspection:
         # Decoders are loaded where there is a file to decode.
@@ -159,26 +164,30 @@ class PictureInspector:
             names = " and ".join(source.name for source in (task.picture, task.mask) if source)
             text = f"{names}: {error}"
             return Inspection((Finding(FindingKind(error.kind), Severity.MISTAKE, text),))
-        if not files.addresses:
+        if not files.elsewhere:
             self._remembered.note(task, files.local, judgement)
         return judgement
 
     def _fetch_remote(self, files: _Files) -> AbstractAsyncContextManager[list[Path | NotFetched]]:
-        if self._remote is None or not files.addresses:
+        if self._remote is None or not files.elsewhere:
             return nullcontext([])
-        return self._remote.open_files(files.addresses)
+        return self._remote.open_files(files.elsewhere)
 
     def _make_source(
-        self, file: LocalFile | str | None, places: dict[str, Path | NotFetched]
+        self, file: LocalFile | Elsewhere | None, places: dict[Elsewhere, Path | NotFetched]
     ) -> PictureSource | None:
+        if file is None:
+            return None
+        if isinstance(file, LocalFile):
+            return PictureSource(file.path, file.path.name, fitted=self._fitted)
+        place = places.get(file)
+        if place is None or isinstance(place, NotFetched):
+            return None
         if isinstance(file, str):
-            place = places.get(file)
-            if place is None or isinstance(place, NotFetched):
-                return None
             return PictureSource(place, _file_name(file), fitted=False, remote=True)
-        return None if file is None else PictureSource(file.path, file.path.name, fitted=self._fitted)
+        return PictureSource(place, file.name, fitted=self._fitted)
 
-    def _make_task(self, files: _Files, places: dict[str, Path | NotFetched]) -> InspectTask:
+    def _make_task(self, files: _Files, places: dict[Elsewhere, Path | NotFetched]) -> InspectTask:
         picture, drawn = self._make_source(files.picture, places), files.mask
         mask = drawn if isinstance(drawn, DrawnMask) else self._make_source(drawn, places)
         rule = self._model.size_rule
@@ -187,7 +196,7 @@ class PictureInspector:
 
 
 def _case_findings(row: Row) -> Iterator[Finding]:
-    for name, file in row.files.items():
+    for name, file in row.local_files.items():
         if file.spelled is not None:
             text = f"{row.inputs[name]} is {file.spelled} here: the case of its letters differs"
             yield Finding(FindingKind.CASE, Severity.NOTE, text)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.images.preflight.inspection import InspectTask
-    from batchfill.ledger.file_memory import FileMemory
+    from batchfill.ledger.caches.file_memory import FileMemory
 
 
 class RememberedFiles:

@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.errors import NotFetched, NotFound, OutputRefused, TransientError
+from batchfill.errors import (
+    NoAnswer,
+    NotFetched,
+    NotFound,
+    ObjectGone,
+    ObjectsRefused,
+    OutputRefused,
+    TransientError,
+)
 from batchfill.providers.connection import open_outputs
 from batchfill.providers.downloads import SignatureWanted, shown_url
+from batchfill.storage.object_copies import OBJECTS, ObjectCopies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from batchfill.domain.objects import ObjectFile
     from batchfill.providers.downloads import OutputClient
 
 AT_ONCE = 4
@@ -30,14 +40,29 @@ class Remote:
     def __init__(self, outputs: OutputClient, folder: Path) -> None:
         self._outputs = outputs
         self._folder = folder
+        self._copies = ObjectCopies(folder / OBJECTS)
         self._turn = anyio.Semaphore(AT_ONCE)
         self._numbers = count()
 
     @asynccontextmanager
-    async def open_files(self, addresses: Sequence[str]) -> AsyncIterator[list[Path | NotFetched]]:
-        """Give for each address a file with what is there, or why there is none; removed at the end."""
+    async def open_files(self, places: Sequence[str | ObjectFile]) -> AsyncIterator[list[Path | NotFetched]]:
+        """Give for each place a file with what is there, or why there is none; removed in the end."""
         async with self._turn, AsyncExitStack() as files:
-            yield [await self._fetch_file(address, files) for address in addresses]
+            yield [
+                await self._fetch_file(place, files)
+                if isinstance(place, str)
+                else await self._copy_object(place, files)
+                for place in places
+            ]
+
+    async def _copy_object(self, wanted: ObjectFile, files: AsyncExitStack) -> Path | NotFetched:
+        try:
+            local = await files.enter_async_context(self._copies.hold({wanted.address: wanted}))
+        except (ObjectGone, ObjectsRefused, NoAnswer) as error:
+            return NotFetched(str(error))
+        except OSError as error:
+            return NotFetched(f"{wanted.address} cannot be kept to be looked at: {error.strerror}")
+        return local[wanted.address].path
 
     async def _fetch_file(self, address: str, files: AsyncExitStack) -> Path | NotFetched:
         path = self._folder / str(next(self._numbers))

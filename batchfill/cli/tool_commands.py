@@ -65,7 +65,7 @@ def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
 @READING
 @click.option("--online", is_flag=True, help="Ask the provider too: token, model, what it offers.")
 @click.option("--outputs", is_flag=True, help="Compare the files with the ledger.")
-@click.option("--fetch", is_flag=True, help="Look at pictures and masks at addresses too; no token is sent.")
+@click.option("--fetch", is_flag=True, help="Look at pictures and masks elsewhere too; no token is sent.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: bool, **flags: Any) -> None:
     """Find out everything that can be known before paying: rows, pictures, masks, sizes, cost, time.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batchfill.domain.enlargement import Enlargement
+    from batchfill.domain.objects import ObjectFile
     from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.review import Decision
     from batchfill.domain.rows import Outcome, RedoRule, RowState
@@ -111,12 +112,14 @@ class Result:
 
 
 class ReviewFile(NamedTuple):
-    """A local file among a row's inputs, as it was when the manifest was read."""
+    """A file among a row's inputs, as it was when the manifest was read."""
 
     path: str
-    """Absolute."""
+    """Absolute, or the address of an object."""
     sha256: str
-    """64 hex digits of the content."""
+    """64 hex digits of the content, or what stands for that of an object."""
+    remote: ObjectFile | None = None
+    """The object, where it is one."""
 
 
 class ReviewPicture(NamedTuple):

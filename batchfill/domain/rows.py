@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from batchfill.domain.objects import ObjectFile
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +24,10 @@ Box = tuple[int, int, int, int]
 
 Input = str | int | float | bool
 """One typed input of a model. Files are strings: a path as written, a URL, or a data URL."""
+
+
+LARGEST = 512 * 1024 * 1024
+"""Bytes of one file: it is read into memory to be scaled down, and the service takes 100 MiB."""
 
 
 class RowState(StrEnum):
@@ -111,6 +117,11 @@ class LocalFile:
     """Its address as its folder has it, where the manifest has another case; the ledger does not keep it."""
 
 
+RowFile = LocalFile | ObjectFile
+"""A file that a row names and that is read here. What it names by http is read by the service alone."""
+File = TypeVar("File", bound=RowFile)
+
+
 class NamedFile(NamedTuple):
     """A local file as a row names it, and as it was when the manifest was read."""
 
@@ -135,8 +146,8 @@ class Row:
     """What a made id begins with: the image's stem, made safe."""
     inputs: Mapping[str, Input]
     """Typed values as given by cells and the user's defaults, by the model's input names."""
-    files: Mapping[str, LocalFile]
-    """The local files among the inputs, by input name."""
+    files: Mapping[str, RowFile]
+    """The files among the inputs that are read here, by input name."""
     extra: Mapping[str, str]
     """Columns that are only carried to the results."""
     fingerprint: str
@@ -145,13 +156,18 @@ class Row:
     price: int | None
     """Of one attempt, in millionths of the currency; None where no price is known."""
 
+    @property
+    def local_files(self) -> dict[str, LocalFile]:
+        """Those of its files that are on this machine."""
+        return {name: file for name, file in self.files.items() if isinstance(file, LocalFile)}
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a row asks for."""
 
     inputs: Mapping[str, Input]
-    files: Mapping[str, LocalFile]
+    files: Mapping[str, RowFile]
 
 
 class Mark(StrEnum):
@@ -294,7 +310,7 @@ class PendingRow:
     id: str
     line: int
     inputs: Mapping[str, Input]
-    files: Mapping[str, LocalFile]
+    files: Mapping[str, RowFile]
     outputs_asked: int
     price: int | None
     tries: int

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from batchfill import filenames
 from batchfill.domain.enlargement import Enlargement, read_aspect, read_expand
+from batchfill.domain.objects import ObjectFile
 from batchfill.domain.predictions import Output
 from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewFile, ReviewPicture, ReviewRow
 from batchfill.domain.review import Decision, Redo
@@ -32,6 +33,8 @@ from batchfill.settings.resolve import NO_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from batchfill.domain.rows import RowFile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,17 +97,23 @@ def to_text(stamp: Stamp) -> str:
     return " ".join(map(str, stamp))
 
 
-def _from_file(file: LocalFile) -> list[Any]:
+def _from_file(file: RowFile) -> list[Any] | dict[str, Any]:
+    if isinstance(file, ObjectFile):
+        return file._asdict()
     size, mtime_ns, *later = file.stamp
     return [str(file.path), size, mtime_ns, file.sha256, *later]
 
 
-def _to_files(text: str) -> dict[str, LocalFile]:
+def _to_files(text: str) -> dict[str, RowFile]:
+    return {name: _to_file(kept) for name, kept in json.loads(text).items()}
+
+
+def _to_file(kept: list[Any] | dict[str, Any]) -> RowFile:
+    if isinstance(kept, dict):
+        return ObjectFile(**kept)
     # A row that was read before files had stamps ends with the digest: such a file is read again.
-    return {
-        name: LocalFile(Path(path), Stamp(size, mtime_ns, *later), sha256)
-        for name, (path, size, mtime_ns, sha256, *later) in json.loads(text).items()
-    }
+    path, size, mtime_ns, sha256, *later = kept
+    return LocalFile(Path(path), Stamp(size, mtime_ns, *later), sha256)
 
 
 def to_json(value: Mapping[str, Any]) -> str:
@@ -164,13 +173,17 @@ def to_due(record: sqlite3.Row) -> PendingRow:
 
 
 @_from_ledger
-def to_named_files(record: sqlite3.Row) -> list[NamedFile]:
-    """Return the local files that a row names."""
+def to_named_files(record: sqlite3.Row) -> list[NamedFile | ObjectFile]:
+    """Return the files that a row names and that are read here."""
     inputs = json.loads(record["inputs"])
-    return [
-        NamedFile(inputs[name], path, Stamp(size, mtime_ns, *later))
-        for name, (path, size, mtime_ns, _, *later) in json.loads(record["files"]).items()
-    ]
+    return [_to_named(inputs[name], kept) for name, kept in json.loads(record["files"]).items()]
+
+
+def _to_named(address: str, kept: list[Any] | dict[str, Any]) -> NamedFile | ObjectFile:
+    if isinstance(kept, dict):
+        return ObjectFile(**kept)
+    path, size, mtime_ns, _, *later = kept
+    return NamedFile(address, path, Stamp(size, mtime_ns, *later))
 
 
 @_from_ledger
@@ -247,6 +260,13 @@ def _to_decision(word: str | None) -> Decision | None:
     return None if word is None else Decision(word)
 
 
+def _to_review_file(kept: list[Any] | dict[str, Any]) -> ReviewFile:
+    if isinstance(kept, dict):
+        file = ObjectFile(**kept)
+        return ReviewFile(file.address, file.digest, file)
+    return ReviewFile(kept[0], kept[3])
+
+
 @_from_ledger
 def to_review_row(record: sqlite3.Row) -> ReviewRow:
     """Return a row as the review shows it."""
@@ -257,7 +277,7 @@ def to_review_row(record: sqlite3.Row) -> ReviewRow:
     outputs = _to_pictures(made)
     return ReviewRow(
         _to_shown_result(told, outputs),
-        {name: ReviewFile(file[0], file[3]) for name, file in _decode(files)[0].items()},
+        {name: _to_review_file(file) for name, file in _decode(files)[0].items()},
         outputs,
         _to_pictures(made_before),
         ended_at,

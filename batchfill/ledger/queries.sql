@@ -305,7 +305,7 @@ FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USIN
 WHERE r.position IS NOT NULL AND (r.state = 'done' OR (:arriving AND r.state = 'collecting')) AND o.file IS NOT NULL
 ORDER BY r.position, o.n;
 
--- name: local_files
+-- name: named_files
 SELECT inputs, files FROM rows WHERE position IS NOT NULL AND files <> '{}';
 
 -- name: asked_for

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewRow
     from batchfill.domain.rows import NamedFile, RowState, StoredFile
     from batchfill.ledger.payments import Payment
@@ -127,9 +128,9 @@ class Reader:
         version: int = statements.ask_value(self._db, "version")
         return version
 
-    def local_files(self) -> Iterator[NamedFile]:
-        """Yield the local files of every row of the manifest, one as often as rows name it."""
-        (statement,) = statements.load_statements("queries")["local_files"]
+    def named_files(self) -> Iterator[NamedFile | ObjectFile]:
+        """Yield the files of every row of the manifest that are read here, as often as rows name them."""
+        (statement,) = statements.load_statements("queries")["named_files"]
         for record in self._db.execute(statement):
             yield from ledger_rows.to_named_files(record)
 

@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchfill.domain.rows import LocalFile, Stamp
-from batchfill.errors import did_you_mean
+from batchfill.domain.rows import LARGEST, LocalFile, Stamp
+from batchfill.errors import MissingFile, did_you_mean
 from batchfill.manifest.local_addresses import LocalAddresses, reach_of
 from batchfill.regular_files import open_regular
 
@@ -28,19 +28,12 @@ Digest = Callable[[Path], LocalFile]
 
 _SCHEME = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]+)://|(data|file|blob|javascript|mailto):)", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
-LARGEST = 512 * 1024 * 1024
-"""Bytes of one file: it is read into memory to be scaled down, and the service takes 100 MiB."""
-
 FEW = 3
 """Missing files of one folder that are told one by one."""
 
 _NEIGHBOURS = 5000
 _HINTS = 20
 """Looking for near names is slow, and nobody reads more than the first mistakes."""
-
-
-class MissingFile(ValueError):
-    """There is no file of the name that a row gives."""
 
 
 def digest_file(path: Path) -> LocalFile:
@@ -175,7 +168,9 @@ def _refused_scheme(address: str, scheme: str) -> ValueError:
     if scheme.lower() == "data":
         return ValueError("data: addresses are not taken: save the picture as a file and name that")
     if scheme.lower() not in ("http", "https"):
-        return ValueError(f"{scheme}: addresses are not taken: give a file, or an http or https address")
+        return ValueError(
+            f"{scheme}: addresses are not taken: give a file, or an http(s), s3, gs or az address"
+        )
     return ValueError(f"{_shorten_address(address)} is not a whole address")
 
 

@@ -13,16 +13,17 @@ from batchfill.catalog.field import UnfitValue
 from batchfill.catalog.pixel_needs import PixelNeeds
 from batchfill.catalog.pixel_options import FINISHING
 from batchfill.domain.drawn_masks import read_drawn_mask
+from batchfill.domain.objects import is_object_address
 from batchfill.domain.rows import Row
-from batchfill.errors import did_you_mean
+from batchfill.errors import MissingFile, did_you_mean
 from batchfill.filenames import check_id, stem_of
 from batchfill.manifest.columns import Layout, RowCounter, explain_empty
-from batchfill.manifest.file_cells import read_file_cell
+from batchfill.manifest.file_cells import RowFiles, read_file_cell, refuse_object
 from batchfill.manifest.fingerprint import make_fingerprint
 from batchfill.manifest.formats.csv import has_odd_quotes
 from batchfill.manifest.formats.rows_file import read_items
 from batchfill.manifest.headers import explain_missing_header
-from batchfill.manifest.local_files import FEW, LocalFiles, MissingFile
+from batchfill.manifest.local_files import FEW, LocalFiles
 from batchfill.manifest.prompt_template import PromptTemplate
 from batchfill.manifest.record import (
     Broken,
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from batchfill.catalog.model import Model
-    from batchfill.domain.rows import Input, LocalFile
+    from batchfill.domain.rows import Input, RowFile
     from batchfill.errors import Mistake
     from batchfill.manifest.columns import Columns, Reader
+    from batchfill.manifest.file_cells import FindObject
     from batchfill.manifest.formats.rows_file import Item
     from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
@@ -65,6 +67,7 @@ def read_rows(
     literal_prompt: bool = False,
     literal_quotes: bool = False,
     digest: Digest,
+    find_object: FindObject = refuse_object,
     note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Row | Mistake]:
     """Yield the rows of *manifest* and, in line with them, every mistake in it; never the whole file at once.
@@ -77,7 +80,7 @@ def read_rows(
     quote that is never closed, a first line that is no header) reading ends. *note* is told what is good to
     know of the file as a whole. Whether ids or rows repeat is not looked at.
     """
-    files = LocalFiles(manifest.path.parent, allow_outside=allow_outside, digest=digest)
+    local = LocalFiles(manifest.path.parent, allow_outside=allow_outside, digest=digest)
     layout = Layout(
         model,
         column=column,
@@ -89,7 +92,7 @@ def read_rows(
         manifest,
         model,
         layout,
-        files,
+        RowFiles(local, find_object),
         price,
         fitted=fitted,
         literal_prompt=literal_prompt,
@@ -113,7 +116,7 @@ class _RowReader:
         manifest: Manifest,
         model: Model,
         layout: Layout,
-        files: LocalFiles,
+        files: RowFiles,
         price: int | None,
         *,
         fitted: bool,
@@ -134,7 +137,7 @@ class _RowReader:
         self._finishing = FINISHING & model.pixel_settings
         self._needs = PixelNeeds(model, fitted=fitted)
         self._defaults: dict[str, Input] = {}
-        self._default_files: dict[str, LocalFile] = {}
+        self._default_files: dict[str, RowFile] = {}
         self._mistakes = [
             self._setting_mistake(f"column.{name}", f"column: {layout.explain_unknown(name)}")
             for name in layout.unknown_mappings
@@ -272,7 +275,7 @@ class _RowReader:
         line: int,
         own_id: str,
         inputs: dict[str, Input],
-        files: dict[str, LocalFile],
+        files: dict[str, RowFile],
         extra: dict[str, str],
     ) -> Row:
         model, asked = self._model, inputs
@@ -295,8 +298,8 @@ class _RowReader:
 
     def _take_cells(
         self, cells: Sequence[str], columns: Columns, wrong: list[str]
-    ) -> tuple[dict[str, Input], dict[str, LocalFile]]:
-        """Return the inputs and the local files among them; a cell that is *wrong* is kept as text."""
+    ) -> tuple[dict[str, Input], dict[str, RowFile]]:
+        """Return the inputs and the files among them; a cell that is *wrong* is kept as text."""
         inputs, files = self._defaults.copy(), self._default_files.copy()
         for place, name, read in columns.scalars:
             text = cells[place]
@@ -309,7 +312,7 @@ class _RowReader:
         return inputs, files
 
     def _take_file(
-        self, name: str, address: str, inputs: dict[str, Input], files: dict[str, LocalFile], wrong: list[str]
+        self, name: str, address: str, inputs: dict[str, Input], files: dict[str, RowFile], wrong: list[str]
     ) -> None:
         inputs[name] = address
         files.pop(name, None)
@@ -330,12 +333,17 @@ class _RowReader:
         message = f"{name}: {error}"
         if has_odd_quotes(address):
             return RowFault.shared(f"{name}: {address} is {_QUOTED}", f"{name}: {_QUOTED}")
-        path = PurePosixPath(address.replace("\\", "/"))
-        if folder := self._missing_folder(str(path.parent)):
-            return RowFault.shared(message, f"{name}: {folder}")
-        if isinstance(error, MissingFile):
+        if is_object_address(address):
+            folder, _, leaf = address.rpartition("/")
+            missing = f"{name}: no such objects in {folder}/: "
+        else:
+            path = PurePosixPath(address.replace("\\", "/"))
+            if gone := self._missing_folder(str(path.parent)):
+                return RowFault.shared(message, f"{name}: {gone}")
             where = "" if str(path.parent) == "." else f" in {path.parent}"
-            return RowFault.shared(message, f"{name}: no such files{where}: ", value=path.name, apart=FEW)
+            missing, leaf = f"{name}: no such files{where}: ", path.name
+        if isinstance(error, MissingFile):
+            return RowFault.shared(message, missing, value=leaf, apart=FEW)
         return message
 
     def _missing_folder_uncached(self, folder: str) -> str:

@@ -58,7 +58,7 @@ async def write_report(
         (target / folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=target) as wanted:
         head, pictures = _write_pieces(source, target / PIECES_NEW, wanted)
-        await _copy_all(Thumbnails(source.folder, workers), wanted, pictures, target, watch)
+        await _copy_all(Thumbnails(source, workers), wanted, pictures, target, watch)
     return _put_in_place(target, head)
 
 

@@ -222,7 +222,7 @@ async def serve_review(
     Once it answers, *on_ready* is told an address that lets one browser in, once, and *browse*, in a thread,
     one for the browser that it starts. Raises UsageError when the port cannot be had.
     """
-    pictures = Thumbnails(source.folder, workers)
+    pictures = Thumbnails(source, workers)
     originals = Originals(source.folder)
     pages = Pages(source)
     book = Feed(source, originals, pages)

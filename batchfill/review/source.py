@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
     from batchfill.domain.review import ReviewDecision
+    from batchfill.domain.rows import LocalFile
 
 
 class ReviewSource(Protocol):
@@ -18,6 +21,9 @@ class ReviewSource(Protocol):
     @property
     def folder(self) -> Path:
         """The batch folder."""
+
+    def hold_object(self, wanted: ObjectFile) -> AbstractAsyncContextManager[LocalFile]:
+        """Give an original that is in a bucket as a local file. Raises BadPicture where it cannot be had."""
 
     def mark(self) -> object:
         """Return something that stays equal as long as nothing of the batch changes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,12 +21,14 @@ from batchfill.images.codec.thumbnail import (
 from batchfill.review.document import drawn_mask_of, shown_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.enlargement import Enlargement
+    from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import ReviewRow
+    from batchfill.review.source import ReviewSource
     from batchfill.workers.pool import Workers
 
 SHOWN = frozenset({"image", "mask"})
@@ -44,6 +47,8 @@ class Original(NamedTuple):
     """How the canvas grows that it is shown on."""
     filled: bool = False
     """Whether it is a mask, in which what is new is white."""
+    remote: ObjectFile | None = None
+    """The object that it is, where it is in a bucket."""
 
     @property
     def key(self) -> str:
@@ -54,8 +59,8 @@ class Original(NamedTuple):
 class Thumbnails:
     """Small copies in the batch folder, named by what they show, so that they never go stale."""
 
-    def __init__(self, folder: Path, workers: Workers) -> None:
-        self._batch, self._folder, self._workers = folder, folder / FOLDER, workers
+    def __init__(self, source: ReviewSource, workers: Workers) -> None:
+        self._source, self._folder, self._workers = source, source.folder / FOLDER, workers
         self._being_made: dict[Path, anyio.Event] = {}
 
     async def small_copy(self, original: Original, size: str) -> Path:
@@ -73,13 +78,23 @@ class Thumbnails:
     async def _make_copy(self, original: Original, target: Path, longest: int) -> None:
         done = self._being_made[target] = anyio.Event()
         try:
-            shown = original.mask, original.canvas, original.filled
-            task = ThumbTask(self._batch / original.file, original.sha256, longest, *shown)
-            content = await self._workers.do(make_thumbnail, task)
+            async with self._open(original) as (path, digest):
+                shown = original.mask, original.canvas, original.filled
+                task = ThumbTask(path, digest, longest, *shown)
+                content = await self._workers.do(make_thumbnail, task)
             await to_thread.run_sync(write_copy, target, content)
         finally:
             del self._being_made[target]
             done.set()
+
+    @asynccontextmanager
+    async def _open(self, original: Original) -> AsyncIterator[tuple[Path, str]]:
+        """Give where a picture is, and the digest of its content. Raises BadPicture."""
+        if original.remote is None:
+            yield self._source.folder / original.file, original.sha256
+            return
+        async with self._source.hold_object(original.remote) as local:
+            yield local.path, local.sha256
 
 
 class Originals:
@@ -102,9 +117,11 @@ class Originals:
         return self._by_key.get(key)
 
     def file_of(self, key: str) -> Path | None:
-        """Return the file itself; None when no row has such a picture, or it is a mask without a file."""
+        """Return the file itself; None when no row has such a picture, or it is none of this machine's."""
         found = self._by_key.get(key)
-        return None if found is None or found.mask is not None else self._folder / found.file
+        if found is None or found.mask is not None or found.remote is not None:
+            return None
+        return self._folder / found.file
 
     def behind(self, number: int) -> Iterator[Original]:
         """Yield those that came behind the first *number*, others that come meanwhile too."""
@@ -118,9 +135,9 @@ def originals_of(exhibit: ReviewRow) -> Iterator[Original]:
     """Yield every picture that is shown of a row."""
     for name, file in exhibit.files.items():
         if name in SHOWN:
-            yield Original(file.path, file.sha256, None, exhibit.enlargement, name == "mask")
+            yield Original(file.path, file.sha256, None, exhibit.enlargement, name == "mask", file.remote)
     if (mask := drawn_mask_of(exhibit)) is not None:
         picture = exhibit.files["image"]
-        yield Original(picture.path, picture.sha256, mask, exhibit.enlargement, True)
+        yield Original(picture.path, picture.sha256, mask, exhibit.enlargement, True, picture.remote)
     for output in (*exhibit.outputs, *exhibit.earlier):
         yield Original(output.file, output.sha256)

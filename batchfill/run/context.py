@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from batchfill.run.shutdown import StopSignal
     from batchfill.settings.settings import Settings
     from batchfill.settings.timings import Timings
+    from batchfill.storage.object_copies import ObjectCopies
     from batchfill.storage.output_store import OutputStore
     from batchfill.storage.run_log import RunLog
     from batchfill.workers.pool import Workers
@@ -31,6 +32,8 @@ class FileContext:
     model: Model
     ledger: Ledger
     store: OutputStore
+    copies: ObjectCopies
+    """Of the objects that rows name."""
     workers: Workers
     """For short work."""
     pixels: Workers

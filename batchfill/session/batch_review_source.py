@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from batchfill.errors import BadPicture, NoAnswer, ObjectGone, ObjectsRefused
 from batchfill.session.batch_status import read_status
 from batchfill.session.recent_moves import RecentMoves
 from batchfill.storage import inbox, lock
 from batchfill.storage.decision_inbox import post_decisions, refused_decisions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
     from batchfill.domain.review import ReviewDecision
+    from batchfill.domain.rows import LocalFile
     from batchfill.ledger.reader import Reader
+    from batchfill.storage.object_copies import ObjectCopies
 
 
 SLICE = 1000
@@ -30,13 +34,23 @@ SLICE = 1000
 class BatchReviewSource:
     """What the review page asks of a batch."""
 
-    def __init__(self, manifest: Path, folder: Path, reader: Reader) -> None:
+    def __init__(self, manifest: Path, folder: Path, reader: Reader, copies: ObjectCopies) -> None:
         self.manifest, self.folder, self.reader = manifest, folder, reader
+        self._copies = copies
         self._moves = RecentMoves(reader, time.time)
         self._decided: set[str] = set()
         """Predictions that were decided here, whose rows were not read after that."""
         self._waiting: set[str] = set()
         """Predictions whose decisions a run had yet to take when rows were read last."""
+
+    @asynccontextmanager
+    async def hold_object(self, wanted: ObjectFile) -> AsyncIterator[LocalFile]:
+        """Give an original that is in a bucket as a local file. Raises BadPicture where it cannot be had."""
+        try:
+            async with self._copies.hold({wanted: wanted}) as files:
+                yield files[wanted]
+        except (ObjectGone, ObjectsRefused, NoAnswer) as error:
+            raise BadPicture(str(error)) from error
 
     def mark(self) -> object:
         """Return something that stays equal as long as nothing of the batch changes."""

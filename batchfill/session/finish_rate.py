@@ -47,7 +47,7 @@ class FinishTrials:
                 self._note_finished(row)
 
     def _note_finished(self, row: Row) -> None:
-        if self._finished % self._stride == 0:
+        if self._finished % self._stride == 0 and len(row.local_files) == len(row.files):
             self._kept.append(row)
         self._finished += 1
         if len(self._kept) > MOST_TRIED:
@@ -103,12 +103,13 @@ class FinishTrials:
         from batchfill.images.finish_trial import FinishTrial
 
         model, how = self._model, finish_of(self._model, Asked(row.inputs, row.files))
-        mask = model.mask_of(row.inputs, row.files)
+        files = row.local_files
+        mask = model.mask_of(row.inputs, files)
         assert how is not None
         assert mask is not None
         finish = FinishTask(
             raw=place.with_suffix(".raw"),
-            picture=row.files[model.image_field or ""],
+            picture=files[model.image_field or ""],
             mask=mask,
             pixels=how.pixels,
             area=None,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from batchfill._version import __version__
+from batchfill.domain.objects import ObjectFile
 from batchfill.domain.rows import Row
 from batchfill.errors import ManifestError, Mistake
 from batchfill.ledger.reader import open_reader
@@ -22,6 +23,7 @@ from batchfill.manifest.local_files import FileLocations, digest_file
 from batchfill.manifest.prompt_template import PromptTemplate, is_template
 from batchfill.manifest.prompts import Prompts
 from batchfill.manifest.validation import read_rows
+from batchfill.storage.object_finder import open_finder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from batchfill.images.preflight.picture_headers import PictureHeaders
     from batchfill.ledger.digests import Digests
     from batchfill.ledger.import_rows import Duplicate, RowImport
+    from batchfill.manifest.file_cells import FindObject
     from batchfill.manifest.local_files import Digest
     from batchfill.manifest.manifest import Manifest
     from batchfill.settings.settings import Settings
@@ -66,10 +69,13 @@ def manifest_digest(manifest: Manifest, model: Model, settings: Settings) -> str
 
 
 def files_stand(ledger: Path, folder: Path) -> bool:
-    """Whether each local file that rows in *ledger* name from *folder* is the one that was read."""
+    """Whether each file that rows in *ledger* name is the one that was read; *folder*: the manifest's."""
     stands = lru_cache(maxsize=NEIGHBOURS)(FileLocations(folder).still_hold)
-    with open_reader(ledger) as reader:
-        return all(map(stands, reader.local_files()))
+    with open_reader(ledger) as reader, open_finder() as finder:
+        return all(
+            finder.still_holds(file) if isinstance(file, ObjectFile) else stands(file)
+            for file in reader.named_files()
+        )
 
 
 def _file_facts(path: Path) -> list[str | int]:
@@ -140,6 +146,7 @@ async def ingest_rows(
     model: Model,
     settings: Settings,
     digests: Digests,
+    find_object: FindObject,
     *,
     remember: Callable[[list[LocalFile]], Awaitable[None]] | None = None,
     look_at: Callable[[list[Row]], Awaitable[tuple[list[Row], list[Mistake]]]] | None = None,
@@ -151,7 +158,7 @@ async def ingest_rows(
     none either, and the mistakes of the others; where it does, headers are left to it.
     """
     reading = Reading(prompts=Prompts(model.prompt_field, _template_of(model, settings)))
-    rows = read_checked(manifest, model, settings, digests, reading.notes.append)
+    rows = read_checked(manifest, model, settings, digests, find_object, reading.notes.append)
     if look_at is None:
         rows = _check_headers(rows, manifest, model, fitted=settings.send == "fitted")
     while chunk := await to_thread.run_sync(lambda: list(islice(rows, CHUNK))):
@@ -193,6 +200,7 @@ def read_checked(
     model: Model,
     settings: Settings,
     digest: Digest,
+    find_object: FindObject,
     note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Row | Mistake]:
     """Yield the rows of *manifest*, and its mistakes, as *settings* have them read."""
@@ -208,6 +216,7 @@ def read_checked(
         literal_prompt=settings.literal_prompt,
         literal_quotes=settings.literal_quotes,
         digest=digest,
+        find_object=find_object,
         note=note,
     )
 
@@ -218,7 +227,8 @@ def _check_headers(
     headers: PictureHeaders | None = None
     for row in rows:
         message = None
-        if isinstance(row, Row) and row.files:
+        # Objects are read at the row's turn.
+        if isinstance(row, Row) and row.local_files:
             headers = headers or _make_headers(model, fitted=fitted)
             message = headers.find_trouble(row)
         yield row if message is None else Mistake(manifest.rows, row.line, message)

@@ -13,6 +13,7 @@ from batchfill.ledger.payment_record import PAID, read_record
 from batchfill.manifest.local_files import digest_file
 from batchfill.session.identity import forsaken_folders
 from batchfill.session.ingest import read_checked
+from batchfill.storage.object_finder import open_finder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +37,9 @@ def paid_keys(folders: list[Path]) -> set[str]:
 
 def asked_keys(manifest: Manifest, model: Model, settings: Settings, **reading: Any) -> Iterator[str]:
     """Yield the rows of *manifest*, each once, as settings with this *reading* have them read."""
-    rows = read_checked(manifest, model, replace(settings, **reading), digest_file)
-    return (key_of(row.fingerprint, 1) for row in rows if isinstance(row, Row))
+    with open_finder() as finder:
+        rows = read_checked(manifest, model, replace(settings, **reading), digest_file, finder.find_object)
+        yield from (key_of(row.fingerprint, 1) for row in rows if isinstance(row, Row))
 
 
 def _keys_in(record: Path) -> set[str]:

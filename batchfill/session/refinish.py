@@ -10,7 +10,7 @@ import anyio
 from batchfill.catalog.finish import finish_of
 from batchfill.domain.progress import Level
 from batchfill.domain.reports import FinishReport
-from batchfill.errors import BadPicture, StorageError, UsageError
+from batchfill.errors import BadPicture, NoAnswer, ObjectsRefused, StorageError, UsageError
 from batchfill.images.codec.decode import decode_whole
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.location import LEDGER
@@ -19,6 +19,7 @@ from batchfill.run.placement import OutputPlacer
 from batchfill.run.postprocess.postprocessor import AT_ONCE, PostProcessor
 from batchfill.session.ingest import ingest_rows
 from batchfill.storage.downloaded import Downloaded
+from batchfill.storage.object_finder import open_finder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +38,9 @@ async def refinish_rows(
     """Take in what the rows ask for now, and finish those that are done accordingly. Raises ManifestError."""
     ledger = context.ledger
     async with ledger.open_import() as intake:
-        with open_digests(settings.folder / LEDGER, digest_file, lambda: now) as digests:
-            reading = await ingest_rows(intake, manifest, context.model, settings, digests)
+        digests = open_digests(settings.folder / LEDGER, digest_file, lambda: now)
+        with digests as known, open_finder() as finder:
+            reading = await ingest_rows(intake, manifest, context.model, settings, known, finder.find_object)
         reading.refuse_mistakes(skip_bad=settings.skip_bad)
         await intake.drop_duplicates()
         if changed := (await intake.compare_rows()).changed:
@@ -96,7 +98,7 @@ class Refinisher:
         except BadPicture as error:
             self._tally.failed += 1
             self._context.log.notice(f"{one.attempt.id}: not finished: {error}", Level.WARNING)
-        except (StorageError, OSError) as error:
+        except (StorageError, NoAnswer, ObjectsRefused, OSError) as error:
             self._refused = f"{one.attempt.id}: {error}"
         else:
             self._tally.finished += 1

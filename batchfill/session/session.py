@@ -41,7 +41,9 @@ from batchfill.settings import timings
 from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
 from batchfill.storage import inbox
 from batchfill.storage.missing import NONE_MISSING, find_missing, of_rows
-from batchfill.storage.output_store import OutputStore
+from batchfill.storage.object_copies import OBJECTS, ObjectCopies
+from batchfill.storage.object_finder import open_finder
+from batchfill.storage.output_store import TMP, OutputStore
 from batchfill.storage.run_log import RUN_LOG, log_applied_decisions, open_run_log, tell_lack
 from batchfill.workers.pool import Processes, Threads
 
@@ -128,11 +130,13 @@ class Session:
         """
         async with self._open_ledger() as (ledger, say):
             self.on_start()
-            with closing(Processes(hidden=self.settings.extras.variables)) as pixels:
+            pixels, copies = Processes(hidden=self.settings.extras.variables), self._make_copies()
+            with closing(pixels), closing(copies):
                 context = FileContext(
                     model=self.model,
                     ledger=ledger,
                     store=OutputStore(self.settings.folder),
+                    copies=copies,
                     workers=Threads(),
                     pixels=pixels,
                     log=say,
@@ -170,15 +174,24 @@ class Session:
             clock=self.clock.now,
         )
         async with connection as (service, outputs):
-            pixels = Processes(hidden=settings.extras.variables)
+            pixels, copies = Processes(hidden=settings.extras.variables), self._make_copies()
             try:
-                yield self._make_context(ledger, say, service, outputs, pixels)
+                with closing(pixels), closing(copies):
+                    yield self._make_context(ledger, say, service, outputs, pixels, copies)
             finally:
                 self.requests = service.requests
-                pixels.close()
+
+    def _make_copies(self) -> ObjectCopies:
+        return ObjectCopies(self.settings.folder / TMP / OBJECTS)
 
     def _make_context(
-        self, ledger: Ledger, say: RunLog, service: Provider, outputs: OutputClient, pixels: Processes
+        self,
+        ledger: Ledger,
+        say: RunLog,
+        service: Provider,
+        outputs: OutputClient,
+        pixels: Processes,
+        copies: ObjectCopies,
     ) -> RunContext:
         return RunContext(
             settings=self.settings,
@@ -193,6 +206,7 @@ class Session:
             ),
             outputs=outputs,
             store=OutputStore(self.settings.folder),
+            copies=copies,
             workers=Threads(),
             pixels=pixels,
             clock=self.clock,
@@ -253,9 +267,11 @@ class Session:
     ) -> _Agreed:
         settings, ledger = self.settings, context.ledger
         async with ledger.open_import() as intake:
-            with open_digests(settings.folder / LEDGER, digest_file, self.clock.now) as digests:
+            known = open_digests(settings.folder / LEDGER, digest_file, self.clock.now)
+            with known as digests, open_finder() as finder:
+                find, remember = finder.find_object, ledger.record_digests
                 reading = await ingest_rows(
-                    intake, manifest, self.model, settings, digests, remember=ledger.record_digests
+                    intake, manifest, self.model, settings, digests, find, remember=remember
                 )
             # What was edited while it was read, or could be once more without a new time, is read again.
             sound = not reading.bad and digests.settled

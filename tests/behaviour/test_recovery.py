@@ -241,8 +241,8 @@ async def test_one_look_is_not_enough_to_send_again(
     await asyncio.gather(run, return_exceptions=True)
     assert Counter(states(night).values())["submitting"] == 1
     assert (provider.billed, provider.creates_seen) == (1, 2)
-    later(400)
-    provider.faults.clock_skew = 400
+    later(700)
+    provider.faults.clock_skew = 700
     assert (await batch(provider).run()).exit_code == 0
     assert (provider.billed, provider.creates_seen) == (2, 3)
     assert provider.requests["list"] >= 2

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SETTINGS = re.compile(
     r"_?BATCHFILL_.*|REPLICATE_.*|(HTTPS?|ALL|NO)_PROXY|NETRC|SSL.*|XDG_.*|(WAYLAND_)?DISPLAY"
     r"|LANG|LANGUAGE|LC_.*|COLUMNS|LINES|(NO|FORCE)_COLOR|CLICOLOR.*|COLORTERM|TTY_.*"
-    r"|PYTHON(?!PATH$|HOME$|DONTWRITEBYTECODE$).*",
+    r"|AWS_.*|GOOGLE_.*|AZURE_.*|PYTHON(?!PATH$|HOME$|DONTWRITEBYTECODE$).*",
     re.IGNORECASE,
 )
 """Variables by which users tell programs how to behave."""

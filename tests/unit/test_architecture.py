@@ -79,6 +79,7 @@ THIRD_PARTY = {
     "isal": {"images"},
     "jpeglib": {"images"},
     "numpy": {"images"},
+    "obstore": {"storage"},
     "python_calamine": {"manifest"},
     "PIL": {"images"},
     "pillow_heif": {"images"},
@@ -90,7 +91,7 @@ THIRD_PARTY = {
 }
 """Module → the parts that may import it. sqlite3 comes with Python and is kept to its place all the same."""
 
-HEAVY = {"PIL", "aiohttp", "aiosqlite", "httpx", "numpy", "rich", "yaml"}
+HEAVY = {"PIL", "aiohttp", "aiosqlite", "httpx", "numpy", "obstore", "rich", "yaml"}
 """What a command that only prints its help has no use for."""
 
 
@@ -272,4 +273,4 @@ def test_a_check_of_a_csv_without_network_loads_neither_its_libraries_nor_yaml(t
     )
     assert run.returncode == 0, run.stderr
     loaded = set(json.loads(run.stderr.splitlines()[-1]))
-    assert loaded & {"aiohttp", "email", "httpx", "numpy", "yaml"} == set()
+    assert loaded & {"aiohttp", "email", "httpx", "numpy", "obstore", "yaml"} == set()

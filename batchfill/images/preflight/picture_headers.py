@@ -32,25 +32,27 @@ class PictureHeaders:
 
     def find_trouble(self, row: Row) -> str | None:
         """Return what the headers of a row's local pictures say against it; None: nothing."""
-        model = self._model
+        model, local = self._model, row.local_files
         found: dict[str, Picture] = {}
         for name in (model.image_field, model.mask_field):
-            if name is not None and name in row.files:
+            if name is not None and name in local:
                 try:
-                    found[name] = self._header_of(row.files[name].path)
+                    found[name] = self._header_of(local[name].path)
                 except BadPicture as error:
                     return f"{name} {error}"
         pixels, image = model.pixels(row.inputs), model.image_field or ""
         if image in found and (trouble := _canvas_trouble(row, model, pixels, found[image])) is not None:
             return trouble
         if (drawn := model.drawn_mask(row.inputs)) is not None:
-            return _drawn_trouble(drawn, found[image], row.files[image].path.name, fitted=self._fitted)
+            if image not in found:
+                return None
+            return _drawn_trouble(drawn, found[image], local[image].path.name, fitted=self._fitted)
         if len(found) < 2:
             return None
         picture, mask = found.values()
         sizes = (picture.width, picture.height), (mask.width, mask.height)
         try:
-            refuse_misfit(*sizes, pixels, row.files[list(found)[1]].path.name)
+            refuse_misfit(*sizes, pixels, local[list(found)[1]].path.name)
         except BadPicture as error:
             return str(error)
         return None

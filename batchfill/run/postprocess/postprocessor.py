@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
@@ -13,7 +14,15 @@ from batchfill._version import __version__
 from batchfill.catalog.finish import finish_of
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import LocalFile
-from batchfill.errors import BadPicture, StorageError, in_words, is_full
+from batchfill.errors import (
+    BadPicture,
+    NoAnswer,
+    ObjectGone,
+    ObjectsRefused,
+    StorageError,
+    in_words,
+    is_full,
+)
 from batchfill.images.codec.decode import decode_whole
 from batchfill.images.codec.thumbnail import FOLDER
 from batchfill.images.composite.composite import FinishTask
@@ -25,7 +34,7 @@ from batchfill.storage.output_store import StagedFile
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from batchfill.catalog.finish import Finish
@@ -95,13 +104,13 @@ class PostProcessor:
             self._finished()
 
     async def _until_taken(self, one: DownloadJob, work: Callable[[DownloadJob], Awaitable[None]]) -> None:
-        """Try again while the disk takes nothing; in the end leave the row for another start."""
+        """Try again while the disk or a bucket fails; in the end leave the row for another start."""
         waits = self._context.timings.storage_retries
         until = anyio.current_time() + self._context.timings.disk_patience
         for n, wait in enumerate(chain(waits, repeat(waits[-1])), start=1):
             try:
                 await work(one)
-            except (StorageError, OSError) as error:
+            except (StorageError, NoAnswer, ObjectsRefused, OSError) as error:
                 if anyio.current_time() > until or (n > len(waits) and not is_full(error)):
                     break
                 self._say_refused(one, error, wait, n)
@@ -114,9 +123,10 @@ class PostProcessor:
         self._context.log.notice(f"{one.attempt.id}: left for the next run", Level.WARNING)
 
     def _say_refused(self, one: DownloadJob, error: Exception, wait: float, times: int) -> None:
-        self.refused = in_words(error)
+        # A bucket that gives no original is no reason to submit nothing: what is fetched is kept.
+        self.refused = None if isinstance(error, NoAnswer | ObjectsRefused) else in_words(error)
         weight = Level.WARNING if times <= len(self._context.timings.storage_retries) else Level.DEBUG
-        self._context.log.notice(f"{one.attempt.id}: {self.refused}; again in {wait:.0f} s", weight)
+        self._context.log.notice(f"{one.attempt.id}: {in_words(error)}; again in {wait:.0f} s", weight)
 
     async def _finish_row(self, one: DownloadJob) -> None:
         how = finish_of(self._context.model, one.asked)
@@ -125,9 +135,8 @@ class PostProcessor:
         there = await self._find_kept(one)
         if len(there) < len(one.outputs):
             return
-        flags = self._flag_task(one, [written.path for written in there])
         try:
-            made = None if how is None else await self.make_files(one, how, flags)
+            made = None if how is None else await self._make_judged(one, how, there)
         except BadPicture as error:
             await self._deliver_raw(one, there, outputs, f"not finished: {error}")
             return
@@ -146,18 +155,38 @@ class PostProcessor:
             await self._context.ledger.record_kept(one.attempt, gone)
         return [written for written in kept if written is not None]
 
-    async def make_files(
-        self, one: DownloadJob, how: Finish, flags: FlagTask | None = None
-    ) -> list[Downloaded]:
+    async def make_files(self, one: DownloadJob, how: Finish) -> list[Downloaded]:
         """Return the files finished of a row's raw outputs, kept or in their places; not yet in theirs.
 
-        *flags*: how its outputs are judged on the way; None: what they were judged to be stays.
-        Raises BadPicture when one cannot be made of what is there, OSError when the disk does not take it.
+        What they were judged to be stays. Raises BadPicture when one cannot be made of what is there, OSError
+        when the disk does not take it, ObjectsRefused and NoAnswer when an original cannot be read now.
         """
+        async with self._hold_files(one) as files:
+            return await self._make_files(one, files, how, None)
+
+    async def _make_judged(
+        self, one: DownloadJob, how: Finish, there: Sequence[StagedFile]
+    ) -> list[Downloaded]:
+        async with self._hold_files(one) as files:
+            flags = self._flag_task(one, files, [written.path for written in there])
+            return await self._make_files(one, files, how, flags)
+
+    @asynccontextmanager
+    async def _hold_files(self, one: DownloadJob) -> AsyncIterator[Mapping[str, LocalFile]]:
+        """Give the files that *one* was made of. Raises BadPicture where an object is another now."""
+        try:
+            async with self._context.copies.hold(one.asked.files) as files:
+                yield files
+        except ObjectGone as error:
+            raise BadPicture(str(error)) from error
+
+    async def _make_files(
+        self, one: DownloadJob, files: Mapping[str, LocalFile], how: Finish, flags: FlagTask | None
+    ) -> list[Downloaded]:
         if not one.outputs:
             return []
-        store = self._context.store
-        tasks = tuple(self._make_task(one, output, how, store.spare_path()) for output in one.outputs)
+        spare = self._context.store.spare_path
+        tasks = tuple(self._make_task(one, files, output, how, spare()) for output in one.outputs)
         try:
             row = await self._finish_judged(one, RowTask(tasks, flags))
         except BaseException:
@@ -186,14 +215,16 @@ class PostProcessor:
             self._context.log.debug(f"{one.attempt.id}: not judged: {row.unjudged}")
         return row
 
-    def _make_task(self, one: DownloadJob, output: Output, how: Finish, target: Path) -> FinishTask:
+    def _make_task(
+        self, one: DownloadJob, files: Mapping[str, LocalFile], output: Output, how: Finish, target: Path
+    ) -> FinishTask:
         model, raw = self._context.model, output.raw or output.file
-        mask = model.mask_of(one.asked.inputs, one.asked.files)
+        mask = model.mask_of(one.asked.inputs, files)
         assert raw is not None
         assert mask is not None
         return FinishTask(
             raw=self._context.store.folder / raw,
-            picture=one.asked.files[model.image_field or ""],
+            picture=files[model.image_field or ""],
             mask=mask,
             pixels=how.pixels,
             area=one.attempt.area,
@@ -223,21 +254,24 @@ class PostProcessor:
         folder = self._context.store.folder
         placed = [(output, output.file) for output in one.outputs if output.file is not None]
         paths = [folder / (output.raw or file) for output, file in placed]
-        found = await self._flags_of(one, self._flag_task(one, paths))
+        found = await self._flags_of(one, paths)
         judged = [replace(output, flags=words) for (output, _), words in zip(placed, found, strict=True)]
         if await self._context.ledger.record_judged(judged, redo=self._context.redo_rule):
             self._context.log.debug(f"{one.attempt.id}: {MADE_AGAIN}")
 
-    async def _flags_of(self, one: DownloadJob, task: FlagTask) -> tuple[tuple[str, ...], ...]:
+    async def _flags_of(self, one: DownloadJob, outputs: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
         """Return the flags of a row's outputs; none where they cannot be told."""
         try:
-            return await self._context.pixels.do(flag_outputs, task)
+            async with self._hold_files(one) as files:
+                return await self._context.pixels.do(flag_outputs, self._flag_task(one, files, outputs))
         except BadPicture as error:
             self._context.log.debug(f"{one.attempt.id}: not judged: {error}")
-            return tuple(() for _ in task.outputs)
+            return tuple(() for _ in outputs)
 
-    def _flag_task(self, one: DownloadJob, outputs: Sequence[Path]) -> FlagTask:
-        model, files = self._context.model, one.asked.files
+    def _flag_task(
+        self, one: DownloadJob, files: Mapping[str, LocalFile], outputs: Sequence[Path]
+    ) -> FlagTask:
+        model = self._context.model
         mask = model.mask_of(one.asked.inputs, files)
         return FlagTask(
             outputs=tuple(outputs),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from batchfill.domain.progress import Level
 from batchfill.domain.rows import Prepared, inline_note
-from batchfill.errors import BadPicture, NotOffered, RowRejected, is_shortage
+from batchfill.errors import BadPicture, NoAnswer, NotOffered, ObjectGone, RowRejected, is_shortage
 from batchfill.images.prepare.fit import FitTask, fit_files, make_mask
 from batchfill.regular_files import open_regular
 from batchfill.run.submit.uploader import InputFile, Uploader
@@ -35,6 +36,8 @@ class InputPreparer:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
+        self._waits = False
+        """Whether it was told that objects cannot be read for now."""
         self._uploader = Uploader(
             context.service,
             context.ledger,
@@ -46,7 +49,8 @@ class InputPreparer:
     async def prepare_inputs(self, due: PendingRow) -> Prepared:
         """Make *due* ready.
 
-        Raises RowRejected when a file cannot be sent, TransientError when uploading failed.
+        Raises RowRejected when a file cannot be sent, TransientError when reading or uploading failed, and
+        ObjectsRefused or ServiceRefused where other rows would meet the same.
         """
         try:
             return await self._prepare_alone(due)
@@ -70,7 +74,7 @@ class InputPreparer:
         return Prepared(inputs, noted, area)
 
     async def _read_files(self, due: PendingRow, *, offered: bool) -> tuple[dict[str, InputFile], Box | None]:
-        files = {name: await to_thread.run_sync(_read_file, name, file) for name, file in due.files.items()}
+        files = await self._read_contents(due)
         model = self._context.model
         as_they_are = self._context.settings.send == "original" and model.drawn_mask(due.inputs) is None
         if as_they_are or not {model.image_field, model.mask_field} & files.keys():
@@ -88,6 +92,19 @@ class InputPreparer:
             if n and f
         }
         return {**files, **ready}, fitted.area
+
+    async def _read_contents(self, due: PendingRow) -> dict[str, InputFile]:
+        try:
+            async with self._context.copies.hold(due.files) as local:
+                files = {n: await to_thread.run_sync(_read_file, n, file) for n, file in local.items()}
+        except ObjectGone as error:
+            raise RowRejected(f"{error}: it changed while the batch ran, so run again to send it") from error
+        except NoAnswer as error:
+            self._context.log.notice(f"{error}: rows wait", Level.DEBUG if self._waits else Level.WARNING)
+            self._waits = True
+            raise
+        self._waits = False
+        return files
 
     async def _fit_files(self, due: PendingRow, files: Mapping[str, InputFile], *, offered: bool) -> Fitted:
         model = self._context.model

@@ -12,6 +12,7 @@ from batchfill.errors import (
     BatchStopped,
     MachineFailed,
     NoAnswer,
+    ObjectsRefused,
     RowRejected,
     ServiceRefused,
     StorageError,
@@ -147,8 +148,8 @@ class Submitter:
         except TransientError as error:
             await self._put_off(due, error)
             return
-        except ServiceRefused as error:
-            self._stopping.stop_submitting(str(error), refused=True)
+        except (ServiceRefused, ObjectsRefused) as error:
+            self._stopping.stop_submitting(str(error), refused=isinstance(error, ServiceRefused))
             return
         lost = None
         await self.gate.acquire()
@@ -172,7 +173,7 @@ class Submitter:
         try:
             with short_of_something():
                 return await self._preparer.prepare_inputs(apply_redo(due, self._context.model))
-        except (RowRejected, TransientError, ServiceRefused) as error:
+        except (RowRejected, TransientError, ServiceRefused, ObjectsRefused) as error:
             self._context.log.debug(f"{lost.id}: cannot be sent again: {error}")
             return None
 

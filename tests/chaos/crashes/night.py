@@ -38,7 +38,7 @@ ALL = Quirks()
 GATEWAY = Quirks(offers=frozenset(), create_status=200, foreign_urls=True)
 """No list, no files, no cancel, no account."""
 
-LATER = 400.0
+LATER = 700.0
 """Seconds between a death and the next start: whatever was on its way has come to its end."""
 
 HOUR = 3700.0

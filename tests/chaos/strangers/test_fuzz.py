@@ -274,7 +274,7 @@ def test_a_manifest_is_rows_and_mistakes_and_nothing_else(
 
 def _check_row(row: Row, folder: Path) -> None:
     row.fingerprint.encode()
-    for file in row.files.values():
+    for file in row.local_files.values():
         assert file.path.is_relative_to(folder.parent)
 
 

@@ -18,7 +18,7 @@ from batchfill.domain.findings import Finding, FindingKind, Severity, Sizes
 from batchfill.images.preflight import inspect
 from batchfill.images.preflight.inspect import inspect_files
 from batchfill.images.preflight.inspection import Inspection, InspectTask, PictureSource
-from batchfill.ledger.file_memory import open_memory
+from batchfill.ledger.caches.file_memory import open_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,6 +23,7 @@ from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.images.finished_row import RowTask, finish_row
 from batchfill.images.quality.flags import FlagTask, flag_outputs
 from batchfill.review.thumbnails import Original, Thumbnails
+from tests.unit.review.collection import Collection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -215,7 +216,7 @@ async def test_the_small_copy_that_the_review_asks_for_is_there_already(
     task = row_of(tmp_path, picture, mask, name=name, form=form, exif=exif)
     task = replace(task, outputs=tuple(replace(one, thumbs=tmp_path / FOLDER) for one in task.outputs))
     row = finish_row(task)
-    thumbnails = Thumbnails(tmp_path, Nobody())
+    thumbnails = Thumbnails(Collection(tmp_path), Nobody())
     for file, one in zip(row.files, task.outputs, strict=True):
         copy = await thumbnails.small_copy(Original(one.target.name, file.sha256), THUMB)
         made = make_thumbnail(ThumbTask(one.target, file.sha256, LONGEST[THUMB]))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.domain.objects import ObjectFile
 from batchfill.domain.reports import Cost, Doubt, Result, ReviewFile
 from batchfill.domain.review import Decision, DecisionFile, ReviewDecision
 from batchfill.domain.rows import LocalFile, NamedFile, Outcome, RowState, Stamp
@@ -179,19 +180,22 @@ def test_a_reader_of_a_file_that_is_damaged_says_where(path: Path) -> None:
         reader.metadata()
 
 
-async def test_local_files_are_told_as_rows_of_the_manifest_name_them(
+async def test_files_and_objects_are_told_as_rows_of_the_manifest_name_them(
     path: Path, take_in: Import, row: Callable[..., Row], tmp_path: Path
 ) -> None:
     stamps = Stamp(1, 10**18, 10**18 + 1, 7), Stamp(2, 10**18)
     picture, mask = (LocalFile(tmp_path / name, s, "ab" * 32) for name, s in zip("pm", stamps, strict=True))
     named = {"image": "../p", "mask": "m", "prompt": "a boat"}
+    stored = ObjectFile("s3://photos/a.png", 7, "tag")
     gone = row("gone", files={"image": mask})
     await take_in(row("a", inputs=named, files={"image": picture, "mask": mask}), row("b"), gone)
-    await take_in(row("a", inputs=named, files={"image": picture, "mask": mask}), row("b"))
+    elsewhere = row("c", inputs={"image": stored.address}, files={"image": stored})
+    await take_in(row("a", inputs=named, files={"image": picture, "mask": mask}), row("b"), elsewhere)
     with open_reader(path) as reader:
-        assert list(reader.local_files()) == [
+        assert list(reader.named_files()) == [
             NamedFile("../p", str(tmp_path / "p"), stamps[0]),
             NamedFile("m", str(tmp_path / "m"), stamps[1]),
+            stored,
         ]
 
 

@@ -28,7 +28,7 @@ def test_a_row_that_enlarges_its_picture_needs_no_mask(rows: Rows, dev: Model) -
     assert mask is not None
     assert mask.is_nothing  # type: ignore[union-attr]
     assert dev.pixels(second.inputs).aspect == "16:9"
-    assert third.files["mask"].path.name == "mask.png"
+    assert third.local_files["mask"].path.name == "mask.png"
 
 
 def test_the_column_of_masks_may_be_missing_but_not_for_a_row_that_enlarges_nothing(

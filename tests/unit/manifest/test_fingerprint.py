@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchfill.domain.objects import ObjectFile
 from batchfill.domain.rows import LocalFile, Stamp
 from batchfill.manifest.fingerprint import make_fingerprint
 from tests.support.models import DEV
@@ -16,10 +17,11 @@ from tests.support.models import DEV
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from batchfill.domain.rows import Input, Row
+    from batchfill.domain.rows import Input, Row, RowFile
 
 CONTENT = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 FILE = LocalFile(Path("/somewhere/hero.png"), Stamp(4, 1_700_000_000_000_000_000), CONTENT)
+OBJECT = ObjectFile("s3://photos/hero.png", 4, "098f6bcd4621d373cade4e832627b4f6")
 URLS: dict[str, Input] = {"image": "http://x/a.png", "mask": "http://x/m.png", "prompt": "a spaceship"}
 
 
@@ -52,11 +54,17 @@ URLS: dict[str, Input] = {"image": "http://x/a.png", "mask": "http://x/m.png", "
             {"image": FILE},
             "42bdb1d8cc51a8b710b4162101e8175bcf5b1a3382edb58c6933da33db19a4f9",
         ),
+        (
+            DEV,
+            URLS | {"image": "s3://photos/hero.png"},
+            {"image": OBJECT},
+            "df0abf11c10cf54f61a44587bc95879cb36edbdc40d98236412431ffa3df055e",
+        ),
         ("a/b", URLS, {}, "0e34ca7ac08fd6d92a57ff15a7d1b5d6d06af0b04874145a5d7ea3e2745401a0"),
     ],
 )
 def test_fingerprints_are_the_same_for_ever(
-    model: str, inputs: dict[str, Input], files: dict[str, LocalFile], digest: str
+    model: str, inputs: dict[str, Input], files: dict[str, RowFile], digest: str
 ) -> None:
     # A change here makes an upgrade pay for every finished row of every batch once more.
     assert make_fingerprint(model, inputs, files) == digest
@@ -67,6 +75,16 @@ def test_a_fingerprint_is_the_sha256_of_canonical_json() -> None:
 
     assert (
         make_fingerprint(DEV, {"seed": 7, "prompt": "飞船", "image": "x.png"}, {"image": FILE})
+        == sha256(canonical.encode()).hexdigest()
+    )
+
+
+def test_an_object_counts_by_its_address_its_size_and_its_etag() -> None:
+    asked = {"image": {"address": OBJECT.address, "etag": OBJECT.etag, "size": 4}, "seed": 7}
+    canonical = json.dumps({"inputs": asked, "model": DEV}, separators=(",", ":"))
+
+    assert (
+        make_fingerprint(DEV, {"seed": 7, "image": "elsewhere"}, {"image": OBJECT})
         == sha256(canonical.encode()).hexdigest()
     )
 

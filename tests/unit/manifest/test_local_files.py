@@ -73,9 +73,18 @@ def test_a_url_is_no_local_file(files: LocalFiles, address: str) -> None:
             "data:image/png;base64,AAAA",
             "data: addresses are not taken: save the picture as a file and name that",
         ),
-        ("ftp://x/a.png", "ftp: addresses are not taken: give a file, or an http or https address"),
-        ("file:///etc/passwd", "file: addresses are not taken: give a file, or an http or https address"),
-        ("s3://bucket/key", "s3: addresses are not taken: give a file, or an http or https address"),
+        (
+            "ftp://x/a.png",
+            "ftp: addresses are not taken: give a file, or an http(s), s3, gs or az address",
+        ),
+        (
+            "file:///etc/passwd",
+            "file: addresses are not taken: give a file, or an http(s), s3, gs or az address",
+        ),
+        (
+            "hdfs://a/key",
+            "hdfs: addresses are not taken: give a file, or an http(s), s3, gs or az address",
+        ),
         ("http://", "http:// is not a whole address"),
         ("https://x/a b.png", "https://x/a b.png is not a whole address"),
         ("images/heros.png", "no such file images/heros.png; did you mean hero.png?"),

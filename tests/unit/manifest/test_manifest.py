@@ -177,7 +177,7 @@ def test_rows_may_be_in_a_file_of_their_own(folder: Path, rows: Callable[..., li
 
     assert row.inputs["guidance"] == 3
     # Paths are relative to the manifest, wherever its rows are.
-    assert row.files["image"].path == folder / "images" / "hero.png"
+    assert row.local_files["image"].path == folder / "images" / "hero.png"
 
 
 def test_mistakes_in_a_file_of_rows_name_that_file(folder: Path, mistakes: Callable[..., list[str]]) -> None:

@@ -42,7 +42,7 @@ def test_alpha_takes_the_picture_itself_whatever_mask_from_says(rows: Rows, dev:
 def test_a_file_that_is_called_alpha_is_named_with_its_folder(rows: Rows, folder: Path, dev: Model) -> None:
     (folder / "alpha").write_bytes(b"mask")
     (row,) = rows(f"{HEADER}\nimages/hero.png,./alpha,x\n")
-    assert row.files["mask"].path.name == "alpha"
+    assert row.local_files["mask"].path.name == "alpha"
     assert dev.pixels(row.inputs).mask_from == "white"
 
 

@@ -262,7 +262,7 @@ def test_a_name_that_a_cell_would_not_keep_is_written_as_a_path(tmp_path: Path, 
     write_pairs(pair_folders(images, tree_of(tmp_path / "m", *names)), target, prompt="a boat")
     found = list(read_rows(open_manifest(target), dev, digest=digest_file))
 
-    assert [row.files["image"].path.name for row in found if isinstance(row, Row)] == sorted(names)
+    assert [row.local_files["image"].path.name for row in found if isinstance(row, Row)] == sorted(names)
 
 
 @pytest.mark.parametrize(("place", "outside"), [("work", 0), ("work/deep", 0), ("work/deep/er", 1)])

@@ -66,7 +66,7 @@ def test_a_manifest_by_standard_input_names_files_of_the_current_folder(
     (row,) = piped(content)
 
     assert isinstance(row, Row)
-    assert row.files["image"].path == folder / "images" / "hero.png"
+    assert row.local_files["image"].path == folder / "images" / "hero.png"
 
 
 def test_a_mistake_names_standard_input_and_the_line(piped: Callable[[bytes], list[Row | Mistake]]) -> None:

@@ -30,7 +30,7 @@ def test_a_row_is_typed_priced_and_named(rows: Callable[..., list[Row]], folder:
         "num_outputs": 2,
         "guidance": 3.5,
     }
-    assert row.files["image"].path == folder / "images" / "hero.png"
+    assert row.local_files["image"].path == folder / "images" / "hero.png"
     assert set(row.files) == {"image"}
     assert row.extra == {"x_note": ""}
     assert row.outputs_asked == 2

@@ -18,12 +18,16 @@ from batchfill.domain.reports import (
     Status,
 )
 from batchfill.domain.rows import Outcome, RowState
+from batchfill.errors import BadPicture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from batchfill.domain.objects import ObjectFile
     from batchfill.domain.review import ReviewDecision
+    from batchfill.domain.rows import LocalFile
 
 BEGUN = 1_763_850_000.0
 PRICE = 40_000
@@ -108,6 +112,9 @@ class Collection:
         return ReviewPicture(n, f"outputs/{name}@{n}.png", file.sha256, flags)
 
     # What the gallery asks
+
+    def hold_object(self, wanted: ObjectFile) -> AbstractAsyncContextManager[LocalFile]:
+        raise BadPicture(f"{wanted.address} is in no bucket")
 
     def mark(self) -> object:
         return self._changes, self.running

@@ -151,6 +151,6 @@ async def test_every_kind_of_exact_row_is_tried_as_a_run_would_finish_it(
 
 async def test_what_cannot_be_tried_is_not_told(dev: Model, row: MakeRow, core: Processes) -> None:
     trials, gone = FinishTrials(dev), row(0)
-    gone.files["image"].path.unlink()
+    gone.local_files["image"].path.unlink()
     trials.note_rows([gone])
     assert await trials.measure_rate(core, PACE) is None

@@ -359,4 +359,4 @@ def test_what_makes_a_row_too_long_or_a_name_wrong_is_told(
 def test_a_file_whose_name_has_quotes_is_found(rows: Callable[..., list[Row]], folder: Path) -> None:
     (folder / "'a'").write_bytes(b"x")
 
-    assert rows("image,mask,prompt\n'a',http://x/m,p\n")[0].files["image"].path.name == "'a'"
+    assert rows("image,mask,prompt\n'a',http://x/m,p\n")[0].local_files["image"].path.name == "'a'"

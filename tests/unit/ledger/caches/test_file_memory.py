@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.ledger import file_memory
-from batchfill.ledger.file_memory import open_memory
+from batchfill.ledger.caches import file_memory
+from batchfill.ledger.caches.file_memory import open_memory
 
 if TYPE_CHECKING:
     from pathlib import Path

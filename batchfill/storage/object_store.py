@@ -1,0 +1,29 @@
+"""What is asked of a storage of objects, whichever it is."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchfill.domain.objects import ObjectFile
+
+
+class ObjectStore(Protocol):
+    """Buckets. Every call waits for the network, and is for a thread.
+
+    All raise ObjectsRefused where these credentials get nothing there, NoAnswer where another try may work.
+    """
+
+    def list_objects(self, prefix: str, *, after: str | None = None) -> Iterator[list[ObjectFile]]:
+        """Yield the objects below *prefix*, an address that ends with a slash, in the order of their keys.
+
+        They come in pages, as few as there are. *after*: an address; objects up to it are left out.
+        """
+
+    def read_object(self, wanted: ObjectFile, target: IO[bytes]) -> None:
+        """Write the content of *wanted* to *target*.
+
+        Raises ObjectGone where it is gone or has become another; then *target* may hold anything.
+        """

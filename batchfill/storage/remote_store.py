@@ -1,0 +1,109 @@
+"""Buckets at Amazon S3 and what speaks like it, at Google and at Azure.
+
+The library takes their credentials from the environment, or from the role of the machine, by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from batchfill.domain.objects import ObjectFile, parse_object_address
+from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused
+from batchfill.settings.addresses import is_loopback
+from batchfill.storage.store_errors import explain_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PAGE = 1000
+"""Objects that a storage lists at once."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+"""A run tries again by itself, and a check is to say soon what is wrong."""
+_UNTAGGED = "modified "
+"""How the version of an object begins that its storage gives no ETag."""
+
+
+class RemoteStore:
+    """The buckets that this machine reaches; see ObjectStore."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, Any] = {}
+        self._opening = Lock()
+
+    def list_objects(self, prefix: str, *, after: str | None = None) -> Iterator[list[ObjectFile]]:
+        """Yield pages of the objects below *prefix*; see ObjectStore."""
+        root = parse_object_address(f"{prefix}x").root
+        key = prefix.removeprefix(root)
+        offset = None if after is None else after.removeprefix(root)
+        with _explained(prefix, "be listed"):
+            for page in self._bucket(root).list(key or None, offset=offset, chunk_size=PAGE):
+                yield [ObjectFile(root + one["path"], one["size"], _version_of(one)) for one in page]
+
+    def read_object(self, wanted: ObjectFile, target: IO[bytes]) -> None:
+        """Write the content of *wanted* to *target*; see ObjectStore."""
+        where = parse_object_address(wanted.address)
+        told = f'"{wanted.etag}"'
+        condition = {} if wanted.etag.startswith(_UNTAGGED) else {"if_match": told}
+        with _explained(wanted.address, "be read"):
+            found = self._bucket(where.root).get(where.key, options=condition)
+            chunks = iter(found)
+        # A storage that knows no conditions answers all the same.
+        if (found.meta["size"], _version_of(found.meta)) != (wanted.size, wanted.etag):
+            raise ObjectGone(f"{wanted.address} is not the object that was listed")
+        read = 0
+        while True:
+            with _explained(wanted.address, "be read"):
+                chunk = next(chunks, None)
+            if chunk is None:
+                break
+            read += target.write(chunk)
+        if read != wanted.size:
+            raise NoAnswer(f"{wanted.address} cannot be read: {read:,} of {wanted.size:,} bytes came")
+
+    def _bucket(self, root: str) -> Any:
+        with self._opening:
+            if root not in self._buckets:
+                self._buckets[root] = _open_bucket(root)
+            return self._buckets[root]
+
+
+def _open_bucket(root: str) -> Any:
+    from obstore.store import from_url
+
+    endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
+    options: dict[str, Any] = {"connect_timeout": "5s"}
+    if is_loopback(urlsplit(endpoint).hostname or ""):
+        options["allow_http"] = True
+    return from_url(root, client_options=options, retry_config=_RETRIES)  # type: ignore[call-overload]
+
+
+@contextmanager
+def _explained(where: str, failed: str) -> Iterator[None]:
+    """Raise what the library raises inside as an error of ours, which tells no query and no header."""
+    try:
+        from obstore.exceptions import BaseError
+    except ImportError:
+        scheme = where.partition(":")[0]
+        raise ObjectsRefused(
+            f"{scheme}:// addresses need an extra of batchfill: pip install 'batchfill[remote]'"
+        ) from None
+    try:
+        yield
+    except (BaseError, OSError, ValueError) as error:
+        raise explain_error(error, f"{where} cannot {failed}") from None
+
+
+def _version_of(meta: Mapping[str, Any]) -> str:
+    """Return what tells a version of an object from others."""
+    tag: str | None = meta["e_tag"]
+    return (
+        f"{_UNTAGGED}{meta['last_modified']:%Y-%m-%dT%H:%M:%S.%f}"
+        if tag is None
+        else tag.removeprefix("W/").strip('"')
+    )

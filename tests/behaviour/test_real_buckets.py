@@ -1,0 +1,133 @@
+"""Buckets of servers that others wrote: of moto, and of Ceph where it is unpacked."""
+
+from __future__ import annotations
+
+import io
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from batchfill.errors import ObjectGone, ObjectsRefused
+from batchfill.storage.remote_store import RemoteStore
+from tests.support.batches import counts
+from tests.support.real_buckets import needs_ceph
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+    from batchfill.batch import Batch
+    from batchfill.emulator.emulator_server import EmulatorServer
+    from tests.support.desk import Desk
+
+ODD = ["a.jpg", "ü ß.jpg", "a b#c?d=e&f.jpg", "100%25.jpg", "+~'(1)[2]!*.jpg", "日本/é.png", "x" * 200]
+"""Keys that are hard to write into an address."""
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Mapping[str, str]]:
+    """Serve buckets with moto, and return the environment for it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+    }
+    server.stop()
+
+
+@pytest.fixture(params=["moto", pytest.param("radosgw", marks=needs_ceph)])
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return an official client's bucket at one of the servers, to which the environment is set."""
+    server = request.getfixturevalue(request.param)
+    environment = server if request.param == "moto" else server.environment
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return resource_of(request.param).create_bucket(Bucket=f"photos-{os.urandom(4).hex()}")
+
+
+@cache
+def resource_of(server: str) -> Any:
+    """Return the official client of the *server* that the environment names; making one takes a while."""
+    return boto3.Session().resource("s3", region_name="us-east-1")
+
+
+def test_every_object_is_listed_and_read_under_its_key(bucket: Any) -> None:
+    for key in ODD:
+        bucket.put_object(Key=f"in/{key}", Body=key.encode())
+    bucket.put_object(Key="in/", Body=b"")
+    bucket.put_object(Key="inside.jpg", Body=b"another")
+    store, prefix = RemoteStore(), f"s3://{bucket.name}/in/"
+
+    listed = [one for page in store.list_objects(prefix) for one in page]
+
+    assert {one.address.removeprefix(prefix) for one in listed if one.size} == set(ODD)
+    for one in filter(lambda one: one.size, listed):
+        content = io.BytesIO()
+        store.read_object(one, content)
+        assert content.getvalue().decode() == one.address.removeprefix(prefix)
+
+
+def test_a_listing_goes_on_behind_a_sub_folder(bucket: Any) -> None:
+    for key in ("a", "raw/0", "raw/1", "z"):
+        bucket.put_object(Key=f"in/{key}", Body=b"x")
+    store, prefix = RemoteStore(), f"s3://{bucket.name}/in/"
+
+    behind = [one for page in store.list_objects(prefix, after=f"{prefix}raw/\U0010ffff") for one in page]
+
+    assert [one.name for one in behind] == ["z"]
+
+
+def test_a_replaced_or_removed_object_is_not_read(bucket: Any) -> None:
+    for key in ("replaced", "removed"):
+        bucket.put_object(Key=f"in/{key}", Body=b"before")
+    store = RemoteStore()
+    listed = [one for page in store.list_objects(f"s3://{bucket.name}/in/") for one in page]
+    bucket.put_object(Key="in/replaced", Body=b"behind")
+    bucket.Object("in/removed").delete()
+
+    for one in listed:
+        with pytest.raises(ObjectGone):
+            store.read_object(one, io.BytesIO())
+
+
+def test_a_bucket_that_is_not_there_is_told(bucket: Any) -> None:
+    with pytest.raises(ObjectsRefused, match="there is no such bucket"):
+        list(RemoteStore().list_objects("s3://no-such-bucket-anywhere/in/"))
+
+
+@needs_ceph
+@pytest.mark.parametrize("bucket", ["radosgw"], indirect=True)
+def test_a_wrong_key_is_told_without_it(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrongwrongwrongwrong")
+
+    with pytest.raises(ObjectsRefused, match="the credentials in the environment are not taken") as caught:
+        list(RemoteStore().list_objects(f"s3://{bucket.name}/in/"))
+    assert "wrongwrong" not in str(caught.value)
+
+
+async def test_a_batch_of_objects_runs_from_its_check_to_its_pictures(
+    bucket: Any,
+    service: Callable[..., Awaitable[EmulatorServer]],
+    batch: Callable[..., Batch],
+    desk: Desk,
+) -> None:
+    rows = desk.rows(2)
+    for name in ("images/a.png", "masks/a.png"):
+        bucket.put_object(Key=name, Body=(desk.folder / name).read_bytes())
+    for row in rows:
+        row.update(image=f"s3://{bucket.name}/images/a.png", mask=f"s3://{bucket.name}/masks/a.png")
+    night = batch(await service(), rows)
+
+    assert (await night.check(fetch=True)).mistakes == ()
+    await night.run()
+    again = await night.run()
+
+    assert counts(night) == {"done": 2}
+    assert again.submitted_now == 0

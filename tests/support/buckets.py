@@ -1,0 +1,169 @@
+"""A bucket server on loopback, which speaks as much of S3 as is asked for.
+
+A *bucket server* counts what it is asked, and fails on demand: what it refuses or breaks off is a test's.
+Real ones are in `tests.support.real_buckets`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+KEY, SECRET = "AKIALOOPBACK", "wJalrXUtnFEMIK7MDENGbPxRfiCYLOOPBACK"
+
+PAGE = 1000
+
+
+class Failure(Exception):
+    """An answer that the server gives instead."""
+
+    def __init__(self, status: int, code: str = "", **headers: str) -> None:
+        self.status, self.code, self.headers = status, code, headers
+
+
+class BucketServer:
+    """Objects by `bucket/key`."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.buckets = {"photos"}
+        self.asked: Counter[str] = Counter()
+        """How many requests of each kind there were: list, get."""
+        self.listed: list[str] = []
+        """The prefix of each listing that was begun, its further pages left out."""
+        self.fail: Callable[[str, str], Failure | None] = lambda kind, key: None
+        """Asked with the kind and `bucket/key` of each request."""
+        self.obeys_conditions = True
+        self.cuts: set[str] = set()
+        """Objects of which only the half is sent."""
+        server = self
+
+        class Handler(_Handler):
+            bucket_server = server
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._http.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user sets to reach it."""
+        return {
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+        }
+
+    def put(self, key: str, content: bytes, bucket: str = "photos") -> str:
+        """Store an object and return its address."""
+        self.objects[f"{bucket}/{key}"] = content
+        return f"s3://{bucket}/{key}"
+
+    def refuse(self, kind: str, place: str) -> None:
+        """Raise the failure that a request is to meet."""
+        if failure := self.fail(kind, place):
+            raise failure
+        if place.partition("/")[0] not in self.buckets:
+            raise Failure(404, "NoSuchBucket")
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def etag_of(content: bytes) -> str:
+    """Return the ETag of *content*, without its quotes."""
+    return hashlib.md5(content).hexdigest()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    bucket_server: BucketServer
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        place = unquote(parts.path).removeprefix("/")
+        kind = "list" if "list-type" in query else "get"
+        server = self.bucket_server
+        server.asked[kind] += 1
+        try:
+            server.refuse(kind, place + "/" * (kind == "list") + query.get("prefix", ""))
+            content, headers = self._list(place, query) if kind == "list" else self._get(place)
+        except Failure as failure:
+            body = f"<Error><Code>{failure.code}</Code></Error>" if failure.code else ""
+            self._answer(failure.status, body.encode(), failure.headers)
+        else:
+            self._answer(200, content, headers, cut=place in server.cuts)
+
+    def _get(self, place: str) -> tuple[bytes, dict[str, str]]:
+        server = self.bucket_server
+        if place not in server.objects:
+            raise Failure(404, "NoSuchKey")
+        content = server.objects[place]
+        tag = f'"{etag_of(content)}"'
+        if server.obeys_conditions and self.headers.get("If-Match", tag) != tag:
+            raise Failure(412, "PreconditionFailed")
+        return content, {"ETag": tag, "Last-Modified": "Mon, 30 Nov 2026 11:00:00 GMT"}
+
+    def _list(self, bucket: str, query: dict[str, str]) -> tuple[bytes, dict[str, str]]:
+        server = self.bucket_server
+        prefix = query.get("prefix", "")
+        after = query.get("continuation-token") or query.get("start-after", "")
+        if "continuation-token" not in query:
+            server.listed.append(f"{bucket}/{prefix}")
+        names = (name.removeprefix(f"{bucket}/") for name in server.objects if name.startswith(f"{bucket}/"))
+        keys = sorted((k for k in names if k.startswith(prefix) and k > after), key=str.encode)
+        page, more = keys[:PAGE], len(keys) > PAGE
+        rows = "".join(self._listed(key, server.objects[f"{bucket}/{key}"]) for key in page)
+        token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
+        text = f"<IsTruncated>{str(more).lower()}</IsTruncated>{token}{rows}"
+        return f'<?xml version="1.0"?><ListBucketResult>{text}</ListBucketResult>'.encode(), {}
+
+    def _listed(self, key: str, content: bytes) -> str:
+        facts = (
+            f"<Key>{escape(key)}</Key><Size>{len(content)}</Size><ETag>&quot;{etag_of(content)}&quot;</ETag>"
+        )
+        return f"<Contents>{facts}<LastModified>2026-11-30T11:00:00.000Z</LastModified></Contents>"
+
+    def _answer(self, status: int, content: bytes, headers: dict[str, str], *, cut: bool = False) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if cut else content)
+        self.close_connection = self.close_connection or cut
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Say nothing."""
+
+
+@pytest.fixture
+def buckets(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
+    """Serve buckets, and set the environment to it; see BucketServer."""
+    server = BucketServer()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    yield server
+    server.close()
+
+
+def without_credentials(monkeypatch: pytest.MonkeyPatch, server: BucketServer) -> None:
+    """Take the credentials away; the role of the machine is asked for on loopback, and there is none."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", server.address)

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchfill.domain.objects import ObjectFile
+from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused
+from batchfill.storage.remote_store import RemoteStore
+from batchfill.storage.store_errors import explain_error
+from tests.support.buckets import Failure, etag_of, without_credentials
+
+if TYPE_CHECKING:
+    from tests.support.buckets import BucketServer
+
+
+def listed(prefix: str) -> list[ObjectFile]:
+    """Return every object that a new store lists."""
+    return [one for page in RemoteStore().list_objects(prefix) for one in page]
+
+
+def read(wanted: ObjectFile) -> bytes:
+    """Return what a new store reads."""
+    content = io.BytesIO()
+    RemoteStore().read_object(wanted, content)
+    return content.getvalue()
+
+
+def test_a_listing_tells_address_size_and_etag_page_by_page(buckets: BucketServer) -> None:
+    for n in range(1003):
+        buckets.put(f"in/{n:04}.jpg", b"x" * n)
+
+    found = listed("s3://photos/in/")
+
+    assert found[7] == ObjectFile("s3://photos/in/0007.jpg", 7, etag_of(b"x" * 7))
+    assert (len(found), buckets.asked["list"], buckets.listed) == (1003, 2, ["photos/in/"])
+
+
+def test_the_bucket_itself_is_listed_too(buckets: BucketServer) -> None:
+    buckets.put("a.jpg", b"1")
+
+    assert [one.address for one in listed("s3://photos/")] == ["s3://photos/a.jpg"]
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+@pytest.mark.parametrize("now", [b"after", b"be", None])
+def test_only_the_version_that_was_listed_is_read(
+    buckets: BucketServer, obeys: bool, now: bytes | None
+) -> None:
+    buckets.put("in/a.jpg", b"before")
+    (one,) = listed("s3://photos/in/")
+    assert read(one) == b"before"
+    buckets.obeys_conditions = obeys
+    if now is None:
+        buckets.objects.clear()
+    else:
+        buckets.put("in/a.jpg", now)
+
+    with pytest.raises(ObjectGone, match=r"s3://photos/in/a\.jpg"):
+        read(one)
+
+
+def test_half_an_object_is_no_object(buckets: BucketServer) -> None:
+    buckets.put("in/a.jpg", b"before")
+    (one,) = listed("s3://photos/in/")
+    buckets.cuts.add("photos/in/a.jpg")
+
+    with pytest.raises(NoAnswer):
+        read(one)
+
+
+@pytest.mark.parametrize(
+    ("failure", "error", "words"),
+    [
+        (Failure(403, "AccessDenied"), ObjectsRefused, "have no right to that (403 AccessDenied)"),
+        (Failure(403), ObjectsRefused, "have no right to that (403)"),
+        (Failure(403, "SignatureDoesNotMatch"), ObjectsRefused, "are not taken (403 SignatureDoesNotMatch)"),
+        (Failure(401), ObjectsRefused, "are not taken (401)"),
+        (Failure(400, "ExpiredToken"), ObjectsRefused, "have expired (400 ExpiredToken)"),
+        (Failure(400, "AuthorizationHeaderMalformed"), ObjectsRefused, "another region: set AWS_REGION"),
+        (Failure(301, "PermanentRedirect"), ObjectsRefused, "another region: set AWS_REGION"),
+        (Failure(307), ObjectsRefused, "another region: set AWS_REGION"),
+        (Failure(404, "NoSuchBucket"), ObjectsRefused, "there is no such bucket"),
+        (Failure(403, "RequestTimeTooSkewed"), ObjectsRefused, "the clock of this machine is wrong"),
+        (Failure(403, "InvalidObjectState"), ObjectsRefused, "in an archive: restore it first"),
+        (Failure(418, "Teapot"), ObjectsRefused, "the storage refuses (418 Teapot)"),
+        (Failure(503, "SlowDown"), NoAnswer, "the storage answers 503 SlowDown"),
+        (Failure(500), NoAnswer, "the storage answers 500"),
+        (Failure(429), NoAnswer, "the storage answers 429"),
+    ],
+    ids=str,
+)
+def test_each_refusal_is_told_in_words(
+    buckets: BucketServer, failure: Failure, error: type[Exception], words: str
+) -> None:
+    # The key says all sorts of things, and means none of them.
+    key = "NoSuchBucket/169.254.169.254/latest/api/token/AccessDenied status code: 503 Generic S3 error.jpg"
+    buckets.put(key, b"before")
+    (one,) = listed(f"s3://photos/{key.rpartition('/')[0]}/")
+    buckets.fail = lambda kind, place: failure
+
+    for act in (lambda: listed("s3://photos/in/"), lambda: read(one)):
+        with pytest.raises(error, match=re.escape(words)):
+            act()
+
+
+def test_an_object_that_is_gone_is_no_bucket_that_is_gone(buckets: BucketServer) -> None:
+    with pytest.raises(ObjectGone, match="there is no such object any more"):
+        read(ObjectFile("s3://photos/a.jpg", 1, "tag"))
+
+
+def test_no_credentials_are_told_with_the_variables_that_name_them(
+    buckets: BucketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_credentials(monkeypatch, buckets)
+
+    with pytest.raises(ObjectsRefused, match=r"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY$"):
+        listed("s3://photos/in/")
+
+
+@pytest.mark.parametrize(
+    ("address", "environment", "words"),
+    [
+        ("s3://photos/in/", {"AWS_ACCESS_KEY_ID": "half"}, "cannot be used: check AWS_ACCESS_KEY_ID"),
+        ("az://photos/in/", {}, "cannot be used: check AZURE_STORAGE_ACCOUNT_NAME"),
+        ("gs://photos/in/", {"GOOGLE_APPLICATION_CREDENTIALS": "/none"}, "check GOOGLE_APPLICATION_CRED"),
+    ],
+)
+def test_credentials_that_cannot_be_used_are_told_without_them(
+    monkeypatch: pytest.MonkeyPatch, address: str, environment: dict[str, str], words: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ObjectsRefused, match=words) as caught:
+        listed(address)
+    assert all(value not in str(caught.value) for value in environment.values())
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [
+        ("http://bucket.test:1", "plain http: name one of https, or set AWS_ALLOW_HTTP=true"),
+        ("http://127.0.0.1:1", "the storage does not answer"),
+    ],
+)
+def test_plain_http_goes_to_this_machine_alone(
+    buckets: BucketServer, monkeypatch: pytest.MonkeyPatch, endpoint: str, words: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+
+    with pytest.raises((ObjectsRefused, NoAnswer), match=words):
+        listed("s3://photos/in/")
+
+
+def test_a_key_that_cannot_be_addressed_is_told(buckets: BucketServer) -> None:
+    buckets.put("in//a.jpg", b"before")
+
+    with pytest.raises(ObjectsRefused, match="has an empty part in its key"):
+        listed("s3://photos/in/")
+
+
+def test_nothing_of_a_signed_query_or_a_body_is_told() -> None:
+    text = (
+        "Generic MicrosoftAzure error: Error performing GET https://a.test/b?sig=SECRET&comp=list in 3ms - "
+        "Server returned non-2xx status code: 403 Forbidden: <Error><Code>AuthenticationFailed</Code>"
+        "<AuthenticationErrorDetail>SECRET</AuthenticationErrorDetail></Error>"
+    )
+
+    told = explain_error(Exception(text), "az://b/x/ cannot be listed")
+
+    assert isinstance(told, ObjectsRefused)
+    assert "SECRET" not in str(told)
