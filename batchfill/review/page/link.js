@@ -145,7 +145,8 @@ class Served {
     Object.assign(this, { batch, lost, moved });
     // The key in the address has done its work.
     history.replaceState(null, "", location.pathname + location.hash);
-    const { head, rows } = await this.open();
+    const { page, head, rows } = await this.open();
+    this.page = page;
     let [known, some] = [0, []];
     const show = async () => {
       batch.update({ ...head, rows: known ? some : await this.firstWhole(some) });
@@ -169,22 +170,24 @@ class Served {
 
   // Read all again.
   async load() {
-    const { head, rows, isAnother } = await this.open();
+    const { page, head, rows, isAnother } = await this.open();
     const all = [];
     for await (const row of rows) all.push(row);
     this.batch.replace({ ...head, rows: all });
     // What was decided here is held against what is told now.
     await this.fill([...this.batch.made.keys()].map((id) => this.batch.byRow.get(id)).filter(Boolean));
+    // By this name decisions are taken, and none may go before it is known what was decided elsewhere.
+    this.page = page;
     if (isAnother) this.moved();
   }
 
   // Ask for the head, and for the rows as they are known briefly.
   async open() {
-    const { page, folder, fields, ...head } = await (await this.ask(`head.json?page=${this.page}`)).json();
+    const { page, folder, fields, ...head } = await (await this.ask(`head.json?page=${this.page}`, within())).json();
     if (this.folder && folder !== this.folder) throw new Error(`another batch is at this address now: ${folder}`);
     const isAnother = this.page && page !== this.page;
-    Object.assign(this, { page, folder, fields });
-    return { head, rows: this.briefRows(await this.ask("index.jsonl")), isAnother };
+    Object.assign(this, { folder, fields });
+    return { page, head, rows: this.briefRows(await this.ask("index.jsonl")), isAnother };
   }
 
   async* briefRows(response) {
@@ -225,7 +228,7 @@ class Served {
     const { page } = this;
     const body = bytes(JSON.stringify({ page, first, decisions }));
     const response = await this.ask("decisions", {
-      ...posted(body), keepalive: body.length <= KEPT_ALIVE, signal: closing ? null : AbortSignal.timeout(ANSWERED_WITHIN),
+      ...posted(body), keepalive: body.length <= KEPT_ALIVE, ...(closing ? {} : within()),
     });
     const answer = await response.json();
     // It counted by the numbers of then.
@@ -239,6 +242,11 @@ class Served {
     if (!response.ok) throw new Error((await response.text()).trim() || response.statusText);
     return response;
   }
+}
+
+// What answers no more without a word, as after a sleep of the machine, is asked again.
+function within() {
+  return { signal: AbortSignal.timeout(ANSWERED_WITHIN) };
 }
 
 function posted(body) {

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aiohttp import ClientSession
-    from playwright.async_api import Dialog, Page
+    from playwright.async_api import Dialog, Page, Route
 
     from batchfill.domain.reports import ReviewRow
     from tests.support.fork_server import ForkServer
@@ -658,7 +658,19 @@ async def test_what_was_decided_otherwise_meanwhile_is_not_decided_back(
     # The same as the first tab decided about one row, something else about another.
     await press(other, "Home", "ArrowRight", "x", "a")
     await saved(other, "r3", "approved")
-    await page.unroute("**/head.json*")
+    held = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await held.wait()
+        await route.continue_()
+
+    # What waits to be saved is sent again before the page knows what the other one decided.
+    await page.route("**/index.jsonl", hold)
+    async with page.expect_response("**/head.json*"):
+        await page.unroute("**/head.json*")
+    async with page.expect_response("**/decisions"):
+        pass
+    held.set()
     await says(page, "#failed", "r2: not saved: it was decided otherwise meanwhile")
     await says(page, "#saving", "all saved")
     await saved(page, "r2", "rejected")
