@@ -88,10 +88,10 @@ async def test_two_batches_that_share_a_front_have_their_rows_made_in_turn(
     second = batch(server, 6, name="other.csv", concurrency=6)
     running = asyncio.ensure_future(first.run())
     await server.until(lambda: server.billed == 12)
-    beside = asyncio.ensure_future(second.run())
+    later = asyncio.ensure_future(second.run())
     await server.until(lambda: server.billed == 18)
     cog.gate.set()
-    assert {(await running).exit_code, (await beside).exit_code} == {0}
+    assert {(await running).exit_code, (await later).exit_code} == {0}
     senders = {record.id: record.sender for record in server.predictions()}
     assert len(set(senders.values())) == 2
     late = next(iter({senders[id_] for id_ in cog.begun} - {senders[cog.begun[0]]}))

@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from batchfill.errors import ObjectGone, ObjectsRefused
 from batchfill.storage.remote_store import RemoteStore
 from tests.support.batches import counts
+from tests.support.buckets import environment_for
 from tests.support.real_buckets import needs_ceph
 
 if TYPE_CHECKING:
@@ -33,12 +34,7 @@ def moto() -> Iterator[Mapping[str, str]]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": "us-east-1",
-    }
+    yield environment_for(f"http://{host}:{port}", "key", "secret")
     server.stop()
 
 

@@ -24,6 +24,16 @@ KEY, SECRET = "AKIALOOPBACK", "wJalrXUtnFEMIK7MDENGbPxRfiCYLOOPBACK"
 PAGE = 1000
 
 
+def environment_for(address: str, key: str, secret: str) -> dict[str, str]:
+    """Return what a user sets to reach the bucket server at *address*."""
+    return {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_REGION": "us-east-1",
+    }
+
+
 class Failure(Exception):
     """An answer that the server gives instead."""
 
@@ -59,12 +69,7 @@ class BucketServer:
     @property
     def environment(self) -> dict[str, str]:
         """What a user sets to reach it."""
-        return {
-            "AWS_ENDPOINT_URL": self.address,
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_REGION": "us-east-1",
-        }
+        return environment_for(self.address, KEY, SECRET)
 
     def put(self, key: str, content: bytes, bucket: str = "photos") -> str:
         """Store an object and return its address."""

@@ -19,6 +19,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.bounds import HANGS
+from tests.support.buckets import environment_for
 from tests.support.ports import find_free_port
 
 if TYPE_CHECKING:
@@ -89,12 +90,7 @@ class Radosgw:
     @property
     def environment(self) -> dict[str, str]:
         """What a user sets to reach it."""
-        return {
-            "AWS_ENDPOINT_URL": self.address,
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_REGION": "us-east-1",
-        }
+        return environment_for(self.address, KEY, SECRET)
 
     def start(self) -> None:
         """Start the cluster, and return once it answers."""

@@ -28,7 +28,7 @@ COGS = Path(os.environ.get("BATCHFILL_COGS", ROOT / ".cogs"))
 VERSIONS = ("cog-0.16", "cog-0.23")
 
 COGLET = tuple(map(Path, ("/tmp/coglet", "/tmp/coglet/output", "/tmp/coglet/predictions")))
-"""Folders that every coglet of a machine writes to, whoever starts it."""
+"""Folders that every coglet of a machine writes to, of every user."""
 
 
 def _missing() -> str:

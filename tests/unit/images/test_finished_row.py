@@ -216,7 +216,7 @@ async def test_the_small_copy_that_the_review_asks_for_is_there_already(
     task = row_of(tmp_path, picture, mask, name=name, form=form, exif=exif)
     task = replace(task, outputs=tuple(replace(one, thumbs=tmp_path / FOLDER) for one in task.outputs))
     row = finish_row(task)
-    thumbnails = Thumbnails(Collection(tmp_path), Nobody())
+    thumbnails = Thumbnails(Collection(tmp_path), NoWorkers())
     for file, one in zip(row.files, task.outputs, strict=True):
         copy = await thumbnails.small_copy(Original(one.target.name, file.sha256), THUMB)
         made = make_thumbnail(ThumbTask(one.target, file.sha256, LONGEST[THUMB]))
@@ -225,7 +225,7 @@ async def test_the_small_copy_that_the_review_asks_for_is_there_already(
         assert np.abs(np.asarray(found, np.int16) - np.asarray(expected)).mean() < 3
 
 
-class Nobody:
+class NoWorkers:
     """Workers that are not there."""
 
     async def do(self, work: Any, task: Any) -> Any:

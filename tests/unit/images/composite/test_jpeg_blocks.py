@@ -166,6 +166,13 @@ def test_a_turned_photograph_stays_as_it_was_stored(
     assert np.abs(apart[inside]).mean() < 12
 
 
+@st.composite
+def boxes(draw: st.DrawFn, size: tuple[int, int]) -> Box:
+    """Draw a box of a picture of *size*, of one pixel at least."""
+    left, top = draw(st.integers(0, size[0] - 1)), draw(st.integers(0, size[1] - 1))
+    return left, top, draw(st.integers(left + 1, size[0])), draw(st.integers(top + 1, size[1]))
+
+
 @settings(max_examples=25)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
@@ -175,8 +182,7 @@ def test_a_turned_photograph_stays_as_it_was_stored(
 def test_any_size_and_any_box_is_exact(
     size: tuple[int, int], kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    left, top = data.draw(st.integers(0, size[0] - 1)), data.draw(st.integers(0, size[1] - 1))
-    box = left, top, data.draw(st.integers(left + 1, size[0])), data.draw(st.integers(top + 1, size[1]))
+    box = data.draw(boxes(size))
     folder = tmp_path_factory.mktemp("any")
     mode, options = KINDS[kind]
     assert_exact(exchanged(encoded(photo(size, mode), **options), folder, box), folder)
@@ -356,8 +362,7 @@ def test_what_is_painted_on_is_to_the_bit_what_the_whole_jpeg_shows(
 def test_a_part_at_any_edge_is_what_the_whole_jpeg_shows(
     size: tuple[int, int], kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    left, top = data.draw(st.integers(0, size[0] - 1)), data.draw(st.integers(0, size[1] - 1))
-    box = left, top, data.draw(st.integers(left + 1, size[0])), data.draw(st.integers(top + 1, size[1]))
+    box = data.draw(boxes(size))
     mode, options = KINDS[kind]
     assert_shown_exactly(encoded(photo(size, mode), **options), tmp_path_factory.mktemp("any"), box)
 
