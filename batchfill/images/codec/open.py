@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-# Where Pillow misses the plugin of a format that it is to try, it loads all forty; most outputs are WebP.
+# Where Pillow misses the plugin of a format that it is to read or write, it loads all forty; most outputs
+# are WebP.
 from PIL import Image, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
 from PIL.ExifTags import Base as Tag
 from PIL.Image import Transpose
@@ -125,8 +126,8 @@ def _formats_for(file: IO[bytes]) -> tuple[str, ...]:
 
 @cache
 def _load_decoders() -> None:
-    """Import what Pillow would look for by importing all of its fifty formats."""
-    for name in ("WebP", "Tiff", *(name.capitalize() for name in _AVIF)):
+    """Import what Pillow would look for by importing all of its formats; WebP is there."""
+    for name in ("Tiff", *(name.capitalize() for name in _AVIF)):
         import_module(f"PIL.{name}ImagePlugin")
 
 
