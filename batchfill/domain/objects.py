@@ -15,6 +15,10 @@ _OBJECT = re.compile(rf"({'|'.join(SCHEMES)})://", re.IGNORECASE)
 _WHOLE = re.compile(rf"({'|'.join(SCHEMES)})://([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)/(.*)", re.DOTALL)
 
 
+_SIGNED = re.compile(r"[?&](?:sig|signature|awsaccesskeyid|x-(?:amz|goog)-[a-z-]+)=", re.IGNORECASE)
+"""What a key does not hold, unless somebody pasted the address of a signed request."""
+
+
 class ObjectAddress(NamedTuple):
     """Where an object is. Its key is literal: nothing in it is escaped, and `?` and `#` belong to it."""
 
@@ -57,9 +61,15 @@ def is_object_address(address: str) -> bool:
 def parse_object_address(address: str) -> ObjectAddress:
     """Return the parts of *address*. Raises ValueError with what is wrong with it, without secrets of it."""
     scheme = address.partition(":")[0]
-    if "@" in address.partition("://")[2].partition("/")[0]:
+    bucket = address.partition("://")[2].partition("/")[0]
+    # A secret key may hold a slash, so that its @ lies behind it.
+    if "@" in bucket or ":" in bucket:
         raise ValueError(
             f"{scheme}: an address names a bucket and an object, and no keys: they come from the environment"
+        )
+    if _SIGNED.search(address):
+        raise ValueError(
+            f"{scheme}: an address of an object takes no signature: credentials come from the environment"
         )
     whole = _WHOLE.fullmatch(address)
     if whole is None:

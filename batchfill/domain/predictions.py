@@ -50,9 +50,10 @@ class Prediction:
         """Return how long it took, in seconds by the service's times; None where it does not tell them.
 
         *at_most*: seconds since it was asked for. A gateway may tell one time by its own clock and the other
-        by the service's, and hours between them.
+        by the service's, and hours between them. Where it is negative our clock was set back, and nothing is
+        known.
         """
-        if self.completed_at is None or self.created_at is None:
+        if self.completed_at is None or self.created_at is None or at_most < 0:
             return None
         return max(0.0, min(self.completed_at - self.created_at, at_most))
 

@@ -175,7 +175,9 @@ WHERE number >= :first AND prediction_id IS NOT NULL AND accepted_at <= :accepte
 LIMIT 1;
 
 -- name: last_intent_of
-SELECT intended_at FROM attempts WHERE prediction_id IN (SELECT value FROM json_each(:shown))
+-- An id that is not confirmed may be that of something older.
+SELECT intended_at FROM attempts
+WHERE prediction_id IN (SELECT value FROM json_each(:shown)) AND accepted_at IS NOT NULL
 ORDER BY number DESC LIMIT 1;
 
 -- name: last_accepted

@@ -207,6 +207,7 @@ class Engine:
         refused = self._collecting.refused or self._postprocessor.refused or self._submitting.refused
         lack = self._space.shortage(self._in_flight(), largest, refused)
         if lack is not None:
+            self._context.copies.remove_unused()
             if self._space.out_of_patience:
                 self._stopping.stop_submitting(lack)
             return lack, self._context.timings.disk_look

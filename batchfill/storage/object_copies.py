@@ -82,6 +82,14 @@ class ObjectCopies:
             for wanted in objects:
                 self._release(wanted)
 
+    def remove_unused(self) -> None:
+        """Give the room of copies that no work needs back: what is to be fetched goes before them."""
+        while self._unused:
+            self._remove_oldest()
+        if not self._held:
+            # What a run left that died is nobody's.
+            shutil.rmtree(self._folder, ignore_errors=True)
+
     def close(self) -> None:
         """Remove every copy, and those that a run left that died; none is held any more."""
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -105,9 +113,12 @@ class ObjectCopies:
         self._unused[wanted] = copy
         self._unused_bytes += wanted.size
         while self._unused and self._unused_bytes > self._kept:
-            oldest = next(iter(self._unused))
-            self._unused_bytes -= oldest.size
-            _remove(self._unused.pop(oldest))
+            self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        oldest = next(iter(self._unused))
+        self._unused_bytes -= oldest.size
+        _remove(self._unused.pop(oldest))
 
     async def _copy(self, wanted: ObjectFile) -> LocalFile:
         copy = self._held[wanted]

@@ -163,13 +163,17 @@ class ObjectFinder:
     def _add_until_passed(self, folder: str, listing: ObjectListing, after: str | None) -> str | None:
         """Add objects behind *after*; return where to go on, because of a large sub-folder, or None."""
         passed, within = 0, None
+        heeded: bool | None = None
         for page in filter(None, self._store.list_objects(folder, after=after)):
+            if heeded is None:
+                # A storage that begins anew is read to its end, or it would be asked for ever.
+                heeded = after is None or page[0].address > after
             listing.add(one for one in page if folder_of_object(one.address) == folder)
             last = page[-1].address.removeprefix(folder)
             inside = last.partition("/")[0] if "/" in last else None
             passed = passed + len(page) if inside is not None and inside == within else 0
             within = inside
-            if passed >= PASSED:
+            if passed >= PASSED and heeded:
                 return f"{folder}{within}/{_LAST}"
         return None
 

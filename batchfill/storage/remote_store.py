@@ -26,7 +26,8 @@ _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 """A run tries again by itself, and a check is to say soon what is wrong."""
 _UNTAGGED = "modified "
-"""How the version of an object begins that its storage gives no ETag."""
+"""How the version of an object begins that its storage lists without an ETag."""
+_TO_THE_SECOND = len(_UNTAGGED) + len("2026-11-30T11:00:00")
 
 
 class RemoteStore:
@@ -54,7 +55,7 @@ class RemoteStore:
             found = self._bucket(where.root).get(where.key, options=condition)
             chunks = iter(found)
         # A storage that knows no conditions answers all the same.
-        if (found.meta["size"], _version_of(found.meta)) != (wanted.size, wanted.etag):
+        if found.meta["size"] != wanted.size or not _is_version(found.meta, wanted.etag):
             raise ObjectGone(f"{wanted.address} is not the object that was listed")
         read = 0
         while True:
@@ -102,8 +103,16 @@ def _explained(where: str, failed: str) -> Iterator[None]:
 def _version_of(meta: Mapping[str, Any]) -> str:
     """Return what tells a version of an object from others."""
     tag: str | None = meta["e_tag"]
-    return (
-        f"{_UNTAGGED}{meta['last_modified']:%Y-%m-%dT%H:%M:%S.%f}"
-        if tag is None
-        else tag.removeprefix("W/").strip('"')
-    )
+    return _time_of(meta) if tag is None else tag.removeprefix("W/").strip('"')
+
+
+def _is_version(meta: Mapping[str, Any], listed: str) -> bool:
+    """Whether what is read is the version that was *listed*."""
+    if listed.startswith(_UNTAGGED):
+        # The header of what is read tells whole seconds, and may tell a tag that the listing does not.
+        return _time_of(meta)[:_TO_THE_SECOND] == listed[:_TO_THE_SECOND]
+    return _version_of(meta) == listed
+
+
+def _time_of(meta: Mapping[str, Any]) -> str:
+    return f"{_UNTAGGED}{meta['last_modified']:%Y-%m-%dT%H:%M:%S.%f}"

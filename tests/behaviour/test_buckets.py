@@ -16,7 +16,9 @@ from batchfill.ledger.location import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.review.thumbnails import Thumbnails, originals_of
 from batchfill.session.batch_review_source import BatchReviewSource
-from batchfill.storage.object_copies import ObjectCopies
+from batchfill.storage import disk
+from batchfill.storage.object_copies import OBJECTS, ObjectCopies
+from batchfill.storage.output_store import TMP
 from batchfill.workers.pool import Threads
 from tests.support.batches import counts, pictures
 from tests.support.buckets import KEY, SECRET, Failure, without_credentials
@@ -24,6 +26,7 @@ from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
@@ -154,6 +157,21 @@ async def test_an_object_that_changes_while_the_batch_runs_is_not_sent(
     assert counts(night) == {"done": 1, "failed": 1}
     assert "it changed while the batch ran, so run again to send it" in (result(night).error or "")
     assert len(provider.predictions()) == 1
+
+
+async def test_copies_of_objects_take_no_room_from_what_is_fetched(
+    service: Serve, batch: Open, stored: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = batch(await service(), stored(6), concurrency=2, head={"finish": "raw"})
+
+    def free(folder: Path) -> int:
+        kept = (folder / TMP / OBJECTS).rglob("*.png")
+        return 10**12 if sum(1 for _ in kept) < 3 else 1000
+
+    monkeypatch.setattr(disk, "free_bytes", free)
+    set_timings(monkeypatch, disk_look=0.02, disk_patience=20.0)
+
+    assert (await night.run()).exit_code == 0
 
 
 async def test_rows_wait_while_the_storage_answers_5xx_and_cost_no_attempt(

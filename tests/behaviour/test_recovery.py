@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections import Counter
+from dataclasses import replace
 from random import randbytes
 from typing import TYPE_CHECKING, Any
 
@@ -272,6 +273,25 @@ async def test_a_clock_that_is_put_forward_does_not_shorten_the_pause_before_the
         run = asyncio.create_task(batch(provider, **flags).run())
     assert (await run).exit_code == 0
     assert (provider.billed, provider.creates_seen) == (3, 3)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_clock_that_is_put_back_keeps_no_lost_row_waiting(
+    service: Serve, batch: Open, later: Callable[[float], None], restarted: bool, silence: None
+) -> None:
+    provider = await service()
+    await batch(provider, 3, limit=2, **SOON).run()
+    provider.faults.add(replace(NEVER_TAKEN, times=1))
+    looks, flags = provider.requests["list"], {"answer_timeout": 1, "recover_wait": 2}
+    run = asyncio.create_task(batch(provider, **flags).run())
+    await provider.until(lambda: provider.requests["list"] > looks)
+    later(-18_000)
+    if restarted:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+        run = asyncio.create_task(batch(provider, **flags).run())
+    assert (await asyncio.wait_for(run, 60)).exit_code == 0
+    assert (provider.billed, provider.creates_seen) == (3, 4)
 
 
 async def test_a_prediction_that_the_first_look_missed_is_adopted_by_the_second(

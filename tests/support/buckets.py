@@ -54,6 +54,9 @@ class BucketServer:
         self.fail: Callable[[str, str], Failure | None] = lambda kind, key: None
         """Asked with the kind and `bucket/key` of each request."""
         self.obeys_conditions = True
+        self.lists_tags = self.gives_tags = True
+        self.changed_at = "11:00:00"
+        """Of every object, in UTC; a listing tells more of it than the second."""
         self.cuts: set[str] = set()
         """Objects of which only the half is sent."""
         server = self
@@ -122,7 +125,8 @@ class _Handler(BaseHTTPRequestHandler):
         tag = f'"{etag_of(content)}"'
         if server.obeys_conditions and self.headers.get("If-Match", tag) != tag:
             raise Failure(412, "PreconditionFailed")
-        return content, {"ETag": tag, "Last-Modified": "Mon, 30 Nov 2026 11:00:00 GMT"}
+        told = {"ETag": tag} if server.gives_tags else {}
+        return content, {**told, "Last-Modified": f"Mon, 30 Nov 2026 {server.changed_at} GMT"}
 
     def _list(self, bucket: str, query: dict[str, str]) -> tuple[bytes, dict[str, str]]:
         server = self.bucket_server
@@ -139,10 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
         return f'<?xml version="1.0"?><ListBucketResult>{text}</ListBucketResult>'.encode(), {}
 
     def _listed(self, key: str, content: bytes) -> str:
-        facts = (
-            f"<Key>{escape(key)}</Key><Size>{len(content)}</Size><ETag>&quot;{etag_of(content)}&quot;</ETag>"
-        )
-        return f"<Contents>{facts}<LastModified>2026-11-30T11:00:00.000Z</LastModified></Contents>"
+        server = self.bucket_server
+        tag = f"<ETag>&quot;{etag_of(content)}&quot;</ETag>" if server.lists_tags else ""
+        facts = f"<Key>{escape(key)}</Key><Size>{len(content)}</Size>{tag}"
+        changed = f"<LastModified>2026-11-30T{server.changed_at}.123Z</LastModified>"
+        return f"<Contents>{facts}{changed}</Contents>"
 
     def _answer(self, status: int, content: bytes, headers: dict[str, str], *, cut: bool = False) -> None:
         self.send_response(status)

@@ -64,9 +64,10 @@ class Reconciler:
         self._settled = settled
         self._unanswered = unanswered
         self._lost: dict[int, Attempt] = {}
+        # By a clock that cannot be set: `anyio.current_time`.
         self._look_at: dict[int, float] = {}
         self._over_at: dict[int, float] = {}
-        """When each request is surely over, by a clock that cannot be set: `anyio.current_time`."""
+        """When each request is surely over."""
         self._unread: dict[int, int] = {}
         self._nameless: set[int] = set()
         """Attempts whose answer seemed to name a prediction that the service does not know."""
@@ -84,8 +85,10 @@ class Reconciler:
         """Find out about an attempt whose answer was lost."""
         self._lost[attempt.number] = attempt
         self._over_at.setdefault(attempt.number, anyio.current_time() + self._seconds_until_over(attempt))
-        since = attempt.lost_at or attempt.intended_at
-        self._look_at[attempt.number] = max(self._context.clock.now(), since + self._context.timings.list_lag)
+        lag = self._context.timings.list_lag
+        left = (attempt.lost_at or attempt.intended_at) + lag - self._context.clock.now()
+        # More is left only by a clock that was set back.
+        self._look_at[attempt.number] = anyio.current_time() + max(0.0, min(left, lag))
         self._wakeup.notify()
 
     def add_all(self, attempts: Iterable[Attempt]) -> None:
@@ -101,7 +104,7 @@ class Reconciler:
         """Look for what is due, until cancelled."""
         while True:
             seen = self._wakeup.version
-            now = self._context.clock.now()
+            now = anyio.current_time()
             due = [self._lost[number] for number, at in self._look_at.items() if at <= now]
             if due:
                 await self._look_up(due)
@@ -315,7 +318,9 @@ class Reconciler:
     def _seconds_until_over(self, attempt: Attempt) -> float:
         """Return how long it is until the request is surely over: its time-out, and the pause after it."""
         settings = self._context.settings
-        left = self._over(attempt) + settings.recover_wait - self._context.clock.now()
+        # It was sent before now: more is left only by a clock that was set back.
+        most = settings.answer_timeout + settings.recover_wait
+        left = min(most, self._over(attempt) + settings.recover_wait - self._context.clock.now())
         if matching.clock_drift(attempt, self._context.service.clock_offset) > matching.AGREED:
             # Our clock was put forward: it does not tell how long ago the request was.
             return max(left, settings.recover_wait)
@@ -334,7 +339,7 @@ class Reconciler:
     def _put_off(self, due: list[Attempt], seconds: float) -> None:
         for attempt in due:
             if attempt.number in self._lost:
-                self._look_at[attempt.number] = self._context.clock.now() + seconds
+                self._look_at[attempt.number] = anyio.current_time() + seconds
 
     def _forget_attempt(self, attempt: Attempt) -> None:
         self._lost.pop(attempt.number, None)

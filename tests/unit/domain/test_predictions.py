@@ -86,3 +86,9 @@ def test_a_run_takes_no_longer_than_since_it_was_asked_for(
 ) -> None:
     ended = Prediction("p1", "succeeded", created_at=created, completed_at=completed)
     assert ended.run_time(at_most=60.0) == seconds
+
+
+def test_a_clock_that_was_set_back_makes_no_run_one_of_no_time() -> None:
+    ended = Prediction("p1", "succeeded", created_at=100.0, completed_at=112.5)
+    assert ended.run_time(at_most=-3588.0) is None
+    assert ended.run_time(at_most=0.0) == 0.0

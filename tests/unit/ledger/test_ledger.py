@@ -719,6 +719,22 @@ async def test_a_row_is_to_be_finished_once_nothing_but_what_is_lost_is_missing(
     assert [output.raw is None for output in one.outputs] == [False, True, False, True]
 
 
+async def test_a_list_reaches_as_far_as_the_newest_of_ours_that_it_shows_and_that_is_surely_ours(
+    ledger: Ledger, take_in: Import, row: Any, accept: Any, intend: Any, prediction: Any, clock: Any
+) -> None:
+    await take_in(row("a"), row("b"), row("c"))
+    began = clock()
+    for n, name in enumerate("ab"):
+        clock.time = began + 10 * n
+        await accept(name, f"p-{name}")
+    clock.time = began + 20
+    await ledger.record_unconfirmed(await intend("c"), prediction("p-older"))
+    assert await ledger.last_intent_of(["p-b", "p-a", "other"]) == began + 10
+    assert await ledger.last_intent_of(["p-a"]) == began
+    assert await ledger.last_intent_of(["p-a", "p-older"]) == began
+    assert await ledger.last_intent_of(["other"]) is None
+
+
 async def test_views_can_be_read_by_anybody_with_sqlite(
     ledger: Ledger, take_in: Import, row: Any, accept: Any, prediction: Any, ask: Ask
 ) -> None:

@@ -14,7 +14,7 @@ from batchfill.errors import NoAnswer
 from batchfill.storage.object_copies import ObjectCopies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Shelf:
@@ -103,6 +103,19 @@ async def test_copies_stay_while_they_are_held_and_then_as_long_as_there_is_room
     assert shelf.read.count("3.png") == 1
 
 
+async def test_copies_that_nobody_needs_can_be_removed_before_the_end(shelf: Shelf, tmp_path: Path) -> None:
+    copies = ObjectCopies(tmp_path / "copies", shelf)
+    async with copies.hold({n: thing(f"{n}.png") for n in range(2)}):
+        pass
+
+    async with copies.hold({1: thing("1.png")}):
+        copies.remove_unused()
+        assert copies_in(tmp_path) == ["1.png"]
+    async with copies.hold({n: thing(f"{n}.png") for n in range(2)}):
+        assert copies_in(tmp_path) == ["0.png", "1.png"]
+    assert shelf.read == ["0.png", "1.png", "0.png"]
+
+
 async def test_a_copy_that_breaks_off_leaves_nothing_and_is_made_again(shelf: Shelf, tmp_path: Path) -> None:
     copies = ObjectCopies(tmp_path / "copies", shelf)
     shelf.fails = True
@@ -142,14 +155,18 @@ async def test_any_key_is_a_name_of_a_copy(shelf: Shelf, tmp_path: Path, name: s
         assert files["image"].path.suffix == Path(name).suffix
 
 
-async def test_what_a_run_that_died_left_is_cleared_away(shelf: Shelf, tmp_path: Path) -> None:
+@pytest.mark.parametrize("clear", [ObjectCopies.close, ObjectCopies.remove_unused])
+async def test_what_a_run_that_died_left_is_cleared_away(
+    shelf: Shelf, tmp_path: Path, clear: Callable[[ObjectCopies], None]
+) -> None:
     left = tmp_path / "copies" / "1" / "a.png"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half of something else")
+    left.with_name("b.png").write_bytes(b"more of it")
     copies = ObjectCopies(tmp_path / "copies", shelf)
 
     async with copies.hold({"image": thing("a.png")}) as files:
         assert files["image"].path.read_bytes() == b"a.png"
-    copies.close()
+    clear(copies)
 
     assert copies_in(tmp_path) == []

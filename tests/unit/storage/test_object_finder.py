@@ -29,12 +29,14 @@ class Shelves:
         self.given = 0
         """How many objects were listed."""
         self.refuse: Callable[[str], Exception | None] = lambda prefix: None
+        self.heeds_after = True
 
     def list_objects(self, prefix: str, *, after: str | None = None) -> Iterator[list[ObjectFile]]:
         self.listed.append(prefix)
         if error := self.refuse(prefix):
             raise error
-        below = sorted(a for a in self.objects if a.startswith(prefix) and a > (after or ""))
+        begin = after if after and self.heeds_after else ""
+        below = sorted(a for a in self.objects if a.startswith(prefix) and a > begin)
         for n in range(0, len(below), self.page):
             page = [self.objects[address] for address in below[n : n + self.page]]
             self.given += len(page)
@@ -119,6 +121,18 @@ def test_a_large_sub_folder_is_gone_by(find: Find, monkeypatch: pytest.MonkeyPat
 
     assert len(find(shelves, rows)) == 2
     assert shelves.given < 1000
+
+
+def test_a_storage_that_always_lists_from_the_beginning_is_not_asked_for_ever(
+    find: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_finder, "PASSED", 200)
+    rows = ["s3://b/photos/a.jpg", "s3://b/photos/z.jpg"]
+    shelves = Shelves(*rows, *(f"s3://b/photos/{sub}/{n:06}" for sub in "pq" for n in range(500)), page=100)
+    shelves.heeds_after = False
+    shelves.refuse = lambda prefix: ObjectsRefused("asked too often") if len(shelves.listed) > 2 else None
+
+    assert len(find(shelves, rows)) == 2
 
 
 KEYS = (

@@ -62,6 +62,23 @@ def test_only_the_version_that_was_listed_is_read(
         read(one)
 
 
+@pytest.mark.parametrize("gives_tags", [True, False])
+def test_an_object_that_is_listed_without_a_tag_is_told_by_its_time(
+    buckets: BucketServer, gives_tags: bool
+) -> None:
+    buckets.lists_tags, buckets.gives_tags = False, gives_tags
+    buckets.put("in/a.jpg", b"before")
+    (one,) = listed("s3://photos/in/")
+    assert read(one) == b"before"
+
+    buckets.put("in/a.jpg", b"behind")
+    buckets.changed_at = "11:00:01"
+
+    assert listed("s3://photos/in/") != [one]
+    with pytest.raises(ObjectGone):
+        read(one)
+
+
 def test_half_an_object_is_no_object(buckets: BucketServer) -> None:
     buckets.put("in/a.jpg", b"before")
     (one,) = listed("s3://photos/in/")
