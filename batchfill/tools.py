@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from batchfill.errors import UsageError
 from batchfill.settings.value_types import FLUX_FILL_DEV
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from batchfill.domain.pairs import Pairing
@@ -27,21 +28,58 @@ def init_manifest(path: Path) -> None:
 
 SAMPLES = (Path(__file__).parent / "samples", Path(__file__).parent.parent / "jobs")
 """Where the sample batches lie: in a wheel, in a checkout."""
+_FIRST = "demo.csv"
+"""The manifest of the first one, copied last: where it is, the others are."""
+_NAMED = ("masks", "photographs")
+"""Folders that it names. Without them, a file of its name is a manifest of the user's own."""
 
 
 def lay_out_samples(folder: Path) -> Path:
     """Copy the sample batches to *folder*, and return the manifest of the first; what is there is left.
 
-    Raises UsageError when *folder* holds something else.
+    Raises UsageError when *folder* holds something else, or takes no files.
     """
-    manifest = folder / "demo.csv"
-    if manifest.is_file():
+    manifest = folder / _FIRST
+    if manifest.is_file() and all((folder / name).is_dir() for name in _NAMED):
         return manifest
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    # A link that leads nowhere is there, too.
+    if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise UsageError(f"{folder} is there already, and holds no samples: name a new folder")
     samples = next(path for path in SAMPLES if path.is_dir())
-    shutil.copytree(samples, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.batch"))
+    try:
+        _copy_samples(samples, folder)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} takes no samples: {error.strerror}; make room there, or name another folder"
+        ) from None
     return manifest
+
+
+def _copy_samples(samples: Path, folder: Path) -> None:
+    """Copy all files of *samples* to *folder*, or none: the next call would take a part for the whole."""
+    made: list[Path] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for source in sorted(_sample_files(samples), key=lambda file: file.name == _FIRST):
+            target = folder / source.relative_to(samples)
+            target.parent.mkdir(exist_ok=True)
+            made.append(target)
+            # Without its rights: an installed file may be for reading only.
+            shutil.copyfile(source, target)
+    except BaseException:
+        for target in made:
+            target.unlink(missing_ok=True)
+        for below in {target.parent for target in made} - {folder}:
+            below.rmdir()
+        raise
+
+
+def _sample_files(samples: Path) -> Iterator[Path]:
+    for entry in samples.iterdir():
+        if entry.is_file():
+            yield entry
+        elif entry.suffix != ".batch":
+            yield from (file for file in entry.iterdir() if file.is_file())
 
 
 def pair_folders(

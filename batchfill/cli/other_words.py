@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 _ENVIRONMENT = (
     "the token does not stand on the command line, where other programs can read it: "
@@ -57,7 +59,7 @@ FLAGS = _by_word(
         "--parallel --jobs --threads --max-concurrency --concurrent --batch-size -j -p -c",
     ),
     (
-        "use --out DIR, the batch folder",
+        "use --out DIR, the batch folder; batchfill results MANIFEST > FILE makes a file of the table",
         "--output --output-dir --outdir --out-dir --dest --folder --dir -o -d",
     ),
     (_GO_ON, "--resume --continue --restart"),
@@ -88,7 +90,8 @@ FLAGS = _by_word(
 
 def no_such_command(word: str, context: click.Context) -> click.UsageError | None:
     """Return what is answered to *word* in the place of a command; None where only a near word can help."""
-    if Path(word).is_dir():
+    # A Path is a folder without a name, too, and raises where one is too long.
+    if os.path.isdir(word):  # noqa: PTH112
         answer: str | None = _BEGIN
     elif Path(word).suffix:
         answer = f"did you mean `{shlex.join(['batchfill', 'run', word])}`?"
@@ -97,13 +100,21 @@ def no_such_command(word: str, context: click.Context) -> click.UsageError | Non
     return click.UsageError(f"No such command '{word}': {answer}", context) if answer else None
 
 
-def no_such_flag(error: click.NoSuchOption, commands: Iterable[click.Command]) -> click.UsageError:
+def no_such_flag(error: click.NoSuchOption, commands: Collection[click.Command]) -> click.UsageError:
     """Return *error* with what batchfill has for its flag, or with the commands that do take it."""
     flag = error.option_name
-    answer = FLAGS.get(flag.lower())
-    if answer is None and (takers := [command.name for command in commands if _takes(command, flag)]):
-        answer = f"it is a flag of {' and '.join(f'batchfill {name}' for name in takers)}"
+    answer, takers = FLAGS.get(flag.lower()), _takers(commands, flag)
+    meant = re.findall(r"--[a-z-]+", answer or "")
+    if error.ctx and (here := error.ctx.command) in commands and any(not _takes(here, one) for one in meant):
+        # What helps with a run helps with no other command.
+        answer = None if takers else f"{answer}; it is a flag of {_takers(commands, meant[0])}"
+    if answer is None and takers:
+        answer = f"it is a flag of {takers}"
     return click.UsageError(f"No such option '{flag}': {answer}", error.ctx) if answer else error
+
+
+def _takers(commands: Iterable[click.Command], flag: str) -> str:
+    return " and ".join(f"batchfill {command.name}" for command in commands if _takes(command, flag))
 
 
 def _takes(command: click.Command, flag: str) -> bool:

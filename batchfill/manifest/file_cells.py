@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from batchfill.domain.objects import ObjectFile, is_object_address
+from batchfill.domain.objects import SCHEMES, ObjectFile, is_object_address
 
 if TYPE_CHECKING:
     from batchfill.domain.rows import RowFile
@@ -18,14 +18,14 @@ FindObject = Callable[[str], ObjectFile]
 _NAMED = re.compile(r"(?!https?://)[^()]*\((https?://[^()\s]+)\)", re.IGNORECASE)
 """`photo.jpg (https://…)`: so tables of databases name an attachment."""
 
-_BEGINS = re.compile(r"(?:^|[\s(])https?://", re.IGNORECASE)
+_BEGINS = re.compile(rf"(?:^|[\s(])(?:https?|{'|'.join(SCHEMES)})://", re.IGNORECASE)
 _ODD = re.compile(r"[\s(]")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
 
 def read_file_cell(cell: str) -> str:
     """Return the address in *cell*, without what tables write around it. Raises ValueError for several."""
-    if not _ODD.search(cell) or not _WEB.search(cell):
+    if not _ODD.search(cell):
         return cell
     if len(_BEGINS.findall(cell)) > 1 and len(cell.split()) > 1:
         raise ValueError("several addresses in one cell: a row takes one, so make a row of each")

@@ -15,16 +15,18 @@ from urllib.parse import urlsplit
 from batchfill.domain.objects import ObjectFile, parse_object_address
 from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused
 from batchfill.settings.addresses import is_loopback
-from batchfill.storage.store_errors import explain_error
+from batchfill.storage.store_errors import explain_error, explain_panic
+from batchfill.storage.store_variables import ENDPOINTS, find_unfit_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PAGE = 1000
 """Objects that a storage lists at once."""
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 """A run tries again by itself, and a check is to say soon what is wrong."""
+_PANIC = "PanicException"
+"""What the library raises where it breaks off; it is no Exception, and no module has it."""
 _UNTAGGED = "modified "
 """How the version of an object begins that its storage lists without an ETag."""
 _TO_THE_SECOND = len(_UNTAGGED) + len("2026-11-30T11:00:00")
@@ -77,7 +79,9 @@ class RemoteStore:
 def _open_bucket(root: str) -> Any:
     from obstore.store import from_url
 
-    endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
+    if (unfit := find_unfit_variable(root.partition(":")[0], os.environ)) is not None:
+        raise ObjectsRefused(f"{root} cannot be reached: {unfit}")
+    endpoint = next(filter(None, map(os.environ.get, ENDPOINTS)), "")
     options: dict[str, Any] = {"connect_timeout": "5s"}
     if is_loopback(urlsplit(endpoint).hostname or ""):
         options["allow_http"] = True
@@ -98,6 +102,10 @@ def _explained(where: str, failed: str) -> Iterator[None]:
         yield
     except (BaseError, OSError, ValueError) as error:
         raise explain_error(error, f"{where} cannot {failed}") from None
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
+        raise explain_panic(f"{where} cannot {failed}") from None
 
 
 def _version_of(meta: Mapping[str, Any]) -> str:

@@ -7,23 +7,21 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from batchfill.errors import BatchfillError, NoAnswer, ObjectGone, ObjectsRefused
+from batchfill.storage.store_variables import VARIABLES
 
 _ASKED = re.compile(r"Error performing [A-Z]+ (\S+) ")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
-_UNUSABLE = re.compile(r"Generic \w+ error: (Missing|Invalid|Unable to|Account must be)")
+_UNUSABLE = re.compile(
+    r"Generic \w+ error: (GCP credential error: )?(Missing|Invalid|Unable (to|parse)|Account must be)"
+)
 """What the library says before it asks anyone."""
+_NO_BUCKET = re.compile(r"Generic \w+ error: URL did not match any known pattern")
 _BAD_KEY = re.compile(r"Encountered object with invalid path")
 
 _CREDENTIALS_AT = ("/latest/api/token", "/latest/meta-data/", "/computeMetadata/", "/metadata/identity/")
 """Where a machine tells its role: it is asked there when the environment names no credentials."""
 
-VARIABLES = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-}
-"""What names credentials in the environment, by the beginning of an address."""
 _NO_CREDENTIALS = "no credentials are in the environment, and this machine has no role: set "
 _WRONG = "the credentials in the environment are not taken"
 _REGION = "the bucket is in another region: set AWS_REGION to its own"
@@ -85,8 +83,17 @@ def explain_error(error: Exception, failed: str) -> BatchfillError:
     if (told := _explain_refusal(text, answer, failed.partition(":")[0])) is not None:
         shown = f" ({answer})" if str(answer) and not told.startswith(_NO_CREDENTIALS) else ""
         return ObjectsRefused(f"{failed}: {told}{shown}")
-    passing = f"the storage answers {answer}" if answer.status else "the storage does not answer"
-    return NoAnswer(f"{failed}: {passing}")
+    where = urlsplit(answer.asked).netloc.rpartition("@")[2]
+    silent = f"the storage does not answer{where and f' at {where}'}"
+    return NoAnswer(f"{failed}: {f'the storage answers {answer}' if answer.status else silent}")
+
+
+def explain_panic(failed: str) -> BatchfillError:
+    """Return what it means that the library broke off."""
+    variables = VARIABLES[failed.partition(":")[0]]
+    return ObjectsRefused(
+        f"{failed}: the library for storages broke off: check {variables}, then update obstore"
+    )
 
 
 def _explain_refusal(text: str, answer: _Answer, scheme: str) -> str | None:
@@ -94,6 +101,8 @@ def _explain_refusal(text: str, answer: _Answer, scheme: str) -> str | None:
     place = urlsplit(answer.asked)
     if place.path.startswith(_CREDENTIALS_AT):
         return _NO_CREDENTIALS + VARIABLES[scheme]
+    if _NO_BUCKET.match(text):
+        return _BUCKET
     if _UNUSABLE.match(text):
         return f"the credentials in the environment cannot be used: check {VARIABLES[scheme]}"
     if place.scheme == "http" and "builder error" in answer.told:

@@ -110,6 +110,7 @@ async def test_help_is_a_command_as_well_as_a_flag(batchfill: Any) -> None:
 WRONG = {
     "runn night.csv": "No such command 'runn'. Did you mean 'run'?",
     "night.csv": "No such command 'night.csv': did you mean `batchfill run night.csv`?",
+    "a" * 5000: "No such command 'aaa",
     "images masks": "No such command 'images': batchfill init writes a manifest to begin with",
     "resume night.csv": "No such command 'resume': batchfill run MANIFEST begins a batch",
     "doctor": "with --online it asks the provider too",
@@ -119,6 +120,10 @@ WRONG = {
     "run night.csv --dry-run": "batchfill check MANIFEST finds every mistake",
     "--jobs 4": "No such option '--jobs': use --concurrency N",
     "run night.csv --online": "No such option '--online': it is a flag of batchfill check",
+    "review night.csv --host 0.0.0.0": "No such option '--host': it is a flag of batchfill serve",
+    "report night.csv --force": "No such option '--force': it is a flag of batchfill export",
+    "status night.csv -j4": "in flight at most; it is a flag of batchfill check",
+    "results night.csv -o table.csv": "batchfill results MANIFEST > FILE makes a file of the table",
     "run": "Missing argument 'MANIFEST'",
     "run nigth.csv": "nigth.csv: no such file; did you mean night.csv?",
     "check nigth.csv": "nigth.csv: no such file; did you mean night.csv?",

@@ -50,6 +50,8 @@ def test_an_address_is_a_bucket_and_a_key_that_is_taken_literally(
         ("s3://p/a.jpg?X-Amz-Algorithm=A&X-Amz-Signature=secret", "s3: an address of an object takes no sig"),
         ("gs://p/a.jpg?X-Goog-Signature=secret", "gs: an address of an object takes no signature"),
         ("az://p/a.jpg?sv=2024-11-04&SIG=secret", "az: an address of an object takes no signature"),
+        ("s3://AKIA:sec/secret@p/a.jpg", "s3: an address names a bucket and an object, and no keys"),
+        ("S3://AKIA:se/secret@p/a.jpg", "S3: an address names a bucket and an object, and no keys"),
     ],
 )
 def test_what_is_no_address_of_an_object_is_told_without_a_secret(address: str, message: str) -> None:

@@ -21,6 +21,7 @@ from batchfill.manifest.file_cells import read_file_cell
         ("https://x/a b/c  d.jpg?q=1 2", "https://x/a%20b/c%20%20d.jpg?q=1%202"),
         ("https://x/fit(https://y/a.jpg)", "https://x/fit(https://y/a.jpg)"),
         (f"https://{',' * 90_000} ;", f"https://{',' * 90_000}%20;"),
+        ("s3://b/a (1).jpg", "s3://b/a (1).jpg"),
         ("https://x/a (1).jpg", "https://x/a%20(1).jpg"),
     ],
 )
@@ -37,6 +38,8 @@ def test_an_address_is_taken_out_of_what_tables_write_around_it(cell: str, addre
         "a.jpg (https://x/a.jpg), b.jpg (https://x/b.jpg)",
         "a.jpg (https://x/a.jpg),b.jpg (https://x/b.jpg)",
         "https://x/a.jpg | https://x/b.jpg",
+        "s3://b/a.jpg, s3://b/b.jpg",
+        "gs://b/a.jpg az://c/b.jpg",
     ],
 )
 def test_several_addresses_in_a_cell_are_a_mistake(cell: str) -> None:

@@ -142,6 +142,21 @@ def test_no_credentials_are_told_with_the_variables_that_name_them(
     [
         ("s3://photos/in/", {"AWS_ACCESS_KEY_ID": "half"}, "cannot be used: check AWS_ACCESS_KEY_ID"),
         ("az://photos/in/", {}, "cannot be used: check AZURE_STORAGE_ACCOUNT_NAME"),
+        ("az://photos/in/", {"AZURE_STORAGE_ACCOUNT_NAME": "a/b c"}, "AZURE_STORAGE_ACCOUNT_NAME holds a"),
+        ("gs://photos/in/", {"GOOGLE_SERVICE_ACCOUNT_KEY": '{"a": 1}'}, "cannot be used: check GOOGLE_APP"),
+        ("s3://photos/in/", {"AWS_ACCESS_KEY_ID": "key\n"}, "AWS_ACCESS_KEY_ID holds a space, a line break"),
+        ("s3://photos/in/", {"AWS_SESSION_TOKEN": "to ken"}, "AWS_SESSION_TOKEN holds a space, a line break"),
+        ("s3://photos/in/", {"AWS_REGION": "\udcff"}, "AWS_REGION holds a space, a line break"),
+        (
+            "s3://photos/in/",
+            {"AWS_ENDPOINT_URL": "localhost:9000"},
+            "s3://photos/ cannot be reached: AWS_END",
+        ),
+        ("s3://photos/in/", {"AWS_ENDPOINT_URL": "nonsense"}, "AWS_ENDPOINT_URL is no address: set it to"),
+        ("s3://photos/in/", {"AWS_ENDPOINT_URL": "ftp://127.0.0.1:1"}, "AWS_ENDPOINT_URL is no address"),
+        ("s3://photos/in/", {"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, "AWS_ENDPOINT_URL is no address"),
+        ("s3://photos/in/", {"AWS_ENDPOINT_URL": "http://[::1"}, "AWS_ENDPOINT_URL is no address"),
+        ("s3://photos/in/", {"AWS_ENDPOINT_URL_S3": "https://:1"}, "AWS_ENDPOINT_URL_S3 is no address"),
         ("gs://photos/in/", {"GOOGLE_APPLICATION_CREDENTIALS": "/none"}, "check GOOGLE_APPLICATION_CRED"),
     ],
 )
@@ -160,7 +175,7 @@ def test_credentials_that_cannot_be_used_are_told_without_them(
     ("endpoint", "words"),
     [
         ("http://bucket.test:1", "plain http: name one of https, or set AWS_ALLOW_HTTP=true"),
-        ("http://127.0.0.1:1", "the storage does not answer"),
+        ("http://127.0.0.1:1", "the storage does not answer at 127.0.0.1:1$"),
     ],
 )
 def test_plain_http_goes_to_this_machine_alone(
@@ -169,6 +184,21 @@ def test_plain_http_goes_to_this_machine_alone(
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
 
     with pytest.raises((ObjectsRefused, NoAnswer), match=words):
+        listed("s3://photos/in/")
+
+
+def test_a_container_that_azure_cannot_have_is_none() -> None:
+    with pytest.raises(ObjectsRefused, match="there is no such bucket: check its name"):
+        listed("az://a.b/in/")
+
+
+def test_a_library_that_breaks_off_is_told_without_a_traceback(
+    buckets: BucketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchfill.storage.remote_store.find_unfit_variable", lambda *_: None)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a\nb")
+
+    with pytest.raises(ObjectsRefused, match="broke off: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"):
         listed("s3://photos/in/")
 
 

@@ -1,0 +1,49 @@
+"""Variables that name storages of objects, looked at before their library breaks off at one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLES = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+"""What names credentials in the environment, by the beginning of an address."""
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_SENT = {
+    "s3": (
+        *ENDPOINTS,
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+    ),
+    "gs": (),
+    "az": ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"),
+}
+"""Variables whose values go into addresses and headers."""
+
+
+def find_unfit_variable(scheme: str, environment: Mapping[str, str]) -> str | None:
+    """Return which variable makes no address and no header, without its value; None: all do."""
+    for name in _SENT[scheme]:
+        value = environment.get(name, "")
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            return f"{name} holds a space, a line break or a letter that it cannot have: set it again"
+        if value and name in ENDPOINTS and not _is_endpoint(value):
+            return f"{name} is no address: set it to one such as https://storage.example.com:9000"
+    return None
+
+
+def _is_endpoint(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
