@@ -80,7 +80,7 @@ class Batch:
         """
         from batchfill.catalog.model_choice import choose_model, model_warnings
         from batchfill.check import check
-        from batchfill.session.default_prompt import default_prompt_warnings
+        from batchfill.session.as_begun.default_prompt import default_prompt_warnings
 
         manifest, settings = self._resolve_manifest()
         notes: list[str] = []
@@ -332,8 +332,9 @@ class Batch:
     def _resolve_manifest(self) -> tuple[Manifest, Settings]:
         from batchfill.catalog.model_choice import choose_model
         from batchfill.manifest.manifest import open_manifest
-        from batchfill.session.default_prompt import is_literal
-        from batchfill.session.literal_quotes import are_literal
+        from batchfill.session.as_begun.default_finish import is_exact
+        from batchfill.session.as_begun.default_prompt import is_literal
+        from batchfill.session.as_begun.literal_quotes import are_literal
 
         manifest = open_manifest(
             self.manifest, encoding=self.flags.get("encoding"), sheet=self.flags.get("sheet")
@@ -342,8 +343,9 @@ class Batch:
             head=manifest.settings, defaults=manifest.defaults, column=manifest.column
         )
         model = choose_model(settings)
-        quotes = are_literal(manifest, model, settings, self._read_metadata())
-        settings = replace(settings, literal_quotes=quotes)
+        metadata = self._read_metadata()
+        quotes = are_literal(manifest, model, settings, metadata)
+        settings = replace(settings, literal_quotes=quotes, finished_by_default=is_exact(metadata))
         literal = is_literal(manifest, model, settings)
         return manifest, replace(settings, literal_prompt=literal)
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from batchfill.catalog.model import Model
     from batchfill.domain.rows import Asked
 
+EXACT = "exact"
+"""How rows are finished that ask for it, or that may be and do not say how."""
+
 VERSION = 2
 """Of what a finished file is for its settings; another one has all of them finished again when asked to."""
 
@@ -47,12 +50,15 @@ class Finish:
         return plain and settings == json.dumps({"version": 1, "format": self.asked, **self._old})
 
 
+def can_finish(model: Model, asked: Asked) -> bool:
+    """Whether a row's outputs can be pasted into its picture: that and its mask are here."""
+    return model.image_field in asked.files and model.mask_of(asked.inputs, asked.files) is not None
+
+
 def finish_of(model: Model, asked: Asked) -> Finish | None:
     """Return how a row that asks for this is finished; None: its outputs stay as the service sends them."""
     pixels = model.pixels(asked.inputs)
-    if pixels.finish != "exact" or model.image_field not in asked.files:
-        return None
-    if model.mask_of(asked.inputs, asked.files) is None:
+    if pixels.finish != EXACT or not can_finish(model, asked):
         return None
     form = asked.inputs.get("output_format")
     asked_format = form if isinstance(form, str) else None

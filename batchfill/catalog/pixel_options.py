@@ -42,7 +42,10 @@ class Pixels:
     anchor: str = ANCHORS[0]
     """Where the picture lies in that shape."""
     finish: str = "raw"
-    """`raw`: the output as the service sent it; `exact`: pasted into the original at its own size."""
+    """`raw`: the output as the service sent it; `exact`: pasted into the original at its own size.
+
+    Reading a new batch makes `exact` of silence where it can be done.
+    """
     finish_format: str | None = None
     """`same`, `png`, `webp` or `jpg`: what finished files are; None: as `output_format` says, else `same`."""
     metadata: bool = True
@@ -138,10 +141,12 @@ PIXEL_FIELDS = (
         description="the canvas grows to this shape, and what is new is filled",
     ),
     _choice_field("anchor", *ANCHORS, does="where the picture lies in the shape that `aspect` makes"),
-    _choice_field(
-        "finish",
-        *("raw", "exact"),
-        does="the output as it comes, or pasted into the original at the original's size",
+    Field(
+        name="finish",
+        type=FieldType.STRING,
+        choices=("raw", "exact"),
+        default="exact",
+        description="the output as it comes, as always at addresses, or pasted into the original at its size",
     ),
     _length_field("mask_feather", does="pixels outside the mask over which a finished picture blends"),
     _choice_field(

@@ -10,11 +10,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import UnfitValue
+from batchfill.catalog.finish import EXACT, can_finish
 from batchfill.catalog.pixel_needs import PixelNeeds
 from batchfill.catalog.pixel_options import FINISHING
 from batchfill.domain.drawn_masks import read_drawn_mask
 from batchfill.domain.objects import is_object_address
-from batchfill.domain.rows import Row
+from batchfill.domain.rows import Asked, Row
 from batchfill.errors import MissingFile, did_you_mean
 from batchfill.filenames import check_id, stem_of
 from batchfill.manifest.columns import Layout, RowCounter, explain_empty
@@ -66,6 +67,7 @@ def read_rows(
     fitted: bool = True,
     literal_prompt: bool = False,
     literal_quotes: bool = False,
+    finished_by_default: bool = False,
     digest: Digest,
     find_object: FindObject = refuse_object,
     note: Callable[[str], None] = lambda text: None,
@@ -74,7 +76,8 @@ def read_rows(
 
     *defaults* (input → text) and *column* (input → its name in the manifest) are taken as they are: the
     caller has laid the flags over the manifest's. *price* of one output goes before the catalog's. Not
-    *fitted*: files are sent as they are, so that pixel settings cannot change them. A row may have several
+    *fitted*: files are sent as they are, so that pixel settings cannot change them. *finished_by_default*:
+    rows with local files that do not say how are finished exactly. A row may have several
     mistakes. After a mistake that concerns every row (a wrong header, a wrong default) rows are
     still checked but none is yielded; after one that makes going on pointless (bytes in another encoding, a
     quote that is never closed, a first line that is no header) reading ends. *note* is told what is good to
@@ -96,6 +99,7 @@ def read_rows(
         price,
         fitted=fitted,
         literal_prompt=literal_prompt,
+        finished_by_default=finished_by_default,
         note=note,
     )
     reader.take_defaults(defaults)
@@ -121,6 +125,7 @@ class _RowReader:
         *,
         fitted: bool,
         literal_prompt: bool,
+        finished_by_default: bool,
         note: Callable[[str], None],
     ) -> None:
         self._note = note
@@ -132,6 +137,7 @@ class _RowReader:
         self._files = files
         self._price = price
         self._literal_prompt = literal_prompt
+        self._finished_by_default = finished_by_default
         self._template: PromptTemplate | None = None
         """The default prompt, where it names columns."""
         self._finishing = FINISHING & model.pixel_settings
@@ -266,6 +272,8 @@ class _RowReader:
             wrong += self._needs.find_unmet(inputs, files)
         if wrong:
             return wrong
+        if self._finished_by_default and can_finish(self._model, Asked(inputs, files)):
+            inputs.setdefault("finish", EXACT)
         extra = {name: cells[place] for place, name in columns.extras}
         return self._make_row(position, record.line, own_id, inputs, files, extra)
 

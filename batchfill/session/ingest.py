@@ -62,6 +62,7 @@ def manifest_digest(manifest: Manifest, model: Model, settings: Settings) -> str
         "column": dict(settings.column),
         "extra_columns": settings.extra_columns,
         "literal": [settings.literal_prompt, settings.literal_quotes],
+        "finish": settings.finished_by_default,
         "price": settings.price,
         "reach": None if settings.allow_outside else [str(part) for part in reach_of(manifest.path.parent)],
     }
@@ -215,6 +216,7 @@ def read_checked(
         fitted=settings.send == "fitted",
         literal_prompt=settings.literal_prompt,
         literal_quotes=settings.literal_quotes,
+        finished_by_default=settings.finished_by_default,
         digest=digest,
         find_object=find_object,
         note=note,

@@ -43,6 +43,8 @@ class Settings:
     """Whether the default prompt names no columns: as it was when the batch was begun."""
     literal_quotes: bool = False
     """Whether quotes behind a space in a CSV are text: as they were when the batch was begun."""
+    finished_by_default: bool = False
+    """Whether rows with local files that do not say how are finished exactly: not in batches begun before."""
     column: Mapping[str, str] = field(default_factory=dict)
     """Input name → the manifest's name for its column."""
     concurrency: int

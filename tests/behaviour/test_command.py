@@ -190,7 +190,7 @@ async def test_pair_makes_a_manifest_that_runs(batchfill: Any, desk: Any) -> Non
     ran = await batchfill("run", "night.csv", "--local")
     assert ran.code == 0, ran.err
     outputs = desk.folder / "night.local.batch" / "outputs"
-    assert sorted(path.name for path in outputs.iterdir()) == ["a.webp", "b.webp"]
+    assert sorted(path.name for path in outputs.glob("*.*")) == ["a.png", "b.png"]
 
 
 async def test_pair_prints_the_manifest_when_no_file_is_named(batchfill: Any, desk: Any) -> None:

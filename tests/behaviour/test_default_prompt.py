@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.session.default_prompt import FACT, WARNING
+from batchfill.session.as_begun.default_prompt import FACT, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

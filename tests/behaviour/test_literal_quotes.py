@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.session.literal_quotes import FACT
+from batchfill.session.as_begun.literal_quotes import FACT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

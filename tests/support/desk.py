@@ -34,10 +34,16 @@ class Desk:
         return name
 
     def rows(self, count: int, **cells: str) -> list[dict[str, str]]:
-        """Return rows r1, r2, … of one small picture, each with a prompt of its own and these *cells*."""
+        """Return rows r1, r2, … of one small picture, each with a prompt of its own and these *cells*.
+
+        Their outputs stay as they come, unless *cells* have them finished.
+        """
         name = self.picture("a.png")
         files = {"image": f"images/{name}", "mask": f"masks/{name}"}
-        return [{"id": f"r{n}", **files, "prompt": f"picture {n}", **cells} for n in range(1, count + 1)]
+        return [
+            {"id": f"r{n}", **files, "prompt": f"picture {n}", "finish": "raw", **cells}
+            for n in range(1, count + 1)
+        ]
 
     def exact_rows(
         self, count: int, size: tuple[int, int], hole: tuple[int, int, int, int], **cells: str
