@@ -21,7 +21,7 @@ from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_heading
 from batchfill.ledger.reader import open_reader
-from batchfill.session.batch_ledger import no_ledger, open_batch_ledger
+from batchfill.session.batch_ledger import no_ledger, open_batch_ledger, refuse_other_name
 from batchfill.session.batch_status import read_status
 from batchfill.settings.cache_folder import cache_folder
 from batchfill.settings.credentials import Environment
@@ -193,8 +193,14 @@ class Batch:
         await post_decisions(self.folder, rulings)
 
     def stop(self) -> bool:
-        """Ask a running batch to stop as the first Ctrl-C does; False when none runs."""
-        return self._post_request(inbox.Request.STOP)
+        """Ask a running batch to stop as the first Ctrl-C does; False when none runs.
+
+        Raises UsageError when there is no such manifest, LedgerError when only its rehearsal has begun.
+        """
+        if self._post_request(inbox.Request.STOP):
+            return True
+        refuse_other_name(self.manifest, self.flags)
+        return False
 
     def ask_to_cancel(self) -> bool:
         """Ask a running batch to cancel what runs at the service; False when none runs."""
@@ -286,11 +292,11 @@ class Batch:
     ) -> Exported:
         """Copy, or *link*, pictures of finished rows to the folder *target*, each whole or not at all.
 
-        *name*: a template of `{id}`, `{n}`, `{seed}`, `{prompt:40}` and the manifest's `{x_…}`. *which*: by
-        default the approved rows when anything was decided, else all. A picture that is there already is
-        left as it is; *force* replaces other files that have the name of one. *changed*: pictures that were
-        worked on are exported as they are. *kind*: of the table `results.csv` or `results.jsonl`. *watch* is
-        told how many pictures are in their places, and of how many.
+        *name*: a template of `{id}`, `{row}`, `{n}`, `{count}`, `{seed}`, `{prompt:40}` and the manifest's
+        `{x_…}`. *which*: by default the approved rows when anything was decided, else all. A picture that is
+        there already is left as it is; *force* replaces other files that have the name of one. *changed*:
+        pictures that were worked on are exported as they are. *kind*: of the table `results.csv` or
+        `results.jsonl`. *watch* is told how many pictures are in their places, and of how many.
 
         Raises NotExported, with nothing copied, for everything that is in the way; UsageError when there is
         nothing to export; ExportStopped when it broke off, to be gone on with by the same call.

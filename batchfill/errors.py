@@ -180,6 +180,11 @@ class TransientError(BatchfillError):
 class Throttled(TransientError):
     """429: everybody waits. Costs no attempt."""
 
+    def __init__(self, message: str, *, wait: float | None = None, per_minute: float | None = None) -> None:
+        """*per_minute*: the limit that the service named, None where it named none."""
+        super().__init__(message, wait=wait)
+        self.per_minute = per_minute
+
 
 class Held(Throttled):
     """What runs the model is away for now, and comes back: a person who watches is told at once."""

@@ -66,7 +66,8 @@ def _option(setting: Setting) -> Callable[[F], F]:
             how |= {"shell_complete": _complete_folders, "metavar": metavar}
         case other:
             how |= {"metavar": other.metavar}
-    return click.option("/".join(filter(None, (setting.flag, setting.flag_off))), **how)
+    short = (setting.short,) if setting.short else ()
+    return click.option(*short, "/".join(filter(None, (setting.flag, setting.flag_off))), **how)
 
 
 def _help_text(setting: Setting) -> str:

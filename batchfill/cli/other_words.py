@@ -19,6 +19,7 @@ _ENVIRONMENT = (
 )
 _GO_ON = "batchfill run MANIFEST begins a batch, and goes on with one"
 _LOOK = "batchfill check MANIFEST finds every mistake, the cost and the time, and submits nothing"
+_DRY = f"{_LOOK}; batchfill run MANIFEST -n does the same"
 _ASK = f"{_LOOK}; with --online it asks the provider too"
 _STANDS = "batchfill status MANIFEST shows where a batch stands"
 _ROWS = "batchfill results MANIFEST prints a line a row"
@@ -53,7 +54,7 @@ COMMANDS = _by_word(
 
 FLAGS = _by_word(
     (_ENVIRONMENT, "--token --api-token --api-key --apikey --key --auth --password"),
-    (_LOOK, "--dry-run --dryrun --check --validate --simulate --plan --preview"),
+    (_DRY, "--dry-run --dryrun --check --validate --simulate --plan --preview"),
     (
         "use --concurrency N, the predictions in flight at most",
         "--parallel --jobs --threads --max-concurrency --concurrent --batch-size -j -p -c",
@@ -73,7 +74,7 @@ FLAGS = _by_word(
         "--budget --max-spend --max-price --cost --spend",
     ),
     ("use --base-url URL, the provider", "--url --api-url --endpoint --host --server --api-base --gateway"),
-    (_LOG, "--verbose --debug --log --log-file --log-level --trace -v -vv"),
+    (_LOG, "--debug --log --log-file --log-level --trace"),
     ("use --prediction-timeout SECONDS, the time until a running prediction is canceled", "--timeout"),
     ("use --local, a rehearsal with the local emulator", "--offline --mock --emulator --test --rehearse"),
     (_BEGIN, "--image --images --input --masks -i"),

@@ -20,11 +20,14 @@ from batchfill.cli.terminal import (
     open_batch,
     open_watcher,
     own_name,
+    print_json_lines,
     print_notes,
     print_summary,
     resume_command,
 )
+from batchfill.cli.tool_commands import check
 from batchfill.domain.exit_codes import ExitCode
+from batchfill.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -44,11 +47,22 @@ STATUS_INTERVAL = 2.0
 @MANIFEST
 @READING
 @RUNNING
-def run(manifest: Path, **flags: Any) -> None:
+@click.option("-n", "only_checks", is_flag=True, help="Only check, as batchfill check does; submit nothing.")
+@click.pass_context
+def run(context: click.Context, /, manifest: Path, *, only_checks: bool, **flags: Any) -> None:
     """Run a batch, or go on with it.
 
     Example: batchfill run night.csv --max-cost 25
     """
+    if only_checks:
+        context.invoke(
+            check, manifest=manifest, as_json=False, online=False, outputs=False, fetch=False, **flags
+        )
+        return
+    if flags["log_format"] == "json":
+        print_json_lines()
+    if flags["quiet"] and flags["verbose"]:
+        raise UsageError("--quiet and --verbose say the opposite: leave one out")
     summary = _run_batch(manifest, flags)
     print_summary(summary, manifest, flags)
     sys.exit(summary.exit_code)
@@ -56,7 +70,9 @@ def run(manifest: Path, **flags: Any) -> None:
 
 def _run_batch(manifest: Path, flags: dict[str, Any]) -> Summary:
     batch = open_batch(manifest, flags)
-    with open_watcher(quiet=bool(flags["quiet"]), name=manifest.name) as watch:
+    with open_watcher(
+        quiet=bool(flags["quiet"]), verbose=bool(flags.get("verbose")), name=manifest.name
+    ) as watch:
         confirm = make_confirm(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
         return anyio.run(lambda: batch.run(watch=watch, confirm=confirm, obey_signals=True))
 

@@ -7,7 +7,9 @@ import shlex
 import shutil
 import signal
 import sys
+import time
 from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +17,8 @@ import click
 from batchfill.cli.options import ONCE
 from batchfill.console.format import safe_text
 from batchfill.domain.exit_codes import ExitCode
+from batchfill.domain.json_objects import json_line
+from batchfill.domain.progress import Level, LogEvent
 from batchfill.process import refuse_few_files
 from batchfill.settings.addresses import show_base
 
@@ -45,15 +49,21 @@ def open_batch(manifest: Path, flags: dict[str, Any]) -> Batch:
     return Batch.open(manifest, **flags)
 
 
-def open_watcher(*, quiet: bool, name: str = "") -> AbstractContextManager[Live | Plain]:
-    """Return who watches: a live view in a terminal, with *name* in its title, else few plain lines."""
-    if _shows_live_views() and not quiet:
+def open_watcher(
+    *, quiet: bool = False, verbose: bool = False, name: str = ""
+) -> AbstractContextManager[Live | Plain]:
+    """Return who watches: a live view in a terminal, with *name* in its title, else few plain lines.
+
+    *verbose*: many plain lines.
+    """
+    as_json = _PRINTED.get() is _as_json
+    if _shows_live_views() and not (quiet or verbose or as_json):
         from batchfill.console.live import Live
 
         return Live(name=name)
     from batchfill.console.plain import Plain
 
-    return nullcontext(Plain(quiet=quiet))
+    return nullcontext(Plain(quiet=quiet, verbose=verbose, as_json=as_json))
 
 
 def _shows_live_views() -> bool:
@@ -139,11 +149,29 @@ def _flag_words(flag: str, value: Any) -> Iterator[str]:
         yield from (flag, str(value))
 
 
-def print_notes(*lines: str) -> None:
+def print_notes(*lines: str, level: Level = Level.INFO) -> None:
     """Print to standard error, where what is not a result goes; its reader may have gone."""
+    printed = _PRINTED.get()
     with suppress(OSError):
         for line in lines:
-            click.echo(line, err=True)
+            click.echo(printed(line, level), err=True)
+
+
+def _as_text(line: str, _: Level) -> str:
+    return line
+
+
+def _as_json(line: str, level: Level) -> str:
+    return json_line(LogEvent(time.time(), line, level)).rstrip("\n")
+
+
+_PRINTED: ContextVar[Callable[[str, Level], str]] = ContextVar("printed", default=_as_text)
+"""How lines on standard error are written."""
+
+
+def print_json_lines() -> None:
+    """Let every line that is printed to standard error from now on be a JSON object."""
+    _PRINTED.set(_as_json)
 
 
 def fail_with(message: str) -> NoReturn:
@@ -153,4 +181,4 @@ def fail_with(message: str) -> NoReturn:
 
 def tell_error(message: str) -> None:
     lines = [safe_text(line, LONGEST_LINE) for line in message.split("\n")]
-    print_notes(*lines if len(lines) > 1 else [f"batchfill: {lines[0]}"])
+    print_notes(*lines if len(lines) > 1 else [f"batchfill: {lines[0]}"], level=Level.ERROR)

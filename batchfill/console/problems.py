@@ -1,4 +1,4 @@
-"""Rows that need a person: failed, expired, in doubt, and what to type next."""
+"""Rows that need a person: failed, canceled, expired, in doubt, and what to type next."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ def failure_lines(failed: int, reasons: Mapping[str, int]) -> Iterator[str]:
     ordered = sorted(reasons.items(), key=lambda reason: -reason[1])
     lines = [f"  {format_count(rows, 'row')}: {safe_text(reason)}" for reason, rows in ordered]
     yield from first_lines(lines, REASONS_SHOWN, "more reason")
+
+
+def canceled_lines(canceled: int) -> Iterator[str]:
+    """Say what becomes of rows that the user stopped; nothing when there are none."""
+    if canceled:
+        rows = format_count(canceled, "row")
+        yield f"canceled: {rows}, stopped at the service, which may charge for what it had begun"
 
 
 def expired_lines(expired: int) -> Iterator[str]:
@@ -108,5 +115,7 @@ def next_steps(counts: Mapping[RowState, int], command: str, *, made: int = 0) -
     if counts.get(RowState.FAILED):
         again = f", and pay again for {format_count(made, 'row')} that the service had made" if made else ""
         yield f"to try failed rows again{again}: {command} --retry failed"
+    if counts.get(RowState.CANCELED):
+        yield f"to submit canceled rows again, and pay for them again: {command} --retry canceled"
     if counts.get(RowState.EXPIRED):
         yield f"to make expired rows again, and pay for them again: {command} --retry expired"

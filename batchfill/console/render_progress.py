@@ -12,7 +12,7 @@ from batchfill.domain.rows import RowState
 if TYPE_CHECKING:
     from batchfill.domain.progress import LogEvent, Progress
 
-TROUBLE = (RowState.FAILED, RowState.EXPIRED, RowState.IN_DOUBT)
+TROUBLE = (RowState.FAILED, RowState.CANCELED, RowState.EXPIRED, RowState.IN_DOUBT)
 PREFIXES = {Level.INFO: "", Level.WARNING: "warning: ", Level.ERROR: "error: "}
 """What comes before a notice; weights that are missing are for run.log only."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchfill.console.format import cost_line, format_count, format_states, format_time, in_doubt, safe_text
-from batchfill.console.problems import doubt_lines, expired_lines, failure_lines, next_steps
+from batchfill.console.problems import canceled_lines, doubt_lines, expired_lines, failure_lines, next_steps
 from batchfill.console.render_plan import provider_name
 from batchfill.domain.json_objects import amounts_object, counts_object, iso_time
 from batchfill.domain.rows import RowState
@@ -25,6 +25,7 @@ def status_lines(status: Status, *, command: str) -> list[str]:
         cost_line(status.cost),
         *_time_lines(status),
         *failure_lines(counts.get(RowState.FAILED, 0), status.reasons),
+        *canceled_lines(counts.get(RowState.CANCELED, 0)),
         *expired_lines(counts.get(RowState.EXPIRED, 0)),
         *doubt_lines(status.doubts, doubtful, currency=status.cost.currency, command=command),
         *([] if status.running else next_steps(counts, command, made=status.failed_made)),

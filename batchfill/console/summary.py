@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchfill.console.format import cost_line, format_count, format_states, in_doubt, safe_text
-from batchfill.console.problems import OPEN, doubt_lines, expired_lines, failure_lines, next_steps
+from batchfill.console.problems import (
+    OPEN,
+    canceled_lines,
+    doubt_lines,
+    expired_lines,
+    failure_lines,
+    next_steps,
+)
 from batchfill.domain.duration import format_duration
 from batchfill.domain.rows import RowState
 
@@ -13,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from batchfill.domain.reports import Summary
+
+
+COMPARABLE = 100
+"""Submitted rows from which on requests are told: of few rows, nearly all ask whether they are done yet."""
 
 
 def summary_lines(summary: Summary, *, command: str) -> list[str]:
@@ -24,6 +35,7 @@ def summary_lines(summary: Summary, *, command: str) -> list[str]:
     return [
         *_row_lines(summary),
         *failure_lines(counts.get(RowState.FAILED, 0), summary.reasons),
+        *canceled_lines(counts.get(RowState.CANCELED, 0)),
         *expired_lines(counts.get(RowState.EXPIRED, 0)),
         *doubt_lines(summary.doubts, doubtful, currency=summary.cost.currency, command=command),
         *_this_run(summary),
@@ -57,7 +69,9 @@ def _this_run(summary: Summary) -> Iterator[str]:
     if not summary.submitted_now:
         yield "nothing was submitted"
     if summary.submitted_now or summary.finished_now:
-        took = f"in {format_duration(summary.elapsed)}, {format_count(summary.requests, 'request')}"
+        took = f"in {format_duration(summary.elapsed)}"
+        if summary.submitted_now >= COMPARABLE:
+            took += f", {format_count(summary.requests, 'request')}"
         yield f"this run: {summary.submitted_now:,} submitted, {summary.finished_now:,} finished {took}"
 
 
@@ -65,7 +79,9 @@ def _expense_line(summary: Summary) -> Iterator[str]:
     """Say what the run cost besides money, in a line that two runs can be compared by."""
     if not summary.submitted_now:
         return
-    parts = [f"{summary.requests / summary.submitted_now:.1f} requests a row"]
+    parts = []
+    if summary.submitted_now >= COMPARABLE:
+        parts.append(f"{summary.requests / summary.submitted_now:.1f} requests a row")
     parts.append(
         f"throttled for {format_duration(summary.throttled)}" if summary.throttled else "never throttled"
     )

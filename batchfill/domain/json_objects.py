@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.money import currency_units
 from batchfill.domain.rows import RowState
@@ -11,6 +12,7 @@ from batchfill.domain.rows import RowState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from batchfill.domain.progress import LogEvent
     from batchfill.domain.reports import Cost
 
 
@@ -23,6 +25,16 @@ def amounts_object(cost: Cost) -> dict[str, float | None]:
     """Return the amounts of *cost* in units of its currency."""
     amounts = {"spent": cost.spent, "reserved": cost.reserved, "to_go": cost.to_go, "cap": cost.cap}
     return {name: currency_units(amount) for name, amount in amounts.items()}
+
+
+def json_line(notice: LogEvent, **more: Any) -> str:
+    """Return *notice* as a line of JSON: `at`, `level`, `text`, and what *more* there is to say of it."""
+    told = {
+        "at": iso_time(notice.at),
+        "level": notice.level.name.lower(),
+        "text": " ".join(notice.text.split()),
+    }
+    return json.dumps(told | more) + "\n"
 
 
 def iso_time(seconds: float | None) -> str | None:

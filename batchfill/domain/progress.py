@@ -62,6 +62,19 @@ class LogEvent:
     level: Level = Level.INFO
 
 
+@dataclass(frozen=True, slots=True)
+class LogStyle:
+    """How a log is written, and what of it is told to a listener."""
+
+    verbose: bool = False
+    """A listener is told what is for the log only, too."""
+    as_json: bool = False
+    """Each line is a JSON object."""
+
+
+TEXT_LOG = LogStyle()
+
+
 class NotificationKind(StrEnum):
     """What `--notify` tells of."""
 

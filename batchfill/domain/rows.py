@@ -39,6 +39,7 @@ class RowState(StrEnum):
     COLLECTING = "collecting"
     DONE = "done"
     FAILED = "failed"
+    CANCELED = "canceled"
     EXPIRED = "expired"
     IN_DOUBT = "in_doubt"
 
@@ -340,5 +341,5 @@ OPEN = (RowState.SUBMITTING, RowState.RUNNING, RowState.COLLECTING)
 LEFT = (RowState.PENDING, *OPEN)
 """States from which a run can still carry a row on."""
 
-ENDED = frozenset({RowState.DONE, RowState.FAILED, RowState.EXPIRED})
+ENDED = frozenset({RowState.DONE, RowState.FAILED, RowState.CANCELED, RowState.EXPIRED})
 """States in which a row stays unless the user asks for more."""

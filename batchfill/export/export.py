@@ -25,7 +25,7 @@ from batchfill.export.name_template import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from batchfill.domain.reports import Result
@@ -90,25 +90,20 @@ class Selection:
     def rows(self) -> Iterator[ExportRow]:
         """Yield them in the manifest's order, as often as it is asked."""
         files = groupby(self.reader.collected_files(), key=lambda placed: placed.id)
-        for result in self.reader.results():
+        first = 1
+        for row, result in enumerate(self.reader.results(), 1):
             if result.state is not RowState.DONE or not result.outputs:
                 continue
             _, placed = next(files)
-            picked = ExportRow(result, tuple(placed))
-            if self.which is Which.ALL:
+            if self.which is Which.ALL or result.decision is Decision.APPROVED:
+                picked = ExportRow(result, self._chosen_of(result, placed), row, first)
+                first += len(picked.files)
                 yield picked
-            elif result.decision is Decision.APPROVED:
-                yield _only_chosen(picked)
 
-
-def _only_chosen(picked: ExportRow) -> ExportRow:
-    """Return the row with only its chosen file, which may be gone; with all where none was chosen."""
-    chosen = picked.result.chosen
-    return (
-        picked
-        if chosen is None
-        else ExportRow(picked.result, tuple(f for f in picked.files if f.n == chosen))
-    )
+    def _chosen_of(self, result: Result, files: Iterable[StoredFile]) -> tuple[StoredFile, ...]:
+        """Return the file that was chosen alone, which may be gone; all, where they are asked for."""
+        chosen = None if self.which is Which.ALL else result.chosen
+        return tuple(file for file in files if chosen in (None, file.n))
 
 
 def _any_decided(reader: Reader) -> bool:

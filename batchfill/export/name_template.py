@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import StoredFile
 
 DEFAULT = "{id}"
-FIELDS = ("id", "n", "seed", "prompt")
-NUMBERS = frozenset({"n", "seed"})
+FIELDS = ("id", "row", "n", "count", "seed", "prompt")
+NUMBERS = frozenset({"row", "n", "count", "seed"})
+TELLING_APART = frozenset({"n", "count"})
+"""Fields by which the pictures of one row differ."""
+MOST_DIGITS = 12
 TABLES = frozenset({"results.csv", "results.jsonl"})
 """What is next to the pictures, so that no folder may have the name."""
 
@@ -34,6 +37,10 @@ class ExportRow:
 
     result: Result
     files: tuple[StoredFile, ...]
+    row: int = 1
+    """1-based, among the rows of the manifest."""
+    first: int = 1
+    """The number of its first picture, among all that are exported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +48,27 @@ class TemplateField:
     """A value of the row that stands in a name: `{prompt:40}`."""
 
     name: str
-    most: int | None = None
-    """Characters at most."""
+    size: int | None = None
+    """Characters of a text at most, digits of a number at least."""
 
-    def value_text(self, result: Result, n: int) -> str:
-        """Return the value as written in the name of the row's output *n*; empty where there is none."""
-        text = filenames.plain_text(self._raw_value(result, n))
-        return text if self.most is None else cut_at_word(text, self.most)
+    def value_text(self, picked: ExportRow, at: int) -> str:
+        """Return the value as written in the name of the row's picture at *at*; empty where there is none."""
+        text = filenames.plain_text(self._raw_value(picked, at))
+        if self.size is None or not text:
+            return text
+        return text.zfill(self.size) if self.name in NUMBERS else cut_at_word(text, self.size)
 
-    def _raw_value(self, result: Result, n: int) -> str:
+    def _raw_value(self, picked: ExportRow, at: int) -> str:
+        result = picked.result
         match self.name:
             case "id":
                 return result.id
+            case "row":
+                return str(picked.row)
             case "n":
-                return str(n)
+                return str(picked.files[at].n)
+            case "count":
+                return str(picked.first + at)
             case "seed":
                 return "" if result.seed is None else str(result.seed)
             case "prompt":
@@ -76,19 +90,21 @@ class Template:
     def file_names(self, picked: ExportRow) -> list[str]:
         """Return the name of each of the row's files, with forward slashes.
 
-        A row with several gets `@1`, `@2` … before the suffix, unless {n} stands in the template. Raises
-        ValueError: what is wrong with a name, for a person.
+        A row with several gets `@1`, `@2` … before the suffix, unless {n} or {count} stands in the template.
+        Raises ValueError: what is wrong with a name, for a person.
         """
         several = len(picked.files) > 1 and not self._is_numbered()
-        return [self._file_name(picked.result, placed, several=several) for placed in picked.files]
+        return [self._file_name(picked, at, several=several) for at in range(len(picked.files))]
 
     def _is_numbered(self) -> bool:
-        return any(piece == TemplateField("n") for part in self.parts for piece in part)
+        fields = (piece for part in self.parts for piece in part if isinstance(piece, TemplateField))
+        return any(field.name in TELLING_APART for field in fields)
 
-    def _file_name(self, result: Result, placed: StoredFile, *, several: bool) -> str:
+    def _file_name(self, picked: ExportRow, at: int, *, several: bool) -> str:
+        placed = picked.files[at]
         suffix = PurePosixPath(placed.file).suffix
         ending = f"@{placed.n}{suffix}" if several else suffix
-        *folders, file = [_fill_part(part, result, placed.n) for part in self.parts]
+        *folders, file = [_fill_part(part, picked, at) for part in self.parts]
         if folders and folders[0].casefold() in TABLES:
             folders[0] = f"_{folders[0]}"
         return "/".join(_check_length(part) for part in (*folders, file + ending))
@@ -126,7 +142,8 @@ class TakenNames:
 
 
 def name_troubles(template: Template, rows: Iterable[ExportRow], taken: TakenNames) -> Iterator[str]:
-    """Yield what is wrong with the names of *rows*, which are *taken* meanwhile."""
+    """Yield what is wrong with the names of *rows*, which are *taken* meanwhile: collisions in one line."""
+    collisions = Collisions()
     for picked in rows:
         where = f"{picked.result.id} (line {picked.result.line})"
         try:
@@ -134,7 +151,48 @@ def name_troubles(template: Template, rows: Iterable[ExportRow], taken: TakenNam
         except ValueError as error:
             yield f"{where}: {error}"
             continue
-        yield from (f"{where}: {trouble}" for trouble in _find_collisions(picked, given, taken))
+        for name in given:
+            before = taken.claim(name, picked.result.line or 0)
+            if before is not None:
+                collisions.add(name, before, picked.result.line or 0)
+    yield from collisions.lines()
+
+
+class Collisions:
+    """Pictures whose name another picture has already, of which the first few are told."""
+
+    NAMES, LINES = 3, 4
+
+    def __init__(self) -> None:
+        self._found = 0
+        self._lines: dict[str, list[int]] = {}
+        self._names: dict[str, str] = {}
+
+    def add(self, name: str, before: int, line: int) -> None:
+        """Note that the picture of *line* would have the *name* that the one of the line *before* has."""
+        self._found += 1
+        folded = filenames.fold_case(name)
+        if folded not in self._lines:
+            if len(self._lines) == self.NAMES:
+                return
+            self._names[folded] = name
+            self._lines[folded] = [before]
+        self._lines[folded].append(line)
+        del self._lines[folded][self.LINES + 1 :]
+
+    def lines(self) -> Iterator[str]:
+        """Yield what there is to say, at most one line."""
+        if not self._found:
+            return
+        shown = [
+            f"{self._names[folded]} (lines {_few(told, self.LINES)})" for folded, told in self._lines.items()
+        ]
+        more = " …" if self._found > sum(len(told) - 1 for told in self._lines.values()) else ""
+        pictures = "1 picture a name" if self._found == 1 else f"{self._found:,} pictures names"
+        yield (
+            f"--name gives {pictures} of other pictures: {', '.join(shown)}{more}: "
+            "tell them apart, as with {id} or {row}"
+        )
 
 
 def cut_at_word(text: str, most: int) -> str:
@@ -150,12 +208,9 @@ def cut_at_word(text: str, most: int) -> str:
     return text[:end]
 
 
-def _find_collisions(picked: ExportRow, given: Sequence[str], taken: TakenNames) -> Iterator[str]:
-    line = picked.result.line or 0
-    for name in given:
-        before = taken.claim(name, line)
-        if before is not None:
-            yield f"{name} is the picture of line {before} too: tell them apart in --name, as with {{id}}"
+def _few(lines: Sequence[int], most: int) -> str:
+    """Return `2, 4, 7`, or `2, 4, 7, 9 …` where there are more than *most*."""
+    return ", ".join(map(str, lines[:most])) + (" …" if len(lines) > most else "")
 
 
 def _name_digest(name: str) -> bytes:
@@ -196,8 +251,8 @@ def _of_field(field: TemplateField, columns: Collection[str]) -> str | None:
         near = nearest_word(field.name, known)
         hint = f"did you mean {{{near}}}?" if near else f"known are {', '.join(f'{{{k}}}' for k in known)}"
         return f"there is no {{{field.name}}}; {hint}"
-    if field.most is not None and field.name in NUMBERS:
-        return f"{{{field.name}}} is a number and cannot be cut"
+    if field.name in NUMBERS and (field.size or 0) > MOST_DIGITS:
+        return f"{{{field.name}:{field.size}}}: a number has at most {MOST_DIGITS} digits"
     return None
 
 
@@ -211,9 +266,9 @@ def _of_text(text: str) -> str | None:
     return f"{bad!r} must not stand in a file's name{hint}" if bad else None
 
 
-def _fill_part(pieces: Sequence[Piece], result: Result, n: int) -> str:
+def _fill_part(pieces: Sequence[Piece], picked: ExportRow, at: int) -> str:
     """Return the name of a folder, or of a file without what comes behind it."""
-    text = "".join(piece if isinstance(piece, str) else piece.value_text(result, n) for piece in pieces)
+    text = "".join(piece if isinstance(piece, str) else piece.value_text(picked, at) for piece in pieces)
     # A hidden file, an option, a way out of the folder; Windows drops dots and spaces at the end.
     text = unicodedata.normalize("NFC", text).lstrip(".-").rstrip(". ")
     if not text:

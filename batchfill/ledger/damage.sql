@@ -20,9 +20,10 @@ LIMIT 1;
 SELECT 1 FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
 WHERE r.attempt IS NOT NULL AND a.key IS NOT r.key
     OR r.attempt IS NULL AND r.state NOT IN ('pending', 'failed')
-    OR r.state IN ('running', 'collecting', 'done') AND a.prediction_id IS NULL
+    OR r.state IN ('running', 'collecting', 'done', 'canceled') AND a.prediction_id IS NULL
     OR r.state IN ('collecting', 'done') AND a.outcome <> 'succeeded'
     OR r.state IN ('submitting', 'running', 'in_doubt') AND a.outcome <> 'open'
+    OR r.state = 'canceled' AND a.outcome NOT IN ('canceled', 'failed')
 LIMIT 1;
 
 -- name: an_attempt_holds_what_cannot_be

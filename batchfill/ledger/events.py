@@ -230,10 +230,21 @@ class LedgerEvents(OutputEvents):
         name_outputs(db, attempt, prediction.outputs)
 
     async def record_failed(
-        self, attempt: Attempt, status: str, error: str, *, outcome: Outcome, retry_at: float | None
+        self,
+        attempt: Attempt,
+        status: str,
+        error: str,
+        *,
+        outcome: Outcome,
+        retry_at: float | None,
+        by_user: bool = False,
     ) -> None:
-        """The service said no. The row is pending again from *retry_at*; None: failed for good."""
-        state = RowState.FAILED if retry_at is None else RowState.PENDING
+        """The service said no. The row is pending again from *retry_at*; None: failed for good.
+
+        *by_user*: it is canceled then.
+        """
+        end = RowState.CANCELED if by_user else RowState.FAILED
+        state = end if retry_at is None else RowState.PENDING
         record = self._record_free if outcome is Outcome.FAILED else self._record_event
         await record(
             "record_failed",

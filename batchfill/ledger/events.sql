@@ -19,7 +19,7 @@ INSERT INTO facts VALUES ('updated_at', :now) ON CONFLICT DO UPDATE SET value = 
 UPDATE rows SET state = 'pending', since = :now, due_at = 0, tries = 0, error = NULL,
     anew = rows.anew OR c.anew, new_prompt = coalesce(c.prompt, new_prompt), new_seed = iif(c.anew, c.seed, new_seed)
 FROM temp.chosen AS c
-WHERE rows.key = c.key AND position IS NOT NULL AND state IN ('done', 'failed', 'expired');
+WHERE rows.key = c.key AND position IS NOT NULL AND state IN ('done', 'failed', 'canceled', 'expired');
 
 -- name: fetch_again
 -- Where the files were is kept in planned: those of them that still stand there need no second fetch. What was

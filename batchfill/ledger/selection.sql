@@ -28,7 +28,7 @@ SELECT p.key, a.redo_prompt, a.redo_seed, coalesce(r.state = 'done' OR a.decisio
 FROM temp.present AS p LEFT JOIN main.rows AS r USING (key) LEFT JOIN main.attempts AS a ON a.number = r.attempt
 WHERE (:ids = '[]' OR p.folded_id IN (SELECT value FROM json_each(:ids))) AND (
     coalesce(r.state, 'pending') IN (SELECT value FROM json_each(:states))
-    OR r.state IN ('done', 'failed', 'expired') AND a.decision IN (SELECT value FROM json_each(:decisions))
+    OR r.state IN ('done', 'failed', 'canceled', 'expired') AND a.decision IN (SELECT value FROM json_each(:decisions))
     OR r.state = 'done' AND a.decision IS NOT 'approved' AND EXISTS (
         SELECT 1 FROM main.outputs AS o JOIN json_each(:flags) AS f
             ON ' ' || o.flags || ' ' LIKE '% ' || f.value || ' %'

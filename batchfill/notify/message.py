@@ -25,6 +25,10 @@ _MARKS = {
 """What ntfy shows before the title, by its names."""
 
 
+UNTOLD = "--notify: {error}; that the run {event} was not told"
+"""What is said of a notification that did not arrive."""
+
+
 def as_json(news: Notification) -> bytes:
     """Return *news* as JSON: counts and cost as `status --json` names them, elapsed seconds, one sentence."""
     told: dict[str, Any] = {

@@ -10,14 +10,16 @@ import anyio
 
 from batchfill.clock import SystemClock
 from batchfill.domain.exit_codes import ExitCode
-from batchfill.domain.progress import Level, Notification, NotificationKind
+from batchfill.domain.progress import TEXT_LOG, Level, LogStyle, Notification, NotificationKind
 from batchfill.errors import BatchfillError, NotifyError, UsageError, unwrap_single
+from batchfill.notify.end_command import EndCommand
 from batchfill.notify.stall import StallDetector
 from batchfill.notify.webhook import Webhook
+from batchfill.settings.addresses import is_webhook
 from batchfill.storage.run_log import RUN_LOG, open_run_log
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
     from anyio.abc import TaskGroup
@@ -31,20 +33,24 @@ if TYPE_CHECKING:
 class Receiver(Protocol):
     """Who is told."""
 
+    failure: str
+    """What is said of a NotifyError, with `{error}` and `{event}`."""
+
     async def post(self, news: Notification) -> None:
-        """Tell *news*, within a few seconds. Raises NotifyError."""
+        """Tell *news*. Raises NotifyError."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Notifier:
-    """Tells *receiver* of a run. What cannot be told is a warning, and changes nothing."""
+    """Tells *receivers* of a run, in turn. What cannot be told is a warning, and changes nothing."""
 
-    receiver: Receiver
+    receivers: Sequence[Receiver]
     manifest: str
     """The name of its file."""
     log: Path
     watcher: ProgressListener | None
     clock: Clock
+    style: LogStyle = TEXT_LOG
 
     async def run_and_notify(self, run: Callable[[ProgressListener], Awaitable[Summary]]) -> Summary:
         """Return what *run* returns, which is given who is to watch it, or raise what it raises.
@@ -84,14 +90,15 @@ class Notifier:
         )
 
     async def _send_notification(self, news: Notification) -> None:
-        try:
-            await self.receiver.post(news)
-        except NotifyError as error:
-            self._warn_user(f"--notify: {error}; that the run {news.event.value} was not told")
+        for receiver in self.receivers:
+            try:
+                await receiver.post(news)
+            except NotifyError as error:
+                self._warn_user(receiver.failure.format(error=error, event=news.event.value))
 
     def _warn_user(self, text: str) -> None:
         # The run's own hold on its log ends before the last news is told.
-        with suppress(UsageError), open_run_log(self.log, self.watcher, self.clock) as say:
+        with suppress(UsageError), open_run_log(self.log, self.watcher, self.clock, self.style) as say:
             say.notice(text, Level.WARNING)
 
 
@@ -135,19 +142,40 @@ def _last_news(manifest: str, summary: Summary) -> Notification:
     return Notification(event, manifest, summary.counts, summary.cost, summary.elapsed, reason)
 
 
+def _receivers_of(settings: Settings) -> Iterator[Receiver]:
+    if settings.notify is not None:
+        yield _receiver_at(settings.notify)
+    if settings.on_end is not None:
+        # After the others: it may switch the machine off.
+        yield EndCommand(settings.on_end, settings)
+
+
+def _receiver_at(address: str) -> Receiver:
+    if is_webhook(address):
+        return Webhook(address)
+    from batchfill.notify.service_receiver import ServiceReceiver
+
+    return ServiceReceiver(address)
+
+
 async def notify_of_run(
     run: Callable[[ProgressListener | None], Awaitable[Summary]],
     settings: Settings,
     watch: ProgressListener | None,
 ) -> Summary:
-    """Return what *run* returns, having told of it where --notify asks for that."""
-    if settings.notify is None:
+    """Return what *run* returns, having told of it where --notify and --on-end ask for that.
+
+    Raises UsageError when a receiver cannot be told, before anything is run.
+    """
+    receivers = list(_receivers_of(settings))
+    if not receivers:
         return await run(watch)
     notifier = Notifier(
-        receiver=Webhook(settings.notify),
+        receivers=receivers,
         manifest=settings.manifest.name,
         log=settings.folder / RUN_LOG,
         watcher=watch,
         clock=SystemClock(),
+        style=settings.log_style,
     )
     return await notifier.run_and_notify(run)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from batchfill.errors import NotifyError
-from batchfill.notify.message import as_json, ntfy_headers, text_line
+from batchfill.notify.message import UNTOLD, as_json, ntfy_headers, text_line
 from batchfill.providers.error_text import one_line
 from batchfill.providers.requests import request_for, send_once
 from batchfill.providers.transport import Transport
@@ -31,6 +31,8 @@ class Webhook:
     An address that begins with `ntfy+`, or whose host is `ntfy.` and something (ntfy.sh, ntfy.example.com),
     gets a line of text with a title, as ntfy and its likes show it; every other gets JSON.
     """
+
+    failure = UNTOLD
 
     def __init__(self, address: str) -> None:
         """*address*: as settings.read_notify returns it."""

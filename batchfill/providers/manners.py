@@ -329,6 +329,15 @@ UNITS = {
 }  # fmt: skip
 """Seconds of a unit."""
 
+RATE_WORDS = (
+    r"(?a:(?<![\d.,])(\d{{1,7}})) ?(?:requests?|reqs?|predictions?|creates?|calls?|次)?"
+    r"(?: ?/ ?| (?:per|an?|each|every) )({unit})(?![a-zA-Z])",
+    r"(?a:(?<![\d.,])(\d{{1,7}})) ?(rpm)\b",
+)
+"""How an error's words tell the limit that was met: so many in a unit of time."""
+
+RATE_UNITS = {**UNITS, "rpm": 60.0}
+
 # Creates
 
 NO_SUCH_PATH = frozenset({301, 307, 308, 404, 405, 501})

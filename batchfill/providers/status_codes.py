@@ -78,6 +78,7 @@ _UNIT = "|".join(sorted(map(re.escape, manners.UNITS), key=len, reverse=True))
 _PART = rf"(?a:(?<!\d)\d{{1,9}}(?:\.\d{{1,9}})?(?!\d)) ?(?:(?:{_UNIT})(?![a-zA-Z]))?"
 _DURATION = rf"((?:{_PART} ?){{1,4}})"
 _WORDS = [re.compile(words.format(duration=_DURATION), re.IGNORECASE) for words in manners.WAIT_WORDS]
+_RATES = [re.compile(words.format(unit=_UNIT), re.IGNORECASE) for words in manners.RATE_WORDS]
 _PARTS = re.compile(rf"((?a:\d{{1,9}}(?:\.\d{{1,9}})?)) ?((?:{_UNIT})(?![a-zA-Z]))?", re.IGNORECASE)
 _WHOLE = re.compile(_DURATION, re.IGNORECASE)
 
@@ -100,7 +101,7 @@ def error_for(
     if refused is not None:
         return refused
     if status == 429:
-        return Throttled(text, wait=wait_of(headers, body))
+        return Throttled(text, wait=wait_of(headers, body), per_minute=rate_of(body))
     if status in _ACCOUNT_TROUBLE:
         return ServiceRefused(f"{text}{_advice_for(status, body)}", status=status, final=status == 402)
     if status in _GONE.get(call, ()):
@@ -127,7 +128,9 @@ def error_in_words(
     if refusal.kind is RefusedFor.QUOTA:
         return ServiceRefused(f"{text}: add credit, then run again", status=status, final=True)
     wait = wait_of(headers, body)
-    return _WAITED_FOR.get(refusal.kind, Throttled)(text, wait=wait)
+    if (kind := _WAITED_FOR.get(refusal.kind)) is not None:
+        return kind(text, wait=wait)
+    return Throttled(text, wait=wait, per_minute=rate_of(body))
 
 
 def _proves(refusal: Refusal, status: int) -> bool:
@@ -157,6 +160,17 @@ def wait_of(headers: Mapping[str, str], body: bytes, clock: Callable[[], float] 
     waits = [*_waits_of_headers(headers, now), *_waits_of_body(body, now)]
     waits = waits or [*_waits_to_reset(headers, now)]
     return min(max(waits), LONGEST_WAIT) if waits else None
+
+
+def rate_of(body: bytes) -> float | None:
+    """Return the lowest limit that the words of an answer name, a minute; None where they name none."""
+    found = [
+        60 * int(number) / manners.RATE_UNITS[unit.lower()]
+        for line in _lines_of(body)
+        for pattern in _RATES
+        for number, unit in pattern.findall(line)
+    ]
+    return min((rate for rate in found if rate), default=None)
 
 
 def _redirected(call: Call, status: int, text: str) -> BatchfillError:
@@ -205,10 +219,15 @@ def _waits_to_reset(headers: Mapping[str, str], now: float) -> Iterator[float]:
 def _waits_of_body(body: bytes, now: float) -> Iterator[float]:
     with suppress(ValueError):
         yield from _named_waits(parse_json(body), now, _DEEP)
-    for text in (*texts_of_body(body), body[:_READ].decode("utf-8", "replace")):
-        line = " ".join(text[:_READ].split())
+    for line in _lines_of(body):
         for pattern in _WORDS:
             yield from map(_duration, pattern.findall(line))
+
+
+def _lines_of(body: bytes) -> Iterator[str]:
+    """Yield the texts of a body, and the body itself, each as one line."""
+    for text in (*texts_of_body(body), body[:_READ].decode("utf-8", "replace")):
+        yield " ".join(text[:_READ].split())
 
 
 def _named_waits(value: Any, now: float, depth: int) -> Iterator[float]:

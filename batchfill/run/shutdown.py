@@ -102,7 +102,7 @@ class StopSignal:
             self.stop_submitting(f"ten rows in a row failed alike: {reason}")
 
 
-BAD = (RowState.FAILED, RowState.EXPIRED, RowState.IN_DOUBT)
+BAD = (RowState.FAILED, RowState.CANCELED, RowState.EXPIRED, RowState.IN_DOUBT)
 
 
 def exit_code(

@@ -38,15 +38,28 @@ def no_ledger(manifest: Path, flags: Mapping[str, Any], meaning: str) -> LedgerE
     text = f"{folder_of(manifest, flags)}: no ledger here yet"
     if flags.get("out"):
         return LedgerError(text + meaning)
-    rehearsal = bool(flags.get("local"))
-    if is_there(folder_of(manifest, {"local": not rehearsal}) / LEDGER):
-        other = (
-            "the batch itself is there: leave --local out"
-            if rehearsal
-            else "a rehearsal is there: add --local"
-        )
+    if (other := _other_batch(manifest, flags)) is not None:
         return LedgerError(f"{text}; {other}")
     from batchfill.manifest.manifest import open_manifest
 
     open_manifest(manifest)
     return LedgerError(text + meaning)
+
+
+def refuse_other_name(manifest: Path, flags: Mapping[str, Any]) -> None:
+    """Raise LedgerError or UsageError where a batch that has not begun is not the one that was meant."""
+    folder = folder_of(manifest, flags)
+    if flags.get("out") or is_there(folder / LEDGER):
+        return
+    if _other_batch(manifest, flags) is not None or not manifest.exists():
+        raise no_ledger(manifest, flags, "")
+
+
+def _other_batch(manifest: Path, flags: Mapping[str, Any]) -> str | None:
+    """Return what to do where the manifest's rehearsal has begun and the batch has not, or the other way."""
+    rehearsal = bool(flags.get("local"))
+    if not is_there(folder_of(manifest, {"local": not rehearsal}) / LEDGER):
+        return None
+    return (
+        "the batch itself is there: leave --local out" if rehearsal else "a rehearsal is there: add --local"
+    )

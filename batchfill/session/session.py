@@ -148,7 +148,7 @@ class Session:
     @asynccontextmanager
     async def _open_ledger(self) -> AsyncIterator[tuple[Ledger, RunLog]]:
         folder = self.settings.folder
-        with open_run_log(folder / RUN_LOG, self.watcher, self.clock) as say:
+        with open_run_log(folder / RUN_LOG, self.watcher, self.clock, self.settings.log_style) as say:
             identity.refuse_saved_ledger(folder / LEDGER)
             OutputStore(folder).make_folders()
             inbox.drain_requests(folder)  # requests to a run that has ended already

@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 REPLICATE = "https://api.replicate.com/v1"
 NTFY = "ntfy+"
 """Before an address: it speaks the ntfy protocol, whatever it is called."""
+DESKTOP = "desktop"
+"""In the place of an address: the screen of this machine."""
+NO_RECEIVER = (
+    "must be an address such as https://example.com/hook or https://ntfy.sh/TOPIC, one that Apprise knows "
+    "such as slack://…, or desktop"
+)
+_SERVICE = re.compile(r"[a-z][a-z0-9+.-]*://.*", re.IGNORECASE)
 LOCAL = "local"
 """What stands for the base when the local emulator serves the run: its port changes, it does not."""
 HIDDEN = "…"
@@ -94,23 +105,36 @@ def is_in_private_network(host: str) -> bool:
     return any(address in network for network in _PRIVATE)
 
 
-def read_notify(text: str) -> str:
-    """Return *text*, the address that notifications are posted to. Raises ValueError.
+def is_webhook(address: str) -> bool:
+    """Whether notifications are posted to *address* by batchfill itself."""
+    return address.removeprefix(NTFY).lower().startswith(("https://", "http://"))
 
-    It begins with https:// or ntfy+https://; plain http is for this machine only, since a person who sees a
-    webhook's or a topic's address on its way can use it.
+
+def read_notify(text: str) -> str:
+    """Return *text*, where notifications go: a web address, a service's that Apprise knows, `desktop`.
+
+    A web address begins with https:// or ntfy+https://; plain http is for this machine only, since a person
+    who sees a webhook's or a topic's address on its way can use it. Raises ValueError.
     """
     text = text.strip()
-    url = urlsplit(text.removeprefix(NTFY))
-    if url.scheme not in ("http", "https") or not url.hostname or not _is_plain(text):
-        raise ValueError("must be an address such as https://example.com/hook or https://ntfy.sh/TOPIC")
+    if text == DESKTOP:
+        return text
+    if not _SERVICE.fullmatch(text) or not _is_plain(text):
+        raise ValueError(NO_RECEIVER)
+    if is_webhook(text):
+        _check_webhook(urlsplit(text.removeprefix(NTFY)))
+    return text
+
+
+def _check_webhook(url: SplitResult) -> None:
+    if not url.hostname:
+        raise ValueError(NO_RECEIVER)
     if url.username is not None or url.password is not None:
         raise ValueError("must not hold a user or password")
     if url.scheme == "http" and not is_loopback(url.hostname):
         raise ValueError("would send the address in the clear: use https")
     if url.port == 0:  # others that cannot be are refused by asking
         raise ValueError("names port 0, where no receiver listens")
-    return text
 
 
 def _is_plain(text: str) -> bool:

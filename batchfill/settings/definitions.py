@@ -24,6 +24,7 @@ from batchfill.settings.value_types import (
     count,
     number,
     read_cap,
+    read_command,
     read_keep,
     read_model,
     read_money,
@@ -63,6 +64,8 @@ class Setting:
     repeatable: bool = False
     once: bool = False
     """For one call, or remembered by the batch: the command that goes on does without it."""
+    short: str = ""
+    """A letter for the flag: `-y`."""
     name_in_manifest: str = ""
     """Where it is another than the flag's."""
     example: str = ""
@@ -244,7 +247,7 @@ SETTINGS = (
     Setting(
         "retry",
         Text("WHAT", "words joined by commas", read_retry),
-        "rows to submit again: `failed`, `expired`, `in-doubt`, `missing`, `done`; "
+        "rows to submit again: `failed`, `canceled`, `expired`, `in-doubt`, `missing`, `done`; "
         "`rejected`, `redo`, `flagged:blank`",
         (RUN,),
         default=frozenset(),
@@ -309,29 +312,38 @@ SETTINGS = (
     Setting("latency", seconds(0, 3600), "with `--local`: a pretended run time", (RUN,), default_text="0"),
     Setting(
         "notify",
-        Text("URL", "an address", read_notify),
-        "where the end, a stop or a stall is told: JSON; text for `ntfy.*` hosts and `ntfy+https://…`",
+        Text("URL", "an address, or `desktop`", read_notify),
+        "where the end, a stop or a stall is told: JSON; text for `ntfy.*` hosts and `ntfy+https://…`; "
+        "`slack://…` and the like by Apprise",
         (RUN,),
         once=True,
         see="running-and-resuming.md#notifications",
     ),
     Setting(
-        "yes",
-        Switch(),
-        "do not ask before the first payment",
+        "on_end",
+        Text("COMMAND", "a program and its words", read_command),
+        "a command to start when the run is over, without a shell",
         (RUN,),
-        default=False,
-        default_text="off",
         once=True,
+        see="running-and-resuming.md#notifications",
     ),
     Setting(
-        "quiet",
-        Switch(),
-        "print only what needs attention",
+        "yes", Switch(), "do not ask before the first payment", (RUN,), False, "off", once=True, short="-y"
+    ),
+    Setting(
+        "quiet", Switch(), "print only what needs attention", (RUN,), False, "off", once=True, short="-q"
+    ),
+    Setting(
+        "verbose", Switch(), "print all that `run.log` gets", (RUN,), False, "off", once=True, short="-v"
+    ),
+    Setting(
+        "log_format",
+        choice("text", "json"),
+        "lines of `run.log` and on standard error: text, or a JSON object each",
         (RUN,),
-        default=False,
-        default_text="off",
-        once=True,
+        default="text",
+        default_text="`text`",
+        see="running-and-resuming.md#log",
     ),
     Setting(
         "price",

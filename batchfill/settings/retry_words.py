@@ -6,7 +6,9 @@ from batchfill.domain.findings import FLAGS
 from batchfill.domain.review import Decision
 from batchfill.domain.rows import RowState
 
-RETRYABLE = frozenset({RowState.FAILED, RowState.EXPIRED, RowState.IN_DOUBT, RowState.DONE})
+RETRYABLE = frozenset(
+    {RowState.FAILED, RowState.CANCELED, RowState.EXPIRED, RowState.IN_DOUBT, RowState.DONE}
+)
 MISSING = "missing"
 """What --retry takes besides states: rows that are done, and whose files are no longer there."""
 DECIDED = {decision.value: decision for decision in (Decision.REJECTED, Decision.REDO)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from batchfill.domain.progress import LogStyle
 from batchfill.domain.rows import ENDED, RedoRule, RowSelection, RowState
 from batchfill.domain.token import ExtraSecrets
 from batchfill.settings.addresses import LOCAL
@@ -79,6 +80,9 @@ class Settings:
     sheet: str | None
     yes: bool
     quiet: bool
+    verbose: bool
+    log_format: str
+    """`text` or `json`."""
     extra_columns: bool
     """Keep unknown columns instead of refusing them."""
     price: int | None
@@ -89,6 +93,9 @@ class Settings:
     """The local emulator's pretended run time in seconds."""
     notify: str | None = field(repr=False)
     """Where notifications go, as `read_notify` returns it; who knows a webhook's address can use it."""
+
+    on_end: str | None = field(repr=False)
+    """A command that is started when the run is over: its words may hold a secret of the user's."""
 
     @property
     def choice(self) -> RowSelection:
@@ -101,6 +108,11 @@ class Settings:
         return RowSelection(
             states=states, decisions=self.retry_decided, flags=self.retry_flagged, ids=self.ids
         )
+
+    @property
+    def log_style(self) -> LogStyle:
+        """How run.log is written, and what of it is told."""
+        return LogStyle(verbose=self.verbose, as_json=self.log_format == "json")
 
     @property
     def redo_rule(self) -> RedoRule | None:

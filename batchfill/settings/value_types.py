@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal, InvalidOperation
@@ -126,6 +127,17 @@ def read_money(text: str) -> int:
     if not (amount.is_finite() and 0 <= amount <= 10**9):
         raise ValueError(f"must be an amount of money such as 25 or 0.04, not {text!r}")
     return round(amount * MILLION)
+
+
+def read_command(text: str) -> str:
+    """Return *text*, a program and its words as a shell would split them. Raises ValueError."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = []
+    if not words or "\0" in text:
+        raise ValueError(f"must be a program and its words, each quote closed, not {text!r}")
+    return text
 
 
 def read_cap(text: str) -> int | None:

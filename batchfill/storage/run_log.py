@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
-from batchfill.domain.progress import Level, LogEvent
+from batchfill.domain.json_objects import json_line
+from batchfill.domain.progress import TEXT_LOG, Level, LogEvent, LogStyle
 from batchfill.errors import UsageError
 from batchfill.regular_files import open_to_append
 
@@ -26,20 +27,22 @@ RUN_LOG = "run.log"
 class RunLog:
     """Passes notices on, and keeps all of them in run.log."""
 
-    def __init__(self, log: IO[str], watcher: ProgressListener | None, clock: Clock) -> None:
+    def __init__(
+        self, log: IO[str], watcher: ProgressListener | None, clock: Clock, style: LogStyle = TEXT_LOG
+    ) -> None:
         self._log = log
         self._watcher = watcher
         self._clock = clock
+        self._style = style
         self.last_failure: str | None = None
 
     def notice(self, text: str, weight: Level = Level.INFO) -> None:
         """Tell *text* to the listener and to the log."""
         notice = LogEvent(self._clock.now(), text, weight)
-        at = datetime.fromtimestamp(notice.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         # A full disk must not keep what was paid for from being recorded and fetched.
         with suppress(OSError):
-            self._log.write(f"{at} {weight.value:7} {' '.join(text.split())}\n")
-        if self._watcher and weight is not Level.DEBUG:
+            self._log.write(json_line(notice) if self._style.as_json else _text_line(notice))
+        if self._watcher and (self._style.verbose or weight is not Level.DEBUG):
             self._watcher.notice(notice)
 
     def debug(self, text: str) -> None:
@@ -50,6 +53,11 @@ class RunLog:
         """A row failed."""
         self.last_failure = f"{id_}: {reason}"
         self.notice(self.last_failure, Level.WARNING)
+
+
+def _text_line(notice: LogEvent) -> str:
+    at = datetime.fromtimestamp(notice.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at} {notice.level.value:7} {' '.join(notice.text.split())}\n"
 
 
 def log_applied_decisions(say: RunLog, taken: AppliedDecisions) -> None:
@@ -69,14 +77,16 @@ def tell_lack(say: RunLog, lack: str | None) -> None:
 
 
 @contextmanager
-def open_run_log(path: Path, watcher: ProgressListener | None, clock: Clock) -> Iterator[RunLog]:
+def open_run_log(
+    path: Path, watcher: ProgressListener | None, clock: Clock, style: LogStyle = TEXT_LOG
+) -> Iterator[RunLog]:
     """Open run.log, a line written as it is said. Raises UsageError when it cannot be written."""
     try:
         log = os.fdopen(open_to_append(path), "a", encoding="utf-8", errors="backslashreplace", buffering=1)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}; check folder and disk") from error
     try:
-        yield RunLog(log, watcher, clock)
+        yield RunLog(log, watcher, clock, style)
     finally:
         with suppress(OSError):
             log.close()

@@ -117,7 +117,7 @@ WRONG = {
     "help runn": "No such command 'runn'. Did you mean 'run'?",
     "run night.csv --retyr failed": "'--retry'",
     "run night.csv --token r8_secret": "put it into the environment, as BATCHFILL_TOKEN",
-    "run night.csv --dry-run": "batchfill check MANIFEST finds every mistake",
+    "run night.csv --dry-run": "batchfill run MANIFEST -n does the same",
     "--jobs 4": "No such option '--jobs': use --concurrency N",
     "run night.csv --online": "No such option '--online': it is a flag of batchfill check",
     "review night.csv --host 0.0.0.0": "No such option '--host': it is a flag of batchfill serve",
@@ -140,6 +140,10 @@ WRONG = {
     "export night.csv final": "no ledger here yet; run the batch first",
     "export night.csv images/a.png": "'images/a.png' is a file",
     "cancel night.csv": "no ledger here yet, so nothing of this batch runs",
+    "stop nigth.csv": "nigth.csv: no such file; did you mean night.csv?",
+    "run night.csv -q -v": "--quiet and --verbose say the opposite: leave one out",
+    "run night.csv --log-format xml": "--log-format must be text or json, not 'xml'",
+    "check night.csv -v": "No such option '-v': it is a flag of batchfill run",
     "stop night.csv": "no batchfill works on it, so there is nothing to stop",
     "results night.csv --format xml": "'xml' is not one of 'csv', 'jsonl'",
     "demo images": "images is there already, and holds no samples: name a new folder",
@@ -163,6 +167,51 @@ async def test_what_cannot_be_done_ends_with_2_and_a_sentence(batchfill: Any, th
         assert said in ran.err
         assert "Traceback" not in ran.err
     assert not three_rows.with_suffix(".batch").exists()
+
+
+async def test_a_run_with_n_checks_and_submits_nothing(
+    batchfill: Any, service: Serve, three_rows: Path, desk: Any
+) -> None:
+    provider = await service()
+    flags = ("--base-url", provider.base)
+    dry, checked = await asyncio.gather(
+        batchfill("run", "night.csv", "-n", "-y", *flags), batchfill("check", "night.csv", *flags)
+    )
+    assert (dry.code, dry.out) == (checked.code, checked.out)
+    assert (dry.code, sum(provider.requests.values())) == (0, 0)
+    assert not three_rows.with_suffix(".batch").exists()
+    desk.write([{**desk.rows(1)[0], "image": "nowhere.png"}])
+    wrong = await batchfill("run", "night.csv", "-n", *flags)
+    assert wrong.code == 2
+    assert "nowhere.png" in wrong.out + wrong.err
+
+
+async def test_every_line_of_a_run_is_a_json_object_where_that_is_asked_for(
+    run: Any, service: Serve, three_rows: Path
+) -> None:
+    provider = await service()
+    ran = await run(provider, "--log-format", "json", "-v", "--price", "0.04")
+    told = [json.loads(line) for line in ran.err.splitlines()]
+    assert (ran.code, {frozenset(line) >= {"at", "level", "text"} for line in told}) == (0, {True})
+    assert {"debug", "info"} <= {line["level"] for line in told}
+    assert any(line["text"] == "done: all 3 rows" for line in told)
+    log = (three_rows.with_suffix(".batch") / "run.log").read_text("utf-8")
+    kept = [json.loads(line) for line in log.splitlines()]
+    assert [line for line in told if line["level"] == "debug"] == [
+        line for line in kept if line["level"] == "debug"
+    ]
+    refused = await run(provider, "--log-format", "json", "--id", "nobody")
+    assert refused.code == 2
+    assert [json.loads(line)["level"] for line in refused.err.splitlines()][-1] == "error"
+
+
+async def test_to_stop_the_batch_itself_while_its_rehearsal_is_meant_says_so(
+    batchfill: Any, three_rows: Path
+) -> None:
+    assert (await batchfill("run", "night.csv", "--local", "-q")).code == 0
+    stopped = await batchfill("stop", "night.csv")
+    assert stopped.code == 2
+    assert "a rehearsal is there: add --local" in stopped.err
 
 
 # init, pair, check

@@ -258,6 +258,23 @@ async def test_where_no_link_can_reach_pictures_are_copied_and_that_is_said_once
     assert {name: content for name, content in tree(other_disk).items() if name in PICTURES} == copies(night)
 
 
+async def test_names_may_hold_the_rows_number_and_a_counter_over_the_export(
+    night: Batch, final: Path
+) -> None:
+    def names(target: Path, name: str) -> list[str]:
+        night.export(target, name=name)
+        found = [row["outputs"] for row in listed(target / "results.csv")]
+        assert set(";".join(found).split(";")) == {path.name for path in target.glob("*.webp")}
+        return found
+
+    assert names(final / "rows", "{row:4}") == ["0001.webp", "0002@1.webp;0002@2.webp", "0003.webp"]
+    assert names(final / "counted", "{count:2}") == ["01.webp", "02.webp;03.webp", "04.webp"]
+    await decide(night, "r2", Decision.APPROVED, chosen=2)
+    await decide(night, "r3", Decision.APPROVED)
+    assert names(final / "approved rows", "{row:4}") == ["0002.webp", "0003.webp"]
+    assert names(final / "approved", "{count:2}") == ["01.webp", "02.webp"]
+
+
 # What is in the way
 
 
@@ -281,7 +298,8 @@ async def test_everything_that_is_wrong_is_told_before_the_first_copy(night: Bat
 async def test_names_that_collide_are_told_with_what_else_is_wrong(night: Batch, final: Path) -> None:
     (night.folder / "outputs/r1.webp").unlink()
     assert refused(night, final, name="{x_for}") == (
-        "r3 (line 4): menu.webp is the picture of line 2 too: tell them apart in --name, as with {id}",
+        "--name gives 1 picture a name of other pictures: menu.webp (lines 2, 4): "
+        "tell them apart, as with {id} or {row}",
         "r1 (line 2): outputs/r1.webp is missing: `run --retry missing` fetches it again, "
         "if the service has it",
     )
@@ -295,8 +313,10 @@ async def test_of_many_troubles_the_first_twenty_are_told_and_how_many_more(
 ) -> None:
     many = batch(await service(), 25)
     await many.run()
+    for number in range(24):
+        (many.folder / f"outputs/r{number + 1}.webp").unlink()
     with pytest.raises(NotExported) as caught:
-        many.export(final, name="same")
+        many.export(final)
     assert (len(caught.value.troubles), caught.value.more) == (20, 4)
     assert str(caught.value).splitlines()[20:] == ["… and 4 more", "nothing was exported"]
     assert not final.exists()

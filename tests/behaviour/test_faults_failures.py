@@ -203,7 +203,7 @@ async def test_what_somebody_else_canceled_is_not_tried_again(
     await provider.until(lambda: provider.requests["get"] >= 1)
     provider._context.predictions.cancel(provider.predictions()[0].id)
     assert (await run).exit_code == 1
-    assert (result(night).state, provider.billed) == ("failed", 1)
+    assert (result(night).state, provider.billed) == ("canceled", 1)
 
 
 async def test_a_prediction_that_cannot_be_canceled_is_followed_to_its_end(

@@ -172,7 +172,7 @@ async def test_canceling_says_what_it_could_not_cancel(service: Any, batch: Open
 
     async with asyncio.timeout(60):
         summary = await batch(provider).cancel(watch=Watcher())
-    assert summary.counts[RowState.FAILED] == 1
+    assert summary.counts[RowState.CANCELED] == 1
 
 
 @pytest.mark.parametrize("failed_only", [True, False])

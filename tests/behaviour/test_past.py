@@ -265,7 +265,7 @@ async def test_a_redo_that_was_canceled_is_not_paid_again(
     shutil.copy(copy, night.folder / "ledger.sqlite")
     summary = await batch(provider).run()
     assert (summary.submitted_now, provider.billed) == (0, ROWS + 1)
-    assert states(night)[id_] == "failed"
+    assert states(night)[id_] == "canceled"
     assert pictures(night) == before
 
 

@@ -235,7 +235,7 @@ async def test_cancel_from_elsewhere_reaches_the_runner_and_waits_for_it(
     ran = await running.ended()
     assert ran.code == 3, ran.err
     assert {record.status for record in provider.predictions()} == {"canceled"}
-    assert counts(opened) == {"failed": CONCURRENCY, "pending": ROWS - CONCURRENCY}
+    assert counts(opened) == {"canceled": CONCURRENCY, "pending": ROWS - CONCURRENCY}
 
 
 async def test_cancel_without_a_runner_cancels_what_an_earlier_run_left(
@@ -253,8 +253,8 @@ async def test_cancel_without_a_runner_cancels_what_an_earlier_run_left(
     assert "nothing runs at the service" in ran.err
     assert {record.status for record in provider.predictions()} == {"canceled"}
     assert provider.billed == CONCURRENCY
-    assert counts(opened) == {"failed": CONCURRENCY, "pending": ROWS - CONCURRENCY}
-    assert opened.status().reasons == {"canceled at your request": CONCURRENCY}
+    assert counts(opened) == {"canceled": CONCURRENCY, "pending": ROWS - CONCURRENCY}
+    assert opened.status().reasons == {}
 
 
 async def test_cancel_fetches_what_had_succeeded_already(

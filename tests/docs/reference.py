@@ -54,7 +54,7 @@ def _meaning(setting: Setting) -> str:
 
 def _flag_row(setting: Setting) -> Row:
     held = f"`{setting.in_manifest}`" if setting.in_manifest else "no"
-    flags = ", ".join(f"`{flag}`" for flag in (setting.flag, setting.flag_off) if flag)
+    flags = ", ".join(f"`{flag}`" for flag in (setting.short, setting.flag, setting.flag_off) if flag)
     return flags, held, setting.type.values, _default_text(setting), _meaning(setting)
 
 

@@ -74,6 +74,7 @@ THIRD_PARTY = {
         "storage",
         "workers",
     },
+    "apprise": {"notify"},
     "click": {"cli"},
     "httpx": {"providers", "notify"},
     "isal": {"images"},
@@ -91,7 +92,7 @@ THIRD_PARTY = {
 }
 """Module → the parts that may import it. sqlite3 comes with Python and is kept to its place all the same."""
 
-HEAVY = {"PIL", "aiohttp", "aiosqlite", "httpx", "numpy", "obstore", "rich", "yaml"}
+HEAVY = {"PIL", "apprise", "aiohttp", "aiosqlite", "httpx", "numpy", "obstore", "rich", "yaml"}
 """What a command that only prints its help has no use for."""
 
 

@@ -60,6 +60,7 @@ function figures(head, decided) {
   return [
     ["Done", figure(counts.done), `of ${count(counts.total, "row")}`],
     counts.failed && ["Failed", figure(counts.failed), share(counts.failed, counts.total)],
+    counts.canceled && ["Canceled", figure(counts.canceled), share(counts.canceled, counts.total)],
     lost && ["Expired or in doubt", figure(lost), ""],
     open && ["To go", figure(open), cost.to_go ? `for ${money(cost.to_go, cost.currency)}` : ""],
     ["Spent", money(cost.spent, cost.currency), cost.rehearsal ? "rehearsed, not charged" : ofCap],

@@ -9,6 +9,7 @@ export const STATES = {
   running: "running",
   collecting: "being fetched",
   failed: "failed",
+  canceled: "canceled",
   expired: "expired",
   in_doubt: "in doubt",
 };

@@ -1,4 +1,4 @@
-"""How a prediction ended becomes its row's state: to be collected, tried again, or failed."""
+"""How a prediction ended becomes its row's state: to be collected, tried again, canceled or failed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class OutcomeRecorder:
         context = self._context
         asker = attempt.cancel_asked or self._told_to_stop(attempt, prediction)
         error = prediction.error or _in_words(prediction.status, asker)
-        again = self._decide_retry(attempt, prediction.status, error, asker)
+        failure = self._failure(attempt, prediction.status, error, asker)
+        again = retry_policy.decide_retry(failure, context.timings.attempt_retry)
         charged = prediction.status in context.service.facts.charged_ends
         # A gateway may call canceled failed; what was asked to stop may be charged, so it keeps counting.
         charged = charged or (asker is not None and prediction.status == "failed")
@@ -55,13 +56,12 @@ class OutcomeRecorder:
             error,
             outcome=Outcome.CANCELED if charged else Outcome.FAILED,
             retry_at=retry_at,
+            by_user=failure.by_user,
         )
         self._tell_failed(attempt, error, again)
 
-    def _decide_retry(
-        self, attempt: Attempt, status: str, error: str, asker: str | None
-    ) -> retry_policy.RetryDecision | None:
-        failure = retry_policy.Failure(
+    def _failure(self, attempt: Attempt, status: str, error: str, asker: str | None) -> retry_policy.Failure:
+        return retry_policy.Failure(
             status=status,
             error=error,
             tries=attempt.tries,
@@ -70,7 +70,6 @@ class OutcomeRecorder:
             inline_bytes=inline_bytes(attempt.sent),
             cancel_asked=asker,
         )
-        return retry_policy.decide_retry(failure, self._context.timings.attempt_retry)
 
     def _told_to_stop(self, attempt: Attempt, prediction: Prediction) -> str | None:
         """Return `time-out` for what the service stopped by itself when the time that we gave it was over."""

@@ -41,6 +41,11 @@ class Failure:
     cancel_asked: str | None
     """Who asked for a cancel: `time-out`, `user`, or none."""
 
+    @property
+    def by_user(self) -> bool:
+        """Whether the user stopped it: through batchfill, or at the service by other means."""
+        return self.cancel_asked == "user" or (self.status == "canceled" and self.cancel_asked is None)
+
 
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
@@ -51,19 +56,17 @@ class RetryDecision:
 
 
 def decide_retry(failure: Failure, first_wait: float) -> RetryDecision | None:
-    """Return how to go on after *failure*; None: the row has failed for good.
+    """Return how to go on after *failure*; None: the row has ended for good.
 
     *first_wait*: seconds before the second attempt.
     """
-    if failure.tries >= failure.attempts or failure.cancel_asked == "user":
+    if failure.tries >= failure.attempts or failure.by_user:
         return None
     wait = min(LONGEST_WAIT, first_wait * 4 ** (failure.tries - 1))
     if failure.status == "aborted":
         return RetryDecision(wait)
     if failure.cancel_asked == "time-out":
         return RetryDecision(wait)
-    if failure.status == "canceled":
-        return None
     return _after_error(failure, wait)
 
 

@@ -163,6 +163,8 @@ class AnswerRecorder:
         match error:
             case Throttled():
                 context.creates.throttled(error.wait)
+                if error.per_minute is not None:
+                    self.allowance.report_stated(error.per_minute)
                 self._pauses.add_pause(error, context.creates.paused_until - anyio.current_time())
                 context.log.debug(f"{attempt.id}: {error}")
             case Unavailable():

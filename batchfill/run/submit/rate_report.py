@@ -31,11 +31,19 @@ class RateReport:
         self._ledger = ledger
         self._log = log
         self._told = creates.asked
+        self._stated: float | None = None
+        """A minute: what a refusal named; None once the pace has recovered."""
+
+    def report_stated(self, per_minute: float) -> None:
+        """A refusal names its limit: it is said before the pace has shown it."""
+        self._stated = per_minute if per_minute < self._creates.asked else None
+        self.report_change()
 
     def report_change(self) -> None:
         """Say what the service allows, when it is something else than what was asked or said last."""
-        creates = self._creates
-        pace = creates.allowed or creates.asked
+        if self._creates.per_minute >= self._creates.asked:
+            self._stated = None
+        pace = self._allowed or self._creates.asked
         if self._told / CHANGE < pace < self._told * CHANGE:
             return
         weight = Level.WARNING if pace < self._told else Level.INFO
@@ -45,20 +53,25 @@ class RateReport:
     @property
     def waiting_for(self) -> str | None:
         """What keeps rows waiting now, where it is the service's limit."""
-        creates = self._creates
-        paused = creates.paused_until - anyio.current_time()
+        allowed = self._allowed
+        paused = self._creates.paused_until - anyio.current_time()
         if paused > 1:
             return f"the service's rate limit, {paused:.0f} s more"
-        if creates.allowed is None or not self._ledger.counts[RowState.PENDING]:
+        if allowed is None or not self._ledger.counts[RowState.PENDING]:
             return None
-        return f"the service's rate limit, about {_known_rate(creates.allowed):,g} a minute"
+        return f"the service's rate limit, about {_known_rate(allowed):,g} a minute"
+
+    @property
+    def _allowed(self) -> float | None:
+        """What the service lets through where that is less than what is asked: as seen, else as it says."""
+        return self._creates.allowed or self._stated
 
 
 def allowance_text(pace: float, rows: int) -> str:
     """Return in words that *pace* a minute are allowed, and how long *rows* to go take at it."""
     known = _known_rate(pace)
     credit = " (below $5 of credit Replicate allows no more)" if known == LOW_CREDIT else ""
-    would = f"{rows:,} rows would take {_time_text(rows / known)}"
+    would = f"{rows:,} {'row' if rows == 1 else 'rows'} would take {_time_text(rows / known)}"
     return f"the service allows about {known:,g} a minute{credit}: {would}"
 
 

@@ -95,7 +95,9 @@ class Judge:
     def consented(self) -> None:
         """From here on each row that is lost, in doubt or failed may be paid for once more."""
         # It is the row that is consented to: what was made of it so far need not be all that will be.
-        doubtful = "SELECT image, prompt FROM rows WHERE state IN ('failed', 'expired', 'in_doubt')"
+        doubtful = (
+            "SELECT image, prompt FROM rows WHERE state IN ('failed', 'canceled', 'expired', 'in_doubt')"
+        )
         for image, prompt in self._query(doubtful):
             self._consents[_asked({"image": image, "prompt": prompt})] += 1
 

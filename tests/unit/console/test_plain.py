@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,25 @@ def test_notices_are_printed_when_loud_enough(stream: io.StringIO, quiet: bool, 
     plain.notice(LogEvent(0, "slowed down", Level.WARNING))
     plain.notice(LogEvent(0, "disk full", Level.ERROR))
     assert stream.getvalue().splitlines() == lines
+
+
+def test_verbose_lines_hold_what_is_for_the_log_too(stream: io.StringIO) -> None:
+    plain = Plain(stream, verbose=True)
+    plain.notice(LogEvent(0, "r1: accepted as p1 (attempt 1)", Level.DEBUG))
+    assert stream.getvalue() == "r1: accepted as p1 (attempt 1)\n"
+
+
+def test_json_lines_are_objects_whatever_they_say(
+    stream: io.StringIO, progress: Callable[..., Progress], by_state: States
+) -> None:
+    plain = Plain(stream, as_json=True)
+    plain.notice(LogEvent(0, 'said "no"\n\x1b[31m é', Level.WARNING))
+    plain.progress(progress(counts=by_state(pending=10_000)))
+    plain.progress(progress())
+    notice, told = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert notice == {"at": "1970-01-01T00:00:00Z", "level": "warning", "text": 'said "no" \x1b[31m é'}
+    assert (told["level"], told["counts"]["done"], told["cost"]["spent"]) == ("info", 6300, 3.6)
+    assert told["text"].startswith("63 %: 6,300 of 10,000 rows done")
 
 
 def test_a_notice_stays_on_one_line_without_control_characters(stream: io.StringIO) -> None:

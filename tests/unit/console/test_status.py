@@ -141,6 +141,7 @@ def test_status_json_has_every_state_money_in_units_and_times_in_utc(status: Cal
             "collecting": 0,
             "done": 90,
             "failed": 0,
+            "canceled": 0,
             "expired": 0,
             "in_doubt": 0,
         },

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from batchfill.console.summary import summary_lines
 from batchfill.domain.reports import Cost, Doubt, Summary
 from batchfill.domain.rows import RowState
@@ -17,19 +19,29 @@ def test_a_run_that_did_everything_says_so_and_where_the_pictures_are(
 ) -> None:
     assert summary_lines(summary(), command=RUN) == [
         "done: all 15 rows",
-        "this run: 15 submitted, 15 finished in 40 s, 72 requests",
-        "it took: 4.8 requests a row, never throttled, no time lost to waiting for downloads",
+        "this run: 15 submitted, 15 finished in 40 s",
+        "it took: never throttled, no time lost to waiting for downloads",
         "$0.72 paid",
         "pictures: night.batch/outputs",
     ]
 
 
 def test_a_run_says_what_it_cost_besides_money(summary: Callable[..., Summary]) -> None:
-    lines = summary_lines(summary(throttled=75.0, held=5.0, peak_memory=64 << 20), command=RUN)
+    ran = summary(submitted_now=1500, requests=7200, throttled=75.0, held=5.0, peak_memory=64 << 20)
+    lines = summary_lines(ran, command=RUN)
+    assert lines[1] == "this run: 1,500 submitted, 15 finished in 40 s, 7,200 requests"
     assert lines[2] == (
         "it took: 4.8 requests a row, throttled for 1 min 15 s, 5 s lost to waiting for downloads, "
         "64 MB of memory at most"
     )
+
+
+@pytest.mark.parametrize(("submitted", "told"), [(1, False), (99, False), (100, True), (10_000, True)])
+def test_requests_are_told_only_of_runs_large_enough_to_be_compared(
+    summary: Callable[..., Summary], submitted: int, told: bool
+) -> None:
+    lines = summary_lines(summary(submitted_now=submitted, requests=12 * submitted), command=RUN)
+    assert [("request" in line) for line in lines[1:3]] == [told, told]
 
 
 def test_a_second_run_says_that_nothing_was_submitted(summary: Callable[..., Summary]) -> None:
@@ -40,37 +52,39 @@ def test_a_second_run_says_that_nothing_was_submitted(summary: Callable[..., Sum
 
 def test_a_run_that_only_collected_says_both(summary: Callable[..., Summary]) -> None:
     lines = summary_lines(summary(submitted_now=0, finished_now=3), command=RUN)
-    assert lines[1:3] == ["nothing was submitted", "this run: 0 submitted, 3 finished in 40 s, 72 requests"]
+    assert lines[1:3] == ["nothing was submitted", "this run: 0 submitted, 3 finished in 40 s"]
 
 
 def test_a_run_that_left_something_accounts_for_every_row_and_says_how_to_go_on(
     summary: Callable[..., Summary], doubt: Doubt, by_state: Callable[..., dict[RowState, int]]
 ) -> None:
     left = summary(
-        counts=by_state(done=5, pending=4, running=2, failed=2, expired=1, in_doubt=1),
+        counts=by_state(done=5, pending=4, running=2, failed=1, canceled=1, expired=1, in_doubt=1),
         cost=Cost(spent=240_000, reserved=160_000, to_go=160_000, cap=500_000),
-        reasons={"NSFW content detected": 2},
+        reasons={"NSFW content detected": 1},
         doubts=(doubt,),
         stopped_because="stopped by Ctrl-C",
         skipped=3,
         gone={RowState.DONE: 2},
     )
     lines = summary_lines(left, command=RUN)
-    assert lines[:8] == [
+    assert lines[:9] == [
         "done: 5 of 15 rows",
         "left: 4 pending, 2 running",
         "ended early: stopped by Ctrl-C",
         "left out: 3 rows with mistakes (--skip-bad)",
         "no longer in the manifest: 2 done",
-        "failed: 2 rows",
-        "  2 rows: NSFW content detected",
+        "failed: 1 row",
+        "  1 row: NSFW content detected",
+        "canceled: 1 row, stopped at the service, which may charge for what it had begun",
         "expired: 1 row, made and paid for, but removed by the service before they were fetched",
     ]
     assert any(line.startswith("in doubt: 1 row") for line in lines)
-    assert lines[-5:] == [
+    assert lines[-6:] == [
         "$0.24 paid, $0.16 reserved, $0.16 to go, at most $0.50",
         "to go on: batchfill run night.csv",
         "to try failed rows again: batchfill run night.csv --retry failed",
+        "to submit canceled rows again, and pay for them again: batchfill run night.csv --retry canceled",
         "to make expired rows again, and pay for them again: batchfill run night.csv --retry expired",
         "pictures: night.batch/outputs",
     ]

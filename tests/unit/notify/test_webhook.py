@@ -73,7 +73,7 @@ async def test_a_receiver_gets_one_short_json(listen: Listen) -> None:
         "counts": {
             "total": 10_000,
             **{"pending": 0, "submitting": 0, "running": 0, "collecting": 0},
-            **{"done": 9_988, "failed": 12, "expired": 0, "in_doubt": 0},
+            **{"done": 9_988, "failed": 12, "canceled": 0, "expired": 0, "in_doubt": 0},
         },
         "cost": {"spent": 252.48, "reserved": 0.0, "to_go": 0.48, "cap": None, "currency": "USD"},
         "elapsed": 22_335.2,

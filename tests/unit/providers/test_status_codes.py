@@ -22,7 +22,7 @@ from batchfill.errors import (
     Unavailable,
 )
 from batchfill.providers.error_text import LONGEST, words_of_body
-from batchfill.providers.status_codes import LONGEST_WAIT, Call, error_for, error_in_words, wait_of
+from batchfill.providers.status_codes import LONGEST_WAIT, Call, error_for, error_in_words, rate_of, wait_of
 
 OPTIONAL = (Call.LIST, Call.FILES, Call.ACCOUNT, Call.MODEL, Call.CANCEL)
 
@@ -101,6 +101,35 @@ def test_the_longest_of_the_named_waits_counts(
     headers: dict[str, str], body: bytes, expected: float | None
 ) -> None:
     assert wait_of(headers, body) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "a_minute"),
+    [
+        (
+            "Your rate limit for creating predictions is reduced to 6 requests per minute with a burst of 1 "
+            "requests while you have less than $5.0 in credit. Your rate limit resets in ~9s.",
+            6,
+        ),
+        ("Rate limit exceeded: 10 requests/second", 600),
+        ("limit of 5 per second", 300),
+        ("Limit: 60 RPM, current: 61", 60),
+        ("at most 1200 predictions an hour", 20),
+        ("rate limit 100 / min", 100),
+        ("每分钟 请求过多: 20 次/分钟", 20),
+        ("the lower of 6 requests per minute and 3 requests each minute", 3),
+        ("Request was throttled. Expected available in 30 seconds.", None),
+        ("0 requests per minute are left", None),
+        ("$0.04 per second", None),
+        ("1,000 tokens per minute", None),
+        ("", None),
+    ],
+)
+def test_the_limit_that_a_refusal_names_is_read(said: str, a_minute: float | None) -> None:
+    assert rate_of(json.dumps({"detail": said}).encode()) == a_minute
+    error = error_for(Call.CREATE, 429, {}, json.dumps({"error": {"message": said}}).encode())
+    assert isinstance(error, Throttled)
+    assert error.per_minute == a_minute
 
 
 NOW = 1_796_000_000.0

@@ -100,6 +100,24 @@ def test_what_somebody_canceled_on_the_services_page_is_final() -> None:
     assert decide(failure(status="canceled", error=PA)) is None
 
 
+@pytest.mark.parametrize(
+    ("status", "asked", "by_user"),
+    [
+        ("canceled", "user", True),
+        ("failed", "user", True),
+        ("aborted", "user", True),
+        ("canceled", None, True),
+        ("canceled", "time-out", False),
+        ("failed", "time-out", False),
+        ("aborted", "time-out", False),
+        ("failed", None, False),
+        ("aborted", None, False),
+    ],
+)
+def test_only_what_the_user_stopped_counts_as_canceled(status: str, asked: str | None, by_user: bool) -> None:
+    assert failure(status=status, cancel_asked=asked).by_user is by_user
+
+
 def test_waits_grow_and_are_bounded() -> None:
     waits = [decide(failure(tries=tries, attempts=9)) for tries in range(1, 6)]
     assert waits == [

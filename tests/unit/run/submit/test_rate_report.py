@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+import re
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batchfill.batch import Batch
-from batchfill.run.submit.rate_report import allowance_text
+from batchfill.domain.rows import RowState
+from batchfill.providers.rate_limiter import RateLimiter
+from batchfill.run.submit.rate_report import RateReport, allowance_text
 from tests.chaos.nights.loop import SimLoop
 from tests.chaos.nights.world import Near, World
 from tests.support.listeners import Ears
@@ -72,6 +76,41 @@ def test_low_credit_is_recognised_and_said_once(tmp_path: Path) -> None:
     assert len(said) == 1
     assert said[0].startswith("warning the service allows about 6 a minute (below $5 of credit")
     assert "the service's rate limit, about 6 a minute" in heard.waits
+
+
+def test_low_credit_is_said_with_the_first_refusal(tmp_path: Path) -> None:
+    heard = Ears()
+    # Two rows: the second is refused once, and nothing shows a pace by itself yet.
+    run(tmp_path, 2, rate=6, burst=1, watcher=heard)
+    said = [one.text for one in heard.notices if "allows" in one.text]
+    assert said == [
+        "the service allows about 6 a minute (below $5 of credit Replicate allows no more): "
+        "1 row would take 1 min"
+    ]
+
+
+def test_a_limit_that_is_named_and_then_lifted_is_said_both_times() -> None:
+    with asyncio.Runner(loop_factory=SimLoop) as runner:
+        assert runner.run(_told_of([6.0, 6.0, None])) == [6.0, 600]
+        assert runner.run(_told_of([600.0, 400.0])) == []
+
+
+async def _told_of(stated: list[float | None]) -> list[float]:
+    """Return the paces that are told after each refusal that names one; None: the pace recovers."""
+    told: list[float] = []
+    creates = RateLimiter(600)
+    ledger: Any = SimpleNamespace(counts={RowState.PENDING: 9})
+    log: Any = SimpleNamespace(notice=lambda text, level: told.append(float(re.findall(r"\d+", text)[0])))
+    report = RateReport(creates, ledger, log)
+    for per_minute in stated:
+        if per_minute is None:
+            await asyncio.sleep(24 * 3600)
+            creates.accepted()
+            report.report_change()
+        else:
+            creates.throttled(1)
+            report.report_stated(per_minute)
+    return told
 
 
 def test_a_service_that_allows_what_was_asked_is_not_mentioned(tmp_path: Path) -> None:
