@@ -7,7 +7,7 @@ PIP = $(RUN) pip --quiet --quiet --disable-pip-version-check --no-input
 # Tests start hundreds of processes: each would compile the package again, and each worker the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup buckets cogs demo test check bench soak clean
+.PHONY: help setup buckets cogs demo test check bench soak dist clean
 
 help:
 	@echo "make demo    fill the sample pictures offline, with the local emulator"
@@ -17,6 +17,7 @@ help:
 	@echo "make soak    prove the promises: kills, power cuts, simulated nights (an hour)"
 	@echo "make cogs    install real Cog servers, for tests that are skipped without them"
 	@echo "make buckets unpack a real bucket server (Ceph, on Debian), for tests that are skipped without it"
+	@echo "make dist    build the source distribution and the wheel into dist, and check them"
 	@echo "make setup   only make .venv, with all that development needs"
 	@echo "make clean   remove .venv, .ceph, .cogs, caches and offline batches"
 
@@ -38,6 +39,16 @@ bench: .venv/.benching
 
 soak: .venv/.developing
 	@$(RUN) tests.chaos.soak.run
+
+# The wheel is made of the source distribution; the demo then runs from it in an empty folder.
+dist: .venv/.installed
+	@$(PIP) install 'build>=1.2,<2' 'twine>=6,<7'
+	@rm -rf dist build/installed build/empty
+	@$(RUN) build
+	@$(RUN) twine check --strict dist/*
+	@$(PYTHON) -m venv build/installed
+	@build/installed/bin/pip --quiet --disable-pip-version-check install dist/*.whl
+	@mkdir -p build/empty && cd build/empty && ../installed/bin/batchfill demo
 
 # A server of s3:// addresses. Nothing of it is installed, and no root is needed.
 buckets: .ceph/.made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,17 +14,16 @@ import anyio
 
 from batchfill.domain.progress import Level, LogEvent
 from batchfill.domain.reports import Which
-from batchfill.domain.rows import RowState
 from batchfill.errors import UsageError, unwrap_single
-from batchfill.export.results import keep_table, write_table
+from batchfill.export.results import keep_table, result_object, write_table
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_heading
-from batchfill.ledger.reader import open_reader
-from batchfill.session.batch_ledger import no_ledger, open_batch_ledger, refuse_other_name
+from batchfill.session.batch_ledger import no_ledger, open_batch_ledger, read_metadata, refuse_other_name
 from batchfill.session.batch_status import read_status
 from batchfill.settings.cache_folder import cache_folder
 from batchfill.settings.credentials import Environment
+from batchfill.settings.keyword_flags import check_flags
 from batchfill.settings.resolve import folder_of, resolve_settings
 from batchfill.storage import inbox, lock
 from batchfill.storage.decision_inbox import hold_batch, post_decisions, refused_decisions
@@ -32,7 +31,6 @@ from batchfill.storage.decision_inbox import hold_batch, post_decisions, refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.progress import ProgressListener
     from batchfill.domain.reports import CheckReport, Exported, FinishReport, Plan, Result, Status, Summary
     from batchfill.domain.review import ReviewDecision
@@ -58,13 +56,35 @@ class Batch:
         """Return the batch of *manifest*; *flags* are those of `batchfill run`, with underscores.
 
         Nothing is read or written yet. `set`, `column` and `header` are mappings; `retry` is text
-        (`"failed,expired"`);
-        *environ* replaces the environment, where the token and the base are looked for.
+        (`"failed,expired"`); *environ* replaces the environment, where the token and the base are looked
+        for. Raises UsageError for a name that is no flag, and a value of another kind.
         """
+        check_flags(flags)
         if not isinstance(environ, Environment):
             secret = (flags.get("header") or {}).values()
             environ = Environment(os.environ if environ is None else environ, also=secret)
         return cls(Path(manifest), flags, environ)
+
+    @classmethod
+    def create(
+        cls,
+        manifest: str | Path,
+        rows: Any,
+        *,
+        replace: bool = False,
+        environ: Mapping[str, str] | None = None,
+        **flags: Any,
+    ) -> Batch:
+        """Write *rows* to a manifest, `night.jsonl` for `night`, and return its batch as `open` does.
+
+        *rows*: dictionaries, or a DataFrame of pandas, Polars or Arrow. Their paths are relative to the
+        manifest. One that has the same rows is left as it is; *replace* puts these rows in the place of
+        others. Raises UsageError, with nothing written; ManifestError for rows that no manifest can hold.
+        """
+        from batchfill.manifest.formats.python_rows import write_rows
+
+        batch = cls.open(manifest, environ=environ, **flags)
+        return cls(write_rows(batch.manifest, rows, replace=replace), batch.flags, batch.environ)
 
     @property
     def folder(self) -> Path:
@@ -88,7 +108,9 @@ class Batch:
         if online and settings.local:
             notes.append("the local emulator is at hand, and needs no token")
         elif online:
-            provider, said = await self._ask_provider(settings)
+            from batchfill.check.provider import introduce_provider
+
+            provider, said = await introduce_provider(settings)
             notes += said
         if outputs:
             with open_batch_ledger(self.manifest, self.flags) as reader:
@@ -108,16 +130,6 @@ class Batch:
             caches=cache_folder(self.environ),
         )
 
-    async def _ask_provider(self, settings: Settings) -> tuple[ProviderCheck, list[str]]:
-        """Return what the provider offers, and what to tell of it. Raises UsageError, ServiceRefused."""
-        from batchfill.check.provider import ask_provider
-        from batchfill.domain.offers import check_lines_of
-        from batchfill.session.open_session import require_access
-
-        require_access(settings)
-        provider, said = await ask_provider(settings.address, settings)
-        return provider, [*check_lines_of(provider), *said]
-
     async def run(
         self,
         *,
@@ -127,11 +139,13 @@ class Batch:
     ) -> Summary:
         """Run the batch, or go on with it, until nothing is left to do or something stops it.
 
-        *watch* is told what happens; *confirm* is asked before the first payment; with *obey_signals*
-        Ctrl-C stops the run in its three stages. Raises UsageError when nothing was done, ServiceRefused when
-        the service refused the token at once, RunBroken when it broke off after something was submitted.
+        *watch* is told what happens, by default the notebook around it; *confirm* is asked before the first
+        payment; with *obey_signals* Ctrl-C stops the run in its three stages. Raises UsageError when nothing
+        was done, ServiceRefused when the service refused the token at once, RunBroken when it broke off after
+        something was submitted.
         """
         from batchfill.catalog.model_choice import choose_model, refuse_cap_without_price
+        from batchfill.notebook.run_display import open_display
         from batchfill.notify.notifier import notify_of_run
         from batchfill.session.open_session import breaking_off, open_session
 
@@ -144,7 +158,7 @@ class Batch:
                     await session.run(manifest, confirm)
                     return self._sum_up(session)
 
-        return await notify_of_run(run, settings, watch)
+        return await notify_of_run(run, settings, watch or open_display(quiet=settings.quiet))
 
     async def cancel(self, *, watch: ProgressListener | None = None, obey_signals: bool = False) -> Summary:
         """Recover lost answers, cancel what runs at the service, collect what succeeded all the same.
@@ -216,14 +230,11 @@ class Batch:
 
     def still_running(self) -> int:
         """Return how many predictions may still run at the service, as far as the ledger knows."""
-        status = self.status()
-        states = (RowState.RUNNING, RowState.SUBMITTING)
-        return sum(counts.get(state, 0) for counts in (status.counts, status.gone) for state in states)
+        return self.status().still_running
 
     def in_doubt(self) -> int:
         """Return how many rows may have been made and paid for without our knowing."""
-        status = self.status()
-        return status.counts[RowState.IN_DOUBT] + status.gone.get(RowState.IN_DOUBT, 0)
+        return self.status().in_doubt
 
     def is_running(self) -> bool:
         """Whether some process works on the batch."""
@@ -248,24 +259,51 @@ class Batch:
             await serve_review(source, workers, port=port, on_ready=on_ready, browse=browse)
 
     async def report(
-        self, target: Path | None = None, *, watch: Callable[[int, int], None] = lambda done, of: None
+        self,
+        target: Path | None = None,
+        *,
+        size: str = "full",
+        watch: Callable[[int, int], None] = lambda done, of: None,
     ) -> Path:
         """Write the review page as a folder that works offline, and return the file to open.
 
-        *target* is `night.report` next to `night.csv` unless given; *watch* is told after each picture how
-        many are made, and of how many. Raises LedgerError without a ledger, UsageError when *target* holds
-        other files.
+        *target* is `night.report` next to `night.csv` unless given. *size*: `full`, or `small`
+        without the larger copies. *watch* is told after each picture how many are made, and of how many.
+        Raises LedgerError without a ledger, UsageError when *target* holds other files.
         """
         from batchfill.review.report import write_report
 
         target = target or self.manifest.with_name(f"{self.manifest.stem}.report")
         with self._open_source() as (source, workers), unwrap_single():
-            return await write_report(source, workers, target, watch=watch)
+            return await write_report(source, workers, target, size=size, watch=watch)
 
     def results(self) -> Iterator[Result]:
         """Yield one result a row of the manifest, in its order. Raises LedgerError without a ledger."""
         with open_batch_ledger(self.manifest, self.flags) as reader:
             yield from reader.results()
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield `results` as dictionaries, as `results --format jsonl` has them: money in units.
+
+        What makes a DataFrame of dictionaries takes them. Raises LedgerError without a ledger.
+        """
+        return map(result_object, self.results())
+
+    def to_dataframe(self) -> Any:
+        """Return `records` as a DataFrame of pandas, which has the same columns whatever rows there are.
+
+        Raises LedgerError without a ledger, UsageError where pandas is not installed.
+        """
+        from batchfill.export.dataframe import make_dataframe
+
+        with open_batch_ledger(self.manifest, self.flags) as reader:
+            return make_dataframe(reader.results(), reader.extra_columns())
+
+    def _repr_html_(self) -> str:
+        """Return the state of the batch with a few pictures, for a notebook."""
+        from batchfill.notebook.batch_view import batch_html
+
+        return batch_html(self.status, self.manifest, self.folder, self.flags)
 
     def write_results(
         self, stream: Stream, *, kind: str = "csv", bom: bool = False, raw: bool = False
@@ -338,9 +376,7 @@ class Batch:
     def _resolve_manifest(self) -> tuple[Manifest, Settings]:
         from batchfill.catalog.model_choice import choose_model
         from batchfill.manifest.manifest import open_manifest
-        from batchfill.session.as_begun.default_finish import is_exact
-        from batchfill.session.as_begun.default_prompt import is_literal
-        from batchfill.session.as_begun.literal_quotes import are_literal
+        from batchfill.session.as_begun.begun_settings import with_begun
 
         manifest = open_manifest(
             self.manifest, encoding=self.flags.get("encoding"), sheet=self.flags.get("sheet")
@@ -348,26 +384,13 @@ class Batch:
         settings = self._resolve_settings(
             head=manifest.settings, defaults=manifest.defaults, column=manifest.column
         )
-        model = choose_model(settings)
-        metadata = self._read_metadata()
-        quotes = are_literal(manifest, model, settings, metadata)
-        settings = replace(settings, literal_quotes=quotes, finished_by_default=is_exact(metadata))
-        literal = is_literal(manifest, model, settings)
-        return manifest, replace(settings, literal_prompt=literal)
+        return manifest, with_begun(settings, manifest, choose_model(settings), read_metadata(self.folder))
 
     def _resolve_settings(self, **manifest: Mapping[str, Any]) -> Settings:
         """Return the settings: flags over what the *manifest* says, that over what the ledger remembers."""
         return resolve_settings(
-            self.manifest, self.flags, facts=self._read_metadata(), environ=self.environ, **manifest
+            self.manifest, self.flags, facts=read_metadata(self.folder), environ=self.environ, **manifest
         )
-
-    def _read_metadata(self) -> dict[str, str]:
-        ledger = self.folder / LEDGER
-        if not is_there(ledger):
-            heading = read_heading(self.folder / PAID)
-            return {} if heading is None else {"model": heading.model}
-        with open_reader(ledger) as reader:
-            return reader.metadata()
 
 
 def _keep_results(folder: Path, watch: ProgressListener | None) -> None:
@@ -375,8 +398,3 @@ def _keep_results(folder: Path, watch: ProgressListener | None) -> None:
     trouble = keep_table(folder)
     if trouble is not None and watch is not None:
         watch.notice(LogEvent(time.time(), trouble, Level.WARNING))
-
-
-def fill(manifest: str | Path, **flags: Any) -> Summary:
-    """Run *manifest* from a program that is not asynchronous; *flags* as in `Batch.open`."""
-    return anyio.run(Batch.open(manifest, **flags).run)

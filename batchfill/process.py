@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from batchfill.errors import UsageError
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -41,6 +43,17 @@ def open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDONLY)
             stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
+
+
+def let_all_text_be_printed() -> None:
+    """Let standard output and error take all that is printed, whatever letters their encoding has.
+
+    Where it lacks one, that is shown as `\\u732b`: a name is no reason to break off.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            encoding = here().output_encoding(terminal=stream.isatty())
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def finish_printing() -> str | None:

@@ -6,10 +6,11 @@ import time
 from base64 import b64decode
 from typing import TYPE_CHECKING, TypeVar
 
-from batchfill.domain.offers import ProviderCheck
+from batchfill.domain.offers import ProviderCheck, check_lines_of
 from batchfill.errors import NoAnswer, NotOffered, RowRejected, ServiceRefused, TransientError, UsageError
 from batchfill.providers.connection import open_service
 from batchfill.session.free_questions import wrong_base
+from batchfill.session.open_session import require_access
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,6 +25,13 @@ ONE_PIXEL = b64decode(
 """A PNG that stands for a local file: whether files are taken shows only when one is given."""
 READS = 600
 """Requests a minute."""
+
+
+async def introduce_provider(settings: Settings) -> tuple[ProviderCheck, list[str]]:
+    """Return what the provider offers, and what to tell of it. Raises UsageError, ServiceRefused."""
+    require_access(settings)
+    provider, said = await ask_provider(settings.address, settings)
+    return provider, [*check_lines_of(provider), *said]
 
 
 async def ask_provider(base: str, settings: Settings) -> tuple[ProviderCheck, list[str]]:

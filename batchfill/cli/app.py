@@ -14,7 +14,13 @@ from batchfill.cli.commands import COMPLETE, cli, print_completion
 from batchfill.cli.terminal import tell_error
 from batchfill.domain.exit_codes import ExitCode
 from batchfill.errors import ExportStopped, RunBroken, ServiceRefused, in_words
-from batchfill.process import finish_printing, finish_telling, leave_out_unused, open_standard_streams
+from batchfill.process import (
+    finish_printing,
+    finish_telling,
+    leave_out_unused,
+    let_all_text_be_printed,
+    open_standard_streams,
+)
 
 
 def main() -> None:
@@ -49,6 +55,7 @@ def _carry_out() -> int:
 
 def _invoke_command() -> None:
     open_standard_streams()
+    let_all_text_be_printed()
     leave_out_unused()
     # What libraries log is for developers, and comes with tracebacks where no handler is set.
     logging.getLogger().addHandler(logging.NullHandler())

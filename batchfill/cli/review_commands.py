@@ -13,6 +13,7 @@ import click
 
 from batchfill.cli.options import LOCAL, MANIFEST, OUT, with_options
 from batchfill.cli.terminal import open_batch, open_counter, print_notes
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from typing import Any
@@ -49,15 +50,21 @@ def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
 @click.command(short_help="Write that page as a folder to keep or to send.")
 @MANIFEST
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--size",
+    type=click.Choice(["small", "full"]),
+    default="full",
+    help="small: only the pictures of the wall, 320 pixels, to send thousands of rows (full).",
+)
 @with_options(OUT, LOCAL)
-def report(manifest: Path, folder: Path | None, **flags: Any) -> None:
+def report(manifest: Path, folder: Path | None, size: str, **flags: Any) -> None:
     """Write the page of `review` as a folder (NAME.report) that works offline and can be sent on.
 
     Example: batchfill report night.csv
     """
     batch = open_batch(manifest, flags)
     with open_counter("making pictures small") as watch:
-        page = anyio.run(lambda: batch.report(folder, watch=watch))
+        page = anyio.run(lambda: batch.report(folder, size=size, watch=watch))
     click.echo(page)
 
 
@@ -108,7 +115,7 @@ def export(manifest: Path, dest: Path, **flags: Any) -> None:
 
 def _has_display() -> bool:
     """Whether a browser would have a window to open in; elsewhere one may take over the terminal."""
-    return sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    return here().has_screen(os.environ)
 
 
 def _open_browser(address: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batchfill.domain.findings import PictureReport
 from batchfill.domain.money import CURRENCY
+from batchfill.domain.rows import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from batchfill.domain.objects import ObjectFile
     from batchfill.domain.offers import ProviderCheck
     from batchfill.domain.review import Decision
-    from batchfill.domain.rows import Outcome, RedoRule, RowState
+    from batchfill.domain.rows import Outcome, RedoRule
     from batchfill.errors import Mistake
 
 
@@ -59,6 +60,19 @@ class Status:
     """The rows in doubt (the first hundred), for the explanation."""
     failed_made: int = 0
     """Failed rows whose pictures the service made: trying them again pays for them again."""
+
+    @property
+    def still_running(self) -> int:
+        """How many predictions may still run at the service."""
+        return self._having(RowState.RUNNING, RowState.SUBMITTING)
+
+    @property
+    def in_doubt(self) -> int:
+        """How many rows may have been made and paid for without our knowing."""
+        return self._having(RowState.IN_DOUBT)
+
+    def _having(self, *states: RowState) -> int:
+        return sum(counts.get(state, 0) for counts in (self.counts, self.gone) for state in states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +168,19 @@ class ReviewRow(NamedTuple):
     redo_seed: int | None = None
     enlargement: Enlargement | None = None
     """How its picture is enlarged."""
+    inputs: Mapping[str, Any] = {}
+    """What the row itself asks for besides pictures, prompt and seed; no address."""
+
+
+class RowWords(NamedTuple):
+    """What a row is searched by, besides its id."""
+
+    prompt: str
+    seed: int | None
+    inputs: Mapping[str, Any]
+    """As the review shows them."""
+    extra: Mapping[str, str]
+    """The columns that are only carried."""
 
 
 class EndedAttempt(NamedTuple):

@@ -16,6 +16,7 @@ import aiohttp
 from batchfill.emulator.backend import RunFailed
 from batchfill.emulator.files import LIFETIME
 from batchfill.settings.addresses import is_loopback
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,7 +43,7 @@ class Contents:
             # A kill may leave half a file, which must not pass for the content of that hash.
             part = path.with_suffix(".part")
             part.write_bytes(content)
-            part.replace(path)
+            here().replace_file(part, path)
         return name
 
     def use(self, names: Iterable[str]) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from batchfill.systems import here
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -34,8 +36,7 @@ async def serve_app(
         loop = asyncio.get_running_loop()
         # A connection that is accepted while the server closes is neither served nor closed: no
         # more are accepted first, then those that were are made, and then all that are known are closed.
-        with suppress(NotImplementedError):  # on Windows
-            loop.remove_reader(listening)
+        here().stop_accepting(loop, listening)
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         await runner.cleanup()

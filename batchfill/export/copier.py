@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from batchfill.errors import ExportStopped
 from batchfill.regular_files import open_regular
-from batchfill.storage.output_store import flush_folder
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ class Copier:
     def flush_folders(self) -> None:
         """Return when every name is on disk."""
         for folder in self._made:
-            flush_folder(folder)
+            here().flush_folder(folder)
 
     @contextmanager
     def _unfinished_file(self, name: str) -> Iterator[Path]:
@@ -83,7 +83,7 @@ class Copier:
         unfinished = target.with_name(UNFINISHED.format(uuid4().hex))
         try:
             yield unfinished
-            unfinished.replace(target)
+            here().replace_file(unfinished, target)
         finally:
             # To rename one hard link to another of the same file does nothing, and leaves it.
             unfinished.unlink(missing_ok=True)

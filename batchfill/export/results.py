@@ -13,6 +13,7 @@ from batchfill.domain.money import MILLION, currency_units
 from batchfill.filenames import as_cell
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.reader import open_reader
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,7 +73,7 @@ def write_csv(
     if bom:
         stream.write(_BOM)
     writer, marked = csv.writer(stream), False
-    names = [*COLUMNS, *map(_column_name, extra)]
+    names = [*COLUMNS, *extra_column_names(extra)]
     writer.writerow(names if raw else map(as_cell, names))
     for result in results:
         given = result_cells(result, extra)
@@ -84,7 +85,12 @@ def write_csv(
 
 def column_names(extra: Sequence[str]) -> list[str]:
     """Return the names of the columns as they are written."""
-    return [as_cell(name) for name in (*COLUMNS, *map(_column_name, extra))]
+    return [as_cell(name) for name in (*COLUMNS, *extra_column_names(extra))]
+
+
+def extra_column_names(extra: Sequence[str]) -> list[str]:
+    """Return the names of columns that are only carried along, none of which is one of COLUMNS."""
+    return [_column_name(name) for name in extra]
 
 
 def write_jsonl(results: Iterable[Result], stream: Stream) -> None:
@@ -175,7 +181,7 @@ def keep_table(folder: Path) -> str | None:
             unfinished.open("w", encoding="utf-8", newline="") as stream,
         ):
             write_table(reader, stream, kind="csv", bom=True, raw=False)
-        unfinished.replace(folder / RESULTS)
+        here().replace_file(unfinished, folder / RESULTS)
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import sys
 from contextlib import closing, contextmanager
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from batchfill.errors import LedgerError
 from batchfill.ledger import damage
+from batchfill.systems import NETWORK_DRIVE, here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 APPLICATION_ID = 0x62666C6C
 """`bfll`: says whose file it is."""
@@ -34,7 +34,7 @@ LOG_KEPT = 16 * 1024 * 1024
 
 NETWORK_SYSTEMS = re.compile(
     r"^(nfs\d?|cifs|smb\d?|smbfs|ncpfs|afs|ceph|lustre|gfs2?|glusterfs|9p|davfs|fuse\.(sshfs|glusterfs|s3fs|rclone"
-    r"|gcsfuse|davfs2?|smbnetfs|ceph.*))$"
+    rf"|gcsfuse|davfs2?|smbnetfs|ceph.*)|{NETWORK_DRIVE})$"
 )
 
 
@@ -104,7 +104,7 @@ def is_older(db: sqlite3.Connection) -> bool:
 
 def refuse_network(path: Path) -> None:
     """Raise LedgerError when *path* lies on a network file system, where locks cannot be trusted."""
-    kind = _file_system(path.parent)
+    kind = here().file_system(path.parent)
     if NETWORK_SYSTEMS.match(kind):
         raise LedgerError(
             f"{path.parent} is on a network file system ({kind}), where a ledger can be damaged: "
@@ -118,18 +118,13 @@ def _create_ledger(path: Path) -> None:
     unfinished.unlink(missing_ok=True)
     with closing(_connect_to(_path_uri(unfinished))) as db:
         _migrate_schema(db)
-    unfinished.replace(path)
+    here().replace_file(unfinished, path)
 
 
 def flush_name(path: Path) -> None:
     # A ledger that has lost its name in a power failure has forgotten all, whatever its commits flushed; and
-    # the program that gave it the name may have died at once. Windows neither allows nor needs it.
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    # the program that gave it the name may have died at once.
+    here().flush_folder(path.parent)
 
 
 def _open_ledger(path: Path) -> sqlite3.Connection:
@@ -271,19 +266,3 @@ def in_words(error: sqlite3.Error | OSError) -> str:
     if "readonly" in text or "unable to open" in text:
         return f"cannot be written ({text}); check the folder's permissions, or give another with --out"
     return f"cannot be used ({text})"
-
-
-def _file_system(folder: Path) -> str:
-    """Return the type of the file system that holds *folder*; empty where the system does not say."""
-    if not sys.platform.startswith("linux"):
-        return ""
-    try:
-        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return ""
-    mounts: dict[str, str] = {}
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        mounts[re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), before.split()[4])] = after.split()[0]
-    place = folder.resolve()
-    return next((mounts[str(p)] for p in (place, *place.parents) if str(p) in mounts), "")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import suppress
 from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from batchfill import filenames
-from batchfill.domain.enlargement import Enlargement, read_aspect, read_expand
 from batchfill.domain.objects import ObjectFile
 from batchfill.domain.predictions import Output
-from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewFile, ReviewPicture, ReviewRow
+from batchfill.domain.reports import (
+    Cost,
+    Doubt,
+    EndedAttempt,
+    Result,
+)
 from batchfill.domain.review import Decision, Redo
 from batchfill.domain.rows import (
     Asked,
@@ -32,7 +35,7 @@ from batchfill.domain.rows import (
 from batchfill.settings.resolve import NO_CAP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from batchfill.domain.rows import RowFile
 
@@ -40,17 +43,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().raw_decode
-"""Reads JSON that SQLite has made, with nothing before it or behind it."""
-
-_STATES = {state.value: state for state in RowState}
+STATES = {state.value: state for state in RowState}
+"""A row's state by its word in the ledger, which is quicker than making it."""
 _NO_CONTENTS = (None, None, None, None)
 
 _UNFIT = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError)
 """What making a value raises where the ledger holds something that batchfill never writes."""
 
 
-def _from_ledger(make: Callable[P, T]) -> Callable[P, T]:
+def from_ledger(make: Callable[P, T]) -> Callable[P, T]:
     """Have *make* raise sqlite3.DatabaseError, as for any other damage, where a record does not fit it."""
 
     @wraps(make)
@@ -121,7 +122,7 @@ def to_json(value: Mapping[str, Any]) -> str:
     return _encode(dict(value)) if value else "{}"
 
 
-@_from_ledger
+@from_ledger
 def to_facts(found: Iterable[sqlite3.Row]) -> dict[str, str]:
     """Return what the batch remembers of itself."""
     facts = {name: value for name, value in found if value is not None}
@@ -143,19 +144,19 @@ _FACTS: Mapping[str, Callable[[str], object]] = {
 """How facts that are not just text are read, which raises where they cannot be."""
 
 
-@_from_ledger
+@from_ledger
 def to_state(word: str) -> RowState:
     """Return the state that *word* names."""
     return RowState(word)
 
 
-@_from_ledger
+@from_ledger
 def to_asked(record: sqlite3.Row) -> Asked:
     """Return what a row asks for."""
     return Asked(json.loads(record["inputs"]), _to_files(record["files"]))
 
 
-@_from_ledger
+@from_ledger
 def to_due(record: sqlite3.Row) -> PendingRow:
     """Return a row whose turn it is."""
     asked = to_asked(record)
@@ -172,7 +173,7 @@ def to_due(record: sqlite3.Row) -> PendingRow:
     )
 
 
-@_from_ledger
+@from_ledger
 def to_named_files(record: sqlite3.Row) -> list[NamedFile | ObjectFile]:
     """Return the files that a row names and that are read here."""
     inputs = json.loads(record["inputs"])
@@ -186,7 +187,7 @@ def _to_named(address: str, kept: list[Any] | dict[str, Any]) -> NamedFile | Obj
     return NamedFile(address, path, Stamp(size, mtime_ns, *later))
 
 
-@_from_ledger
+@from_ledger
 def to_attempt(record: sqlite3.Row) -> Attempt:
     """Return an attempt with its row's id, line, state and tries."""
     fields = dict(record)
@@ -198,7 +199,7 @@ def to_attempt(record: sqlite3.Row) -> Attempt:
     return Attempt(**fields)
 
 
-@_from_ledger
+@from_ledger
 def to_output(record: sqlite3.Row) -> Output:
     """Return one file of a prediction."""
     fields = dict(record)
@@ -225,7 +226,7 @@ _PLACED = (
 )
 
 
-@_from_ledger
+@from_ledger
 def to_doubt(record: sqlite3.Row) -> Doubt:
     """Return a row that may have been paid for."""
     fields = dict(record)
@@ -235,15 +236,15 @@ def to_doubt(record: sqlite3.Row) -> Doubt:
 _RESULT = [field.name for field in fields(Result)]
 
 
-@_from_ledger
+@from_ledger
 def to_result(record: sqlite3.Row) -> Result:
     """Return one line of `results`."""
     told = dict(zip(_RESULT, record, strict=True))
-    told["state"] = _STATES[told["state"]]
+    told["state"] = STATES[told["state"]]
     told["outputs"] = _split_files(told["outputs"])
     told["flags"] = _split_flags(told["flags"])
     told["finished_as"] = _split_files(told["finished_as"])
-    told["decision"] = _to_decision(told["decision"])
+    told["decision"] = to_decision(told["decision"])
     told["extra"] = {} if told["extra"] == "{}" else json.loads(told["extra"])
     return Result(**told)
 
@@ -256,106 +257,39 @@ def _split_flags(joined: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(joined.split())) if joined else ()
 
 
-def _to_decision(word: str | None) -> Decision | None:
+def to_decision(word: str | None) -> Decision | None:
+    """Return the decision that *word* names."""
     return None if word is None else Decision(word)
 
 
-def _to_review_file(kept: list[Any] | dict[str, Any]) -> ReviewFile:
-    if isinstance(kept, dict):
-        file = ObjectFile(**kept)
-        return ReviewFile(file.address, file.digest, file)
-    return ReviewFile(kept[0], kept[3])
-
-
-@_from_ledger
-def to_review_row(record: sqlite3.Row) -> ReviewRow:
-    """Return a row as the review shows it."""
-    # By place: to find each value by its column's name takes twice as long as to make the row of them.
-    *told, files, ended_at, run_time, redo_prompt, redo_seed, expand, aspect, anchor, made, made_before = (
-        record
-    )
-    outputs = _to_pictures(made)
-    return ReviewRow(
-        _to_shown_result(told, outputs),
-        {name: _to_review_file(file) for name, file in _decode(files)[0].items()},
-        outputs,
-        _to_pictures(made_before),
-        ended_at,
-        run_time,
-        redo_prompt,
-        redo_seed,
-        None if expand is None and aspect is None else _to_enlargement(expand, aspect, anchor),
-    )
-
-
-def _to_shown_result(told: Sequence[Any], outputs: tuple[ReviewPicture, ...]) -> Result:
-    *named, seed, prediction_id, attempts, cost, error, decision, chosen, extra = told
-    id_, line, state, image, mask, prompt = named
-    return Result(
-        id_,
-        line,
-        _STATES[state],
-        image,
-        mask,
-        prompt,
-        tuple([output.file for output in outputs]),
-        seed,
-        prediction_id,
-        attempts,
-        cost,
-        error,
-        tuple(dict.fromkeys(flag for output in outputs for flag in output.flags)),
-        _to_decision(decision),
-        chosen,
-        tuple([output.finished_as for output in outputs if output.finished_as is not None]),
-        {} if extra == "{}" else json.loads(extra),
-    )
-
-
-def _to_enlargement(expand: Any, aspect: Any, anchor: Any) -> Enlargement | None:
-    with suppress(ValueError):  # a model may have inputs of its own of these names
-        written = read_expand(str(expand)) if expand else "", read_aspect(str(aspect)) if aspect else ""
-        return Enlargement(*written, *([str(anchor)] if anchor else []))
-    return None
-
-
-def _to_pictures(text: str) -> tuple[ReviewPicture, ...]:
-    if text == "[]":
-        return ()
-    return tuple(
-        ReviewPicture(n, file, content, tuple(flags.split()) if flags else (), finished_as)
-        for n, file, content, flags, finished_as in _decode(text)[0]
-    )
-
-
-@_from_ledger
+@from_ledger
 def to_ended(record: sqlite3.Row) -> EndedAttempt:
     """Return an attempt that came to an end."""
     begun_at, at, outcome, price, run_time = record
     return EndedAttempt(begun_at, at, Outcome(outcome), price, run_time)
 
 
-@_from_ledger
+@from_ledger
 def to_counts(tally: Iterable[sqlite3.Row], *, gone: bool) -> dict[RowState, int]:
     """Return rows by state: of the manifest every state, of those gone from it only states that have any."""
     found = {RowState(r["state"]): r["rows"] for r in tally if bool(r["gone"]) == gone}
     return found if gone else {state: found.get(state, 0) for state in RowState}
 
 
-@_from_ledger
+@from_ledger
 def to_cap(fact: str | None) -> int | None:
     """Return the --max-cost that is remembered, in millionths; None for none."""
     return int(fact) if fact is not None and fact.isdigit() else None
 
 
-@_from_ledger
+@from_ledger
 def to_placed_file(record: sqlite3.Row) -> StoredFile:
     """Return one file of a finished row."""
     known, (mark, named) = tuple(record)[:-2], tuple(record)[-2:]
     return replace(StoredFile(*known), mark=None if mark is None else Mark(mark), names_model=bool(named))
 
 
-@_from_ledger
+@from_ledger
 def to_cost(
     tally: Iterable[sqlite3.Row], money: Iterable[sqlite3.Row], cap: int | None, currency: str
 ) -> Cost:

@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from batchfill.systems import here
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -45,12 +47,12 @@ class LedgerLocation:
         if not beside:
             self._make_way()
             self._file = _file_at(copy)
-        copy.replace(target)
+        here().replace_file(copy, target)
         return target
 
     def _make_way(self) -> None:
         if _file_at(self.path) not in (None, self._file):
-            self.path.replace(self.path.with_name(OTHER))
+            here().replace_file(self.path, self.path.with_name(OTHER))
         # They belong to the file that is gone, and SQLite would play them into this one.
         for side in ("-wal", "-shm"):
             self.path.with_name(self.path.name + side).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from batchfill.ledger import payments
 from batchfill.ledger.database import flush_name
 from batchfill.ledger.location import LEDGER
 from batchfill.regular_files import open_regular, open_to_append
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -104,7 +105,7 @@ def write_record(path: Path, heading: Heading, lines: Iterable[str]) -> int:
         file.flush()
         os.fsync(file.fileno())
         size = file.tell()
-    unfinished.replace(path)
+    here().replace_file(unfinished, path)
     flush_name(path)
     return size
 

@@ -247,8 +247,7 @@ SELECT r.id, r.line, r.state, r.image, r.mask, coalesce(a.prompt, r.prompt) AS p
     {attempts_made} AS attempts,
     {row_cost} AS cost,
     r.error, a.decision, a.chosen, r.extra, r.files, a.ended_at, a.run_time, a.redo_prompt, a.redo_seed,
-    json_extract(r.inputs, '$.expand') AS expand, json_extract(r.inputs, '$.aspect') AS aspect,
-    json_extract(r.inputs, '$.anchor') AS anchor,
+    r.inputs,
     (SELECT json_group_array({review_picture}) FROM (
         SELECT * FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
     ) AS o) AS outputs,
@@ -269,8 +268,8 @@ SELECT rowid FROM rows WHERE position >= :first AND position < :end;
 -- name: numbers_named
 SELECT rowid FROM rows WHERE folded_id IN (SELECT value FROM json_each(:ids)) AND position IS NOT NULL;
 
--- name: prompts_at
-SELECT r.id, coalesce(a.prompt, r.prompt) FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
+-- name: words_at
+SELECT r.id, coalesce(a.prompt, r.prompt), a.seed, r.inputs, r.extra FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
 WHERE r.position >= :first AND r.position < :end;
 
 -- name: numbers_of

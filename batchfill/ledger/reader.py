@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from batchfill import filenames
 from batchfill.errors import LedgerError
-from batchfill.ledger import adoption, database, ledger_rows, statements
+from batchfill.ledger import adoption, database, ledger_rows, review_rows, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from batchfill.domain.objects import ObjectFile
-    from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewRow
+    from batchfill.domain.reports import Cost, Doubt, EndedAttempt, Result, ReviewRow, RowWords
     from batchfill.domain.rows import NamedFile, RowState, StoredFile
     from batchfill.ledger.payments import Payment
 
@@ -82,7 +82,7 @@ class Reader:
         """Yield those of the rows with these *numbers* that are in the manifest, in its order."""
         (statement,) = statements.load_statements("queries")["review_rows"]
         for record in self._db.execute(statement, {"numbers": json.dumps(list(numbers))}):
-            yield ledger_rows.to_review_row(record)
+            yield review_rows.to_review_row(record)
 
     def places(self) -> int:
         """Return the number of places in the manifest."""
@@ -101,9 +101,10 @@ class Reader:
         asked = json.dumps([filenames.fold_case(id_) for id_ in ids])
         return [record[0] for record in statements.ask_rows(self._db, "numbers_named", ids=asked)]
 
-    def prompts_at(self, first: int, end: int) -> dict[str, str]:
-        """Return the prompts of the rows at these places by their ids, the *end* left out."""
-        return {r[0]: r[1] for r in statements.ask_rows(self._db, "prompts_at", first=first, end=end)}
+    def words_at(self, first: int, end: int) -> dict[str, RowWords]:
+        """Return what the rows at these places are searched by, by their ids, the *end* left out."""
+        records = statements.ask_rows(self._db, "words_at", first=first, end=end)
+        return {record[0]: review_rows.to_row_words(record) for record in records}
 
     def numbers_of(self, predictions: Iterable[str]) -> list[int]:
         """Return the numbers of the rows for which one of these *predictions* counts."""

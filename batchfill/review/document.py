@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.enlargement import Enlargement
-    from batchfill.domain.reports import EndedAttempt, ReviewFile, ReviewPicture, ReviewRow, Status
+    from batchfill.domain.reports import EndedAttempt, ReviewFile, ReviewPicture, ReviewRow, RowWords, Status
 
 FORMAT = 1
 DOCUMENT_END = "\n]}"
@@ -94,6 +94,19 @@ def row_object(exhibit: ReviewRow) -> dict[str, Any]:
         "decision": result.decision,
         "chosen": result.chosen,
         "redo": _redo_object(exhibit),
+        "inputs": dict(exhibit.inputs),
+        "columns": dict(result.extra),
+    }
+    return {name: value for name, value in fields.items() if value or value == 0}
+
+
+def words_object(words: RowWords) -> dict[str, Any]:
+    """Return what a row is searched by, as the row itself has it."""
+    fields = {
+        "prompt": words.prompt,
+        "seed": words.seed,
+        "inputs": dict(words.inputs),
+        "columns": dict(words.extra),
     }
     return {name: value for name, value in fields.items() if value or value == 0}
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from batchfill.review.document import course_object, encode_document, encode_json, head_object, row_object
+from batchfill.review.document import (
+    course_object,
+    encode_document,
+    encode_json,
+    head_object,
+    row_object,
+    words_object,
+)
 from batchfill.review.live_rows import MOST_AT_ONCE, LiveRows, RowChanges
 from batchfill.review.pieces import INDEX_ROWS
 
@@ -103,10 +110,11 @@ class Feed:
             if rows := await self._ask(partial(self._read_at, first, end)):
                 yield rows
 
-    async def prompts(self) -> AsyncIterator[str]:
-        """Yield the prompts of all rows by their ids as JSON objects, SLICE rows at a time."""
+    async def words(self) -> AsyncIterator[str]:
+        """Yield what all rows are searched by, by their ids, as JSON objects, SLICE rows at a time."""
         for first, end in await self._slices():
-            yield encode_json(await self._ask(partial(self._source.prompts_at, first, end)))
+            words = await self._ask(partial(self._source.words_at, first, end))
+            yield encode_json({id_: words_object(row) for id_, row in words.items()})
 
     async def wait_beyond(self, edition: int) -> None:
         """Return when there is a later edition."""

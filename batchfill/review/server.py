@@ -75,7 +75,7 @@ class ReviewServer:
         app.router.add_get("/batch.json", self.batch)
         app.router.add_get("/head.json", self.head)
         app.router.add_get("/index.jsonl", self.index)
-        app.router.add_get("/prompts.jsonl", self.prompts)
+        app.router.add_get("/words.jsonl", self.words)
         app.router.add_post("/rows", self.rows)
         app.router.add_get("/events", self.events)
         app.router.add_post("/decisions", self.decide)
@@ -123,9 +123,9 @@ class ReviewServer:
 
         return await _stream_text(request, lines(), LINES)
 
-    async def prompts(self, request: web.Request) -> web.StreamResponse:
-        """The prompts of all rows, in lines of JSON."""
-        return await _stream_text(request, (f"{line}\n" async for line in self._book.prompts()), LINES)
+    async def words(self, request: web.Request) -> web.StreamResponse:
+        """What all rows are searched by, in lines of JSON."""
+        return await _stream_text(request, (f"{line}\n" async for line in self._book.words()), LINES)
 
     async def rows(self, request: web.Request) -> web.Response:
         """The rows that are asked for by their ids."""

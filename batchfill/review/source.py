@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.domain.objects import ObjectFile
-    from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
+    from batchfill.domain.reports import EndedAttempt, ReviewRow, RowWords, Status
     from batchfill.domain.review import ReviewDecision
     from batchfill.domain.rows import LocalFile
 
@@ -43,8 +43,8 @@ class ReviewSource(Protocol):
     def rows_named(self, ids: Sequence[str]) -> Iterable[ReviewRow]:
         """Yield those of the rows with these *ids* that are in the manifest."""
 
-    def prompts_at(self, first: int, end: int) -> dict[str, str]:
-        """Return the prompts of the rows at these places by their ids, the *end* left out."""
+    def words_at(self, first: int, end: int) -> dict[str, RowWords]:
+        """Return what the rows at these places are searched by, by their ids, the *end* left out."""
 
     def changed_rows(self, most: int) -> Iterable[ReviewRow]:
         """Yield rows that are known to have changed since this was asked last; others may have changed, too.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -93,13 +92,3 @@ class Stopwatch:
     def total(self, now: float) -> float:
         """Return the seconds lost up to now."""
         return self._total if self._since is None else self._total + now - self._since
-
-
-def peak_memory() -> int | None:
-    """Return the bytes that this process took at most; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-import anyio
 
 from batchfill.domain.exit_codes import ExitCode
 from batchfill.domain.progress import Level, LogEvent
 from batchfill.domain.rows import LEFT, RowState
 from batchfill.errors import kind_of
+from batchfill.systems import here
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -127,9 +124,7 @@ SAID = {
 
 async def watch_signals(stopping: StopSignal, watcher: ProgressListener | None, clock: Clock) -> None:
     """Pass signals on to *stopping*, until cancelled."""
-    if sys.platform == "win32":
-        return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    with here().receive_signals() as signals:
         async for _ in signals:
             times = stopping.interrupt()
             if times not in SAID:

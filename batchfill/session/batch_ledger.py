@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from batchfill.errors import LedgerError
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
+from batchfill.ledger.payment_record import PAID, read_heading
 from batchfill.ledger.reader import open_reader
 from batchfill.settings.resolve import folder_of
 
@@ -63,3 +64,13 @@ def _other_batch(manifest: Path, flags: Mapping[str, Any]) -> str | None:
     return (
         "the batch itself is there: leave --local out" if rehearsal else "a rehearsal is there: add --local"
     )
+
+
+def read_metadata(folder: Path) -> dict[str, str]:
+    """Return what the ledger of a batch folder remembers of its batch; without one, what the record says."""
+    ledger = folder / LEDGER
+    if not is_there(ledger):
+        heading = read_heading(folder / PAID)
+        return {} if heading is None else {"model": heading.model}
+    with open_reader(ledger) as reader:
+        return reader.metadata()

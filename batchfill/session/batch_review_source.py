@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.domain.objects import ObjectFile
-    from batchfill.domain.reports import EndedAttempt, ReviewRow, Status
+    from batchfill.domain.reports import EndedAttempt, ReviewRow, RowWords, Status
     from batchfill.domain.review import ReviewDecision
     from batchfill.domain.rows import LocalFile
     from batchfill.ledger.reader import Reader
@@ -81,9 +81,9 @@ class BatchReviewSource:
         with self._waiting_decisions() as waiting:
             yield from self._rows(self.reader.numbers_named(ids), waiting)
 
-    def prompts_at(self, first: int, end: int) -> dict[str, str]:
-        """Return the prompts of the rows at these places by their ids, the *end* left out."""
-        return self.reader.prompts_at(first, end)
+    def words_at(self, first: int, end: int) -> dict[str, RowWords]:
+        """Return what the rows at these places are searched by, by their ids, the *end* left out."""
+        return self.reader.words_at(first, end)
 
     def changed_rows(self, most: int) -> Iterator[ReviewRow]:
         """Yield rows that moved, *most* of them at most, and those whose decisions were made here or wait."""

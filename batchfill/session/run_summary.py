@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchfill.domain.reports import Summary
-from batchfill.run.progress_meter import peak_memory
 from batchfill.run.shutdown import exit_code
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def make_summary(session: Session, status: Status, folder: Path) -> Summary:
         requests=session.requests,
         throttled=ended.throttled,
         held=ended.held,
-        peak_memory=peak_memory(),
+        peak_memory=here().peak_memory(),
         failed_made=status.failed_made,
         skipped=session.skipped,
     )

@@ -31,9 +31,8 @@ from batchfill.run.read_refusals import ReadRefusals
 from batchfill.run.run_times import LEARNED_FROM, RunTimes
 from batchfill.run.shutdown import StopSignal
 from batchfill.session import identity, past
-from batchfill.session.as_begun.default_finish import finish_facts
-from batchfill.session.as_begun.default_prompt import default_prompt_warnings, prompt_facts
-from batchfill.session.as_begun.literal_quotes import quote_facts
+from batchfill.session.as_begun.begun_settings import begun_facts
+from batchfill.session.as_begun.default_prompt import default_prompt_warnings
 from batchfill.session.free_questions import ask_patiently, wrong_base
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.plan import make_plan
@@ -335,9 +334,7 @@ class Session:
             "base": settings.base,
             IDEMPOTENT: settings.base if settings.idempotent else None,
             "stopped_because": None,
-            **prompt_facts(settings),
-            **quote_facts(settings),
-            **finish_facts(settings),
+            **begun_facts(settings),
             **self._account,
         }
         if "started_at" not in context.ledger.metadata:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.domain.progress import Level
+from batchfill.errors import StorageError
+from batchfill.filenames import MAX_ID
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +26,9 @@ LEAST = 200_000_000
 TIMES = 4
 """Times the largest picture fetched so far, for each prediction in flight: it may make four of them."""
 
+BELOW = MAX_ID + 40
+"""Characters that a path has below the batch folder at most: `/outputs/earlier/ID@10-0123456789ab.webp`."""
+
 TRIED = 65536
 """Bytes that a disk must take before it counts as one that does."""
 
@@ -33,6 +39,16 @@ def free_bytes(folder: Path) -> int | None:
         return shutil.disk_usage(folder).free
     except OSError:
         return None
+
+
+def refuse_far(folder: Path) -> None:
+    """Raise StorageError where the paths of files below *folder* may be longer than the system takes."""
+    limit, path = here().longest_path(), str(folder.absolute())
+    if limit is not None and len(path) + BELOW > limit:
+        raise StorageError(
+            f"{folder}: paths of {len(path) + BELOW} characters are needed below it, and this system takes "
+            f"{limit}: give a folder nearer to the root with --out, or let the system take long paths"
+        )
 
 
 class DiskSpaceGuard:

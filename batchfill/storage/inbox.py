@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from batchfill.domain.review import Decision, DecisionFile, ReviewDecision
 from batchfill.regular_files import open_regular
-from batchfill.storage.output_store import flush_folder
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,7 +58,7 @@ def post_rulings(folder: Path, rulings: Sequence[ReviewDecision]) -> None:
     text = json.dumps([asdict(ruling) for ruling in rulings], ensure_ascii=False)
     _write_whole(folder, text, RULINGS, flush=os.fsync)
     for flushed in (folder, folder / NAME):
-        flush_folder(flushed)
+        here().flush_folder(flushed)
 
 
 def drain_requests(folder: Path) -> list[Request]:
@@ -133,7 +133,7 @@ def _write_whole(folder: Path, text: str, suffix: str, *, flush: Callable[[int],
             file.write(text)
             file.flush()
             flush(file.fileno())
-        unfinished.rename(inbox / f"{name}{suffix}")
+        here().replace_file(unfinished, inbox / f"{name}{suffix}")
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
@@ -158,7 +158,7 @@ def _read_files(folder: Path, names: Iterable[str]) -> tuple[list[DecisionFile],
             continue  # it may be read the next time
         except _UNREADABLE:
             with suppress(OSError):
-                path.rename(path.with_suffix(DAMAGED))
+                here().replace_file(path, path.with_suffix(DAMAGED))
             damaged.append(path.name)
     return letters, tuple(damaged)
 
@@ -184,4 +184,4 @@ def _clear_files(folder: Path, letters: Iterable[DecisionFile]) -> None:
         with suppress(OSError):
             (folder / NAME / letter.name).unlink(missing_ok=True)
     with suppress(OSError):
-        flush_folder(folder / NAME)
+        here().flush_folder(folder / NAME)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import anyio
 
 from batchfill.errors import UsageError
 from batchfill.regular_files import open_regular, open_to_append
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,21 +27,6 @@ MOMENT = ", for a moment"
 
 LONGEST_MOMENT = 10.0
 """Seconds that a run waits for such a holder to be done."""
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _take(file: IO[Any], *, looking: bool = False) -> None:
-        # Far beyond the text, so that others can still read who holds it.
-        file.seek(2**30)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        file.seek(0)
-else:
-    import fcntl
-
-    def _take(file: IO[Any], *, looking: bool = False) -> None:
-        # Those who only look do not take each other for a run.
-        fcntl.flock(file, (fcntl.LOCK_SH if looking else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
 @contextmanager
@@ -120,12 +105,12 @@ def is_held(folder: Path) -> bool:
 
 def _is_locked(path: Path) -> bool:
     try:
-        file = path.open("r+b") if sys.platform == "win32" else open_regular(path)
+        file = open_regular(path)
     except OSError:
         return False  # none yet, or an archive that cannot be written to
     with file:
         try:
-            _take(file, looking=True)
+            here().lock_file(file, looking=True)
         except OSError:
             return True
     return False
@@ -140,7 +125,7 @@ def _take_lock(file: IO[str], *, unless: Callable[[], bool] = lambda: False) -> 
     # A program that asks whether it is held takes it for a moment, which must not turn a run away.
     for _ in range(LOOKS):
         try:
-            _take(file)
+            here().lock_file(file)
         except OSError:
             if unless():
                 return False

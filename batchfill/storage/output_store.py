@@ -16,6 +16,8 @@ from anyio import CapacityLimiter, Lock, lowlevel, to_thread
 
 from batchfill.errors import NO_ROOM, StorageError
 from batchfill.regular_files import open_regular
+from batchfill.storage.disk import refuse_far
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterator, Sequence
@@ -105,6 +107,7 @@ class OutputStore:
 
     def make_folders(self) -> None:
         """Make the folders."""
+        refuse_far(self.folder)
         with _write_guarded():
             _flush_above(self.folder)
             for name in (OUTPUTS, TMP):
@@ -120,7 +123,7 @@ class OutputStore:
         probe = self.folder / TMP / f"probe-{uuid4().hex}"
         probe.touch()
         try:
-            probe.replace(folder / probe.name)
+            here().replace_file(probe, folder / probe.name)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(folder)) from error
         finally:
@@ -247,7 +250,7 @@ class OutputStore:
             target.parent.mkdir(exist_ok=True)
             if target.is_dir():
                 self._archive_file(target)
-            written.path.replace(target)
+            here().replace_file(written.path, target)
         return f"{SUSPECT}/{target.name}"
 
     def discard_file(self, written: StagedFile) -> None:
@@ -294,7 +297,7 @@ class OutputStore:
         if os.path.lexists(target) and _content(target) not in (written.sha256, move.over or written.sha256):
             self._archive_file(target)
         self._make_folder(target.parent)
-        written.path.replace(target)
+        here().replace_file(written.path, target)
 
     def _archive_file(self, target: Path) -> None:
         """Keep what the ledger does not know: the user's own, or left between rename and record.
@@ -306,7 +309,7 @@ class OutputStore:
 
     def _move_file(self, source: Path, target: Path) -> None:
         self._make_folder(target.parent)
-        source.replace(target)
+        here().replace_file(source, target)
         flush_folder(target.parent)
 
     def _make_folder(self, folder: Path) -> None:
@@ -360,13 +363,8 @@ def _flush_above(folder: Path) -> None:
 
 def flush_folder(folder: Path) -> None:
     # What is new in a folder is on disk only when the folder is, and the program that put it there may have
-    # died before that. Windows neither allows nor needs it.
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    # died before that.
+    here().flush_folder(folder)
 
 
 def _content(path: Path) -> str | None:

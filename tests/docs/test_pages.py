@@ -82,13 +82,29 @@ def test_a_package_index_shows_no_link_into_the_checkout() -> None:
     """The build replaces such links by their text: the index has neither the pages nor the picture."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     hook = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
-    shown = text_of(README)
+    shown = text_of(README) + hook["fragments"][-1]["text"]
     for rule in hook["substitutions"]:
         shown = re.sub(rule["pattern"], rule["replacement"], shown)
     assert re.findall(r"\]\((?!https://)", shown) == []
     assert "[flux-fill-dev](https://replicate.com/" in shown
     assert "looked up (docs/reliability.md)" in shown
     assert "before-mask-after" not in shown
+    # Nor has it the Makefile, or the folder to install.
+    assert "make " not in shown
+    assert "install ." not in shown
+    assert "\nbatchfill demo " in shown
+    assert "named in brackets are in the source distribution" in shown
+
+
+def test_the_package_names_the_pythons_and_systems_that_it_is_for() -> None:
+    """An index finds it by them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = [each.rpartition(" :: ")[2] for each in project["classifiers"]]
+    oldest = project["requires-python"].removeprefix(">=")
+    assert next(name for name in named if name.startswith("3.")) == oldest
+    systems = text_of(DOCS / "systems.md")
+    assert all(f"| {system} |" in systems for system in ("Linux", "macOS", "Windows"))
+    assert {"Linux", "MacOS", "Windows"} <= set(named)
 
 
 def test_every_test_that_is_named_exists() -> None:
@@ -162,7 +178,7 @@ def test_every_public_name_of_batch_is_explained() -> None:
     """A method that is not in the docs is not found."""
     named = {re.match(r"(?:await )?\w+", code) for code in codes_of(text_of(DOCS / "python-api.md"))}
     words = {match[0].removeprefix("await ") for match in named if match}
-    public = {name for name in dir(Batch) if not name.startswith("_")} - {"open"}
+    public = {name for name in dir(Batch) if not name.startswith("_")} - {"open", "create"}
     assert public <= words
 
 

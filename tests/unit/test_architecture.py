@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parents[2] / "batchfill"
 
-BASE = frozenset({"_version", "errors", "domain", "settings", "filenames", "regular_files", "clock"})
+BASE = frozenset(
+    {"_version", "errors", "domain", "settings", "filenames", "regular_files", "clock", "systems"}
+)
 """What nearly every part is written with."""
 SUBJECTS = frozenset({"manifest", "ledger", "providers", "images"})
 """They never see each other: only `session` and `check` bring all of them together."""
@@ -33,7 +35,8 @@ ALLOWED = {
     "regular_files": frozenset[str](),
     "clock": frozenset[str](),
     "wakeup": frozenset[str](),
-    "process": {"errors"},
+    "systems": frozenset[str](),
+    "process": {"errors", "systems"},
     "catalog": BASE,
     **dict.fromkeys(SUBJECTS, BASE | {"catalog"}),
     "storage": BASE | {"ledger", "images"},
@@ -43,13 +46,15 @@ ALLOWED = {
     "check": BATCH | {"session"},
     "export": BASE | {"ledger", "storage", "images"},
     "notify": BASE | {"providers", "storage"},
-    "review": {"errors", "domain", "filenames", "images", "workers"},
+    "review": {"errors", "domain", "filenames", "systems", "images", "workers"},
     "emulator": BASE | {"catalog", "images"},
     "console": {"errors", "domain"},
-    "batch": BATCH | {"session", "check", "export", "notify", "review"},
+    "notebook": {"errors", "domain", "console", "ledger", "images"},
+    "batch": BATCH | {"session", "check", "export", "notify", "review", "notebook"},
+    "blocking": {"errors", "domain", "batch"},
     "tools": BASE | {"catalog", "manifest", "emulator"},
     "cli": BASE | {"batch", "tools", "console", "process"},
-    "__init__": BASE | {"batch"},
+    "__init__": BASE | {"batch", "blocking"},
     "__main__": {"cli"},
 }
 """Part → the parts that it may import, for types too. Its own modules it may always import."""
@@ -61,6 +66,7 @@ THIRD_PARTY = {
     "zstandard": {"providers", "emulator"},
     "anyio": {
         "batch",
+        "blocking",
         "check",
         "cli",
         "emulator",
@@ -72,15 +78,18 @@ THIRD_PARTY = {
         "run",
         "session",
         "storage",
+        "systems",
         "workers",
     },
     "apprise": {"notify"},
     "click": {"cli"},
+    "IPython": {"notebook"},
     "httpx": {"providers", "notify"},
     "isal": {"images"},
     "jpeglib": {"images"},
     "numpy": {"images"},
     "obstore": {"storage"},
+    "pandas": {"export"},
     "python_calamine": {"manifest"},
     "PIL": {"images"},
     "pillow_heif": {"images"},

@@ -18,6 +18,7 @@ from batchfill.errors import BadPicture
 from batchfill.images.codec.colors import FOREIGN, without_alpha
 from batchfill.images.codec.open import open_image, upright_size
 from batchfill.regular_files import open_regular
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +88,7 @@ def write_copy(target: Path, content: bytes) -> None:
     unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         unfinished.write_bytes(content)
-        unfinished.replace(target)
+        here().replace_file(unfinished, target)
     except OSError:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)

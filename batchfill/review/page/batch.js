@@ -2,6 +2,9 @@
 
 const NONE = [];
 
+// States without pictures from which a redo leads on.
+const ENDED = new Set(["failed", "expired"]);
+
 // What rows are filtered and sorted by.
 const FOUND_BY = ["line", "state", "decision", "cost", "run_time", "ended_at"];
 
@@ -40,8 +43,8 @@ export class Batch extends EventTarget {
   briefly(row) {
     const old = this.byRow.get(row.id);
     if (!old) return prepared(row);
-    const { text, hasWords } = old;
-    return old.isBrief ? { ...prepared(row), text, hasWords } : { ...old, ...row, isBrief: false, isOld: true };
+    const { text, hasWords, seed, inputs, columns } = old;
+    return old.isBrief ? { ...prepared(row), text, hasWords, seed, inputs, columns } : { ...old, ...row, isBrief: false, isOld: true };
   }
 
   // Make rows whole that are known briefly, or as they were: objects of this batch by their whole rows.
@@ -61,9 +64,11 @@ export class Batch extends EventTarget {
 
   // Know rows that are known briefly by their words, too.
   learnWords(rows) {
-    for (const { id, prompt } of rows) {
-      const row = this.byRow.get(id);
-      if (row?.isBrief) Object.assign(row, { text: wordsOf({ id, prompt }), hasWords: true });
+    for (const told of rows) {
+      const row = this.byRow.get(told.id);
+      if (!row?.isBrief) continue;
+      const { seed, inputs, columns } = told;
+      Object.assign(row, { text: wordsOf(told), hasWords: true, seed, inputs, columns });
     }
   }
 
@@ -95,9 +100,9 @@ export class Batch extends EventTarget {
     return saved ? saved.ruling.decision : row.decision ?? null;
   }
 
-  // Show a decision: { n, id, ruling, saved }.
-  add(decision) {
-    this.made.set(decision.id, [...this.made.get(decision.id) ?? [], decision]);
+  // Show decisions: { n, id, ruling, saved } each.
+  add(decisions) {
+    for (const decision of decisions) this.made.set(decision.id, [...this.made.get(decision.id) ?? [], decision]);
     this.dispatchEvent(new Event("change"));
   }
 
@@ -182,11 +187,22 @@ function prepared(row) {
   return row;
 }
 
-function wordsOf({ id, prompt = "" }) {
-  return `${id} ${prompt}`.toLowerCase();
+function wordsOf({ id, prompt = "", columns = {} }) {
+  return [id, prompt, ...Object.values(columns)].join(" ").toLowerCase();
 }
 
 // The output that counts: the chosen one, or the first.
 export function chosenOutput(row) {
   return row.outputs.find((output) => output.n === row.chosen) ?? row.outputs[0];
+}
+
+// Whether a row can be decided about so: pictures are judged, and what the service made none of may be made again.
+export function isDecidable(row, decision) {
+  return row.outputs.length > 0 || (decision === "redo" && ENDED.has(row.state) && Boolean(row.prediction_id));
+}
+
+// A decision about a row, for the output that counts where it has several.
+export function rulingFor(row, decision, more = {}) {
+  const several = decision === "approved" && row.outputs.length > 1;
+  return { decision, chosen: several ? chosenOutput(row).n : row.chosen, ...more };
 }

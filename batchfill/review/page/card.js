@@ -6,15 +6,17 @@ import { el } from "./dom.js";
 import { thumb } from "./picture.js";
 import { DECISIONS, STATES } from "./words.js";
 
-export function card(row, { open, choose }) {
+// *show* makes a picture's element.
+export function card(row, { open, choose, tick, show = thumb }) {
   const output = chosenOutput(row);
   const stage = output
-    ? compare({ before: row.image, after: output, mask: row.mask }, thumb)
+    ? compare({ before: row.image, after: output, mask: row.mask }, show)
     : el("div", { class: "compare waiting" }, el("div", { class: "after" }, row.isBrief ? "" : thumb(row.image, "before")));
   if (output) draggable(stage, open);
   else stage.addEventListener("click", open);
   if (!output) stage.append(el("span", { class: "word" }, row.isBrief ? "loading" : STATES[row.state]));
   if (row.outputs.length > 1) stage.append(choices(row, output, choose));
+  if (tick) stage.append(tickButton(row, tick));
   stage.append(el("div", { class: "marks" }, ...flagChips(row), badge(row)));
   return el("article", {
     class: `card ${row.state} ${row.decision ?? ""} ${row.unsaved ? "unsaved" : ""}`,
@@ -33,6 +35,15 @@ export function badge(row) {
 
 export function flagChips(row) {
   return row.flags.map((flag) => el("span", { class: "flag" }, flag.replaceAll("_", " ")));
+}
+
+// Pressed where the row is selected; the wall says whether it is.
+function tickButton(row, tick) {
+  const mine = (event) => event.stopPropagation();
+  return el("button", {
+    type: "button", class: "tick", tabindex: -1, "aria-label": `select ${row.id}`, "aria-pressed": "false",
+    onpointerdown: mine, onpointerup: mine, onclick: (event) => { mine(event); tick(event); },
+  }, "✓");
 }
 
 function choices(row, output, choose) {

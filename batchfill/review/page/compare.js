@@ -49,6 +49,19 @@ export function toggleSplit(stage) {
   setSplit(stage, Number(stage.dataset.split) === 100 ? 0 : 100);
 }
 
+const MASKS = ["masked", "outlined"];
+
+// Show a mask over *element* as a tint, as an outline, or not at all, by turns; return how.
+export function nextMask(element, shown = MASKS.find((name) => element.classList.contains(name))) {
+  const next = MASKS[shown ? MASKS.indexOf(shown) + 1 : 0] ?? "";
+  setMask(element, next);
+  return next;
+}
+
+export function setMask(element, shown) {
+  for (const name of MASKS) element.classList.toggle(name, name === shown);
+}
+
 // Let a pointer draw the border; a press that does not move is a click.
 export function draggable(stage, clicked) {
   let from = null;
@@ -63,8 +76,8 @@ export function draggable(stage, clicked) {
     const box = stage.querySelector(".frame").getBoundingClientRect();
     setSplit(stage, ((event.clientX - box.left) / box.width) * 100);
   });
-  stage.addEventListener("pointerup", () => {
-    if (from !== null && !drawn) clicked();
+  stage.addEventListener("pointerup", (event) => {
+    if (from !== null && !drawn) clicked(event);
     from = null;
   });
   stage.addEventListener("pointercancel", () => { from = null; });

@@ -2,6 +2,7 @@
 
 import { rulingOf } from "./batch.js";
 import { MOST_BYTES, backOff, bytes } from "./link.js";
+import { count } from "./words.js";
 
 const MOST_AT_ONCE = 500;
 
@@ -20,25 +21,32 @@ export class Desk {
     addEventListener("pagehide", () => this.close());
   }
 
-  rule(row, { decision = null, chosen = null, ...redo }, said) {
-    this.made.push(this.save(row.id, { prediction_id: row.prediction_id, decision, chosen, ...redo }, said));
+  // Decide about rows in one step: [row, { decision, chosen, … of a redo }] each; *word*: what became of them.
+  rule(decided, word) {
+    this.made.push(this.save(decided.map(([{ id, prediction_id }, { decision = null, chosen = null, ...redo }]) => ({
+      id, ruling: { prediction_id, decision, chosen, ...redo },
+    })), word));
   }
 
-  // Take the last decision back, and return the id of its row.
+  // Take the last step back, and return the id of its first row.
   undo() {
-    const { id, before } = this.made.pop() ?? {};
-    if (id) this.save(id, before, `${id}: taken back`);
+    const step = this.made.pop();
+    if (step) this.save(step.map(({ id, before }) => ({ id, ruling: before })), "taken back");
     else this.say("nothing to undo");
-    return id;
+    return step?.[0].id;
   }
 
-  save(id, ruling, said) {
-    const row = this.batch.row(id);
-    const decision = { n: ++this.number, id, ruling, said, before: row && rulingOf(row), saved: false };
-    this.unsaved.push(decision);
-    this.batch.add(decision);
+  save(step, word) {
+    const decisions = step.map(({ id, ruling }) => {
+      const row = this.batch.row(id);
+      return { n: ++this.number, id, ruling, before: row && rulingOf(row), saved: false };
+    });
+    // Told once the disk has the whole step.
+    decisions.at(-1).said = `${step.length === 1 ? step[0].id : count(step.length, "row")}: ${word}`;
+    this.unsaved.push(...decisions);
+    this.batch.add(decisions);
     this.send();
-    return decision;
+    return decisions;
   }
 
   // One request at a time, with all that waits: what was decided last must count.
@@ -80,10 +88,16 @@ export class Desk {
     const kept = answered.filter(({ n }) => !(n in refused));
     const lost = answered.filter(({ n }) => n in refused);
     for (const { id, missed } of kept) if (!missed) this.failed.delete(id);
-    this.made = this.made.filter((decision) => !lost.includes(decision));
+    if (lost.length) this.forget(new Set(lost));
     this.batch.settle(kept, new Set(lost.map(({ n }) => n)));
-    if (kept.length) this.say(kept.at(-1).said);
+    const told = kept.findLast(({ said }) => said);
+    if (told) this.say(told.said);
     this.tell(lost, ({ n }) => `not saved: ${refused[n]}`);
+  }
+
+  // What was refused is nothing that could be taken back.
+  forget(lost) {
+    this.made = this.made.map((step) => step.filter((decision) => !lost.has(decision))).filter((step) => step.length);
   }
 
   // Keep in sight what became of decisions that came to nothing.

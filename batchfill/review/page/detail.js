@@ -2,7 +2,7 @@
 
 import { chosenOutput } from "./batch.js";
 import { badge, flagChips } from "./card.js";
-import { compare, setSplit, toggleSplit } from "./compare.js";
+import { compare, nextMask, setMask, setSplit, toggleSplit } from "./compare.js";
 import { byId, el } from "./dom.js";
 import { load, thumb, view } from "./picture.js";
 import { Zoom } from "./zoom.js";
@@ -15,6 +15,9 @@ export class Detail {
     this.act = act;
     this.row = null;
     this.before = null;
+    this.stages = [];
+    this.isBeside = false;
+    this.masked = "";
     // A report has the smaller copies only.
     this.zoom = new Zoom({ fullOf: (picture) => canDecide && `files/${picture.key}` });
     this.panes = el("div", { class: "panes" });
@@ -22,6 +25,7 @@ export class Detail {
     this.element.addEventListener("close", () => {
       const { id } = this.row;
       this.row = null;
+      this.zoom.reset();
       closed(id);
     });
   }
@@ -37,7 +41,7 @@ export class Detail {
       this.before = null;
       this.zoom.reset();
     }
-    const split = same ? Number(this.stage?.dataset.split ?? 0) : 0;
+    const split = same ? Number(this.stages[0]?.dataset.split ?? 0) : 0;
     [this.row, this.filled, this.place, this.of, this.currency] = [row, row.filled, place, of, currency];
     this.draw(split);
   }
@@ -45,10 +49,12 @@ export class Detail {
   draw(split) {
     const focused = document.activeElement?.dataset?.name;
     this.panes.replaceChildren(this.stageOf(this.row), this.side());
-    if (this.stage) setSplit(this.stage, split);
+    for (const stage of this.stages) {
+      setSplit(stage, split);
+      setMask(stage, this.masked);
+    }
     if (!this.isOpen) this.element.showModal();
-    const after = chosenOutput(this.row);
-    this.zoom.attach(this.stage, { after, before: this.before ?? this.row.image });
+    this.zoom.attach(this.stages.map((stage, n) => ({ stage, ...this.views[n] })));
     const again = [...this.element.querySelectorAll("[data-name]")].find((one) => one.dataset.name === focused);
     (again ?? this.element).focus();
   }
@@ -58,11 +64,18 @@ export class Detail {
   }
 
   compare() {
-    if (this.stage) toggleSplit(this.stage);
+    for (const stage of this.stages) toggleSplit(stage);
   }
 
   mask() {
-    this.stage?.classList.toggle("masked");
+    for (const stage of this.stages) this.masked = nextMask(stage);
+  }
+
+  // The outputs next to each other, or the only one next to what was before; and one over the other again.
+  beside() {
+    this.isBeside = !this.isBeside;
+    this.zoom.reset();
+    this.draw(0);
   }
 
   // Have the next rows' pictures at hand.
@@ -75,13 +88,30 @@ export class Detail {
   }
 
   stageOf(row) {
-    const output = chosenOutput(row);
-    this.stage = output && compare(
-      { before: this.before ?? row.image, after: output, mask: row.mask }, view, { slider: true });
-    const stage = this.stage ?? el("div", { class: "compare waiting" },
+    this.views = this.viewsOf(row);
+    this.stages = this.views.map((seen) => compare({ ...seen, mask: row.mask }, view, { slider: this.views.length === 1 }));
+    if (this.stages.length > 1) this.stages.forEach((stage, n) => stage.append(this.label(this.views[n])));
+    const waiting = this.stages.length ? [] : [el("div", { class: "compare waiting" },
       el("div", { class: "after" }, row.isBrief ? "" : view(row.image, "before")),
-      el("span", { class: "word" }, row.isBrief ? "loading" : STATES[row.state]));
-    return el("div", { class: "stage" }, stage);
+      el("span", { class: "word" }, row.isBrief ? "loading" : STATES[row.state]))];
+    return el("div", { class: `stage of-${Math.min(this.stages.length, 4)}` }, ...this.stages, ...waiting);
+  }
+
+  // What is seen at once: { after, before } each.
+  viewsOf(row) {
+    const output = chosenOutput(row);
+    const before = this.before ?? row.image;
+    if (!output) return [];
+    if (!this.isBeside) return [{ after: output, before }];
+    const beside = row.outputs.length > 1 ? row.outputs : [before, output];
+    return beside.filter((picture) => picture?.key).map((after) => ({ after, before }));
+  }
+
+  label({ after }) {
+    const { row } = this;
+    const isChosen = row.outputs.length > 1 && after.n === chosenOutput(row).n && after !== this.before;
+    return el("span", { class: `number ${isChosen ? "chosen" : ""}`, "aria-hidden": "true" },
+      row.outputs.includes(after) ? row.outputs.length > 1 ? String(after.n) : "after" : "before");
   }
 
   side() {
@@ -94,6 +124,10 @@ export class Detail {
       row.error && el("p", { class: "error" }, row.error),
       row.prompt && el("p", { class: "prompt" }, row.prompt),
       !row.isBrief && this.sources(row),
+      row.outputs.length > 0 && el("button", {
+        type: "button", class: "beside", "data-name": "beside", "aria-keyshortcuts": "G", "aria-pressed": String(this.isBeside),
+        onclick: () => this.act("beside"),
+      }, row.outputs.length > 1 ? "Outputs next to each other " : "Before and after next to each other ", el("kbd", {}, "G")),
       row.outputs.length > 1 && this.strip("Outputs", row.outputs, (output) => this.outputButton(output)),
       row.earlier.length > 0 && this.strip("Earlier, to compare with", row.earlier, (output) => this.beforeButton(output)),
       this.facts(row),
@@ -141,6 +175,7 @@ export class Detail {
       ["Seed", row.seed], ["File", file], ["Run time", row.run_time !== undefined && duration(row.run_time)],
       ["Cost", row.cost ? money(row.cost, this.currency) : null], ["Attempts", row.attempts > 1 && row.attempts],
       ["Ended", row.ended_at && day(row.ended_at)], ["Prediction", row.prediction_id],
+      ...Object.entries({ ...row.inputs, ...row.columns }),
     ];
     const known = facts.filter(([, value]) => value !== undefined && value !== null && value !== false);
     return el("dl", { class: "facts" }, ...known.flatMap(([term, value]) => [

@@ -1,15 +1,18 @@
 // The bar that says which rows are shown.
 
 import { byId, el } from "./dom.js";
-import { ANY_FLAG, SORTS, UNDECIDED } from "./search.js";
+import { ANY_FLAG, CHOSEN, UNDECIDED } from "./search.js";
 import { DECISIONS, STATES, figure } from "./words.js";
+
+const SEARCHED = "Words of ids, prompts and x_ columns; or name:value with flag, decision, state, seed, line, id, an x_ column or " +
+  "an input of the model. Quotes hold words together: x_client:\"acme corp\".";
 
 export class Filters {
   constructor(asked, changed) {
     this.asked = { ...asked };
     this.changed = changed;
     this.words = el("input", {
-      type: "search", id: "search", placeholder: "Search prompts and ids", "aria-label": "Search prompts and ids",
+      type: "search", id: "search", placeholder: "Search, or x_client:acme", title: SEARCHED, "aria-label": "Search ids, prompts and columns",
       "aria-keyshortcuts": "/", autocomplete: "off", spellcheck: "false",
       oninput: () => this.ask({ words: this.words.value }),
     });
@@ -18,12 +21,15 @@ export class Filters {
       flag: this.choice("flag", "Flag"),
       decision: this.choice("decision", "Decision"),
       sort: this.choice("sort", "Order"),
+      size: this.choice("size", "Size of the pictures"),
     };
     this.shown = el("output", { id: "shown", for: "search" });
     this.form = byId("filters");
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.append(this.words, ...Object.values(this.choices), this.shown);
-    offer(this.choices.sort, Object.entries(SORTS).map(([name, [label]]) => [name, label]));
+    for (const [choice, names] of Object.entries(CHOSEN)) {
+      offer(this.choices[choice], Object.entries(names).map(([name, [label]]) => [name, label]));
+    }
     this.mark();
   }
 
@@ -38,7 +44,7 @@ export class Filters {
     this.words.value = this.asked.words;
     for (const [name, select] of Object.entries(this.choices)) {
       select.value = this.asked[name];
-      select.classList.toggle("active", name !== "sort" && Boolean(this.asked[name]));
+      select.classList.toggle("active", !(name in CHOSEN) && Boolean(this.asked[name]));
     }
   }
 

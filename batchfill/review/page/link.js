@@ -1,6 +1,7 @@
 // Where the batch comes from: the server that this page was opened at, or the files next to it.
 
 import { isWhole } from "./batch.js";
+import { haveNoViews } from "./picture.js";
 import { Pieces, SAY_EVERY, briefRow } from "./pieces.js";
 
 const SILENT = "the page's server does not answer";
@@ -43,7 +44,8 @@ class Embedded {
   }
 
   async start(batch, { failed }) {
-    const { pieces, ...head } = JSON.parse(this.element.textContent);
+    const { pieces, size, ...head } = JSON.parse(this.element.textContent);
+    if (size === "small") haveNoViews();
     this.element.remove();
     this.pieces = new Pieces(pieces, { batch, trouble: (error) => failed(error.message) });
     batch.update({ ...head, rows: [] });
@@ -84,6 +86,11 @@ class Served {
     });
   }
 
+  // Return when the rows with these ids are whole, as far as they are there. Throws where the server does not answer.
+  async complete(ids) {
+    await this.fill(ids.map((id) => this.batch.byRow.get(id)).filter((row) => row && !isWhole(row)));
+  }
+
   // A row that is not told is gone, which an event is about to say: it is not asked for again.
   async fill(rows) {
     const whole = await this.wholeOf(rows);
@@ -119,11 +126,11 @@ class Served {
 
   async learnWords(isWanted, progressed) {
     let said = performance.now();
-    for await (const line of linesOf(await this.ask("prompts.jsonl"))) {
+    for await (const line of linesOf(await this.ask("words.jsonl"))) {
       if (!isWanted()) return;
-      const prompts = Object.entries(JSON.parse(line));
-      this.batch.learnWords(prompts.map(([id, prompt]) => ({ id, prompt })));
-      this.words += prompts.length;
+      const rows = Object.entries(JSON.parse(line));
+      this.batch.learnWords(rows.map(([id, words]) => ({ id, ...words })));
+      this.words += rows.length;
       if (performance.now() - said < SAY_EVERY) continue;
       progressed();
       said = performance.now();
@@ -144,7 +151,7 @@ class Served {
   async start(batch, { lost, moved }) {
     Object.assign(this, { batch, lost, moved });
     // The key in the address has done its work.
-    history.replaceState(null, "", location.pathname + location.hash);
+    history.replaceState(history.state, "", location.pathname + location.hash);
     const { page, head, rows } = await this.open();
     this.page = page;
     let [known, some] = [0, []];

@@ -1,7 +1,8 @@
 // The page: one batch, the wall, a window for one row, and the keyboard.
 
-import { noteAddress, readAddress } from "./address.js";
-import { Batch, chosenOutput } from "./batch.js";
+import { isWentBack, noteAddress, readAddress } from "./address.js";
+import { Batch, isDecidable, rulingFor } from "./batch.js";
+import { Bulk } from "./bulk.js";
 import { Desk } from "./desk.js";
 import { Detail } from "./detail.js";
 import { byId } from "./dom.js";
@@ -11,6 +12,7 @@ import { openLink } from "./link.js";
 import { say, showAlert, stayOnTop } from "./notices.js";
 import { RedoDialog } from "./redo.js";
 import { matching } from "./search.js";
+import { Selection } from "./selection.js";
 import { offerThemes } from "./theme.js";
 import { showTotals } from "./totals.js";
 import { DECISIONS, clock, count } from "./words.js";
@@ -25,8 +27,10 @@ const link = openLink();
 const desk = new Desk(batch, link, { say, changed: showSaving });
 const redo = new RedoDialog();
 const filters = new Filters(wanted.asked, () => { showRows(); note(); });
+const selection = new Selection({ changed: showSelection, act });
+const bulk = new Bulk({ batch, link, desk, redo, selection, command: redoCommand });
 const wall = new Wall({
-  open: openRow, choose: (id, n) => choose(batch.row(id), n), need: (rows) => link.need(rows), ahead: link.ahead,
+  press: pressRow, tick: link.canDecide ? tickRow : null, selection, choose: (id, n) => choose(batch.row(id), n), need: (rows) => link.need(rows), ahead: link.ahead,
   moved: () => { wanted = null; note(); },
 });
 const detail = new Detail({ canDecide: link.canDecide, act, closed: leaveRow });
@@ -41,12 +45,21 @@ const ACTIONS = {
   open: () => wall.row() && openRow(wall.row().id),
   compare: () => (detail.isOpen ? detail : wall).compare(),
   mask: () => (detail.isOpen ? detail : wall).mask(),
+  beside: () => detail.isOpen && detail.beside(),
   full: () => detail.isOpen && detail.zoom.toggleFull(),
   toMask: () => detail.isOpen && detail.zoom.toggleMask(),
   zoom: (key) => detail.isOpen && detail.zoom.step(key),
   approve: () => decide("approved"),
   reject: () => decide("rejected"),
   redo: askForRedo,
+  tick: () => wall.row() && !detail.isOpen && selection.toggle(wall.row().id),
+  extendLeft: () => extend(-1, 0),
+  extendRight: () => extend(1, 0),
+  extendUp: () => extend(0, -1),
+  extendDown: () => extend(0, 1),
+  selectAll: () => !detail.isOpen && selection.select(wall.rows),
+  clear: () => !detail.isOpen && selection.size > 0 && selection.clear(),
+  undecided: goToUndecided,
   choose: (n) => choose(wall.row(), n),
   undo,
   search: () => { detail.close(); filters.focus(); },
@@ -54,7 +67,7 @@ const ACTIONS = {
 };
 
 function act(name, value) {
-  ACTIONS[name](value);
+  return ACTIONS[name](value);
 }
 
 function show() {
@@ -68,7 +81,10 @@ function showRows() {
   const found = matching(rows, filters.asked);
   if (filters.asked.words) link.search(() => filters.asked.words, showRows);
   filters.offerWhatIs(rows, found.length, link.searched);
+  wall.resize(filters.asked.size);
+  selection.keep(found);
   wall.show(found);
+  selection.draw(found.length);
   const nothing = byId("nothing");
   nothing.hidden = found.length > 0;
   nothing.textContent = batch.rows.length ? "No row is like that." : "No rows yet.";
@@ -103,6 +119,8 @@ function openRow(id) {
 
 // The browser gives the keyboard back to the card from which the window was opened.
 function leaveRow(id) {
+  // The address closed it, and names another place.
+  if (id !== opened) return;
   opened = null;
   const place = placeOf(id);
   wall.go(place >= 0 ? place : wall.current);
@@ -110,24 +128,71 @@ function leaveRow(id) {
 }
 
 function note(when) {
-  noteAddress({ row: opened, at: wall.current ? wall.row()?.id : null, asked: filters.asked }, when);
+  const here = { row: opened, at: wall.current ? wall.row()?.id : null };
+  noteAddress({ ...(wanted ?? here), asked: filters.asked }, when);
 }
 
 // Open what the address names, or go there, as soon as it is known.
 function findWanted() {
   const { row, at } = wanted;
   const isWhole = batch.rows.length >= batch.head.counts.total;
-  const [known, place] = [row && batch.row(row), at ? placeOf(at) : -1];
-  if (!(isWhole || known || place >= 0 || !(row || at))) return;
+  const [known, place] = [row && batch.row(row), at ? placeOf(at) : 0];
+  if (!(isWhole || known || (!row && place >= 0))) return;
   wanted = null;
   if (known) openRow(row);
-  else if (row) say(`there is no row ${row}`);
-  else if (place >= 0) wall.go(place, { focus: false });
+  else {
+    opened = null;
+    closeWindows();
+    if (row) say(`there is no row ${row}`);
+    wall.go(Math.max(place, 0), { focus: false });
+  }
 }
 
+// Back closes the picture; any other address counts in all its parts.
 function openAddressed() {
-  wanted = readAddress();
-  filters.use(wanted.asked);
+  const told = readAddress();
+  if (!isWentBack()) {
+    wanted = told;
+    filters.use(wanted.asked);
+  } else if (detail.isOpen) closeWindows();
+  else note({ now: true });
+}
+
+function closeWindows() {
+  for (const window of document.querySelectorAll("dialog[open]")) window.close();
+}
+
+function pressRow(id, event) {
+  if (link.canDecide && (event.ctrlKey || event.metaKey || event.shiftKey)) tickRow(id, event);
+  else openRow(id);
+}
+
+// The keyboard goes where the pointer was.
+function tickRow(id, { shiftKey }) {
+  const from = wall.current;
+  wall.go(placeOf(id));
+  if (shiftKey) selection.extend(wall.rows, wall.current, from);
+  else selection.toggle(id);
+}
+
+function extend(columns, lines) {
+  if (detail.isOpen) return move(columns, lines);
+  const from = wall.current;
+  wall.step(columns, lines);
+  return selection.extend(wall.rows, wall.current, from);
+}
+
+function showSelection() {
+  wall.draw();
+  selection.draw(wall.rows.length);
+}
+
+function goToUndecided() {
+  const isOpen = (row) => row.state === "done" && !row.decision;
+  const next = wall.rows.findIndex((row, place) => place > wall.current && isOpen(row));
+  const place = next >= 0 ? next : wall.rows.findIndex(isOpen);
+  if (place >= 0) go(place);
+  else say("every picture shown is decided");
 }
 
 function move(columns, lines) {
@@ -140,29 +205,44 @@ function go(place) {
   if (detail.isOpen && wall.row()) openRow(wall.row().id);
 }
 
-function decide(decision, more = {}, row = current()) {
-  if (!row || !canBeJudged(row)) return;
-  const several = decision === "approved" && row.outputs.length > 1;
-  const chosen = several ? chosenOutput(row).n : row.chosen;
+function decide(decision) {
+  if (isAboutMany()) bulk.decide(decision);
+  else decideOne(decision);
+}
+
+function decideOne(decision, more = {}, row = current()) {
+  if (!row || !canBeDecided(row, decision)) return;
   const place = placeOf(row.id);
-  desk.rule(row, { decision, chosen, ...more }, `${row.id}: ${DECISIONS[decision]}`);
+  desk.rule([[row, rulingFor(row, decision, more)]], DECISIONS[decision]);
   // On to the next row, which under some filters has come to this one's place.
   if (place >= 0) go(wall.rows[place]?.id === row.id ? place + 1 : place);
 }
 
 async function askForRedo() {
+  if (isAboutMany()) {
+    await bulk.decide("redo");
+    return;
+  }
   const row = current();
-  if (!row || !canBeJudged(row)) return;
-  const asked = await redo.ask(row, `batchfill run ${batch.head.manifest} --retry redo`);
+  if (!row || !canBeDecided(row, "redo")) return;
+  const asked = await redo.ask([row], redoCommand());
   // About the pictures that were asked about, whatever has come to this place meanwhile.
-  if (asked) decide("redo", asked, row);
+  if (asked) decideOne("redo", asked, row);
+}
+
+function redoCommand() {
+  return `batchfill run ${batch.head.manifest} --retry redo`;
+}
+
+function isAboutMany() {
+  return !detail.isOpen && selection.size > 0;
 }
 
 function choose(row, n) {
   if (!row?.outputs.some((output) => output.n === n)) return;
   const { decision = null, prediction_id } = row;
-  if (link.canDecide) desk.rule(row, { ...row.redo, decision, chosen: n }, `${row.id}: output ${n}`);
-  else batch.add({ n: Infinity, id: row.id, ruling: { prediction_id, decision, chosen: n }, saved: true });
+  if (link.canDecide) desk.rule([[row, { ...row.redo, decision, chosen: n }]], `output ${n}`);
+  else batch.add([{ n: Infinity, id: row.id, ruling: { prediction_id, decision, chosen: n }, saved: true }]);
 }
 
 function undo() {
@@ -171,9 +251,15 @@ function undo() {
   if (place >= 0) go(place);
 }
 
-function canBeJudged(row) {
-  if (!row.outputs.length) say(row.isBrief ? `${row.id} is not loaded yet` : `${row.id} has no picture to judge`);
-  return row.outputs.length > 0;
+function canBeDecided(row, decision) {
+  const isPossible = isDecidable(row, decision);
+  if (!isPossible) say(row.isBrief ? `${row.id} is not loaded yet` : whyNot(row, decision));
+  return isPossible;
+}
+
+function whyNot(row, decision) {
+  const again = row.state === "failed" && `: batchfill run ${batch.head.manifest} --retry failed makes it again`;
+  return decision === "redo" ? `${row.id} has nothing to redo${again || ""}` : `${row.id} has no picture to judge`;
 }
 
 function placeOf(id) {

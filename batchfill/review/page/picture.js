@@ -30,8 +30,16 @@ export function view(picture, alt) {
   return element;
 }
 
-// Have a picture at hand before it is asked for.
+let hasViews = true;
+
+// A report that is to be sent has the small copies only.
+export function haveNoViews() {
+  hasViews = false;
+}
+
+// Have a picture at hand before it is asked for. Throws where it is not to be had.
 export async function load(picture) {
+  if (!hasViews) throw new Error("small copies only");
   const large = new Image();
   large.src = viewOf(picture);
   await large.decode();

@@ -1,6 +1,7 @@
 // Asking what a redo shall do differently.
 
 import { byId } from "./dom.js";
+import { count } from "./words.js";
 
 const MOST_SEED = 2 ** 31 - 1;
 
@@ -25,10 +26,22 @@ export class RedoDialog {
     this.seed.setCustomValidity(fits ? "" : `A seed is a number from 1 to ${MOST_SEED}.`);
   }
 
-  // Return what was asked for, or null when it was called off.
-  async ask(row, command) {
-    byId("redo-title").textContent = `Redo ${row.id}`;
+  word(rows, command) {
+    const isOne = rows.length === 1;
+    byId("redo-title").textContent = `Redo ${isOne ? rows[0].id : count(rows.length, "row")}`;
     byId("redo-command").textContent = command;
+    byId("redo-empty").textContent = isOne ? "An empty seed is a new one."
+      : "Each row gets a new seed, and without a prompt here keeps its own.";
+    byId("redo-kept").textContent = rows.every(({ outputs }) => !outputs.length) ? "Nothing is paid before that."
+      : `The ${isOne ? "picture" : "pictures"} of today ${isOne ? "is" : "are"} kept.`;
+    // Equal seeds would make equal mistakes.
+    byId("redo-seed-label").hidden = !isOne;
+  }
+
+  // Return what was asked for about a row, or about several at once, or null when it was called off.
+  async ask(rows, command) {
+    const row = rows.length === 1 ? rows[0] : {};
+    this.word(rows, command);
     this.prompt.value = row.redo?.prompt ?? row.prompt ?? "";
     this.seed.value = row.redo?.seed ?? "";
     this.checkSeed();

@@ -1,8 +1,10 @@
 // The wall: of all rows, only those in sight are elements.
 
 import { card } from "./card.js";
-import { toggleSplit } from "./compare.js";
+import { nextMask, toggleSplit } from "./compare.js";
 import { byId } from "./dom.js";
+import { thumb, view } from "./picture.js";
+import { EVERYTHING, SIZES } from "./search.js";
 
 const GAP = 14;
 const BEYOND = 2;
@@ -10,17 +12,20 @@ const BEYOND = 2;
 export class Wall {
   // *need* is told which rows are near: those that are elements, and so many more on either side: *ahead*. *moved*
   // hears that another row is the current one.
-  constructor({ open, choose, need, ahead, moved }) {
+  // *press* hears of a click with its event, *tick* of one on the mark of a selected row; no *tick*: none has a mark.
+  constructor({ press, choose, tick, selection, need, ahead, moved }) {
     this.element = byId("wall");
-    this.hands = { open, choose };
-    Object.assign(this, { need, ahead, moved });
+    this.hands = { press, choose, tick };
+    Object.assign(this, { selection, need, ahead, moved });
     this.rows = [];
     this.cards = new Map();
     this.current = 0;
+    this.size = EVERYTHING.size;
     this.due = false;
     this.element.addEventListener("focusin", (event) => this.follow(event.target));
     addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.measure()).observe(this.element);
+    this.element.classList.add(this.size);
     this.measure();
   }
 
@@ -30,6 +35,17 @@ export class Wall {
     this.rows = rows;
     this.current = Math.max(0, place >= 0 ? place : Math.min(this.current, rows.length - 1));
     this.draw();
+  }
+
+  // Make all pictures so large, and stay at the one that was looked at.
+  resize(size) {
+    if (size === this.size) return;
+    this.element.classList.replace(this.size, size);
+    this.size = size;
+    for (const { element } of this.cards.values()) element.remove();
+    this.cards.clear();
+    this.measure();
+    this.go(this.current, { focus: false });
   }
 
   row() {
@@ -62,7 +78,7 @@ export class Wall {
   }
 
   mask() {
-    this.element.classList.toggle("masked");
+    nextMask(this.element);
   }
 
   follow(target) {
@@ -77,7 +93,8 @@ export class Wall {
 
   measure() {
     const width = this.element.clientWidth;
-    this.columns = Math.max(2, Math.floor((width + GAP) / (250 + GAP)));
+    const { least, columns } = SIZES[this.size][1];
+    this.columns = Math.max(columns, Math.floor((width + GAP) / (least + GAP)));
     this.width = (width - GAP * (this.columns - 1)) / this.columns;
     this.height = Math.round(this.width * 0.75) + parseFloat(getComputedStyle(this.element).getPropertyValue("--caption"));
     this.cards.forEach((shown) => { shown.place = -1; });
@@ -122,6 +139,7 @@ export class Wall {
     const { element } = shown;
     element.tabIndex = place === this.current ? 0 : -1;
     element.classList.toggle("current", place === this.current);
+    this.markSelected(element, id);
     if (shown.place === place && shown.of === this.rows.length) return;
     [shown.place, shown.of] = [place, this.rows.length];
     element.setAttribute("aria-posinset", place + 1);
@@ -131,9 +149,18 @@ export class Wall {
     element.style.transform = `translate(${(place % this.columns) * (this.width + GAP)}px, ${this.y(place)}px)`;
   }
 
+  markSelected(element, id) {
+    const isSelected = this.selection.has(id);
+    if (element.classList.contains("selected") === isSelected) return;
+    element.classList.toggle("selected", isSelected);
+    element.querySelector(".tick")?.setAttribute("aria-pressed", String(isSelected));
+  }
+
   replace(shown, row) {
     const element = card(row, {
-      open: () => this.hands.open(row.id), choose: (n) => this.hands.choose(row.id, n),
+      open: (event) => this.hands.press(row.id, event), choose: (n) => this.hands.choose(row.id, n),
+      show: this.size === "large" ? view : thumb,
+      tick: this.hands.tick && ((event) => this.hands.tick(row.id, event)),
     });
     if (shown) {
       const focused = shown.element.contains(document.activeElement);

@@ -16,8 +16,8 @@ export const STATES = {
 
 export const DECISIONS = { approved: "approved", rejected: "rejected", redo: "to redo" };
 
-export function count(number, noun) {
-  return `${NUMBERS.format(number)} ${noun}${number === 1 ? "" : "s"}`;
+export function count(number, noun, nouns = `${noun}s`) {
+  return `${NUMBERS.format(number)} ${number === 1 ? noun : nouns}`;
 }
 
 export function figure(number) {

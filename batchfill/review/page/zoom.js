@@ -1,4 +1,6 @@
-// A closer look at the picture in the window: how large it is, and which part of it is seen.
+// A closer look at the pictures in the window, all in step: how large they are, and which part of them is seen.
+
+import { byId } from "./dom.js";
 
 const STEP = 1.4;
 // Times the size at which a pixel of the picture is one of the screen.
@@ -6,6 +8,8 @@ const MOST = 8;
 // Of the window, that the part around a mask takes up.
 const FILLED = 0.8;
 const SAMPLED = 256;
+// Of a mask's outline, as the page has it.
+const OUTLINE = 1.5;
 
 export class Zoom {
   // *fullOf* returns the address of a picture in all its pixels, or null where there is none.
@@ -16,18 +20,25 @@ export class Zoom {
 
   reset() {
     Object.assign(this, { scale: 1, x: 0, y: 0 });
+    this.thin();
   }
 
-  // Look at this stage from now on; *pictures* are what lies on it: { after, before }.
-  attach(stage, pictures) {
-    Object.assign(this, { stage, pictures, frame: stage?.querySelector(".frame"), full: null, width: 0, from: null });
-    if (!stage) return;
+  // Look at these views from now on: a stage each, and what lies on it: { stage, after, before }. They are of one size.
+  attach(views) {
+    const [first] = views;
+    Object.assign(this, {
+      views, stage: first?.stage, frame: first?.stage.querySelector(".frame"), full: null, width: 0, from: null,
+    });
+    for (const { stage } of views) this.listen(stage);
+    if (this.stage) this.apply();
+  }
+
+  listen(stage) {
     stage.addEventListener("wheel", (event) => this.turn(event), { passive: false });
-    stage.addEventListener("dblclick", (event) => this.toggleFull(this.pointOf(event)));
+    stage.addEventListener("dblclick", (event) => this.toggleFull(pointOf(event)));
     stage.addEventListener("pointerdown", (event) => this.grab(event));
     stage.addEventListener("pointermove", (event) => this.drag(event));
     for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { this.from = null; });
-    this.apply();
   }
 
   by(factor, point) {
@@ -98,31 +109,42 @@ export class Zoom {
     ];
     this.x = Math.min(wide, Math.max(-wide, this.x));
     this.y = Math.min(high, Math.max(-high, this.y));
-    this.frame.style.transform = this.scale > 1 ? `translate(${this.x}px, ${this.y}px) scale(${this.scale})` : "";
-    this.stage.style.setProperty("--zoom", this.scale);
-    this.stage.classList.toggle("zoomed", this.scale > 1);
+    for (const { stage } of this.views) this.place(stage);
+    this.thin();
     if (this.scale > 1) this.loadFull();
+  }
+
+  // The outline of a mask stays as thin as it is, however large the picture.
+  thin() {
+    byId("outline-width").setAttribute("radius", OUTLINE / this.scale);
+  }
+
+  place(stage) {
+    const moved = this.scale > 1 ? `translate(${this.x}px, ${this.y}px) scale(${this.scale})` : "";
+    stage.querySelector(".frame").style.transform = moved;
+    stage.style.setProperty("--zoom", this.scale);
+    stage.classList.toggle("zoomed", this.scale > 1);
   }
 
   // Show the pictures themselves instead of their smaller copies; what no browser reads stays as it is.
   loadFull() {
-    const { stage, pictures } = this;
-    const replace = (side) => replaced(stage.querySelector(`.${side} img`), pictures[side], this.fullOf);
-    this.full ??= Promise.all([replace("after"), replace("before")]).then(([width]) => {
-      if (this.stage === stage) this.width = width;
+    const { views } = this;
+    this.full ??= Promise.all(views.flatMap((view) => ["after", "before"].map((side) => (
+      replaced(view.stage.querySelector(`.${side} img`), view[side], this.fullOf))))).then(([width]) => {
+      if (this.views === views) this.width = width;
     });
     return this.full;
   }
 
   turn(event) {
     event.preventDefault();
-    this.by(event.deltaY < 0 ? STEP : 1 / STEP, this.pointOf(event));
+    this.by(event.deltaY < 0 ? STEP : 1 / STEP, pointOf(event));
   }
 
   grab(event) {
     if (this.scale === 1 || event.button !== 0) return;
     this.from = { x: event.clientX - this.x, y: event.clientY - this.y };
-    this.stage.setPointerCapture(event.pointerId);
+    event.currentTarget.setPointerCapture(event.pointerId);
   }
 
   drag(event) {
@@ -130,11 +152,12 @@ export class Zoom {
     Object.assign(this, { x: event.clientX - this.from.x, y: event.clientY - this.from.y });
     this.apply();
   }
+}
 
-  pointOf({ clientX, clientY }) {
-    const box = this.stage.getBoundingClientRect();
-    return { x: clientX - box.left - box.width / 2, y: clientY - box.top - box.height / 2 };
-  }
+// Where an event is, from the middle of its stage.
+function pointOf({ clientX, clientY, currentTarget }) {
+  const box = currentTarget.getBoundingClientRect();
+  return { x: clientX - box.left - box.width / 2, y: clientY - box.top - box.height / 2 };
 }
 
 // Give an element its picture in all pixels, and return how wide that is; 0 where it cannot be had.

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill import systems
 from batchfill.errors import LedgerError
 from batchfill.ledger import database
 from batchfill.ledger.ledger import open_ledger
@@ -201,7 +203,7 @@ def test_the_deepest_mount_counts(mounts: Callable[[str], None], folder: str) ->
 
 
 def test_nothing_is_made_on_a_network_file_system(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_file_system", lambda folder: "nfs4")
+    monkeypatch.setattr(systems, "_here", SimpleNamespace(file_system=lambda folder: "nfs4"))
     with pytest.raises(LedgerError, match="network file system"):
         database.open_to_write(path)
     assert not path.exists()

@@ -16,7 +16,7 @@ WHOLE = {"results", "collected", "earlier", "extra_columns", "local_files", "pro
     "numbers_at",
     "numbers_named",
     "numbers_of",
-    "prompts_at",
+    "words_at",
     "review_rows",
 }
 """Questions about every row, or many; no run asks them while it works. A review asks some."""

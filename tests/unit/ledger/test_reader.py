@@ -280,6 +280,18 @@ async def test_an_exhibit_is_a_row_with_its_files_its_pictures_and_those_before_
     ] * 2
 
 
+async def test_a_row_is_searched_by_its_own_inputs_and_columns_but_by_no_address(
+    ledger: Ledger, path: Path, take_in: Import, row: Any
+) -> None:
+    inputs = {"prompt": "a boat", "image": "a.png", "guidance": 30, "style": "https://x.test/s?key=secret"}
+    await take_in(row("a", inputs=inputs, extra={"x_client": "acme"}))
+    with open_reader(path) as reader:
+        (told,) = reader.words_at(0, 1).values()
+        (shown,) = reader.review_rows(reader.numbers_at(0, 1))
+    assert (told.seed, told.inputs, told.extra) == (None, {"guidance": 30}, {"x_client": "acme"})
+    assert (shown.inputs, shown.result.extra) == (told.inputs, told.extra)
+
+
 async def test_the_version_is_another_one_after_a_change(
     ledger: Ledger, path: Path, take_in: Import, row: Any
 ) -> None:

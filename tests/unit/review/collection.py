@@ -15,6 +15,7 @@ from batchfill.domain.reports import (
     ReviewFile,
     ReviewPicture,
     ReviewRow,
+    RowWords,
     Status,
 )
 from batchfill.domain.rows import Outcome, RowState
@@ -150,8 +151,11 @@ class Collection:
     def rows_named(self, ids: Sequence[str]) -> list[ReviewRow]:
         return [self.rows[id_] for id_ in ids if id_ in self.rows]
 
-    def prompts_at(self, first: int, end: int) -> dict[str, str]:
-        return {row.result.id: row.result.prompt for row in self.rows_at(first, end)}
+    def words_at(self, first: int, end: int) -> dict[str, RowWords]:
+        return {
+            row.result.id: RowWords(row.result.prompt, row.result.seed, row.inputs, row.result.extra)
+            for row in self.rows_at(first, end)
+        }
 
     def changed_rows(self, most: int) -> list[ReviewRow]:
         unread, self._unread = self._unread[:most], self._unread[most:]
@@ -195,7 +199,11 @@ def many(collection: Collection, rows: int) -> None:
     for n in range(50, rows):
         kind, id_ = kinds[n % 50], f"row-{n:05}"
         result = replace(
-            kind.result, id=id_, line=n + 2, prompt=f"a ship in a storm, number {n}, oil on canvas"
+            kind.result,
+            id=id_,
+            line=n + 2,
+            prompt=f"a ship in a storm, number {n}, oil on canvas",
+            prediction_id=f"p-{id_}",
         )
         collection.rows[id_] = kind._replace(result=result, ended_at=BEGUN + n)
     collection.change()

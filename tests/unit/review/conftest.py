@@ -64,6 +64,20 @@ def collection(tmp_path: Path) -> Collection:
 
 
 @pytest.fixture
+def pictures(collection: Collection) -> Collection:
+    """Eight rows of every kind."""
+    collection.add("harbour", prompt="a quiet harbour at dawn")
+    collection.add("bridge", prompt="an iron bridge", outputs=3)
+    collection.add("market", prompt="an empty market", flags=("blank",))
+    collection.add("station", prompt="a station without people", flags=("drift",), earlier=1)
+    collection.add("refused", state="failed", error="NSFW content detected")
+    collection.add("later", state="pending", prompt="a quiet street")
+    collection.add("remote", image="https://pictures.test/1.png")
+    collection.add("last", prompt='"><img src=x onerror=alert(1)>')
+    return collection
+
+
+@pytest.fixture
 def serving(quick: None) -> Callable[[ReviewSource], AbstractAsyncContextManager[str]]:
     """`async with serving(collection) as address`; see served."""
     return served

@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import anyio
 import pytest
@@ -64,20 +65,6 @@ SCROLL = """async () => {
   }
   return [seen.size, most];
 }"""
-
-
-@pytest.fixture
-def pictures(collection: Collection) -> Collection:
-    """Eight rows of every kind."""
-    collection.add("harbour", prompt="a quiet harbour at dawn")
-    collection.add("bridge", prompt="an iron bridge", outputs=3)
-    collection.add("market", prompt="an empty market", flags=("blank",))
-    collection.add("station", prompt="a station without people", flags=("drift",), earlier=1)
-    collection.add("refused", state="failed", error="NSFW content detected")
-    collection.add("later", state="pending", prompt="a quiet street")
-    collection.add("remote", image="https://pictures.test/1.png")
-    collection.add("last", prompt='"><img src=x onerror=alert(1)>')
-    return collection
 
 
 async def cards(page: Page) -> list[str]:
@@ -162,6 +149,52 @@ async def test_what_is_searched_and_filtered_is_what_is_shown(visit: Visit, pict
         await page.fill("#search", "")
         await page.select_option("select[name=sort]", "id")
         await until(page, "() => document.querySelector('[aria-posinset=\"1\"]')?.dataset.id === 'bridge'")
+
+
+async def test_columns_seeds_and_inputs_are_searched_by_name_and_shown(
+    visit: Visit, pictures: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Most rows are known by their entry only, until what they are searched by comes.
+    monkeypatch.setattr("batchfill.review.feed.SLICE", 3)
+    pictures.add(
+        "harbour", prompt="a quiet harbour", extra={"x_client": "Acme Corp", "x_room": "hall"}, seed=7
+    )
+    pictures.add("market", flags=("blank",), extra={"x_client": "acme"})
+    pictures.rows["market"] = pictures.rows["market"]._replace(inputs={"guidance": 30, "style": "Oil paint"})
+    pictures.add("last", prompt="ratio 16:9", seed=77)
+    asked = {
+        "acme": ["harbour", "market"],
+        "x_client:acme": ["harbour", "market"],
+        'x_client:"acme corp"': ["harbour"],
+        "x_client:acme flag:blank": ["market"],
+        "X_Room:HALL quiet": ["harbour"],
+        "seed:7": ["harbour"],
+        "guidance:30": ["market"],
+        "guidance:3": [],
+        'style:"oil paint"': ["market"],
+        "16:9": ["last"],
+        "state:waiting": ["later"],
+        "decision:none id:ark": ["market"],
+        "line:3": ["bridge"],
+        "x_client: quiet": ["harbour", "later"],
+        "nothing:here": [],
+    }
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        for words, ids in asked.items():
+            await page.fill("#search", words)
+            await shows(page, *ids)
+        await page.fill("#search", "guidance:30")
+        await shows(page, "market")
+        await press(page, "Tab")
+        await page.locator(".card").focus()
+        await press(page, "Enter")
+        facts = await page.inner_text("#detail .facts")
+        assert re.findall("guidance\n30|style\nOil paint|x_client\nacme", facts) == [
+            "guidance\n30",
+            "style\nOil paint",
+            "x_client\nacme",
+        ]
 
 
 async def test_the_slider_shows_before_and_after(visit: Visit, pictures: Collection) -> None:
@@ -423,15 +456,15 @@ async def test_a_server_that_gives_no_rows_is_not_asked_without_end(
         page = await visit.open(address)
         await page.locator("#shown", has_text="300 rows").wait_for()
         await page.route("**/rows", lambda route: route.abort())
-        await page.route("**/prompts.jsonl", lambda route: route.abort())
+        await page.route("**/words.jsonl", lambda route: route.abort())
         before = len(visit.asked)
         await press(page, "End")
         await page.fill("#search", "number 299")
         await page.evaluate(FRAMES, 60)
         asked = [address.rpartition("/")[2] for address in visit.asked[before:]]
         assert 0 < asked.count("rows") < 10
-        assert 0 < asked.count("prompts.jsonl") < 5
-        await page.unroute("**/prompts.jsonl")
+        assert 0 < asked.count("words.jsonl") < 5
+        await page.unroute("**/words.jsonl")
         await page.unroute("**/rows")
         await page.fill("#search", "number 298")
         await shows(page, "row-00298")
@@ -461,10 +494,59 @@ async def test_a_page_that_is_loaded_again_shows_what_it_showed(
         await page.wait_for_selector("#detail[open]")
         assert await page.inner_text("#detail-name") == "station"
         await press(page, "Escape")
+        # Playwright takes any change of the address for the one that it asked for.
+        await until(page, "() => location.hash.includes('at=station')")
         await page.goto(f"{page.url.partition('#')[0]}#sort=dearly&at=none&state=done")
+        await until(page, "() => document.querySelector('select[name=sort]').value === 'line'")
         await page.reload()
         await page.wait_for_selector(".card")
         assert await page.locator("select[name=sort]").input_value() == "line"
+
+
+async def test_an_address_that_is_entered_counts_in_all_its_parts_whatever_the_page_was_about_to_write(
+    visit: Visit, pictures: Collection
+) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(f"{address}#row=harbour&sort=id")
+        await page.wait_for_selector("#detail[open]")
+        # The closing window notes its row's place a moment after the address was entered.
+        await page.evaluate(
+            "() => { document.querySelector('#detail').close();"
+            " document.querySelector('#search').value = 'old';"
+            " location.hash = '#words=a&state=done&sort=dearest&at=market' }"
+        )
+        await page.wait_for_selector(".card.current[data-id=market]")
+        await shows(page, "harbour", "bridge", "market", "station", "last")
+        assert await page.locator("select[name=sort]").input_value() == "dearest"
+        assert await page.input_value("#search") == "a"
+        said = {"words": "a", "state": "done", "sort": "dearest", "at": "market"}
+        assert dict(parse_qsl(page.url.partition("#")[2])) == said
+        await page.evaluate("location.hash = '#row=station'")
+        await page.wait_for_selector("#detail[open]")
+        assert await page.inner_text("#detail-name") == "station"
+        assert await page.input_value("#search") == ""
+        await page.evaluate("location.hash = '#state=failed'")
+        await shows(page, "refused")
+        assert not await page.is_visible("#detail")
+
+
+async def test_back_closes_the_picture_and_leaves_the_wall_at_the_last_one(
+    visit: Visit, pictures: Collection
+) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        await press(page, "ArrowRight", "Enter", "ArrowRight", "ArrowRight")
+        assert page.url.endswith("#row=station")
+        await page.go_back()
+        await page.wait_for_selector(".card.current[data-id=station]")
+        assert not await page.is_visible("#detail")
+        assert page.url.endswith("#at=station")
+        # However many are opened and closed, the history holds one of them.
+        for _ in range(3):
+            await press(page, "Enter", "Escape")
+        length = await page.evaluate("history.length")
+        await press(page, "Enter", "Escape")
+        assert await page.evaluate("history.length") == length
 
 
 LOOK = """() => {
@@ -515,6 +597,51 @@ async def test_a_closer_look_is_at_the_file_itself_and_goes_to_the_mask(
         assert await page.evaluate(LOOK) == [1, 0, 0]
 
 
+async def test_outputs_lie_next_to_each_other_and_move_in_step(visit: Visit, pictures: Collection) -> None:
+    looks = """() => [...document.querySelectorAll("#detail .frame")].map((frame) => frame.style.transform)"""
+    async with served(pictures) as address:
+        page = await visit.open(f"{address}#row=bridge")
+        await page.wait_for_selector("#detail[open]")
+        await press(page, "g", "m", "m", "+", "+", "+")
+        await page.mouse.move(200, 200)
+        await page.mouse.down()
+        await page.mouse.move(230, 190)
+        await page.mouse.up()
+        one, *others = await page.evaluate(looks)
+        assert "translate(30px" in one
+        assert others == [one, one]
+        await until(
+            page,
+            "() => [...document.querySelectorAll('#detail .after img')].every((i) => 'full' in i.dataset)",
+        )
+        assert await page.locator("#detail .compare.outlined").count() == 3
+        # The next row has one output: it lies next to what was before, with the mask as it was asked for.
+        await press(page, "ArrowRight")
+        assert await page.locator("#detail .number").all_inner_texts() == ["before", "after"]
+        assert await page.locator("#detail .compare.outlined").count() == 2
+        await press(page, "g")
+        assert await page.locator("#detail .compare").count() == 1
+
+
+async def test_pictures_are_as_large_as_they_are_asked_for_after_a_reload_too(
+    visit: Visit, pictures: Collection
+) -> None:
+    widths = "() => document.querySelector('.card').offsetWidth"
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        found = []
+        for size in ("small", "medium", "large"):
+            await page.select_option("select[name=size]", size)
+            await until(page, "(size) => document.querySelector(`.wall.${size} .card`)", size)
+            found.append(await page.evaluate(widths))
+        assert found == sorted(set(found))
+        await until(page, "() => document.querySelector('.card .after img').src.includes('/views/')")
+        await until(page, "() => location.hash.includes('size=large')")
+        await page.reload()
+        await page.wait_for_selector(".wall.large .card")
+        assert await page.evaluate(widths) == found[-1]
+
+
 async def test_the_first_screen_belongs_to_the_pictures(visit: Visit, pictures: Collection) -> None:
     async with served(pictures) as address:
         page = await visit.open(address)
@@ -523,15 +650,18 @@ async def test_the_first_screen_belongs_to_the_pictures(visit: Visit, pictures: 
         assert await page.locator("#charts svg").first.is_visible()
 
 
-async def test_what_is_filled_is_tinted_on_the_whole_wall(visit: Visit, pictures: Collection) -> None:
+async def test_what_is_filled_is_tinted_or_outlined_on_the_whole_wall(
+    visit: Visit, pictures: Collection
+) -> None:
     row = pictures.add("elsewhere", mask="https://pictures.test/m.png")
     pictures.rows["elsewhere"] = row._replace(files={"image": row.files["image"]})
     async with served(pictures) as address:
         page = await visit.open(address)
         mask = page.locator(".card[data-id=harbour] .mask")
-        for shown in (True, False):
+        for shown in ("masked", "outlined", ""):
             await press(page, "m")
-            assert await mask.is_visible() is shown
+            assert await mask.is_visible() is bool(shown)
+            assert shown in str(await page.locator("#wall").get_attribute("class"))
             # The word that stands for a mask at an address covers no picture.
             assert not await page.locator(".card[data-id=elsewhere] .mask").is_visible()
 
@@ -577,6 +707,17 @@ async def test_a_report_works_from_a_file_without_any_network(
     await press(page, "Escape", "a")
     assert await page.locator(".badge").count() == 0
     assert {asked.partition(":")[0] for asked in visit.asked} <= {"file", "data"}
+
+
+async def test_a_small_report_shows_its_small_copies_in_the_window_too(
+    visit: Visit, pictures: Collection, tmp_path: Path
+) -> None:
+    page_file = await write_report(pictures, Threads(2), tmp_path / "report", size="small")
+    page = await visit.open(f"{page_file.as_uri()}#row=harbour&size=large")
+    await page.wait_for_selector("#detail[open]")
+    await until(page, "() => document.querySelector('#detail .after img').naturalWidth === 320")
+    await press(page, "ArrowRight", "g", "+")
+    assert not [asked for asked in visit.asked if "/views/" in asked or "/files/" in asked]
 
 
 def pieces_asked(visit: Visit, kind: str) -> list[int]:

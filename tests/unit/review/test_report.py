@@ -50,6 +50,20 @@ async def test_a_report_is_written_though_a_picture_is_gone(collection: Collecti
     assert '"id":"r1"' in (page.parent / "pieces" / "rows-0.js").read_text("utf-8")
 
 
+async def test_a_small_report_has_no_larger_copies_not_even_those_of_an_earlier_one(
+    collection: Collection, tmp_path: Path
+) -> None:
+    collection.add("r1", outputs=2)
+    told: list[tuple[int, int]] = []
+    await write_report(collection, Threads(2), tmp_path / "report")
+    page = await write_report(
+        collection, Threads(2), tmp_path / "report", size="small", watch=lambda *at: told.append(at)
+    )
+    assert {file.name for file in page.parent.iterdir()} == {"index.html", "batch.json", "pieces", "thumbs"}
+    assert told[-1] == (4, 4)
+    assert "size" not in json.loads((page.parent / "batch.json").read_bytes())
+
+
 async def test_a_report_takes_the_place_of_an_earlier_one(
     collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

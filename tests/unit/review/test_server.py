@@ -69,7 +69,7 @@ async def test_an_address_lets_one_browser_in_once(collection: Collection) -> No
 async def test_nobody_else_can_read_anything(collection: Collection) -> None:
     row = collection.add("r1")
     key = row.outputs[0].sha256
-    places = ["", "batch.json", "head.json", "index.jsonl", "prompts.jsonl", "rows", "events", "page/main.js"]
+    places = ["", "batch.json", "head.json", "index.jsonl", "words.jsonl", "rows", "events", "page/main.js"]
     places += ["decisions", "nothing"]
     places += [f"{kind}/{str(key)[:32]}{end}" for kind, end in (("thumbs", ".webp"), ("files", ""))]
     async with visiting(collection) as (origin, _), asking() as stranger:
@@ -297,8 +297,8 @@ async def test_the_page_reads_a_line_of_each_row_and_whole_rows_by_their_ids(col
             name: rows[0].get(name) for name in FIELDS[:-1]
         }
         assert (first["flags"], "flags" in second) == (["blank", "drift"], False)
-        assert await lines_of(visitor, f"{here}/prompts.jsonl") == [
-            {"r1": "picture of r1", "r2": "picture of r2"}
+        assert await lines_of(visitor, f"{here}/words.jsonl") == [
+            {id_: {"prompt": f"picture of {id_}", "seed": 41} for id_ in ("r1", "r2")}
         ]
         headers = {"Origin": here}
         for ids, told in (["r2"], rows[1:]), (["gone", "r1"], rows[:1]), ([], []):

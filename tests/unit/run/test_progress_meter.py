@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchfill.domain.reports import Cost
-from batchfill.run.progress_meter import ProgressMeter, Stopwatch, peak_memory
+from batchfill.run.progress_meter import ProgressMeter, Stopwatch
 from tests.support.reports import counts_of
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ def test_a_wait_that_goes_on_counts_up_to_now() -> None:
     lost = Stopwatch()
     lost.note(waits=True, now=3.0)
     assert lost.total(10.0) == 7.0
-
-
-def test_memory_is_told_in_bytes() -> None:
-    peak = peak_memory()
-    assert peak is None or 10 << 20 < peak < 1 << 40
 
 
 def progress(measure: ProgressMeter, now: float, **some: int) -> Progress:
