@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 import unicodedata
 from hashlib import sha256
@@ -129,3 +130,11 @@ def _is_plain(name: str) -> bool:
 
 def _is_allowed(c: str) -> bool:
     return c in "._-" or unicodedata.category(c)[0] in "LM" or unicodedata.category(c) == "Nd"
+
+
+def mime_of(name: str) -> str:
+    """Return the MIME type that the suffix of a file's *name* tells."""
+    # Not every Python knows it.
+    if name.lower().endswith(".webp"):
+        return "image/webp"
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.domain.rows import INLINE
+from batchfill.domain.rows import INLINE, SENT, is_sent_note
 
 if TYPE_CHECKING:
     from typing import Any
@@ -45,7 +45,7 @@ def has_other_seed(item: Prediction, sent: int | None) -> bool:
 
 def _is_file(sent: Any) -> bool:
     """Whether a value that was sent stands for a local file, which a service may store elsewhere."""
-    return isinstance(sent, str) and (sent.startswith(INLINE) or "/files/" in sent)
+    return isinstance(sent, str) and (sent.startswith(INLINE) or "/files/" in sent or is_sent_note(sent))
 
 
 def _same_file(sent: str, echoed: Any) -> bool:
@@ -53,6 +53,8 @@ def _same_file(sent: str, echoed: Any) -> bool:
     if not isinstance(echoed, str):
         return False
     # An address that names the content may be the service's own copy of it.
+    if is_sent_note(sent):
+        return sent.removeprefix(SENT) in echoed
     return sent.split(":")[1] in echoed if sent.startswith(INLINE) else sent == echoed
 
 

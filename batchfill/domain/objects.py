@@ -53,6 +53,15 @@ class ObjectFile(NamedTuple):
         return self.address.rpartition("/")[2]
 
 
+class RemoteFile(NamedTuple):
+    """A file of the batch folder that is to be below the address of --outputs, too."""
+
+    file: str
+    """Relative to both, with forward slashes."""
+    wanted: str | None
+    """The SHA-256 of what is to be there; None: nothing any more."""
+
+
 def is_object_address(address: str) -> bool:
     """Whether *address* is meant to be one of an object in a bucket."""
     return _OBJECT.match(address) is not None
@@ -84,6 +93,18 @@ def parse_object_address(address: str) -> ObjectAddress:
     if not found.key.isprintable():
         raise ValueError(f"{cut_short(address)!r} has a character in its key that cannot be shown")
     return found
+
+
+def read_outputs_address(text: str) -> str:
+    """Return where outputs go to, with the slash at its end. Raises ValueError with what is wrong."""
+    root = f"{text.strip().rstrip('/')}/"
+    if not is_object_address(root):
+        raise ValueError("must be an address such as s3://BUCKET/FOLDER/: s3://, gs:// or az://")
+    try:
+        parse_object_address(f"{root}any")
+    except ValueError as error:
+        raise ValueError(f"cannot be used: {error}") from None
+    return root
 
 
 def folder_of_object(address: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -211,6 +212,20 @@ def inline_note(content: bytes, data_url: str) -> str:
     return f"{INLINE}{sha256(content).hexdigest()}:{len(data_url)}"
 
 
+SENT = "sent/"
+"""Where a bucket has what a service fetches from it, and how the note of such a file begins."""
+
+
+def sent_note(digest: str) -> str:
+    """Return what stands in notes for the address of what was put into a bucket; *digest*: its SHA-256."""
+    return f"{SENT}{digest}"
+
+
+def is_sent_note(text: str) -> bool:
+    """Whether *text* is such a note."""
+    return re.fullmatch(rf"{SENT}[0-9a-f]{{64}}", text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One intention to pay, with the row it is for and what has become of it."""
@@ -324,9 +339,10 @@ class PendingRow:
 class Prepared:
     """A row's inputs as they go into the request, all but the seed."""
 
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, Any] = field(repr=False)
+    """Addresses among them may be signed."""
     redacted: Mapping[str, Any]
-    """The same for the ledger: data URLs replaced by `sha256:DIGEST:LENGTH`."""
+    """The same for the ledger: data URLs replaced by `sha256:DIGEST:LENGTH`, signed ones by `sent/DIGEST`."""
     area: Box | None = None
     """What is sent of the picture; None: all of it."""
 

@@ -209,3 +209,21 @@ INSERT INTO letters VALUES (:name);
 
 -- name: forget_letters
 DELETE FROM letters WHERE name NOT IN (SELECT value FROM json_each(:there));
+
+-- name: take_remote
+-- What was in place before --outputs was given, or was taken over since.
+INSERT INTO remote_files (file, wanted)
+SELECT file, sha256 FROM outputs WHERE file IS NOT NULL AND sha256 IS NOT NULL
+UNION ALL SELECT raw, raw_sha256 FROM outputs WHERE raw IS NOT NULL AND raw_sha256 IS NOT NULL
+ON CONFLICT DO UPDATE SET wanted = excluded.wanted WHERE wanted IS NOT excluded.wanted;
+DELETE FROM remote_files WHERE wanted IS NULL AND put IS NULL;
+
+-- name: record_remote_begun
+UPDATE remote_files SET put = '' WHERE file IN (SELECT value FROM json_each(:files));
+
+-- name: record_remote_put
+UPDATE remote_files SET put = :put WHERE file = :file;
+
+-- name: record_remote_removed
+UPDATE remote_files SET put = NULL WHERE file = :file;
+DELETE FROM remote_files WHERE file = :file AND wanted IS NULL;

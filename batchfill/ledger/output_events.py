@@ -12,9 +12,10 @@ from batchfill.ledger.base import LedgerBase
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from batchfill.domain.objects import RemoteFile
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import Attempt, RedoRule
 
@@ -151,6 +152,28 @@ class OutputEvents(LedgerBase):
             lambda db: statements.run_statements(
                 db, "events", "record_moved", **_output_key(output), file=file
             )
+        )
+
+    # Below the address of --outputs
+
+    async def take_remote(self) -> None:
+        """Have every file that is in place be put there, too."""
+        await self._writer.commit(lambda db: statements.run_statements(db, "events", "take_remote"))
+
+    async def record_remote_begun(self, files: Iterable[str]) -> None:
+        """Requests are about to go out that change *files* there."""
+        names = json.dumps(list(files))
+        await self._writer.commit(
+            lambda db: statements.run_statements(db, "events", "record_remote_begun", files=names),
+            urgent=False,
+        )
+
+    async def record_remote_done(self, one: RemoteFile) -> None:
+        """The file is there as *one* wants it, or is not there any more."""
+        name = "record_remote_removed" if one.wanted is None else "record_remote_put"
+        values = {"file": one.file} if one.wanted is None else {"file": one.file, "put": one.wanted}
+        await self._writer.commit(
+            lambda db: statements.run_statements(db, "events", name, **values), urgent=False
         )
 
     def _make_again(

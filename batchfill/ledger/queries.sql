@@ -330,3 +330,15 @@ SELECT 1 FROM letters WHERE name = :name;
 
 -- name: letters_taken
 SELECT name FROM letters;
+
+-- name: remote_due
+-- Served by remote_files_due.
+SELECT file, wanted FROM remote_files
+WHERE wanted IS NOT put LIMIT :limit;
+
+-- name: remote_due_among
+SELECT file, wanted FROM remote_files
+WHERE wanted IS NOT put AND file IN (SELECT value FROM json_each(:files));
+
+-- name: remote_left
+SELECT count(*) FROM remote_files WHERE wanted IS NOT put;

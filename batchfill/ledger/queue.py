@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from batchfill.domain.objects import RemoteFile
 from batchfill.domain.rows import Accepted, DownloadJob, DownloadQueue
 from batchfill.ledger import ledger_rows, statements
 from batchfill.ledger.base import LedgerBase
@@ -118,6 +119,21 @@ class LedgerQueue(LedgerBase):
         """Return at most *limit* rows whose outputs are kept, and of which files are to be made."""
         left = json.dumps(list(without))
         return await self._download_jobs("to_finish", limit=limit, without=left)
+
+    async def remote_due(self, limit: int) -> list[RemoteFile]:
+        """Return at most *limit* files that are not below the address of --outputs as they are to be."""
+        found = await self._writer.read(lambda db: statements.ask_rows(db, "remote_due", limit=limit))
+        return [RemoteFile(*record) for record in found]
+
+    async def remote_due_among(self, files: Iterable[str]) -> set[RemoteFile]:
+        """Return those of *files* that are not as they are to be."""
+        names = json.dumps(list(files))
+        found = await self._writer.read(lambda db: statements.ask_rows(db, "remote_due_among", files=names))
+        return {RemoteFile(*record) for record in found}
+
+    async def count_remote_left(self) -> int:
+        """Return how many there are."""
+        return int(await self._writer.read(lambda db: statements.ask_value(db, "remote_left")))
 
     async def unjudged_jobs(self, limit: int, *, without: Iterable[int] = ()) -> list[DownloadJob]:
         """Return at most *limit* finished rows, with local pictures, whose outputs were not judged."""

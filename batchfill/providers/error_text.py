@@ -64,7 +64,7 @@ def words_of_body(body: bytes) -> str:
     except ValueError:
         said = _text_of(body[:_READ].decode("utf-8", "replace"))
     # What is no text says nothing to a person, and a query may hold a signature.
-    return "" if said.count("\ufffd") > len(said) / 10 else one_line(_QUERY.sub("?…", said[:_READ]))
+    return "" if said.count("\ufffd") > len(said) / 10 else one_line(without_queries(said[:_READ]))
 
 
 def words_of(value: Any) -> str:
@@ -79,7 +79,12 @@ def words_of(value: Any) -> str:
 
 def kept_text(body: bytes) -> str:
     """Return the beginning of *body*, to be kept for a person: without the queries of addresses in it."""
-    return one_line(_QUERY.sub("?…", body[:_READ].decode("utf-8", "replace")), longest=KEPT)
+    return one_line(without_queries(body[:_READ].decode("utf-8", "replace")), longest=KEPT)
+
+
+def without_queries(text: str) -> str:
+    """Return *text* without the queries of addresses in it, which may be signatures."""
+    return _QUERY.sub("?…", text)
 
 
 def one_line(text: str, *, longest: int = LONGEST) -> str:

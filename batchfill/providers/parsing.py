@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from batchfill.domain.predictions import Prediction, Upload, is_own_id
 from batchfill.domain.rows import inline_note
-from batchfill.providers.error_text import one_line, parse_json, words_of
+from batchfill.providers.error_text import one_line, parse_json, without_queries, words_of
 from batchfill.providers.manners import ENVELOPES, STATUSES
 from batchfill.providers.output_forms import find_outputs, safety_remark
 from batchfill.providers.redaction import MARK
@@ -183,7 +183,7 @@ def _read_error(value: Any) -> str | None:
     said = words_of(value)
     if not said and isinstance(value, dict):
         said = "; ".join(f"{key}: {item}" for key, item in value.items() if isinstance(item, str | int))
-    return one_line(said, longest=LONGEST_ERROR) or None
+    return one_line(without_queries(said), longest=LONGEST_ERROR) or None
 
 
 def _read_input(value: Mapping[str, Any]) -> Mapping[str, Any] | None:

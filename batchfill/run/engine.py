@@ -19,6 +19,7 @@ from batchfill.run.poll.poller import Poller
 from batchfill.run.postprocess.postprocessor import PostProcessor
 from batchfill.run.progress_meter import ProgressMeter, Stopwatch
 from batchfill.run.recover.reconciler import Reconciler
+from batchfill.run.remote_outputs import RemoteOutputs
 from batchfill.run.submit.submitter import Submitter
 from batchfill.storage import inbox
 from batchfill.storage.disk import DiskSpaceGuard
@@ -51,6 +52,8 @@ class EngineResult:
     """Seconds for which the service made creates wait."""
     held: float
     """Seconds for which fetching kept submits waiting."""
+    left: int = 0
+    """Files that are still to be put below --outputs."""
 
 
 class Engine:
@@ -61,6 +64,7 @@ class Engine:
         self._stopping = context.stopping
         self._watcher = watcher
         self._placer = OutputPlacer(context)
+        self._remote = RemoteOutputs(context, finished=self._stopping.wakeup.notify)
         self._postprocessor = PostProcessor(context, self._placer, finished=self._something_to_fetch)
         self._collecting = Downloader(
             context,
@@ -100,15 +104,15 @@ class Engine:
             stages.start_soon(
                 partial(self._run_guarded, self._submitting.serve_due, stop=self._stopping.stop_submitting)
             )
-            for serve in (self._read_inbox, self._watch_time):
+            for serve in (self._read_inbox, self._watch_time, self._remote.serve_files):
                 stages.start_soon(self._run_guarded, serve)
             await self._until_over()
             self._say_what_waits()
             stages.cancel_scope.cancel()
         self._report_progress()
-        return self._make_result()
+        return self._make_result(await self._remote.tell_left())
 
-    def _make_result(self) -> EngineResult:
+    def _make_result(self, left: int) -> EngineResult:
         counts, now = self._context.ledger.counts, self._context.clock.now()
         return EngineResult(
             self._submitting.answers.submitted,
@@ -116,6 +120,7 @@ class Engine:
             now - self._meter.began,
             throttled=self._context.creates.throttled_for,
             held=self._held.total(anyio.current_time()),
+            left=left,
         )
 
     async def _load_open(self) -> None:
@@ -178,7 +183,7 @@ class Engine:
         runs = ledger.in_state(RowState.RUNNING) + collects
         # What is fetched can be finished and judged by any later start.
         works = self._postprocessor.waiting or self._collecting.busy or not self._postprocessor.idle
-        works = works and not stopping.by_user
+        works = (works or not self._remote.idle) and not stopping.by_user
         return not (submits or recovers or runs or works or self._submitting.busy)
 
     def _has_prediction(self, attempt: Attempt, prediction: Prediction) -> None:
@@ -194,6 +199,7 @@ class Engine:
         self._something_ended()
 
     def _something_ended(self) -> None:
+        self._remote.bell.notify()
         self._submitting.gate.wakeup.notify()
         self._stopping.wakeup.notify()
 

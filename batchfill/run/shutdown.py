@@ -103,13 +103,18 @@ BAD = (RowState.FAILED, RowState.CANCELED, RowState.EXPIRED, RowState.IN_DOUBT)
 
 
 def exit_code(
-    counts: Mapping[RowState, int], gone: Mapping[RowState, int], stopping: StopSignal, *, skipped: int
+    counts: Mapping[RowState, int],
+    gone: Mapping[RowState, int],
+    stopping: StopSignal,
+    *,
+    skipped: int,
+    left: int = 0,
 ) -> ExitCode:
-    """Return how the run ended."""
+    """Return how the run ended; *left*: files that are still to be put below --outputs."""
     if stopping.refused:
         return ExitCode.REFUSED
     open_but_gone = sum(gone.get(state, 0) for state in LEFT if state is not RowState.PENDING)
-    if sum(counts[state] for state in LEFT) + open_but_gone:
+    if sum(counts[state] for state in LEFT) + open_but_gone + left:
         return ExitCode.WORK_LEFT
     if skipped or sum(counts[state] for state in BAD):
         return ExitCode.SOME_FAILED

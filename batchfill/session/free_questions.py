@@ -1,17 +1,22 @@
-"""Questions to the service that cost nothing, asked again while it cannot answer."""
+"""Questions that cost nothing: to the service, and to the bucket of --outputs."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
+from anyio import to_thread
 
-from batchfill.errors import TransientError
+from batchfill.domain.rows import OPEN
+from batchfill.errors import NoAnswer, ObjectsRefused, TransientError, UsageError
+from batchfill.storage.remote_files import ask_for_rights
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from batchfill.providers.provider_protocol import Provider
+    from batchfill.run.context import RunContext
 
 Answer = TypeVar("Answer")
 
@@ -51,3 +56,21 @@ async def wrong_base(service: Provider) -> str | None:
         return None
     said = f" ({page})" if page else ""
     return f"{service.base} answers with a web page{said}, not as an API: is the base right?"
+
+
+async def ask_for_outputs(context: RunContext) -> None:
+    """Find out whether the bucket of --outputs takes files.
+
+    Raises UsageError where it does not. While predictions run, that only ends submitting: what was paid for
+    is fetched, and kept in the batch folder.
+    """
+    if (root := context.settings.outputs) is None:
+        return
+    try:
+        await ask_patiently(
+            partial(to_thread.run_sync, ask_for_rights, root), context.timings.question_retries
+        )
+    except (ObjectsRefused, NoAnswer) as error:
+        if not any(context.ledger.in_state(state) for state in OPEN):
+            raise UsageError(f"--outputs: {error}") from None
+        context.stopping.stop_submitting(f"--outputs: {error}")

@@ -41,6 +41,12 @@ def refuse_other_batch(facts: Mapping[str, str], settings: Settings) -> None:
                 f"{settings.folder.name} was begun with {name} {known}, and this command says {told}: "
                 f"leave {flag} out to go on, or give another folder with --out"
             )
+    known = facts.get("outputs")
+    if known is not None and known != settings.outputs:
+        raise UsageError(
+            f"{settings.folder.name} puts its files into {known}, and this command says {settings.outputs}: "
+            "leave --outputs out to go on"
+        )
     known = facts.get("manifest")
     if known is not None and known != settings.manifest.name and _manifest_exists(settings, known):
         raise UsageError(

@@ -20,7 +20,9 @@ def make_summary(session: Session, status: Status, folder: Path) -> Summary:
     ended = session.ended
     assert ended is not None
     return Summary(
-        exit_code=exit_code(status.counts, status.gone, session.stopping, skipped=session.skipped),
+        exit_code=exit_code(
+            status.counts, status.gone, session.stopping, skipped=session.skipped, left=ended.left
+        ),
         counts=status.counts,
         gone=status.gone,
         cost=status.cost,

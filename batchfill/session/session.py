@@ -33,7 +33,7 @@ from batchfill.run.shutdown import StopSignal
 from batchfill.session import identity, past
 from batchfill.session.as_begun.begun_settings import begun_facts
 from batchfill.session.as_begun.default_prompt import default_prompt_warnings
-from batchfill.session.free_questions import ask_patiently, wrong_base
+from batchfill.session.free_questions import ask_for_outputs, ask_patiently, wrong_base
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
@@ -41,7 +41,7 @@ from batchfill.settings import timings
 from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
 from batchfill.storage import inbox
 from batchfill.storage.missing import NONE_MISSING, find_missing, of_rows
-from batchfill.storage.object_copies import OBJECTS, ObjectCopies
+from batchfill.storage.object_copies import OBJECTS, ObjectCopies, copy_object
 from batchfill.storage.object_finder import open_finder
 from batchfill.storage.output_store import TMP, OutputStore
 from batchfill.storage.run_log import RUN_LOG, log_applied_decisions, open_run_log, tell_lack
@@ -130,7 +130,8 @@ class Session:
         """
         async with self._open_ledger() as (ledger, say):
             self.on_start()
-            pixels, copies = Processes(hidden=self.settings.extras.variables), self._make_copies()
+            pixels = Processes(hidden=self.settings.extras.variables)
+            copies = self._make_copies(pixels)
             with closing(pixels), closing(copies):
                 context = FileContext(
                     model=self.model,
@@ -174,15 +175,18 @@ class Session:
             clock=self.clock.now,
         )
         async with connection as (service, outputs):
-            pixels, copies = Processes(hidden=settings.extras.variables), self._make_copies()
+            pixels = Processes(hidden=settings.extras.variables)
+            copies = self._make_copies(pixels)
             try:
                 with closing(pixels), closing(copies):
                     yield self._make_context(ledger, say, service, outputs, pixels, copies)
             finally:
                 self.requests = service.requests
 
-    def _make_copies(self) -> ObjectCopies:
-        return ObjectCopies(self.settings.folder / TMP / OBJECTS)
+    def _make_copies(self, pixels: Processes) -> ObjectCopies:
+        # Where a bucket hands pictures over, originals do not pass this process to be finished either.
+        copy = partial(pixels.do, copy_object) if self.settings.hand_over == "bucket" else None
+        return ObjectCopies(self.settings.folder / TMP / OBJECTS, copy=copy)
 
     def _make_context(
         self,
@@ -227,6 +231,7 @@ class Session:
             # It was right before, and what was paid for there is waited for.
             context.log.notice(wrong, Level.WARNING)
         identity.refuse_other_account(ledger.metadata, settings, account)
+        await ask_for_outputs(context)
         assert settings.token is not None
         self._account = identity.account_facts(ledger.metadata, settings, account)
 
@@ -332,6 +337,7 @@ class Session:
             "manifest": settings.manifest.name,
             "model": settings.model,
             "base": settings.base,
+            "outputs": settings.outputs,
             IDEMPOTENT: settings.base if settings.idempotent else None,
             "stopped_because": None,
             **begun_facts(settings),
@@ -342,6 +348,8 @@ class Session:
         await past.close(context, self._past)
         self._past = past.Past()  # it may be large
         await context.ledger.set_metadata(**facts)
+        if settings.outputs is not None:
+            await context.ledger.take_remote()
         context.log.debug(f"begun: {plan.to_go} rows to go, {plan.open} open, {plan.finished} done before")
 
     async def _carry_out(self, context: RunContext) -> None:

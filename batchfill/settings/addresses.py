@@ -95,6 +95,24 @@ def refuse_plain_http(base: str, *, allowed: bool) -> None:
         )
 
 
+def why_out_of_reach(address: str, base: str, *, plain_http: bool) -> str | None:
+    """Return why the service at *base* cannot, or should not, fetch from *address*; None: it can.
+
+    The words name no query: it may be a signature. *plain_http*: the user allows http in a private network.
+    """
+    url, asking = urlsplit(address), urlsplit(base).hostname or ""
+    host = url.hostname or ""
+    here, near = is_loopback(host), is_in_private_network(host)
+    if here and not is_loopback(asking):
+        return f"the service does not reach {host}, which is this machine"
+    if near and not (is_loopback(asking) or is_in_private_network(asking)):
+        return f"the service does not reach {host}, which is in your own network"
+    if url.scheme == "https" or here:
+        return None
+    way = ", or allow it in your own network with --plain-http" if near else ""
+    return None if near and plain_http else f"its address is plain http: use https{way}"
+
+
 @lru_cache(maxsize=256)
 def is_in_private_network(host: str) -> bool:
     """Whether *host* is an address of a private network, or a name that only such a network knows."""

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.findings import FLAGS
+from batchfill.domain.objects import read_outputs_address
 from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.errors import did_you_mean_or_known
 from batchfill.settings.addresses import REPLICATE, read_notify
@@ -262,13 +263,7 @@ SETTINGS = (
         repeatable=True,
         once=True,
     ),
-    Setting(
-        "limit",
-        count(UNBOUNDED),
-        "rows that this call may submit",
-        (RUN,),
-        once=True,
-    ),
+    Setting("limit", count(UNBOUNDED), "rows that this call may submit", (RUN,), once=True),
     Setting(
         "until",
         Text("HH:MM", "`HH:MM`", read_time),
@@ -291,6 +286,23 @@ SETTINGS = (
         "time after a lost answer before absence may be proved",
         (RUN,),
         default=300.0,
+    ),
+    Setting(
+        "outputs",
+        Text("URL", "an address such as `s3://bucket/night/`", read_outputs_address),
+        "a folder of a bucket into which every file in place is put as well; remembered",
+        (RUN,),
+        once=True,
+        see="buckets.md#outputs-in-a-bucket",
+    ),
+    Setting(
+        "hand_over",
+        choice("bucket", "upload"),
+        "pictures in buckets are put where the service fetches them, or they are uploaded",
+        (RUN,),
+        default="upload",
+        default_text="`upload`",
+        see="buckets.md#handing-over",
     ),
     Setting(
         "same_account",

@@ -97,8 +97,13 @@ def resolve_settings(
     given = {name: _read_flag(name, value) for name, value in flags.items() if value is not None}
     base = _choose_base(given, facts, environ)
     known: dict[str, Any] = {"model": facts["model"]} if "model" in facts else {}
+    known["outputs"] = facts.get("outputs")
     known["idempotent"] = facts.get(IDEMPOTENT) == base.shown
     chosen = {**DEFAULTS, **known, **_with_cap(facts, head), **given}
+    if base.shown == LOCAL:
+        # The emulator asks this machine only, and keeps what it was asked for on its disk. What it makes is
+        # for nobody.
+        chosen["hand_over"], chosen["outputs"] = DEFAULTS["hand_over"], None
     for name in ("local", "base_url", "header", "out", "set", "id"):
         chosen.pop(name, None)
     return Settings(

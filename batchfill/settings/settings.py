@@ -89,6 +89,10 @@ class Settings:
     """Of one output, when given; else the catalog's on Replicate and on the local emulator."""
     send: str
     """`fitted` or `original`."""
+    outputs: str | None
+    """Where files in place are put as well, `s3://bucket/night/`; None: nowhere."""
+    hand_over: str
+    """`bucket` or `upload`: how pictures in buckets reach the service."""
     latency: float | None
     """The local emulator's pretended run time in seconds."""
     notify: str | None = field(repr=False)

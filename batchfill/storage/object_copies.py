@@ -14,10 +14,10 @@ from anyio import CapacityLimiter, to_thread
 
 from batchfill.domain.objects import ObjectFile
 from batchfill.domain.rows import LocalFile, Stamp
-from batchfill.storage.remote_store import RemoteStore
+from batchfill.storage.remote_store import RemoteStore, store_of_process
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     from batchfill.domain.rows import RowFile
@@ -45,11 +45,35 @@ class _Copy:
     """None: it is not there yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class CopyTask:
+    """An object that a worker is to read."""
+
+    wanted: ObjectFile
+    target: Path
+    """On the disk that it shares with who asks."""
+
+
+def copy_object(task: CopyTask) -> LocalFile:
+    """Return the copy of an object; raises what `ObjectCopies.hold` does."""
+    return _read_object(store_of_process(), task.wanted, task.target)
+
+
 class ObjectCopies:
     """Copies in one folder, each made once for all who need it at the same time."""
 
-    def __init__(self, folder: Path, store: ObjectStore | None = None, *, kept: int | None = None) -> None:
-        """*folder*: theirs alone, made when there is something to copy. *kept*: bytes, instead of KEPT."""
+    def __init__(
+        self,
+        folder: Path,
+        store: ObjectStore | None = None,
+        *,
+        kept: int | None = None,
+        copy: Callable[[CopyTask], Awaitable[LocalFile]] | None = None,
+    ) -> None:
+        """*folder*: theirs alone, made when there is something to copy. *kept*: bytes, instead of KEPT.
+
+        *copy*: has `copy_object` done by another process; without it this one reads from *store*.
+        """
         self._folder = folder
         self._copied = 0
         self._store = RemoteStore() if store is None else store
@@ -59,6 +83,7 @@ class ObjectCopies:
         """Copies that are kept, those used last at the end."""
         self._unused_bytes = 0
         self._threads = CapacityLimiter(AT_ONCE)
+        self._have_copied = self._copy_here if copy is None else copy
 
     @asynccontextmanager
     async def hold(self, files: Mapping[Key, RowFile]) -> AsyncIterator[dict[Key, LocalFile]]:
@@ -132,10 +157,15 @@ class ObjectCopies:
         # Its own name, which messages tell, in a folder of its own.
         target = self._folder / str(self._copied) / wanted.name[-_LONGEST:]
         try:
-            return await to_thread.run_sync(_read_object, self._store, wanted, target, limiter=self._threads)
+            return await self._have_copied(CopyTask(wanted, target))
         except BaseException:
             _unlink(target)
             raise
+
+    async def _copy_here(self, task: CopyTask) -> LocalFile:
+        return await to_thread.run_sync(
+            _read_object, self._store, task.wanted, task.target, limiter=self._threads
+        )
 
 
 def _read_object(store: ObjectStore, wanted: ObjectFile, target: Path) -> LocalFile:

@@ -27,3 +27,19 @@ class ObjectStore(Protocol):
 
         Raises ObjectGone where it is gone or has become another; then *target* may hold anything.
         """
+
+
+class ObjectWriter(Protocol):
+    """Buckets that take something; every call as those of ObjectStore."""
+
+    def put_object(self, address: str, content: bytes, *, mime: str) -> None:
+        """Have *address* hold *content*, whatever it held. *mime*: what it is served as."""
+
+    def find_size(self, address: str) -> int | None:
+        """Return how many bytes the object at *address* has; None: there is none."""
+
+    def remove_object(self, address: str) -> None:
+        """Have no object at *address*, whether or not there was one."""
+
+    def sign_read(self, address: str, *, seconds: float) -> str:
+        """Return an address of http by which all who know it read the object, for so long: a secret."""

@@ -6,8 +6,9 @@ The library takes their credentials from the environment, or from the role of th
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cache
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ PAGE = 1000
 """Objects that a storage lists at once."""
 _RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 """A run tries again by itself, and a check is to say soon what is wrong."""
+_READ, _WRITE = "30s", "600s"
+"""For one request: what is written has to go out whole, over a line that may be slow."""
 _PANIC = "PanicException"
 """What the library raises where it breaks off; it is no Exception, and no module has it."""
 _UNTAGGED = "modified "
@@ -33,10 +36,10 @@ _TO_THE_SECOND = len(_UNTAGGED) + len("2026-11-30T11:00:00")
 
 
 class RemoteStore:
-    """The buckets that this machine reaches; see ObjectStore."""
+    """The buckets that this machine reaches; see ObjectStore and ObjectWriter."""
 
     def __init__(self) -> None:
-        self._buckets: dict[str, Any] = {}
+        self._buckets: dict[tuple[str, str], Any] = {}
         self._opening = Lock()
 
     def list_objects(self, prefix: str, *, after: str | None = None) -> Iterator[list[ObjectFile]]:
@@ -69,20 +72,62 @@ class RemoteStore:
         if read != wanted.size:
             raise NoAnswer(f"{wanted.address} cannot be read: {read:,} of {wanted.size:,} bytes came")
 
-    def _bucket(self, root: str) -> Any:
+    def put_object(self, address: str, content: bytes, *, mime: str) -> None:
+        """Have *address* hold *content*; see ObjectWriter."""
+        where = parse_object_address(address)
+        try:
+            with _explained(address, "be written"):
+                # In one request: whoever dies in the middle of it leaves nothing.
+                self._bucket(where.root, within=_WRITE).put(
+                    where.key, content, attributes={"Content-Type": mime}, use_multipart=False
+                )
+        except ObjectGone:
+            raise ObjectsRefused(f"{address} cannot be written: there is no such place") from None
+
+    def find_size(self, address: str) -> int | None:
+        """Return the size of the object at *address*; see ObjectWriter."""
+        where = parse_object_address(address)
+        try:
+            with _explained(address, "be asked for"):
+                return int(self._bucket(where.root).head(where.key)["size"])
+        except ObjectGone:
+            return None
+
+    def remove_object(self, address: str) -> None:
+        """Have no object at *address*; see ObjectWriter."""
+        where = parse_object_address(address)
+        with suppress(ObjectGone), _explained(address, "be removed"):
+            self._bucket(where.root).delete(where.key)
+
+    def sign_read(self, address: str, *, seconds: float) -> str:
+        """Return a signed address of the object; see ObjectWriter."""
+        where = parse_object_address(address)
+        with _explained(address, "be signed"):
+            from obstore import sign
+
+            signed: str = sign(self._bucket(where.root), "GET", where.key, timedelta(seconds=seconds))
+        return signed
+
+    def _bucket(self, root: str, *, within: str = _READ) -> Any:
         with self._opening:
-            if root not in self._buckets:
-                self._buckets[root] = _open_bucket(root)
-            return self._buckets[root]
+            if (root, within) not in self._buckets:
+                self._buckets[root, within] = _open_bucket(root, within)
+            return self._buckets[root, within]
 
 
-def _open_bucket(root: str) -> Any:
+@cache
+def store_of_process() -> RemoteStore:
+    """Return the one that all tasks of a worker share, and its connections with it."""
+    return RemoteStore()
+
+
+def _open_bucket(root: str, within: str) -> Any:
     from obstore.store import from_url
 
     if (unfit := find_unfit_variable(root.partition(":")[0], os.environ)) is not None:
         raise ObjectsRefused(f"{root} cannot be reached: {unfit}")
     endpoint = next(filter(None, map(os.environ.get, ENDPOINTS)), "")
-    options: dict[str, Any] = {"connect_timeout": "5s"}
+    options: dict[str, Any] = {"connect_timeout": "5s", "timeout": within}
     if is_loopback(urlsplit(endpoint).hostname or ""):
         options["allow_http"] = True
     return from_url(root, client_options=options, retry_config=_RETRIES)  # type: ignore[call-overload]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from functools import cache
+import urllib.error
+import urllib.request
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,7 +14,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from batchfill.errors import ObjectGone, ObjectsRefused
-from batchfill.storage.remote_store import RemoteStore
+from batchfill.session import session
+from batchfill.storage.remote_store import RemoteStore, store_of_process
+from batchfill.workers.pool import Processes
 from tests.support.batches import counts
 from tests.support.buckets import environment_for
 from tests.support.real_buckets import needs_ceph
@@ -45,6 +49,7 @@ def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> A
     environment = server if request.param == "moto" else server.environment
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    store_of_process.cache_clear()
     return resource_of(request.param).create_bucket(Bucket=f"photos-{os.urandom(4).hex()}")
 
 
@@ -108,6 +113,33 @@ def test_a_wrong_key_is_told_without_it(bucket: Any, monkeypatch: pytest.MonkeyP
     assert "wrongwrong" not in str(caught.value)
 
 
+def test_what_is_put_is_read_at_its_signed_address_and_no_part_of_it_stays(bucket: Any) -> None:
+    content = os.urandom(6_000_000)
+    address = f"s3://{bucket.name}/batchfill/sent/{'ab' * 32}"
+    store = RemoteStore()
+    store.put_object(address, b"before", mime="image/png")
+    store.put_object(address, content, mime="image/jpeg")
+
+    with urllib.request.urlopen(store.sign_read(address, seconds=60.0)) as answer:
+        assert answer.headers["Content-Type"] == "image/jpeg"
+        assert answer.read() == content
+    assert bucket.meta.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", []) == []
+
+
+@needs_ceph
+@pytest.mark.parametrize("bucket", ["radosgw"], indirect=True)
+@pytest.mark.parametrize(
+    "signed", [lambda address: address.partition("?")[0], lambda address: f"{address[:-4]}0000"]
+)
+def test_what_is_put_is_read_at_its_signed_address_only(bucket: Any, signed: Callable[[str], str]) -> None:
+    address = f"s3://{bucket.name}/batchfill/sent/{'ab' * 32}"
+    store = RemoteStore()
+    store.put_object(address, b"content", mime="image/png")
+
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(signed(store.sign_read(address, seconds=60.0)))
+
+
 async def test_a_batch_of_objects_runs_from_its_check_to_its_pictures(
     bucket: Any,
     service: Callable[..., Awaitable[EmulatorServer]],
@@ -127,3 +159,42 @@ async def test_a_batch_of_objects_runs_from_its_check_to_its_pictures(
 
     assert counts(night) == {"done": 2}
     assert again.submitted_now == 0
+
+
+async def test_a_batch_is_handed_over_by_its_bucket(
+    bucket: Any,
+    service: Callable[..., Awaitable[EmulatorServer]],
+    batch: Callable[..., Batch],
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Workers that others keep know other storages.
+    monkeypatch.setattr(session, "Processes", partial(Processes, 1))
+    rows = desk.rows(1)
+    bucket.put_object(Key="images/a.png", Body=(desk.folder / "images/a.png").read_bytes())
+    rows[0].update(image=f"s3://{bucket.name}/images/a.png", megapixels="0.25")
+
+    night = batch(await service(tiny=False), rows, hand_over="bucket")
+    await night.run()
+
+    assert counts(night) == {"done": 1}
+    assert len(list(bucket.objects.filter(Prefix="batchfill/sent/"))) == 2
+
+
+async def test_files_in_place_are_put_renamed_and_removed_in_the_bucket(
+    bucket: Any,
+    service: Callable[..., Awaitable[EmulatorServer]],
+    batch: Callable[..., Batch],
+    desk: Desk,
+) -> None:
+    provider, rows, root = await service(), desk.rows(2), f"s3://{bucket.name}/ü b/"
+    await batch(provider, rows, outputs=root).run()
+    rows[0]["id"], rows[1]["id"] = "other", "r1"
+
+    night = batch(provider, rows)
+    await night.run()
+
+    there = {one.key.removeprefix("ü b/"): one.get()["Body"].read() for one in bucket.objects.all()}
+    files = (path for path in (night.folder / "outputs").rglob("*") if path.is_file())
+    assert there == {path.relative_to(night.folder).as_posix(): path.read_bytes() for path in files}
+    assert len(there) == 2

@@ -22,7 +22,7 @@ from batchfill.images.composite.composite import FinishTask, make_composite
 from batchfill.manifest.local_files import digest_file
 from batchfill.manifest.text import read_start
 from batchfill.regular_files import open_regular, open_to_append
-from batchfill.run.submit.inputs import _read_file
+from batchfill.run.submit.input_file import read_input_file
 from batchfill.storage import inbox
 from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import digest_of
@@ -77,7 +77,7 @@ OPENING: dict[str, Callable[[Path], object]] = {
     "whole": decode_whole,
     "thumb": lambda path: make_thumbnail(ThumbTask(path, "ab" * 32, 100)),
     "finish": _finish,
-    "prepare": lambda path: _read_file("image", LocalFile(path, Stamp(1, 1), "ab" * 32)),
+    "prepare": lambda path: read_input_file("image", LocalFile(path, Stamp(1, 1), "ab" * 32)),
 }
 
 

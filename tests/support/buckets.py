@@ -7,14 +7,19 @@ Real ones are in `tests.support.real_buckets`.
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections import Counter
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 import pytest
+
+from batchfill.storage.remote_store import store_of_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 KEY, SECRET = "AKIALOOPBACK", "wJalrXUtnFEMIK7MDENGbPxRfiCYLOOPBACK"
 
 PAGE = 1000
+_KEY = re.compile(r"<Key>([^<]*)</Key>")
 
 
 def environment_for(address: str, key: str, secret: str) -> dict[str, str]:
@@ -45,10 +51,27 @@ class BucketServer:
     """Objects by `bucket/key`."""
 
     def __init__(self, port: int = 0) -> None:
+        self.forget()
+        server = self
+
+        class Handler(_Handler):
+            bucket_server = server
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._http.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
+
+    def forget(self) -> None:
+        """Be as new."""
         self.objects: dict[str, bytes] = {}
         self.buckets = {"photos"}
         self.asked: Counter[str] = Counter()
-        """How many requests of each kind there were: list, get."""
+        """How many requests of each kind there were: list, get, put; signed for a get by an address alone."""
+        self.own: Counter[str] = Counter()
+        """Those of them that came over a socket of this process, where the system tells that."""
+        self.mimes: dict[str, str] = {}
+        """What an object that was put is served as."""
         self.listed: list[str] = []
         """The prefix of each listing that was begun, its further pages left out."""
         self.fail: Callable[[str, str], Failure | None] = lambda kind, key: None
@@ -59,15 +82,6 @@ class BucketServer:
         """Of every object, in UTC; a listing tells more of it than the second."""
         self.cuts: set[str] = set()
         """Objects of which only the half is sent."""
-        server = self
-
-        class Handler(_Handler):
-            bucket_server = server
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._http.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
-        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -92,6 +106,19 @@ class BucketServer:
         self._http.server_close()
 
 
+def is_own_socket(port: int) -> bool:
+    """Whether the connection from *port* of loopback was made by this process, by what Linux tells."""
+    with suppress(OSError):
+        local = f"0100007F:{port:04X}"
+        lines = [line.split() for line in Path("/proc/self/net/tcp").read_text("ascii").splitlines()]
+        inodes = {f"socket:[{fields[9]}]" for fields in lines if fields[1] == local}
+        for name in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                if str(name.readlink()) in inodes:
+                    return True
+    return False
+
+
 def etag_of(content: bytes) -> str:
     """Return the ETag of *content*, without its quotes."""
     return hashlib.md5(content).hexdigest()
@@ -105,17 +132,50 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         place = unquote(parts.path).removeprefix("/")
-        kind = "list" if "list-type" in query else "get"
+        kind = "list" if "list-type" in query else "signed" if "X-Amz-Signature" in query else "get"
+        asked = place + "/" * (kind == "list") + query.get("prefix", "")
+        self._serve(kind, asked, lambda: self._list(place, query) if kind == "list" else self._get(place))
+
+    def do_PUT(self) -> None:
+        place = unquote(urlsplit(self.path).path).removeprefix("/")
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self._serve("put", place, lambda: self._put(place, content))
+
+    def do_HEAD(self) -> None:
+        place = unquote(urlsplit(self.path).path).removeprefix("/")
+        self._serve("head", place, lambda: self._get(place))
+
+    def do_POST(self) -> None:
+        # How objects are removed, several at once.
+        bucket = unquote(urlsplit(self.path).path).strip("/")
+        keys = _KEY.findall(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        places = [f"{bucket}/{unescape(key)}" for key in keys]
+        self._serve("delete", places[0], lambda: self._delete(places))
+
+    def _delete(self, places: list[str]) -> tuple[bytes, dict[str, str]]:
+        for place in places:
+            self.bucket_server.objects.pop(place, None)
+        gone = "".join(f"<Deleted><Key>{escape(place.partition('/')[2])}</Key></Deleted>" for place in places)
+        return f'<?xml version="1.0"?><DeleteResult>{gone}</DeleteResult>'.encode(), {}
+
+    def _serve(self, kind: str, asked: str, answer: Callable[[], tuple[bytes, dict[str, str]]]) -> None:
+        """Count a request and answer it, with the failure that it is to meet where there is one."""
         server = self.bucket_server
         server.asked[kind] += 1
+        server.own[kind] += is_own_socket(self.client_address[1])
         try:
-            server.refuse(kind, place + "/" * (kind == "list") + query.get("prefix", ""))
-            content, headers = self._list(place, query) if kind == "list" else self._get(place)
+            server.refuse(kind, asked)
+            content, headers = answer()
         except Failure as failure:
             body = f"<Error><Code>{failure.code}</Code></Error>" if failure.code else ""
             self._answer(failure.status, body.encode(), failure.headers)
         else:
-            self._answer(200, content, headers, cut=place in server.cuts)
+            self._answer(200, content, headers, cut=asked in server.cuts)
+
+    def _put(self, place: str, content: bytes) -> tuple[bytes, dict[str, str]]:
+        self.bucket_server.objects[place] = content
+        self.bucket_server.mimes[place] = self.headers["Content-Type"]
+        return b"", {"ETag": f'"{etag_of(content)}"'}
 
     def _get(self, place: str) -> tuple[bytes, dict[str, str]]:
         server = self.bucket_server
@@ -155,7 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if cut else content)
+        if self.command != "HEAD":
+            self.wfile.write(content[: len(content) // 2] if cut else content)
         self.close_connection = self.close_connection or cut
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
@@ -168,6 +229,7 @@ def buckets(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
     server = BucketServer()
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
+    store_of_process.cache_clear()
     yield server
     server.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import mimetypes
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -13,22 +13,18 @@ from anyio import to_thread
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import Prepared, inline_note
 from batchfill.errors import BadPicture, NoAnswer, NotOffered, ObjectGone, RowRejected, is_shortage
-from batchfill.images.prepare.fit import FitTask, fit_files, make_mask
-from batchfill.regular_files import open_regular
-from batchfill.run.submit.uploader import InputFile, Uploader
+from batchfill.run.submit.hand_over import BucketHandOver
+from batchfill.run.submit.input_file import fitting_of, read_input_file
+from batchfill.run.submit.uploader import Uploader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from typing import Any
 
     from batchfill.catalog.model import Model
-    from batchfill.domain.rows import Box, Input, LocalFile, PendingRow
-    from batchfill.images.prepare.fit import Fitted
+    from batchfill.domain.rows import Box, Input, PendingRow
     from batchfill.run.context import RunContext
-
-
-_DRAWN = InputFile(b"", "image/png", "mask.png")
-"""What a mask without a file is called on its way."""
+    from batchfill.run.submit.input_file import InputFile
 
 
 class InputPreparer:
@@ -38,6 +34,7 @@ class InputPreparer:
         self._context = context
         self._waits = False
         """Whether it was told that objects cannot be read for now."""
+        self._hand_over = BucketHandOver(context)
         self._uploader = Uploader(
             context.service,
             context.ledger,
@@ -52,6 +49,9 @@ class InputPreparer:
         Raises RowRejected when a file cannot be sent, TransientError when reading or uploading failed, and
         ObjectsRefused or ServiceRefused where other rows would meet the same.
         """
+        if self._hand_over.takes(due):
+            with self._telling_of_objects(), _rejecting_bad_files():
+                return await self._hand_over.prepare(due)
         try:
             return await self._prepare_alone(due)
         except NotOffered:
@@ -75,28 +75,27 @@ class InputPreparer:
 
     async def _read_files(self, due: PendingRow, *, offered: bool) -> tuple[dict[str, InputFile], Box | None]:
         files = await self._read_contents(due)
-        model = self._context.model
-        as_they_are = self._context.settings.send == "original" and model.drawn_mask(due.inputs) is None
-        if as_they_are or not {model.image_field, model.mask_field} & files.keys():
+        limit = None if offered else self._uploader.largest * 3 // 4 - 100
+        context = self._context
+        fitting = fitting_of(
+            context.model, due.inputs, frozenset(files), send=context.settings.send, limit=limit
+        )
+        if fitting is None:
             return files, None
-        try:
-            fitted = await self._fit_files(due, files, offered=offered)
-        except (BadPicture, OSError) as error:
-            if is_shortage(error):
-                raise
-            raise RowRejected(str(error)) from error
-        made = {model.image_field: fitted.picture, model.mask_field: fitted.mask}
-        ready = {
-            n: replace(files.get(n, _DRAWN), content=f.content, mime=f.mime)
-            for n, f in made.items()
-            if n and f
-        }
-        return {**files, **ready}, fitted.area
+        with _rejecting_bad_files():
+            fitted = await context.pixels.do(fitting.work, fitting.with_contents(files))
+        return fitting.with_fitted(files, fitted)
 
     async def _read_contents(self, due: PendingRow) -> dict[str, InputFile]:
-        try:
+        with self._telling_of_objects():
             async with self._context.copies.hold(due.files) as local:
-                files = {n: await to_thread.run_sync(_read_file, n, file) for n, file in local.items()}
+                return {n: await to_thread.run_sync(read_input_file, n, file) for n, file in local.items()}
+
+    @contextmanager
+    def _telling_of_objects(self) -> Iterator[None]:
+        """Say of reads of objects inside what it means for their row, and once that rows wait."""
+        try:
+            yield
         except ObjectGone as error:
             raise RowRejected(f"{error}: it changed while the batch ran, so run again to send it") from error
         except NoAnswer as error:
@@ -104,27 +103,6 @@ class InputPreparer:
             self._waits = True
             raise
         self._waits = False
-        return files
-
-    async def _fit_files(self, due: PendingRow, files: Mapping[str, InputFile], *, offered: bool) -> Fitted:
-        model = self._context.model
-        drawn = model.drawn_mask(due.inputs)
-        picture = files.get(model.image_field or "")
-        mask = picture if drawn is not None and drawn.is_alpha else files.get(model.mask_field or "")
-        limit = None if offered else self._uploader.largest * 3 // 4 - 100
-        task = FitTask(
-            picture=picture.content if picture else None,
-            mask=mask.content if mask else drawn,
-            pixels=model.pixels(due.inputs),
-            rule=model.size_rule,
-            inputs=model.without_pixels(due.inputs),
-            picture_limit=limit,
-            mask_limit=limit,
-            picture_name=picture.name if picture else "picture",
-            mask_name=mask.name if mask else "mask",
-        )
-        work = make_mask if self._context.settings.send == "original" else fit_files
-        return await self._context.pixels.do(work, task)
 
     async def _address_of(self, file: InputFile, *, offered: bool) -> tuple[str, str]:
         """Return what stands for the file in the request, and in the ledger's note of it."""
@@ -141,21 +119,15 @@ class InputPreparer:
         return url, inline_note(file.content, url)
 
 
-def _read_file(name: str, file: LocalFile) -> InputFile:
-    """Return the bytes that were fingerprinted. Raises RowRejected when they cannot be had any more."""
+@contextmanager
+def _rejecting_bad_files() -> Iterator[None]:
+    """Raise RowRejected for what is no fault of this machine."""
     try:
-        with open_regular(file.path) as opened:
-            content = opened.read()
-    except OSError as error:
+        yield
+    except (BadPicture, OSError) as error:
         if is_shortage(error):
             raise
-        raise RowRejected(f"{name} {file.path.name} cannot be read: {error.strerror}") from error
-    if sha256(content).hexdigest() != file.sha256:
-        raise RowRejected(
-            f"{name} {file.path.name} changed while the batch ran: run again to send the new one"
-        )
-    mime = mimetypes.guess_type(file.path.name)[0] or "application/octet-stream"
-    return InputFile(content, mime, file.path.name)
+        raise RowRejected(str(error)) from error
 
 
 def apply_redo(due: PendingRow, model: Model) -> PendingRow:

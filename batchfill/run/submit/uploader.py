@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from batchfill.clock import Clock
     from batchfill.ledger.ledger import Ledger
     from batchfill.providers.provider_protocol import Provider
+    from batchfill.run.submit.input_file import InputFile
     from batchfill.storage.run_log import RunLog
 
 LEAST_INLINE = 64_000
@@ -38,15 +38,6 @@ REFUSALS = 2
 """Failures of one file's upload, with a pause between them, until it goes inline."""
 
 NO_CREDIT = 402
-
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A local file as it is sent."""
-
-    content: bytes
-    mime: str
-    name: str
 
 
 class Uploader:

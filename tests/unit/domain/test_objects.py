@@ -10,6 +10,7 @@ from batchfill.domain.objects import (
     folder_of_object,
     is_object_address,
     parse_object_address,
+    read_outputs_address,
 )
 
 
@@ -79,3 +80,39 @@ def test_an_object_with_another_address_size_or_etag_is_another_one() -> None:
     assert len({file.digest for file in (one, *others)}) == 4
     assert one.digest == ObjectFile("s3://photos/x/a.jpg", 7, "tag").digest
     assert (one.name, folder_of_object(one.address)) == ("a.jpg", "s3://photos/x/")
+
+
+@pytest.mark.parametrize(
+    ("text", "root"),
+    [
+        ("s3://photos/night", "s3://photos/night/"),
+        (" s3://photos/night// ", "s3://photos/night/"),
+        ("s3://photos", "s3://photos/"),
+        ("gs://photos/a b/ü/", "gs://photos/a b/ü/"),
+        ("az://photos/night", "az://photos/night/"),
+    ],
+)
+def test_outputs_go_to_a_folder_of_a_bucket(text: str, root: str) -> None:
+    assert read_outputs_address(text) == root
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "night",
+        "/mnt/night",
+        "https://photos.s3.amazonaws.com/night",
+        "s3://",
+        "s3:///night",
+        "S3://photos/night",
+        "s3://photos/../night",
+        "s3://photos//night",
+        "s3://KEY:5ecret@photos/night",
+        "s3://photos/night?X-Amz-Signature=5ecret",
+    ],
+)
+def test_what_is_no_folder_of_a_bucket_is_refused_without_secrets(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must be an address such as|cannot be used: ") as refused:
+        read_outputs_address(text)
+    assert "5ecret" not in str(refused.value)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.settings.addresses import HIDDEN, read_base, show_base
+from batchfill.settings.addresses import HIDDEN, read_base, show_base, why_out_of_reach
 
 GW = "https://gw.test"
 
@@ -117,3 +117,33 @@ def test_plain_http_is_allowed_in_private_networks_only_and_only_with_consent(ho
     else:
         with pytest.raises(ValueError, match="--plain-http is for private addresses"):
             read_base(base, plain_http=True)
+
+
+SIGNED = "/photos/sent/1?X-Amz-Signature=5ecret"
+
+
+@pytest.mark.parametrize(
+    ("storage", "base", "plain_http", "why"),
+    [
+        ("https://photos.s3.amazonaws.com", "https://api.replicate.com/v1", False, None),
+        ("https://photos.s3.amazonaws.com", "http://127.0.0.1:8123/v1", False, None),
+        ("http://127.0.0.1:9000", "http://localhost:8123/v1", False, None),
+        ("https://localhost:9000", "https://api.replicate.com/v1", False, "which is this machine"),
+        ("http://[::1]:9000", "http://10.0.0.7/v1", True, "which is this machine"),
+        ("https://10.0.0.5", "https://api.replicate.com/v1", True, "which is in your own network"),
+        ("https://minio:9000", "https://gw.test/v1", False, "which is in your own network"),
+        ("https://minio:9000", "http://10.0.0.7/v1", True, None),
+        ("http://minio:9000", "http://10.0.0.7/v1", True, None),
+        ("http://minio:9000", "http://127.0.0.1/v1", False, "its address is plain http: use https, or allow"),
+        ("http://storage.example.com", "https://api.replicate.com/v1", True, "its address is plain http"),
+        ("http://storage.example.com", "http://127.0.0.1/v1", True, "its address is plain http"),
+    ],
+)
+def test_a_service_is_given_addresses_that_it_reaches_and_that_nobody_reads_on_the_way(
+    storage: str, base: str, plain_http: bool, why: str | None
+) -> None:
+    told = why_out_of_reach(storage + SIGNED, base, plain_http=plain_http)
+
+    assert (told is None) == (why is None)
+    assert (why or "") in (told or "")
+    assert "5ecret" not in (told or "")

@@ -1,0 +1,331 @@
+"""Pictures in buckets that the service fetches there, and that no process of the run sends."""
+
+from __future__ import annotations
+
+import io
+import sys
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+from PIL import Image
+
+from batchfill.emulator.dialects.dialect import Dialect
+from batchfill.emulator.faults.rules import Fault, Faults
+from batchfill.emulator.quirks import Quirks
+from batchfill.errors import UsageError
+from batchfill.session import session
+from batchfill.storage.remote_store import RemoteStore, store_of_process
+from batchfill.workers import pool
+from batchfill.workers.pool import Processes
+from tests.support.batches import counts, pictures
+from tests.support.buckets import KEY, SECRET, BucketServer, Failure
+from tests.support.faults import NEVER_TAKEN
+from tests.support.timings import SOON
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+    from batchfill.batch import Batch
+    from batchfill.domain.reports import Result
+    from batchfill.emulator.emulator_server import EmulatorServer
+    from tests.support.desk import Desk
+    from tests.support.listeners import Ears
+
+    Open = Callable[..., Batch]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
+    Store = Callable[..., list[dict[str, str]]]
+
+SENT = "photos/batchfill/sent/"
+FAR = "https://provider.test/v1"
+HONOURED = Quirks(offers=frozenset(), dialect=Dialect(keys="honoured"))
+"""A provider that knows keys, and has no list that could tell what was made."""
+
+
+class OfBuckets(Processes):
+    """One worker for all tests here, which knows their bucket server."""
+
+    idle: ClassVar[list[Any]] = []
+
+    def __init__(self, most: int | None = None, *, hidden: Iterable[str] = ()) -> None:
+        super().__init__(1, hidden=hidden)
+        self._idle = self.idle
+
+    def close(self) -> None:
+        """Leave it to the next test."""
+
+    @classmethod
+    def end_idle(cls) -> None:
+        """Have the next test start another one."""
+        while cls.idle:
+            cls.idle.pop().end()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[BucketServer]:
+    """Serve buckets to all tests here."""
+    server = BucketServer()
+    yield server
+    server.close()
+    OfBuckets.end_idle()
+
+
+@pytest.fixture
+def buckets(server: BucketServer, monkeypatch: pytest.MonkeyPatch) -> BucketServer:
+    """Empty the bucket, and set the environment to it."""
+    server.forget()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(session, "Processes", OfBuckets)
+    store_of_process.cache_clear()
+    return server
+
+
+@pytest.fixture
+def stored(desk: Desk, buckets: BucketServer) -> Store:
+    """Put the picture and the mask of rows into the bucket; return the rows with their addresses there."""
+
+    def store(count: int, **cells: str) -> list[dict[str, str]]:
+        rows = desk.rows(count)
+        for row in rows:
+            row["image"] = buckets.put("images/a.png", (desk.folder / row["image"]).read_bytes())
+            row["mask"] = buckets.put("masks/a.png", (desk.folder / "masks/a.png").read_bytes())
+            row.update(cells)
+        return rows
+
+    return store
+
+
+def sent(buckets: BucketServer) -> dict[str, bytes]:
+    """Return what was put for the service, by digest."""
+    objects = buckets.objects.items()
+    return {key.removeprefix(SENT): content for key, content in objects if key.startswith(SENT)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose a connection is")
+async def test_no_byte_of_a_picture_passes_the_process_that_pays(
+    service: Serve, batch: Open, stored: Store, buckets: BucketServer
+) -> None:
+    provider = await service(tiny=False)
+    night = batch(provider, stored(2, finish="exact", megapixels="0.25"), hand_over="bucket", concurrency=1)
+
+    await night.run()
+
+    assert counts(night) == {"done": 2}
+    assert pictures(night) == ["r1.png", "r2.png"]
+    assert (buckets.asked["get"], buckets.asked["put"], buckets.asked["signed"]) == (6, 4, 4)
+    # The emulator, which fetches what is signed, is in this process too.
+    assert {kind for kind, times in buckets.own.items() if times} == {"list", "signed"}
+    for prediction in provider.predictions():
+        for name in ("image", "mask"):
+            assert str(prediction.input[name]).startswith(f"{buckets.address}/{SENT}")
+
+
+async def test_what_is_put_is_what_would_be_uploaded_under_its_own_digest(
+    service: Serve, batch: Open, stored: Store, buckets: BucketServer, desk: Desk
+) -> None:
+    desk.picture("large.png", size=(2000, 1500))
+    rows = stored(1)
+    for name in ("image", "mask"):
+        content = (desk.folder / f"{name}s/large.png").read_bytes()
+        rows[0][name] = buckets.put(f"{name}s/large.png", content)
+
+    await batch(await service(), rows, hand_over="bucket").run()
+
+    assert len(sent(buckets)) == 2
+    for digest, content in sent(buckets).items():
+        assert sha256(content).hexdigest() == digest
+        with Image.open(io.BytesIO(content)) as image:
+            assert max(image.size) < 2000
+            assert buckets.mimes[SENT + digest] == Image.MIME[image.format or ""]
+
+
+@pytest.mark.parametrize(
+    ("cells", "head", "objects"),
+    [
+        ({"mask": "masks/a.png"}, None, 2),
+        ({"mask": "box:16,12,20,20"}, None, 2),
+        ({"mask": "box:16,12,20,20"}, {"send": "original"}, 2),
+        ({}, {"send": "original"}, 2),
+        ({"image": "images/a.png"}, None, 0),
+    ],
+    ids=["a local mask", "a drawn mask", "drawn, original", "original", "a local picture"],
+)
+async def test_every_row_whose_picture_is_an_object_is_handed_over_by_its_bucket(
+    service: Serve,
+    batch: Open,
+    stored: Store,
+    buckets: BucketServer,
+    cells: dict[str, str],
+    head: dict[str, str] | None,
+    objects: int,
+) -> None:
+    night = batch(await service(), stored(1, **cells), head=head, hand_over="bucket")
+
+    assert (await night.run()).exit_code == 0
+    assert len(sent(buckets)) == objects
+
+
+async def test_pictures_are_uploaded_unless_it_is_said(
+    service: Serve, batch: Open, stored: Store, buckets: BucketServer
+) -> None:
+    await batch(await service(), stored(1)).run()
+
+    assert buckets.asked["put"] == 0
+
+
+async def test_no_manifest_has_its_pictures_put_anywhere(batch: Open, stored: Store) -> None:
+    with pytest.raises(UsageError, match="hand_over cannot be set in a manifest"):
+        await batch(FAR, stored(1), head={"hand_over": "bucket"}).run()
+
+
+async def test_a_rehearsal_uploads_to_the_emulator(batch: Open, stored: Store, buckets: BucketServer) -> None:
+    night = batch(None, stored(1), local=True, hand_over="bucket")
+
+    assert (await night.run()).exit_code == 0
+    assert buckets.asked["put"] == 0
+
+
+@pytest.mark.parametrize("keyed", [True, False], ids=["idempotent", "plain"])
+async def test_no_signature_is_in_any_file_or_message_whatever_the_service_says(
+    service: Serve, batch: Open, stored: Store, buckets: BucketServer, ears: Ears, keyed: bool
+) -> None:
+    provider = await service(tiny=False)
+    buckets.fail = lambda kind, place: Failure(403, "AccessDenied") if kind == "signed" else None
+    provider.faults.add(Fault("create", "reset_after", times=1))
+    night = batch(provider, stored(2, megapixels="0.25"), hand_over="bucket", attempts=1, idempotent=keyed)
+
+    summary = await night.run(watch=ears)
+
+    written = b"".join(path.read_bytes() for path in night.folder.rglob("*") if path.is_file())
+    told = " ".join([*ears.texts, str(summary), *map(str, night.results())])
+    assert counts(night) == {"failed": 2}
+    assert "failed to download" in told
+    for secret in (KEY, SECRET, "X-Amz"):
+        assert secret.encode() not in written
+        assert secret not in told
+    assert b"sent/" in written
+
+
+@pytest.mark.parametrize(
+    ("failure", "exit_code", "words"),
+    [
+        (Failure(403, "AccessDenied"), 3, "the credentials in the environment have no right to that"),
+        (Failure(404, "NoSuchBucket"), 3, "there is no such bucket"),
+        (Failure(404), 3, "there is no such place"),
+    ],
+    ids=str,
+)
+async def test_a_bucket_that_takes_nothing_ends_submitting_before_anything_is_paid_for(
+    service: Serve,
+    batch: Open,
+    stored: Store,
+    buckets: BucketServer,
+    failure: Failure,
+    exit_code: int,
+    words: str,
+) -> None:
+    provider = await service()
+    buckets.fail = lambda kind, place: failure if kind == "put" else None
+    night = batch(provider, stored(2), hand_over="bucket")
+
+    summary = await night.run()
+
+    assert (summary.exit_code, provider.predictions()) == (exit_code, [])
+    assert words in (summary.stopped_because or "")
+    assert (summary.stopped_because or "").startswith("s3://photos/batchfill/sent/")
+
+
+async def test_rows_wait_for_a_bucket_that_takes_nothing_for_a_while(
+    service: Serve, batch: Open, stored: Store, buckets: BucketServer, result: Callable[..., Result]
+) -> None:
+    left = iter(range(9))
+    buckets.fail = lambda kind, place: (
+        Failure(503, "SlowDown") if kind == "put" and next(left, None) is not None else None
+    )
+    night = batch(await service(), stored(1), hand_over="bucket")
+
+    await night.run()
+
+    assert counts(night) == {"done": 1}
+    assert result(night).attempts == 1
+
+
+async def test_an_object_that_changes_while_the_batch_runs_is_not_handed_over(
+    service: Serve, batch: Open, stored: Store, buckets: BucketServer, result: Callable[..., Result]
+) -> None:
+    provider = await service()
+    night = batch(provider, stored(1), hand_over="bucket")
+
+    def change(plan: object) -> bool:
+        buckets.put("images/a.png", b"another")
+        return True
+
+    await night.run(confirm=change)
+
+    assert "it changed while the batch ran, so run again to send it" in (result(night).error or "")
+    assert (provider.predictions(), sent(buckets)) == ([], {})
+
+
+async def test_a_storage_that_the_service_cannot_reach_is_told_before_a_picture_is_moved(
+    service: Serve, batch: Open, stored: Store, buckets: BucketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await service()
+    signed = "http://storage.example.com/photos/batchfill/sent/any?X-Amz-Signature=5ecret"
+    monkeypatch.setattr(RemoteStore, "sign_read", lambda *_, **__: signed)
+
+    summary = await batch(provider, stored(1), hand_over="bucket").run()
+
+    assert (summary.exit_code, provider.predictions(), buckets.asked["get"]) == (3, [], 0)
+    assert summary.stopped_because == (
+        "s3://photos/ cannot hand pictures over: its address is plain http: use https; use --hand-over upload"
+    )
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["the put was taken", "the put was not taken"])
+async def test_a_worker_that_dies_in_the_middle_of_a_put_takes_no_row_along(
+    service: Serve,
+    batch: Open,
+    stored: Store,
+    buckets: BucketServer,
+    result: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    taken: bool,
+) -> None:
+    asked: list[pool._Process] = []
+
+    class Known(pool._Process):
+        def ask(self, work: Any, task: Any) -> tuple[bool, Any]:
+            asked.append(self)
+            return super().ask(work, task)
+
+    def kill(kind: str, place: str) -> Failure | None:
+        if kind == "put" and len(asked) == 1:
+            asked[0].kill()
+            return None if taken else Failure(500)
+        return None
+
+    monkeypatch.setattr(pool, "_Process", Known)
+    OfBuckets.end_idle()
+    buckets.fail = kill
+    provider = await service()
+    night = batch(provider, stored(1), hand_over="bucket")
+
+    await night.run()
+
+    assert (counts(night), len(set(asked)), len(provider.predictions())) == ({"done": 1}, 2, 1)
+    assert result(night).attempts == 1
+    assert {sha256(content).hexdigest() for content in sent(buckets).values()} == sent(buckets).keys()
+
+
+async def test_another_start_looks_a_create_with_signed_addresses_up_and_sends_it_not_again(
+    service: Serve, batch: Open, stored: Store
+) -> None:
+    provider = await service(quirks=HONOURED, faults=Faults([NEVER_TAKEN]))
+    rows = stored(1)
+    await batch(provider, rows, hand_over="bucket", **SOON).run()
+
+    night = batch(provider, rows, hand_over="bucket", idempotent=True, **SOON)
+    await night.run()
+
+    assert (counts(night), provider.creates_seen) == ({"in_doubt": 1}, 1)

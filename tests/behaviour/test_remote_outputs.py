@@ -1,0 +1,287 @@
+"""Files in place are in the bucket of --outputs as well, whatever dies in the middle of putting them."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import threading
+from contextlib import closing
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchfill.batch import Batch
+from batchfill.emulator.faults.rules import Fault
+from batchfill.errors import UsageError
+from tests.support.batches import counts
+from tests.support.buckets import KEY, SECRET, Failure
+from tests.support.timings import set_timings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchfill.emulator.emulator_server import EmulatorServer
+    from tests.support.buckets import BucketServer
+    from tests.support.desk import Desk
+    from tests.support.listeners import Ears
+
+    Open = Callable[..., Batch]
+    Serve = Callable[..., Awaitable[EmulatorServer]]
+
+ROOT = "s3://photos/night"
+THERE = "photos/night/"
+QUICK = ("--recover-wait", "0", "--rate", "100000")
+
+
+def put(buckets: BucketServer) -> dict[str, str]:
+    """Return the digest of each object below --outputs by its name there."""
+    return {
+        key.removeprefix(THERE): sha256(content).hexdigest()
+        for key, content in buckets.objects.items()
+        if key.startswith(THERE)
+    }
+
+
+def here(night: Batch) -> dict[str, str]:
+    """Return the digest of each file that is in place, by its name in the batch folder."""
+    return {
+        path.relative_to(night.folder).as_posix(): sha256(path.read_bytes()).hexdigest()
+        for path in (night.folder / "outputs").rglob("*")
+        if path.is_file()
+    }
+
+
+def known(night: Batch) -> dict[str, str]:
+    """Return what the ledger says is there."""
+    with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db:
+        return dict(db.execute("SELECT file, put FROM remote_files WHERE put IS NOT NULL"))
+
+
+async def test_every_file_in_place_is_put_under_its_own_name(
+    service: Serve, batch: Open, desk: Desk, buckets: BucketServer
+) -> None:
+    rows = desk.exact_rows(3, (64, 48), (16, 12, 40, 30), megapixels="0.25")
+    night = batch(await service(tiny=False), rows, outputs=ROOT)
+
+    summary = await night.run()
+
+    assert summary.exit_code == 0
+    assert len(here(night)) == 6
+    assert put(buckets) == here(night) == known(night)
+    assert buckets.mimes[f"{THERE}outputs/r1.png"] == "image/png"
+
+
+async def test_what_is_renamed_or_replaced_here_is_so_in_the_bucket(
+    service: Serve, batch: Open, desk: Desk, buckets: BucketServer
+) -> None:
+    provider, rows = await service(), desk.rows(3)
+    night = batch(provider, rows, outputs=ROOT)
+    await night.run()
+    rows[0]["id"], rows[1]["id"] = "r2", "r1"
+    rows[2]["prompt"] = "another"
+
+    await batch(provider, rows).run(confirm=lambda plan: True)
+
+    assert len(here(night)) == 4
+    assert put(buckets) == here(night) == known(night)
+
+
+async def test_a_batch_begun_without_a_bucket_is_put_there_once_one_is_named(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    provider = await service()
+    night = batch(provider, 3)
+    await night.run()
+    assert buckets.asked == {}
+
+    again = await batch(provider, 3, outputs=f"{ROOT}/").run()
+
+    assert (again.submitted_now, again.exit_code) == (0, 0)
+    assert put(buckets) == here(night)
+
+
+async def test_another_bucket_at_a_later_start_is_refused(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    provider = await service()
+    await batch(provider, 1, outputs=ROOT).run()
+
+    with pytest.raises(UsageError) as caught:
+        await batch(provider, outputs="s3://photos/day/").run()
+
+    assert str(caught.value) == (
+        "night.batch puts its files into s3://photos/night/, and this command says s3://photos/day/: "
+        "leave --outputs out to go on"
+    )
+
+
+async def test_no_manifest_says_where_files_are_put(batch: Open) -> None:
+    with pytest.raises(UsageError, match="outputs cannot be set in a manifest"):
+        await batch("https://provider.test/v1", 1, head={"outputs": ROOT}).run()
+
+
+async def test_a_rehearsal_puts_nothing(batch: Open, buckets: BucketServer) -> None:
+    await batch(None, 1, local=True, outputs=ROOT).run()
+
+    assert buckets.asked == {}
+
+
+@pytest.mark.parametrize("kind", ["put", "head", "delete"])
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (Failure(403, "AccessDenied"), "the credentials in the environment have no right to that"),
+        (Failure(503, "SlowDown"), "the storage answers 503 SlowDown"),
+    ],
+    ids=str,
+)
+async def test_a_bucket_that_takes_nothing_is_told_before_anything_is_paid_for(
+    service: Serve,
+    batch: Open,
+    buckets: BucketServer,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    failure: Failure,
+    words: str,
+) -> None:
+    set_timings(monkeypatch, question_retries=())
+    provider = await service()
+    buckets.fail = lambda asked, place: failure if asked == kind else None
+
+    with pytest.raises(UsageError, match="--outputs: s3://photos/night/batchfill-probe cannot") as caught:
+        await batch(provider, 1, outputs=ROOT).run()
+
+    assert words in str(caught.value) or kind == "head"
+    assert provider.predictions() == []
+
+
+async def test_what_was_paid_for_is_fetched_though_the_bucket_takes_nothing_any_more(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    provider = await service()
+    provider.faults.add(Fault("get", "status", options={"status": 401}))
+    night = batch(provider, 2, outputs=ROOT)
+    await night.run()
+    provider.faults.clear()
+    buckets.fail = lambda kind, place: Failure(403, "ExpiredToken")
+
+    refused = await night.run()
+    buckets.fail = lambda kind, place: None
+    again = await night.run()
+
+    assert (refused.exit_code, again.exit_code, len(provider.predictions())) == (3, 0, 2)
+    assert "the credentials in the environment have expired" in (refused.stopped_because or "")
+    assert put(buckets) == here(night)
+
+
+async def test_a_bucket_that_does_not_answer_is_given_its_files_by_the_next_run(
+    service: Serve, batch: Open, buckets: BucketServer, ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_timings(monkeypatch, storage_retries=(0.01, 0.01))
+    buckets.fail = lambda kind, place: Failure(503) if kind == "put" and "/outputs/r" in place else None
+    night = batch(await service(), 2, outputs=ROOT)
+
+    first = await night.run(watch=ears)
+    states = counts(night)
+    buckets.fail = lambda kind, place: None
+    again = await night.run()
+
+    assert (first.exit_code, states, again.exit_code) == (3, {"done": 2}, 0)
+    assert "2 files are not in s3://photos/night/ as here: the next run puts what is left" in ears.texts
+    assert put(buckets) == here(night)
+
+
+async def test_lost_rights_end_submitting_and_every_picture_is_kept_here(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    provider = await service()
+    buckets.fail = lambda kind, place: Failure(403) if kind == "put" and "/outputs/" in place else None
+    night = batch(provider, 6, outputs=ROOT, concurrency=1)
+
+    summary = await night.run()
+
+    made = len(provider.predictions())
+    assert summary.exit_code == 3
+    assert made < 6
+    assert counts(night) == {"done": made, "pending": 6 - made}
+    assert "cannot be written" in (summary.stopped_because or "")
+
+
+@pytest.mark.parametrize("work", [None, b"my own work"], ids=["removed", "changed"])
+async def test_what_the_user_did_to_a_file_is_not_put(
+    service: Serve, batch: Open, buckets: BucketServer, work: bytes | None
+) -> None:
+    provider = await service()
+    night = batch(provider, 2)
+    await night.run()
+    (mine,) = (night.folder / "outputs").glob("r1.*")
+    mine.unlink() if work is None else mine.write_bytes(work)
+
+    summary = await batch(provider, outputs=ROOT).run()
+
+    assert summary.exit_code == 0
+    assert [name.partition(".")[0] for name in put(buckets)] == ["outputs/r2"]
+
+
+async def test_a_file_that_is_lost_here_stays_in_the_bucket(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    night = batch(await service(), 1, outputs=ROOT)
+    await night.run()
+    before = put(buckets)
+    (lost,) = (night.folder / "outputs").glob("r1.*")
+    lost.unlink()
+
+    await night.run()
+
+    assert put(buckets) == before
+
+
+async def test_no_secret_of_the_storage_is_in_any_file_or_message(
+    service: Serve, batch: Open, buckets: BucketServer, ears: Ears
+) -> None:
+    buckets.fail = lambda kind, place: Failure(403, "AccessDenied") if "/outputs/r2" in place else None
+    night = batch(await service(), 2, outputs=ROOT)
+
+    summary = await night.run(watch=ears)
+
+    written = b"".join(path.read_bytes() for path in night.folder.rglob("*") if path.is_file())
+    told = " ".join([*ears.texts, str(summary)])
+    for secret in (KEY, SECRET, "X-Amz"):
+        assert secret.encode() not in written
+        assert secret not in told
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["the put was taken", "the put was not taken"])
+async def test_a_run_that_is_killed_in_the_middle_of_puts_is_put_right_by_the_next(
+    service: Serve, desk: Desk, buckets: BucketServer, batchfill: Any, taken: bool
+) -> None:
+    provider, rows = await service(), 6
+    night = desk.write(desk.rows(rows))
+    batchfill.environ |= buckets.environment
+    command = ("run", night.name, "--base-url", provider.base, "--outputs", ROOT, *QUICK)
+    killed: list[str] = []
+    running: list[Any] = []
+    one_at_a_time = threading.Lock()
+
+    def kill(kind: str, place: str) -> Failure | None:
+        with one_at_a_time:
+            # Several puts of one run are on their way together.
+            if kind != "put" or "/outputs/" not in place or len(killed) == len(running) or place in killed:
+                return None
+            killed.append(place)
+        running[-1].signal(signal.SIGKILL)
+        return None if taken else Failure(500)
+
+    buckets.fail = kill
+    for _ in range(3):
+        running.append(await batchfill.start(*command))
+        assert (await running[-1].ended()).code == -signal.SIGKILL
+
+    ran = await batchfill(*command)
+
+    batch = Batch.open(night)
+    assert (ran.code, provider.billed) == (0, rows), ran.err
+    assert put(buckets) == here(batch) == known(batch)
+    assert len(put(buckets)) == rows
