@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from batchfill.domain.progress import Level, LogEvent
+from batchfill.catalog.pixel_options import PIXEL_READERS
 from batchfill.domain.reports import Which
 from batchfill.errors import UsageError, unwrap_single
-from batchfill.export.results import keep_table, result_object, write_table
+from batchfill.export.results import keep_results, result_object, write_table
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_heading
-from batchfill.session.batch_ledger import no_ledger, open_batch_ledger, read_metadata, refuse_other_name
+from batchfill.session.batch_ledger import no_ledger, open_batch_ledger, refuse_other_name
+from batchfill.session.batch_settings import BatchSettings
 from batchfill.session.batch_status import read_status
-from batchfill.settings.cache_folder import cache_folder
-from batchfill.settings.credentials import Environment
+from batchfill.settings.credentials import Environment, Variables
 from batchfill.settings.keyword_flags import check_flags
-from batchfill.settings.resolve import folder_of, resolve_settings
+from batchfill.settings.surroundings import ALONE, read_surroundings
+from batchfill.settings.user_folders import cache_folder
 from batchfill.storage import inbox, lock
 from batchfill.storage.decision_inbox import hold_batch, post_decisions, refused_decisions
 
@@ -35,10 +35,9 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import CheckReport, Exported, FinishReport, Plan, Result, Status, Summary
     from batchfill.domain.review import ReviewDecision
     from batchfill.export.results import Stream
-    from batchfill.manifest.manifest import Manifest
     from batchfill.session.batch_review_source import BatchReviewSource
     from batchfill.session.session import Session
-    from batchfill.settings.settings import Settings
+    from batchfill.settings.surroundings import Surroundings
     from batchfill.workers.pool import Processes
 
 
@@ -50,20 +49,23 @@ class Batch:
     flags: Mapping[str, Any] = field(repr=False)
     """Not shown, as --notify is among them."""
     environ: Environment = field(repr=False)
+    around: Surroundings = field(repr=False, default=ALONE)
+    """What is said of settings in the environment and in config.toml."""
 
     @classmethod
     def open(cls, manifest: str | Path, *, environ: Mapping[str, str] | None = None, **flags: Any) -> Batch:
         """Return the batch of *manifest*; *flags* are those of `batchfill run`, with underscores.
 
-        Nothing is read or written yet. `set`, `column` and `header` are mappings; `retry` is text
-        (`"failed,expired"`); *environ* replaces the environment, where the token and the base are looked
-        for. Raises UsageError for a name that is no flag, and a value of another kind.
+        Nothing is written, and nothing read but config.toml and `env_file`. `set`, `column` and `header` are
+        mappings; `retry` is text (`"failed,expired"`); *environ* replaces the environment, where the token,
+        the base and other settings are looked for. Raises UsageError for a name that is no flag, a value of
+        another kind, and a file that cannot be read.
         """
         check_flags(flags)
         if not isinstance(environ, Environment):
-            secret = (flags.get("header") or {}).values()
-            environ = Environment(os.environ if environ is None else environ, also=secret)
-        return cls(Path(manifest), flags, environ)
+            # In the place of what would show its values in a traceback.
+            environ = Variables(os.environ if environ is None else environ)
+        return cls(Path(manifest), flags, *read_surroundings(environ, flags, PIXEL_READERS))
 
     @classmethod
     def create(
@@ -84,12 +86,18 @@ class Batch:
         from batchfill.manifest.formats.python_rows import write_rows
 
         batch = cls.open(manifest, environ=environ, **flags)
-        return cls(write_rows(batch.manifest, rows, replace=replace), batch.flags, batch.environ)
+        return cls(
+            write_rows(batch.manifest, rows, replace=replace), batch.flags, batch.environ, batch.around
+        )
+
+    @property
+    def _source(self) -> BatchSettings:
+        return BatchSettings(self.manifest, self.flags, self.environ, self.around)
 
     @property
     def folder(self) -> Path:
         """The batch folder: `night.batch` next to `night.csv`, unless `out` names another."""
-        return folder_of(self.manifest, self.flags)
+        return self._source.folder
 
     async def check(self, *, online: bool = False, outputs: bool = False, fetch: bool = False) -> CheckReport:
         """Find out everything that can be known before paying.
@@ -102,7 +110,7 @@ class Batch:
         from batchfill.check import check
         from batchfill.session.as_begun.default_prompt import default_prompt_warnings
 
-        manifest, settings = self._resolve_manifest()
+        manifest, settings = self._source.read()
         notes: list[str] = []
         provider = None
         if online and settings.local:
@@ -113,7 +121,7 @@ class Batch:
             provider, said = await introduce_provider(settings)
             notes += said
         if outputs:
-            with open_batch_ledger(self.manifest, self.flags) as reader:
+            with open_batch_ledger(self.manifest, self._source.placed) as reader:
                 collected = reader.collected_files(arriving=True)
                 notes += check.compare_outputs(self.folder, collected, earlier=reader.known_files())
         model = choose_model(settings)
@@ -124,8 +132,8 @@ class Batch:
             settings,
             ledger,
             fetch=fetch,
-            warnings=[*model_warnings(model), *default_prompt_warnings(settings)],
-            notes=notes,
+            warnings=[*settings.warnings, *model_warnings(model), *default_prompt_warnings(settings)],
+            notes=[*settings.origins, *notes],
             provider=provider,
             caches=cache_folder(self.environ),
         )
@@ -149,7 +157,7 @@ class Batch:
         from batchfill.notify.notifier import notify_of_run
         from batchfill.session.open_session import breaking_off, open_session
 
-        manifest, settings = self._resolve_manifest()
+        manifest, settings = self._source.read()
         refuse_cap_without_price(settings, choose_model(settings))
 
         async def run(watch: ProgressListener | None) -> Summary:
@@ -168,9 +176,9 @@ class Batch:
         from batchfill.session.open_session import open_session
 
         if not is_there(self.folder / LEDGER) and read_heading(self.folder / PAID) is None:
-            raise no_ledger(self.manifest, self.flags, ", so nothing of this batch runs")
+            raise no_ledger(self.manifest, self._source.placed, ", so nothing of this batch runs")
         # Without the manifest, which may be gone: what runs is in the ledger.
-        settings = self._resolve_settings(head={}, defaults={}, column={})
+        settings = self._source.resolve(head={}, defaults={}, column={})
         async with open_session(settings, watch, obey_signals=obey_signals) as session:
             await session.cancel()
             return self._sum_up(session)
@@ -184,14 +192,14 @@ class Batch:
         from batchfill.session.session import Session
 
         if not is_there(self.folder / LEDGER):
-            raise no_ledger(self.manifest, self.flags, ", so nothing is there to be finished")
-        manifest, settings = self._resolve_manifest()
+            raise no_ledger(self.manifest, self._source.placed, ", so nothing is there to be finished")
+        manifest, settings = self._source.read()
         with unwrap_single():
             async with hold_batch(settings.folder):
                 model = choose_model(settings)
                 session = Session(settings=settings, model=model, base=settings.base, watcher=watch)
                 report = await session.finish(manifest)
-        _keep_results(self.folder, watch)
+        keep_results(self.folder, watch)
         return report
 
     async def decide(self, rulings: Sequence[ReviewDecision]) -> None:
@@ -213,7 +221,7 @@ class Batch:
         """
         if self._post_request(inbox.Request.STOP):
             return True
-        refuse_other_name(self.manifest, self.flags)
+        refuse_other_name(self.manifest, self._source.placed)
         return False
 
     def ask_to_cancel(self) -> bool:
@@ -242,8 +250,15 @@ class Batch:
 
     def status(self) -> Status:
         """Return the state of the batch, running or not. Raises LedgerError without a ledger."""
-        with open_batch_ledger(self.manifest, self.flags) as reader:
+        with open_batch_ledger(self.manifest, self._source.placed) as reader:
             return read_status(reader, self.manifest, self.folder)
+
+    def origins(self) -> tuple[str, ...]:
+        """Return a line for each place but flags and manifest from which a run here takes settings.
+
+        None where the manifest or a setting has a mistake, which `check` tells.
+        """
+        return self._source.origins()
 
     async def review(
         self, *, port: int = 0, on_ready: Callable[[str], None], browse: Callable[[str], object] | None = None
@@ -279,7 +294,7 @@ class Batch:
 
     def results(self) -> Iterator[Result]:
         """Yield one result a row of the manifest, in its order. Raises LedgerError without a ledger."""
-        with open_batch_ledger(self.manifest, self.flags) as reader:
+        with open_batch_ledger(self.manifest, self._source.placed) as reader:
             yield from reader.results()
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -296,14 +311,14 @@ class Batch:
         """
         from batchfill.export.dataframe import make_dataframe
 
-        with open_batch_ledger(self.manifest, self.flags) as reader:
+        with open_batch_ledger(self.manifest, self._source.placed) as reader:
             return make_dataframe(reader.results(), reader.extra_columns())
 
     def _repr_html_(self) -> str:
         """Return the state of the batch with a few pictures, for a notebook."""
         from batchfill.notebook.batch_view import batch_html
 
-        return batch_html(self.status, self.manifest, self.folder, self.flags)
+        return batch_html(self.status, self.manifest, self.folder, self._source.placed)
 
     def write_results(
         self, stream: Stream, *, kind: str = "csv", bom: bool = False, raw: bool = False
@@ -313,7 +328,7 @@ class Batch:
         In CSV a quote is put before cells that a spreadsheet would take for formulas, unless *raw*. Return
         whether there was one. Raises LedgerError without a ledger.
         """
-        with open_batch_ledger(self.manifest, self.flags) as reader:
+        with open_batch_ledger(self.manifest, self._source.placed) as reader:
             return write_table(reader, stream, kind=kind, bom=bom, raw=raw)
 
     def export(
@@ -343,7 +358,7 @@ class Batch:
 
         rows = None if which is None else Which(which)
         wish = ExportRequest(Path(target), name, rows, link=link, force=force, changed=changed, kind=kind)
-        with open_batch_ledger(self.manifest, self.flags) as reader:
+        with open_batch_ledger(self.manifest, self._source.placed) as reader:
             return export_pictures(reader, self.folder, wish, watch)
 
     @contextmanager
@@ -355,8 +370,12 @@ class Batch:
 
         # A run that is going on has its own copies of objects, in the batch folder.
         away = TemporaryDirectory(prefix="batchfill-", ignore_cleanup_errors=True)
-        ledger = open_batch_ledger(self.manifest, self.flags)
-        with closing(Processes()) as workers, away as folder, ledger as reader:
+        ledger = open_batch_ledger(self.manifest, self._source.placed)
+        with (
+            closing(Processes(hidden=self.environ.secret_names)) as workers,
+            away as folder,
+            ledger as reader,
+        ):
             copies = ObjectCopies(Path(folder), kept=REVIEWED)
             yield BatchReviewSource(self.manifest, self.folder, reader, copies), workers
 
@@ -364,7 +383,7 @@ class Batch:
         from batchfill.session.run_summary import make_summary
 
         status = self.status()
-        _keep_results(self.folder, session.watcher)
+        keep_results(self.folder, session.watcher)
         return make_summary(session, status, self.folder)
 
     def _post_request(self, request: inbox.Request) -> bool:
@@ -372,29 +391,3 @@ class Batch:
             return False
         inbox.post_request(self.folder, request)
         return True
-
-    def _resolve_manifest(self) -> tuple[Manifest, Settings]:
-        from batchfill.catalog.model_choice import choose_model
-        from batchfill.manifest.manifest import open_manifest
-        from batchfill.session.as_begun.begun_settings import with_begun
-
-        manifest = open_manifest(
-            self.manifest, encoding=self.flags.get("encoding"), sheet=self.flags.get("sheet")
-        )
-        settings = self._resolve_settings(
-            head=manifest.settings, defaults=manifest.defaults, column=manifest.column
-        )
-        return manifest, with_begun(settings, manifest, choose_model(settings), read_metadata(self.folder))
-
-    def _resolve_settings(self, **manifest: Mapping[str, Any]) -> Settings:
-        """Return the settings: flags over what the *manifest* says, that over what the ledger remembers."""
-        return resolve_settings(
-            self.manifest, self.flags, facts=read_metadata(self.folder), environ=self.environ, **manifest
-        )
-
-
-def _keep_results(folder: Path, watch: ProgressListener | None) -> None:
-    """Write `results.csv` next to the outputs; tell *watch* when it cannot be written."""
-    trouble = keep_table(folder)
-    if trouble is not None and watch is not None:
-        watch.notice(LogEvent(time.time(), trouble, Level.WARNING))

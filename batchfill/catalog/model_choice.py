@@ -37,7 +37,9 @@ def model_warnings(model: Model) -> list[str]:
 def refuse_cap_without_price(settings: Settings, model: Model) -> None:
     """Raise UsageError when --max-cost is given and the price of a picture is not known."""
     if settings.max_cost is not None and model.price is None:
+        place = settings.said_at.get("max_cost")
+        way_out = f"take max_cost out of {place}" if place else "leave --max-cost out"
         raise UsageError(
             f"--max-cost needs to know what a picture of {model.name} costs at {settings.base}: "
-            "give --price 0.04, or leave --max-cost out"
+            f"give --price 0.04, or {way_out}"
         )

@@ -10,7 +10,7 @@ from batchfill.domain.offers import ProviderCheck, check_lines_of
 from batchfill.errors import NoAnswer, NotOffered, RowRejected, ServiceRefused, TransientError, UsageError
 from batchfill.providers.connection import open_service
 from batchfill.session.free_questions import wrong_base
-from batchfill.session.open_session import require_access
+from batchfill.session.open_session import obtain_access
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ READS = 600
 
 async def introduce_provider(settings: Settings) -> tuple[ProviderCheck, list[str]]:
     """Return what the provider offers, and what to tell of it. Raises UsageError, ServiceRefused."""
-    require_access(settings)
+    settings = await obtain_access(settings)
     provider, said = await ask_provider(settings.address, settings)
     return provider, [*check_lines_of(provider), *said]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchfill.settings.definitions import BY_NAME, SETTINGS, Place
+from batchfill.settings.definitions import BY_NAME, SETTINGS
+from batchfill.settings.setting import Place
 from batchfill.settings.value_types import FilePath, FolderPath, Pairs, Switch
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from batchfill.settings.definitions import Setting
+    from batchfill.settings.setting import Setting
 
 ONCE = {setting.name for setting in SETTINGS if setting.once} | {"as_json", "watch"}
 """Flags that are for one call, or that the batch remembers: the command that goes on does without them."""
@@ -82,7 +83,8 @@ def _options_at(place: Place) -> Callable[[F], F]:
 
 
 MANIFEST = click.argument("manifest", type=click.Path(path_type=Path))
-OUT = _option(BY_NAME["out"])
+OUT = with_options(*(_option(BY_NAME[name]) for name in ("out", "profile", "env_file")))
+"""Where a batch is, which a profile may say too."""
 PROVIDER = with_options(*(_option(BY_NAME[name]) for name in ("base_url", "header", "plain_http")))
 LOCAL = click.option("--local", is_flag=True, default=None, help="The batch of the local emulator.")
 READING = _options_at(Place.READING)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT = (
     "the token does not stand on the command line, where other programs can read it: "
-    "put it into the environment, as BATCHFILL_TOKEN"
+    "put it into the environment, as BATCHFILL_TOKEN, or have token_command in config.toml print it"
 )
 _GO_ON = "batchfill run MANIFEST begins a batch, and goes on with one"
 _LOOK = "batchfill check MANIFEST finds every mistake, the cost and the time, and submits nothing"
@@ -28,7 +28,10 @@ _AGAIN = "batchfill run MANIFEST --retry failed submits rows again that are over
 _SEE = "batchfill review MANIFEST shows the pictures in a browser"
 _LOG = "run.log in the batch folder has everything that happens"
 _BEGIN = "batchfill init writes a manifest to begin with, and batchfill pair makes one of two folders"
-_SETTINGS = "settings are flags of batchfill run, or stand at the top of a YAML manifest"
+_SETTINGS = (
+    "settings are flags of batchfill run, stand at the top of a YAML manifest, or are around the command: "
+    "BATCHFILL_… variables, and config.toml with a profile for each gateway"
+)
 
 
 def _by_word(*answers: tuple[str, str]) -> Mapping[str, str]:
@@ -48,12 +51,13 @@ COMMANDS = _by_word(
     ("batchfill serve runs the local emulator by itself", "server emulator mock"),
     (_BEGIN, "new create add"),
     (_ENVIRONMENT, "login logout auth token key"),
-    (_SETTINGS, "config configure set settings"),
+    (_SETTINGS, "config configure profile profiles set settings"),
 )
 """What is answered to a command of another name."""
 
 FLAGS = _by_word(
-    (_ENVIRONMENT, "--token --api-token --api-key --apikey --key --auth --password"),
+    ("use --profile NAME, the settings of [profile.NAME] in config.toml", "--config --settings --env"),
+    (_ENVIRONMENT, "--token --token-command --api-token --api-key --apikey --key --auth --password"),
     (_DRY, "--dry-run --dryrun --check --validate --simulate --plan --preview"),
     (
         "use --concurrency N, the predictions in flight at most",

@@ -61,17 +61,19 @@ def run(context: click.Context, /, manifest: Path, *, only_checks: bool, **flags
         return
     if flags["log_format"] == "json":
         print_json_lines()
+    batch = open_batch(manifest, flags)
+    if flags["log_format"] == "json":  # of a variable
+        print_json_lines()
     if flags["quiet"] and flags["verbose"]:
         raise UsageError("--quiet and --verbose say the opposite: leave one out")
-    summary = _run_batch(manifest, flags)
+    summary = _run_batch(batch, flags)
     print_summary(summary, manifest, flags)
     sys.exit(summary.exit_code)
 
 
-def _run_batch(manifest: Path, flags: dict[str, Any]) -> Summary:
-    batch = open_batch(manifest, flags)
+def _run_batch(batch: Batch, flags: dict[str, Any]) -> Summary:
     with open_watcher(
-        quiet=bool(flags["quiet"]), verbose=bool(flags.get("verbose")), name=manifest.name
+        quiet=bool(flags["quiet"]), verbose=bool(flags.get("verbose")), name=batch.manifest.name
     ) as watch:
         confirm = make_confirm(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
         return anyio.run(lambda: batch.run(watch=watch, confirm=confirm, obey_signals=True))
@@ -91,7 +93,7 @@ def demo(folder: Path) -> None:
 
     manifest = lay_out_samples(folder)
     flags = {"local": True, "quiet": False, "yes": True}
-    summary = _run_batch(manifest, flags)
+    summary = _run_batch(open_batch(manifest, flags), flags)
     print_summary(summary, manifest, flags)
     if not summary.exit_code:
         print_notes(*demo_lines(command=shlex.join([own_name(), "review", str(manifest), "--local"])))
@@ -190,6 +192,7 @@ def results(manifest: Path, kind: str, *, raw: bool, **flags: Any) -> None:
 
 
 def _print_status(batch: Batch, manifest: Path, flags: dict[str, Any], *, as_json: bool, clear: bool) -> bool:
+    from batchfill.console.format import safe_text
     from batchfill.console.status import status_json, status_lines
 
     found = batch.status()
@@ -200,6 +203,8 @@ def _print_status(batch: Batch, manifest: Path, flags: dict[str, Any], *, as_jso
     else:
         for line in status_lines(found, command=resume_command("run", manifest, flags)):
             click.echo(line)
+        for line in batch.origins():
+            click.echo(safe_text(line))
     return found.running
 
 

@@ -21,9 +21,11 @@ from batchfill.domain.json_objects import json_line
 from batchfill.domain.progress import Level, LogEvent
 from batchfill.process import refuse_few_files
 from batchfill.settings.addresses import show_base
+from batchfill.settings.credentials import without_secrets
+from batchfill.settings.layers import fill_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Any, NoReturn
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 
 LONGEST_LINE = 2000
+PLACES = frozenset({"HOME", "PATH", "PWD", "TMPDIR", "USERPROFILE"})
+"""Variables in which a short token is a word by chance, and without which nothing can be started."""
 FILES = 16
 """Files that any command opens at once: its event loop, the ledger and what goes with it, a table."""
 
@@ -46,7 +50,20 @@ def open_batch(manifest: Path, flags: dict[str, Any]) -> Batch:
     for name in ("set", "column", "header"):
         if name in flags:
             flags[name] = dict(flags[name])
-    return Batch.open(manifest, **flags)
+    batch = Batch.open(manifest, **flags)
+    said = fill_in(flags, batch.around.layers)
+    flags |= {name: said.get(name) for name in ("log_format", "quiet", "verbose") if name in flags}
+    _forget_secrets(batch.environ.secret_names)
+    return batch
+
+
+def _forget_secrets(names: Iterable[str]) -> None:
+    """Take the variables *names*, and copies of them, from the environment of what is started from here.
+
+    A browser has no business with them.
+    """
+    for name in os.environ.keys() - without_secrets(os.environ, also=names).keys() - PLACES:
+        del os.environ[name]
 
 
 def open_watcher(

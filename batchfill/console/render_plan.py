@@ -19,7 +19,8 @@ SHOWN = 20
 def plan_lines(plan: Plan) -> list[str]:
     """Return what a person wants to know before the first payment: rows, changes, cost, time, warnings."""
     about_rows = (*_row_lines(plan), *_change_lines(plan), *_redo_lines(plan), *_missing_lines(plan))
-    return [*about_rows, *_price_lines(plan), *warning_lines(plan.warnings)]
+    origins = map(safe_text, plan.origins)
+    return [*about_rows, *_price_lines(plan), *origins, *warning_lines(plan.warnings)]
 
 
 def confirm_question(plan: Plan) -> str:

@@ -306,6 +306,8 @@ class Plan:
     """What that costs at most; no part of *price_to_go*."""
     until: float | None = None
     """Seconds until the time that --until names."""
+    origins: tuple[str, ...] = ()
+    """Lines of settings that were said neither with the command nor in the manifest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 SHORTEST_SECRET = 8
 """Characters of a secret that is looked for in texts: they hold a shorter one by chance."""
 
+TOKEN_WORDS = frozenset({"api_key", "api_token", "key", "password", "replicate_api_token", "secret", "token"})
+"""What people call a token where settings are."""
+
 
 class Token:
     """A secret that shows nowhere: not in repr, str, format, pickle, an attribute or an error."""

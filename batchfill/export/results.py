@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batchfill.domain.money import MILLION, currency_units
+from batchfill.domain.progress import Level, LogEvent
 from batchfill.filenames import as_cell
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.reader import open_reader
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from batchfill.domain.progress import ProgressListener
     from batchfill.domain.reports import Result
     from batchfill.ledger.reader import Reader
 
@@ -187,3 +190,10 @@ def keep_table(folder: Path) -> str | None:
             unfinished.unlink(missing_ok=True)
         return f"{RESULTS} could not be written: {error.strerror}. `batchfill results` prints it"
     return None
+
+
+def keep_results(folder: Path, watch: ProgressListener | None) -> None:
+    """Write `results.csv` next to the outputs; tell *watch* when it cannot be written."""
+    trouble = keep_table(folder)
+    if trouble is not None and watch is not None:
+        watch.notice(LogEvent(time.time(), trouble, Level.WARNING))

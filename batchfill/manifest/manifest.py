@@ -62,27 +62,42 @@ class Manifest:
     """The line of each setting: `price`, `defaults.guidance`, `column.image`."""
 
 
-def open_manifest(path: Path, *, encoding: str | None = None, sheet: str | None = None) -> Manifest:
+def open_manifest(
+    path: Path,
+    *,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    else_encoding: str | None = None,
+    else_sheet: str | None = None,
+) -> Manifest:
     """Open *path*, reading no more than its head; `-` is standard input.
 
-    *encoding* and *sheet* are those of the command line; they go before the manifest's own for the rows.
+    *encoding* and *sheet* are those of the command line; they go before the manifest's own for the rows, and
+    those before *else_encoding* and *else_sheet*.
     Raises UsageError when there is no such file or encoding, ManifestError with every mistake of the head.
     """
-    if encoding is not None and not encodings.is_encoding(encoding):
-        raise UsageError(f"--encoding {encoding}: no such encoding; known are utf-8, gb18030, windows-1252 …")
+    for flag, name in (("--encoding", encoding), ("encoding", else_encoding)):
+        if name is not None and not encodings.is_encoding(name):
+            raise UsageError(f"{flag} {name}: no such encoding; known are utf-8, gb18030, windows-1252 …")
     file = spool_input() if path == STANDARD_INPUT else path
     start = _read_beginning(file)
+    by_name = None if _KINDS.get(_suffix_of(file)) == "yaml" else else_encoding
     try:
-        kind = _find_kind(file, start, encoding)
+        kind = _find_kind(file, start, encoding or by_name)
         if sheet is not None and kind not in ("workbook", "yaml"):
             raise UsageError(f"--sheet {sheet}: {file.name} is no workbook")
         if kind != "yaml":
-            return Manifest(path, kind, rows=file, rows_kind=kind, encoding=encoding, sheet=sheet)
+            sheet = sheet or (else_sheet if kind == "workbook" else None)
+            return Manifest(path, kind, rows=file, rows_kind=kind, encoding=encoding or by_name, sheet=sheet)
         from batchfill.manifest.yaml_settings import read_head
 
         with open_text(file, encoding) as text:
             head = read_head(text)
-        return _with_head(path, file, head, encoding, sheet)
+        own = _own_encoding(head)
+        if head.rows is not None:
+            # The setting is about the file of the rows: this one has just been read without it.
+            encoding = encoding or own or else_encoding
+        return _with_head(path, file, head, encoding, sheet or head.settings.get("sheet") or else_sheet)
     except Broken as broken:
         raise ManifestError([make_mistake(file, broken.line, broken.message)]) from None
 
@@ -165,11 +180,8 @@ def _kind_by_beginning(first: str) -> str:
 
 def _with_head(path: Path, file: Path, head: Head, encoding: str | None, sheet: str | None) -> Manifest:
     """Return the manifest *path*, whose bytes are those of *file*. Raises ManifestError."""
-    own_encoding = _own_encoding(head)
     rows, kind = file, "yaml"
     if head.rows is not None:
-        # The setting is about the file of the rows: this one has just been read without it.
-        encoding = encoding or own_encoding
         place = LocalAddresses(path.parent).locate(head.rows)
         rows = path.parent / place.spelled
         kind = _kind_of_rows(rows, place, path, head, encoding)
@@ -181,7 +193,7 @@ def _with_head(path: Path, file: Path, head: Head, encoding: str | None, sheet: 
         rows=rows,
         rows_kind=kind,
         encoding=encoding,
-        sheet=sheet or head.settings.get("sheet"),
+        sheet=sheet,
         settings=head.settings,
         defaults=head.defaults,
         column=head.column,

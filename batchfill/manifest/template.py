@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.field import Field
     from batchfill.catalog.model import Model
-    from batchfill.settings.definitions import Setting
+    from batchfill.settings.setting import Setting
 
 _ROWS = (
     {"id": "hero", "image": "images/hero.png", "mask": "masks/hero.png", "prompt": "a spaceship"},

@@ -16,8 +16,10 @@ from batchfill.errors import RunBroken, UsageError, in_words, unwrap_single
 from batchfill.process import refuse_few_files
 from batchfill.run.shutdown import watch_signals
 from batchfill.session.session import Session
+from batchfill.settings import timings
 from batchfill.settings.addresses import REPLICATE, refuse_plain_http
 from batchfill.storage.decision_inbox import hold_batch
+from batchfill.token_command import fetch_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -38,7 +40,7 @@ MISSING = (
 )
 NO_QUERY = (
     "{folder} was begun with base {base}, and the values of its query are kept nowhere: "
-    "give the whole address again with --base-url or in BATCHFILL_BASE_URL"
+    "give the whole address again with --base-url, in BATCHFILL_BASE_URL or in a profile"
 )
 
 
@@ -47,7 +49,7 @@ async def open_session(
     settings: Settings, watch: ProgressListener | None, *, obey_signals: bool
 ) -> AsyncIterator[Session]:
     """Give a session that holds the batch. Raises UsageError when it cannot."""
-    require_access(settings)
+    settings = await obtain_access(settings)
     refuse_few_files(FILES + 2 * (os.cpu_count() or 2), "a run")
     _make_folder(settings.folder)
     with unwrap_single():
@@ -67,11 +69,15 @@ async def open_session(
             tasks.cancel_scope.cancel()
 
 
-def require_access(settings: Settings) -> None:
-    """Raise UsageError when the provider cannot be asked: no token, no query, or no consent to plain http."""
+async def obtain_access(settings: Settings) -> Settings:
+    """Return *settings* with the token, for which the user's command is run where there is one.
+
+    Raises UsageError when the provider cannot be asked: no token, no query, or no consent to plain http.
+    """
     if settings.local:
-        return
-    if settings.token is None:
+        return settings
+    command = settings.token_command
+    if settings.token is None and command is None:
         other = " (or REPLICATE_API_TOKEN)" if settings.base == REPLICATE else ""
         raise UsageError(MISSING.format(base=settings.base, other=other))
     if settings.base != settings.address and settings.extras.query is None:
@@ -81,6 +87,11 @@ def require_access(settings: Settings) -> None:
         refuse_plain_http(settings.base, allowed=settings.plain_http)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    if command is None:
+        return settings
+    seconds = timings.DEFAULT.token_command
+    token = await fetch_token(command, hidden=settings.extras.variables, seconds=seconds)
+    return replace(settings, token=token)
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def make_plan(
     again = 0 if chosen is None else chosen.done
     rows = sum(group.rows for group in to_go)
     return Plan(
+        origins=settings.origins,
         model=settings.model,
         base=settings.base,
         rows=sum(group.rows for group in groups.values()),

@@ -329,7 +329,9 @@ class Session:
             return await context.workers.do(partial(find_missing, self.settings.folder), collected)
 
     def _collect_warnings(self) -> list[str]:
-        return [*model_warnings(self.model), *default_prompt_warnings(self.settings), *self._read_warnings]
+        settings = self.settings
+        known = [*settings.warnings, *model_warnings(self.model), *default_prompt_warnings(settings)]
+        return [*known, *self._read_warnings]
 
     async def _record_start(self, context: RunContext, plan: Plan) -> None:
         settings, now = self.settings, self.clock.now()
@@ -348,6 +350,8 @@ class Session:
         await past.close(context, self._past)
         self._past = past.Past()  # it may be large
         await context.ledger.set_metadata(**facts)
+        for line in settings.origins:
+            context.log.debug(f"settings {line}")
         if settings.outputs is not None:
             await context.ledger.take_remote()
         context.log.debug(f"begun: {plan.to_go} rows to go, {plan.open} open, {plan.finished} done before")

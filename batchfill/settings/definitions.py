@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.findings import FLAGS
@@ -12,9 +10,11 @@ from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.errors import did_you_mean_or_known
 from batchfill.settings.addresses import REPLICATE, read_notify
 from batchfill.settings.retry_words import read_retry
+from batchfill.settings.setting import MANIFEST, READING, RUN, Setting
 from batchfill.settings.value_types import (
     FLUX_FILL_DEV,
     UNBOUNDED,
+    CommandWords,
     FilePath,
     FolderPath,
     Pairs,
@@ -38,64 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Place(Enum):
-    """Where a setting may be given."""
-
-    READING = "a flag of every command that reads the manifest"
-    RUN = "a flag of `run` only"
-    MANIFEST = "a line at the top of a YAML manifest"
-
-
-READING, RUN, MANIFEST = Place.READING, Place.RUN, Place.MANIFEST
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting."""
-
-    name: str
-    """With underscores. Its flag is the same name with dashes."""
-    type: ValueType
-    help: str
-    """A phrase without a stop, in Markdown: what the value is, or what it does."""
-    places: tuple[Place, ...]
-    default: Any = None
-    default_text: str = ""
-    """The default as people read it, where there is one: `NAME.batch next to the manifest`."""
-    repeatable: bool = False
-    once: bool = False
-    """For one call, or remembered by the batch: the command that goes on does without it."""
-    short: str = ""
-    """A letter for the flag: `-y`."""
-    name_in_manifest: str = ""
-    """Where it is another than the flag's."""
-    example: str = ""
-    """A value for the template of `init`, which has a line for each setting with one."""
-    see: str = ""
-    """The page that tells more, from `docs/settings.md`: `gateways.md#base`."""
-
-    @property
-    def flag(self) -> str:
-        """As on the command line: `--max-cost`."""
-        return f"--{self.name.replace('_', '-')}"
-
-    @property
-    def flag_off(self) -> str:
-        """What turns it off again: `--no-idempotent`; empty where nothing needs to."""
-        revocable = isinstance(self.type, Switch) and self.type.revocable
-        return f"--no-{self.flag.removeprefix('--')}" if revocable else ""
-
-    @property
-    def plain_help(self) -> str:
-        """The help without Markdown."""
-        return self.help.replace("`", "")
-
-    @property
-    def in_manifest(self) -> str:
-        """Its name in a manifest; empty where it must not be there."""
-        return (self.name_in_manifest or self.name) if MANIFEST in self.places else ""
-
-
 SETTINGS = (
     Setting(
         "out",
@@ -103,6 +45,20 @@ SETTINGS = (
         "the batch folder",
         (READING,),
         default_text="`NAME.batch` next to the manifest",
+    ),
+    Setting(
+        "profile",
+        ValueType("NAME", "the name of a profile"),
+        "the settings of `[profile.NAME]` in `config.toml`",
+        (READING,),
+        see="settings.md#profiles",
+    ),
+    Setting(
+        "env_file",
+        FilePath("FILE", "a file"),
+        "a file of variables, such as `gateway.env`, that go before those of the environment",
+        (READING,),
+        see="settings.md#environment-files",
     ),
     Setting(
         "base_url",
@@ -120,6 +76,13 @@ SETTINGS = (
         (READING,),
         repeatable=True,
         see="gateways.md#further-headers",
+    ),
+    Setting(
+        "token_command",
+        CommandWords("COMMAND", "a command and its arguments"),
+        "the command that prints the token; it runs without a shell, and its output is shown nowhere",
+        (),
+        see="gateways.md#token",
     ),
     Setting(
         "plain_http",
@@ -393,6 +356,12 @@ KEPT_OUT = BY_NAME.keys() - IN_MANIFEST.keys() - {"set"} | {"base", "token"}
 """Names that exist, but that a manifest must not hold: it may come from other people."""
 
 
+OUTSIDE = {setting.name: setting for setting in SETTINGS if not setting.said_with_command}
+"""Settings that may come from around the command: variables, `--env-file`, `config.toml`."""
+FOR_THE_PROVIDER = frozenset({"header", "idempotent", "price", "token_command"})
+"""Settings that are about one provider: around the command they count for the base next to them alone."""
+
+
 def read_setting(name: str, text: str) -> Any:
     """Read one setting of a manifest. Raises ValueError: `concurrency must be between 1 and 1000, not -3`."""
     kind = IN_MANIFEST[name].type
@@ -406,6 +375,8 @@ def read_setting(name: str, text: str) -> Any:
 def explain_unknown(name: str, also: Iterable[str] = ()) -> str:
     """Return what to tell of the setting *name* of a manifest; *also* holds the names of pixel settings."""
     if name in KEPT_OUT:
+        if name in BY_NAME and not BY_NAME[name].places:
+            return f"{name} cannot be set in a manifest: put it into config.toml"
         return f"{name} cannot be set in a manifest: give it on the command line"
     known = sorted({*IN_MANIFEST, *also, "rows"})
     return f"unknown setting {name}" + did_you_mean_or_known(name, known)

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import UsageError, did_you_mean_or_known
-from batchfill.settings.definitions import BY_NAME, Place
+from batchfill.settings.definitions import BY_NAME
+from batchfill.settings.setting import READING, RUN
 from batchfill.settings.value_types import FilePath, FolderPath, Pairs, Switch, Text, Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from batchfill.settings.definitions import Setting
+    from batchfill.settings.setting import Setting
 
-_FLAGS = {name: setting for name, setting in BY_NAME.items() if set(setting.places) != {Place.MANIFEST}}
+_FLAGS = {name: setting for name, setting in BY_NAME.items() if {READING, RUN} & set(setting.places)}
 _BY_MANIFEST_NAME = {each.name_in_manifest: each for each in _FLAGS.values() if each.name_in_manifest}
 _TOKENS = frozenset({"token", "api_token", "api_key", "apikey", "key", "auth"})
 
@@ -41,6 +42,8 @@ def _explain_unknown(name: str) -> str:
             f"{name} is no flag: the token is found in the environment, as BATCHFILL_TOKEN, "
             "or in the mapping that environ= gives instead"
         )
+    if name in BY_NAME and not BY_NAME[name].places:
+        return f"{name} is no flag: it is a line of config.toml"
     if name in BY_NAME:
         return f"{name} is no flag: it is a line at the top of a YAML manifest"
     if name in _BY_MANIFEST_NAME:

@@ -1,26 +1,30 @@
-"""Decides every setting from flags, the manifest, the ledger and the environment."""
+"""Decides every setting from flags, the manifest, the ledger, and what is said around the command."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchfill.domain.token import ExtraSecrets, Token
 from batchfill.errors import UsageError
-from batchfill.settings.addresses import LOCAL, REPLICATE, read_base, show_base
-from batchfill.settings.credentials import find_headers, find_token
+from batchfill.settings.addresses import LOCAL
+from batchfill.settings.base_choice import CountingSettings, choose_base, refuse_other_profile
+from batchfill.settings.credentials import find_access
 from batchfill.settings.definitions import BY_NAME
+from batchfill.settings.layers import fill_in
+from batchfill.settings.origins import Origins
 from batchfill.settings.retry_words import read_decided, read_flagged, read_missing
 from batchfill.settings.settings import DEFAULTS, Settings
+from batchfill.settings.surroundings import ALONE
 from batchfill.settings.value_types import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from batchfill.settings.base_choice import Base
     from batchfill.settings.credentials import Environment
+    from batchfill.settings.surroundings import Surroundings
 
 
 NO_CAP, BY_FLAG = "none", "flag"
@@ -29,6 +33,10 @@ IDEMPOTENT = "idempotent"
 """The fact that names the base of which the user said so: what is known of one says nothing of another."""
 STANDARD_INPUT = Path("-")
 """The manifest's name when it comes that way; its paths are relative to the current folder."""
+
+
+MADE_HERE = ("base_url", "env_file", "header", "id", "local", "out", "profile", "set", "token_command")
+"""Settings that become something else."""
 
 
 def _read_flag(name: str, value: Any) -> Any:
@@ -41,44 +49,6 @@ def _read_flag(name: str, value: Any) -> Any:
         raise UsageError(f"{setting.flag} {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
-    shown: str
-    """With the values of its query hidden."""
-    query: Token | None = None
-    named: bool = False
-    """Whether the user named it for this command."""
-
-
-def _choose_base(given: Mapping[str, Any], facts: Mapping[str, str], environ: Mapping[str, str]) -> _Base:
-    if given.get("local"):
-        return _Base(LOCAL)
-    plain_http = bool(given.get("plain_http"))
-    if given.get("base_url"):
-        return _read_address(given["base_url"], "--base-url", plain_http=plain_http)
-    named = environ.get("BATCHFILL_BASE_URL")
-    told = _read_address(named, "BATCHFILL_BASE_URL", plain_http=plain_http) if named else None
-    if "base" in facts:
-        return told if told and told.shown == facts["base"] else _Base(facts["base"])
-    return told or _Base(REPLICATE)
-
-
-def _read_address(text: str, where: str, *, plain_http: bool) -> _Base:
-    try:
-        base = read_base(text, plain_http=plain_http)
-    except ValueError as error:
-        raise UsageError(f"{where}: {error}") from None
-    query = base.partition("?")[2]
-    return _Base(show_base(base), Token(query) if query else None, named=True)
-
-
-def _find_extras(base: _Base, headers: Mapping[str, str], environ: Environment) -> ExtraSecrets:
-    """Return what the provider gets in addition to the token; the local emulator gets nothing."""
-    if base.shown == LOCAL:
-        return ExtraSecrets()
-    return ExtraSecrets(find_headers(environ, headers), base.query, frozenset(headers.values()))
-
-
 def resolve_settings(
     manifest: Path,
     flags: Mapping[str, Any],
@@ -88,53 +58,98 @@ def resolve_settings(
     column: Mapping[str, str],
     facts: Mapping[str, str],
     environ: Environment,
+    around: Surroundings = ALONE,
 ) -> Settings:
     """Decide every setting: a flag goes before the manifest's *head*, that before what the ledger remembers.
 
     *flags* holds those that were given, by their names with underscores; *defaults* and *column* are the
-    manifest's, *facts* the ledger's. Raises UsageError for a value that cannot be.
+    manifest's, *facts* the ledger's; *around* is what is said around the command. Raises UsageError for a
+    value that cannot be.
     """
+    around.refuse_mistakes()
+    layers = around.layers
     given = {name: _read_flag(name, value) for name, value in flags.items() if value is not None}
-    base = _choose_base(given, facts, environ)
-    known: dict[str, Any] = {"model": facts["model"]} if "model" in facts else {}
-    known["outputs"] = facts.get("outputs")
-    known["idempotent"] = facts.get(IDEMPOTENT) == base.shown
-    chosen = {**DEFAULTS, **known, **_with_cap(facts, head), **given}
+    placed = fill_in(flags, layers)
+    folder = folder_of(manifest, placed)
+    local = {"local": placed.get("local")}
+    refuse_other_profile(folder.name, facts, layers, {**head, **given, **local})
+    base = choose_base({**given, **local}, facts, layers)
+    counting = CountingSettings(layers, base.shown)
+    pairs = {"set": {**defaults, **given.get("set", {})}, "column": {**column, **given.get("column", {})}}
+    chosen = {
+        **_choose_values(base, given, head, facts, counting),
+        "manifest": manifest,
+        "folder": folder,
+        "base": base.shown,
+        "defaults": {**counting.pairs["set"], **pairs["set"]},
+        "column": {**counting.pairs["column"], **pairs["column"]},
+        **_read_choice(flags, given),
+        **find_access(base, given.get("header", {}), counting, environ),
+    }
+    origins = Origins(base=base.shown, chosen=chosen, told={**head, **given, **pairs})
+    return Settings(
+        **chosen,
+        origins=tuple(origins.lines(layers)),
+        said_at=origins.places(layers),
+        warnings=around.warnings,
+    )
+
+
+def _choose_values(
+    base: Base,
+    given: Mapping[str, Any],
+    head: Mapping[str, Any],
+    facts: Mapping[str, str],
+    counting: CountingSettings,
+) -> dict[str, Any]:
+    """Return the settings that each have one value, of the strongest place that says it."""
+    remembered = {name: facts.get(name) for name in ("model", "outputs") if _is_remembered(name, facts)}
+    idempotent = {"idempotent": facts.get(IDEMPOTENT) == base.shown}
+    said = {**idempotent, **counting.values, **remembered, **_with_cap(facts, head, counting), **given}
+    cap_by_flag = "max_cost" in given or facts.get("max_cost_by") == BY_FLAG
+    chosen = {name: value for name, value in said.items() if name not in MADE_HERE}
     if base.shown == LOCAL:
         # The emulator asks this machine only, and keeps what it was asked for on its disk. What it makes is
-        # for nobody.
+        # for no user.
         chosen["hand_over"], chosen["outputs"] = DEFAULTS["hand_over"], None
-    for name in ("local", "base_url", "header", "out", "set", "id"):
-        chosen.pop(name, None)
-    return Settings(
-        **{
-            **chosen,
-            "manifest": manifest,
-            "folder": folder_of(manifest, flags),
-            "base": base.shown,
-            "extras": _find_extras(base, given.get("header", {}), environ),
-            "fetch_missing": read_missing(retry := str(flags.get("retry") or "")),
-            "retry_decided": read_decided(retry),
-            "retry_flagged": read_flagged(retry),
-            "ids": _unique_ids(given.get("id", ())),
-            "cap_by_flag": "max_cost" in given or facts.get("max_cost_by") == BY_FLAG,
-            "token": None if base.shown == LOCAL else find_token(environ, base.shown, base_named=base.named),
-            "defaults": {**defaults, **given.get("set", {})},
-            "column": {**column, **given.get("column", {})},
-        }
-    )
+    return {**DEFAULTS, **chosen, "cap_by_flag": cap_by_flag}
+
+
+def _is_remembered(name: str, facts: Mapping[str, str]) -> bool:
+    """Whether the batch remembers the setting *name*: one that has begun knows that it has no outputs too."""
+    return name in facts or (name == "outputs" and "base" in facts)
+
+
+def _read_choice(flags: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rows that --retry and --id mean."""
+    retry = str(flags.get("retry") or "")
+    return {
+        "fetch_missing": read_missing(retry),
+        "retry_decided": read_decided(retry),
+        "retry_flagged": read_flagged(retry),
+        "ids": _unique_ids(given.get("id", ())),
+    }
 
 
 def _unique_ids(given: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((given,) if isinstance(given, str) else given))
 
 
-def _with_cap(facts: Mapping[str, str], head: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *head* under the --max-cost that the ledger remembers, which the manifest does not lift."""
+def _with_cap(
+    facts: Mapping[str, str], head: Mapping[str, Any], counting: CountingSettings
+) -> dict[str, Any]:
+    """Return *head* with the cap that holds where no flag gives one.
+
+    The manifest does not lift a --max-cost that the ledger remembers. What is said around the command lifts
+    no remembered cap, and lowers one that was no flag.
+    """
     if "max_cost" not in facts:
         return dict(head)
     cap = None if facts["max_cost"] == NO_CAP else int(facts["max_cost"])
-    return {**head, "max_cost": cap} if facts.get("max_cost_by") == BY_FLAG else {"max_cost": cap, **head}
+    if facts.get("max_cost_by") == BY_FLAG:
+        return {**head, "max_cost": cap}
+    caps = [one for one in (cap, counting.values.get("max_cost")) if one is not None]
+    return {"max_cost": min(caps, default=None), **head}
 
 
 def folder_of(manifest: Path, flags: Mapping[str, Any]) -> Path:

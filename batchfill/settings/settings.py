@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.review import Decision
     from batchfill.domain.token import Token
+    from batchfill.settings.credentials import TokenCommand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class Settings:
     idempotent: bool
     """The provider answers a create with a known `Idempotency-Key` as before, and makes nothing new."""
     token: Token | None = None
+    token_command: TokenCommand | None = None
+    """What prints the token where the user keeps it elsewhere: it is asked once, before the first request."""
     extras: ExtraSecrets = field(default_factory=ExtraSecrets)
     defaults: Mapping[str, str] = field(default_factory=dict)
     """Inputs for every row that gives none, as text: `defaults:` of the manifest under `--set`."""
@@ -97,6 +100,12 @@ class Settings:
     """The local emulator's pretended run time in seconds."""
     notify: str | None = field(repr=False)
     """Where notifications go, as `read_notify` returns it; who knows a webhook's address can use it."""
+    origins: tuple[str, ...] = ()
+    """Lines of what counts here, and was said neither with the command nor in the manifest."""
+    said_at: Mapping[str, str] = field(default_factory=dict)
+    """The places of settings that count, and were said neither with the command nor in the manifest."""
+    warnings: tuple[str, ...] = ()
+    """About what is said around the command, and the files that say it."""
 
     on_end: str | None = field(repr=False)
     """A command that is started when the run is over: its words may hold a secret of the user's."""

@@ -50,6 +50,8 @@ class Timings:
     """Between two looks whether the ledger is still in its place."""
     question_retries: tuple[float, ...] = (1.0, 3.0, 10.0)
     """Before each further try of a free question, where the service names no time."""
+    token_command: float = 60.0
+    """For which the command that prints the token may run: a user may have to unlock something."""
     progress: float = 0.25
     """Between two reports of progress."""
     inbox_look: float = 0.5

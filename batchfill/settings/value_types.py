@@ -53,6 +53,11 @@ class FolderPath(ValueType):
 
 
 @dataclass(frozen=True, slots=True)
+class CommandWords(ValueType):
+    """A program and its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
 class Text(ValueType):
     """A type whose values are read from text."""
 

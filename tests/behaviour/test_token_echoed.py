@@ -362,7 +362,7 @@ async def test_a_batch_and_all_that_it_gives_show_no_token(
     report = await night.check(online=True)
     exported = night.export(desk.folder / "final")
     public = [night, night.environ, summary, report, exported, *plans, night.status(), *night.results()]
-    settings = night._resolve_settings(head={}, defaults={}, column={})
+    settings = night._source.resolve(head={}, defaults={}, column={})
     for shown in [*public, settings, settings.token]:
         assert shown_by(shown) == []
     assert settings.token is not None

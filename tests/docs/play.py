@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from batchfill.catalog.pixel_options import PIXEL_READERS
+from batchfill.settings.credentials import Variables
+from batchfill.settings.surroundings import read_surroundings
 from tests.docs.pages import README, ROOT, Fence, fences_of
 from tests.support import forked_command
 from tests.support.bounds import HANGS
@@ -65,6 +68,19 @@ def _with_free_ports(page: Path) -> list[Fence]:
     return [replace(f, text=PORT.sub(lambda port: ports[port[0]], f.text)) for f in fences_of(page)]
 
 
+def _refuse_mistakes(fence: Fence, folder: Path) -> None:
+    """Read the block as a file of settings, and each profile in it."""
+    home = folder / f"settings-{fence.line}"
+    (home / "batchfill").mkdir(parents=True)
+    (home / "batchfill" / "config.toml").write_text(fence.text, "utf-8")
+    for profile in (None, *re.findall(r"^\[profile\.(\w+)\]", fence.text, re.MULTILINE)):
+        _, around = read_surroundings(
+            Variables(XDG_CONFIG_HOME=str(home)), {"profile": profile}, PIXEL_READERS
+        )
+        around.refuse_mistakes()
+        assert around.layers or profile is None, f"{fence}: [profile.{profile}] says nothing"
+
+
 def _run(fence: Fence, folder: Path, environ: Mapping[str, str], before: str) -> str:
     """Run one block, and return what it printed; *before*: what the block before it printed."""
     match fence.language:
@@ -79,6 +95,8 @@ def _run(fence: Fence, folder: Path, environ: Mapping[str, str], before: str) ->
             assert fence.info == "output", f"{fence}: unknown word {fence.info!r}"
             missing = [line for line in fence.text.splitlines() if not _shown_as(line).search(before)]
             assert not missing, f"{fence}: {missing} not in what was printed:\n{before}"
+        case "toml":
+            _refuse_mistakes(fence, folder)
         case language:
             assert language in FILES, f"{fence}: unknown language {language!r}"
             assert re.fullmatch(r"[\w-]+\.\w+", fence.info), f"{fence}: no name of a file"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.pixel_options import PIXEL_FIELDS
-from batchfill.settings.definitions import MANIFEST, READING, RUN, SETTINGS
+from batchfill.settings.definitions import SETTINGS
+from batchfill.settings.setting import NOT_IN_CONFIG, READING, RUN
 from tests.docs.pages import ROOT, section_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.catalog.field import Field
-    from batchfill.settings.definitions import Setting
+    from batchfill.settings.setting import Setting
 
 DOCS = ROOT / "docs"
 VALUES = {
@@ -24,7 +25,7 @@ VALUES = {
     "expand": "a share such as `20%`, pixels, or both by side: `left=256 right=25%`",
     "aspect": "a shape such as `16:9`",
 }
-ROWS = ("`rows`", "a list, or the name of a CSV or JSONL file", "", "the rows")
+ROWS = ("`rows`", "yes", "a list, or the name of a CSV or JSONL file", "", "the rows")
 """What a manifest holds besides settings."""
 
 Row = tuple[str, ...]
@@ -55,11 +56,19 @@ def _meaning(setting: Setting) -> str:
 def _flag_row(setting: Setting) -> Row:
     held = f"`{setting.in_manifest}`" if setting.in_manifest else "no"
     flags = ", ".join(f"`{flag}`" for flag in (setting.short, setting.flag, setting.flag_off) if flag)
-    return flags, held, setting.type.values, _default_text(setting), _meaning(setting)
+    return flags, held, _around(setting), setting.type.values, _default_text(setting), _meaning(setting)
 
 
-def _manifest_row(setting: Setting) -> Row:
-    return f"`{setting.name}`", setting.type.values, _default_text(setting), _meaning(setting)
+def _around(setting: Setting) -> str:
+    """Return whether variables may hold *setting*, and `config.toml`."""
+    if setting.said_with_command:
+        return "no"
+    return "variable only" if setting.name in NOT_IN_CONFIG else "yes"
+
+
+def _flagless_row(setting: Setting) -> Row:
+    held = "yes" if setting.in_manifest else "no"
+    return f"`{setting.name}`", held, setting.type.values, _default_text(setting), _meaning(setting)
 
 
 def _pixel_row(field: Field) -> Row:
@@ -75,9 +84,9 @@ def _pixel_row(field: Field) -> Row:
 
 def reference_tables() -> dict[tuple[Path, str], str]:
     """Return each table that is made: page and heading → its text."""
-    flags = ("flag", "manifest", "values", "default", "meaning")
+    flags = ("flag", "manifest", "around", "values", "default", "meaning")
     settings = DOCS / "settings.md"
-    only = [setting for setting in SETTINGS if setting.places == (MANIFEST,)]
+    only = [setting for setting in SETTINGS if not {READING, RUN}.intersection(setting.places)]
     return {
         (settings, "Flags of run and check"): table_text(
             flags, (_flag_row(one) for one in SETTINGS if READING in one.places)
@@ -85,8 +94,8 @@ def reference_tables() -> dict[tuple[Path, str], str]:
         (settings, "Flags of run only"): table_text(
             flags, (_flag_row(one) for one in SETTINGS if RUN in one.places)
         ),
-        (settings, "Settings of the manifest only"): table_text(
-            ("setting", "values", "default", "meaning"), [*map(_manifest_row, only), ROWS]
+        (settings, "Settings without a flag"): table_text(
+            ("setting", "manifest", "values", "default", "meaning"), [*map(_flagless_row, only), ROWS]
         ),
         (DOCS / "pixels.md", "Settings"): table_text(
             ("setting", "values", "default", "effect"), map(_pixel_row, PIXEL_FIELDS)

@@ -1,13 +1,20 @@
-"""Who watches a run: a live view where lines can be drawn over, few plain lines elsewhere."""
+"""Who watches a run, live or in plain lines; and what a command leaves to what it starts."""
 
 from __future__ import annotations
 
 import io
+import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.cli.terminal import open_watcher
+from batchfill.cli.terminal import open_batch, open_watcher
 from batchfill.console.live import Live
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKEN = "r8_for_tests_only"
 
 
 class Screen(io.StringIO):
@@ -42,3 +49,25 @@ def test_a_live_view_is_for_a_person_at_a_terminal_that_can_show_it(
         monkeypatch.setenv(name, environ.get(name, ""))
     with open_watcher(quiet=quiet) as watch:
         assert isinstance(watch, Live) is live
+
+
+def test_what_a_command_starts_later_gets_no_secret_and_all_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = {
+        "BATCHFILL_TOKEN": TOKEN,
+        "REPLICATE_API_TOKEN": TOKEN,
+        "CF_TOKEN": TOKEN,
+        "COPY": f"Bearer {TOKEN}",
+    }
+    plain = {"PATH": f"/opt/{TOKEN}/bin", "AWS_REGION": "eu", "BATCHFILL_RATE": "5"}
+    for name, value in {**secret, **plain, "BATCHFILL_QUIET": "1"}.items():
+        monkeypatch.setenv(name, value)
+    flags: dict[str, Any] = {"header": [("x-key", "CF_TOKEN")], "quiet": None}
+    batch = open_batch(tmp_path / "night.csv", flags)
+    assert os.environ.keys() & secret.keys() == set()
+    assert {name: os.environ[name] for name in plain} == plain
+    assert flags["quiet"] is True
+    found = batch.environ.secret("CF_TOKEN")
+    assert found is not None
+    assert found.reveal() == TOKEN

@@ -278,3 +278,24 @@ def test_words_that_are_none_are_told_and_reading_goes_on(tmp_path: Path, text: 
         f"a.yaml:1: redo_flagged {told}",
         "a.yaml:2: price must be an amount of money such as 25 or 0.04, not 'x'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said", "encoding"),
+    [
+        ("a.csv", "image,prompt\na.png,é\n".encode("cp1252"), {}, "cp1252"),
+        ("a.csv", "image,prompt\na.png,é\n".encode("gb18030"), {"encoding": "gb18030"}, "gb18030"),
+        ("a.yaml", "rows: b.csv\n# é\n".encode(), {}, "cp1252"),
+        ("a.yaml", b"rows: b.csv\nencoding: gb18030\n", {}, "gb18030"),
+        ("a.yaml", b"rows: b.csv\nencoding: cp1252\n", {"encoding": "gb18030"}, "gb18030"),
+        ("a.yaml", "rows:\n- {image: a.png, prompt: é}\n".encode(), {}, None),
+    ],
+)
+def test_an_encoding_that_is_said_elsewhere_is_the_last_to_count(
+    tmp_path: Path, name: str, text: bytes, said: dict[str, str], encoding: str | None
+) -> None:
+    (tmp_path / name).write_bytes(text)
+    if name.endswith(".yaml"):
+        (tmp_path / "b.csv").write_bytes(b"image,prompt\na.png,x\n")
+    manifest = open_manifest(tmp_path / name, **said, else_encoding="cp1252", else_sheet="Sheet2")
+    assert manifest.encoding == encoding

@@ -1,0 +1,75 @@
+"""The settings of a batch: of its flags, its manifest, its ledger, and what is said around the command."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from batchfill.errors import UsageError
+from batchfill.session.batch_ledger import read_metadata
+from batchfill.settings.layers import fill_in
+from batchfill.settings.resolve import STANDARD_INPUT, folder_of, resolve_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from batchfill.manifest.manifest import Manifest
+    from batchfill.settings.credentials import Environment
+    from batchfill.settings.settings import Settings
+    from batchfill.settings.surroundings import Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSettings:
+    """What the settings of a batch are made of."""
+
+    path: Path
+    """Of the manifest."""
+    flags: Mapping[str, Any] = field(repr=False)
+    environ: Environment = field(repr=False)
+    around: Surroundings = field(repr=False)
+
+    @property
+    def placed(self) -> dict[str, Any]:
+        """The flags, with what is said around the command of settings that need no manifest."""
+        return fill_in(self.flags, self.around.layers)
+
+    @property
+    def folder(self) -> Path:
+        """The batch folder."""
+        return folder_of(self.path, self.placed)
+
+    def read(self) -> tuple[Manifest, Settings]:
+        """Return the opened manifest and the settings of a start. Raises UsageError."""
+        from batchfill.catalog.model_choice import choose_model
+        from batchfill.session.as_begun.begun_settings import with_begun
+
+        manifest = self._open_manifest()
+        settings = self.resolve(**_told_by(manifest))
+        return manifest, with_begun(settings, manifest, choose_model(settings), read_metadata(self.folder))
+
+    def resolve(self, **manifest: Mapping[str, Any]) -> Settings:
+        """Return the settings: flags over what the *manifest* says, that over what is said elsewhere."""
+        facts = read_metadata(self.folder)
+        return resolve_settings(
+            self.path, self.flags, facts=facts, environ=self.environ, around=self.around, **manifest
+        )
+
+    def origins(self) -> tuple[str, ...]:
+        """Return a line for each place around the command from which settings count; none after a mistake."""
+        if self.path == STANDARD_INPUT:
+            return ()  # it is read once
+        with suppress(UsageError):
+            return self.resolve(**_told_by(self._open_manifest())).origins
+        return ()
+
+    def _open_manifest(self) -> Manifest:
+        from batchfill.manifest.manifest import open_manifest
+
+        return open_manifest(self.path, **self.around.reading(self.flags))
+
+
+def _told_by(manifest: Manifest) -> dict[str, Mapping[str, Any]]:
+    return {"head": manifest.settings, "defaults": manifest.defaults, "column": manifest.column}
