@@ -42,7 +42,7 @@ soak: .venv/.developing
 
 # The wheel is made of the source distribution; the demo then runs from it in an empty folder.
 dist: .venv/.installed
-	@$(PIP) install 'build>=1.2,<2' 'twine>=6,<7'
+	@$(PIP) install 'build>=1.2,<2' 'twine>=7,<8'
 	@rm -rf dist build/installed build/empty
 	@$(RUN) build
 	@$(RUN) twine check --strict dist/*

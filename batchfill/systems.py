@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
 NETWORK_DRIVE = "network drive"
@@ -57,6 +58,12 @@ class System(Protocol):
 
     def file_system(self, folder: Path) -> str:
         """Return the type of the file system that holds *folder*; empty where the system does not say."""
+
+    def split_command(self, command: str) -> list[str]:
+        """Return the words of a command line. Raises ValueError for a quote that is not closed."""
+
+    def join_command(self, words: Iterable[str]) -> str:
+        """Return the command line of *words*, to be copied."""
 
     def longest_path(self) -> int | None:
         """Return how many characters a path may have; None where no folder comes near the limit."""
@@ -112,6 +119,14 @@ class Posix:
     def file_system(self, folder: Path) -> str:
         """Return the type of the file system, which Linux tells."""
         return _linux_file_system(folder) if self._system.startswith("linux") else ""
+
+    def split_command(self, command: str) -> list[str]:
+        """Return the words as a shell parts them."""
+        return shlex.split(command)
+
+    def join_command(self, words: Iterable[str]) -> str:
+        """Return a command line of *words*, as a shell takes it."""
+        return shlex.join(words)
 
     def longest_path(self) -> int | None:
         """Return None: it is thousands of characters."""
@@ -199,6 +214,18 @@ class Windows:
             return NETWORK_DRIVE
         kind = self._load("ctypes").windll.kernel32.GetDriveTypeW(f"{drive}\\")
         return NETWORK_DRIVE if kind == _REMOTE_DRIVE else ""
+
+    def split_command(self, command: str) -> list[str]:
+        """Return the words, which double quotes keep together: a backslash is a part of a path."""
+        if command.count('"') % 2:
+            raise ValueError("No closing quotation")
+        return [word.replace('"', "") for word in re.findall(r'(?:[^\s"]|"[^"]*")+', command)]
+
+    def join_command(self, words: Iterable[str]) -> str:
+        """Return a command line of *words*, as a console takes it."""
+        from subprocess import list2cmdline
+
+        return list2cmdline(words)
 
     def longest_path(self) -> int | None:
         """Return the old limit, unless the administrator has lifted it."""

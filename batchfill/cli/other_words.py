@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -99,7 +100,7 @@ def no_such_command(word: str, context: click.Context) -> click.UsageError | Non
     if os.path.isdir(word):  # noqa: PTH112
         answer: str | None = _BEGIN
     elif Path(word).suffix:
-        answer = f"did you mean `{shlex.join(['batchfill', 'run', word])}`?"
+        answer = f"did you mean `{here().join_command(['batchfill', 'run', word])}`?"
     else:
         answer = COMMANDS.get(word.lower())
     return click.UsageError(f"No such command '{word}': {answer}", context) if answer else None

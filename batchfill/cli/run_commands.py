@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 import time
 from contextlib import nullcontext, suppress
@@ -28,6 +27,7 @@ from batchfill.cli.terminal import (
 from batchfill.cli.tool_commands import check
 from batchfill.domain.exit_codes import ExitCode
 from batchfill.errors import UsageError
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from typing import Any
@@ -96,7 +96,9 @@ def demo(folder: Path) -> None:
     summary = _run_batch(open_batch(manifest, flags), flags)
     print_summary(summary, manifest, flags)
     if not summary.exit_code:
-        print_notes(*demo_lines(command=shlex.join([own_name(), "review", str(manifest), "--local"])))
+        print_notes(
+            *demo_lines(command=here().join_command([own_name(), "review", str(manifest), "--local"]))
+        )
     sys.exit(summary.exit_code)
 
 

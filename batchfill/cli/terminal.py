@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -23,6 +22,7 @@ from batchfill.process import refuse_few_files
 from batchfill.settings.addresses import show_base
 from batchfill.settings.credentials import without_secrets
 from batchfill.settings.layers import fill_in
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -147,7 +147,7 @@ def resume_command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
             # Values of a base's query are secrets, and to be given once more.
             value = show_base(value) if name == "base_url" else value
             words += _flag_words(f"--{name.replace('_', '-')}", value)
-    return shlex.join(words)
+    return here().join_command(words)
 
 
 def own_name() -> str:

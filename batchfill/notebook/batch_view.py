@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from base64 import b64encode
 from contextlib import suppress
 from html import escape
@@ -15,6 +14,7 @@ from batchfill.console.summary import summary_lines
 from batchfill.errors import BadPicture, BatchfillError, cut_short
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.reader import open_reader
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,7 +51,7 @@ def batch_html(read: Callable[[], Status], manifest: Path, folder: Path, flags: 
     # What goes on with a rehearsal must not begin the batch itself.
     local = ["--local"] if flags.get("local") else []
     out = ["--out", str(folder)] if flags.get("out") else []
-    command = shlex.join(["batchfill", "run", str(manifest), *local, *out])
+    command = here().join_command(["batchfill", "run", str(manifest), *local, *out])
     try:
         return _join(status_lines(read(), command=command), _thumbnails(folder))
     except BatchfillError as error:

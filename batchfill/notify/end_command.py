@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from batchfill.domain.token import SHORTEST_SECRET
 from batchfill.errors import NotifyError, UsageError
 from batchfill.notify.message import as_json
 from batchfill.settings.credentials import without_secrets
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ class EndCommand:
 
     def __init__(self, command: str, settings: Settings) -> None:
         """Raises UsageError when there is no such program."""
-        self._words = shlex.split(command)
+        self._words = here().split_command(command)
         if shutil.which(self._words[0]) is None:
             raise UsageError(f"--on-end: there is no program {self._words[0]}: give its path, or install it")
         self._settings = settings

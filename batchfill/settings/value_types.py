@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.money import MILLION
+from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +137,7 @@ def read_money(text: str) -> int:
 def read_command(text: str) -> str:
     """Return *text*, a program and its words as a shell would split them. Raises ValueError."""
     try:
-        words = shlex.split(text)
+        words = here().split_command(text)
     except ValueError:
         words = []
     if not words or "\0" in text:

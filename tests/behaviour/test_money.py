@@ -331,5 +331,7 @@ async def test_the_plan_counts_what_is_run_again(service: Serve, batch: Open, pl
 @pytest.mark.parametrize("retry", ["all", "pending", "running", "faild", "approved", "flagged:ugly"])
 def test_there_is_no_consent_for_everything(batch: Open, retry: str, desk: Any) -> None:
     night = batch("http://127.0.0.1:9/v1", 1, retry=retry)
-    with pytest.raises(UsageError, match=r"--retry takes canceled, done, .*, in-doubt, missing, redo, rejected, not"):
+    with pytest.raises(
+        UsageError, match=r"--retry takes canceled, .*, in-doubt, missing, redo, rejected, not"
+    ):
         night._source.read()

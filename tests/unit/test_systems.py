@@ -254,6 +254,36 @@ def test_a_ledger_is_not_kept_on_a_network_drive_of_windows(
             refuse_network(Path(folder.replace("\\", "/")) / "ledger.sqlite")
 
 
+@pytest.mark.parametrize(
+    ("system", "command", "words"),
+    [
+        (Posix(), "notify 'night is over' --to=me", ["notify", "night is over", "--to=me"]),
+        (Posix(), r"my\ tool now", ["my tool", "now"]),
+        (windows(), r"C:\tools\tell.exe -q", [r"C:\tools\tell.exe", "-q"]),
+        (
+            windows(),
+            r'"C:\Program Files\tell.exe" "night is over"',
+            [r"C:\Program Files\tell.exe", "night is over"],
+        ),
+        (windows(), 'tell --to="my desk" "" it\'s', ["tell", "--to=my desk", "", "it's"]),
+    ],
+)
+def test_a_command_is_parted_as_its_system_writes_paths(system: Any, command: str, words: list[str]) -> None:
+    assert system.split_command(command) == words
+
+
+@pytest.mark.parametrize("system", [Posix(), windows()], ids=["POSIX", "Windows"])
+def test_a_command_that_is_shown_can_be_copied(system: Any) -> None:
+    words = ["batchfill", "run", "my night/it's.csv", "--out", "C:/night", ""]
+    assert system.split_command(system.join_command(words)) == words
+
+
+@pytest.mark.parametrize("system", [Posix(), windows()], ids=["POSIX", "Windows"])
+def test_a_quote_that_is_not_closed_is_an_error_on_every_system(system: Any) -> None:
+    with pytest.raises(ValueError, match="No closing quotation"):
+        system.split_command('tell "night')
+
+
 def test_systems_that_do_not_tell_are_believed_to_have_a_local_disk(tmp_path: Path) -> None:
     assert Posix("darwin").file_system(tmp_path) == ""
 
@@ -281,6 +311,6 @@ def test_no_other_module_asks_which_system_it_runs_on() -> None:
         path.relative_to(package).as_posix(): [word for word in asks if word in path.read_text("utf-8")]
         for path in package.rglob("*.py")
     }
-    # Each system has a folder for caches and a desktop of its own, which are tables there.
+    # Names that each system has of its own, for folders and for notices, are tables there.
     allowed = {"systems.py", "settings/user_folders.py", "notify/service_receiver.py"}
     assert {file: words for file, words in found.items() if words and file not in allowed} == {}

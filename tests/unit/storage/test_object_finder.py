@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -49,6 +50,20 @@ class Shelves:
 
 
 Find = Callable[["Shelves", Iterable[str]], list[ObjectFile]]
+Opened = Callable[["Shelves"], ObjectFinder]
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    """Give what finds the objects of shelves, and lets go of what it knows at the end of the test."""
+    with ExitStack() as stack:
+
+        def opened(shelves: Shelves) -> ObjectFinder:
+            finder = ObjectFinder(shelves)
+            stack.callback(finder.close)
+            return finder
+
+        yield opened
 
 
 @pytest.fixture
@@ -173,23 +188,25 @@ def test_each_object_is_found_and_no_other_however_they_lie(
         ("s3://b/photos/", "s3://b/photos/ is a folder, not an object"),
     ],
 )
-def test_what_is_no_usable_object_is_told(address: str, message: str) -> None:
+def test_what_is_no_usable_object_is_told(opened: Opened, address: str, message: str) -> None:
     shelves = Shelves("s3://b/photos/hero.jpg")
     for name, size in (("photos/empty", 0), ("p/huge", LARGEST + 2**20)):
         place = f"s3://b/{name}.jpg"
         shelves.objects[place] = ObjectFile(place, size, "tag")
-    finder = ObjectFinder(shelves)
+    finder = opened(shelves)
 
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         finder.find_object(address)
 
 
 @pytest.mark.parametrize("error", [ObjectsRefused("no rights"), NoAnswer("no answer")])
-def test_a_folder_that_cannot_be_listed_is_asked_for_once_and_told_for_each_row(error: Exception) -> None:
+def test_a_folder_that_cannot_be_listed_is_asked_for_once_and_told_for_each_row(
+    opened: Opened, error: Exception
+) -> None:
     shelves = Shelves("s3://b/photos/a.jpg", "s3://b/photos/b.jpg", page=1)
     # In the middle of it: half a listing says nothing.
     shelves.refuse = lambda prefix: error if prefix.endswith("page 1") else None
-    finder = ObjectFinder(shelves)
+    finder = opened(shelves)
 
     for name in ("a", "b", "a"):
         with pytest.raises(ValueError, match=str(error)):
@@ -206,29 +223,33 @@ def test_a_folder_that_cannot_be_listed_is_asked_for_once_and_told_for_each_row(
         (None, False),
     ],
 )
-def test_an_object_still_holds_while_its_listing_is_the_same(now: ObjectFile | None, holds: bool) -> None:
+def test_an_object_still_holds_while_its_listing_is_the_same(
+    opened: Opened, now: ObjectFile | None, holds: bool
+) -> None:
     shelves = Shelves()
     if now is not None:
         shelves.objects[now.address] = now
 
-    assert ObjectFinder(shelves).still_holds(ObjectFile("s3://b/x/a.jpg", 7, "tag")) is holds
+    assert opened(shelves).still_holds(ObjectFile("s3://b/x/a.jpg", 7, "tag")) is holds
 
 
 @pytest.mark.parametrize("error", [ObjectsRefused("no rights"), NoAnswer("no answer")])
-def test_a_bucket_that_cannot_be_listed_keeps_no_run_from_fetching_what_is_paid_for(error: Exception) -> None:
+def test_a_bucket_that_cannot_be_listed_keeps_no_run_from_fetching_what_is_paid_for(
+    opened: Opened, error: Exception
+) -> None:
     shelves = Shelves()
     shelves.refuse = lambda prefix: error
 
-    finder = ObjectFinder(shelves)
+    finder = opened(shelves)
 
     assert all(finder.still_holds(ObjectFile(f"s3://b/{n}/a.jpg", 7, "tag")) for n in range(50))
     assert len(shelves.listed) == 1
 
 
-def test_a_bucket_that_does_not_answer_is_asked_for_one_folder_alone() -> None:
+def test_a_bucket_that_does_not_answer_is_asked_for_one_folder_alone(opened: Opened) -> None:
     shelves = Shelves()
     shelves.refuse = lambda prefix: NoAnswer("no answer") if prefix.startswith("s3://b/") else None
-    finder = ObjectFinder(shelves)
+    finder = opened(shelves)
 
     for n in range(50):
         with pytest.raises(ValueError, match="no answer"):
@@ -238,19 +259,19 @@ def test_a_bucket_that_does_not_answer_is_asked_for_one_folder_alone() -> None:
     assert shelves.listed == ["s3://b/0/", "s3://other/"]
 
 
-def test_one_folder_without_rights_is_none_of_its_neighbours() -> None:
+def test_one_folder_without_rights_is_none_of_its_neighbours(opened: Opened) -> None:
     shelves = Shelves("s3://b/mine/a.jpg", "s3://b/yours/a.jpg")
     shelves.refuse = lambda prefix: ObjectsRefused("no rights") if "yours" in prefix else None
-    finder = ObjectFinder(shelves)
+    finder = opened(shelves)
 
     with pytest.raises(ValueError, match="no rights"):
         finder.find_object("s3://b/yours/a.jpg")
     assert finder.find_object("s3://b/mine/a.jpg").size == 7
 
 
-def test_a_full_disk_of_temporary_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_of_temporary_files_is_told(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     shelves = Shelves(*(f"s3://b/x/{n:05}.jpg" for n in range(5000)))
-    finder = ObjectFinder(shelves)
+    finder = opened(shelves)
     finder.still_holds(ObjectFile("s3://other/x/a.jpg", 7, "tag"))
     assert finder._listing is not None
     finder._listing._db.execute("PRAGMA max_page_count = 5")

@@ -71,6 +71,7 @@ def test_an_interrupted_check_loses_the_last_few_only(
     for value in "abc":
         memory.note(value, value)
     assert known(path, "a", "b", "c") == ["a", "b"]
+    memory.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all", b"SQLite format 3\0" + b"x" * 4096])
