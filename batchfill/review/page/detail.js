@@ -5,6 +5,7 @@ import { badge, flagChips } from "./card.js";
 import { compare, nextMask, setMask, setSplit, toggleSplit } from "./compare.js";
 import { byId, el } from "./dom.js";
 import { load, thumb, view } from "./picture.js";
+import { swipeable } from "./swipe.js";
 import { Zoom } from "./zoom.js";
 import { STATES, day, duration, money } from "./words.js";
 
@@ -23,6 +24,8 @@ export class Detail {
     this.panes = el("div", { class: "panes" });
     this.element.append(this.panes);
     this.element.addEventListener("close", () => {
+      // It is told a moment later, when the window may be open again.
+      if (this.isOpen || !this.row) return;
       const { id } = this.row;
       this.row = null;
       this.zoom.reset();
@@ -94,7 +97,11 @@ export class Detail {
     const waiting = this.stages.length ? [] : [el("div", { class: "compare waiting" },
       el("div", { class: "after" }, row.isBrief ? "" : view(row.image, "before")),
       el("span", { class: "word" }, row.isBrief ? "loading" : STATES[row.state]))];
-    return el("div", { class: `stage of-${Math.min(this.stages.length, 4)}` }, ...this.stages, ...waiting);
+    const stage = el("div", { class: `stage of-${Math.min(this.stages.length, 4)}` }, ...this.stages, ...waiting);
+    swipeable(stage, {
+      swiped: (step) => this.act(step > 0 ? "right" : "left"), tapped: () => this.compare(), isFree: () => this.zoom.scale === 1,
+    });
+    return stage;
   }
 
   // What is seen at once: { after, before } each.
@@ -124,14 +131,20 @@ export class Detail {
       row.error && el("p", { class: "error" }, row.error),
       row.prompt && el("p", { class: "prompt" }, row.prompt),
       !row.isBrief && this.sources(row),
-      row.outputs.length > 0 && el("button", {
-        type: "button", class: "beside", "data-name": "beside", "aria-keyshortcuts": "G", "aria-pressed": String(this.isBeside),
-        onclick: () => this.act("beside"),
-      }, row.outputs.length > 1 ? "Outputs next to each other " : "Before and after next to each other ", el("kbd", {}, "G")),
+      row.outputs.length > 0 && this.tools(row),
       row.outputs.length > 1 && this.strip("Outputs", row.outputs, (output) => this.outputButton(output)),
       row.earlier.length > 0 && this.strip("Earlier, to compare with", row.earlier, (output) => this.beforeButton(output)),
       this.facts(row),
       this.canDecide && this.actions(row));
+  }
+
+  tools(row) {
+    const button = (name, key, word, pressed = null) => el("button", {
+      type: "button", "data-name": name, "aria-keyshortcuts": key, "aria-pressed": pressed, onclick: () => this.act(name),
+    }, word, " ", el("kbd", {}, key));
+    return el("p", { class: "tools" },
+      button("beside", "G", "Side by side", String(this.isBeside)), button("full", "F", "Full size"),
+      row.mask && button("toMask", "T", "To the mask"), row.mask && button("mask", "M", "Show the mask"));
   }
 
   sources(row) {

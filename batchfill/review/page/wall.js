@@ -109,6 +109,8 @@ export class Wall {
 
   paint() {
     const each = this.height + GAP;
+    // A feed has articles.
+    this.element.role = this.rows.length ? "feed" : "group";
     this.element.style.height = `${Math.max(0, Math.ceil(this.rows.length / this.columns) * each - GAP)}px`;
     const seen = scrollY - this.top();
     const first = Math.max(0, Math.floor(seen / each) - BEYOND) * this.columns;

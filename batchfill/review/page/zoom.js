@@ -166,13 +166,21 @@ async function replaced(element, picture, fullOf) {
   if (!source) return 0;
   const full = new Image();
   full.src = source;
-  await full.decode().catch(() => {});
+  await Promise.all([full.decode().catch(() => {}), ended(element)]);
   const [shape, shown] = [full, element].map(({ naturalWidth, naturalHeight }) => naturalWidth / naturalHeight);
   // A picture that is enlarged is shown on its canvas, which its file is not.
   if (!(Math.abs(shape / shown - 1) < 0.02)) return 0;
   element.dataset.full = "";
   element.src = source;
   return full.naturalWidth;
+}
+
+// Return when an element has its picture, or will have none.
+function ended(element) {
+  if (element.naturalWidth) return null;
+  return new Promise((resolve) => {
+    for (const end of ["load", "error"]) element.addEventListener(end, resolve, { once: true });
+  });
 }
 
 // The middle and the size of what is white in a mask, in parts of its width and height; null where that is not known.

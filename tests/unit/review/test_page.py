@@ -249,6 +249,24 @@ async def test_the_keyboard_moves_opens_compares_and_helps(visit: Visit, picture
         assert await page.input_value("#search") == "ax"
 
 
+async def test_a_window_that_is_opened_again_at_once_is_closed_as_any_other(
+    visit: Visit, pictures: Collection
+) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        await press(page, "Home", "Enter")
+        # The browser tells that it was closed when it is open again.
+        await page.evaluate(
+            "() => { const told = new Promise((resolve) => detail.addEventListener('close', resolve));"
+            " detail.close(); document.querySelector('[data-id=bridge]').focus();"
+            " const enter = new KeyboardEvent('keydown', { key: 'Enter', bubbles: true });"
+            " document.activeElement.dispatchEvent(enter); return told; }"
+        )
+        assert page.url.endswith("#row=bridge")
+        await press(page, "Escape")
+        await until(page, "() => location.hash === '#at=bridge'")
+
+
 async def test_an_address_leads_to_one_row(visit: Visit, pictures: Collection) -> None:
     async with served(pictures) as address:
         page = await visit.open(f"{address}#row=station")
