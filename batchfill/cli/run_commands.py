@@ -55,9 +55,9 @@ def run(context: click.Context, /, manifest: Path, *, only_checks: bool, **flags
     Example: batchfill run night.csv --max-cost 25
     """
     if only_checks:
-        context.invoke(
-            check, manifest=manifest, as_json=False, online=False, outputs=False, fetch=False, **flags
-        )
+        # `check --outputs` is another flag: whether files are compared.
+        asked = {**flags, "as_json": False, "online": False, "outputs": False, "fetch": False}
+        context.invoke(check, manifest=manifest, **asked)
         return
     if flags["log_format"] == "json":
         print_json_lines()

@@ -61,13 +61,13 @@ def test_what_a_command_starts_later_gets_no_secret_and_all_else(
         "COPY": f"Bearer {TOKEN}",
     }
     plain = {"PATH": f"/opt/{TOKEN}/bin", "AWS_REGION": "eu", "BATCHFILL_RATE": "5"}
-    for name, value in {**secret, **plain, "BATCHFILL_QUIET": "1"}.items():
+    for name, value in {**secret, **plain, "BATCHFILL_QUIET": "1", "BATCHFILL_LOG_FORMAT": "json"}.items():
         monkeypatch.setenv(name, value)
-    flags: dict[str, Any] = {"header": [("x-key", "CF_TOKEN")], "quiet": None}
+    flags: dict[str, Any] = {"header": [("x-key", "CF_TOKEN")], "quiet": None, "log_format": None}
     batch = open_batch(tmp_path / "night.csv", flags)
     assert os.environ.keys() & secret.keys() == set()
     assert {name: os.environ[name] for name in plain} == plain
-    assert flags["quiet"] is True
+    assert (flags["quiet"], flags["log_format"]) == (True, "json")
     found = batch.environ.secret("CF_TOKEN")
     assert found is not None
     assert found.reveal() == TOKEN

@@ -468,6 +468,22 @@ def test_what_the_batch_remembers_otherwise_is_told(home: Home) -> None:
     assert home.settings(facts=facts, model="c/d", max_cost="10").origins == ("from [default]: rate 5",)
 
 
+@pytest.mark.parametrize(
+    ("facts", "outputs"),
+    [
+        ({}, "s3://bucket/night/"),
+        ({"base": REPLICATE}, None),
+        ({"base": REPLICATE, "outputs": "s3://bucket/begun/"}, "s3://bucket/begun/"),
+    ],
+)
+def test_a_variable_puts_outputs_of_a_new_batch_alone_into_a_bucket(
+    home: Home, facts: dict[str, str], outputs: str | None
+) -> None:
+    settings = home.settings({"BATCHFILL_OUTPUTS": "s3://bucket/night/"}, facts=facts)
+    assert settings.outputs == outputs
+    assert ("since the batch remembers another" in "".join(settings.origins)) == bool(facts)
+
+
 def test_a_rehearsal_goes_on_with_a_profile_of_any_base(home: Home) -> None:
     home.write_config(f'[profile.p]\nbase_url = "{GATEWAY}"')
     settings = home.settings({"BATCHFILL_LOCAL": "1"}, facts={"base": LOCAL}, profile="p")
