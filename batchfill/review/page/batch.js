@@ -3,7 +3,7 @@
 const NONE = [];
 
 // States without pictures from which a redo leads on.
-const ENDED = new Set(["failed", "expired"]);
+const ENDED = new Set(["failed", "canceled", "expired"]);
 
 // What rows are filtered and sorted by.
 const FOUND_BY = ["line", "state", "decision", "cost", "run_time", "ended_at"];

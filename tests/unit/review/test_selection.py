@@ -119,6 +119,7 @@ async def test_several_rows_are_made_again_with_one_prompt_or_each_with_its_own(
 async def test_what_failed_is_made_again_with_another_prompt_and_needs_no_picture_for_that(
     visit: Visit, pictures: Collection
 ) -> None:
+    pictures.add("stopped", state="canceled")
     pictures.add("never", state="failed", error="the picture is gone", prediction_id=None)
     async with served(pictures) as address:
         page = await visit.open(address)
@@ -136,8 +137,13 @@ async def test_what_failed_is_made_again_with_another_prompt_and_needs_no_pictur
         await page.wait_for_selector("#redo[open]")
         assert await page.inner_text("#redo-title") == "Redo refused"
         await press(page, "Escape")
+        await page.select_option("select[name=state]", "canceled")
+        await page.locator("[data-id=stopped]").focus()
+        await press(page, "r", "Control+Enter")
+        await saved(page, "stopped", "redo")
     assert [(ruling.prediction_id, ruling.prompt) for ruling in pictures.rulings] == [
-        ("p-refused", "a beach with families")
+        ("p-refused", "a beach with families"),
+        ("p-stopped", None),
     ]
 
 
