@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -359,7 +359,7 @@ class Batch:
         rows = None if which is None else Which(which)
         wish = ExportRequest(Path(target), name, rows, link=link, force=force, changed=changed, kind=kind)
         with open_batch_ledger(self.manifest, self._source.placed) as reader:
-            return export_pictures(reader, self.folder, wish, watch)
+            return replace(export_pictures(reader, self.folder, wish, watch), running=self.is_running())
 
     @contextmanager
     def _open_source(self) -> Iterator[tuple[BatchReviewSource, Processes]]:

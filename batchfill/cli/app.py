@@ -67,11 +67,13 @@ def _invoke_command() -> None:
 
 
 def _in_our_words(error: click.ClickException) -> click.ClickException:
-    if not isinstance(error, click.NoSuchOption):
-        return error
-    from batchfill.cli.other_words import no_such_flag
+    from batchfill.cli.other_words import missing_argument, no_such_flag
 
-    return no_such_flag(error, cli.commands.values())
+    if isinstance(error, click.MissingParameter):
+        return missing_argument(error)
+    if isinstance(error, click.NoSuchOption):
+        return no_such_flag(error, cli.commands.values())
+    return error
 
 
 def _failed(error: Exception) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from batchfill._version import __version__
+from batchfill.cli.options import EXIT_CODES
 from batchfill.cli.review_commands import export, report, review
 from batchfill.cli.run_commands import cancel, demo, finish, results, run, status, stop
 from batchfill.cli.tool_commands import check, init, pair, serve
@@ -32,13 +33,22 @@ class _InOrder(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+HELP = f"""Inpaint pictures in bulk: never pay twice, never lose a paid image, never leak the token.
+
+Example: batchfill run night.csv --local
+
+{EXIT_CODES}
+"""
+
+
+@click.group(
+    cls=_InOrder,
+    help=HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, "-V", "--version", prog_name="batchfill")
 def cli() -> None:
-    """Inpaint pictures in bulk: never pay twice, never lose a paid image, never leak the token.
-
-    Example: batchfill run night.csv --local
-    """
+    """Hand over to a command."""
 
 
 @click.command("help", hidden=True)
@@ -54,7 +64,7 @@ def show_help(ctx: click.Context, command: str | None) -> None:
 
 
 @click.command(short_help="Make your shell complete commands, flags and files.")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
 def completion(shell: str) -> None:
     """Print the script by which a shell completes commands, flags and files.
 
@@ -65,6 +75,9 @@ def completion(shell: str) -> None:
     zsh   echo 'eval "$(batchfill completion zsh)"' >> ~/.zshrc
           (below the line with compinit)
     fish  batchfill completion fish > ~/.config/fish/completions/batchfill.fish
+    powershell
+          batchfill completion powershell | Out-String | Invoke-Expression
+          (this line goes into the file that $PROFILE names)
     """
     print_completion(f"{shell}_source")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from batchfill.domain.exit_codes import EXIT_MEANINGS
 from batchfill.settings.definitions import BY_NAME, SETTINGS
 from batchfill.settings.setting import Place
 from batchfill.settings.value_types import FilePath, FolderPath, Pairs, Switch
@@ -81,6 +82,15 @@ def _help_text(setting: Setting) -> str:
 def _options_at(place: Place) -> Callable[[F], F]:
     return with_options(*(_option(setting) for setting in SETTINGS if place in setting.places))
 
+
+EXIT_CODES = "\n".join(
+    [
+        "\b",
+        "Exit codes; the first that applies:",
+        *(f"  {code:d}  {text}" for code, text in EXIT_MEANINGS.items()),
+    ]
+)
+"""For the help of commands; click wraps what comes behind a \\b not."""
 
 MANIFEST = click.argument("manifest", type=click.Path(path_type=Path))
 OUT = with_options(*(_option(BY_NAME[name]) for name in ("out", "profile", "env_file")))

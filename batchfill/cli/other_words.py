@@ -94,6 +94,24 @@ FLAGS = _by_word(
 """What is answered to a flag of another name."""
 
 
+ARGUMENTS = {
+    "manifest": "name one, such as night.csv; batchfill init writes one to begin with",
+    "dest": "name a folder for the pictures, such as final",
+    "images": "name the folder of the pictures, then that of the masks",
+    "masks": "name the folder of the masks, or one mask for every picture",
+    "shell": "name yours",
+}
+"""What is answered where an argument is missing."""
+
+
+def missing_argument(error: click.MissingParameter) -> click.UsageError:
+    """Return *error* with what is to be given."""
+    name = error.param.name if error.param is not None else None
+    if not isinstance(error.param, click.Argument) or name not in ARGUMENTS:
+        return error
+    return click.UsageError(f"Missing argument '{name.upper()}': {ARGUMENTS[name]}", error.ctx)
+
+
 def no_such_command(word: str, context: click.Context) -> click.UsageError | None:
     """Return what is answered to *word* in the place of a command; None where only a near word can help."""
     # A Path is a folder without a name, too, and raises where one is too long.

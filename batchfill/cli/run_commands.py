@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from batchfill.cli.options import LOCAL, MANIFEST, OUT, PROVIDER, READING, RUNNING, with_options
+from batchfill.cli.option_groups import GroupedCommand
+from batchfill.cli.options import EXIT_CODES, LOCAL, MANIFEST, OUT, PROVIDER, READING, RUNNING, with_options
 from batchfill.cli.terminal import (
     fail_with,
     make_confirm,
@@ -43,7 +44,7 @@ STATUS_INTERVAL = 2.0
 """Seconds between two prints of `status --watch`."""
 
 
-@click.command()
+@click.command(cls=GroupedCommand, epilog=EXIT_CODES)
 @MANIFEST
 @READING
 @RUNNING
@@ -102,7 +103,7 @@ def demo(folder: Path) -> None:
     sys.exit(summary.exit_code)
 
 
-@click.command(short_help="Finish pictures again after settings changed; costs nothing.")
+@click.command(cls=GroupedCommand, short_help="Finish pictures again after settings changed; costs nothing.")
 @MANIFEST
 @READING
 def finish(manifest: Path, **flags: Any) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
+from batchfill.cli.option_groups import GroupedCommand
 from batchfill.cli.options import MANIFEST, READING
 from batchfill.cli.terminal import FILES, LONGEST_LINE, open_batch, print_notes
 from batchfill.domain.exit_codes import ExitCode
@@ -53,6 +54,9 @@ def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
     from batchfill.console.render_pairs import pairing_lines, total_lines
     from batchfill.tools import pair_folders
 
+    if output == Path("-"):
+        output = None  # as other tools say it
+
     def tell(found: Pairing) -> None:
         print_notes(*pairing_lines(found))
 
@@ -60,7 +64,7 @@ def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
     print_notes(*total_lines(found, output, prompt=bool(prompt.strip())))
 
 
-@click.command(short_help="Find every mistake, the cost and the time before paying.")
+@click.command(cls=GroupedCommand, short_help="Find every mistake, the cost and the time before paying.")
 @MANIFEST
 @READING
 @click.option("--online", is_flag=True, help="Ask the provider too: token, model, what it offers.")

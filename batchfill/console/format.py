@@ -107,12 +107,12 @@ def format_paid(cost: Cost) -> str:
 
 
 def cost_line(cost: Cost) -> str:
-    """Return `$3.60 paid, $0.08 reserved, $36.00 to go, at most $40.00`, each part only if there is one."""
+    """Return `$3.60 paid, $0.08 reserved …, $36.00 to go, at most $40.00`, each part if there is one."""
     if not cost.known:
         return UNKNOWN
     parts = [format_paid(cost)]
     if cost.reserved:
-        parts.append(f"{format_money(cost.reserved, cost.currency)} reserved")
+        parts.append(f"{format_money(cost.reserved, cost.currency)} reserved for what runs or is in doubt")
     if cost.to_go:
         parts.append(f"{format_money(cost.to_go, cost.currency)} to go")
     if cost.cap is not None:

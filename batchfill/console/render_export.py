@@ -32,6 +32,11 @@ def _picture_lines(exported: Exported) -> Iterator[str]:
 
 
 def _remark_lines(exported: Exported) -> Iterator[str]:
+    if exported.running:
+        yield "a run works on the batch: export again when it has ended, for the pictures to come"
+    if exported.originals:
+        where = f"{safe_text(exported.folder)} also holds {format_count(exported.originals, 'original')}"
+        yield f"{where} of the batch: pictures from before and after are in one folder now"
     if exported.no_links:
         yield f"copied, since hard links are not possible there: {safe_text(exported.no_links)}"
     if exported.unmarked:

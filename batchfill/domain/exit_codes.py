@@ -17,3 +17,13 @@ class ExitCode(IntEnum):
     """It stopped early: the same command goes on."""
     REFUSED = 4
     """The provider refuses this account or model."""
+
+
+EXIT_MEANINGS = {
+    ExitCode.NOTHING_DONE: "nothing was done: usage, manifest, token, another run, damaged ledger",
+    ExitCode.REFUSED: "the service refused: token, credit, no such model",
+    ExitCode.WORK_LEFT: "stopped with work left: the same command goes on",
+    ExitCode.SOME_FAILED: "ended; some rows failed, expired, were canceled or are in doubt",
+    ExitCode.DONE: "every row is done",
+}
+"""What they mean, in the order in which the first that applies counts."""

@@ -370,3 +370,7 @@ class Exported:
     """Why pictures were copied that were to be linked."""
     unmarked: int
     """Linked pictures that do not say that AI edited them, as copies would."""
+    originals: int = 0
+    """Pictures and masks of the batch that are in the same folder."""
+    running: bool = False
+    """Whether a run works on the batch, so that more pictures will come."""

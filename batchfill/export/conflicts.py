@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from enum import IntEnum
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from batchfill.domain.rows import NamedFile
 from batchfill.export.marking import digest_of_copy, mark_of
 from batchfill.export.results import COLUMNS, LATER, column_names
 from batchfill.filenames import from_cell
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import Result
     from batchfill.domain.rows import StoredFile
     from batchfill.export.name_template import ExportRow, TakenNames, Template
@@ -35,13 +38,40 @@ class Action(IntEnum):
     CHANGED_THERE = 3
 
 
+class OriginalsThere:
+    """The pictures and masks of the batch that are in the folder of an export."""
+
+    def __init__(self, files: Iterable[NamedFile | ObjectFile], target: Path) -> None:
+        inside = f"{target.resolve()}{os.sep}"
+        there = {file.path for file in files if isinstance(file, NamedFile) and file.path.startswith(inside)}
+        # By their numbers: a file system may mind no case, and a link has another name.
+        self._numbers = {number for path in there if (number := _number_of(path)) is not None}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __contains__(self, path: Path) -> bool:
+        return bool(self._numbers) and _number_of(path) in self._numbers
+
+
+def _number_of(path: str | Path) -> tuple[int, int] | None:
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - of a text as well
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
 class ConflictScan:
     """Looks at every picture where it is and where it goes."""
 
-    def __init__(self, folder: Path, target: Path, model: str, *, changed: bool, force: bool) -> None:
-        """*model*: what marks name. *changed*: pictures may have been worked on; *force*: what stands in the
-        way is replaced.
+    def __init__(
+        self, folder: Path, target: Path, model: str, originals: OriginalsThere, *, changed: bool, force: bool
+    ) -> None:
+        """*model*: what marks name. *originals*: what is never replaced. *changed*: pictures may have been
+        worked on; *force*: what else stands in the way is replaced.
         """
+        self._originals = originals
         self._model = model
         self._folder = folder
         self._target = target
@@ -108,6 +138,8 @@ class ConflictScan:
             return False, None
         if digest_of(target) in digests():
             return True, None
+        if target in self._originals:
+            return False, f"{name} is an original of this batch, in {self._target}: export to another folder"
         if self._force:
             return False, None
         return False, f"{name} is another file in {self._target}: --force replaces it"

@@ -12,7 +12,7 @@ from batchfill.domain.review import Decision
 from batchfill.domain.rows import RowState
 from batchfill.errors import ExportStopped, NotExported, UsageError
 from batchfill.export import results
-from batchfill.export.conflicts import Action, ConflictScan, table_trouble
+from batchfill.export.conflicts import Action, ConflictScan, OriginalsThere, table_trouble
 from batchfill.export.copier import Copier
 from batchfill.export.marking import mark_of
 from batchfill.export.name_template import (
@@ -67,7 +67,8 @@ def export_pictures(reader: Reader, folder: Path, wish: ExportRequest, watch: Wa
         which = wish.which or (Which.APPROVED if _any_decided(reader) else Which.ALL)
         selection = Selection(reader, which, reader.metadata().get("model", ""))
         template = _read_template(wish, reader.extra_columns())
-        steps = _scan_conflicts(selection, folder, wish, template)
+        originals = OriginalsThere(reader.named_files(), wish.target)
+        steps = _scan_conflicts(selection, folder, wish, template, originals)
         if not steps:
             raise UsageError(_nothing_to_export(which))
         delivery = Copier(wish.target, link=wish.link, force=wish.force)
@@ -75,7 +76,8 @@ def export_pictures(reader: Reader, folder: Path, wish: ExportRequest, watch: Wa
             _copy_pictures(selection, template, steps, folder, delivery, watch)
             rows = _write_table(selection, wish, template, delivery)
             delivery.flush_folders()
-    return _export_report(wish, which, rows, steps, delivery)
+    report = _export_report(wish, which, rows, steps, delivery)
+    return replace(report, originals=len(originals))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,14 @@ def _read_template(wish: ExportRequest, columns: list[str]) -> Template:
         raise NotExported(str(error).split("\n")) from None
 
 
-def _scan_conflicts(selection: Selection, folder: Path, wish: ExportRequest, template: Template) -> bytearray:
+def _scan_conflicts(
+    selection: Selection, folder: Path, wish: ExportRequest, template: Template, originals: OriginalsThere
+) -> bytearray:
     """Return the Action for each picture. Raises NotExported."""
     taken = TakenNames()
-    survey = ConflictScan(folder, wish.target, selection.model, changed=wish.changed, force=wish.force)
+    survey = ConflictScan(
+        folder, wish.target, selection.model, originals, changed=wish.changed, force=wish.force
+    )
     extra = selection.reader.extra_columns()
     refusal = NotExported(
         chain(

@@ -61,6 +61,7 @@ class Layout:
         self._known = (*model.fields, ID, *sorted(model.pixel_settings))
         unknown = column.keys() - self._known if model.checked else frozenset[str]()
         self._column = {name: own for name, own in column.items() if own and name not in unknown}
+        self._meant = dict(column)
         self.unknown_mappings = tuple(sorted(unknown))
         """Inputs in the `column` setting that the model does not have."""
         self._needed = tuple(name for name in model.required_inputs if name not in given)
@@ -79,6 +80,9 @@ class Layout:
 
     def explain_unknown(self, name: str) -> str:
         """Return what to say of the unknown input *name*."""
+        meant = self._meant.get(name)
+        if meant in self._known and name not in self._known:
+            return f"unknown input {name}: the input comes first, so did you mean {meant}={name}?"
         return f"unknown input {name}{did_you_mean(name, self._known)}"
 
     def never_found(self) -> list[tuple[str, str]]:
@@ -243,10 +247,10 @@ class Layout:
         return f"unknown {self._noun}s {first_few(names)}: say which is which, with {named}"
 
     def _explain_lack(self, name: str, unknown: list[str], found: list[str]) -> str:
+        there = f"; the columns are {first_few(found)}" if found and self.has_header else ""
         if name in self._column:
             own = self._column[name]
-            return f"no {self._noun} {own}, which should be {name}{did_you_mean(own, unknown)}"
-        there = f"; the columns are {first_few(found)}" if found and self.has_header else ""
+            return f"no {self._noun} {own}, which should be {name}{did_you_mean(own, unknown) or there}"
         or_all = "" if name == self._model.image_field else f", or give one to all with `--set {name}=…`"
         return f"missing {self._noun} {name}: add it{or_all}{there}"
 

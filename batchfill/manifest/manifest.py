@@ -12,7 +12,7 @@ from batchfill.manifest.containers import is_workbook, refuse_drawn_table, refus
 from batchfill.manifest.formats.json_shapes import find_rows_list
 from batchfill.manifest.formats.jsonl import is_spread
 from batchfill.manifest.local_addresses import LocalAddresses, reach_of
-from batchfill.manifest.record import Broken, Trouble, make_mistake
+from batchfill.manifest.record import EMPTY, Broken, Trouble, make_mistake
 from batchfill.manifest.standard_input import STANDARD_INPUT, spool_input
 from batchfill.manifest.text import HEAD, explain_undecodable, name_encoding, open_text, read_start
 
@@ -139,7 +139,7 @@ def _check_text(path: Path, start: bytes, encoding: str | None) -> str:
     if text is None:
         raise explain_undecodable(path, encoding)
     if not text.strip("\ufeff \t\r\n"):
-        raise Broken(0, "is empty")
+        raise Broken(0, EMPTY)
     refuse_page(text)
     return text
 

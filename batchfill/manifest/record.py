@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 CELL_LIMIT = 100_000
 """Characters of one cell."""
 
+EMPTY = "is empty: a row names a picture, its mask and a prompt; `batchfill init` writes an example"
+"""What is said of a manifest that holds nothing."""
+
 RECORD_LIMIT = 1_000_000
 """Characters of one row: what a quote that is never closed may swallow before reading stops."""
 

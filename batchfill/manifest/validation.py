@@ -244,7 +244,7 @@ class _RowReader:
     def _find_missed(self, seen: int) -> Iterator[Mistake]:
         """Yield what can be known only at the end."""
         if not seen:
-            yield self._row_mistake(0, "no rows")
+            yield self._row_mistake(0, "no rows: add one for each picture")
         for name, own in self._layout.never_found():
             yield self._setting_mistake(f"column.{name}", f"column: no row has {own}, which should be {name}")
 

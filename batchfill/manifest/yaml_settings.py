@@ -9,7 +9,7 @@ import yaml
 
 from batchfill.catalog.pixel_options import PIXEL_READERS
 from batchfill.manifest.formats.yaml import Events, find_objection, text_of
-from batchfill.manifest.record import Broken, Trouble
+from batchfill.manifest.record import EMPTY, Broken, Trouble
 from batchfill.settings.definitions import IN_MANIFEST, explain_unknown, read_setting
 from batchfill.settings.value_types import Words
 
@@ -44,7 +44,7 @@ def read_head(text: TextIO) -> Head:
     if first is None or (
         isinstance(first, yaml.ScalarEvent) and not text_of(first) and not find_objection(first)
     ):
-        raise Broken(0, "is empty")
+        raise Broken(0, EMPTY)
     head = Head()
     if isinstance(first, yaml.SequenceStartEvent):
         return head

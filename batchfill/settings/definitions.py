@@ -377,6 +377,7 @@ def explain_unknown(name: str, also: Iterable[str] = ()) -> str:
     if name in KEPT_OUT:
         if name in BY_NAME and not BY_NAME[name].places:
             return f"{name} cannot be set in a manifest: put it into config.toml"
-        return f"{name} cannot be set in a manifest: give it on the command line"
+        way = "set BATCHFILL_TOKEN" if name == "token" else "give it on the command line"
+        return f"{name} cannot be set in a manifest: {way}"
     known = sorted({*IN_MANIFEST, *also, "rows"})
     return f"unknown setting {name}" + did_you_mean_or_known(name, known)

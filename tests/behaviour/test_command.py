@@ -124,7 +124,10 @@ WRONG = {
     "report night.csv --force": "No such option '--force': it is a flag of batchfill export",
     "status night.csv -j4": "in flight at most; it is a flag of batchfill check",
     "results night.csv -o table.csv": "batchfill results MANIFEST > FILE makes a file of the table",
-    "run": "Missing argument 'MANIFEST'",
+    "run": "Missing argument 'MANIFEST': name one, such as night.csv; batchfill init writes one",
+    "export night.csv": "Missing argument 'DEST': name a folder for the pictures",
+    "pair images": "Missing argument 'MASKS': name the folder of the masks",
+    "run night.csv --retry faild": "not 'faild'; did you mean failed?",
     "run nigth.csv": "nigth.csv: no such file; did you mean night.csv?",
     "check nigth.csv": "nigth.csv: no such file; did you mean night.csv?",
     "check images": "images is a folder",
@@ -244,8 +247,12 @@ async def test_pair_makes_a_manifest_that_runs(batchfill: Any, desk: Any) -> Non
 
 async def test_pair_prints_the_manifest_when_no_file_is_named(batchfill: Any, desk: Any) -> None:
     desk.picture("a.png")
-    paired = await batchfill("pair", "images", "masks")
+    paired, dashed = await asyncio.gather(
+        batchfill("pair", "images", "masks"), batchfill("pair", "images", "masks", "-o", "-")
+    )
     assert paired.out.splitlines() == ["id,image,mask,prompt", "a,images/a.png,masks/a.png,"]
+    assert dashed.out == paired.out
+    assert not (desk.folder / "-").exists()
 
 
 async def test_pair_writes_nothing_when_nothing_belongs_together(batchfill: Any, desk: Any) -> None:

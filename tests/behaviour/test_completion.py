@@ -14,14 +14,14 @@ from tests.behaviour.test_startup import HEAVY, loaded
 if TYPE_CHECKING:
     from pathlib import Path
 
-SHELLS = ("bash", "zsh", "fish")
+SHELLS = ("bash", "zsh", "fish", "powershell")
 
 ASKED = [
     ("batchfill ", {"init", "run", "completion"}, {"night.csv"}),
     ("batchfill ru", {"run"}, {"init", "night.csv"}),
     ("batchfill run --no", {"--notify"}, {"--local"}),
     ("batchfill results night.csv --format ", {"csv", "jsonl"}, {"run"}),
-    ("batchfill completion ", {"bash", "zsh", "fish"}, {"run"}),
+    ("batchfill completion ", set(SHELLS), {"run"}),
 ]
 """What was typed, some of what may follow, and what must not."""
 
@@ -106,9 +106,21 @@ async def test_each_script_is_taken_by_its_shell(
     script = tmp_path / "script"
     ran = await batchfill("completion", shell)
     assert (ran.code, "_BATCHFILL_COMPLETE" in ran.out) == (0, True)
-    if shutil.which(shell):
+    if shell != "powershell" and shutil.which(shell):
         script.write_text(ran.out, "utf-8")
         assert await said(batchfill, shell, "-n", str(script)) == []
+
+
+async def test_the_question_that_powershell_asks_is_answered(batchfill: Any) -> None:
+    batchfill.environ |= {
+        "_BATCHFILL_COMPLETE": "powershell_complete",
+        "COMP_WORDS": "batchfill run --no",
+        "COMP_CWORD": "2",
+    }
+    # A command of its own: PowerShell starts it without any word.
+    ran = await batchfill.python("-m", "batchfill")
+    assert (ran.code, ran.err) == (0, "")
+    assert "--notify" in ran.out.splitlines()
 
 
 async def test_completing_loads_nothing_heavy(batchfill: Any) -> None:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from batchfill.console.render_export import export_lines
 from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import ExportStopped, LedgerError, NotExported, UsageError
 from batchfill.export import conflicts, copier
 from batchfill.images.rights.mark import mark_content
 from batchfill.images.rights.xmp import COMPOSITE, Told
+from batchfill.storage import lock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -320,6 +322,35 @@ async def test_of_many_troubles_the_first_twenty_are_told_and_how_many_more(
     assert (len(caught.value.troubles), caught.value.more) == (20, 4)
     assert str(caught.value).splitlines()[20:] == ["… and 4 more", "nothing was exported"]
     assert not final.exists()
+
+
+async def test_no_original_is_replaced_and_pictures_among_originals_are_said(
+    service: Serve, batch: Open, desk: Any
+) -> None:
+    row = desk.rows(1)[0]
+    image = (desk.folder / row["image"]).with_name("hero.webp")
+    with Image.open(desk.folder / row["image"]) as picture:
+        picture.save(image)
+    night = batch(await service(), [{**row, "image": "images/hero.webp"}], head={"finish": "raw"})
+    assert (await night.run()).exit_code == 0
+    before = image.read_bytes()
+    for force in (False, True):
+        said = refused(night, image.parent, name=image.stem, force=force)
+        assert said == (
+            f"{image.name} is an original of this batch, in {image.parent}: export to another folder",
+        )
+    assert image.read_bytes() == before
+    exported = night.export(image.parent, name="final-{id}")
+    assert exported.originals >= 1
+    assert any("of the batch: pictures from before and after" in line for line in export_lines(exported))
+
+
+async def test_an_export_while_a_run_goes_on_says_that_more_will_come(
+    night: Batch, final: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any("a run works" in line for line in export_lines(night.export(final)))
+    with lock.hold_lock(night.folder):
+        assert any("a run works on the batch" in line for line in export_lines(night.export(final)))
 
 
 async def test_force_replaces_other_files_but_no_folder(night: Batch, final: Path) -> None:

@@ -22,7 +22,7 @@ def test_a_stopped_batch_says_where_it_stands_and_how_to_go_on(status: Callable[
         "night.csv: not running",
         "black-forest-labs/flux-fill-dev at https://api.replicate.com/v1",
         "100 rows: 10 pending, 90 done",
-        "$3.60 paid, $0.08 reserved, $0.40 to go, at most $25.00",
+        "$3.60 paid, $0.08 reserved for what runs or is in doubt, $0.40 to go, at most $25.00",
         f"begun {format_time(1_763_850_000)}",
         f"last change {format_time(1_763_850_061)}",
         "ended early: the cap was reached",

@@ -81,7 +81,7 @@ def test_a_run_that_left_something_accounts_for_every_row_and_says_how_to_go_on(
     ]
     assert any(line.startswith("in doubt: 1 row") for line in lines)
     assert lines[-6:] == [
-        "$0.24 paid, $0.16 reserved, $0.16 to go, at most $0.50",
+        "$0.24 paid, $0.16 reserved for what runs or is in doubt, $0.16 to go, at most $0.50",
         "to go on: batchfill run night.csv",
         "to try failed rows again: batchfill run night.csv --retry failed",
         "to submit canceled rows again, and pay for them again: batchfill run night.csv --retry canceled",

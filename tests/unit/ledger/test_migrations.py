@@ -14,7 +14,7 @@ from batchfill.ledger import damage, database
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CANCELED = 12
+CANCELED = 11
 """The step from which on a row may be canceled."""
 
 ROW = """

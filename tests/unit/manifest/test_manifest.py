@@ -7,6 +7,7 @@ import pytest
 
 from batchfill.errors import ManifestError, UsageError
 from batchfill.manifest.manifest import open_manifest
+from batchfill.manifest.record import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,11 +57,11 @@ def test_the_kind_shows_in_the_suffix_or_in_the_beginning(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "", "a.csv: is empty"),
-        ("a.csv", "\ufeff\r\n \n", "a.csv: is empty"),
-        ("a.yaml", "", "a.yaml: is empty"),
-        ("a.yaml", "# nothing yet\n", "a.yaml: is empty"),
-        ("a.yaml", "---\n", "a.yaml: is empty"),
+        ("a.csv", "", f"a.csv: {EMPTY}"),
+        ("a.csv", "\ufeff\r\n \n", f"a.csv: {EMPTY}"),
+        ("a.yaml", "", f"a.yaml: {EMPTY}"),
+        ("a.yaml", "# nothing yet\n", f"a.yaml: {EMPTY}"),
+        ("a.yaml", "---\n", f"a.yaml: {EMPTY}"),
         ("a.yaml", ROW, "a.yaml:1: one text instead of rows: (a CSV should be named .csv)"),
         ("a.yaml", "!!python/object:x {}\n", "a.yaml:1: the tag !!python/object:x is not allowed"),
         ("a.csv", "image\0", "a.csv:1: holds a NUL character: the file is damaged, or not a text file"),
@@ -163,7 +164,7 @@ def test_a_yaml_without_rows_is_told_what_to_add(tmp_path: Path) -> None:
 
 
 def test_an_empty_list_of_rows_is_a_mistake(mistakes: Callable[..., list[str]]) -> None:
-    assert mistakes("rows: []\n", "night.yaml") == ["night.yaml: no rows"]
+    assert mistakes("rows: []\n", "night.yaml") == ["night.yaml: no rows: add one for each picture"]
 
 
 @pytest.mark.parametrize("name", ["table.csv", "sub/table.csv", "sub\\table.csv", "../table.jsonl"])
@@ -192,7 +193,7 @@ def test_mistakes_in_a_file_of_rows_name_that_file(folder: Path, mistakes: Calla
         ("other.yaml", "rows: other.yaml must be a CSV (.csv), JSONL (.jsonl) or Excel (.xlsx) file"),
         ("/etc/table.csv", "rows: /etc/table.csv is outside the folder above the manifest's: move it there"),
         ("../../x.csv", "rows: ../../x.csv is outside the folder above the manifest's: move it there"),
-        ("empty.csv", "rows: empty.csv: is empty"),
+        ("empty.csv", f"rows: empty.csv: {EMPTY}"),
     ],
 )
 def test_a_file_of_rows_that_cannot_be_used_is_told(folder: Path, rows: str, message: str) -> None:

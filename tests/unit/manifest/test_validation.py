@@ -149,7 +149,7 @@ def test_every_mistake_of_every_row_is_told(mistakes: Callable[..., list[str]]) 
 
 @pytest.mark.parametrize("content", [HEADER, HEADER + "\n,,,\n", HEADER.strip()])
 def test_no_rows_at_all_is_a_mistake(mistakes: Callable[..., list[str]], content: str) -> None:
-    assert mistakes(content) == ["night.csv: no rows"]
+    assert mistakes(content) == ["night.csv: no rows: add one for each picture"]
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,15 @@ def test_one_column_may_serve_two_inputs(rows: Callable[..., list[Row]]) -> None
     ("column", "found"),
     [
         ({"image": "photo"}, ["night.csv:1: no column photo, which should be image; did you mean photos?"]),
-        ({"seed": "nr"}, ["night.csv:1: no column nr, which should be seed"]),
+        (
+            {"seed": "nr"},
+            ["night.csv:1: no column nr, which should be seed; the columns are image, mask, prompt, photos"],
+        ),
         ({"imag": "photos"}, ["night.csv: column: unknown input imag; did you mean image?"]),
+        (
+            {"photos": "image"},
+            ["night.csv: column: unknown input photos: the input comes first, so did you mean image=photos?"],
+        ),
     ],
 )
 def test_a_column_setting_that_fits_nothing_is_a_mistake(

@@ -158,7 +158,7 @@ def test_without_the_reader_of_workbooks_it_is_said_how_to_get_it(
 
 
 def test_an_empty_sheet_has_no_rows(mistakes: Callable[..., list[str]]) -> None:
-    assert mistakes(book(), "night.xlsx") == ["night.xlsx: no rows"]
+    assert mistakes(book(), "night.xlsx") == ["night.xlsx: no rows: add one for each picture"]
 
 
 WHOLE = book(HEAD, [*FILES, "p"])
