@@ -122,8 +122,8 @@ class Batch:
             notes += said
         if outputs:
             with open_batch_ledger(self.manifest, self._source.placed) as reader:
-                collected = reader.collected_files(arriving=True)
-                notes += check.compare_outputs(self.folder, collected, earlier=reader.known_files())
+                collected, known = reader.collected_files(arriving=True), reader.known_files()
+                notes += check.compare_outputs(self.folder, collected, earlier=known, remote=settings.outputs)
         model = choose_model(settings)
         ledger = self.folder / LEDGER
         return await check.check(

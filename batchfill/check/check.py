@@ -128,11 +128,12 @@ async def _read_rows(
 
 
 def compare_outputs(
-    folder: Path, collected: Iterable[StoredFile], *, earlier: Collection[str] = ()
+    folder: Path, collected: Iterable[StoredFile], *, earlier: Collection[str] = (), remote: str | None = None
 ) -> list[str]:
     """Return what is missing, damaged, changed or extra below `outputs/`: lines for a person.
 
-    *earlier*: files that the ledger knows, whether or not their rows are finished.
+    *earlier*: files that the ledger knows, whether or not their rows are finished. *remote*: where they were
+    put as well.
     """
     known, lines, fates = set(), [], set()
     for placed in collected:
@@ -146,7 +147,8 @@ def compare_outputs(
         for name in sorted(set(_list_files(folder)) - known)
     )
     if fates & LOST:
-        lines.append("`run --retry missing` fetches missing and damaged files again, if the service has them")
+        holder = "the service has them" if remote is None else f"{remote} or the service has them"
+        lines.append(f"`run --retry missing` fetches missing and damaged files again, if {holder}")
     if FileState.CHANGED in fates:
         lines.append("changed pictures are taken for your own work and left alone: remove one to miss it")
     return lines or [f"every one of {len(known)} files is in place and as it was fetched"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import to_thread
 
-from batchfill.domain.rows import OPEN
+from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import NoAnswer, ObjectsRefused, TransientError, UsageError
 from batchfill.storage.remote_files import ask_for_rights
 
@@ -61,8 +61,8 @@ async def wrong_base(service: Provider) -> str | None:
 async def ask_for_outputs(context: RunContext) -> None:
     """Find out whether the bucket of --outputs takes files.
 
-    Raises UsageError where it does not. While predictions run, that only ends submitting: what was paid for
-    is fetched, and kept in the batch folder.
+    Raises UsageError where it does not. While predictions run, or may run, that only ends submitting: what
+    was paid for is fetched, and kept in the batch folder.
     """
     if (root := context.settings.outputs) is None:
         return
@@ -71,6 +71,6 @@ async def ask_for_outputs(context: RunContext) -> None:
             partial(to_thread.run_sync, ask_for_rights, root), context.timings.question_retries
         )
     except (ObjectsRefused, NoAnswer) as error:
-        if not any(context.ledger.in_state(state) for state in OPEN):
+        if not any(context.ledger.in_state(state) for state in (*OPEN, RowState.IN_DOUBT)):
             raise UsageError(f"--outputs: {error}") from None
         context.stopping.stop_submitting(f"--outputs: {error}")

@@ -28,6 +28,7 @@ from batchfill.run.engine import Engine, EngineResult
 from batchfill.run.ledger_guard import guard
 from batchfill.run.prediction_lookup import PredictionLookup
 from batchfill.run.read_refusals import ReadRefusals
+from batchfill.run.remote_outputs import fetch_back
 from batchfill.run.run_times import LEARNED_FROM, RunTimes
 from batchfill.run.shutdown import StopSignal
 from batchfill.session import identity, past
@@ -40,7 +41,7 @@ from batchfill.session.refinish import refinish_rows
 from batchfill.settings import timings
 from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
 from batchfill.storage import inbox
-from batchfill.storage.missing import NONE_MISSING, find_missing, of_rows
+from batchfill.storage.missing import NONE_MISSING, find_lost, of_rows, summarize_lost
 from batchfill.storage.object_copies import OBJECTS, ObjectCopies, copy_object
 from batchfill.storage.object_finder import open_finder
 from batchfill.storage.output_store import TMP, OutputStore
@@ -231,7 +232,6 @@ class Session:
             # It was right before, and what was paid for there is waited for.
             context.log.notice(wrong, Level.WARNING)
         identity.refuse_other_account(ledger.metadata, settings, account)
-        await ask_for_outputs(context)
         assert settings.token is not None
         self._account = identity.account_facts(ledger.metadata, settings, account)
 
@@ -299,6 +299,7 @@ class Session:
     ) -> _Agreed:
         """Have the plan confirmed. Raises UsageError when it is not, or an id is no row's."""
         settings, ledger = self.settings, context.ledger
+        await ask_for_outputs(context)
         chosen = await ledger.select(settings.choice, incoming=incoming) if settings.choice else None
         if chosen is not None:
             identity.refuse_unknown_ids(settings.manifest, chosen.unknown)
@@ -326,7 +327,8 @@ class Session:
             return NONE_MISSING
         with open_reader(self.settings.folder / LEDGER) as reader:
             collected = of_rows(reader.collected_files(), self.settings.ids)
-            return await context.workers.do(partial(find_missing, self.settings.folder), collected)
+            lost = await context.workers.do(partial(find_lost, self.settings.folder), collected)
+        return summarize_lost(await fetch_back(context, lost))
 
     def _collect_warnings(self) -> list[str]:
         settings = self.settings

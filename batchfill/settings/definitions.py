@@ -183,12 +183,7 @@ SETTINGS = (
         "answer_timeout", seconds(1, 3600), "time until an answer counts as lost", (READING,), default=60.0
     ),
     Setting(
-        "attempts",
-        count(100),
-        "attempts of a row over its life",
-        (RUN, MANIFEST),
-        default=3,
-        example="3",
+        "attempts", count(100), "attempts of a row over its life", (RUN, MANIFEST), default=3, example="3"
     ),
     Setting(
         "redo_flagged",
@@ -268,13 +263,7 @@ SETTINGS = (
         see="buckets.md#handing-over",
     ),
     Setting(
-        "same_account",
-        Switch(),
-        "this new token belongs to the same account",
-        (RUN,),
-        default=False,
-        default_text="off",
-        once=True,
+        "same_account", Switch(), "this new token is of the same account", (RUN,), False, "off", once=True
     ),
     Setting(
         "accept_loss",

@@ -67,8 +67,13 @@ def of_rows(collected: Iterable[StoredFile], ids: Collection[str]) -> Iterator[S
     return (placed for placed in collected if not folded or filenames.fold_case(placed.id) in folded)
 
 
-def find_missing(folder: Path, collected: Iterable[StoredFile]) -> Missing:
-    """Return those of the rows whose files are *collected* that have lost one or more."""
-    prices = {placed.attempt: placed.price for placed in collected if file_state(folder, placed) in LOST}
+def find_lost(folder: Path, collected: Iterable[StoredFile]) -> list[StoredFile]:
+    """Return those of the files that were *collected* which are lost."""
+    return [placed for placed in collected if file_state(folder, placed) in LOST]
+
+
+def summarize_lost(lost: Iterable[StoredFile]) -> Missing:
+    """Return the rows of the files that are *lost*."""
+    prices = {placed.attempt: placed.price for placed in lost}
     known = [price for price in prices.values() if price is not None]
     return Missing(tuple(prices), sum(known) if len(known) == len(prices) else None)

@@ -35,8 +35,8 @@ class ObjectWriter(Protocol):
     def put_object(self, address: str, content: bytes, *, mime: str) -> None:
         """Have *address* hold *content*, whatever it held. *mime*: what it is served as."""
 
-    def find_size(self, address: str) -> int | None:
-        """Return how many bytes the object at *address* has; None: there is none."""
+    def find_object(self, address: str) -> ObjectFile | None:
+        """Return the object at *address* as it is now, to be read; None: there is none."""
 
     def remove_object(self, address: str) -> None:
         """Have no object at *address*, whether or not there was one."""

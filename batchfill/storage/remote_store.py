@@ -84,14 +84,15 @@ class RemoteStore:
         except ObjectGone:
             raise ObjectsRefused(f"{address} cannot be written: there is no such place") from None
 
-    def find_size(self, address: str) -> int | None:
-        """Return the size of the object at *address*; see ObjectWriter."""
+    def find_object(self, address: str) -> ObjectFile | None:
+        """Return the object at *address*; see ObjectWriter."""
         where = parse_object_address(address)
         try:
             with _explained(address, "be asked for"):
-                return int(self._bucket(where.root).head(where.key)["size"])
+                found = self._bucket(where.root).head(where.key)
         except ObjectGone:
             return None
+        return ObjectFile(address, found["size"], _version_of(found))
 
     def remove_object(self, address: str) -> None:
         """Have no object at *address*; see ObjectWriter."""

@@ -175,6 +175,17 @@ async def test_what_was_paid_for_is_fetched_though_the_bucket_takes_nothing_any_
     assert put(buckets) == here(night)
 
 
+async def test_a_cancel_does_not_wait_for_the_bucket(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    provider = await service()
+    night = batch(provider, 1, outputs=ROOT)
+    await night.run()
+    buckets.fail = lambda kind, place: Failure(403, "AccessDenied")
+
+    assert (await night.cancel()).exit_code == 0
+
+
 async def test_a_bucket_that_does_not_answer_is_given_its_files_by_the_next_run(
     service: Serve, batch: Open, buckets: BucketServer, ears: Ears, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +200,22 @@ async def test_a_bucket_that_does_not_answer_is_given_its_files_by_the_next_run(
 
     assert (first.exit_code, states, again.exit_code) == (3, {"done": 2}, 0)
     assert "2 files are not in s3://photos/night/ as here: the next run puts what is left" in ears.texts
+    assert put(buckets) == here(night)
+
+
+async def test_a_bucket_that_was_silent_for_a_while_is_given_in_the_same_run_what_it_missed(
+    service: Serve, batch: Open, buckets: BucketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_timings(monkeypatch, storage_retries=(0.01,))
+
+    def fail(kind: str, place: str) -> Failure | None:
+        later = any("/r4." in key for key in buckets.objects)
+        return Failure(503) if kind == "put" and "/r1." in place and not later else None
+
+    buckets.fail = fail
+    night = batch(await service(), 4, outputs=ROOT, concurrency=1)
+
+    assert (await night.run()).exit_code == 0
     assert put(buckets) == here(night)
 
 
@@ -238,6 +265,57 @@ async def test_a_file_that_is_lost_here_stays_in_the_bucket(
     assert put(buckets) == before
 
 
+@pytest.mark.parametrize("damage", [None, b"half a pict"], ids=["removed", "damaged"])
+async def test_a_file_that_is_lost_here_is_fetched_back_from_the_bucket_and_not_paid_for(
+    service: Serve, batch: Open, buckets: BucketServer, ears: Ears, damage: bytes | None
+) -> None:
+    provider = await service()
+    night = batch(provider, 2, outputs=ROOT)
+    await night.run()
+    (lost,) = (night.folder / "outputs").glob("r1.*")
+    before = lost.read_bytes()
+    lost.unlink() if damage is None else lost.write_bytes(damage)
+    told = (await night.check(outputs=True)).notes
+
+    summary = await batch(provider, retry="missing").run(watch=ears)
+
+    assert "if s3://photos/night/ or the service has them" in told[-1]
+    assert lost.read_bytes() == before
+    assert (summary.exit_code, counts(night), len(provider.predictions())) == (0, {"done": 2}, 2)
+    assert "fetched back from s3://photos/night/, free of charge: 1 file" in ears.texts
+
+
+async def test_what_the_bucket_has_of_a_lost_file_that_is_another_is_left_there(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    provider = await service()
+    night = batch(provider, 1, outputs=ROOT)
+    await night.run()
+    (lost,) = (night.folder / "outputs").glob("r1.*")
+    before = lost.read_bytes()
+    lost.unlink()
+    buckets.objects[f"{THERE}outputs/{lost.name}"] = b"another"
+
+    await batch(provider, retry="missing").run()
+
+    # The service has it still.
+    assert lost.read_bytes() == before
+    assert len(provider.predictions()) == 1
+
+
+async def test_a_bucket_that_cannot_be_asked_for_lost_files_keeps_them_from_being_made_again(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    provider = await service()
+    night = batch(provider, 1, outputs=ROOT)
+    await night.run()
+    next((night.folder / "outputs").glob("r1.*")).unlink()
+    buckets.fail = lambda kind, place: Failure(403) if kind == "head" and "/outputs/" in place else None
+
+    with pytest.raises(UsageError, match=r"outputs/r1\.\w+ cannot be fetched back: s3://"):
+        await batch(provider, retry="missing").run()
+
+
 async def test_no_secret_of_the_storage_is_in_any_file_or_message(
     service: Serve, batch: Open, buckets: BucketServer, ears: Ears
 ) -> None:
@@ -278,6 +356,8 @@ async def test_a_run_that_is_killed_in_the_middle_of_puts_is_put_right_by_the_ne
     for _ in range(3):
         running.append(await batchfill.start(*command))
         assert (await running[-1].ended()).code == -signal.SIGKILL
+    # What was on its way under another name is known still.
+    desk.write([row | {"id": f"new-{row['id']}"} for row in desk.rows(rows)])
 
     ran = await batchfill(*command)
 
