@@ -149,14 +149,14 @@ class Batch:
 
         *watch* is told what happens, by default the notebook around it; *confirm* is asked before the first
         payment; with *obey_signals* Ctrl-C stops the run in its three stages. Raises UsageError when nothing
-        was done, ServiceRefused when the service refused the token at once, RunBroken when it broke off after
-        something was submitted.
+        was done, ServiceRefused when the token was refused at once, RunBroken, TakenOver when it broke off.
         """
         from batchfill.catalog.model_choice import choose_model, refuse_cap_without_price
         from batchfill.notebook.run_display import open_display
         from batchfill.notify.notifier import notify_of_run
-        from batchfill.session.open_session import breaking_off, open_session
+        from batchfill.session.open_session import breaking_off, open_session, prepare_folder
 
+        await prepare_folder(self.folder, self.flags, watch)
         manifest, settings = self._source.read()
         refuse_cap_without_price(settings, choose_model(settings))
 

@@ -160,6 +160,10 @@ class LedgerFailed(BatchStopped):
     """The ledger could not be written (disk full, read-only, taken away): nothing more is submitted."""
 
 
+class TakenOver(LedgerFailed):
+    """Another run has taken the batch over from a mirror: this one must pay for nothing more."""
+
+
 class RowRejected(BatchfillError):
     """This row never: asking again unchanged gives the same answer, and nothing was made."""
 

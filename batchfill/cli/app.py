@@ -13,7 +13,7 @@ import click
 from batchfill.cli.commands import COMPLETE, cli, print_completion
 from batchfill.cli.terminal import tell_error
 from batchfill.domain.exit_codes import ExitCode
-from batchfill.errors import ExportStopped, RunBroken, ServiceRefused, in_words
+from batchfill.errors import ExportStopped, RunBroken, ServiceRefused, TakenOver, in_words
 from batchfill.process import (
     finish_printing,
     finish_telling,
@@ -86,7 +86,11 @@ def _failed(error: Exception) -> int:
     tell_error(lost or in_words(error))
     if isinstance(error, ServiceRefused):
         return ExitCode.REFUSED
-    return ExitCode.WORK_LEFT if isinstance(error, ExportStopped | RunBroken) else ExitCode.NOTHING_DONE
+    return (
+        ExitCode.WORK_LEFT
+        if isinstance(error, ExportStopped | RunBroken | TakenOver)
+        else ExitCode.NOTHING_DONE
+    )
 
 
 def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from batchfill.ledger.writer import Writer
 
 
+MIRRORED = "mirrored"
+"""The fact that says which run made the last commit that was to be mirrored, and its how many-th it was."""
+
 RECORDED = "recorded"
 """The fact that says how far the record was flushed at the last commit."""
 
@@ -96,6 +99,15 @@ class LedgerBase:
         return self._place.kept
 
     @property
+    def mirror_lacks_for(self) -> float:
+        """Seconds since which a mirror lacks commits."""
+        return self._writer.mirror.lacks_for if self._writer.mirror else 0.0
+
+    def may_pay(self) -> bool:
+        """Whether the batch is this run's own, as far as a mirror said a moment ago."""
+        return self._writer.mirror is None or self._writer.mirror.may_pay()
+
+    @property
     def record_trouble(self) -> str | None:
         """Why the record could not take the last lines; None: it did."""
         return self._record_of_payments.trouble
@@ -135,6 +147,9 @@ class LedgerBase:
     def before_commit(self, db: sqlite3.Connection) -> None:
         """Count once for all events of a group, in their transaction, once its ids are in the record."""
         statements.run_statements(db, "events", "touch", now=self._now())
+        if self._writer.mirror is not None:
+            mark = self._writer.mirror.next_mark()
+            statements.run_statements(db, "events", "remember", name=MIRRORED, value=mark)
         record = self._record_of_payments
         record.flush_ids()
         if record.attached and record.mark != self._marked:
@@ -144,6 +159,10 @@ class LedgerBase:
 
     def committed(self, db: sqlite3.Connection) -> None:
         """Flush the intents of a committed group; those that cannot be flushed must not be sent."""
+        if (mirror := self._writer.mirror) is not None and mirror.lack is not None:
+            # A take-over would not know of them.
+            for number in self._record_of_payments.drop_intents():
+                self._unrecorded[number] = StorageError(mirror.lack)
         if numbers := self._record_of_payments.flush_intents():
             error = StorageError if self._record_of_payments.full else LedgerFailed
             self._unrecorded |= {number: error(self.record_trouble or "") for number in numbers}

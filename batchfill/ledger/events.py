@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from batchfill.domain.rows import Outcome, RowState
-from batchfill.errors import AnswerLost, LedgerFailed
+from batchfill.errors import AnswerLost, LedgerFailed, StorageError
 from batchfill.ledger import ledger_rows, statements
 from batchfill.ledger.output_events import OutputEvents, name_outputs
 
@@ -187,9 +187,11 @@ class LedgerEvents(OutputEvents):
     async def record_resent(self, attempt: Attempt) -> Attempt:
         """The same create is about to go out again, with the same key. Return the attempt as it is now.
 
-        Raises StorageError while the disk is full.
+        Raises StorageError while the disk is full, or a mirror does not answer.
         """
         await self._writer.commit(lambda db: self._apply_event(db, "record_resent", attempt), put_off=False)
+        if self.lack is not None:
+            raise StorageError(self.lack)  # a take-over would not know of it
         return replace(attempt, resent_at=self._now(), absent_at=None)
 
     # Recover

@@ -14,6 +14,7 @@ from batchfill.ledger.base import RECORDED
 from batchfill.ledger.events import LedgerEvents
 from batchfill.ledger.import_rows import RowImport, summarize_rows
 from batchfill.ledger.location import LedgerLocation
+from batchfill.ledger.mirrored.mirrored_commits import MirroredCommits
 from batchfill.ledger.payment_record import PAID, read_record, write_record
 from batchfill.ledger.queue import LedgerQueue
 from batchfill.ledger.selection import select_rows
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import RowSelection, RowState
     from batchfill.ledger.adoption import Found, Pictured
     from batchfill.ledger.import_rows import Comparison
+    from batchfill.ledger.mirrored.commit_mirror import CommitMirror
     from batchfill.ledger.payments import Heading, Judgement, Payment, PaymentReading
     from batchfill.ledger.selection import SelectedRows
 
@@ -55,6 +57,21 @@ class Ledger(LedgerEvents, LedgerQueue):
     def give_up_waiting(self) -> None:
         """Fail at once whatever waits for room, and will."""
         self._writer.give_up()
+
+    @asynccontextmanager
+    async def mirrored(self, mirror: CommitMirror, **told: Any) -> AsyncIterator[None]:
+        """Have every commit in a block mirrored before its callers go on.
+
+        *told*: what MirroredCommits tells. Raises NoAnswer, ObjectsRefused, TakenOver where the block cannot
+        begin; TakenOver also at its end.
+        """
+        commits = MirroredCommits(mirror, self._place.path, **told)
+        async with commits.serving():
+            self._writer.mirror = commits
+            try:
+                yield
+            finally:
+                self._writer.mirror = None
 
     # Where it is
 

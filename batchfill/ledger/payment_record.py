@@ -189,6 +189,11 @@ class PaymentRecord:
         """Drop what was gathered: the group was undone."""
         self._ids, self._intents, self._ends = [], {}, []
 
+    def drop_intents(self) -> list[int]:
+        """Drop the intents of the group, which are not to be sent, and return them."""
+        dropped, self._intents = list(self._intents), {}
+        return dropped
+
     def flush_ids(self) -> None:
         """Flush the ids of the group; where that fails, `trouble` says why, and the ledger has them alone."""
         lines, self._ids = [*self._owed, *self._ids], []

@@ -14,10 +14,12 @@ import aiosqlite
 import anyio
 from anyio import to_thread
 
-from batchfill.errors import BatchfillError, LedgerFailed, StorageError, unwrap_single
+from batchfill.errors import BatchfillError, LedgerFailed, StorageError, TakenOver, unwrap_single
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from batchfill.ledger.mirrored.mirrored_commits import MirroredCommits
 
 T = TypeVar("T")
 Event = Callable[[sqlite3.Connection], T]
@@ -74,16 +76,22 @@ class Writer:
         self._given_up = anyio.Event()
         self.patience = 0.0
         """Seconds for which events wait for room on a full disk."""
-        self.lack: str | None = None
-        """Why nothing can be written now, and is tried again; None: it can."""
+        self.mirror: MirroredCommits | None = None
+        """Has each group mirrored before its callers go on; None: nothing is mirrored."""
+        self._lack: str | None = None
         self.on_lack: Callable[[str | None], None] = _untold
         """Is told when `lack` changes."""
         self.before_commit: Event[None] = _do_nothing
         """Runs once at the end of each group's transaction."""
         self.committed: Event[None] = _do_nothing
-        """Runs after each group that was committed, outside of its transaction, before anybody is told."""
+        """Runs after each group that was committed and mirrored, outside of its transaction."""
         self.on_rollback: Event[None] = _do_nothing
         """Runs after a group that could not be committed, outside of a transaction."""
+
+    @property
+    def lack(self) -> str | None:
+        """Why nothing can be written now, or mirrored, and is tried again; None: it can."""
+        return self._lack or (self.mirror.lack if self.mirror else None)
 
     async def commit(self, event: Event[T], *, urgent: bool = True, put_off: bool = True) -> T:
         """Return what *event* returned once it is on disk.
@@ -158,10 +166,11 @@ class Writer:
         since = anyio.current_time()
         # Without any the disk is tried all the same: nothing else would find out that it has room again.
         while group or not self._closing:
+            events = [one.event for one in group]
             try:
-                outcomes = await self._connection.run_on_thread(
-                    partial(self._apply_group, [one.event for one in group])
-                )
+                outcomes = await self._write_group(events)
+            except TakenOver as error:
+                outcomes = [(None, error)] * len(group)
             except sqlite3.Error as error:
                 failure = f"the ledger could not be written: {_in_words(error)}"
                 if not self._may_wait(error, since):
@@ -173,6 +182,16 @@ class Writer:
             for waiting, (result, trouble) in zip(group, outcomes, strict=True):
                 waiting.end(result, trouble)
             return
+
+    async def _write_group(self, events: list[Event[Any]]) -> list[_Outcome]:
+        """Have *events* on disk, and mirrored. Raises sqlite3.Error, TakenOver."""
+        if self.mirror is None:
+            return await self._connection.run_on_thread(partial(self._apply_group, events, self.committed))
+        async with self.mirror.one_at_a_time:
+            outcomes = await self._connection.run_on_thread(partial(self._apply_group, events, _do_nothing))
+            await self.mirror.follow_commit()
+        await self._connection.run_on_thread(self.committed)
+        return outcomes
 
     def _may_wait(self, error: sqlite3.Error, since: float) -> bool:
         """Whether what could not be written then may be written later, and there is time for that."""
@@ -192,17 +211,19 @@ class Writer:
         return [*(waiting for waiting in group if waiting.put_off), *came]
 
     def _tell(self, lack: str | None) -> None:
-        if (lack is None) != (self.lack is None):
-            self.lack = lack
+        if (lack is None) != (self._lack is None):
+            self._lack = lack
             self.on_lack(lack)
 
-    def _apply_group(self, events: list[Event[Any]], db: sqlite3.Connection) -> list[_Outcome]:
+    def _apply_group(
+        self, events: list[Event[Any]], committed: Event[None], db: sqlite3.Connection
+    ) -> list[_Outcome]:
         # Hardly any event raises, and a savepoint around each takes as long as the event itself.
         try:
             outcomes = self._apply_all(db, events, _apply_bare)
         except (BatchfillError, sqlite3.IntegrityError):
             outcomes = self._apply_all(db, events, _apply_one)
-        self.committed(db)
+        committed(db)
         return outcomes
 
     def _apply_all(

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -41,12 +41,13 @@ async def open_service(
     answer_timeout: float,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
+    may_pay: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[tuple[Provider, OutputClient]]:
     """Open the provider at *base* and the way to its outputs; close both at the end.
 
     *extras*: what the base gets in addition to the token. With *transport* everything goes through it, and it
-    stays open. *clock*: ours, in seconds since the epoch. Raises UsageError when the environment names a
-    proxy for *base*, or certificates, that cannot be used.
+    stays open. *clock*: ours, in seconds since the epoch. *may_pay*: see Transport.
+    Raises UsageError when the environment names a proxy for *base*, or certificates, that cannot be used.
     """
     proxy = Proxies().proxy_for(base)
     if transport is None:
@@ -54,7 +55,7 @@ async def open_service(
     near = await _is_near(base, resolve=transport is None and proxy is None)
     loopback = is_loopback(urlsplit(base).hostname or "")
     async with AsyncExitStack() as stack:
-        calls = transport or _open_transport(stack, public_only=False)
+        calls = transport or _open_transport(stack, public_only=False, may_pay=may_pay)
         fetches = transport or _open_transport(stack, public_only=not near)
         reads = RateLimiter(reads_per_minute)
         service: Provider = Service(
@@ -94,8 +95,8 @@ async def open_outputs(base: str) -> AsyncIterator[OutputClient]:
         )
 
 
-def _open_transport(stack: AsyncExitStack, *, public_only: bool) -> Transport:
-    transport = Transport(public_only=public_only)
+def _open_transport(stack: AsyncExitStack, **options: Any) -> Transport:
+    transport = Transport(**options)
     stack.push_async_callback(transport.aclose)
     return transport
 

@@ -225,7 +225,9 @@ class AuthorizedClient:
         secrets = {"Authorization": f"Bearer {self._token.reveal()}"}
         secrets |= {name: value.reveal() for name, value in self._extras.headers.items()}
         headers = _with(request.headers, secrets)
-        return httpx.Request(request.method, url, headers=headers, stream=request.stream)
+        return httpx.Request(
+            request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
+        )
 
     def _with_query(self, url: httpx.URL) -> httpx.URL:
         """Return *url* with the base's own query before the call's."""

@@ -19,7 +19,7 @@ from batchfill.providers.wire.certificates import trusted_certificates
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
@@ -31,6 +31,9 @@ PIECE = 64 * 1024
 IDLE = 4.0
 
 _NETWORK_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError)
+PAYS = "pays"
+"""Among the extensions of a request that costs money: it is held back where it may no longer be sent."""
+
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -49,11 +52,14 @@ class Transport(httpx.AsyncBaseTransport):
         public_only: bool = False,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
+        may_pay: Callable[[], bool] = lambda: True,
     ) -> None:
         """*tls*: whom to trust; by default the system's and certifi's authorities.
 
         *resolver*: who looks up names; by default the event loop's threads. Not for *public_only*.
+        *may_pay*: asked before the body of a request that costs money; False: WriteTimeout.
         """
+        self._may_pay = may_pay
         self._public_only = public_only
         self._tls = tls
         self._resolver = resolver
@@ -68,7 +74,7 @@ class Transport(httpx.AsyncBaseTransport):
         content = (
             request.read() if isinstance(request.stream, httpx.SyncByteStream) else await request.aread()
         )
-        body = _Body(content, request.extensions.get("timeout", {}).get("write")) if content else None
+        body = self._make_body(content, request) if content else None
         try:
             answer = await self._send_request(request, body)
         except _NETWORK_ERRORS as error:
@@ -83,6 +89,10 @@ class Transport(httpx.AsyncBaseTransport):
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+
+    def _make_body(self, content: bytes, request: httpx.Request) -> _Body:
+        patience = request.extensions.get("timeout", {}).get("write")
+        return _Body(content, patience, self._may_pay if PAYS in request.extensions else None)
 
     async def _send_request(self, request: httpx.Request, body: _Body | None) -> aiohttp.ClientResponse:
         proxy = self._proxy_for(request)
@@ -139,15 +149,21 @@ class _Body(Payload):
 
     _autoclose = True
 
-    def __init__(self, content: bytes, patience: float | None) -> None:
-        """*patience*: seconds for the whole body."""
+    def __init__(
+        self, content: bytes, patience: float | None, may_send: Callable[[], bool] | None = None
+    ) -> None:
+        """*patience*: seconds for the whole body; *may_send*: asked before the first byte of it."""
         super().__init__(content)
+        self._may_send = may_send
         self._size = len(content)
         self._patience = patience
         self.handed_over = False
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write everything, no faster than the other side takes it. Raises TimeoutError."""
+        # As late as can be: to connect may have taken its time, and the process may have been stopped.
+        if self._may_send is not None and not self._may_send():
+            raise TimeoutError("too late to be sure that no other run has the batch")
         async with asyncio.timeout(self._patience):
             for start in range(0, len(self._value), PIECE):
                 await self._hand_over(writer, start)

@@ -206,6 +206,8 @@ class Engine:
     def _why_blocked(self) -> tuple[str, float | None] | None:
         """Return why nothing may be submitted now, and how long to wait at most."""
         if (unwritten := self._context.ledger.lack) is not None:
+            if self._context.ledger.mirror_lacks_for > self._context.timings.disk_patience:
+                self._stopping.stop_submitting(unwritten)
             return unwritten, self._context.timings.disk_look
         largest = max(self._collecting.largest, self._postprocessor.largest)
         if self._submitting.refused and self._space.takes_files():

@@ -1,10 +1,10 @@
-"""The ledger of a batch that has begun, or what to do where there is none."""
+"""The folder and the ledger of a batch that has begun, or what to do where there is none."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.errors import LedgerError
+from batchfill.errors import LedgerError, UsageError
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_heading
@@ -29,6 +29,16 @@ def open_batch_ledger(manifest: Path, flags: Mapping[str, Any]) -> AbstractConte
     if not is_there(ledger):
         raise no_ledger(manifest, flags, "; run the batch first")
     return open_reader(ledger)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the batch folder where it is not there. Raises UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made: {error.strerror}; give a folder that can be written with --out"
+        ) from error
 
 
 def no_ledger(manifest: Path, flags: Mapping[str, Any], meaning: str) -> LedgerError:

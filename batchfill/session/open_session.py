@@ -12,9 +12,11 @@ import anyio
 
 from batchfill.catalog.model_choice import choose_model
 from batchfill.domain.token import Token
-from batchfill.errors import RunBroken, UsageError, in_words, unwrap_single
+from batchfill.errors import RunBroken, TakenOver, UsageError, in_words, unwrap_single
 from batchfill.process import refuse_few_files
 from batchfill.run.shutdown import watch_signals
+from batchfill.session.batch_ledger import make_folder
+from batchfill.session.lost_machine.take_over import take_over_from
 from batchfill.session.session import Session
 from batchfill.settings import timings
 from batchfill.settings.addresses import REPLICATE, refuse_plain_http
@@ -22,8 +24,9 @@ from batchfill.storage.decision_inbox import hold_batch
 from batchfill.token_command import fetch_token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
     from batchfill.domain.progress import ProgressListener
     from batchfill.settings.settings import Settings
@@ -44,6 +47,15 @@ NO_QUERY = (
 )
 
 
+async def prepare_folder(folder: Path, flags: Mapping[str, Any], watch: ProgressListener | None) -> None:
+    """Have the ledger there that a run is to go on with: it decides settings that are not given.
+
+    Raises UsageError.
+    """
+    if flags.get("take_over"):
+        await take_over_from(flags, folder, watch)
+
+
 @asynccontextmanager
 async def open_session(
     settings: Settings, watch: ProgressListener | None, *, obey_signals: bool
@@ -51,7 +63,7 @@ async def open_session(
     """Give a session that holds the batch. Raises UsageError when it cannot."""
     settings = await obtain_access(settings)
     refuse_few_files(FILES + 2 * (os.cpu_count() or 2), "a run")
-    _make_folder(settings.folder)
+    make_folder(settings.folder)
     with unwrap_single():
         # The lock first: the local emulator keeps its memory in the same folder.
         async with (
@@ -99,6 +111,8 @@ def breaking_off(session: Session) -> Iterator[None]:
     """Raise RunBroken for whatever ends a run that has submitted something, and so was not refused."""
     try:
         yield
+    except TakenOver:
+        raise  # another run goes on with it, and this one must not
     except Exception as error:  # the run's boundary: to Python and to the shell alike, work is left
         if not session.intents:
             raise
@@ -122,12 +136,3 @@ async def _open_provider(settings: Settings) -> AsyncIterator[tuple[str, Setting
     finally:
         with anyio.CancelScope(shield=True):
             await provider.stop()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be made: {error.strerror}; give a folder that can be written with --out"
-        ) from error

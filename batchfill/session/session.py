@@ -36,6 +36,7 @@ from batchfill.session.as_begun.begun_settings import begun_facts
 from batchfill.session.as_begun.default_prompt import default_prompt_warnings
 from batchfill.session.free_questions import ask_for_outputs, ask_patiently, wrong_base
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
+from batchfill.session.lost_machine.mirroring import mirrored
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
 from batchfill.settings import timings
@@ -157,11 +158,12 @@ class Session:
                 identity.refuse_other_batch(ledger.metadata, self.settings)
                 ledger.wait_for_room(self.timings.disk_patience, partial(tell_lack, say))
                 self.stopping.on_hurry = ledger.give_up_waiting
-                log_applied_decisions(say, await inbox.take_rulings(folder, ledger))
-                try:
-                    yield ledger, say
-                finally:
-                    self.intents = ledger.intents
+                async with mirrored(ledger, self.settings, self.timings, say, self.stopping):
+                    log_applied_decisions(say, await inbox.take_rulings(folder, ledger))
+                    try:
+                        yield ledger, say
+                    finally:
+                        self.intents = ledger.intents
 
     @asynccontextmanager
     async def _open_context(self, ledger: Ledger, say: RunLog) -> AsyncIterator[RunContext]:
@@ -174,6 +176,7 @@ class Session:
             reads_per_minute=REPLICATE_API.reads_per_create * settings.rate,
             answer_timeout=settings.answer_timeout,
             clock=self.clock.now,
+            may_pay=ledger.may_pay,
         )
         async with connection as (service, outputs):
             pixels = Processes(hidden=settings.extras.variables)

@@ -8,6 +8,8 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from batchfill.domain.objects import is_object_address, parse_object_address
+
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
@@ -153,6 +155,23 @@ def _check_webhook(url: SplitResult) -> None:
         raise ValueError("would send the address in the clear: use https")
     if url.port == 0:  # others that cannot be are refused by asking
         raise ValueError("names port 0, where no receiver listens")
+
+
+NO_MIRROR = "none"
+
+
+def read_mirror(text: str) -> str:
+    """Return *text*, the address of a mirror, with the slash at its end, or `none`. Raises ValueError."""
+    text = text.strip()
+    if text.lower() == NO_MIRROR:
+        return NO_MIRROR
+    if not is_object_address(text):
+        raise ValueError("must be a prefix in a bucket such as s3://BUCKET/NIGHT/, or `none`")
+    scheme, _, rest = text.partition("://")
+    prefix = f"{scheme.lower()}://{rest.rstrip('/')}/"
+    if not parse_object_address(f"{prefix}x").key.removesuffix("x"):
+        raise ValueError("must name a prefix of its own in the bucket: s3://BUCKET/NIGHT/")
+    return prefix
 
 
 def _is_plain(text: str) -> bool:

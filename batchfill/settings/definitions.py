@@ -8,7 +8,7 @@ from batchfill.domain.findings import FLAGS
 from batchfill.domain.objects import read_outputs_address
 from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.errors import did_you_mean_or_known
-from batchfill.settings.addresses import REPLICATE, read_notify
+from batchfill.settings.addresses import REPLICATE, read_mirror, read_notify
 from batchfill.settings.retry_words import read_retry
 from batchfill.settings.setting import MANIFEST, READING, RUN, Setting
 from batchfill.settings.value_types import (
@@ -272,6 +272,18 @@ SETTINGS = (
         (RUN,),
         once=True,
         see="batch-folder.md#record-of-payments",
+    ),
+    Setting(
+        "mirror",
+        Text("URL", "a prefix in a bucket such as `s3://bucket/night/`, or `none`", read_mirror),
+        "where every commit of the ledger is put too, so that another machine can go on; remembered",
+        (RUN,),
+        default_text="none",
+        once=True,
+        see="many-machines.md#mirror",
+    ),
+    Setting(
+        "take_over", Switch(), "go on here with the lost run of `--mirror`", (RUN,), False, "off", once=True
     ),
     Setting("latency", seconds(0, 3600), "with `--local`: a pretended run time", (RUN,), default_text="0"),
     Setting(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 NO_CAP, BY_FLAG = "none", "flag"
 
+MIRROR = "mirror"
+"""The fact that says where the ledger is mirrored."""
 IDEMPOTENT = "idempotent"
 """The fact that names the base of which the user said so: what is known of one says nothing of another."""
 STANDARD_INPUT = Path("-")
@@ -39,7 +41,10 @@ MADE_HERE = ("base_url", "env_file", "header", "id", "local", "out", "profile", 
 """Settings that become something else."""
 
 
-def _read_flag(name: str, value: Any) -> Any:
+def read_flag(name: str, value: Any) -> Any:
+    """Return the value of a flag, given as text or as what it is; None: not given. Raises UsageError."""
+    if value is None:
+        return None
     setting = BY_NAME.get(name)
     if setting is None or not isinstance(setting.type, Text) or isinstance(value, bool):
         return value
@@ -68,7 +73,7 @@ def resolve_settings(
     """
     around.refuse_mistakes()
     layers = around.layers
-    given = {name: _read_flag(name, value) for name, value in flags.items() if value is not None}
+    given = {name: read_flag(name, value) for name, value in flags.items() if value is not None}
     placed = fill_in(flags, layers)
     folder = folder_of(manifest, placed)
     local = {"local": placed.get("local")}
@@ -103,7 +108,9 @@ def _choose_values(
     counting: CountingSettings,
 ) -> dict[str, Any]:
     """Return the settings that each have one value, of the strongest place that says it."""
-    remembered = {name: facts.get(name) for name in ("model", "outputs") if _is_remembered(name, facts)}
+    remembered = {
+        name: facts.get(name) for name in ("model", "outputs", MIRROR) if _is_remembered(name, facts)
+    }
     idempotent = {"idempotent": facts.get(IDEMPOTENT) == base.shown}
     said = {**idempotent, **counting.values, **remembered, **_with_cap(facts, head, counting), **given}
     cap_by_flag = "max_cost" in given or facts.get("max_cost_by") == BY_FLAG
@@ -116,8 +123,8 @@ def _choose_values(
 
 
 def _is_remembered(name: str, facts: Mapping[str, str]) -> bool:
-    """Whether the batch remembers the setting *name*: one that has begun knows that it has no outputs too."""
-    return name in facts or (name == "outputs" and "base" in facts)
+    """Whether the batch remembers the setting *name*: one that has begun knows that it has no bucket too."""
+    return name in facts or (name in ("outputs", MIRROR) and "base" in facts)
 
 
 def _read_choice(flags: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

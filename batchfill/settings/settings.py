@@ -78,6 +78,10 @@ class Settings:
     same_account: bool
     accept_loss: int | None
     """Rows that this call may submit again though they may have been paid for, when it is just so many."""
+    mirror: str | None
+    """Where every commit of the ledger is put too, with a slash at its end; `none`: nowhere any more."""
+    take_over: bool
+    """Go on with the batch that is mirrored there, whatever runs it elsewhere."""
     model_schema: Path | None
     encoding: str | None
     sheet: str | None

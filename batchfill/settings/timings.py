@@ -54,6 +54,11 @@ class Timings:
     """For which the command that prints the token may run: a user may have to unlock something."""
     progress: float = 0.25
     """Between two reports of progress."""
+    mirror_lease: float = 10.0
+    """After an entry of a mirror was begun, for which the batch counts as the run's own.
+
+    A create that is not on its way by then is held back, and a take-over waits as long.
+    """
     inbox_look: float = 0.5
     """Between two looks for requests of other processes."""
 

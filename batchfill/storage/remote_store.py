@@ -47,7 +47,7 @@ class RemoteStore:
         root = parse_object_address(f"{prefix}x").root
         key = prefix.removeprefix(root)
         offset = None if after is None else after.removeprefix(root)
-        with _explained(prefix, "be listed"):
+        with explained(prefix, "be listed"):
             for page in self._bucket(root).list(key or None, offset=offset, chunk_size=PAGE):
                 yield [ObjectFile(root + one["path"], one["size"], _version_of(one)) for one in page]
 
@@ -56,7 +56,7 @@ class RemoteStore:
         where = parse_object_address(wanted.address)
         told = f'"{wanted.etag}"'
         condition = {} if wanted.etag.startswith(_UNTAGGED) else {"if_match": told}
-        with _explained(wanted.address, "be read"):
+        with explained(wanted.address, "be read"):
             found = self._bucket(where.root).get(where.key, options=condition)
             chunks = iter(found)
         # A storage that knows no conditions answers all the same.
@@ -64,7 +64,7 @@ class RemoteStore:
             raise ObjectGone(f"{wanted.address} is not the object that was listed")
         read = 0
         while True:
-            with _explained(wanted.address, "be read"):
+            with explained(wanted.address, "be read"):
                 chunk = next(chunks, None)
             if chunk is None:
                 break
@@ -76,7 +76,7 @@ class RemoteStore:
         """Have *address* hold *content*; see ObjectWriter."""
         where = parse_object_address(address)
         try:
-            with _explained(address, "be written"):
+            with explained(address, "be written"):
                 # In one request: whoever dies in the middle of it leaves nothing.
                 self._bucket(where.root, within=_WRITE).put(
                     where.key, content, attributes={"Content-Type": mime}, use_multipart=False
@@ -88,7 +88,7 @@ class RemoteStore:
         """Return the object at *address*; see ObjectWriter."""
         where = parse_object_address(address)
         try:
-            with _explained(address, "be asked for"):
+            with explained(address, "be asked for"):
                 found = self._bucket(where.root).head(where.key)
         except ObjectGone:
             return None
@@ -97,13 +97,13 @@ class RemoteStore:
     def remove_object(self, address: str) -> None:
         """Have no object at *address*; see ObjectWriter."""
         where = parse_object_address(address)
-        with suppress(ObjectGone), _explained(address, "be removed"):
+        with suppress(ObjectGone), explained(address, "be removed"):
             self._bucket(where.root).delete(where.key)
 
     def sign_read(self, address: str, *, seconds: float) -> str:
         """Return a signed address of the object; see ObjectWriter."""
         where = parse_object_address(address)
-        with _explained(address, "be signed"):
+        with explained(address, "be signed"):
             from obstore import sign
 
             signed: str = sign(self._bucket(where.root), "GET", where.key, timedelta(seconds=seconds))
@@ -112,7 +112,7 @@ class RemoteStore:
     def _bucket(self, root: str, *, within: str = _READ) -> Any:
         with self._opening:
             if (root, within) not in self._buckets:
-                self._buckets[root, within] = _open_bucket(root, within)
+                self._buckets[root, within] = open_bucket(root, within)
             return self._buckets[root, within]
 
 
@@ -122,7 +122,11 @@ def store_of_process() -> RemoteStore:
     return RemoteStore()
 
 
-def _open_bucket(root: str, within: str) -> Any:
+def open_bucket(root: str, within: str, retries: Mapping[str, Any] = _RETRIES) -> Any:
+    """Return the library's way to the bucket *root*; *within*: how long a request may take.
+
+    *retries*: the library's own. Raises ObjectsRefused.
+    """
     from obstore.store import from_url
 
     if (unfit := find_unfit_variable(root.partition(":")[0], os.environ)) is not None:
@@ -131,11 +135,11 @@ def _open_bucket(root: str, within: str) -> Any:
     options: dict[str, Any] = {"connect_timeout": "5s", "timeout": within}
     if is_loopback(urlsplit(endpoint).hostname or ""):
         options["allow_http"] = True
-    return from_url(root, client_options=options, retry_config=_RETRIES)  # type: ignore[call-overload]
+    return from_url(root, client_options=options, retry_config=retries)  # type: ignore[call-overload]
 
 
 @contextmanager
-def _explained(where: str, failed: str) -> Iterator[None]:
+def explained(where: str, failed: str) -> Iterator[None]:
     """Raise what the library raises inside as an error of ours, which tells no query and no header."""
     try:
         from obstore.exceptions import BaseError

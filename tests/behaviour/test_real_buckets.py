@@ -13,8 +13,17 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from batchfill.errors import ObjectGone, ObjectsRefused
+from batchfill.errors import ObjectGone, ObjectsRefused, TakenOver
 from batchfill.session import session
+from batchfill.storage.mirror import mirror_bucket
+from batchfill.storage.mirror.bucket_mirror import BucketMirror
+from batchfill.storage.mirror.mirror_bucket import MirrorBucket
+from batchfill.storage.mirror.mirror_history import (
+    close_generation,
+    prove_create_only,
+    read_history,
+    rebuild_ledger,
+)
 from batchfill.storage.remote_store import RemoteStore, store_of_process
 from batchfill.workers.pool import Processes
 from tests.support.batches import counts
@@ -23,6 +32,7 @@ from tests.support.real_buckets import needs_ceph
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from pathlib import Path
 
     from batchfill.batch import Batch
     from batchfill.emulator.emulator_server import EmulatorServer
@@ -159,6 +169,35 @@ async def test_a_batch_of_objects_runs_from_its_check_to_its_pictures(
 
     assert counts(night) == {"done": 2}
     assert again.submitted_now == 0
+
+
+def test_a_mirror_owns_a_batch_at_a_storage_that_others_wrote(bucket: Any, tmp_path: Path) -> None:
+    there = MirrorBucket(f"s3://{bucket.name}/night/")
+    ledger = tmp_path / "ledger.sqlite"
+    # More than one request takes, also once it is packed.
+    ledger.write_bytes(os.urandom(mirror_bucket.AT_ONCE + 3_000_000))
+    prove_create_only(there)
+    lost = BucketMirror(there, "aa", 1, lease=10.0)
+    lost.put_copy(ledger, 0)
+    for commits in range(1, 5):
+        lost.put_commits(b"", commits)
+    history = read_history(there)
+    assert history is not None
+
+    closed = close_generation(there, history, "bb")
+    with pytest.raises(TakenOver):
+        lost.put_commits(b"", 5)
+    rebuilt = io.BytesIO()
+    rebuild_ledger(there, closed, rebuilt)
+    new = BucketMirror(there, "bb", 2, lease=10.0)
+    new.put_copy(ledger, 0)
+    new.remove_old()
+
+    assert (closed.entry.commits, rebuilt.getvalue()) == (4, ledger.read_bytes())
+    assert there.list_names() == [
+        *("000001/0000000005", "000001/0000000006"),
+        *("000002/0000000001", "000002/0000000001-bb.ledger"),
+    ]
 
 
 async def test_a_batch_is_handed_over_by_its_bucket(

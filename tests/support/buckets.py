@@ -57,7 +57,7 @@ class BucketServer:
         class Handler(_Handler):
             bucket_server = server
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._http = _Listener(("127.0.0.1", port), Handler)
         self._http.daemon_threads = True
         self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
@@ -67,7 +67,10 @@ class BucketServer:
         self.objects: dict[str, bytes] = {}
         self.buckets = {"photos"}
         self.asked: Counter[str] = Counter()
-        """How many requests of each kind there were: list, get, put; signed for a get by an address alone."""
+        """How many requests of each kind there were: list, get, put, delete, head.
+
+        Signed: a get by an address alone.
+        """
         self.own: Counter[str] = Counter()
         """Those of them that came over a socket of this process, where the system tells that."""
         self.mimes: dict[str, str] = {}
@@ -76,6 +79,9 @@ class BucketServer:
         """The prefix of each listing that was begun, its further pages left out."""
         self.fail: Callable[[str, str], Failure | None] = lambda kind, key: None
         """Asked with the kind and `bucket/key` of each request."""
+        self.told: Callable[[str], None] = lambda place: None
+        """Told of `bucket/key` once something was put, before the answer to that."""
+        self.putting = threading.Lock()
         self.obeys_conditions = True
         self.lists_tags = self.gives_tags = True
         self.changed_at = "11:00:00"
@@ -122,6 +128,11 @@ def is_own_socket(port: int) -> bool:
 def etag_of(content: bytes) -> str:
     """Return the ETag of *content*, without its quotes."""
     return hashlib.md5(content).hexdigest()
+
+
+class _Listener(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients are killed."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -173,8 +184,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, content, headers, cut=asked in server.cuts)
 
     def _put(self, place: str, content: bytes) -> tuple[bytes, dict[str, str]]:
-        self.bucket_server.objects[place] = content
-        self.bucket_server.mimes[place] = self.headers["Content-Type"]
+        server = self.bucket_server
+        with server.putting:
+            if (
+                server.obeys_conditions
+                and self.headers.get("If-None-Match") == "*"
+                and place in server.objects
+            ):
+                raise Failure(412, "PreconditionFailed")
+            server.objects[place] = content
+            server.mimes[place] = self.headers["Content-Type"]
+        server.told(place)
         return b"", {"ETag": f'"{etag_of(content)}"'}
 
     def _get(self, place: str) -> tuple[bytes, dict[str, str]]:

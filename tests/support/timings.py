@@ -34,6 +34,7 @@ QUICK = timings.Timings(
     late_outputs=0.0,
     progress=0.1,
     inbox_look=0.1,
+    mirror_lease=1.0,
 )
 
 SOON = {"answer_timeout": 1, "recover_wait": 0}

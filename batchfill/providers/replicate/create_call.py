@@ -12,6 +12,7 @@ from batchfill.providers.endpoints import PREDICTIONS, create_path, model_path
 from batchfill.providers.error_text import is_html, kept_text, one_line, words_of_body
 from batchfill.providers.manners import NAMES_NO_MODEL, NO_SUCH_PATH
 from batchfill.providers.parsing import LONGEST_ERROR
+from batchfill.providers.transport import PAYS
 from batchfill.settings.addresses import REPLICATE
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class CreateCall:
 
     async def _post(self, path: str, headers: Mapping[str, str], **body: object) -> HttpResponse:
         headers = {"Content-Type": "application/json", **headers}
-        return await self._line.send_request("POST", path, content=_encode(body), headers=headers)
+        return await self._line.send_request(
+            "POST", path, content=_encode(body), headers=headers, extensions={PAYS: True}
+        )
 
     async def _is_absent(self, model: str, answer: HttpResponse) -> bool:
         """Whether *answer* says that the model's path does not exist.

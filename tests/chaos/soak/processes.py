@@ -54,6 +54,11 @@ class Life:
         async with _patience(f"{self._said}: did not end"):
             return await self._process.wait()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
     async def kill(self) -> bool:
         """Kill it, and return whether that was its end: it may have ended by itself before."""
         with suppress(ProcessLookupError):
@@ -64,12 +69,14 @@ class Life:
 class Processes:
     """Starts Python modules in one folder, and leaves none of them running."""
 
-    def __init__(self, folder: Path, token: str) -> None:
+    def __init__(self, folder: Path, token: str, **environ: str) -> None:
+        """*environ*: what the processes find in their environment in addition."""
         self._folder = folder
         self._said = folder / "said"
         self._said.mkdir(parents=True)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         self._environ = {**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "BATCHFILL_TOKEN": token}
+        self._environ |= environ
         self._started: list[Life] = []
 
     async def start(self, *arguments: str) -> Life:

@@ -31,6 +31,7 @@ from tests.chaos.soak.restored import restored
 from tests.chaos.soak.settings import DOUBT, SOAK
 from tests.chaos.soak.surroundings import surrounded
 from tests.chaos.soak.table import table
+from tests.chaos.soak.taken_over import taken_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,7 @@ PARTS: dict[str, Callable[[Asked], list[Line]]] = {
     "restored": lambda asked: restored(asked.seed, asked.folder / "restored"),
     "bad outputs": lambda asked: bad_outputs(asked.seed, asked.folder / "outputs"),
     "surroundings": lambda asked: surrounded(asked.seed, asked.folder / "surroundings"),
+    "taken over": lambda asked: taken_over(asked.seed, asked.folder / "taken"),
     "flipped": lambda asked: flipped(asked.seed, asked.folder / "flips"),
 }
 """What a soak goes through: each part is a table, by its title."""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from batchfill.errors import OutputRefused
-from batchfill.providers.transport import Transport
+from batchfill.providers.transport import PAYS, Transport
 from tests.support.wire import CERTIFICATE, Peer, answer, reset
 
 if TYPE_CHECKING:
@@ -128,6 +128,28 @@ async def test_a_reset_before_anything_of_a_big_body_was_read_is_a_write_error(
     peer = await listen(reset_at_once)
     with pytest.raises(httpx.WriteError):
         await post(transport, peer.url, BIG)
+
+
+async def test_what_costs_money_is_held_back_once_connected_where_it_may_not_be_sent_any_more(
+    listen: Listen,
+) -> None:
+    bodies: list[bytes] = []
+
+    async def read_all(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.head(reader)
+        bodies.append(await reader.read(5))
+        writer.write(answer())
+
+    peer = await listen(read_all)
+    transport = Transport(may_pay=lambda: False)
+    costly = httpx.Request("POST", peer.url, content=b"money", extensions={PAYS: True})
+    with pytest.raises(httpx.WriteTimeout, match="no other run has the batch"):
+        await transport.handle_async_request(costly)
+    taken = await transport.handle_async_request(httpx.Request("POST", peer.url, content=b"free!"))
+    await taken.aclose()
+    await transport.aclose()
+
+    assert (peer.connections, b"".join(bodies)) == (2, b"free!")
 
 
 async def test_a_body_that_nobody_takes_is_a_write_timeout(transport: Transport, listen: Listen) -> None:

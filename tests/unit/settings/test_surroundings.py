@@ -65,6 +65,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "verbose": (True, True),
     "log_format": ("json", "json"),
     "outputs": ("s3://bucket/night/", "s3://bucket/night/"),
+    "mirror": ("s3://bucket/mirror", "s3://bucket/mirror/"),
     "hand_over": ("bucket", "bucket"),
     "price": (0.04, 40_000),
     "send": ("original", "original"),
