@@ -19,7 +19,6 @@ from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TransientEr
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.location import LEDGER
-from batchfill.ledger.reader import open_reader
 from batchfill.manifest.local_files import digest_file
 from batchfill.providers.connection import open_service
 from batchfill.providers.rate_limiter import RateLimiter
@@ -28,7 +27,6 @@ from batchfill.run.engine import Engine, EngineResult
 from batchfill.run.ledger_guard import guard
 from batchfill.run.prediction_lookup import PredictionLookup
 from batchfill.run.read_refusals import ReadRefusals
-from batchfill.run.remote_outputs import fetch_back
 from batchfill.run.run_times import LEARNED_FROM, RunTimes
 from batchfill.run.shutdown import StopSignal
 from batchfill.session import identity, past
@@ -36,13 +34,13 @@ from batchfill.session.as_begun.begun_settings import begun_facts
 from batchfill.session.as_begun.default_prompt import default_prompt_warnings
 from batchfill.session.free_questions import ask_for_outputs, ask_patiently, wrong_base
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
+from batchfill.session.lost_files import find_missing
 from batchfill.session.lost_machine.mirroring import mirrored
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
 from batchfill.settings import timings
 from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
 from batchfill.storage import inbox
-from batchfill.storage.missing import NONE_MISSING, find_lost, of_rows, summarize_lost
 from batchfill.storage.object_copies import OBJECTS, ObjectCopies, copy_object
 from batchfill.storage.object_finder import open_finder
 from batchfill.storage.output_store import TMP, OutputStore
@@ -306,7 +304,7 @@ class Session:
         chosen = await ledger.select(settings.choice, incoming=incoming) if settings.choice else None
         if chosen is not None:
             identity.refuse_unknown_ids(settings.manifest, chosen.unknown)
-        missing = await self._find_missing(context)
+        missing = await find_missing(context)
         plan = make_plan(
             comparison,
             settings,
@@ -323,15 +321,6 @@ class Session:
         self.on_start()
         await _remember_cap(ledger, settings)
         return _Agreed(plan, missing, chosen)
-
-    async def _find_missing(self, context: RunContext) -> Missing:
-        """Compare the files of finished rows with the ledger, where --retry names those that are missing."""
-        if not self.settings.fetch_missing:
-            return NONE_MISSING
-        with open_reader(self.settings.folder / LEDGER) as reader:
-            collected = of_rows(reader.collected_files(), self.settings.ids)
-            lost = await context.workers.do(partial(find_lost, self.settings.folder), collected)
-        return summarize_lost(await fetch_back(context, lost))
 
     def _collect_warnings(self) -> list[str]:
         settings = self.settings
