@@ -15,9 +15,9 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from batchfill import batch as batch_module
 from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import LedgerError, UsageError
+from batchfill.export import results
 from batchfill.ledger.ledger import Ledger
 from batchfill.ledger.location import LEDGER
 from batchfill.storage import inbox, lock
@@ -193,7 +193,7 @@ async def test_what_comes_after_the_last_look_of_a_run_is_taken_when_it_lets_the
         posted.extend(left_in(found))
         assert lock.is_held(found.folder)
 
-    monkeypatch.setattr(batch_module, "keep_table", summing_up)
+    monkeypatch.setattr(results, "keep_table", summing_up)
     await found.run()
     assert len(posted) == 1
     assert decisions(found)["r1"] == ("approved", None)

@@ -112,7 +112,7 @@ async def test_a_command_that_cannot_be_is_refused_before_anything_is_submitted(
 
 
 async def test_no_manifest_names_a_command(batch: Open, told: Path, command: Callable[..., Any]) -> None:
-    night = batch("http://127.0.0.1:9/v1", 1, head={"on_end": command()})
+    night = batch("http://127.0.0.1:9/v1", 1, head={"on_end": json.dumps(command())})
     with pytest.raises(UsageError, match="on_end cannot be set in a manifest"):
         await night.run()
     assert not told.exists()

@@ -107,7 +107,7 @@ async def test_a_row_whose_file_could_not_be_opened_for_want_of_files_is_not_at_
     service: Serve, batch: Open, states: States, fail: Any, error: Exception
 ) -> None:
     provider = await service()
-    fail(inputs, "_read_file", error, times=3)
+    fail(inputs, "read_input_file", error, times=3)
     assert (await batch(provider, 2).run()).exit_code == 0
     assert provider.billed == 2
 
@@ -117,7 +117,7 @@ async def test_a_machine_that_stays_short_ends_submitting_and_leaves_the_rows_pe
     service: Serve, batch: Open, states: States, fail: Any, error: Exception
 ) -> None:
     provider = await service()
-    fail(inputs, "_read_file", error)
+    fail(inputs, "read_input_file", error)
     summary = await batch(provider, 3).run()
     assert (summary.exit_code, provider.creates_seen) == (3, 0)
     assert "rows cannot be made ready: " in str(summary.stopped_because)

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from batchfill.batch import Batch
 from batchfill.domain.review import Decision
+from batchfill.emulator.backends.classical_fill import ClassicalFill
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.review import feed, live_rows
 from batchfill.review.report import write_report
@@ -304,9 +305,16 @@ async def test_what_changes_appears_by_itself(visit: Visit, pictures: Collection
 
 
 async def test_a_run_is_followed_while_it_goes_on(
-    visit: Visit, desk: Any, tmp_path: Path, hurry: None
+    visit: Visit, desk: Any, tmp_path: Path, hurry: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = EmulatorServer(tmp_path / "provider", token="t", latency=0.3)
+    seen, fill = anyio.Event(), ClassicalFill.run
+
+    async def fill_once_seen(*given: Any) -> Any:
+        await seen.wait()
+        return await fill(*given)
+
+    monkeypatch.setattr(ClassicalFill, "run", fill_once_seen)
+    provider = EmulatorServer(tmp_path / "provider", token="t")
     await provider.start()
     environ = {"BATCHFILL_TOKEN": "t"}
     night = Batch.open(desk.write(desk.rows(6)), environ=environ, base_url=provider.base, concurrency="2")
@@ -319,6 +327,7 @@ async def test_a_run_is_followed_while_it_goes_on(
         await page.evaluate("window.stayed = true")
         assert await page.locator(".card").count() == 6
         await until(page, "() => document.querySelectorAll('.card.running').length > 0")
+        seen.set()
         await until(page, "() => document.querySelectorAll('.card.done').length === 6")
         await until(page, "() => document.querySelector('#state').textContent === 'finished'")
         await pictures_are_there(page)
