@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill import filenames
+from batchfill.clock import Deadline
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import BatchfillError, in_words
-from batchfill.run.deadline import Deadline
 from batchfill.run.download.downloader import Downloader
 from batchfill.run.placement import OutputPlacer
 from batchfill.run.poll.poller import Poller

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchfill.clock import Deadline
 from batchfill.domain.reports import Plan
 from batchfill.domain.rows import OPEN, RowState
-from batchfill.run.deadline import Deadline
 from batchfill.run.run_times import UNKNOWN_RUN
 from batchfill.storage.missing import NONE_MISSING
 

@@ -19,10 +19,10 @@ from batchfill.errors import BadPicture, RowRejected
 from batchfill.images.codec.decode import decode_whole, read_header
 from batchfill.images.codec.thumbnail import ThumbTask, make_thumbnail
 from batchfill.images.composite.composite import FinishTask, make_composite
+from batchfill.images.prepare.input_file import read_input_file
 from batchfill.manifest.local_files import digest_file
 from batchfill.manifest.text import read_start
 from batchfill.regular_files import open_regular, open_to_append
-from batchfill.run.submit.input_file import read_input_file
 from batchfill.storage import inbox
 from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import digest_of

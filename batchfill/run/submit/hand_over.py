@@ -18,7 +18,7 @@ from batchfill.domain.objects import ObjectFile, parse_object_address
 from batchfill.domain.rows import SENT, Prepared, sent_note
 from batchfill.errors import ObjectsRefused
 from batchfill.filenames import mime_of
-from batchfill.run.submit.input_file import InputFile, fitting_of, read_input_file
+from batchfill.images.prepare.input_file import InputFile, fitting_of, read_input_file
 from batchfill.settings.addresses import why_out_of_reach
 from batchfill.storage.remote_store import RemoteStore, store_of_process
 
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from batchfill.catalog.model import Model
     from batchfill.domain.rows import Box, PendingRow, RowFile
-    from batchfill.run.context import RunContext
-    from batchfill.run.submit.input_file import Fitting
+    from batchfill.images.prepare.input_file import Fitting
+    from batchfill.settings.settings import Settings
     from batchfill.storage.object_store import ObjectStore, ObjectWriter
+    from batchfill.workers.pool import Workers
 
 FOLDER = "batchfill/"
 """Where a bucket keeps what was sent out of it."""
@@ -91,26 +93,28 @@ def _put(store: ObjectWriter, root: str, file: InputFile) -> str:
 class BucketHandOver:
     """Has the files of rows put next to their pictures, and signs what the service reads there."""
 
-    def __init__(self, context: RunContext) -> None:
-        self._context = context
+    def __init__(self, model: Model, settings: Settings, pixels: Workers) -> None:
+        self._model = model
+        self._settings = settings
+        self._pixels = pixels
         self._store = RemoteStore()
         self._signing = anyio.CapacityLimiter(4)
 
     def takes(self, due: PendingRow) -> bool:
         """Whether the picture of *due* is in a bucket, and is to be handed over by it."""
-        image = due.files.get(self._context.model.image_field or "")
-        return self._context.settings.hand_over == "bucket" and isinstance(image, ObjectFile)
+        image = due.files.get(self._model.image_field or "")
+        return self._settings.hand_over == "bucket" and isinstance(image, ObjectFile)
 
     async def prepare(self, due: PendingRow) -> Prepared:
         """Make *due* ready; see `hand_over` for what it raises."""
-        model, settings = self._context.model, self._context.settings
+        model, settings = self._model, self._settings
         image = due.files[model.image_field or ""]
         assert isinstance(image, ObjectFile)
         root = settings.outputs or parse_object_address(image.address).root + FOLDER
         fitting = fitting_of(model, due.inputs, frozenset(due.files), send=settings.send, limit=None)
         # Before a picture is moved for nothing.
         await self._address_of(f"{root}{SENT}any")
-        made = await self._context.pixels.do(hand_over, HandOverTask(due.files, fitting, root))
+        made = await self._pixels.do(hand_over, HandOverTask(due.files, fitting, root))
         inputs: dict[str, Any] = model.without_pixels(due.inputs)
         noted = dict(inputs)
         for name, digest in made.digests.items():
@@ -120,7 +124,7 @@ class BucketHandOver:
 
     async def _address_of(self, address: str) -> str:
         """Return an address by which the service reads an object. Raises ObjectsRefused where it cannot."""
-        settings = self._context.settings
+        settings = self._settings
         sign = partial(self._store.sign_read, address, seconds=SIGNED_FOR)
         signed = await to_thread.run_sync(sign, limiter=self._signing)
         if (why := why_out_of_reach(signed, settings.address, plain_http=settings.plain_http)) is not None:

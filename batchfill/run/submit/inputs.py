@@ -13,8 +13,8 @@ from anyio import to_thread
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import Prepared, inline_note
 from batchfill.errors import BadPicture, NoAnswer, NotOffered, ObjectGone, RowRejected, is_shortage
+from batchfill.images.prepare.input_file import fitting_of, read_input_file
 from batchfill.run.submit.hand_over import BucketHandOver
-from batchfill.run.submit.input_file import fitting_of, read_input_file
 from batchfill.run.submit.uploader import Uploader
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.model import Model
     from batchfill.domain.rows import Box, Input, PendingRow
+    from batchfill.images.prepare.input_file import InputFile
     from batchfill.run.context import RunContext
-    from batchfill.run.submit.input_file import InputFile
 
 
 class InputPreparer:
@@ -34,7 +34,7 @@ class InputPreparer:
         self._context = context
         self._waits = False
         """Whether it was told that objects cannot be read for now."""
-        self._hand_over = BucketHandOver(context)
+        self._hand_over = BucketHandOver(context.model, context.settings, context.pixels)
         self._uploader = Uploader(
             context.service,
             context.ledger,

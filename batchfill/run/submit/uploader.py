@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from batchfill.clock import Clock
+    from batchfill.images.prepare.input_file import InputFile
     from batchfill.ledger.ledger import Ledger
     from batchfill.providers.provider_protocol import Provider
-    from batchfill.run.submit.input_file import InputFile
     from batchfill.storage.run_log import RunLog
 
 LEAST_INLINE = 64_000

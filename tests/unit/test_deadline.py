@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchfill.run.deadline import Deadline
+from batchfill.clock import Deadline
 from batchfill.run.run_times import RunTimes
 from tests.chaos.nights.night import play
 from tests.chaos.nights.schedule import Schedule, Trouble
