@@ -8,11 +8,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+import anyio.lowlevel
 import pytest
 from aiohttp import web
 
 from batchfill.emulator.emulator_model import TINY
+from batchfill.ledger.ledger import Ledger
 from batchfill.providers.rate_limiter import RateLimiter
+from batchfill.run.submit.admission import AdmissionGate
 from tests.support.timings import SOON, set_timings
 
 if TYPE_CHECKING:
@@ -217,6 +220,29 @@ async def test_quota_that_is_used_up_ends_submitting_whatever_its_status_and_whe
     words = body["error"]["message"][:20] if body else "402"
     assert words in (summary.stopped_because or "")
     assert "add credit" in (summary.stopped_because or "")
+
+
+async def test_no_row_uses_the_room_of_one_whose_refusal_ends_the_run(
+    relay: Gateway, batch: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, count = Ledger.record_refused, AdmissionGate.count_submitted
+    gates: list[AdmissionGate] = []
+
+    def count_and_know(gate: AdmissionGate) -> None:
+        gates.append(gate)
+        count(gate)
+
+    async def record_and_let_others_go_first(*given: Any, **told: Any) -> None:
+        await record(*given, **told)
+        gates[0].wakeup.notify()  # as the end of an earlier row does at any time
+        for _ in range(1000):
+            await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(AdmissionGate, "count_submitted", count_and_know)
+    monkeypatch.setattr(Ledger, "record_refused", record_and_let_others_go_first)
+    relay.create = lambda _, nth: Says(402, {}) if nth >= 2 else None
+    assert (await batch(relay.base, rows(5), concurrency=1).run()).exit_code == 4
+    assert len(relay.creates) == 3
 
 
 async def test_another_error_inside_a_success_is_a_lost_answer_that_keeps_its_words(

@@ -150,8 +150,9 @@ class AnswerRecorder:
             case ServiceRefused():
                 await self._record_service_refusal(attempt, error)
             case Throttled() | Unavailable() | NotSent():
-                await self._context.ledger.record_refused(attempt, str(error), due_at=0)
+                # The record gives room to the next row, which is to wait by then.
                 self.slow_down(attempt, error, sent_at=attempt.intended_at)
+                await self._context.ledger.record_refused(attempt, str(error), due_at=0)
         return None
 
     def slow_down(
@@ -197,8 +198,9 @@ class AnswerRecorder:
         wait = context.timings.refused_create
         match self._after_refusal(attempt, error):
             case AfterRefusal.END:
-                await context.ledger.record_refused(attempt, str(error), due_at=now + wait if accepted else 0)
+                # The record gives room to the next row, which is not to come by then.
                 self._stopping.stop_submitting(str(error), refused=True)
+                await context.ledger.record_refused(attempt, str(error), due_at=now + wait if accepted else 0)
             case AfterRefusal.FAIL:
                 await context.ledger.record_rejected(attempt, str(error))
                 self._context.fail_row(attempt.id, str(error))
