@@ -150,9 +150,8 @@ class AnswerRecorder:
             case ServiceRefused():
                 await self._record_service_refusal(attempt, error)
             case Throttled() | Unavailable() | NotSent():
-                # The record gives room to the next row, which is to wait by then.
-                self.slow_down(attempt, error, sent_at=attempt.intended_at)
                 await self._context.ledger.record_refused(attempt, str(error), due_at=0)
+                self.slow_down(attempt, error, sent_at=attempt.intended_at)
         return None
 
     def slow_down(
