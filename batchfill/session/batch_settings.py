@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import UsageError
@@ -45,30 +45,47 @@ class BatchSettings:
         """Return the opened manifest and the settings of a start. Raises UsageError."""
         from batchfill.catalog.model_choice import choose_model
         from batchfill.session.as_begun.begun_settings import with_begun
+        from batchfill.session.as_begun.said_around import decide_rows
 
-        manifest = self._open_manifest()
-        settings = self.resolve(**_told_by(manifest))
-        return manifest, with_begun(settings, manifest, choose_model(settings), read_metadata(self.folder))
+        facts, around = self._remembered()
+        manifest = self._open_manifest(around)
+        settings = replace(
+            self._resolve(facts, around, **_told_by(manifest)), rows_said=decide_rows(around.layers)
+        )
+        return manifest, with_begun(settings, manifest, choose_model(settings), facts)
 
     def resolve(self, **manifest: Mapping[str, Any]) -> Settings:
         """Return the settings: flags over what the *manifest* says, that over what is said elsewhere."""
-        facts = read_metadata(self.folder)
-        return resolve_settings(
-            self.path, self.flags, facts=facts, environ=self.environ, around=self.around, **manifest
-        )
+        facts, around = self._remembered()
+        return self._resolve(facts, around, **manifest)
 
     def origins(self) -> tuple[str, ...]:
         """Return a line for each place around the command from which settings count; none after a mistake."""
         if self.path == STANDARD_INPUT:
             return ()  # it is read once
         with suppress(UsageError):
-            return self.resolve(**_told_by(self._open_manifest())).origins
+            facts, around = self._remembered()
+            return self._resolve(facts, around, **_told_by(self._open_manifest(around))).origins
         return ()
 
-    def _open_manifest(self) -> Manifest:
+    def _remembered(self) -> tuple[dict[str, str], Surroundings]:
+        """Return what the ledger remembers, and what is around the command for the batch that it is of."""
+        from batchfill.session.as_begun.said_around import as_begun
+
+        facts = read_metadata(self.folder)
+        return facts, as_begun(self.around, facts)
+
+    def _resolve(
+        self, facts: Mapping[str, str], around: Surroundings, **manifest: Mapping[str, Any]
+    ) -> Settings:
+        return resolve_settings(
+            self.path, self.flags, facts=facts, environ=self.environ, around=around, **manifest
+        )
+
+    def _open_manifest(self, around: Surroundings) -> Manifest:
         from batchfill.manifest.manifest import open_manifest
 
-        return open_manifest(self.path, **self.around.reading(self.flags))
+        return open_manifest(self.path, **around.reading(self.flags))
 
 
 def _told_by(manifest: Manifest) -> dict[str, Mapping[str, Any]]:

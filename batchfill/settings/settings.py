@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.progress import LogStyle
 from batchfill.domain.rows import ENDED, RedoRule, RowSelection, RowState
@@ -49,6 +49,8 @@ class Settings:
     """Whether quotes behind a space in a CSV are text: as they were when the batch was begun."""
     finished_by_default: bool = False
     """Whether rows with local files that do not say how are finished exactly: not in batches begun before."""
+    rows_said: Mapping[str, Any] = field(default_factory=dict)
+    """What was said around the command, when the batch was begun, of settings that decide its rows."""
     column: Mapping[str, str] = field(default_factory=dict)
     """Input name → the manifest's name for its column."""
     concurrency: int

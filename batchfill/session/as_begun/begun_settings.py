@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from batchfill.session.as_begun.default_finish import finish_facts, is_exact
 from batchfill.session.as_begun.default_prompt import is_literal, prompt_facts
 from batchfill.session.as_begun.literal_quotes import are_literal, quote_facts
+from batchfill.session.as_begun.said_around import around_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,4 +27,9 @@ def with_begun(settings: Settings, manifest: Manifest, model: Model, metadata: M
 
 def begun_facts(settings: Settings) -> dict[str, str]:
     """Return what the ledger is to remember, so that every start reads and finishes alike."""
-    return {**prompt_facts(settings), **quote_facts(settings), **finish_facts(settings)}
+    return {
+        **prompt_facts(settings),
+        **quote_facts(settings),
+        **finish_facts(settings),
+        **around_facts(settings),
+    }
