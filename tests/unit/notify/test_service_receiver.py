@@ -41,7 +41,9 @@ def tell_pigeon(body: str, title: str, notify_type: Any, meta: Any, *args: Any, 
     """Stand in for a service: what its address says decides what becomes of a message."""
     fate = meta["host"]
     if fate == "hangs":
+        # Its caller has gone: another test may be looking at TOLD by now.
         GOES_ON.wait(60)
+        return False
     TOLD.append((title, body))
     return bool(fate != "refuses")
 
