@@ -544,8 +544,14 @@ async def test_canceling_is_mirrored_too(
 
 
 async def test_a_batch_with_outputs_in_a_bucket_is_told_where_its_pictures_are(
-    service: Serve, batch: Open, buckets: BucketServer, elsewhere: Open, ears: Ears
+    service: Serve,
+    batch: Open,
+    buckets: BucketServer,
+    elsewhere: Open,
+    ears: Ears,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    set_timings(monkeypatch, storage_retries=(0.01,))
     provider, root = await service(), "s3://photos/pictures/"
     buckets.fail = lambda kind, place: Failure(503) if kind == "put" and place.endswith("r1.webp") else None
     await batch(provider, 3, mirror=MIRROR, outputs=root, limit=2).run()
