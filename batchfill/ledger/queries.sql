@@ -74,7 +74,7 @@ SELECT count(*) FROM rows
 WHERE key IN (SELECT value FROM json_each(:keys)) AND state = 'pending' AND position IS NOT NULL;
 
 -- name: to_resend
--- A row whose create's answer was lost, as it would be submitted; :keys are those that may be, NULL means all.
+-- A row whose create's answer was lost, as it would be submitted; the keys are those that may be, NULL means all.
 SELECT {due} FROM rows
 WHERE key = :key AND position IS NOT NULL AND state IN ('submitting', 'in_doubt')
     AND (:keys IS NULL OR key IN (SELECT value FROM json_each(:keys)));

@@ -9,7 +9,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+_NAMED = re.compile(r":(\w+)")
+"""A parameter; nothing else in our statements has a colon before a word."""
 
 
 @cache
@@ -28,20 +31,34 @@ def load_statements(name: str) -> Mapping[str, tuple[str, ...]]:
 def run_statements(db: sqlite3.Connection, source: str, name: str, /, **values: Any) -> None:
     """Run every statement of *name* with the same values."""
     for statement in load_statements(source)[name]:
-        db.execute(statement, values)
+        _execute(db, statement, values)
 
 
 def ask_rows(db: sqlite3.Connection, name: str, /, **values: Any) -> list[sqlite3.Row]:
     """Return the answer to one of the questions."""
     (statement,) = load_statements("queries")[name]
-    return db.execute(statement, values).fetchall()
+    return _execute(db, statement, values).fetchall()
 
 
 def ask_value(db: sqlite3.Connection, name: str, /, **values: Any) -> Any:
     """Return the first value of the answer's first row; None when there is none."""
     (statement,) = load_statements("queries")[name]
-    row = db.execute(statement, values).fetchone()
+    row = _execute(db, statement, values).fetchone()
     return None if row is None else row[0]
+
+
+def _execute(db: sqlite3.Connection, statement: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
+    text, names = _by_place(statement)
+    return db.execute(text, [values[name] for name in names])
+
+
+@cache
+def _by_place(statement: str) -> tuple[str, Sequence[str]]:
+    """Return *statement* with its parameters known by their places, and the name at each place.
+
+    For each name Python gives its lock away, and under load waits for it: twice the time of a statement.
+    """
+    return _NAMED.sub("?", statement), _NAMED.findall(statement)
 
 
 def _split_statements(body: str) -> tuple[str, ...]:

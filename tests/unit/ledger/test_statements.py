@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,24 @@ def test_a_name_holds_its_statements_in_order() -> None:
 def test_a_trigger_is_one_statement() -> None:
     text = "CREATE TRIGGER t AFTER INSERT ON rows BEGIN SELECT 1;\nSELECT 2;\nEND;\nSELECT 3;\n"
     assert len(statements_module._split_statements(text)) == 2
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.sql")), ids=lambda path: path.stem)
+def test_a_colon_before_a_word_is_a_parameter_and_stands_in_no_text_or_comment(path: Path) -> None:
+    told = re.findall(r"--.*|'[^'\n]*'", path.read_text("utf-8"))
+    assert [text for text in told if re.search(r":\w", text)] == []
+
+
+def test_values_go_to_the_places_of_their_names_each_time_they_stand_there() -> None:
+    db = sqlite3.connect(":memory:")
+    statement = "SELECT :b, :a, :b || :long_1, '?' WHERE :a > 1"
+    found = statements_module._execute(db, statement, {"a": 2, "b": "x", "long_1": "y", "unused": 0})
+    assert found.fetchall() == [("x", 2, "xy", "?")]
+
+
+def test_a_value_that_is_missing_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        statements_module._execute(sqlite3.connect(":memory:"), "SELECT :a", {"b": 1})
 
 
 @pytest.mark.parametrize("source", ["events", "queries", "import_rows"])
