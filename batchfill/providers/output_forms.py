@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from batchfill.providers import manners
+from batchfill.providers.error_text import without_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -104,7 +105,7 @@ def safety_remark(prediction: Mapping[str, Any]) -> str | None:
         lines = text.splitlines()[-50:] if isinstance(text, str) else []
         for line in reversed(lines):
             if any(word in line.lower() for word in manners.SAFETY_WORDS):
-                return line.strip()[:_LONGEST_REMARK]
+                return without_queries(line).strip()[:_LONGEST_REMARK]
     return None
 
 

@@ -15,6 +15,7 @@ import httpx
 from batchfill.domain.token import NO_EXTRAS, SHORTEST_SECRET, Token
 from batchfill.errors import BatchfillError
 from batchfill.providers.error_text import parse_json
+from batchfill.providers.wire.signed_addresses import holds_signature, mark_signatures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -57,6 +58,7 @@ _FOLDED = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-_", b"abcdefghijklmnopqrs
 class Redaction:
     """Marks the token in a service's answers, and remembers the addresses that held it.
 
+    In bodies it marks the queries of addresses that a run has signed, too: who has one can read the picture.
     The token is found as it is, percent-encoded, escaped as JSON or HTML do it, in base64 (alone, or in a
     longer text such as `Bearer TOKEN`) and in hexadecimal digits, both of them broken into lines or not; in
     capital and small letters. The same goes for the values of further headers and of the base's query.
@@ -85,17 +87,18 @@ class Redaction:
         return httpx.Headers(marked, encoding="utf-8")
 
     def body(self, body: bytes) -> bytes:
-        """Return an answer's *body* with each token in it marked; JSON stays JSON."""
-        holds = self._holds(body)
-        if not holds and MARK.encode() not in body:
+        """Return an answer's *body* with each token and signature in it marked; JSON stays JSON."""
+        holds, signed = self._holds(body), holds_signature(body)
+        if not holds and not signed and MARK.encode() not in body:
             return body
         try:
             return json.dumps(self._value(parse_json(body))).encode()
         except (ValueError, RecursionError):
-            return self._mark(body.decode("latin-1")).encode("latin-1") if holds else body
+            text = body.decode("latin-1")
+            return mark_signatures(self._mark(text) if holds else text, MARK).encode("latin-1")
 
     def given(self, address: str) -> str | None:
-        """Return *address* as the service gave it; None when it held the token and is forgotten."""
+        """Return *address* as the service gave it; None when it held a secret and is forgotten."""
         if MARK not in address or not address.startswith(_ADDRESSES):
             return address
         known = self._given.get(address)
@@ -122,17 +125,20 @@ class Redaction:
         raise failure
 
     def _value(self, value: Any) -> Any:
-        """Return a JSON value with each token marked, at any depth, in names too."""
+        """Return a JSON value with each secret marked, at any depth, in names too."""
         if isinstance(value, str):
-            return self._address(value) if value.startswith(_ADDRESSES) else self.text(value)
+            return self._address(value) if value.startswith(_ADDRESSES) else self._marked(value)
         if isinstance(value, list):
             return [self._value(item) for item in value]
         if isinstance(value, dict):
-            return {self.text(name): self._value(item) for name, item in value.items()}
+            return {self._marked(name): self._value(item) for name, item in value.items()}
         return value
 
+    def _marked(self, text: str) -> str:
+        return mark_signatures(self.text(text), MARK)
+
     def _address(self, address: str) -> str:
-        marked = self.text(address)
+        marked = self._marked(address)
         # An address that holds the mark anyway is remembered too: nothing has to be asked for again.
         if MARK in marked and len(address) <= LONGEST:
             self._remember(marked, address)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from PIL import Image
@@ -15,6 +17,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
 from batchfill.session import session
+from batchfill.storage.output_store import OutputStore
 from batchfill.storage.remote_store import RemoteStore, store_of_process
 from batchfill.workers import pool
 from batchfill.workers.pool import Processes
@@ -205,6 +208,96 @@ async def test_no_signature_is_in_any_file_or_message_whatever_the_service_says(
         assert secret.encode() not in written
         assert secret not in told
     assert b"sent/" in written
+
+
+ECHOES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "output": lambda image: {"output": [image]},
+    "signed again": lambda image: {"output": [image.replace("X-Amz-Date=", "X-Amz-Date=1")]},
+    "relative": lambda image: {"output": [image.removeprefix("http://").partition("/")[2]]},
+    "in words": lambda image: {"output": f"made of {image}"},
+    "marked up": lambda image: {"output": f"![made]({image})"},
+    "in JSON": lambda image: {"output": json.dumps({"images": [{"url": image}]})},
+    "by a proxy": lambda image: {"output": [f"https://proxy.test/?of={quote(image, safe='')}"]},
+    "no address": lambda image: {"output": [f"ftp://{image}"]},
+    "as data": lambda image: {"output": [f"data:text/plain,{quote(image, safe='')}"]},
+    "failed": lambda image: {"status": "failed", "output": None, "error": f"cannot read {image}"},
+    "filtered": lambda image: {"output": [], "logs": f"NSFW content in {image}"},
+    "elsewhere": lambda image: {"urls": {"get": image}, "metrics": {"image": image}, "version": image},
+}
+"""What a service repeats the address of a picture in, by the prompt of its row."""
+NOWHERE = {"relative", "by a proxy", "as data"}
+"""Those that are no picture: they would be asked for until the hour is over."""
+
+
+async def test_no_answer_gets_a_signature_written_down_or_told(
+    service: Serve,
+    batch: Open,
+    stored: Store,
+    gateway: Callable[..., Awaitable[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    ears: Ears,
+) -> None:
+    provider, met = await service(), set()
+    signed: list[str] = []
+    sign_read = RemoteStore.sign_read
+
+    def sign(store: RemoteStore, address: str, *, seconds: float) -> str:
+        signed.append(sign_read(store, address, seconds=seconds))
+        return signed[-1]
+
+    def told(made: dict[str, Any]) -> dict[str, Any]:
+        given = made.get("input") or {}
+        if made.get("status") != "succeeded" or (echo := ECHOES.get(given.get("prompt", ""))) is None:
+            return made
+        if given["prompt"] in met and given["prompt"] in NOWHERE:
+            return made | {"output": None, "data_removed": True}
+        met.add(given["prompt"])
+        return made | echo(given["image"])
+
+    def change(text: str) -> str:
+        value = told(json.loads(text))
+        value |= {"results": [*map(told, value["results"])]} if "results" in value else {}
+        # As services escape that are written in Go.
+        return json.dumps(value).replace("&", "\\u0026")
+
+    monkeypatch.setattr(RemoteStore, "sign_read", sign)
+    rows = stored(len(ECHOES))
+    for row, prompt in zip(rows, ECHOES, strict=True):
+        row["prompt"] = prompt
+    night = batch(await gateway(provider, change), rows, hand_over="bucket", attempts=1)
+
+    summary = await night.run(watch=ears)
+
+    written = b"".join(path.read_bytes() for path in night.folder.rglob("*") if path.is_file())
+    heard = " ".join([*ears.texts, str(summary), *map(str, night.results())])
+    assert met == ECHOES.keys()
+    secrets = {parse_qs(urlsplit(address).query)["X-Amz-Signature"][0] for address in signed}
+    assert [one for one in {*secrets, KEY} if one.encode() in written or one in heard] == []
+
+
+async def test_an_output_that_is_what_was_sent_is_fetched_after_a_death_too(
+    service: Serve,
+    batch: Open,
+    stored: Store,
+    gateway: Callable[..., Awaitable[str]],
+    crash: Any,
+    result: Callable[..., Result],
+) -> None:
+    provider = await service()
+
+    def change(text: str) -> str:
+        value = json.loads(text)
+        return json.dumps(value | {"output": [value["input"]["image"]]}) if value.get("output") else text
+
+    base, rows = await gateway(provider, change), stored(1)
+    crash(OutputStore, "write_staged")
+    with pytest.raises(BaseExceptionGroup):
+        await batch(base, rows, hand_over="bucket").run()
+    night = batch(base, rows, hand_over="bucket")
+
+    assert (await night.run()).exit_code == 0
+    assert (len(result(night).outputs), provider.billed) == (1, 1)
+    assert b"X-Amz" not in (night.folder / "ledger.sqlite").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class OutputFetcher:
         """Return *output*, flushed to disk and decoded whole. Raises one of UNFETCHED."""
         if self._service.redaction.given(output.url) is None:
             # An earlier run knew it; a fresh look at the prediction tells it again.
-            raise TransientError("its address held the token, and was not written down")
+            raise TransientError("its address held a secret, and was not written down")
         try:
             return await self._download(output, self._outputs.fetch(output.url))
         except SignatureWanted as unsigned:
