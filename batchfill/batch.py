@@ -21,12 +21,13 @@ from batchfill.ledger.payment_record import PAID, read_heading
 from batchfill.session.batch_ledger import no_ledger, open_batch_ledger, refuse_other_name
 from batchfill.session.batch_settings import BatchSettings
 from batchfill.session.batch_status import read_status
+from batchfill.session.reviewed.decision_check import refused_decisions
 from batchfill.settings.credentials import Environment, Variables
 from batchfill.settings.keyword_flags import check_flags
 from batchfill.settings.surroundings import ALONE, read_surroundings
 from batchfill.settings.user_folders import cache_folder
 from batchfill.storage import inbox, lock
-from batchfill.storage.decision_inbox import hold_batch, post_decisions, refused_decisions
+from batchfill.storage.decision_inbox import hold_batch, post_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import CheckReport, Exported, FinishReport, Plan, Result, Status, Summary
     from batchfill.domain.review import ReviewDecision
     from batchfill.export.results import Stream
-    from batchfill.session.batch_review_source import BatchReviewSource
+    from batchfill.session.reviewed.batch_review_source import BatchReviewSource
     from batchfill.session.session import Session
     from batchfill.settings.surroundings import Surroundings
     from batchfill.workers.pool import Processes
@@ -364,7 +365,7 @@ class Batch:
     @contextmanager
     def _open_source(self) -> Iterator[tuple[BatchReviewSource, Processes]]:
         """Give what the gallery reads, and who makes pictures small for it."""
-        from batchfill.session.batch_review_source import BatchReviewSource
+        from batchfill.session.reviewed.batch_review_source import BatchReviewSource
         from batchfill.storage.object_copies import REVIEWED, ObjectCopies
         from batchfill.workers.pool import Processes
 

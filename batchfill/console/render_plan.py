@@ -78,6 +78,8 @@ def _redo_lines(plan: Plan) -> Iterator[str]:
         yield f"made again: {rows}, with new seeds even where the manifest fixes one; what is there is kept"
     if plan.edited:
         yield f"with an edited prompt: {format_count(plan.edited, 'row')}; the manifest stays as it is"
+    if plan.changed_inputs:
+        yield f"with other inputs: {format_count(plan.changed_inputs, 'row')}; the manifest stays as it is"
 
 
 def _missing_lines(plan: Plan) -> Iterator[str]:

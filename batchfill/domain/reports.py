@@ -122,6 +122,8 @@ class Result:
     """Which of the prediction's outputs was chosen, from 1."""
     finished_as: tuple[str, ...]
     """How each of the outputs was finished; none where they are as the service sent them."""
+    changed_inputs: Mapping[str, Any]
+    """What its outputs were made of in place of its own inputs, but for the prompt; None: the default."""
     extra: Mapping[str, str]
 
 
@@ -166,10 +168,12 @@ class ReviewRow(NamedTuple):
     redo_prompt: str | None = None
     """What a redo is to ask for instead; None: the same."""
     redo_seed: int | None = None
+    redo_inputs: Mapping[str, str] | None = None
+    """Other inputs that it is to change, as cells hold them; None: as they were changed before."""
     enlargement: Enlargement | None = None
     """How its picture is enlarged."""
     inputs: Mapping[str, Any] = {}
-    """What the row itself asks for besides pictures, prompt and seed; no address."""
+    """What its pictures were made of besides pictures, prompt and seed; no address."""
 
 
 class RowWords(NamedTuple):
@@ -300,6 +304,8 @@ class Plan:
     """Rows that are done and are made again (a part of *to_go*)."""
     edited: int = 0
     """Rows that are made with another prompt than the manifest's (a part of *to_go*)."""
+    changed_inputs: int = 0
+    """Rows that are made with other inputs than the manifest's (a part of *to_go*)."""
     redo: RedoRule | None = None
     """Which rows are made again by themselves."""
     price_redo: int | None = 0

@@ -194,7 +194,9 @@ def _listed_in_csv(table: Path, extra: Sequence[str]) -> Iterator[str]:
     with table.open(encoding="utf-8-sig", newline="") as stream:
         lines = csv.reader(stream)
         head, names = next(lines, None), column_names(extra)
-        if head not in (names, [name for name in names if name not in LATER]):
+        if head not in [
+            [name for name in names if name not in LATER[kept:]] for kept in range(len(LATER) + 1)
+        ]:
             raise ValueError(NO_TABLE)
         for cells in lines:
             yield from filter(None, from_cell(cells[COLUMNS.index("outputs")]).split(";"))
@@ -204,6 +206,6 @@ def _listed_in_jsonl(table: Path, _extra: Sequence[str]) -> Iterator[str]:
     with table.open(encoding="utf-8") as stream:
         for line in stream:
             value = json.loads(line)
-            if not (isinstance(value, dict) and value.keys() >= set(COLUMNS) - LATER):
+            if not (isinstance(value, dict) and value.keys() >= set(COLUMNS).difference(LATER)):
                 raise ValueError(NO_TABLE)
             yield from value["outputs"]

@@ -45,9 +45,10 @@ COLUMNS = (
     "decision",
     "chosen",
     "finished_as",
+    "changed_inputs",
 )
-LATER = frozenset({"finished_as"})
-"""Columns that tables of earlier versions are without."""
+LATER = ("finished_as", "changed_inputs")
+"""Columns that tables of earlier versions are without, in the order in which they came."""
 _OF_SERVICE = frozenset({"prediction_id", "error"})
 _BOM = "\ufeff"
 
@@ -121,6 +122,7 @@ def result_cells(result: Result, extra: Sequence[str] = ()) -> list[str]:
         "" if result.decision is None else result.decision.value,
         _as_text(result.chosen),
         ";".join(result.finished_as),
+        json.dumps(dict(result.changed_inputs), ensure_ascii=False) if result.changed_inputs else "",
         *(result.extra.get(name, "") for name in extra),
     ]
 
@@ -144,6 +146,7 @@ def result_object(result: Result) -> dict[str, Any]:
         "decision": None if result.decision is None else result.decision.value,
         "chosen": result.chosen,
         "finished_as": list(result.finished_as),
+        "changed_inputs": dict(result.changed_inputs),
         **{_column_name(name): value for name, value in result.extra.items()},
     }
 

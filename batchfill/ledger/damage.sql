@@ -8,11 +8,12 @@ WHERE key = '' OR id = '' OR key < '' OR key >= x'' OR fingerprint < '' OR finge
     OR folded_id < '' OR folded_id >= x'' OR placed_id < '' OR placed_id >= x'' OR image < '' OR image >= x''
     OR mask < '' OR mask >= x'' OR prompt < '' OR prompt >= x'' OR inputs < '' OR inputs >= x''
     OR files < '' OR files >= x'' OR extra < '' OR extra >= x'' OR error < '' OR error >= x''
-    OR new_prompt < '' OR new_prompt >= x''
+    OR new_prompt < '' OR new_prompt >= x'' OR new_inputs < '' OR new_inputs >= x''
     OR position >= '' OR line >= '' OR outputs_asked >= '' OR price >= '' OR since >= '' OR due_at >= ''
     OR tries >= '' OR attempt >= '' OR new_seed >= ''
     OR price < 0 OR anew NOT IN (0, 1) OR kept NOT IN (0, 1) OR (position IS NULL) <> (line IS NULL)
     OR NOT json_valid(inputs) OR NOT json_valid(files) OR NOT json_valid(extra)
+    OR new_inputs IS NOT NULL AND NOT json_valid(new_inputs)
     OR substr(inputs, 1, 1) || substr(files, 1, 1) || substr(extra, 1, 1) <> '{{{'
 LIMIT 1;
 
@@ -33,12 +34,15 @@ WHERE prediction_id = '' OR key < '' OR key >= x'' OR origin < '' OR origin >= x
     OR status < '' OR status >= x'' OR error < '' OR error >= x'' OR area < '' OR area >= x''
     OR idempotency_key < '' OR idempotency_key >= x''
     OR prompt < '' OR prompt >= x'' OR redo_prompt < '' OR redo_prompt >= x''
+    OR redo_inputs < '' OR redo_inputs >= x'' OR changed_inputs < '' OR changed_inputs >= x''
     OR seed >= '' OR outputs_asked >= '' OR price >= '' OR service_time >= '' OR intended_at >= ''
     OR lost_at >= '' OR resent_at >= '' OR absent_at >= '' OR accepted_at >= '' OR created_at >= '' OR ended_at >= ''
     OR run_time >= ''
     OR price < 0 OR counted NOT IN (0, 1) OR own_seed NOT IN (0, 1) OR own_seed AND seed IS NULL
     OR cancel_asked NOT IN ('time-out', 'user')
     OR NOT json_valid(sent) OR substr(sent, 1, 1) <> '{' OR area IS NOT NULL AND NOT json_valid(area)
+    OR redo_inputs IS NOT NULL AND NOT json_valid(redo_inputs)
+    OR changed_inputs IS NOT NULL AND NOT json_valid(changed_inputs)
 LIMIT 1;
 
 -- name: an_attempt_has_no_row
@@ -114,7 +118,8 @@ SELECT * FROM (SELECT outcome, attempts, price, unpriced FROM money WHERE attemp
 -- All text behind the record *last*, many records joined, and the last of them.
 SELECT max(at), group_concat(text) FROM (
     SELECT rowid AS at, id || folded_id || coalesce(placed_id, '') || image || mask || prompt || inputs || files
-        || extra || coalesce(error, '') || coalesce(new_prompt, '') || key || fingerprint AS text
+        || extra || coalesce(error, '') || coalesce(new_prompt, '') || coalesce(new_inputs, '')
+        || key || fingerprint AS text
     FROM rows WHERE rowid > coalesce(:last, 0) ORDER BY rowid LIMIT :limit
 );
 
@@ -122,7 +127,7 @@ SELECT max(at), group_concat(text) FROM (
 SELECT max(at), group_concat(text) FROM (
     SELECT number AS at, key || origin || sent || coalesce(anchor, '') || coalesce(prediction_id, '')
         || coalesce(status, '') || coalesce(error, '') || coalesce(area, '') || coalesce(redo_prompt, '')
-        || coalesce(prompt, '') AS text
+        || coalesce(prompt, '') || coalesce(redo_inputs, '') || coalesce(changed_inputs, '') AS text
     FROM attempts WHERE number > coalesce(:last, 0) ORDER BY number LIMIT :limit
 );
 

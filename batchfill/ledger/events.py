@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchfill.domain.rows import Outcome, RowState
@@ -88,6 +88,7 @@ class LedgerEvents(OutputEvents):
             "anchor": self.last_accepted,
             "area": None if area is None else json.dumps(area),
             "prompt": due.redo and due.redo.prompt,
+            "changed_inputs": ledger_rows.to_json(due.redo.inputs) if due.redo and due.redo.inputs else None,
             "now": self._now(),
         }
         statements.run_statements(db, "events", "record_intent", **values)
@@ -272,7 +273,8 @@ class LedgerEvents(OutputEvents):
                 if statements.ask_value(db, "letter_taken", name=letter.name) is None:
                     statements.run_statements(db, "events", "record_letter", name=letter.name)
                     for ruling in letter.decisions:
-                        statements.run_statements(db, "events", "record_decision", **asdict(ruling))
+                        values = ledger_rows.from_decision(ruling)
+                        statements.run_statements(db, "events", "record_decision", **values)
             statements.run_statements(db, "events", "forget_letters", there=json.dumps(list(there)))
 
         await self._writer.commit(event)

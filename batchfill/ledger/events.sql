@@ -17,7 +17,8 @@ INSERT INTO facts VALUES ('updated_at', :now) ON CONFLICT DO UPDATE SET value = 
 
 -- name: retry
 UPDATE rows SET state = 'pending', since = :now, due_at = 0, tries = 0, error = NULL,
-    anew = rows.anew OR c.anew, new_prompt = coalesce(c.prompt, new_prompt), new_seed = iif(c.anew, c.seed, new_seed)
+    anew = rows.anew OR c.anew, new_prompt = coalesce(c.prompt, new_prompt), new_seed = iif(c.anew, c.seed, new_seed),
+    new_inputs = coalesce(c.inputs, new_inputs)
 FROM temp.chosen AS c
 WHERE rows.key = c.key AND position IS NOT NULL AND state IN ('done', 'failed', 'canceled', 'expired');
 
@@ -39,9 +40,9 @@ WHERE prediction_id = (
 
 -- name: record_intent
 INSERT INTO attempts (key, seed, own_seed, origin, sent, outputs_asked, price, anchor, service_time, area,
-    prompt, idempotency_key, intended_at)
+    prompt, changed_inputs, idempotency_key, intended_at)
 VALUES (:key, :seed, :own_seed, :origin, :sent, :outputs_asked, :price, :anchor, :service_time, :area,
-    :prompt, :idempotency_key, :now);
+    :prompt, :changed_inputs, :idempotency_key, :now);
 UPDATE rows SET state = 'submitting', since = :now, attempt = last_insert_rowid(), error = NULL
 WHERE key = :key;
 
@@ -201,7 +202,7 @@ ON CONFLICT DO UPDATE SET stamp = excluded.stamp, sha256 = excluded.sha256;
 
 -- name: record_decision
 UPDATE attempts SET decision = :decision, chosen = :chosen, redo_prompt = :prompt, redo_seed = :seed,
-    decided_at = :at
+    redo_inputs = :inputs, decided_at = :at
 WHERE prediction_id = :prediction_id;
 
 -- name: record_letter

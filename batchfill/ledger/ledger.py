@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from batchfill.ledger.import_rows import Comparison
     from batchfill.ledger.mirrored.commit_mirror import CommitMirror
     from batchfill.ledger.payments import Heading, Judgement, Payment, PaymentReading
-    from batchfill.ledger.selection import SelectedRows
+    from batchfill.ledger.selection import SelectedRows, TypeInputs
 
 
 BATCH = "batch"
@@ -197,12 +197,15 @@ class Ledger(LedgerEvents, LedgerQueue):
         """Say what an import of the rows that are there would mean; pictures are counted in *states*."""
         return await self._writer.read(lambda db: summarize_rows(db, states))
 
-    async def select(self, choice: RowSelection, *, incoming: bool) -> SelectedRows:
+    async def select(self, choice: RowSelection, type_inputs: TypeInputs, *, incoming: bool) -> SelectedRows:
         """Find the rows that *choice* means, and say what they come to; nothing is changed.
 
-        *incoming*: among those of the import that is open; else among those that are there.
+        *type_inputs* returns the values of what a redo changes, or raises ValueError. *incoming*: among the
+        rows of the import that is open; else among those that are there.
         """
-        return await self._writer.on_temp_tables(lambda db: select_rows(db, choice, incoming=incoming))
+        return await self._writer.on_temp_tables(
+            lambda db: select_rows(db, choice, type_inputs, incoming=incoming)
+        )
 
     async def retry_selected(self) -> None:
         """Make the rows chosen last that have ended pending, with all their attempts before them.

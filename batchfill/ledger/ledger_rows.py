@@ -37,6 +37,7 @@ from batchfill.settings.resolve import NO_CAP
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from batchfill.domain.review import ReviewDecision
     from batchfill.domain.rows import RowFile
 
 P = ParamSpec("P")
@@ -169,8 +170,20 @@ def to_due(record: sqlite3.Row) -> PendingRow:
         outputs_asked=record["outputs_asked"],
         price=record["price"],
         tries=record["tries"],
-        redo=Redo(record["new_prompt"], record["new_seed"]) if record["anew"] else None,
+        redo=_to_redo(record["new_prompt"], record["new_seed"], record["new_inputs"])
+        if record["anew"]
+        else None,
     )
+
+
+def _to_redo(prompt: str | None, seed: int | None, inputs: str | None) -> Redo:
+    return Redo(prompt, seed, {} if inputs is None else json.loads(inputs))
+
+
+def from_decision(ruling: ReviewDecision) -> dict[str, Any]:
+    """Return *ruling* as the values of its event."""
+    inputs = None if ruling.inputs is None else to_json(ruling.inputs)
+    return ruling.as_record() | {"inputs": inputs}
 
 
 @from_ledger
@@ -245,6 +258,7 @@ def to_result(record: sqlite3.Row) -> Result:
     told["flags"] = _split_flags(told["flags"])
     told["finished_as"] = _split_files(told["finished_as"])
     told["decision"] = to_decision(told["decision"])
+    told["changed_inputs"] = to_changed(told["changed_inputs"])
     told["extra"] = {} if told["extra"] == "{}" else json.loads(told["extra"])
     return Result(**told)
 
@@ -260,6 +274,11 @@ def _split_flags(joined: str | None) -> tuple[str, ...]:
 def to_decision(word: str | None) -> Decision | None:
     """Return the decision that *word* names."""
     return None if word is None else Decision(word)
+
+
+def to_changed(text: str | None) -> Mapping[str, Any]:
+    """Return the inputs that a redo changed."""
+    return {} if text is None else json.loads(text)
 
 
 @from_ledger

@@ -6,7 +6,7 @@ a.number, a.key, r.id, coalesce(r.line, 0) AS line, r.state, a.seed, a.own_seed,
 
 -- fragment: due
 -- The fields of a Due.
-key, id, line, inputs, files, outputs_asked, price, tries, anew, new_prompt, new_seed
+key, id, line, inputs, files, outputs_asked, price, tries, anew, new_prompt, new_seed, new_inputs
 
 -- fragment: output
 -- The fields of an Output.
@@ -17,6 +17,10 @@ o.prediction_id, o.n, o.url, o.planned, o.file, o.size, o.sha256, o.raw, o.raw_s
 -- How many attempts of a row counted, where `several` holds the rows that have more than one.
 CASE WHEN a.number IS NULL THEN 0 WHEN r.key NOT IN several THEN a.counted
         ELSE (SELECT count(*) FROM attempts WHERE key = r.key AND counted) END
+
+-- fragment: inputs_given
+-- The inputs of an attempt: its row's, but for those that a redo changed.
+iif(a.changed_inputs IS NULL, r.inputs, json_patch(r.inputs, a.changed_inputs))
 
 -- fragment: row_cost
 -- What a row has cost, just so; NULL where no price is known.
@@ -122,7 +126,8 @@ SELECT count(*) FROM rows WHERE state = 'collecting' AND kept;
 SELECT {output} FROM outputs AS o WHERE o.prediction_id = :prediction_id ORDER BY o.n;
 
 -- name: asked
-SELECT inputs, files FROM rows WHERE key = :key;
+-- What an attempt was given: its row's inputs, and what a redo changed of them.
+SELECT {inputs_given} AS inputs, r.files FROM attempts AS a JOIN rows AS r USING (key) WHERE a.number = :number;
 
 -- name: unjudged
 -- Pictures whose originals are at hand; served by outputs_unjudged.
@@ -231,6 +236,7 @@ SELECT r.id, r.line, r.state, r.image, r.mask, coalesce(a.prompt, r.prompt),
     (SELECT group_concat(finished_as, ';') FROM (
         SELECT finished_as FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
     )),
+    a.changed_inputs,
     r.extra
 FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
 WHERE r.position IS NOT NULL
@@ -246,8 +252,9 @@ WITH several AS MATERIALIZED (
 SELECT r.id, r.line, r.state, r.image, r.mask, coalesce(a.prompt, r.prompt) AS prompt, a.seed, a.prediction_id,
     {attempts_made} AS attempts,
     {row_cost} AS cost,
-    r.error, a.decision, a.chosen, r.extra, r.files, a.ended_at, a.run_time, a.redo_prompt, a.redo_seed,
-    r.inputs,
+    r.error, a.decision, a.chosen, a.changed_inputs, r.extra,
+    r.files, a.ended_at, a.run_time, a.redo_prompt, a.redo_seed, a.redo_inputs,
+    {inputs_given},
     (SELECT json_group_array({review_picture}) FROM (
         SELECT * FROM outputs WHERE prediction_id = a.prediction_id AND file IS NOT NULL ORDER BY n
     ) AS o) AS outputs,
@@ -269,7 +276,8 @@ SELECT rowid FROM rows WHERE position >= :first AND position < :end;
 SELECT rowid FROM rows WHERE folded_id IN (SELECT value FROM json_each(:ids)) AND position IS NOT NULL;
 
 -- name: words_at
-SELECT r.id, coalesce(a.prompt, r.prompt), a.seed, r.inputs, r.extra FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
+SELECT r.id, coalesce(a.prompt, r.prompt), a.seed, {inputs_given}, r.extra
+FROM rows AS r LEFT JOIN attempts AS a ON a.number = r.attempt
 WHERE r.position >= :first AND r.position < :end;
 
 -- name: numbers_of

@@ -176,5 +176,5 @@ class LedgerQueue(LedgerBase):
 
 def _to_download_job(db: sqlite3.Connection, attempt: Attempt) -> DownloadJob:
     outputs = statements.ask_rows(db, "outputs_of", prediction_id=attempt.prediction_id)
-    (row,) = statements.ask_rows(db, "asked", key=attempt.key)
+    (row,) = statements.ask_rows(db, "asked", number=attempt.number)
     return DownloadJob(attempt, tuple(map(ledger_rows.to_output, outputs)), ledger_rows.to_asked(row))

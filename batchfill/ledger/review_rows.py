@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from batchfill.domain.enlargement import Enlargement, read_aspect, read_expand
 from batchfill.domain.objects import ObjectFile
 from batchfill.domain.reports import Result, ReviewFile, ReviewPicture, ReviewRow, RowWords
-from batchfill.ledger.ledger_rows import STATES, from_ledger, to_decision
+from batchfill.ledger.ledger_rows import STATES, from_ledger, to_changed, to_decision
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,7 +32,7 @@ def _to_review_file(kept: list[Any] | dict[str, Any]) -> ReviewFile:
 def to_review_row(record: sqlite3.Row) -> ReviewRow:
     """Return a row as the review shows it."""
     # By place: to find each value by its column's name takes twice as long as to make the row of them.
-    *told, files, ended_at, run_time, redo_prompt, redo_seed, given, made, made_before = record
+    *told, files, ended_at, run_time, redo_prompt, redo_seed, redo_inputs, given, made, made_before = record
     outputs, inputs = _to_pictures(made), _decode(given)[0]
     expand, aspect, anchor = map(inputs.get, ("expand", "aspect", "anchor"))
     return ReviewRow(
@@ -44,6 +44,7 @@ def to_review_row(record: sqlite3.Row) -> ReviewRow:
         run_time,
         redo_prompt,
         redo_seed,
+        None if redo_inputs is None else json.loads(redo_inputs),
         None if expand is None and aspect is None else _to_enlargement(expand, aspect, anchor),
         _to_shown_inputs(inputs),
     )
@@ -61,12 +62,16 @@ def _to_shown_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in inputs.items()
-        if name not in _SHOWN_APART and value is not None and "://" not in str(value)
+        if name not in _SHOWN_APART and value is not None and not _is_address(value)
     }
 
 
+def _is_address(value: Any) -> bool:
+    return "://" in str(value)
+
+
 def _to_shown_result(told: Sequence[Any], outputs: tuple[ReviewPicture, ...]) -> Result:
-    *named, seed, prediction_id, attempts, cost, error, decision, chosen, extra = told
+    *named, seed, prediction_id, attempts, cost, error, decision, chosen, changed, extra = told
     id_, line, state, image, mask, prompt = named
     return Result(
         id_,
@@ -85,6 +90,7 @@ def _to_shown_result(told: Sequence[Any], outputs: tuple[ReviewPicture, ...]) ->
         to_decision(decision),
         chosen,
         tuple([output.finished_as for output in outputs if output.finished_as is not None]),
+        {n: v for n, v in to_changed(changed).items() if not _is_address(v)},
         {} if extra == "{}" else json.loads(extra),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,14 @@ MAX_DECISIONS = 1000
 MOST_NUMBER = 2**53 - 1
 """The last number that a browser can count to."""
 
-_KINDS: dict[str, type] = {"prediction_id": str, "decision": str, "chosen": int, "prompt": str, "seed": int}
+_KINDS: dict[str, type] = {
+    "prediction_id": str,
+    "decision": str,
+    "chosen": int,
+    "prompt": str,
+    "seed": int,
+    "inputs": dict,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +79,15 @@ def _read_decision(fields: Any, at: float) -> ReviewDecision:
     word = given.pop("decision", None)
     if word is not None and word not in list(Decision):
         raise ValueError(f"a decision is {', '.join(Decision)}, or null, not {word!r:.50}")
+    if "inputs" in given:
+        given["inputs"] = {name: _cell(name, value) for name, value in given["inputs"].items()}
     return ReviewDecision(decision=None if word is None else Decision(word), at=at, **given)
+
+
+def _cell(name: str, value: Any) -> str:
+    """Return the JSON *value* of an input as a cell of a manifest holds it; null is an empty one."""
+    if value is None:
+        return ""
+    if isinstance(value, (dict, list)):
+        raise ValueError(f"{name:.50}: an input is a text, a number, true, false or null")  # noqa: TRY004
+    return value if isinstance(value, str) else json.dumps(value)

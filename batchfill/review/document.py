@@ -95,6 +95,7 @@ def row_object(exhibit: ReviewRow) -> dict[str, Any]:
         "chosen": result.chosen,
         "redo": _redo_object(exhibit),
         "inputs": dict(exhibit.inputs),
+        "changed_inputs": dict(result.changed_inputs),
         "columns": dict(result.extra),
     }
     return {name: value for name, value in fields.items() if value or value == 0}
@@ -159,7 +160,7 @@ def _output_object(output: ReviewPicture) -> dict[str, Any]:
 
 
 def _redo_object(exhibit: ReviewRow) -> dict[str, Any]:
-    asked = {"prompt": exhibit.redo_prompt, "seed": exhibit.redo_seed}
+    asked = {"prompt": exhibit.redo_prompt, "seed": exhibit.redo_seed, "inputs": exhibit.redo_inputs}
     return {name: value for name, value in asked.items() if value is not None}
 
 

@@ -188,3 +188,12 @@ def refuse_unknown_ids(manifest: Path, unknown: Sequence[str]) -> None:
     if unknown:
         ids = first_few(map(repr, unknown), SHOWN_IDS)
         raise UsageError(f"--id: {manifest.name} has no row {ids}; `batchfill results` lists the ids")
+
+
+def refuse_unfit_redos(manifest: Path, unfit: Sequence[str]) -> None:
+    """Raise UsageError that tells what is wrong with the inputs that redos of the review change."""
+    if unfit:
+        more = f"\n… and {len(unfit) - SHOWN_IDS:,} more" if len(unfit) > SHOWN_IDS else ""
+        lines = "\n".join(f"the redo of {words}" for words in unfit[:SHOWN_IDS])
+        way_out = f"ask for it again with `batchfill review {manifest.name}`"
+        raise UsageError(f"{lines}{more}\nnothing was started: {way_out}")

@@ -97,6 +97,7 @@ def make_plan(
         price_missing=missing.price,
         again=again,
         edited=0 if chosen is None else chosen.edited,
+        changed_inputs=0 if chosen is None else chosen.changed,
         until=Deadline(settings.until, now).seconds_left(now, 0) if settings.until else None,
         redo=settings.redo_rule,
         price_redo=redo_price(comparison, to_go, settings),

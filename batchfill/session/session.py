@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from batchfill.catalog.model_choice import model_warnings
+from batchfill.catalog.redo_inputs import type_redo_inputs
 from batchfill.clock import SystemChance, SystemClock
 from batchfill.domain.offers import offer_lines
 from batchfill.domain.progress import Level
@@ -38,6 +39,7 @@ from batchfill.session.lost_files import find_missing
 from batchfill.session.lost_machine.mirroring import mirrored
 from batchfill.session.plan import make_plan
 from batchfill.session.refinish import refinish_rows
+from batchfill.session.reviewed.decision_check import MODEL_SCHEMA
 from batchfill.settings import timings
 from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
 from batchfill.storage import inbox
@@ -301,9 +303,12 @@ class Session:
         """Have the plan confirmed. Raises UsageError when it is not, or an id is no row's."""
         settings, ledger = self.settings, context.ledger
         await ask_for_outputs(context)
-        chosen = await ledger.select(settings.choice, incoming=incoming) if settings.choice else None
-        if chosen is not None:
+        chosen = None
+        if settings.choice:
+            type_inputs = partial(type_redo_inputs, self.model)
+            chosen = await ledger.select(settings.choice, type_inputs, incoming=incoming)
             identity.refuse_unknown_ids(settings.manifest, chosen.unknown)
+            identity.refuse_unfit_redos(settings.manifest, chosen.unfit)
         missing = await find_missing(context)
         plan = make_plan(
             comparison,
@@ -334,6 +339,7 @@ class Session:
             "model": settings.model,
             "base": settings.base,
             "outputs": settings.outputs,
+            MODEL_SCHEMA: None if settings.model_schema is None else settings.model_schema.name,
             IDEMPOTENT: settings.base if settings.idempotent else None,
             "stopped_because": None,
             **begun_facts(settings),

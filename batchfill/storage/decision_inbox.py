@@ -12,7 +12,6 @@ from anyio import to_thread
 from batchfill.errors import LedgerFailed, UsageError
 from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
-from batchfill.ledger.reader import open_reader
 from batchfill.storage import inbox, lock
 
 if TYPE_CHECKING:
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchfill.domain.review import ReviewDecision
-
-
-def refused_decisions(folder: Path, rulings: Sequence[ReviewDecision]) -> dict[int, str]:
-    """Return why some of *rulings* cannot be taken, by their place. Raises LedgerError without a ledger."""
-    with open_reader(folder / LEDGER) as reader:
-        return inbox.refusals(rulings, reader)
 
 
 async def post_decisions(folder: Path, rulings: Sequence[ReviewDecision]) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -55,7 +55,7 @@ def post_request(folder: Path, request: Request) -> None:
 
 def post_rulings(folder: Path, rulings: Sequence[ReviewDecision]) -> None:
     """Leave *rulings* for the next holder of the lock; they are on disk, all of them, when this returns."""
-    text = json.dumps([asdict(ruling) for ruling in rulings], ensure_ascii=False)
+    text = json.dumps([ruling.as_record() for ruling in rulings], ensure_ascii=False)
     _write_whole(folder, text, RULINGS, flush=os.fsync)
     for flushed in (folder, folder / NAME):
         here().flush_folder(flushed)

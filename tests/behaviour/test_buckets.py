@@ -15,7 +15,7 @@ from batchfill.images.codec.thumbnail import THUMB
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.review.thumbnails import Thumbnails, originals_of
-from batchfill.session.batch_review_source import BatchReviewSource
+from batchfill.session.reviewed.batch_review_source import BatchReviewSource
 from batchfill.storage import disk
 from batchfill.storage.object_copies import OBJECTS, ObjectCopies
 from batchfill.storage.output_store import TMP

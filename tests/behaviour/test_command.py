@@ -41,7 +41,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 COLUMNS = (
     "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags,decision,chosen"
-    ",finished_as"
+    ",finished_as,changed_inputs"
 )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
     from batchfill.emulator.emulator_server import EmulatorServer
-    from batchfill.session.batch_review_source import BatchReviewSource
+    from batchfill.session.reviewed.batch_review_source import BatchReviewSource
 
     Serve = Callable[..., Awaitable[EmulatorServer]]
     Find = Callable[..., Result]
@@ -84,8 +84,8 @@ async def test_decisions_that_come_together_keep_their_order(done: Batch, result
 async def test_results_say_it_as_words_and_numbers(done: Batch, result: Find, batchfill: Any) -> None:
     await done.decide([ruling(result(done, "r2"), chosen=2)])
     csv = await batchfill("results", "night.csv")
-    assert csv.out.splitlines()[0].endswith(",flags,decision,chosen,finished_as")
-    assert csv.out.splitlines()[2].endswith(",approved,2,")
+    assert csv.out.splitlines()[0].endswith(",flags,decision,chosen,finished_as,changed_inputs")
+    assert csv.out.splitlines()[2].endswith(",approved,2,,")
     lines = await batchfill("results", "night.csv", "--format", "jsonl")
     values = [json.loads(line) for line in lines.out.splitlines()]
     assert [(v["decision"], v["chosen"]) for v in values] == [(None, None), ("approved", 2), (None, None)]

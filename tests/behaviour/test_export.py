@@ -444,6 +444,21 @@ async def test_the_table_of_an_earlier_export_is_replaced_unless_it_lists_what_t
     assert table.read_bytes() == whole
 
 
+@pytest.mark.parametrize("added", [("finished_as", "changed_inputs"), ("changed_inputs",)])
+async def test_a_table_of_an_earlier_version_is_replaced(
+    night: Batch, final: Path, added: tuple[str, ...]
+) -> None:
+    night.export(final)
+    table = final / "results.csv"
+    whole = table.read_bytes()
+    lines = list(csv.reader(table.read_text("utf-8-sig").splitlines()))
+    kept = [place for place, name in enumerate(lines[0]) if name not in added]
+    with table.open("w", encoding="utf-8-sig", newline="") as stream:
+        csv.writer(stream).writerows([cells[place] for place in kept] for cells in lines)
+    night.export(final)
+    assert table.read_bytes() == whole
+
+
 @pytest.mark.parametrize("content", [b"[]\n", b"{}\n", b"1\n", b"\xff\xfe", b'{"id": "r1"}\n', b"{"])
 async def test_whatever_stands_in_the_place_of_the_table_is_told_as_no_table(
     night: Batch, final: Path, content: bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,7 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.errors import UsageError
 from batchfill.ledger.ledger import Ledger
 from batchfill.ledger.location import LEDGER
+from batchfill.review.document import row_object
 from tests.support.batches import PRICED
 
 if TYPE_CHECKING:
@@ -337,3 +339,160 @@ async def test_a_finished_file_tells_the_prompt_it_was_made_of(
     content = (night.folder / made).read_bytes()
     assert b"a blue door" in content
     assert b"picture 1" not in content
+
+
+# Other inputs
+
+
+async def test_a_redo_changes_any_input_of_the_model_and_the_manifest_stays(
+    service: Serve, batch: Open, desk: Any, decide: Decide, plans: Any
+) -> None:
+    provider = await service()
+    night = batch(provider, desk.rows(2, guidance="30", num_inference_steps="20"))
+    await night.run()
+    manifest = night.manifest.read_bytes()
+    await decide(night, "r2", Decision.REDO, inputs={"guidance": "40.0", "num_inference_steps": ""})
+    assert (await batch(provider, retry="redo").run(confirm=plans.accept)).exit_code == 0
+    assert "with other inputs: 1 row; the manifest stays as it is" in plan_lines(plans[0])
+    sent = provider.predictions()[-1].input
+    assert (sent["guidance"], "num_inference_steps" in sent, sent["prompt"]) == (40, False, "picture 2")
+    made = rows(night)
+    assert made["r1"].changed_inputs == {}
+    assert made["r2"].changed_inputs == {"guidance": 40, "num_inference_steps": None}
+    assert night.manifest.read_bytes() == manifest
+    again = await batch(provider).run()
+    assert (again.exit_code, again.submitted_now, rows(night)) == (0, 0, made)
+
+
+async def test_the_review_shows_what_its_picture_was_made_of_and_what_a_redo_asks_for(
+    service: Serve, batch: Open, desk: Any, decide: Decide
+) -> None:
+    provider = await service()
+    night = batch(provider, desk.rows(1, guidance="30"))
+    await night.run()
+    with night._open_source() as (source, _):
+        await decide(night, "r1", Decision.REDO, inputs={"guidance": "40"})
+        (shown,) = map(row_object, source.review_rows())
+        assert (shown["inputs"]["guidance"], shown["redo"]) == (30, {"inputs": {"guidance": "40"}})
+        await batch(provider, retry="redo").run()
+        (shown,) = map(row_object, source.review_rows())
+        assert (shown["inputs"]["guidance"], shown["changed_inputs"]) == (40, {"guidance": 40})
+        assert "redo" not in shown
+        assert source.words_at(0, 1)["r1"].inputs["guidance"] == 40
+
+
+async def test_a_redo_of_a_redo_keeps_its_inputs_until_others_are_named(
+    service: Serve, batch: Open, desk: Any, decide: Decide
+) -> None:
+    provider = await service()
+    night = batch(provider, desk.rows(1, guidance="30"))
+    await night.run()
+    changes: list[dict[str, Any]] = [
+        {"inputs": {"guidance": "40"}},
+        {"prompt": "a blue door"},
+        {"inputs": {"num_inference_steps": "9"}},
+        {"inputs": {}},
+    ]
+    for one in changes:
+        await decide(night, "r1", Decision.REDO, **one)
+        await batch(provider, retry="redo").run()
+    sent = [record.input for record in provider.predictions()]
+    assert [one["guidance"] for one in sent] == [30, 40, 40, 30, 30]
+    assert [one.get("num_inference_steps") for one in sent] == [None, None, None, 9, None]
+
+
+async def test_a_killed_run_goes_on_with_the_inputs_of_its_redo(
+    service: Serve, batch: Open, decide: Decide, crash: Callable[..., type[BaseException]]
+) -> None:
+    provider = await service()
+    night = batch(provider, 1)
+    await night.run()
+    await decide(night, "r1", Decision.REDO, inputs={"guidance": "40"})
+    with pytest.raises(crash(Ledger, "retry_selected", after=True)):
+        await batch(provider, retry="redo").run()
+    assert rows(night)["r1"].changed_inputs == {}  # of the picture that is there
+    assert (await batch(provider).run()).exit_code == 0
+    assert (provider.predictions()[-1].input["guidance"], rows(night)["r1"].changed_inputs) == (
+        40,
+        {"guidance": 40},
+    )
+
+
+async def test_a_redo_that_fails_is_tried_again_with_its_inputs(
+    service: Serve, batch: Open, decide: Decide
+) -> None:
+    provider = await service()
+    night = batch(provider, 1)
+    await night.run()
+    await decide(night, "r1", Decision.REDO, inputs={"guidance": "40"})
+    error = "Prediction interrupted; please retry (code: PA)"
+    flaky = Faults([Fault("create", "fail", times=1, options={"error": error})])
+    provider = await service.again(provider, faults=flaky)  # type: ignore[attr-defined]
+    assert (await batch(provider, retry="redo").run()).exit_code == 0
+    assert [record.input["guidance"] for record in provider.predictions()[1:]] == [40, 40]
+
+
+async def test_a_finished_file_is_made_as_the_inputs_of_its_redo_say(
+    service: Serve, batch: Open, desk: Any, decide: Decide
+) -> None:
+    provider = await service()
+    night = batch(provider, desk.rows(1, finish="exact", output_format="webp"))
+    await night.run()
+    assert rows(night)["r1"].outputs == ("outputs/r1.webp",)
+    await decide(night, "r1", Decision.REDO, inputs={"output_format": "jpg"})
+    await batch(provider, retry="redo").run()
+    assert rows(night)["r1"].outputs == ("outputs/r1.jpg",)
+    report = await batch(provider).finish()
+    assert (report.finished, report.unchanged) == (0, 1)
+
+
+UNFIT = {
+    "guidance must be between 0 and 100, not 1000": {"guidance": "1000"},
+    "output_format must be webp, jpg or png, not 'jepg'": {"output_format": "jepg"},
+    "unknown input guidence; did you mean guidance?": {"guidence": "40"},
+    "unknown input guidances": {"guidances": ""},
+    "a redo cannot change prompt: its prompt is told apart": {"prompt": "a boat"},
+    "a redo cannot change seed: its seed is told apart": {"seed": "7"},
+    "a redo cannot change mask: it keeps the files of its row; change the manifest": {"mask": "b.png"},
+    "a redo cannot change image: it keeps the files": {"image": ""},
+    "a redo cannot change num_outputs: it makes as many pictures as its row": {"num_outputs": "4"},
+    "a redo cannot change mask_grow: it is prepared and finished as its row": {"mask_grow": "8"},
+}
+
+
+@pytest.mark.parametrize("why", UNFIT)
+async def test_inputs_that_do_not_fit_are_refused_when_they_are_decided(
+    service: Serve, batch: Open, decide: Decide, why: str
+) -> None:
+    provider = await service()
+    night = batch(provider, 1)
+    await night.run()
+    with pytest.raises(UsageError) as refused:
+        await decide(night, "r1", Decision.REDO, inputs=UNFIT[why])
+    assert why in str(refused.value)
+    assert rows(night)["r1"].decision is None
+
+
+async def test_inputs_of_a_model_that_only_the_run_knows_are_refused_before_it_pays(
+    service: Serve, batch: Open, desk: Any, decide: Decide, plans: Any
+) -> None:
+    provider = await service()
+    texts = {"prompt": {"type": "string"}, "guidance": {"type": "number", "maximum": 500}}
+    files = {name: {"type": "string", "format": "uri"} for name in ("image", "mask")}
+    described = {"model_schema": desk.folder / "schema.json"}
+    described["model_schema"].write_text(
+        json.dumps({"required": ["image"], "properties": {**texts, **files}})
+    )
+    night = batch(provider, 2, **described)
+    await night.run()
+    await decide(night, "r1", Decision.REDO, inputs={"guidance": "1000"})
+    await decide(night, "r2", Decision.REDO, inputs={"guidance": "40"})
+    with pytest.raises(UsageError) as refused:
+        await batch(provider, **described, retry="redo").run(confirm=plans.accept)
+    assert str(refused.value) == (
+        "the redo of r1: guidance must be at most 500, not 1000\n"
+        "nothing was started: ask for it again with `batchfill review night.csv`"
+    )
+    assert (plans, provider.billed) == ([], 2)
+    await decide(night, "r1", Decision.APPROVED)
+    assert (await batch(provider, **described, retry="redo").run()).submitted_now == 1

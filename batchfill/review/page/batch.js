@@ -161,7 +161,8 @@ function shown({ prediction_id, decision, chosen, ...redo }) {
 }
 
 function alike(one = {}, other) {
-  return ["decision", "chosen", "prompt", "seed"].every((name) => (one[name] ?? null) === (other[name] ?? null));
+  return ["decision", "chosen", "prompt", "seed", "inputs"].every(
+    (name) => JSON.stringify(one[name] ?? null) === JSON.stringify(other[name] ?? null));
 }
 
 // Sort rows by their lines; mostly they are.

@@ -11,7 +11,9 @@ export class RedoDialog {
     this.form = this.element.querySelector("form");
     this.prompt = byId("redo-prompt");
     this.seed = byId("redo-seed");
+    this.inputs = byId("redo-inputs");
     this.seed.addEventListener("input", () => this.checkSeed());
+    this.inputs.addEventListener("input", () => this.checkInputs());
     this.form.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         this.form.requestSubmit(this.form.querySelector("button[value=redo]"));
@@ -24,6 +26,11 @@ export class RedoDialog {
     const seed = this.seed.value.trim();
     const fits = !seed || (Number(seed) >= 1 && Number(seed) <= MOST_SEED);
     this.seed.setCustomValidity(fits ? "" : `A seed is a number from 1 to ${MOST_SEED}.`);
+  }
+
+  checkInputs() {
+    const fits = linesOf(this.inputs.value).every((line) => line.indexOf("=") > 0);
+    this.inputs.setCustomValidity(fits ? "" : "Each line is an input and its value: guidance=40");
   }
 
   word(rows, command) {
@@ -44,16 +51,36 @@ export class RedoDialog {
     this.word(rows, command);
     this.prompt.value = row.redo?.prompt ?? row.prompt ?? "";
     this.seed.value = row.redo?.seed ?? "";
+    this.inputs.value = asLines(row.redo?.inputs ?? row.changed_inputs);
     this.checkSeed();
+    this.checkInputs();
     this.element.returnValue = "";
     this.element.showModal();
     this.prompt.focus();
     await new Promise((resolve) => this.element.addEventListener("close", resolve, { once: true }));
     if (this.element.returnValue !== "redo") return null;
     const edited = this.prompt.value.trim();
+    const inputs = asInputs(this.inputs.value);
     return {
       ...(edited !== (row.prompt ?? "") ? { prompt: edited } : {}),
       ...(this.seed.value.trim() ? { seed: Number(this.seed.value) } : {}),
+      ...(asLines(inputs) !== asLines(row.changed_inputs) ? { inputs } : {}),
     };
   }
+}
+
+function linesOf(text) {
+  return text.split("\n").map((line) => line.trim()).filter(Boolean);
+}
+
+// Inputs as they are written and read: one a line, an empty value is the model's default.
+function asLines(inputs = {}) {
+  return Object.entries(inputs).map(([name, value]) => `${name}=${value ?? ""}`).join("\n");
+}
+
+function asInputs(text) {
+  return Object.fromEntries(linesOf(text).map((line) => {
+    const at = line.indexOf("=");
+    return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+  }));
 }

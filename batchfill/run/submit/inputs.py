@@ -131,13 +131,17 @@ def _rejecting_bad_files() -> Iterator[None]:
 
 
 def apply_redo(due: PendingRow, model: Model) -> PendingRow:
-    """Return *due* with the inputs that it is submitted with: of a redo the seed and the prompt replaced.
+    """Return *due* with the inputs that it is submitted with: those that its redo changes are replaced.
 
     Without a seed, where the redo names none: one of our own is chosen for it.
     """
     if due.redo is None:
         return due
-    inputs: dict[str, Input] = {name: value for name, value in due.inputs.items() if name != model.seed_field}
+    changed = due.redo.inputs
+    given = {**due.inputs, **changed}
+    inputs: dict[str, Input] = {
+        name: value for name, value in given.items() if name != model.seed_field and value is not None
+    }
     if model.seed_field is not None and due.redo.seed is not None:
         inputs[model.seed_field] = due.redo.seed
     if model.prompt_field is not None and due.redo.prompt is not None:

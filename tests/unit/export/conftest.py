@@ -33,6 +33,7 @@ def make_result() -> Callable[..., Result]:
         "decision": None,
         "chosen": None,
         "finished_as": (),
+        "changed_inputs": {},
         "extra": {},
     }
     return lambda **changes: Result(**{**usual, **changes})

@@ -30,6 +30,7 @@ def test_csv_has_the_documented_columns_and_then_the_carried_ones(make_result: C
                 decision=Decision.APPROVED,
                 chosen=2,
                 finished_as=("png", "jpeg-blocks"),
+                changed_inputs={"guidance": 40, "output_format": None},
             ),
             make_result(id="b"),
         ],
@@ -38,11 +39,12 @@ def test_csv_has_the_documented_columns_and_then_the_carried_ones(make_result: C
     )
     assert stream.getvalue().split("\r\n") == [
         "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags,decision,chosen,"
-        "finished_as,x_for",
+        "finished_as,changed_inputs,x_for",
         "hero,2,done,images/hero.png,masks/hero.png,a spaceship,outputs/hero@1.webp;outputs/hero@2.webp,"
-        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,drift;seam,approved,2,png;jpeg-blocks,menu",
+        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,drift;seam,approved,2,png;jpeg-blocks,"
+        '"{""guidance"": 40, ""output_format"": null}",menu',
         "b,2,done,images/hero.png,masks/hero.png,a spaceship,outputs/hero@1.webp;outputs/hero@2.webp,"
-        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,,,,,",
+        "41,tv3jnp73n1rmc0crb54b3srz94,1,0.08,,,,,,,",
         "",
     ]
 
@@ -54,7 +56,7 @@ def test_what_is_not_known_is_an_empty_cell(make_result: Callable[..., Result]) 
     stream = io.StringIO()
     write_csv([pending], stream)
     assert stream.getvalue().splitlines()[1] == (
-        "hero,,pending,images/hero.png,masks/hero.png,a spaceship,,,,0,,,,,,"
+        "hero,,pending,images/hero.png,masks/hero.png,a spaceship,,,,0,,,,,,,"
     )
 
 
@@ -87,7 +89,11 @@ def test_a_carried_column_never_hides_one_of_ours(make_result: Callable[..., Res
     stream, lines = io.StringIO(), io.StringIO()
     write_csv([carried], stream, extra=["cost"])
     write_jsonl([carried], lines)
-    assert stream.getvalue().splitlines()[0].endswith(",cost,error,flags,decision,chosen,finished_as,x_cost")
+    assert (
+        stream.getvalue()
+        .splitlines()[0]
+        .endswith(",cost,error,flags,decision,chosen,finished_as,changed_inputs,x_cost")
+    )
     value = json.loads(lines.getvalue())
     assert (value["cost"], value["x_cost"]) == (0.08, "9")
 

@@ -193,7 +193,7 @@ def retry(ledger: Ledger) -> Callable[..., Awaitable[SelectedRows]]:
     """Consent to another attempt of rows: in these states, or as the words of a RowSelection say."""
 
     async def retry(*states: RowState, **choice: Any) -> SelectedRows:
-        chosen = await ledger.select(RowSelection(states=frozenset(states), **choice), incoming=False)
+        chosen = await ledger.select(RowSelection(states=frozenset(states), **choice), dict, incoming=False)
         await ledger.retry_selected()
         return chosen
 

@@ -60,6 +60,7 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
                 decision=None,
                 chosen=None,
                 finished_as=(),
+                changed_inputs={},
                 extra={},
             ),
             Result(
@@ -77,6 +78,7 @@ async def test_results_are_the_rows_of_the_manifest_in_its_order(
                 decision=None,
                 chosen=None,
                 finished_as=(),
+                changed_inputs={},
                 extra={"x_for": "menu"},
             ),
         ]

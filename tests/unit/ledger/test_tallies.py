@@ -80,7 +80,7 @@ class Story:
                     await self.ledger.record_unusable(due, "cannot be read")
             case "retry":
                 state = list(RowState)[4 + n % 4]
-                await self.ledger.select(RowSelection(states=frozenset({state})), incoming=False)
+                await self.ledger.select(RowSelection(states=frozenset({state})), dict, incoming=False)
                 await self.ledger.retry_selected()
             case "cap":
                 await self.ledger.set_metadata(max_cost=None if n < 64 else str(n % 12 * PRICE))

@@ -78,6 +78,7 @@ class Collection:
             "decision": None,
             "chosen": None,
             "finished_as": (),
+            "changed_inputs": {},
             "extra": {},
         }
         files = {"image": self.file("images/a.png", 90), "mask": self.file("masks/a.png", 255)}
@@ -181,7 +182,8 @@ class Collection:
         # What is said of earlier pictures says nothing of the present ones.
         if old.result.prediction_id == ruling.prediction_id:
             result = replace(old.result, decision=ruling.decision, chosen=ruling.chosen)
-            self.rows[id_] = old._replace(result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
+            asked = {f"redo_{name}": getattr(ruling, name) for name in ("prompt", "seed", "inputs")}
+            self.rows[id_] = old._replace(result=result, **asked)
             self._unread.append(id_)
 
     def history(self) -> Iterator[EndedAttempt]:

@@ -18,8 +18,14 @@ WRONG: dict[str, Any] = {
     "not 'maybe'": [{"prediction_id": "p", "decision": "maybe"}],
     "counted from 1": [{"prediction_id": "p", "decision": "approved", "chosen": 0}],
     "only a redo": [{"prediction_id": "p", "decision": "approved", "prompt": "x"}],
+    "only a redo has a prompt, a seed and inputs": [{"prediction_id": "p", "inputs": {"a": "1"}}],
+    "no inputs like 'a=1'": [{"prediction_id": "p", "decision": "redo", "inputs": "a=1"}],
+    "steps: an input is a text, a number": [
+        {"prediction_id": "p", "decision": "redo", "inputs": {"steps": value}} for value in ([30], {"is": 30})
+    ],
     "half of one": [{"prediction_id": "p", "decision": "redo", "prompt": "a \ud83d boat"}],
 }
+CELLS = {"guidance": 2.5, "steps": "30", "go_fast": True, "style": "wet ink", "lora": None}
 GOOD = {"prediction_id": "p", "decision": "approved"}
 NO_LISTS: list[Any] = [{}, "x", None, [], [GOOD] * 1001]
 NO_MESSAGES: dict[str, Any] = {
@@ -50,6 +56,7 @@ def test_a_decision_is_made_now_and_holds_what_was_said() -> None:
         {"prediction_id": "p1", "decision": "approved", "chosen": 2, "prompt": None},
         {"prediction_id": "p2", "decision": "redo", "prompt": "a boat", "seed": 7},
         {"prediction_id": "p3", "decision": None},
+        {"prediction_id": "p4", "decision": "redo", "inputs": CELLS},
         first=4,
     )
     read = read_message(said, now)
@@ -57,8 +64,14 @@ def test_a_decision_is_made_now_and_holds_what_was_said() -> None:
         ReviewDecision(prediction_id="p1", decision=Decision.APPROVED, chosen=2, at=5.0),
         ReviewDecision(prediction_id="p2", decision=Decision.REDO, prompt="a boat", seed=7, at=5.0),
         ReviewDecision(prediction_id="p3", decision=None, at=5.0),
+        ReviewDecision(
+            prediction_id="p4",
+            decision=Decision.REDO,
+            inputs={"guidance": "2.5", "steps": "30", "go_fast": "true", "style": "wet ink", "lora": ""},
+            at=5.0,
+        ),
     )
-    assert (read.page, read.first, read.last) == ("a", 4, 6)
+    assert (read.page, read.first, read.last) == ("a", 4, 7)
 
 
 @pytest.mark.parametrize(("why", "said"), [(why, one) for why, all_ in WRONG.items() for one in all_])

@@ -532,6 +532,27 @@ async def test_a_seed_that_would_be_refused_does_not_leave_the_window(
     assert [ruling.seed for ruling in held.rulings] == [2147483647]
 
 
+async def test_a_redo_may_name_other_inputs_and_shows_those_that_were_named(visit: Visit, held: Held) -> None:
+    held.add("r1", changed_inputs={"guidance": 40, "style": None})
+    async with served(held) as address:
+        page = await visit.open(address)
+        await press(page, "Home", "r")
+        assert await page.input_value("#redo-inputs") == "guidance=40\nstyle="
+        await page.fill("#redo-inputs", "guidance 50")
+        await press(page, "Control+Enter")
+        assert await page.is_visible("#redo[open]")
+        await page.fill("#redo-inputs", " guidance = 50\n\nstyle=a=b\nlora=")
+        await press(page, "Control+Enter")
+        await saved(page, "r1", "redo")
+        await press(page, "Home", "r")
+        assert await page.input_value("#redo-inputs") == "guidance=50\nstyle=a=b\nlora="
+        await page.fill("#redo-inputs", "guidance=40\nstyle=")
+        await press(page, "Control+Enter")
+        await until(page, "() => !document.querySelector('.unsaved')")
+    asked = {"guidance": "50", "style": "a=b", "lora": ""}
+    assert [ruling.inputs for ruling in held.rulings] == [asked, None]
+
+
 async def test_a_refused_decision_stays_told_and_the_others_are_saved(visit: Visit, held: Held) -> None:
     held.add("r2", prediction_id="gone")
     async with served(held) as address:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,10 @@ def test_what_a_newer_version_asks_for_is_left_out_and_cleared_away(tmp_path: Pa
     assert list(folder.iterdir()) == []
 
 
+def redo_of(inputs: Any) -> dict[str, Any]:
+    return {"decision": Decision.REDO, "inputs": inputs}
+
+
 APPROVED = ReviewDecision(prediction_id="p1", decision=Decision.APPROVED, at=1.0)
 
 
@@ -80,13 +85,47 @@ def test_nothing_stays_of_what_the_disk_did_not_take(tmp_path: Path, monkeypatch
     ("changes", "said"),
     [
         ({"chosen": 0}, "outputs are counted from 1: 0 cannot be chosen"),
-        ({"prompt": "a door"}, "only a redo has a prompt and a seed"),
-        ({"seed": 5}, "only a redo has a prompt and a seed"),
+        ({"prompt": "a door"}, "only a redo has a prompt, a seed and inputs"),
+        ({"seed": 5}, "only a redo has a prompt, a seed and inputs"),
+        ({"inputs": {}}, "only a redo has a prompt, a seed and inputs"),
         ({"decision": Decision.REDO, "seed": 0}, "a seed is a number from 1 to 2147483647, not 0"),
         ({"decision": Decision.REDO, "prompt": " "}, "a prompt must not be empty, nor longer than 100,000"),
         ({"decision": Decision.REDO, "prompt": "x" * 100_001}, "nor longer than 100,000 characters"),
+        (redo_of(dict.fromkeys(map(str, range(101)), "1")), "a redo changes at most 100 inputs, not 101"),
+        (redo_of({"": "1"}), "an input has no name like ''"),
+        (redo_of({"n" * 101: "1"}), "an input has no name like 'nnn"),
+        (redo_of({"a\nb": "1"}), r"an input has no name like 'a\\nb'"),
+        (redo_of({"guidance": 3}), "guidance: an input is given as text, not 3"),
+        (redo_of({"style": "x" * 100_001}), "style must not be longer than 100,000 characters"),
+        (redo_of({"style": "\0"}), "style must not be longer than 100,000 characters, nor hold a NUL"),
+        (redo_of({"style": "\ud83d"}), "or half of one: a broken emoji"),
+        (redo_of(["guidance"]), r"inputs are names and texts, not \['guidance'\]"),
     ],
 )
 def test_a_ruling_that_cannot_be_says_why(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         replace(APPROVED, **changes)
+
+
+@pytest.mark.parametrize("inputs", [None, {}, {"guidance": "40", "style": 'wet = ink; "half"'}])
+def test_a_redo_comes_out_of_the_inbox_as_it_was_put_in(
+    tmp_path: Path, inputs: dict[str, str] | None
+) -> None:
+    redo = replace(APPROVED, decision=Decision.REDO, prompt="a door", seed=7, inputs=inputs)
+    inbox.post_rulings(tmp_path, [redo])
+    assert inbox.waiting_rulings(tmp_path, taken=frozenset) == [redo]
+
+
+def test_a_version_that_knows_no_inputs_reads_decisions_that_name_none(tmp_path: Path) -> None:
+    inbox.post_rulings(tmp_path, [APPROVED])
+    (letter,) = (tmp_path / "inbox").iterdir()
+    (fields,) = json.loads(letter.read_text())
+    assert fields.keys() == {"prediction_id", "decision", "chosen", "prompt", "seed", "at"}
+
+
+def test_inputs_that_are_none_leave_the_other_letters_as_they_are(tmp_path: Path) -> None:
+    inbox.post_rulings(tmp_path, [APPROVED])
+    (tmp_path / "inbox" / "1-a.rulings").write_text(
+        '[{"prediction_id":"p","decision":"redo","inputs":[1],"at":1.0}]'
+    )
+    assert inbox.waiting_rulings(tmp_path, taken=frozenset) == [APPROVED]

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchfill.session.recent_moves import COMMITTED_WITHIN, RecentMoves
+from batchfill.session.reviewed.recent_moves import COMMITTED_WITHIN, RecentMoves
 
 START = 1_000.0
 

@@ -11,9 +11,10 @@ from anyio import to_thread
 
 from batchfill.errors import BadPicture, NoAnswer, ObjectGone, ObjectsRefused
 from batchfill.session.batch_status import read_status
-from batchfill.session.recent_moves import RecentMoves
+from batchfill.session.reviewed.decision_check import refused_decisions
+from batchfill.session.reviewed.recent_moves import RecentMoves
 from batchfill.storage import inbox, lock
-from batchfill.storage.decision_inbox import post_decisions, refused_decisions
+from batchfill.storage.decision_inbox import post_decisions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -129,4 +130,6 @@ class BatchReviewSource:
 
 def _decided(exhibit: ReviewRow, ruling: ReviewDecision) -> ReviewRow:
     result = replace(exhibit.result, decision=ruling.decision, chosen=ruling.chosen)
-    return exhibit._replace(result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed)
+    return exhibit._replace(
+        result=result, redo_prompt=ruling.prompt, redo_seed=ruling.seed, redo_inputs=ruling.inputs
+    )
