@@ -123,8 +123,7 @@ class Batch:
             notes += said
         if outputs:
             with open_batch_ledger(self.manifest, self._source.placed) as reader:
-                collected, known = reader.collected_files(arriving=True), reader.known_files()
-                notes += check.compare_outputs(self.folder, collected, earlier=known, remote=settings.outputs)
+                notes += check.compare_with_ledger(reader, self.folder, settings.outputs)
         model = choose_model(settings)
         ledger = self.folder / LEDGER
         return await check.check(

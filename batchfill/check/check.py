@@ -16,13 +16,13 @@ from batchfill.ledger.import_rows import open_scratch
 from batchfill.session import plan
 from batchfill.session.finish_rate import FinishTrials
 from batchfill.session.ingest import Reading, ingest_rows
-from batchfill.storage.missing import LOST, FileState, file_state
+from batchfill.storage.missing import LOST, FileState
 from batchfill.storage.object_finder import open_finder
-from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
+from batchfill.storage.placed_files import open_files
 from batchfill.workers.pool import Processes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from batchfill.catalog.model import Model
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import Row, StoredFile
     from batchfill.errors import Mistake
     from batchfill.ledger.import_rows import Comparison
+    from batchfill.ledger.reader import Reader
     from batchfill.manifest.manifest import Manifest
     from batchfill.settings.settings import Settings
+    from batchfill.storage.placed_files import PlacedFiles
 
 MISTAKES_KEPT = 100
 
@@ -127,35 +129,45 @@ async def _read_rows(
         return reading, comparison, looking.report(), rate
 
 
+def compare_with_ledger(reader: Reader, folder: Path, remote: str | None) -> list[str]:
+    """Return `compare_outputs` of the batch in *folder*. Raises UsageError as `open_files` does."""
+    with open_files(folder, remote, reader.remote_copy) as files:
+        collected, known = reader.collected_files(arriving=True), reader.known_files()
+        return compare_outputs(files, collected, earlier=known, remote=remote)
+
+
 def compare_outputs(
-    folder: Path, collected: Iterable[StoredFile], *, earlier: Collection[str] = (), remote: str | None = None
+    files: PlacedFiles,
+    collected: Iterable[StoredFile],
+    *,
+    earlier: Collection[str] = (),
+    remote: str | None = None,
 ) -> list[str]:
     """Return what is missing, damaged, changed or extra below `outputs/`: lines for a person.
 
-    *earlier*: files that the ledger knows, whether or not their rows are finished. *remote*: where they were
-    put as well.
+    *earlier*: files that the ledger knows, whether or not their rows are finished. *remote*: where they are,
+    instead of here. Raises as *files* do.
     """
-    known, lines, fates = set(), [], set()
+    names = files.names()
+    known, lines, fates, kept = set(), [], set(), 0
     for placed in collected:
         known.add(placed.file)
-        fate = file_state(folder, placed)
+        fate = files.state(placed)
         fates.add(fate)
+        kept += remote is not None and files.is_here(placed.file)
         if fate is not FileState.IN_PLACE:
             lines.append(f"{fate.value}: {placed.file} (row {placed.id}, line {placed.line})")
     lines.extend(
         f"made before: {name} (its row is not finished again)" if name in earlier else f"extra: {name}"
-        for name in sorted(set(_list_files(folder)) - known)
+        for name in sorted(names - known)
     )
     if fates & LOST:
         holder = "the service has them" if remote is None else f"{remote} or the service has them"
         lines.append(f"`run --retry missing` fetches missing and damaged files again, if {holder}")
     if FileState.CHANGED in fates:
         lines.append("changed pictures are taken for your own work and left alone: remove one to miss it")
-    return lines or [f"every one of {len(known)} files is in place and as it was fetched"]
-
-
-def _list_files(folder: Path) -> Iterator[str]:
-    for path in (folder / OUTPUTS).rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and not name.startswith((EARLIER + "/", RAW + "/")):
-            yield name
+    if kept:
+        files_are = "1 file is" if kept == 1 else f"{kept:,} files are"
+        lines.append(f"{files_are} in the batch folder still: the next run puts them into {remote}")
+    at = "" if remote is None or kept else f" in {remote}"
+    return lines or [f"every one of {len(known)} files is in place{at} and as it was fetched"]

@@ -19,6 +19,10 @@ _SIGNED = re.compile(r"[?&](?:sig|signature|awsaccesskeyid|x-(?:amz|goog)-[a-z-]
 """What a key does not hold, unless somebody pasted the address of a signed request."""
 
 
+BY_CONTENT = "sha256 "
+"""How the version of an object begins that is told by its content alone, whatever its ETag and its size."""
+
+
 class ObjectAddress(NamedTuple):
     """Where an object is. Its key is literal: nothing in it is escaped, and `?` and `#` belong to it."""
 
@@ -38,9 +42,9 @@ class ObjectFile(NamedTuple):
     address: str
     """`s3://bucket/key`."""
     size: int
-    """Bytes."""
+    """Bytes; 0: not known."""
     etag: str
-    """As the storage gives it, without quotes."""
+    """As the storage gives it, without quotes; or what else tells its version."""
 
     @property
     def digest(self) -> str:
@@ -54,12 +58,33 @@ class ObjectFile(NamedTuple):
 
 
 class RemoteFile(NamedTuple):
-    """A file of the batch folder that is to be below the address of --outputs, too."""
+    """A file of the batch that is to be below the address of --outputs."""
 
     file: str
-    """Relative to both, with forward slashes."""
+    """Relative to that, and to the batch folder, with forward slashes."""
     wanted: str | None
     """The SHA-256 of what is to be there; None: nothing any more."""
+
+
+class RemoteMove(NamedTuple):
+    """Content that is there under one name and is wanted under another."""
+
+    source: str
+    target: str
+    sha256: str
+
+
+class RemoteCopy(NamedTuple):
+    """What was put of a file."""
+
+    sha256: str
+    etag: str | None
+    """As the answer told it; None: not known."""
+
+
+def object_of_content(address: str, sha256: str) -> ObjectFile:
+    """Return the object at *address* that has this content."""
+    return ObjectFile(address, 0, f"{BY_CONTENT}{sha256}")
 
 
 def is_object_address(address: str) -> bool:

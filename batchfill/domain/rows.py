@@ -203,6 +203,15 @@ class StoredFile:
     """Whether the mark may name the model."""
 
 
+class HeldFile(NamedTuple):
+    """A file on the disk, as long as it is held."""
+
+    path: Path
+    sha256: str
+    copied: bool = False
+    """Whether it is a copy that may go afterwards."""
+
+
 INLINE = "sha256:"
 """How the note of a file begins that was sent inside the request."""
 

@@ -14,7 +14,7 @@ from batchfill.export.marking import digest_of_copy, mark_of
 from batchfill.export.results import COLUMNS, LATER, column_names
 from batchfill.filenames import from_cell
 from batchfill.storage.disk import free_bytes
-from batchfill.storage.missing import FileState, file_state
+from batchfill.storage.missing import FileState
 from batchfill.storage.output_store import digest_of
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import Result
     from batchfill.domain.rows import StoredFile
     from batchfill.export.name_template import ExportRow, TakenNames, Template
+    from batchfill.storage.placed_files import PlacedFiles
 
 
 class Action(IntEnum):
@@ -66,14 +67,22 @@ class ConflictScan:
     """Looks at every picture where it is and where it goes."""
 
     def __init__(
-        self, folder: Path, target: Path, model: str, originals: OriginalsThere, *, changed: bool, force: bool
+        self,
+        folder: Path,
+        files: PlacedFiles,
+        target: Path,
+        model: str,
+        originals: OriginalsThere,
+        *,
+        changed: bool,
+        force: bool,
     ) -> None:
-        """*model*: what marks name. *originals*: what is never replaced. *changed*: pictures may have been
-        worked on; *force*: what else stands in the way is replaced.
+        """*folder*: of the batch that *files* are of. *model*: what marks name. *originals*: what is never
+        replaced. *changed*: pictures may have been worked on; *force*: what else is in the way is replaced.
         """
         self._originals = originals
         self._model = model
-        self._folder = folder
+        self._files = files
         self._target = target
         self._changed = changed
         self._force = force
@@ -105,13 +114,13 @@ class ConflictScan:
             )
 
     def _look_at_file(self, placed: StoredFile, name: str) -> Iterator[str | None]:
-        fate = file_state(self._folder, placed)
+        fate = self._files.state(placed)
         changed = fate is FileState.CHANGED and self._changed
         if fate is not FileState.IN_PLACE and not changed:
             yield _of_source(placed, fate)
             return
         try:
-            digest = digest_of(self._folder / placed.file) if changed else placed.sha256
+            digest = self._digest_of(placed) if changed else placed.sha256
             there, trouble = self._look_at(self._target / name, name, lambda: self._ours(placed, digest))
         except OSError as error:
             yield f"{name}: {error.strerror}"
@@ -124,7 +133,12 @@ class ConflictScan:
         """Give the SHA-256 that a copy or a link of *placed*, whose own is *digest*, may have."""
         yield digest
         if (change := mark_of(placed, self._model)) is not None:
-            yield digest_of_copy(self._folder / placed.file, change)
+            with self._files.hold(placed.file) as path:
+                yield digest_of_copy(path, change)
+
+    def _digest_of(self, placed: StoredFile) -> str:
+        with self._files.hold(placed.file) as path:
+            return digest_of(path)
 
     def _look_at(
         self, target: Path, name: str, digests: Callable[[], Iterator[str]]

@@ -44,16 +44,25 @@ class Copier:
         self.no_links: str | None = None
         """Why files were copied that were to be linked."""
 
-    def put_file(self, source: Path, name: str, digest: str | None, change: Change | None = None) -> None:
+    def put_file(
+        self,
+        source: Path,
+        name: str,
+        digest: str | None,
+        change: Change | None = None,
+        *,
+        own: bool = True,
+    ) -> None:
         """Put *source* at *name* below the folder; *change* makes of its content that of a copy.
 
+        Not *own*: it is a copy for the moment, which nothing is linked to.
         Raises ExportStopped when something is there already, or *source* has not the SHA-256 *digest* (None:
         any will do).
         """
         if not self._force and (self._folder / name).exists():
             raise ExportStopped(f"{self._folder / name} has appeared during the export; export again")
         with self._unfinished_file(name) as unfinished:
-            if self._link and self._try_link(source, unfinished):
+            if self._link and own and self._try_link(source, unfinished):
                 self.linked += 1
                 self.unmarked += change is not None
                 return

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from batchfill.domain.reports import Exported, Which
 from batchfill.domain.review import Decision
 from batchfill.domain.rows import RowState
-from batchfill.errors import ExportStopped, NotExported, UsageError
+from batchfill.errors import (
+    ExportStopped,
+    NoAnswer,
+    NotExported,
+    ObjectGone,
+    ObjectsRefused,
+    UsageError,
+)
 from batchfill.export import results
 from batchfill.export.conflicts import Action, ConflictScan, OriginalsThere, table_trouble
 from batchfill.export.copier import Copier
@@ -23,6 +30,7 @@ from batchfill.export.name_template import (
     name_troubles,
     read_template,
 )
+from batchfill.storage.placed_files import open_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from batchfill.domain.reports import Result
     from batchfill.domain.rows import StoredFile
     from batchfill.ledger.reader import Reader
+    from batchfill.storage.placed_files import PlacedFiles
 
     Watch = Callable[[int, int], None]
     """Is told how many pictures are in their places, and of how many."""
@@ -63,17 +72,27 @@ def export_pictures(reader: Reader, folder: Path, wish: ExportRequest, watch: Wa
     Raises NotExported with everything that was found, UsageError when there is nothing to export, and
     ExportStopped when it broke off between two pictures.
     """
-    with reader.hold_snapshot():
+    root = reader.metadata().get("outputs")
+    with reader.hold_snapshot(), open_files(folder, root, reader.remote_copy) as files:
         which = wish.which or (Which.APPROVED if _any_decided(reader) else Which.ALL)
         selection = Selection(reader, which, reader.metadata().get("model", ""))
         template = _read_template(wish, reader.extra_columns())
         originals = OriginalsThere(reader.named_files(), wish.target)
-        steps = _scan_conflicts(selection, folder, wish, template, originals)
+        survey = ConflictScan(
+            folder,
+            files,
+            wish.target,
+            selection.model,
+            originals,
+            changed=wish.changed,
+            force=wish.force,
+        )
+        steps = _scan_conflicts(selection, survey, wish, template)
         if not steps:
             raise UsageError(_nothing_to_export(which))
         delivery = Copier(wish.target, link=wish.link, force=wish.force)
         with _stop_on_error(wish.target):
-            _copy_pictures(selection, template, steps, folder, delivery, watch)
+            _copy_pictures(selection, template, steps, files, delivery, watch)
             rows = _write_table(selection, wish, template, delivery)
             delivery.flush_folders()
     report = _export_report(wish, which, rows, steps, delivery)
@@ -120,13 +139,10 @@ def _read_template(wish: ExportRequest, columns: list[str]) -> Template:
 
 
 def _scan_conflicts(
-    selection: Selection, folder: Path, wish: ExportRequest, template: Template, originals: OriginalsThere
+    selection: Selection, survey: ConflictScan, wish: ExportRequest, template: Template
 ) -> bytearray:
     """Return the Action for each picture. Raises NotExported."""
     taken = TakenNames()
-    survey = ConflictScan(
-        folder, wish.target, selection.model, originals, changed=wish.changed, force=wish.force
-    )
     extra = selection.reader.extra_columns()
     refusal = NotExported(
         chain(
@@ -156,6 +172,8 @@ def _stop_on_error(target: Path) -> Iterator[None]:
             f"{error.filename or target}: {error.strerror}. What was exported is whole: "
             "see to it, then export again to go on"
         ) from error
+    except (ObjectGone, ObjectsRefused, NoAnswer) as error:
+        raise ExportStopped(f"{error}. What was exported is whole: export again to go on") from error
 
 
 def _name_pictures(selection: Selection, template: Template) -> Iterator[tuple[StoredFile, str]]:
@@ -165,14 +183,21 @@ def _name_pictures(selection: Selection, template: Template) -> Iterator[tuple[S
 
 
 def _copy_pictures(
-    selection: Selection, template: Template, steps: bytearray, folder: Path, delivery: Copier, watch: Watch
+    selection: Selection,
+    template: Template,
+    steps: bytearray,
+    files: PlacedFiles,
+    delivery: Copier,
+    watch: Watch,
 ) -> None:
     pictures = _name_pictures(selection, template)
     for done, ((placed, name), step) in enumerate(zip(pictures, steps, strict=True)):
         watch(done, len(steps))
         if step in (Action.COPY, Action.CHANGED):
             digest = placed.sha256 if step == Action.COPY else None
-            delivery.put_file(folder / placed.file, name, digest, mark_of(placed, selection.model))
+            own, change = files.is_here(placed.file), mark_of(placed, selection.model)
+            with files.hold(placed.file) as path:
+                delivery.put_file(path, name, digest, change, own=own)
     watch(len(steps), len(steps))
 
 

@@ -38,6 +38,12 @@ WHERE prediction_id = (
     WHERE a.number = :number AND r.attempt = a.number AND r.state = 'collecting'
 );
 
+-- Not known to be there any more until they are in their places again.
+DELETE FROM remote_files WHERE file IN (
+    SELECT o.planned FROM outputs AS o JOIN attempts AS a USING (prediction_id) JOIN rows AS r ON r.key = a.key
+    WHERE a.number = :number AND r.attempt = a.number AND r.state = 'collecting'
+);
+
 -- name: record_intent
 INSERT INTO attempts (key, seed, own_seed, origin, sent, outputs_asked, price, anchor, service_time, area,
     prompt, changed_inputs, idempotency_key, intended_at)
@@ -220,11 +226,17 @@ ON CONFLICT DO UPDATE SET wanted = excluded.wanted WHERE wanted IS NOT excluded.
 DELETE FROM remote_files WHERE wanted IS NULL AND put IS NULL;
 
 -- name: record_remote_begun
-UPDATE remote_files SET put = '' WHERE file IN (SELECT value FROM json_each(:files));
+UPDATE remote_files SET put = '', etag = NULL WHERE file = :file;
 
 -- name: record_remote_put
-UPDATE remote_files SET put = :put WHERE file = :file;
+UPDATE remote_files SET put = :put, etag = :etag WHERE file = :file;
+
+-- name: record_remote_unwanted
+UPDATE remote_files SET wanted = NULL WHERE file = :file AND wanted = :sha256;
+
+-- name: record_remote_gone
+UPDATE remote_files SET put = NULL, etag = NULL WHERE file = :file;
 
 -- name: record_remote_removed
-UPDATE remote_files SET put = NULL WHERE file = :file;
+UPDATE remote_files SET put = NULL, etag = NULL WHERE file = :file;
 DELETE FROM remote_files WHERE file = :file AND wanted IS NULL;

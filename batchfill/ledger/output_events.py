@@ -12,7 +12,7 @@ from batchfill.ledger.base import LedgerBase
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from batchfill.domain.objects import RemoteFile
@@ -160,20 +160,29 @@ class OutputEvents(LedgerBase):
         """Have every file that is in place be put there, too."""
         await self._writer.commit(lambda db: statements.run_statements(db, "events", "take_remote"))
 
-    async def record_remote_begun(self, files: Iterable[str]) -> None:
-        """Requests are about to go out that change *files* there."""
-        names = json.dumps(list(files))
-        await self._writer.commit(
-            lambda db: statements.run_statements(db, "events", "record_remote_begun", files=names),
-            urgent=False,
-        )
+    async def record_remote_begun(self, file: str) -> None:
+        """A request is about to go out that changes *file* there."""
+        await self._record_remote("record_remote_begun", file)
 
-    async def record_remote_done(self, one: RemoteFile) -> None:
-        """The file is there as *one* wants it, or is not there any more."""
-        name = "record_remote_removed" if one.wanted is None else "record_remote_put"
-        values = {"file": one.file} if one.wanted is None else {"file": one.file, "put": one.wanted}
+    async def record_remote_put(self, one: RemoteFile, etag: str | None) -> None:
+        """The file is there as *one* wants it; *etag* is its version's, where it is known."""
+        await self._record_remote("record_remote_put", one.file, put=one.wanted, etag=etag)
+
+    async def record_remote_removed(self, file: str) -> None:
+        """The file is not there any more, as it is wanted."""
+        await self._record_remote("record_remote_removed", file)
+
+    async def record_remote_unwanted(self, file: str, sha256: str | None) -> None:
+        """The file, which has this content, is to be there no more: another was made for it."""
+        await self._record_remote("record_remote_unwanted", file, sha256=sha256)
+
+    async def record_remote_gone(self, file: str) -> None:
+        """The file is not there, though it was put: it is to be put once more."""
+        await self._record_remote("record_remote_gone", file)
+
+    async def _record_remote(self, name: str, file: str, **values: str | None) -> None:
         await self._writer.commit(
-            lambda db: statements.run_statements(db, "events", name, **values), urgent=False
+            lambda db: statements.run_statements(db, "events", name, file=file, **values), urgent=False
         )
 
     def _make_again(

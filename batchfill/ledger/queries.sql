@@ -350,3 +350,17 @@ WHERE wanted IS NOT put AND file IN (SELECT value FROM json_each(:files));
 
 -- name: remote_left
 SELECT count(*) FROM remote_files WHERE wanted IS NOT put;
+
+-- name: remote_moves
+-- What is at a file's address and is wanted at another one; where there is what is wanted at its own.
+SELECT f.file AS source, w.file AS target, f.put AS sha256 FROM remote_files AS f JOIN remote_files AS w ON w.wanted = f.put
+WHERE f.file = :file AND f.put <> '' AND w.wanted IS NOT w.put AND w.file <> f.file
+UNION SELECT h.file, f.file, f.wanted FROM remote_files AS f JOIN remote_files AS h ON h.put = f.wanted
+WHERE f.file = :file AND f.wanted IS NOT f.put;
+
+-- name: remote_put_among
+SELECT file, put FROM remote_files
+WHERE wanted = put AND file IN (SELECT value FROM json_each(:files));
+
+-- name: remote_copy
+SELECT put AS sha256, etag FROM remote_files WHERE file = :file AND put <> '';

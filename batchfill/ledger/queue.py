@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from batchfill.domain.objects import RemoteFile
+from batchfill.domain.objects import RemoteFile, RemoteMove
 from batchfill.domain.rows import Accepted, DownloadJob, DownloadQueue
 from batchfill.ledger import ledger_rows, statements
 from batchfill.ledger.base import LedgerBase
@@ -134,6 +134,17 @@ class LedgerQueue(LedgerBase):
     async def count_remote_left(self) -> int:
         """Return how many there are."""
         return int(await self._writer.read(lambda db: statements.ask_value(db, "remote_left")))
+
+    async def remote_moves(self, file: str) -> list[RemoteMove]:
+        """Return what is to be read there before *file* is changed there."""
+        found = await self._writer.read(lambda db: statements.ask_rows(db, "remote_moves", file=file))
+        return [RemoteMove(*record) for record in found]
+
+    async def remote_put_among(self, files: Iterable[str]) -> list[RemoteFile]:
+        """Return those of *files* that were put as they are to be."""
+        names = json.dumps(list(files))
+        found = await self._writer.read(lambda db: statements.ask_rows(db, "remote_put_among", files=names))
+        return [RemoteFile(*record) for record in found]
 
     async def unjudged_jobs(self, limit: int, *, without: Iterable[int] = ()) -> list[DownloadJob]:
         """Return at most *limit* finished rows, with local pictures, whose outputs were not judged."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from batchfill import filenames
+from batchfill.domain.objects import RemoteCopy
 from batchfill.errors import LedgerError
 from batchfill.ledger import adoption, database, ledger_rows, review_rows, statements
 
@@ -150,6 +151,11 @@ class Reader:
     def known_files(self) -> set[str]:
         """Return every file that the ledger knows of, relative to the batch folder."""
         return adoption.known_files(self._db)
+
+    def remote_copy(self, file: str) -> RemoteCopy | None:
+        """Return what was put of *file* below the address of --outputs; None where that is not known."""
+        found = statements.ask_rows(self._db, "remote_copy", file=file)
+        return RemoteCopy(*found[0]) if found else None
 
     def collected_files(self, *, arriving: bool = False) -> Iterator[StoredFile]:
         """Yield every file of the manifest's finished rows, in their order.

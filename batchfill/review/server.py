@@ -185,7 +185,15 @@ class ReviewServer:
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """A picture as it is."""
-        return _picture_response(self._originals.file_of(request.match_info["key"]))
+        original = self._originals.sent_whole(request.match_info["key"])
+        if original is None:
+            return _picture_response(None)
+        try:
+            async with self._pictures.hold(original) as held:
+                # A copy may go at once: what is open is sent to its end.
+                return _open_response(held.path) if held.copied else _picture_response(held.path)
+        except BadPicture as error:
+            raise web.HTTPNotFound(text=str(error)) from error
 
     def _page_of(self, request: web.Request) -> str:
         return self._pages.name(request.query.get("page", ""))
@@ -223,7 +231,7 @@ async def serve_review(
     one for the browser that it starts. Raises UsageError when the port cannot be had.
     """
     pictures = Thumbnails(source, workers)
-    originals = Originals(source.folder)
+    originals = Originals()
     pages = Pages(source)
     book = Feed(source, originals, pages)
     await book.refresh()
@@ -284,8 +292,16 @@ async def _serve_app(app: web.Application, listening: socket.socket) -> AsyncIte
 def _picture_response(path: Path | None) -> web.StreamResponse:
     if path is None or not path.is_file():
         raise web.HTTPNotFound(text="no such picture (any more)")
+    return web.FileResponse(path, headers=_picture_headers(path))
+
+
+def _open_response(path: Path) -> web.StreamResponse:
+    return web.Response(body=path.open("rb"), headers=_picture_headers(path))
+
+
+def _picture_headers(path: Path) -> dict[str, str]:
     kind = TYPES.get(path.suffix.lower(), "application/octet-stream")
-    return web.FileResponse(path, headers={"Content-Type": kind, "Cache-Control": FOREVER})
+    return {"Content-Type": kind, "Cache-Control": FOREVER}
 
 
 async def _stream_text(request: web.Request, parts: AsyncIterator[str], kind: str) -> web.StreamResponse:

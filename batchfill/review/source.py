@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import EndedAttempt, ReviewRow, RowWords, Status
     from batchfill.domain.review import ReviewDecision
-    from batchfill.domain.rows import LocalFile
+    from batchfill.domain.rows import HeldFile
 
 
 class ReviewSource(Protocol):
@@ -22,8 +22,13 @@ class ReviewSource(Protocol):
     def folder(self) -> Path:
         """The batch folder."""
 
-    def hold_object(self, wanted: ObjectFile) -> AbstractAsyncContextManager[LocalFile]:
-        """Give an original that is in a bucket as a local file. Raises BadPicture where it cannot be had."""
+    def hold_file(
+        self, file: str, sha256: str, remote: ObjectFile | None = None
+    ) -> AbstractAsyncContextManager[HeldFile]:
+        """Give a picture of the batch. Raises BadPicture where a bucket has it and it cannot be had.
+
+        *file*: where it is, as a row tells it, and *sha256* its content. *remote*: the object that it is.
+        """
 
     def mark(self) -> object:
         """Return something that stays equal as long as nothing of the batch changes."""

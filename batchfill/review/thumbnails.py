@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,13 +20,15 @@ from batchfill.images.codec.thumbnail import (
 from batchfill.review.document import drawn_mask_of, shown_digest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from batchfill.domain.drawn_masks import DrawnMask
     from batchfill.domain.enlargement import Enlargement
     from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import ReviewRow
+    from batchfill.domain.rows import HeldFile
     from batchfill.review.source import ReviewSource
     from batchfill.workers.pool import Workers
 
@@ -75,33 +76,27 @@ class Thumbnails:
             await self._make_copy(original, target, LONGEST[size])
         return target
 
+    def hold(self, original: Original) -> AbstractAsyncContextManager[HeldFile]:
+        """Give the file of a picture. Raises BadPicture where it is in a bucket and cannot be had."""
+        return self._source.hold_file(original.file, original.sha256, original.remote)
+
     async def _make_copy(self, original: Original, target: Path, longest: int) -> None:
         done = self._being_made[target] = anyio.Event()
         try:
-            async with self._open(original) as (path, digest):
+            async with self.hold(original) as held:
                 shown = original.mask, original.canvas, original.filled
-                task = ThumbTask(path, digest, longest, *shown)
+                task = ThumbTask(held.path, held.sha256, longest, *shown)
                 content = await self._workers.do(make_thumbnail, task)
             await to_thread.run_sync(write_copy, target, content)
         finally:
             del self._being_made[target]
             done.set()
 
-    @asynccontextmanager
-    async def _open(self, original: Original) -> AsyncIterator[tuple[Path, str]]:
-        """Give where a picture is, and the digest of its content. Raises BadPicture."""
-        if original.remote is None:
-            yield self._source.folder / original.file, original.sha256
-            return
-        async with self._source.hold_object(original.remote) as local:
-            yield local.path, local.sha256
-
 
 class Originals:
     """The pictures of a batch by their keys; of equal ones the first stands for all."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._by_key: dict[str, Original] = {}
         self._keys: list[str] = []
 
@@ -116,12 +111,10 @@ class Originals:
         """Return the picture that *key* names; None when no row has such a picture."""
         return self._by_key.get(key)
 
-    def file_of(self, key: str) -> Path | None:
-        """Return the file itself; None when no row has such a picture, or it is none of this machine's."""
+    def sent_whole(self, key: str) -> Original | None:
+        """Return the picture that is sent as it is; None: no row has it, or it is another's in a bucket."""
         found = self._by_key.get(key)
-        if found is None or found.mask is not None or found.remote is not None:
-            return None
-        return self._folder / found.file
+        return None if found is None or found.mask is not None or found.remote is not None else found
 
     def behind(self, number: int) -> Iterator[Original]:
         """Yield those that came behind the first *number*, others that come meanwhile too."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchfill.settings.timings import Timings
     from batchfill.storage.object_copies import ObjectCopies
     from batchfill.storage.output_store import OutputStore
+    from batchfill.storage.placed_outputs import PlacedOutputs
     from batchfill.storage.run_log import RunLog
     from batchfill.workers.pool import Workers
 
@@ -32,6 +33,8 @@ class FileContext:
     model: Model
     ledger: Ledger
     store: OutputStore
+    placed: PlacedOutputs
+    """The files in it, and those that only a bucket has."""
     copies: ObjectCopies
     """Of the objects that rows name."""
     workers: Workers

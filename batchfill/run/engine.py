@@ -64,7 +64,9 @@ class Engine:
         self._stopping = context.stopping
         self._watcher = watcher
         self._placer = OutputPlacer(context)
-        self._remote = RemoteOutputs(context, finished=self._stopping.wakeup.notify)
+        self._remote = RemoteOutputs(
+            context, finished=self._stopping.wakeup.notify, refused=self._stopping.stop_submitting
+        )
         self._postprocessor = PostProcessor(context, self._placer, finished=self._something_to_fetch)
         self._collecting = Downloader(
             context,
@@ -110,7 +112,7 @@ class Engine:
             self._say_what_waits()
             stages.cancel_scope.cancel()
         self._report_progress()
-        return self._make_result(await self._remote.tell_left())
+        return self._make_result(await self._remote.end())
 
     def _make_result(self, left: int) -> EngineResult:
         counts, now = self._context.ledger.counts, self._context.clock.now()
@@ -216,6 +218,7 @@ class Engine:
         lack = self._space.shortage(self._in_flight(), largest, refused)
         if lack is not None:
             self._context.copies.remove_unused()
+            self._remote.give_room()
             if self._space.out_of_patience:
                 self._stopping.stop_submitting(lack)
             return lack, self._context.timings.disk_look

@@ -37,6 +37,7 @@ class OutputPlacer:
     async def find_staged(self, attempt: Attempt, output: Output, named: int) -> Downloaded | None:
         """Return what an earlier run, or an earlier try, had of *output*, if it is there and as it was.
 
+        Raises NoAnswer where a bucket may have it, and does not tell.
         It was kept raw, or written to be kept or placed; or it is the finished file in its place, as its
         *finished_with* then says. *named*: how many outputs the service named.
         """
@@ -45,7 +46,8 @@ class OutputPlacer:
         shelf, finished = self._context.store, False
         written = await shelf.find_kept(output)
         if written is None:
-            written = await shelf.find_staged(self._ours(attempt, output, named))
+            ours = self._ours(attempt, output, named)
+            written = await shelf.find_staged(ours) or await self._context.placed.find_planned(ours)
             finished = written is not None and written.path == shelf.folder / (output.planned or "")
         if written is None:
             return None

@@ -1,79 +1,137 @@
-"""Files in place are put below the address of --outputs, and what is renamed here is renamed there.
+"""Files in place are put below the address of --outputs, and what is here is a copy from then on.
 
-The ledger has the name before the bucket does, and what is in a file decides whether it is put. So a run that
-dies at any moment leaves nothing there that the next one does not put right.
+The ledger has the name before the bucket does, and what is in a file decides whether it is put. What is there
+under one name and wanted under another is read before that name is changed. So a run that dies at any moment
+leaves nothing there that the next one does not put right.
 """
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING
+from itertools import chain, islice
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 
 from batchfill.domain.progress import Level
 from batchfill.errors import NoAnswer, ObjectsRefused, StorageError, UsageError, first_few, in_words
-from batchfill.storage.remote_files import RemoteTask, fetch_file, put_file
+from batchfill.storage.output_store import OUTPUTS
+from batchfill.storage.placed_outputs import AT_ONCE
+from batchfill.storage.remote_files import RemoteTask, find_size, put_file, remove_file
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from batchfill.domain.objects import RemoteFile
     from batchfill.domain.rows import StoredFile
-    from batchfill.run.context import RunContext
+    from batchfill.run.context import FileContext, RunContext
 
-AT_ONCE = 8
-"""Files that are put at the same time; each is in memory while it is."""
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+LOOKED_AT = 500
+"""Files here that the ledger is asked about at once."""
 
 
 class RemoteOutputs:
     """The stage that puts files into the bucket."""
 
-    def __init__(self, context: RunContext, *, finished: Callable[[], None]) -> None:
-        """*finished* is called when there is nothing left that can be put now."""
+    def __init__(
+        self,
+        context: FileContext,
+        *,
+        finished: Callable[[], None] = lambda: None,
+        refused: Callable[[str], None] = lambda words: None,
+    ) -> None:
+        """*finished* is called when there is nothing left that can be put now.
+
+        *refused* is told why the bucket takes nothing more.
+        """
         self._context = context
-        self._root = context.settings.outputs
+        self._placed = context.placed
         self._finished = finished
+        self._say_refused = refused
         self._changed: set[RemoteFile] = set()
         """What was found to be another file, or none: moved in between, or the user's work."""
         self._refused = False
         self._looked = -1
-        self._threads = CapacityLimiter(AT_ONCE)
         self.bell = Wakeup()
         """Rings when there may be something to put."""
 
     @property
     def idle(self) -> bool:
         """Whether nothing is being put, and nothing has come up since it was looked for."""
-        return self._root is None or self._looked == self.bell.version
+        return self._placed.root is None or self._looked == self.bell.version
 
     async def serve_files(self) -> None:
         """Put what is in place, until cancelled."""
-        while self._root is not None:
+        if self._placed.root is None:
+            return
+        await self._note_copies()
+        while True:
             seen = self.bell.version
             while await self._put_some():
                 pass
+            await self._placed.remove_beyond()
             self._looked = seen
             self._finished()
             await self.bell.wait(seen)
 
-    async def tell_left(self) -> int:
-        """Say what is still to be put, and return how many files the next run can put."""
-        if self._root is None:
+    async def put_all(self) -> int:
+        """Put what is in place, once; return as `end` does."""
+        while self._placed.root is not None and await self._put_some():
+            pass
+        return await self.end()
+
+    def give_room(self) -> None:
+        """Have copies go as soon as no work needs them: what is to be fetched goes before them."""
+        self._placed.keep_none()
+        self.bell.notify()
+
+    async def end(self) -> int:
+        """Remove what is here of files that the bucket has, and say what is still to be put.
+
+        Return how many files the next run can put.
+        """
+        if self._placed.root is None:
             return 0
-        ledger, log = self._context.ledger, self._context.log
+        await self._placed.remove_copies()
+        root, ledger, log = self._placed.root, self._context.ledger, self._context.log
         # What was moved in between is wanted elsewhere.
         changed = self._changed & await ledger.remote_due_among(one.file for one in self._changed)
         if changed:
             names = first_few(sorted(one.file for one in changed))
-            log.notice(f"not put into {self._root}, for they are gone or changed: {names}", Level.WARNING)
+            log.notice(f"not put into {root}, for they are gone or changed: {names}", Level.WARNING)
         left = await ledger.count_remote_left() - len(changed)
         if left:
             files = "1 file is" if left == 1 else f"{left:,} files are"
-            log.notice(f"{files} not in {self._root} as here: the next run puts what is left", Level.WARNING)
+            log.notice(f"{files} not in {root} yet: the next run puts what is left", Level.WARNING)
         return left
+
+    async def _note_copies(self) -> None:
+        """Find out what is here of files that were put: a run that died left it, or one before --outputs.
+
+        The bucket is asked for each: a file that it has no more is put once more.
+        """
+        names = _names_below(self._context.store.folder)
+        try:
+            while some := list(islice(names, LOOKED_AT)):
+                for one in await self._context.ledger.remote_put_among(some):
+                    await self._note_copy(one)
+        except (NoAnswer, ObjectsRefused, OSError) as error:
+            self._context.log.debug(f"copies stay for now: {in_words(error)}")
+
+    async def _note_copy(self, one: RemoteFile) -> None:
+        here = await self._context.store.find_file(one.file, one.wanted or "")
+        if here is None:
+            return
+        size = await self._in_thread(find_size, f"{self._placed.root}{one.file}")
+        if size == here.size:
+            await self._placed.note_copy(one.file, here.sha256, size)
+        else:
+            await self._context.ledger.record_remote_gone(one.file)
 
     async def _put_some(self) -> bool:
         """Put some of what is due; False: there is nothing, or the bucket takes none of it for now."""
@@ -81,7 +139,6 @@ class RemoteOutputs:
         due = [one for one in due if one not in self._changed]
         if not due or self._refused:
             return False
-        await self._context.ledger.record_remote_begun(one.file for one in due)
         settled: list[RemoteFile] = []
         async with anyio.create_task_group() as tasks:
             for one in due:
@@ -99,9 +156,9 @@ class RemoteOutputs:
             except ObjectsRefused as error:
                 self._refused = True
                 # What runs is fetched all the same, into the batch folder.
-                self._context.stopping.stop_submitting(str(error))
+                self._say_refused(str(error))
                 return
-            except (NoAnswer, OSError) as error:
+            except (NoAnswer, StorageError, OSError) as error:
                 self._context.log.debug(f"{one.file}: {in_words(error)}")
                 if wait is None or self._refused:
                     return
@@ -111,11 +168,49 @@ class RemoteOutputs:
             return
 
     async def _put(self, one: RemoteFile) -> bool:
-        task = RemoteTask(f"{self._root}{one.file}", self._context.store.folder / one.file, one.wanted)
-        done = await to_thread.run_sync(put_file, task, limiter=self._threads, abandon_on_cancel=True)
-        if done:
-            await self._context.ledger.record_remote_done(one)
-        return done
+        """Have the bucket be as *one* says; False: what is here is another file."""
+        ledger, address = self._context.ledger, f"{self._placed.root}{one.file}"
+        await self._read_moved(one)
+        if one.wanted is None:
+            await ledger.record_remote_begun(one.file)
+            await self._in_thread(remove_file, address)
+            await ledger.record_remote_removed(one.file)
+            return True
+        if not self._context.store.is_here(one.file):
+            return await self._find_there(one, one.wanted)
+        await ledger.record_remote_begun(one.file)
+        task = RemoteTask(address, self._context.store.folder / one.file, one.wanted)
+        put = await self._in_thread(put_file, task)
+        if put is None:
+            return False
+        await ledger.record_remote_put(one, put.etag)
+        await self._placed.note_copy(one.file, one.wanted, put.size)
+        return True
+
+    async def _read_moved(self, one: RemoteFile) -> None:
+        """Have here what is there under the name of *one* and is wanted elsewhere, or the other way round."""
+        for move in await self._context.ledger.remote_moves(one.file):
+            if not self._context.store.is_here(move.target):
+                await self._placed.fetch(move.target, move.sha256, source=move.source)
+
+    async def _find_there(self, one: RemoteFile, wanted: str) -> bool:
+        """Whether the bucket has *one*, which is not here, though the ledger does not know that."""
+        copy = await self._placed.fetch(one.file, wanted)
+        if copy is None:
+            return False
+        await self._context.ledger.record_remote_put(one, None)
+        await self._placed.note_copy(one.file, wanted, copy.size)
+        return True
+
+    async def _in_thread(self, work: Callable[[Task], Answer], task: Task) -> Answer:
+        return await to_thread.run_sync(work, task, limiter=self._placed.threads, abandon_on_cancel=True)
+
+
+def _names_below(folder: Path) -> Iterator[str]:
+    """Yield the names of files in `outputs/` of the batch *folder*, at any depth."""
+    for path in (folder / OUTPUTS).rglob("*"):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix()
 
 
 async def fetch_back(context: RunContext, lost: list[StoredFile]) -> list[StoredFile]:
@@ -124,18 +219,13 @@ async def fetch_back(context: RunContext, lost: list[StoredFile]) -> list[Stored
     Raises UsageError where the bucket cannot be asked, or the disk takes no file: what is there need not be
     made again.
     """
-    root, store = context.settings.outputs, context.store
-    if root is None:
+    if (root := context.placed.root) is None:
         return lost
     left = []
     for placed in lost:
-        task = RemoteTask(f"{root}{placed.file}", store.spare_path(), placed.sha256)
         try:
-            copy = await to_thread.run_sync(fetch_file, task)
-            if copy is None:
+            if await context.placed.fetch(placed.file, placed.sha256) is None:
                 left.append(placed)
-            else:
-                await store.commit(copy, placed.file)
         except (ObjectsRefused, NoAnswer, StorageError, OSError) as error:
             raise UsageError(f"{placed.file} cannot be fetched back: {in_words(error)}") from None
     if len(left) < len(lost):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 from anyio import to_thread
 
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import NoAnswer, ObjectsRefused, TransientError, UsageError
-from batchfill.storage.remote_files import ask_for_rights
+from batchfill.storage.remote_files import ask_for_rights, find_other
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from batchfill.run.context import RunContext
 
 Answer = TypeVar("Answer")
+Asked = TypeVarTuple("Asked")
 
 LONGEST_WAIT = 60.0
 """Seconds that a start waits at most for a time which the service named."""
@@ -67,10 +68,26 @@ async def ask_for_outputs(context: RunContext) -> None:
     if (root := context.settings.outputs) is None:
         return
     try:
-        await ask_patiently(
-            partial(to_thread.run_sync, ask_for_rights, root), context.timings.question_retries
-        )
+        await _ask_in_thread(context, ask_for_rights, root)
+        if "outputs" not in context.ledger.metadata:
+            await _refuse_other_pictures(context, root)
     except (ObjectsRefused, NoAnswer) as error:
         if not any(context.ledger.in_state(state) for state in (*OPEN, RowState.IN_DOUBT)):
             raise UsageError(f"--outputs: {error}") from None
         context.stopping.stop_submitting(f"--outputs: {error}")
+
+
+async def _refuse_other_pictures(context: RunContext, root: str) -> None:
+    """Raise UsageError where files of this batch might replace what is there."""
+    known = await context.ledger.known_files()
+    if (other := await _ask_in_thread(context, find_other, root, known)) is not None:
+        raise UsageError(
+            f"--outputs: {root} holds {other}, which is none of this batch: give an address of its own"
+        )
+
+
+async def _ask_in_thread(
+    context: RunContext, question: Callable[[Unpack[Asked]], Answer], *asked: *Asked
+) -> Answer:
+    ask = partial(to_thread.run_sync, question, *asked)
+    return await ask_patiently(ask, context.timings.question_retries)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.reader import open_reader
 from batchfill.run.remote_outputs import fetch_back
-from batchfill.storage.missing import NONE_MISSING, find_lost, of_rows, summarize_lost
+from batchfill.storage.missing import NONE_MISSING, of_rows, summarize_lost
+from batchfill.storage.placed_files import find_lost, open_files
 
 if TYPE_CHECKING:
     from batchfill.run.context import RunContext
@@ -22,5 +23,6 @@ async def find_missing(context: RunContext) -> Missing:
         return NONE_MISSING
     with open_reader(settings.folder / LEDGER) as reader:
         collected = of_rows(reader.collected_files(), settings.ids)
-        lost = await context.workers.do(partial(find_lost, settings.folder), collected)
+        with open_files(settings.folder, settings.outputs, reader.remote_copy) as files:
+            lost = await context.workers.do(partial(find_lost, files), collected)
     return summarize_lost(await fetch_back(context, lost))

@@ -20,8 +20,8 @@ from batchfill.ledger.payments import Payment, PaymentReading
 from batchfill.session import identity, stray_pictures
 from batchfill.session.free_questions import ask_patiently
 from batchfill.session.other_folders import read_folder
-from batchfill.storage.missing import FileState, file_state
 from batchfill.storage.output_store import OUTPUTS
+from batchfill.storage.placed_files import find_lost, open_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -219,7 +219,7 @@ async def _find(context: RunContext, unknown: Sequence[Payment]) -> dict[str, Fo
     for payment in unknown:
         if payment.prediction_id is None:
             continue
-        if await to_thread.run_sync(_stand, context.store.folder, payment.kept):
+        if await _stand(context, payment.kept):
             found[payment.key] = Found(payment, None)
         else:
             asked.append(payment)
@@ -228,12 +228,11 @@ async def _find(context: RunContext, unknown: Sequence[Payment]) -> dict[str, Fo
     return found
 
 
-def _stand(folder: Path, files: Sequence[KeptFile]) -> bool:
+async def _stand(context: RunContext, files: Sequence[KeptFile]) -> bool:
     """Whether every one of *files* is a whole picture in its place, worked on since or not."""
-    placed = (StoredFile("", 0, 0, None, file.file, file.size, file.sha256, file.n) for file in files)
-    return bool(files) and all(
-        file_state(folder, one) in (FileState.IN_PLACE, FileState.CHANGED) for one in placed
-    )
+    placed = [StoredFile("", 0, 0, None, file.file, file.size, file.sha256, file.n) for file in files]
+    with open_files(context.store.folder, context.settings.outputs) as there:
+        return bool(files) and not await to_thread.run_sync(find_lost, there, placed)
 
 
 async def _look_up(context: RunContext, asked: Sequence[Payment]) -> list[tuple[Payment, Prediction]]:
@@ -284,11 +283,7 @@ async def _learn(context: RunContext, payments: Sequence[Payment], judged: Judge
         return
     claimed = await context.ledger.claimed_ids(list(judged.ids.values()))
     ids = {number: id_ for number, id_ in judged.ids.items() if id_ not in claimed}
-    kept = {
-        number: files
-        for number, files in judged.kept.items()
-        if await to_thread.run_sync(_stand, context.store.folder, files)
-    }
+    kept = {number: files for number, files in judged.kept.items() if await _stand(context, files)}
     await context.ledger.learn(replace(judged, ids=ids, kept=kept), payments)
 
 

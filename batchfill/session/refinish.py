@@ -17,6 +17,7 @@ from batchfill.ledger.location import LEDGER
 from batchfill.manifest.local_files import digest_file
 from batchfill.run.placement import OutputPlacer
 from batchfill.run.postprocess.postprocessor import AT_ONCE, PostProcessor
+from batchfill.run.remote_outputs import RemoteOutputs
 from batchfill.session.ingest import ingest_rows
 from batchfill.storage.downloaded import Downloaded
 from batchfill.storage.object_finder import open_finder
@@ -52,7 +53,9 @@ async def refinish_rows(
         await intake.merge_rows(now)
     placer = OutputPlacer(context)
     postprocessor = PostProcessor(context, placer, finished=lambda: None)
-    return await Refinisher(context, placer, postprocessor).refinish_all()
+    report = await Refinisher(context, placer, postprocessor).refinish_all()
+    await RemoteOutputs(context).put_all()
+    return report
 
 
 @dataclass(slots=True)
@@ -94,7 +97,8 @@ class Refinisher:
             self._tally.unchanged += 1
             return
         try:
-            await self._finish_row(one, how, named)
+            async with self._context.placed.using(one.outputs):
+                await self._finish_row(one, how, named)
         except BadPicture as error:
             self._tally.failed += 1
             self._context.log.notice(f"{one.attempt.id}: not finished: {error}", Level.WARNING)
@@ -108,7 +112,7 @@ class Refinisher:
         found = None
         if not all(output.raw for output in one.outputs):
             found = [await self._read_output(output) for output in one.outputs]
-        elif not all([await self._context.store.find_kept(output) for output in one.outputs]):
+        elif not all([await self._context.placed.find_kept(output) for output in one.outputs]):
             raise BadPicture("the output that the service sent is gone from outputs/raw")
         made = await self._postprocessor.make_files(one, how)
         with anyio.CancelScope(shield=True):
@@ -117,12 +121,13 @@ class Refinisher:
                 made = [_made_of(m, output) for m, output in zip(made, kept, strict=True)]
             placed = await self._placer.place_outputs(one.attempt, made, named)
             for before, now in zip(one.outputs, placed, strict=True):
-                if before.file != now.file:
-                    await self._context.store.remove_file(before)
+                if before.file is not None and before.file != now.file:
+                    await self._context.ledger.record_remote_unwanted(before.file, before.sha256)
+                    await self._context.store.remove_file(before.file, before.sha256)
 
     async def _read_output(self, output: Output) -> Downloaded:
         """Return the file of a row that was not finished before: the output itself."""
-        written = await self._context.store.in_place(output)
+        written = await self._context.placed.find_placed(output)
         if written is None:
             raise BadPicture(f"{output.file} is gone or was changed")
         return Downloaded(output, written, await self._context.workers.do(decode_whole, written.path))

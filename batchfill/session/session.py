@@ -46,6 +46,7 @@ from batchfill.storage import inbox
 from batchfill.storage.object_copies import OBJECTS, ObjectCopies, copy_object
 from batchfill.storage.object_finder import open_finder
 from batchfill.storage.output_store import TMP, OutputStore
+from batchfill.storage.placed_outputs import PlacedOutputs
 from batchfill.storage.run_log import RUN_LOG, log_applied_decisions, open_run_log, tell_lack
 from batchfill.workers.pool import Processes, Threads
 
@@ -134,11 +135,13 @@ class Session:
             self.on_start()
             pixels = Processes(hidden=self.settings.extras.variables)
             copies = self._make_copies(pixels)
+            store = OutputStore(self.settings.folder)
             with closing(pixels), closing(copies):
                 context = FileContext(
                     model=self.model,
                     ledger=ledger,
-                    store=OutputStore(self.settings.folder),
+                    store=store,
+                    placed=PlacedOutputs(store, self.settings.outputs),
                     copies=copies,
                     workers=Threads(),
                     pixels=pixels,
@@ -201,6 +204,7 @@ class Session:
         pixels: Processes,
         copies: ObjectCopies,
     ) -> RunContext:
+        store = OutputStore(self.settings.folder)
         return RunContext(
             settings=self.settings,
             stopping=self.stopping,
@@ -213,7 +217,8 @@ class Session:
                 service.facts, self.stopping, log=say, clock=self.clock, timings=self.timings
             ),
             outputs=outputs,
-            store=OutputStore(self.settings.folder),
+            store=store,
+            placed=PlacedOutputs(store, self.settings.outputs),
             copies=copies,
             workers=Threads(),
             pixels=pixels,

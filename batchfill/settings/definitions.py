@@ -248,7 +248,7 @@ SETTINGS = (
     Setting(
         "outputs",
         Text("URL", "an address such as `s3://bucket/night/`", read_outputs_address),
-        "a folder of a bucket into which every file in place is put as well; remembered",
+        "a folder of a bucket in which the pictures are, instead of the batch folder; remembered",
         (RUN,),
         once=True,
         see="buckets.md#outputs-in-a-bucket",

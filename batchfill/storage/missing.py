@@ -44,12 +44,11 @@ class Missing:
 NONE_MISSING = Missing((), 0)
 
 
-def file_state(folder: Path, placed: StoredFile) -> FileState:
-    """Return what became of a file below the batch folder *folder*."""
+def file_state(path: Path, placed: StoredFile) -> FileState:
+    """Return what became of a file that was *placed*, at *path* on the disk."""
     # Decoders are loaded where there is a file to decode.
     from batchfill.images.codec.decode import decode_whole
 
-    path = folder / placed.file
     if not path.is_file():
         return FileState.MISSING
     try:
@@ -65,11 +64,6 @@ def of_rows(collected: Iterable[StoredFile], ids: Collection[str]) -> Iterator[S
     """Yield what was collected of the rows with these ids; of all, where none is named."""
     folded = frozenset(map(filenames.fold_case, ids))
     return (placed for placed in collected if not folded or filenames.fold_case(placed.id) in folded)
-
-
-def find_lost(folder: Path, collected: Iterable[StoredFile]) -> list[StoredFile]:
-    """Return those of the files that were *collected* which are lost."""
-    return [placed for placed in collected if file_state(folder, placed) in LOST]
 
 
 def summarize_lost(lost: Iterable[StoredFile]) -> Missing:

@@ -123,7 +123,7 @@ class ObjectCopies:
 
     def _take(self, wanted: ObjectFile) -> None:
         if (kept := self._unused.pop(wanted, None)) is not None:
-            self._unused_bytes -= wanted.size
+            self._unused_bytes -= _size_of(kept)
             self._held[wanted] = kept
         self._held.setdefault(wanted, _Copy()).users += 1
 
@@ -136,14 +136,14 @@ class ObjectCopies:
         if copy.local is None:
             return
         self._unused[wanted] = copy
-        self._unused_bytes += wanted.size
+        self._unused_bytes += _size_of(copy)
         while self._unused and self._unused_bytes > self._kept:
             self._remove_oldest()
 
     def _remove_oldest(self) -> None:
-        oldest = next(iter(self._unused))
-        self._unused_bytes -= oldest.size
-        _remove(self._unused.pop(oldest))
+        oldest = self._unused.pop(next(iter(self._unused)))
+        self._unused_bytes -= _size_of(oldest)
+        _remove(oldest)
 
     async def _copy(self, wanted: ObjectFile) -> LocalFile:
         copy = self._held[wanted]
@@ -177,6 +177,10 @@ def _read_object(store: ObjectStore, wanted: ObjectFile, target: Path) -> LocalF
         digest = file_digest(file, "sha256")
         stamp = Stamp.of(os.fstat(file.fileno()))
     return LocalFile(target, stamp, digest.hexdigest())
+
+
+def _size_of(copy: _Copy) -> int:
+    return 0 if copy.local is None else copy.local.stamp.size
 
 
 def _remove(copy: _Copy) -> None:

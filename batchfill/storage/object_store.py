@@ -32,8 +32,11 @@ class ObjectStore(Protocol):
 class ObjectWriter(Protocol):
     """Buckets that take something; every call as those of ObjectStore."""
 
-    def put_object(self, address: str, content: bytes, *, mime: str) -> None:
-        """Have *address* hold *content*, whatever it held. *mime*: what it is served as."""
+    def put_object(self, address: str, content: bytes, *, mime: str) -> str | None:
+        """Have *address* hold *content*, whatever it held; return its ETag, where the answer tells it.
+
+        *mime*: what it is served as.
+        """
 
     def find_object(self, address: str) -> ObjectFile | None:
         """Return the object at *address* as it is now, to be read; None: there is none."""

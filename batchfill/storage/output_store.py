@@ -181,13 +181,17 @@ class OutputStore:
     async def move_file(self, file: str, to: str) -> None:
         """Move a file that is in place, if it still is, to *to*; both relative to the batch folder."""
         source, target = self.folder / file, self.folder / to
-        with _write_guarded():
-            if os.path.lexists(source):
-                if os.path.lexists(target):
-                    await to_thread.run_sync(self._archive_file, target)
-                await to_thread.run_sync(self._move_file, source, target)
-            elif os.path.lexists(target):
-                await to_thread.run_sync(flush_folder, target.parent)
+        async with self._moving:
+            with _write_guarded():
+                await self._move_if_there(source, target)
+
+    async def _move_if_there(self, source: Path, target: Path) -> None:
+        if os.path.lexists(source):
+            if os.path.lexists(target):
+                await to_thread.run_sync(self._archive_file, target)
+            await to_thread.run_sync(self._move_file, source, target)
+        elif os.path.lexists(target):
+            await to_thread.run_sync(flush_folder, target.parent)
 
     async def find_staged(self, output: Output) -> StagedFile | None:
         """Return what a run that died had written whole of *output*, in its planned place or before it."""
@@ -213,20 +217,21 @@ class OutputStore:
         """Return the file that *output* is kept in, if it is there and as it was."""
         if output.raw is None or output.raw_sha256 is None:
             return None
-        return await self._as_it_was(output.raw, output.raw_sha256)
+        return await self.find_file(output.raw, output.raw_sha256)
 
-    async def in_place(self, output: Output) -> StagedFile | None:
-        """Return the file of *output*, if it is there and as it was."""
-        if output.file is None or output.sha256 is None:
-            return None
-        return await self._as_it_was(output.file, output.sha256)
+    async def remove_file(self, file: str, sha256: str | None) -> None:
+        """Remove *file*, unless its content is another than *sha256*: then it is the user's work."""
+        # No other file gets its place in between.
+        async with self._moving:
+            if sha256 is not None and (written := await self.find_file(file, sha256)) is not None:
+                written.path.unlink()
 
-    async def remove_file(self, output: Output) -> None:
-        """Remove the file of *output*, which another was made for, unless the user has changed it."""
-        if (written := await self.in_place(output)) is not None:
-            written.path.unlink()
+    def is_here(self, file: str) -> bool:
+        """Whether anything is in the place of *file*."""
+        return os.path.lexists(self.folder / file)
 
-    async def _as_it_was(self, file: str, sha256: str) -> StagedFile | None:
+    async def find_file(self, file: str, sha256: str) -> StagedFile | None:
+        """Return *file*, relative to the batch folder, if it is here and has that content."""
         path = self.folder / file
         if await to_thread.run_sync(_content, path) != sha256:
             return None

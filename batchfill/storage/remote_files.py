@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from batchfill.errors import ObjectsRefused
+from batchfill.domain.objects import object_of_content
+from batchfill.errors import ObjectGone, ObjectsRefused
 from batchfill.filenames import mime_of
 from batchfill.regular_files import open_regular
-from batchfill.storage.output_store import StagedFile, digest_of
+from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW, StagedFile
 from batchfill.storage.remote_store import store_of_process
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from batchfill.storage.object_store import ObjectWriter
@@ -29,25 +31,29 @@ class RemoteTask:
     address: str
     path: Path
     """Where it is on the disk, or where a copy of it is to be."""
-    sha256: str | None
-    """Of its content; None: nothing is to be there."""
+    sha256: str
+    """Of its content."""
 
 
-def put_file(task: RemoteTask) -> bool:
-    """Have the bucket be as *task* says; False: the file is not what it says, so that nothing was done.
+class PutFile(NamedTuple):
+    """What the bucket has now."""
+
+    size: int
+    etag: str | None
+    """None: the answer did not tell it."""
+
+
+def put_file(task: RemoteTask) -> PutFile | None:
+    """Have the bucket hold the file of *task*; None: it is not what *task* says, so that nothing was done.
 
     Raises OSError where the file cannot be read, ObjectsRefused and NoAnswer as every call of a storage.
     """
-    store = store_of_process()
-    if task.sha256 is None:
-        store.remove_object(task.address)
-        return True
     with open_regular(task.path) as file:
         content = file.read()
     if sha256(content).hexdigest() != task.sha256:
-        return False
-    store.put_object(task.address, content, mime=mime_of(task.path.name))
-    return True
+        return None
+    etag = store_of_process().put_object(task.address, content, mime=mime_of(task.path.name))
+    return PutFile(len(content), etag)
 
 
 def fetch_file(task: RemoteTask) -> StagedFile | None:
@@ -55,22 +61,45 @@ def fetch_file(task: RemoteTask) -> StagedFile | None:
 
     Raises OSError where the disk does not take it, ObjectsRefused and NoAnswer as every call of a storage.
     """
-    store = store_of_process()
-    if (found := store.find_object(task.address)) is None:
-        return None
+    wanted = object_of_content(task.address, task.sha256)
     try:
         with task.path.open("xb") as file:
-            store.read_object(found, file)
+            store_of_process().read_object(wanted, file)
             file.flush()
             os.fsync(file.fileno())
-        digest = digest_of(task.path)
+            size = file.tell()
+    except ObjectGone:
+        task.path.unlink()
+        return None
     except BaseException:
         task.path.unlink(missing_ok=True)
         raise
-    if digest != task.sha256:
-        task.path.unlink()
-        return None
-    return StagedFile(task.path, found.size, digest)
+    return StagedFile(task.path, size, task.sha256)
+
+
+def remove_file(address: str) -> None:
+    """Have nothing at *address*."""
+    store_of_process().remove_object(address)
+
+
+def find_size(address: str) -> int | None:
+    """Return how many bytes are at *address*; None: nothing is there."""
+    found = store_of_process().find_object(address)
+    return None if found is None else found.size
+
+
+def find_other(root: str, known: Collection[str]) -> str | None:
+    """Return a picture below *root* that is none of the files *known*; None: there is none.
+
+    Those whose names hold the ids of their predictions are left out: no other file gets such a name.
+    Raises ObjectsRefused, NoAnswer.
+    """
+    for page in store_of_process().list_objects(f"{root}{OUTPUTS}/"):
+        for one in page:
+            file = one.address.removeprefix(root)
+            if file not in known and not file.startswith((f"{RAW}/", f"{EARLIER}/")):
+                return file
+    return None
 
 
 def ask_for_rights(root: str, store: ObjectWriter | None = None) -> None:

@@ -9,11 +9,12 @@ import os
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
+from hashlib import sha256
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from batchfill.domain.objects import ObjectFile, parse_object_address
+from batchfill.domain.objects import BY_CONTENT, ObjectFile, parse_object_address
 from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused
 from batchfill.settings.addresses import is_loopback
 from batchfill.storage.store_errors import explain_error, explain_panic
@@ -55,34 +56,41 @@ class RemoteStore:
         """Write the content of *wanted* to *target*; see ObjectStore."""
         where = parse_object_address(wanted.address)
         told = f'"{wanted.etag}"'
-        condition = {} if wanted.etag.startswith(_UNTAGGED) else {"if_match": told}
+        condition = {} if wanted.etag.startswith((_UNTAGGED, BY_CONTENT)) else {"if_match": told}
         with explained(wanted.address, "be read"):
             found = self._bucket(where.root).get(where.key, options=condition)
             chunks = iter(found)
+        size = found.meta["size"]
         # A storage that knows no conditions answers all the same.
-        if found.meta["size"] != wanted.size or not _is_version(found.meta, wanted.etag):
+        if not _is_version(found.meta, wanted):
             raise ObjectGone(f"{wanted.address} is not the object that was listed")
-        read = 0
+        by_content = wanted.etag.startswith(BY_CONTENT)
+        read, digest = 0, sha256()
         while True:
             with explained(wanted.address, "be read"):
                 chunk = next(chunks, None)
             if chunk is None:
                 break
             read += target.write(chunk)
-        if read != wanted.size:
-            raise NoAnswer(f"{wanted.address} cannot be read: {read:,} of {wanted.size:,} bytes came")
+            if by_content:
+                digest.update(chunk)
+        if read != size:
+            raise NoAnswer(f"{wanted.address} cannot be read: {read:,} of {size:,} bytes came")
+        if by_content and wanted.etag != f"{BY_CONTENT}{digest.hexdigest()}":
+            raise ObjectGone(f"{wanted.address} is not what was put there")
 
-    def put_object(self, address: str, content: bytes, *, mime: str) -> None:
+    def put_object(self, address: str, content: bytes, *, mime: str) -> str | None:
         """Have *address* hold *content*; see ObjectWriter."""
         where = parse_object_address(address)
         try:
             with explained(address, "be written"):
                 # In one request: whoever dies in the middle of it leaves nothing.
-                self._bucket(where.root, within=_WRITE).put(
+                made = self._bucket(where.root, within=_WRITE).put(
                     where.key, content, attributes={"Content-Type": mime}, use_multipart=False
                 )
         except ObjectGone:
             raise ObjectsRefused(f"{address} cannot be written: there is no such place") from None
+        return None if made["e_tag"] is None else _bare_tag(made["e_tag"])
 
     def find_object(self, address: str) -> ObjectFile | None:
         """Return the object at *address*; see ObjectWriter."""
@@ -161,15 +169,23 @@ def explained(where: str, failed: str) -> Iterator[None]:
 def _version_of(meta: Mapping[str, Any]) -> str:
     """Return what tells a version of an object from others."""
     tag: str | None = meta["e_tag"]
-    return _time_of(meta) if tag is None else tag.removeprefix("W/").strip('"')
+    return _time_of(meta) if tag is None else _bare_tag(tag)
 
 
-def _is_version(meta: Mapping[str, Any], listed: str) -> bool:
-    """Whether what is read is the version that was *listed*."""
-    if listed.startswith(_UNTAGGED):
+def _bare_tag(tag: str) -> str:
+    return tag.removeprefix("W/").strip('"')
+
+
+def _is_version(meta: Mapping[str, Any], wanted: ObjectFile) -> bool:
+    """Whether what is about to be read is *wanted*, as far as that is known before it is read."""
+    if wanted.etag.startswith(BY_CONTENT):
+        return True
+    if meta["size"] != wanted.size:
+        return False
+    if wanted.etag.startswith(_UNTAGGED):
         # The header of what is read tells whole seconds, and may tell a tag that the listing does not.
-        return _time_of(meta)[:_TO_THE_SECOND] == listed[:_TO_THE_SECOND]
-    return _version_of(meta) == listed
+        return _time_of(meta)[:_TO_THE_SECOND] == wanted.etag[:_TO_THE_SECOND]
+    return _version_of(meta) == wanted.etag
 
 
 def _time_of(meta: Mapping[str, Any]) -> str:

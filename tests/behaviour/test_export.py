@@ -568,9 +568,9 @@ async def test_what_appears_or_changes_meanwhile_ends_the_export(
 ) -> None:
     put = copier.Copier.put_file
 
-    def meddling(self: Any, source: Path, *rest: Any) -> None:
+    def meddling(self: Any, source: Path, *rest: Any, own: bool) -> None:
         (final / "r2@1.webp").write_bytes(b"mine")
-        put(self, source, *rest)
+        put(self, source, *rest, own=own)
 
     final.mkdir()
     with monkeypatch.context() as patched:
@@ -580,9 +580,9 @@ async def test_what_appears_or_changes_meanwhile_ends_the_export(
     assert (final / "r2@1.webp").read_bytes() == b"mine"
     (final / "r2@1.webp").unlink()
 
-    def editing(self: Any, source: Path, *rest: Any) -> None:
+    def editing(self: Any, source: Path, *rest: Any, own: bool) -> None:
         source.write_bytes(source.read_bytes() + b"more")
-        put(self, source, *rest)
+        put(self, source, *rest, own=own)
 
     with monkeypatch.context() as patched:
         patched.setattr(copier.Copier, "put_file", editing)

@@ -200,7 +200,7 @@ def test_a_regular_file_is_read_through_links(tmp_path: Path) -> None:
 def test_a_picture_in_whose_place_something_else_is_counts_as_missing(tmp_path: Path, put: str) -> None:
     PUT[put](tmp_path / "r1.webp")
     placed = StoredFile("r1", 2, 1, None, "r1.webp", 7, sha256(b"picture").hexdigest(), 1)
-    assert file_state(tmp_path, placed) is FileState.MISSING
+    assert file_state(tmp_path / placed.file, placed) is FileState.MISSING
 
 
 def test_pictures_are_closed_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files in place are in the bucket of --outputs as well, whatever dies in the middle of putting them."""
+"""Files in place are in the bucket of --outputs and nowhere else, whatever dies in the middle of puts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from batchfill.emulator.faults.rules import Fault
 from batchfill.errors import UsageError
 from tests.support.batches import counts
 from tests.support.buckets import KEY, SECRET, Failure
+from tests.support.ledgers import in_ledger
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -54,8 +55,20 @@ def here(night: Batch) -> dict[str, str]:
 
 def known(night: Batch) -> dict[str, str]:
     """Return what the ledger says is there."""
-    with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db:
-        return dict(db.execute("SELECT file, put FROM remote_files WHERE put IS NOT NULL"))
+    return dict(in_ledger(night, "SELECT file, put FROM remote_files WHERE put IS NOT NULL"))
+
+
+def made(night: Batch) -> dict[str, str]:
+    """Return the digest of each file that the ledger has a place for, by its name."""
+    asked = "SELECT file, sha256 FROM outputs WHERE file IS NOT NULL"
+    return dict(in_ledger(night, f"{asked} UNION SELECT raw, raw_sha256 FROM outputs WHERE raw IS NOT NULL"))
+
+
+def is_there_alone(night: Batch, buckets: BucketServer) -> bool:
+    """Whether every file is in the bucket as the ledger has it, and no file is here."""
+    assert put(buckets) == made(night) == known(night)
+    assert here(night) == {}
+    return True
 
 
 async def test_every_file_in_place_is_put_under_its_own_name(
@@ -67,24 +80,74 @@ async def test_every_file_in_place_is_put_under_its_own_name(
     summary = await night.run()
 
     assert summary.exit_code == 0
-    assert len(here(night)) == 6
-    assert put(buckets) == here(night) == known(night)
+    assert len(put(buckets)) == 6
+    assert is_there_alone(night, buckets)
     assert buckets.mimes[f"{THERE}outputs/r1.png"] == "image/png"
 
 
-async def test_what_is_renamed_or_replaced_here_is_so_in_the_bucket(
-    service: Serve, batch: Open, desk: Desk, buckets: BucketServer
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"r1": "r2", "r2": "r1"},
+        {"r1": "r2", "r2": "r3", "r3": "r1"},
+        {"r1": "r2", "r2": "r3", "r3": "r4", "r4": "r5"},
+        {"r1": "x", "r4": "r1"},
+    ],
+    ids=["two swapped", "three in a circle", "a chain", "one takes another's name"],
+)
+async def test_what_is_renamed_is_so_in_the_bucket_though_it_is_nowhere_else(
+    service: Serve, batch: Open, desk: Desk, buckets: BucketServer, names: dict[str, str]
 ) -> None:
-    provider, rows = await service(), desk.rows(3)
+    provider, rows = await service(tiny=False), desk.rows(4)
     night = batch(provider, rows, outputs=ROOT)
     await night.run()
-    rows[0]["id"], rows[1]["id"] = "r2", "r1"
-    rows[2]["prompt"] = "another"
+    before = {result.prompt: put(buckets)[result.outputs[0]] for result in night.results()}
+
+    summary = await batch(provider, [row | {"id": names.get(row["id"], row["id"])} for row in rows]).run()
+
+    assert (summary.exit_code, len(provider.predictions()), len(set(before.values()))) == (0, 4, 4)
+    assert {result.prompt: put(buckets)[result.outputs[0]] for result in night.results()} == before
+    assert is_there_alone(night, buckets)
+
+
+async def test_what_another_file_replaces_is_kept_in_the_bucket_though_it_is_nowhere_else(
+    service: Serve, batch: Open, desk: Desk, buckets: BucketServer
+) -> None:
+    provider, rows = await service(tiny=False), desk.rows(2)
+    night = batch(provider, rows, outputs=ROOT)
+    await night.run()
+    before = put(buckets)
+    rows[1]["prompt"] = "another"
 
     await batch(provider, rows).run(confirm=lambda plan: True)
 
-    assert len(here(night)) == 4
-    assert put(buckets) == here(night) == known(night)
+    now = put(buckets)
+    earlier = [now[file] for file in now if file.startswith("outputs/earlier/")]
+    assert earlier == [digest for file, digest in before.items() if file.startswith("outputs/r2.")]
+    assert len(set(now.values())) == 3
+    assert is_there_alone(night, buckets)
+
+
+async def test_what_is_replaced_is_not_overwritten_while_it_cannot_be_read(
+    service: Serve, batch: Open, desk: Desk, buckets: BucketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_timings(monkeypatch, storage_retries=(0.01,))
+    provider, rows = await service(tiny=False), desk.rows(1)
+    night = batch(provider, rows, outputs=ROOT)
+    await night.run()
+    before = put(buckets)
+    rows[0]["prompt"] = "another"
+    night = batch(provider, rows)
+    buckets.fail = lambda kind, place: Failure(503) if kind == "get" else None
+
+    first = await night.run(confirm=lambda plan: True)
+    there = put(buckets)
+    buckets.fail = lambda kind, place: None
+    again = await night.run()
+
+    assert (first.exit_code, there, again.exit_code) == (3, before, 0)
+    assert set(before.values()) < set(put(buckets).values())
+    assert is_there_alone(night, buckets)
 
 
 async def test_a_batch_begun_without_a_bucket_is_put_there_once_one_is_named(
@@ -98,7 +161,7 @@ async def test_a_batch_begun_without_a_bucket_is_put_there_once_one_is_named(
     again = await batch(provider, 3, outputs=f"{ROOT}/").run()
 
     assert (again.submitted_now, again.exit_code) == (0, 0)
-    assert put(buckets) == here(night)
+    assert is_there_alone(night, buckets)
 
 
 async def test_another_bucket_at_a_later_start_is_refused(
@@ -172,7 +235,7 @@ async def test_what_was_paid_for_is_fetched_though_the_bucket_takes_nothing_any_
 
     assert (refused.exit_code, again.exit_code, len(provider.predictions())) == (3, 0, 2)
     assert "the credentials in the environment have expired" in (refused.stopped_because or "")
-    assert put(buckets) == here(night)
+    assert is_there_alone(night, buckets)
 
 
 async def test_a_cancel_does_not_wait_for_the_bucket(
@@ -194,13 +257,16 @@ async def test_a_bucket_that_does_not_answer_is_given_its_files_by_the_next_run(
     night = batch(await service(), 2, outputs=ROOT)
 
     first = await night.run(watch=ears)
-    states = counts(night)
+    states, kept = counts(night), here(night)
+    told = (await night.check(outputs=True)).notes[-1]
     buckets.fail = lambda kind, place: None
     again = await night.run()
 
     assert (first.exit_code, states, again.exit_code) == (3, {"done": 2}, 0)
-    assert "2 files are not in s3://photos/night/ as here: the next run puts what is left" in ears.texts
-    assert put(buckets) == here(night)
+    assert kept == made(night)
+    assert "2 files are not in s3://photos/night/ yet: the next run puts what is left" in ears.texts
+    assert told == "2 files are in the batch folder still: the next run puts them into s3://photos/night/"
+    assert is_there_alone(night, buckets)
 
 
 async def test_a_bucket_that_was_silent_for_a_while_is_given_in_the_same_run_what_it_missed(
@@ -216,7 +282,7 @@ async def test_a_bucket_that_was_silent_for_a_while_is_given_in_the_same_run_wha
     night = batch(await service(), 4, outputs=ROOT, concurrency=1)
 
     assert (await night.run()).exit_code == 0
-    assert put(buckets) == here(night)
+    assert is_there_alone(night, buckets)
 
 
 async def test_lost_rights_end_submitting_and_every_picture_is_kept_here(
@@ -228,10 +294,11 @@ async def test_lost_rights_end_submitting_and_every_picture_is_kept_here(
 
     summary = await night.run()
 
-    made = len(provider.predictions())
+    paid = len(provider.predictions())
     assert summary.exit_code == 3
-    assert made < 6
-    assert counts(night) == {"done": made, "pending": 6 - made}
+    assert paid < 6
+    assert counts(night) == {"done": paid, "pending": 6 - paid}
+    assert here(night) == made(night)
     assert "cannot be written" in (summary.stopped_because or "")
 
 
@@ -251,56 +318,71 @@ async def test_what_the_user_did_to_a_file_is_not_put(
     assert [name.partition(".")[0] for name in put(buckets)] == ["outputs/r2"]
 
 
-async def test_a_file_that_is_lost_here_stays_in_the_bucket(
+async def test_files_are_compared_with_the_ledger_without_reading_one(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    night = batch(await service(), 3, outputs=ROOT)
+    await night.run()
+    buckets.asked.clear()
+
+    told = (await night.check(outputs=True)).notes
+
+    assert told[-1] == "every one of 3 files is in place in s3://photos/night/ and as it was fetched"
+    assert buckets.asked == {"list": 1}
+
+
+async def test_check_tells_missing_damaged_changed_and_extra_objects_apart(
+    service: Serve, batch: Open, desk: Desk, buckets: BucketServer
+) -> None:
+    night = batch(await service(), 4, outputs=ROOT)
+    await night.run()
+    r1, r2, r3, _ = sorted(key for key in buckets.objects if key.startswith(THERE))
+    del buckets.objects[r1]
+    buckets.objects[r2] = bytes(len(buckets.objects[r2]))
+    buckets.objects[r3] = (desk.folder / "images" / "a.png").read_bytes()
+    buckets.put("night/outputs/mine.txt", b"a note")
+
+    told = (await night.check(outputs=True)).notes
+
+    assert [line.partition(".")[0] for line in told[-6:]] == [
+        "missing: outputs/r1",
+        "damaged: outputs/r2",
+        "changed: outputs/r3",
+        "extra: outputs/mine",
+        "`run --retry missing` fetches missing and damaged files again, if s3://photos/night/ or the service "
+        "has them",
+        "changed pictures are taken for your own work and left alone: remove one to miss it",
+    ]
+
+
+async def test_an_object_that_was_put_once_more_with_another_tag_is_as_it_was(
     service: Serve, batch: Open, buckets: BucketServer
 ) -> None:
     night = batch(await service(), 1, outputs=ROOT)
     await night.run()
-    before = put(buckets)
-    (lost,) = (night.folder / "outputs").glob("r1.*")
-    lost.unlink()
+    with closing(sqlite3.connect(night.folder / "ledger.sqlite")) as db, db:
+        db.execute("UPDATE remote_files SET etag = 'of a put in parts'")
 
-    await night.run()
-
-    assert put(buckets) == before
+    assert (await night.check(outputs=True)).notes[-1].startswith("every one of 1 files is in place")
+    assert buckets.asked["get"] == 1
 
 
 @pytest.mark.parametrize("damage", [None, b"half a pict"], ids=["removed", "damaged"])
-async def test_a_file_that_is_lost_here_is_fetched_back_from_the_bucket_and_not_paid_for(
-    service: Serve, batch: Open, buckets: BucketServer, ears: Ears, damage: bytes | None
+async def test_a_file_that_the_bucket_has_lost_is_fetched_from_the_service_and_not_paid_for(
+    service: Serve, batch: Open, buckets: BucketServer, damage: bytes | None
 ) -> None:
     provider = await service()
     night = batch(provider, 2, outputs=ROOT)
     await night.run()
-    (lost,) = (night.folder / "outputs").glob("r1.*")
-    before = lost.read_bytes()
-    lost.unlink() if damage is None else lost.write_bytes(damage)
-    told = (await night.check(outputs=True)).notes
+    lost = next(key for key in buckets.objects if "/r1." in key)
+    del buckets.objects[lost]
+    if damage is not None:
+        buckets.objects[lost] = damage
 
-    summary = await batch(provider, retry="missing").run(watch=ears)
+    summary = await batch(provider, retry="missing").run()
 
-    assert "if s3://photos/night/ or the service has them" in told[-1]
-    assert lost.read_bytes() == before
     assert (summary.exit_code, counts(night), len(provider.predictions())) == (0, {"done": 2}, 2)
-    assert "fetched back from s3://photos/night/, free of charge: 1 file" in ears.texts
-
-
-async def test_what_the_bucket_has_of_a_lost_file_that_is_another_is_left_there(
-    service: Serve, batch: Open, buckets: BucketServer
-) -> None:
-    provider = await service()
-    night = batch(provider, 1, outputs=ROOT)
-    await night.run()
-    (lost,) = (night.folder / "outputs").glob("r1.*")
-    before = lost.read_bytes()
-    lost.unlink()
-    buckets.objects[f"{THERE}outputs/{lost.name}"] = b"another"
-
-    await batch(provider, retry="missing").run()
-
-    # The service has it still.
-    assert lost.read_bytes() == before
-    assert len(provider.predictions()) == 1
+    assert is_there_alone(night, buckets)
 
 
 async def test_a_bucket_that_cannot_be_asked_for_lost_files_keeps_them_from_being_made_again(
@@ -309,11 +391,60 @@ async def test_a_bucket_that_cannot_be_asked_for_lost_files_keeps_them_from_bein
     provider = await service()
     night = batch(provider, 1, outputs=ROOT)
     await night.run()
-    next((night.folder / "outputs").glob("r1.*")).unlink()
     buckets.fail = lambda kind, place: Failure(403) if kind == "head" and "/outputs/" in place else None
 
-    with pytest.raises(UsageError, match=r"outputs/r1\.\w+ cannot be fetched back: s3://"):
+    with pytest.raises(UsageError, match=r"outputs/r1\.\w+ cannot be asked for: "):
         await batch(provider, retry="missing").run()
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["the bucket has it", "the bucket has lost it"])
+async def test_what_a_run_that_died_left_here_goes_once_the_bucket_says_that_it_has_it(
+    service: Serve, batch: Open, buckets: BucketServer, away: bool
+) -> None:
+    provider = await service()
+    night = batch(provider, 2, outputs=ROOT)
+    await night.run()
+    left = next(key for key in buckets.objects if "/r1." in key)
+    (night.folder / left.removeprefix(THERE)).write_bytes(buckets.objects[left])
+    if away:
+        del buckets.objects[left]
+
+    await night.run()
+
+    assert is_there_alone(night, buckets)
+
+
+async def test_a_ledger_that_is_lost_is_made_again_of_what_the_bucket_has(
+    service: Serve, batch: Open, buckets: BucketServer, ears: Ears
+) -> None:
+    provider = await service()
+    night = batch(provider, 2, outputs=ROOT)
+    await night.run()
+    for path in night.folder.glob("ledger.sqlite*"):
+        path.unlink()
+    provider.faults.add(Fault("get", "status", options={"status": 404}))
+
+    summary = await night.run(watch=ears)
+
+    assert (summary.exit_code, len(provider.predictions())) == (0, 2)
+    assert "found again, and not paid for twice: 2 rows that the ledger did not know" in ears.texts
+    assert is_there_alone(night, buckets)
+
+
+async def test_an_address_that_has_the_pictures_of_another_batch_is_refused(
+    service: Serve, batch: Open, buckets: BucketServer
+) -> None:
+    provider = await service()
+    buckets.put("night/outputs/r1.webp", b"of another batch")
+
+    with pytest.raises(UsageError) as caught:
+        await batch(provider, 1, outputs=ROOT).run()
+
+    assert str(caught.value) == (
+        "--outputs: s3://photos/night/ holds outputs/r1.webp, which is none of this batch: "
+        "give an address of its own"
+    )
+    assert provider.predictions() == []
 
 
 async def test_no_secret_of_the_storage_is_in_any_file_or_message(
@@ -363,5 +494,5 @@ async def test_a_run_that_is_killed_in_the_middle_of_puts_is_put_right_by_the_ne
 
     batch = Batch.open(night)
     assert (ran.code, provider.billed) == (0, rows), ran.err
-    assert put(buckets) == here(batch) == known(batch)
+    assert is_there_alone(batch, buckets)
     assert len(put(buckets)) == rows

@@ -97,7 +97,8 @@ class PostProcessor:
     async def _carry_out(self, one: DownloadJob, work: Callable[[DownloadJob], Awaitable[None]]) -> None:
         number = one.attempt.number
         try:
-            await self._until_taken(one, work)
+            async with self._context.placed.using(one.outputs):
+                await self._until_taken(one, work)
         finally:
             self._busy.discard(number)
             self.bell.notify()
@@ -148,7 +149,7 @@ class PostProcessor:
 
     async def _find_kept(self, one: DownloadJob) -> list[StagedFile]:
         """Return the raw outputs of *one* that are there; the others are to be fetched once more."""
-        kept = [await self._context.store.find_kept(output) for output in one.outputs]
+        kept = [await self._context.placed.find_kept(output) for output in one.outputs]
         if not all(kept):
             away = [output for output, written in zip(one.outputs, kept, strict=True) if written is None]
             gone = [replace(output, raw=None, raw_sha256=None) for output in away]
@@ -252,6 +253,7 @@ class PostProcessor:
 
     async def _flag_row(self, one: DownloadJob) -> None:
         folder = self._context.store.folder
+        await self._context.placed.bring_here(one.outputs)
         placed = [(output, output.file) for output in one.outputs if output.file is not None]
         paths = [folder / (output.raw or file) for output, file in placed]
         found = await self._flags_of(one, paths)

@@ -27,13 +27,14 @@ from batchfill.storage.mirror.bucket_mirror import tell_owner
 from batchfill.storage.mirror.mirror_bucket import MirrorBucket
 from batchfill.storage.mirror.mirror_entries import pack_entry
 from batchfill.storage.mirror.mirror_history import close_generation, read_history, rebuild_ledger
-from batchfill.storage.output_store import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from batchfill.domain.progress import ProgressListener
+    from batchfill.domain.rows import StoredFile
+    from batchfill.ledger.reader import Reader
     from batchfill.storage.mirror.mirror_history import MirrorHistory
 
 NO_ADDRESS = "--take-over needs --mirror URL: the address at which the lost run mirrored its batch"
@@ -48,9 +49,7 @@ class TakenBatch:
     at: float
     """Its last entry, in seconds since the epoch."""
     away: int
-    """Pictures of finished rows that are not in this folder."""
-    outputs: str
-    """Where they may be."""
+    """Pictures of finished rows that are neither in this folder nor, as far as is known, in a bucket."""
     kept: Path | None
     """The ledger that was in this folder before."""
 
@@ -90,8 +89,8 @@ async def take_over(folder: Path, address: str, *, wait: float) -> TakenBatch | 
             history = await to_thread.run_sync(close_generation, bucket, history, secrets.token_hex(8))
         await outwait_lease(wait)
         kept = await to_thread.run_sync(_rebuild, bucket, history, folder / LEDGER)
-        away, outputs = await to_thread.run_sync(_find_away, folder)
-    return TakenBatch(history.entry.host, history.entry.at, away, outputs, kept)
+        away = await to_thread.run_sync(_count_away, folder)
+    return TakenBatch(history.entry.host, history.entry.at, away, kept)
 
 
 async def outwait_lease(seconds: float) -> None:
@@ -106,10 +105,12 @@ def taken_lines(taken: TakenBatch, folder: Path) -> list[str]:
     if taken.kept is not None:
         lines.append(f"the older {LEDGER} of {folder.name} is kept as {taken.kept.name}")
     if taken.away:
+        pictures = "1 picture" if taken.away == 1 else f"{taken.away:,} pictures"
+        verb = "is" if taken.away == 1 else "are"
         lines.append(
-            f"{taken.away:,} pictures of finished rows are not in {folder.name}: copy them from "
-            f"{taken.outputs} to its outputs/, or add --retry missing, which fetches what the service keeps "
-            "still and pays for the others again"
+            f"{pictures} of finished rows {verb} not in {folder.name}: "
+            "copy what is on the lost machine's disk to its outputs/, or add --retry missing, which fetches "
+            "what the service keeps still and pays for the others again"
         )
     return lines
 
@@ -154,9 +155,16 @@ def _rebuild(bucket: MirrorBucket, history: MirrorHistory, ledger: Path) -> Path
         rebuilt.unlink(missing_ok=True)
 
 
-def _find_away(folder: Path) -> tuple[int, str]:
-    """Return how many pictures of finished rows are not here, and where they may be."""
+def _count_away(folder: Path) -> int:
+    """Return how many pictures of finished rows are lost, unless the other machine's disk is there still."""
     with open_reader(folder / LEDGER) as reader:
-        away = sum(not (folder / placed.file).is_file() for placed in reader.collected_files())
-        remote = reader.metadata().get("outputs")
-    return away, "the lost machine's disk" if remote is None else f"{remote}{OUTPUTS}/"
+        return sum(
+            not (folder / placed.file).is_file() and not _is_put(reader, placed)
+            for placed in reader.collected_files()
+        )
+
+
+def _is_put(reader: Reader, placed: StoredFile) -> bool:
+    """Whether the bucket of --outputs has it."""
+    copy = reader.remote_copy(placed.file)
+    return copy is not None and copy.sha256 == placed.sha256

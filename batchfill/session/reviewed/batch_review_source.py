@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from batchfill.domain.objects import object_of_content
+from batchfill.domain.rows import HeldFile
 from batchfill.errors import BadPicture, NoAnswer, ObjectGone, ObjectsRefused
 from batchfill.session.batch_status import read_status
 from batchfill.session.reviewed.decision_check import refused_decisions
 from batchfill.session.reviewed.recent_moves import RecentMoves
 from batchfill.storage import inbox, lock
 from batchfill.storage.decision_inbox import post_decisions
+from batchfill.storage.output_store import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import EndedAttempt, ReviewRow, RowWords, Status
     from batchfill.domain.review import ReviewDecision
-    from batchfill.domain.rows import LocalFile
     from batchfill.ledger.reader import Reader
     from batchfill.storage.object_copies import ObjectCopies
 
@@ -38,6 +40,7 @@ class BatchReviewSource:
     def __init__(self, manifest: Path, folder: Path, reader: Reader, copies: ObjectCopies) -> None:
         self.manifest, self.folder, self.reader = manifest, folder, reader
         self._copies = copies
+        self._root = reader.metadata().get("outputs")
         self._moves = RecentMoves(reader, time.time)
         self._decided: set[str] = set()
         """Predictions that were decided here, whose rows were not read after that."""
@@ -45,13 +48,25 @@ class BatchReviewSource:
         """Predictions whose decisions a run had yet to take when rows were read last."""
 
     @asynccontextmanager
-    async def hold_object(self, wanted: ObjectFile) -> AsyncIterator[LocalFile]:
-        """Give an original that is in a bucket as a local file. Raises BadPicture where it cannot be had."""
+    async def hold_file(
+        self, file: str, sha256: str, remote: ObjectFile | None = None
+    ) -> AsyncIterator[HeldFile]:
+        """Give a picture of the batch; see ReviewSource."""
+        wanted = remote or self._put_object(file, sha256)
+        if wanted is None:
+            yield HeldFile(self.folder / file, sha256)
+            return
         try:
             async with self._copies.hold({wanted: wanted}) as files:
-                yield files[wanted]
+                yield HeldFile(files[wanted].path, files[wanted].sha256, copied=True)
         except (ObjectGone, ObjectsRefused, NoAnswer) as error:
             raise BadPicture(str(error)) from error
+
+    def _put_object(self, file: str, sha256: str) -> ObjectFile | None:
+        """Return what an output is in the bucket of --outputs; None where it is here, or no output."""
+        if self._root is None or not file.startswith(f"{OUTPUTS}/") or (self.folder / file).is_file():
+            return None
+        return object_of_content(f"{self._root}{file}", sha256)
 
     def mark(self) -> object:
         """Return something that stays equal as long as nothing of the batch changes."""

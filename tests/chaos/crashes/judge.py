@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from batchfill.check.check import compare_outputs
 from batchfill.domain.rows import RowState
 from batchfill.ledger.reader import open_reader
+from batchfill.storage.placed_files import PlacedFiles
 from tests.chaos.crashes.night import FAILED, ROWS
 from tests.support import ledgers
 from tests.support.judge import judge
@@ -96,7 +97,7 @@ def _judge(night: Night) -> Iterator[str]:
 def _not_clean(batch: Path) -> Iterator[str]:
     """Yield what `check --outputs` finds."""
     with open_reader(batch / "ledger.sqlite") as reader:
-        found = compare_outputs(batch, reader.collected_files())
+        found = compare_outputs(PlacedFiles(batch), reader.collected_files())
     if not (len(found) == 1 and CLEAN in found[0]):
         yield from found
     yield from (f"{leftover} was left behind" for leftover in (batch / "tmp").iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -18,17 +19,15 @@ from batchfill.domain.reports import (
     RowWords,
     Status,
 )
-from batchfill.domain.rows import Outcome, RowState
+from batchfill.domain.rows import HeldFile, Outcome, RowState
 from batchfill.errors import BadPicture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from batchfill.domain.objects import ObjectFile
     from batchfill.domain.review import ReviewDecision
-    from batchfill.domain.rows import LocalFile
 
 BEGUN = 1_763_850_000.0
 PRICE = 40_000
@@ -115,8 +114,13 @@ class Collection:
 
     # What the gallery asks
 
-    def hold_object(self, wanted: ObjectFile) -> AbstractAsyncContextManager[LocalFile]:
-        raise BadPicture(f"{wanted.address} is in no bucket")
+    @asynccontextmanager
+    async def hold_file(
+        self, file: str, sha256: str, remote: ObjectFile | None = None
+    ) -> AsyncIterator[HeldFile]:
+        if remote is not None:
+            raise BadPicture(f"{remote.address} is in no bucket")
+        yield HeldFile(self.folder / file, sha256)
 
     def mark(self) -> object:
         return self._changes, self.running

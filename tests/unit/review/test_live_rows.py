@@ -68,7 +68,7 @@ class Reading:
     def __init__(self, *ids: str) -> None:
         self.manifest = Manifest(*ids)
         source: Any = self.manifest
-        self.rows = LiveRows(source, Originals(source))
+        self.rows = LiveRows(source, Originals())
         self.page: dict[str, str] = {}
         """What a page knows that asks for the rows that were found to be other ones."""
         self.cost = 0

@@ -90,7 +90,7 @@ async def test_all_who_need_an_object_at_once_share_one_copy(shelf: Shelf, tmp_p
 async def test_copies_stay_while_they_are_held_and_then_as_long_as_there_is_room(
     shelf: Shelf, tmp_path: Path
 ) -> None:
-    copies = ObjectCopies(tmp_path / "copies", shelf, kept=20)
+    copies = ObjectCopies(tmp_path / "copies", shelf, kept=2 * len("0.png"))
 
     async with copies.hold({n: thing(f"{n}.png") for n in range(5)}):
         assert len(copies_in(tmp_path)) == 5
