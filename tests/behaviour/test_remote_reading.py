@@ -14,7 +14,7 @@ from batchfill.domain.review import Decision, ReviewDecision
 from batchfill.errors import ExportStopped, NotExported, UsageError
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.reader import open_reader
-from batchfill.session.batch_review_source import BatchReviewSource
+from batchfill.session.reviewed.batch_review_source import BatchReviewSource
 from batchfill.storage import placed_outputs
 from batchfill.storage.object_copies import ObjectCopies
 from tests.behaviour.test_remote_outputs import ROOT, THERE, here, is_there_alone, known, put
