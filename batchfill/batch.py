@@ -156,7 +156,7 @@ class Batch:
         from batchfill.notify.notifier import notify_of_run
         from batchfill.session.open_session import breaking_off, open_session, prepare_folder
 
-        await prepare_folder(self.folder, self.flags, watch)
+        await prepare_folder(self._source, watch)
         manifest, settings = self._source.read()
         refuse_cap_without_price(settings, choose_model(settings))
 

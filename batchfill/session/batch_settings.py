@@ -30,6 +30,8 @@ class BatchSettings:
     flags: Mapping[str, Any] = field(repr=False)
     environ: Environment = field(repr=False)
     around: Surroundings = field(repr=False)
+    begun: Path | None = None
+    """The folder whose ledger counts as the batch's; None: its own."""
 
     @property
     def placed(self) -> dict[str, Any]:
@@ -72,7 +74,7 @@ class BatchSettings:
         """Return what the ledger remembers, and what is around the command for the batch that it is of."""
         from batchfill.session.as_begun.said_around import as_begun
 
-        facts = read_metadata(self.folder)
+        facts = read_metadata(self.begun or self.folder)
         return facts, as_begun(self.around, facts)
 
     def _resolve(

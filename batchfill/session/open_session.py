@@ -17,6 +17,7 @@ from batchfill.process import refuse_few_files
 from batchfill.run.shutdown import watch_signals
 from batchfill.session.batch_ledger import make_folder
 from batchfill.session.lost_machine.take_over import take_over_from
+from batchfill.session.lost_machine.trial_start import try_start
 from batchfill.session.session import Session
 from batchfill.settings import timings
 from batchfill.settings.addresses import REPLICATE, refuse_plain_http
@@ -24,11 +25,11 @@ from batchfill.storage.decision_inbox import hold_batch
 from batchfill.token_command import fetch_token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
-    from typing import Any
 
     from batchfill.domain.progress import ProgressListener
+    from batchfill.session.batch_settings import BatchSettings
     from batchfill.settings.settings import Settings
 
 EMULATOR = "provider"
@@ -47,13 +48,18 @@ NO_QUERY = (
 )
 
 
-async def prepare_folder(folder: Path, flags: Mapping[str, Any], watch: ProgressListener | None) -> None:
+async def prepare_folder(source: BatchSettings, watch: ProgressListener | None) -> None:
     """Have the ledger there that a run is to go on with: it decides settings that are not given.
 
-    Raises UsageError.
+    Raises UsageError. A start with a mistake shuts no other run out.
     """
-    if flags.get("take_over"):
-        await take_over_from(flags, folder, watch)
+    if not source.flags.get("take_over"):
+        return
+
+    async def agree(begun: Path) -> None:
+        refuse_without_access(await try_start(source, begun))
+
+    await take_over_from(source.flags, source.folder, watch, agree)
 
 
 @asynccontextmanager
@@ -84,12 +90,22 @@ async def open_session(
 async def obtain_access(settings: Settings) -> Settings:
     """Return *settings* with the token, for which the user's command is run where there is one.
 
-    Raises UsageError when the provider cannot be asked: no token, no query, or no consent to plain http.
+    Raises UsageError when the provider cannot be asked.
     """
-    if settings.local:
-        return settings
+    refuse_without_access(settings)
     command = settings.token_command
-    if settings.token is None and command is None:
+    if settings.local or command is None:
+        return settings
+    seconds = timings.DEFAULT.token_command
+    token = await fetch_token(command, hidden=settings.extras.variables, seconds=seconds)
+    return replace(settings, token=token)
+
+
+def refuse_without_access(settings: Settings) -> None:
+    """Raise UsageError when the provider cannot be asked: no token, no query, or no consent to plain http."""
+    if settings.local:
+        return
+    if settings.token is None and settings.token_command is None:
         other = " (or REPLICATE_API_TOKEN)" if settings.base == REPLICATE else ""
         raise UsageError(MISSING.format(base=settings.base, other=other))
     if settings.base != settings.address and settings.extras.query is None:
@@ -99,11 +115,6 @@ async def obtain_access(settings: Settings) -> Settings:
         refuse_plain_http(settings.base, allowed=settings.plain_http)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if command is None:
-        return settings
-    seconds = timings.DEFAULT.token_command
-    token = await fetch_token(command, hidden=settings.extras.variables, seconds=seconds)
-    return replace(settings, token=token)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.batch import Batch
 from batchfill.errors import ManifestError, TakenOver, UsageError
 from batchfill.ledger.mirrored import log_frames, mirrored_commits
 from batchfill.storage.mirror import bucket_mirror
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from batchfill.batch import Batch
     from batchfill.emulator.emulator_server import EmulatorServer
     from tests.support.buckets import BucketServer
     from tests.support.desk import Desk
@@ -356,6 +356,47 @@ async def test_no_commit_of_a_batch_without_a_mirror_asks_a_bucket(
 
 
 # Which start may go on
+
+
+GOOD = "id,image,mask,prompt\nr1,images/a.png,masks/a.png,a\nr2,images/a.png,masks/a.png,b\n"
+MISTAKES: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "no such file": (None, {}),
+    "no column image": (GOOD.replace("image,", "picture_,"), {}),
+    "no rows": (GOOD.partition("\n")[0], {}),
+    "there is no folder pictures": (GOOD.replace("images/", "pictures/"), {}),
+    "no such file images/b.png": (GOOD.replace("images/a.png", "images/b.png", 1), {}),
+    "is text, not a picture": (GOOD.replace("images/a.png", "images/a.txt", 1), {}),
+    "id r1 is used already": (GOOD.replace("r2", "r1"), {}),
+    "was begun with model": (GOOD, {"model": "me/mine", "price": "0.01"}),
+    "was begun with base": (GOOD, {"base_url": "http://127.0.0.1:9/v1"}),
+    "--max-cost needs to know": (GOOD, {"max_cost": "1"}),
+    "--concurrency must": (GOOD, {"concurrency": "0"}),
+    "no token": (GOOD, {"environ": {}}),
+}
+"""The manifest and the flags of a start that is refused, by what is said then."""
+
+
+async def test_a_start_with_a_mistake_shuts_no_other_run_out(
+    service: Serve, batch: Open, desk: Desk, buckets: BucketServer, elsewhere: Open
+) -> None:
+    provider = await service()
+    night = batch(provider, desk.rows(2), mirror=MIRROR, limit=1)
+    await night.run()
+    before, there = dict(buckets.objects), elsewhere(None)
+    (desk.folder / "images" / "a.txt").write_text("words")
+
+    for said, (manifest, flags) in MISTAKES.items():
+        night.manifest.unlink(missing_ok=True)
+        if manifest is not None:
+            night.manifest.write_text(manifest)
+        mistaken = Batch.open(night.manifest, **{"environ": there.environ, **there.flags, **flags})
+        with pytest.raises(UsageError, match=said):
+            await mistaken.run()
+
+    assert buckets.objects == before
+    assert [path.name for path in there.folder.iterdir()] == ["lock"]
+    night.manifest.write_text(GOOD)
+    assert (await batch(provider).run()).exit_code == 0
 
 
 async def test_a_start_goes_on_with_the_mirror_that_its_ledger_remembers(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -29,13 +33,16 @@ from batchfill.storage.mirror.mirror_entries import pack_entry
 from batchfill.storage.mirror.mirror_history import close_generation, read_history, rebuild_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from batchfill.domain.progress import ProgressListener
     from batchfill.domain.rows import StoredFile
     from batchfill.ledger.reader import Reader
     from batchfill.storage.mirror.mirror_history import MirrorHistory
+
+Agree = Callable[[Path], Awaitable[None]]
+DRAFT = "taking-over"
+"""The folder of a ledger that is not taken over yet."""
 
 NO_ADDRESS = "--take-over needs --mirror URL: the address at which the lost run mirrored its batch"
 
@@ -54,41 +61,45 @@ class TakenBatch:
     """The ledger that was in this folder before."""
 
 
-async def take_over_from(flags: Mapping[str, Any], folder: Path, watch: ProgressListener | None) -> None:
+async def take_over_from(
+    flags: Mapping[str, Any], folder: Path, watch: ProgressListener | None, agree: Agree
+) -> None:
     """Take over the batch of --mirror, else of the mirror that the ledger here remembers, and tell *watch*.
 
-    Raises UsageError.
+    *agree*: see take_over. Raises UsageError.
     """
     address = read_flag("mirror", flags.get("mirror")) or read_metadata(folder).get(MIRROR)
     if address in (None, NO_MIRROR):
         raise UsageError(NO_ADDRESS)
     make_folder(folder)
-    taken = await take_over(folder, address, wait=timings.DEFAULT.mirror_lease)
+    taken = await take_over(folder, address, agree, wait=timings.DEFAULT.mirror_lease)
     if taken is None or watch is None:
         return
     for line in taken_lines(taken, folder):
         watch.notice(LogEvent(time.time(), line, Level.WARNING))
 
 
-async def take_over(folder: Path, address: str, *, wait: float) -> TakenBatch | None:
+async def take_over(folder: Path, address: str, agree: Agree, *, wait: float) -> TakenBatch | None:
     """Make the batch that is mirrored at *address* this folder's; None: it is already.
 
-    The run that had it ends at its next commit. *wait*: seconds after which what it was about to send is
-    sent, or held back. Raises UsageError, with nothing changed here.
+    *agree* is given a folder with its ledger, while the run that has the batch goes on: what it raises keeps
+    everything as it is. That run ends at its next commit then. *wait*: seconds after which what it was about
+    to send is sent, or held back. Raises UsageError, with nothing changed here.
     """
     refuse_network(folder / LEDGER)
     await lock.wait_out_moments(folder)
-    with lock.hold_lock(folder), told(address):
+    with lock.hold_lock(folder), told(address), _draft_folder(folder) as begun:
         bucket = await to_thread.run_sync(MirrorBucket, address)
         history = await to_thread.run_sync(_read_open, bucket)
         known = await to_thread.run_sync(_known_facts, folder / LEDGER)
         _refuse_other(folder, known, address)
         if known and owns(known, history):
             return None
-        if history.closing is None:
-            history = await to_thread.run_sync(close_generation, bucket, history, secrets.token_hex(8))
+        history = await to_thread.run_sync(_rebuild_open, bucket, history, begun / LEDGER)
+        await agree(begun)
+        history = await to_thread.run_sync(_close, bucket, history, begun / LEDGER)
         await outwait_lease(wait)
-        kept = await to_thread.run_sync(_rebuild, bucket, history, folder / LEDGER)
+        kept = await to_thread.run_sync(_put_in_place, bucket, history, begun / LEDGER, folder / LEDGER)
         away = await to_thread.run_sync(_count_away, folder)
     return TakenBatch(history.entry.host, history.entry.at, away, kept)
 
@@ -141,18 +152,54 @@ def _refuse_other(folder: Path, known: dict[str, str], address: str) -> None:
         )
 
 
-def _rebuild(bucket: MirrorBucket, history: MirrorHistory, ledger: Path) -> Path | None:
-    rebuilt = ledger.with_name(f"{ledger.name}.rebuilt")
+@contextmanager
+def _draft_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder in *folder*, whose lock is held. Raises UsageError where it cannot be written."""
+    draft = folder / DRAFT
     try:
-        with rebuilt.open("w+b") as file:
-            rebuild_ledger(bucket, history, file)
-        assert history.closing is not None
-        facts = {MIRROR: bucket.address, NEXT_RUN: history.closing.run}
-        return replace_ledger(ledger, rebuilt, facts)
+        # One that was killed has left its own.
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        try:
+            yield draft
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
-        raise UsageError(f"{ledger.parent} cannot be written: {error.strerror}") from error
-    finally:
-        rebuilt.unlink(missing_ok=True)
+        raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _rebuild_open(bucket: MirrorBucket, history: MirrorHistory, ledger: Path) -> MirrorHistory:
+    """Rebuild the ledger of a mirror that its run may be writing still, and return how it ended by then."""
+    while True:
+        try:
+            _rebuild(bucket, history, ledger)
+        except UsageError:
+            before, history = history, _read_open(bucket)
+            # A run that goes on removes the entries behind its copies.
+            if history.place == before.place:
+                raise
+        else:
+            return history
+
+
+def _rebuild(bucket: MirrorBucket, history: MirrorHistory, ledger: Path) -> None:
+    with ledger.open("w+b") as file:
+        rebuild_ledger(bucket, history, file)
+
+
+def _close(bucket: MirrorBucket, history: MirrorHistory, draft: Path) -> MirrorHistory:
+    """Shut the other run out, and have *draft* hold what it did until then."""
+    if history.closing is not None:
+        return history
+    closed = close_generation(bucket, history, secrets.token_hex(8))
+    if closed.place != history.place:
+        _rebuild(bucket, closed, draft)
+    return closed
+
+
+def _put_in_place(bucket: MirrorBucket, history: MirrorHistory, draft: Path, ledger: Path) -> Path | None:
+    assert history.closing is not None
+    return replace_ledger(ledger, draft, {MIRROR: bucket.address, NEXT_RUN: history.closing.run})
 
 
 def _count_away(folder: Path) -> int:
