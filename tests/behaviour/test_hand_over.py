@@ -18,11 +18,11 @@ from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
 from batchfill.session import session
 from batchfill.storage.output_store import OutputStore
-from batchfill.storage.remote_store import RemoteStore, store_of_process
+from batchfill.storage.remote_store import RemoteStore
 from batchfill.workers import pool
 from batchfill.workers.pool import Processes
 from tests.support.batches import counts, pictures
-from tests.support.buckets import KEY, SECRET, BucketServer, Failure
+from tests.support.buckets import KEY, SECRET, BucketServer, Failure, reach
 from tests.support.faults import NEVER_TAKEN
 from tests.support.timings import SOON
 
@@ -77,10 +77,8 @@ def server() -> Iterator[BucketServer]:
 def buckets(server: BucketServer, monkeypatch: pytest.MonkeyPatch) -> BucketServer:
     """Empty the bucket, and set the environment to it."""
     server.forget()
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
+    reach(server, monkeypatch)
     monkeypatch.setattr(session, "Processes", OfBuckets)
-    store_of_process.cache_clear()
     return server
 
 
@@ -110,6 +108,7 @@ async def test_no_byte_of_a_picture_passes_the_process_that_pays(
     service: Serve, batch: Open, stored: Store, buckets: BucketServer
 ) -> None:
     provider = await service(tiny=False)
+    buckets.tells_own = True
     night = batch(provider, stored(2, finish="exact", megapixels="0.25"), hand_over="bucket", concurrency=1)
 
     await night.run()

@@ -11,6 +11,7 @@ import re
 import threading
 from collections import Counter
 from contextlib import suppress
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from xml.sax.saxutils import escape, unescape
 
 import pytest
 
+from batchfill.storage import remote_store
+from batchfill.storage.mirror import mirror_bucket
 from batchfill.storage.remote_store import store_of_process
 
 if TYPE_CHECKING:
@@ -73,6 +76,8 @@ class BucketServer:
         """
         self.own: Counter[str] = Counter()
         """Those of them that came over a socket of this process, where the system tells that."""
+        self.tells_own = False
+        """Whether that is found out, which takes longer than an answer."""
         self.mimes: dict[str, str] = {}
         """What an object that was put is served as."""
         self.listed: list[str] = []
@@ -173,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Count a request and answer it, with the failure that it is to meet where there is one."""
         server = self.bucket_server
         server.asked[kind] += 1
-        server.own[kind] += is_own_socket(self.client_address[1])
+        server.own[kind] += server.tells_own and is_own_socket(self.client_address[1])
         try:
             server.refuse(kind, asked)
             content, headers = answer()
@@ -247,11 +252,19 @@ class _Handler(BaseHTTPRequestHandler):
 def buckets(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
     """Serve buckets, and set the environment to it; see BucketServer."""
     server = BucketServer()
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    store_of_process.cache_clear()
+    reach(server, monkeypatch)
     yield server
     server.close()
+
+
+def reach(server: BucketServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the environment to *server*, whose failures are soon met again."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    backoff = {"init_backoff": timedelta(milliseconds=5), "max_backoff": timedelta(milliseconds=20), "base": 2}
+    for retries in (remote_store._RETRIES, mirror_bucket._RETRIES):
+        monkeypatch.setitem(retries, "backoff", backoff)
+    store_of_process.cache_clear()
 
 
 def without_credentials(monkeypatch: pytest.MonkeyPatch, server: BucketServer) -> None:

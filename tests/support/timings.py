@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.clock import SystemClock
-from batchfill.providers import requests
+from batchfill.providers import rate_limiter, requests
 from batchfill.providers.requests import timeout_for
 from batchfill.settings import timings
 
@@ -32,6 +32,10 @@ QUICK = timings.Timings(
     attempt_retry=0.02,
     download_retry=0.02,
     late_outputs=0.0,
+    storage_retries=(0.02, 0.05, 0.1, 0.2),
+    disk_look=0.05,
+    ledger_look=0.1,
+    question_retries=(0.02, 0.05, 0.1),
     progress=0.1,
     inbox_look=0.1,
     mirror_lease=1.0,
@@ -54,6 +58,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     because the machine is busy is not lost: only silence that a test asks for (`silence`) counts.
     """
     monkeypatch.setattr(timings, "DEFAULT", QUICK)
+    monkeypatch.setattr(rate_limiter, "DEFAULT_PAUSE", 0.1)
     monkeypatch.setattr(requests, "timeout_for", lambda size, seconds: timeout_for(size, max(seconds, 60.0)))
 
 
