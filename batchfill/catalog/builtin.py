@@ -18,12 +18,10 @@ _FOLDER = Path(__file__).with_name("models")
 @cache
 def find_model(name: str) -> Model | None:
     """Return the shipped model *name* (OWNER/NAME); None when there is no such description."""
-    path = _FOLDER / f"{name.replace('/', '--')}.json"
-    if not path.is_file():
+    if name not in model_names():
         return None
-    model = _read_model(json.loads(path.read_text(encoding="utf-8")))
-    # A file system that ignores case would find it under any spelling; the service may not.
-    return model if model.name == name else None
+    path = _FOLDER / f"{name.replace('/', '--')}.json"
+    return _read_model(json.loads(path.read_text(encoding="utf-8")))
 
 
 def model_names() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 import click
 
 from batchfill.cli.commands import COMPLETE, cli, print_completion
-from batchfill.cli.terminal import tell_error
+from batchfill.cli.terminal import LONGEST_LINE, tell_error
 from batchfill.domain.exit_codes import ExitCode
 from batchfill.errors import ExportStopped, RunBroken, ServiceRefused, TakenOver, in_words
 from batchfill.process import (
@@ -43,7 +43,7 @@ def _carry_out() -> int:
         return end.exit_code
     except click.ClickException as error:
         with suppress(OSError):
-            _in_our_words(error).show()
+            _told(_in_our_words(error)).show()
         return ExitCode.NOTHING_DONE
     except KeyboardInterrupt:
         tell_error("interrupted")
@@ -74,6 +74,14 @@ def _in_our_words(error: click.ClickException) -> click.ClickException:
     if isinstance(error, click.NoSuchOption):
         return no_such_flag(error, cli.commands.values())
     return error
+
+
+def _told(error: click.ClickException) -> click.ClickException:
+    """Return *error* with a message that a terminal can show, whatever it repeats."""
+    from batchfill.console.format import safe_text
+
+    text = "\n".join(safe_text(line, LONGEST_LINE) for line in error.format_message().split("\n"))
+    return click.UsageError(text, error.ctx) if isinstance(error, click.UsageError) else error
 
 
 def _failed(error: Exception) -> int:

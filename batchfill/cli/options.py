@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batchfill.domain.exit_codes import EXIT_MEANINGS
+from batchfill.errors import quote_shortened
 from batchfill.settings.definitions import BY_NAME, SETTINGS
 from batchfill.settings.setting import Place
 from batchfill.settings.value_types import FilePath, FolderPath, Pairs, Switch
@@ -33,7 +34,7 @@ class _Pair(click.ParamType[tuple[str, str]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         name, equals, text = str(value).partition("=")
         if not (name and equals):
-            self.fail(f"{value!r} must be NAME=VALUE", param, ctx)
+            self.fail(f"{quote_shortened(str(value))} must be NAME=VALUE", param, ctx)
         return name, text
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from batchfill.domain.money import CURRENCY, MILLION
 from batchfill.domain.rows import RowState
+from batchfill.errors import cut_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 LONGEST = 500
 """Characters of another program's text that are worth a reader's time."""
+
+_LONG_WORD = re.compile(r"[!-~]{301,}")
+"""An argument or a name that is the content of a file, by mistake. Paths and addresses are shorter."""
 
 _COMMANDS = re.compile(
     r"[\x00-\x1f\x7f-\x9f"  # escape sequences begin with one of these
@@ -60,9 +64,10 @@ def safe_text(text: str, longest: int = LONGEST) -> str:
     """Return *text* on one line, cut to *longest* characters, unable to command a terminal.
 
     What a service or a manifest says may hold escape sequences, or marks that turn the direction of
-    writing and so make a line read as another.
+    writing and so make a line read as another. Of a word that no person writes only the beginning is kept.
     """
-    line = _COMMANDS.sub(" ", text[: 2 * longest]).strip()
+    words = _LONG_WORD.sub(lambda found: cut_short(found[0]), text)
+    line = _COMMANDS.sub(" ", words[: 2 * longest]).strip()
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 

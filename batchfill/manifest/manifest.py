@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from batchfill.errors import ManifestError, UsageError, did_you_mean
+from batchfill.errors import ManifestError, UsageError, cut_short, did_you_mean
 from batchfill.manifest import encodings
 from batchfill.manifest.containers import is_workbook, refuse_drawn_table, refuse_page
 from batchfill.manifest.formats.json_shapes import find_rows_list
@@ -78,7 +78,9 @@ def open_manifest(
     """
     for flag, name in (("--encoding", encoding), ("encoding", else_encoding)):
         if name is not None and not encodings.is_encoding(name):
-            raise UsageError(f"{flag} {name}: no such encoding; known are utf-8, gb18030, windows-1252 …")
+            raise UsageError(
+                f"{flag} {cut_short(name)}: no such encoding; known are utf-8, gb18030, windows-1252 …"
+            )
     file = spool_input() if path == STANDARD_INPUT else path
     start = _read_beginning(file)
     by_name = None if _KINDS.get(_suffix_of(file)) == "yaml" else else_encoding
@@ -205,7 +207,7 @@ def _own_encoding(head: Head) -> str | None:
     encoding: str | None = head.settings.get("encoding")
     if encoding is None or encodings.is_encoding(encoding):
         return encoding
-    head.note_mistake(head.lines["encoding"], f"encoding {encoding}: no such encoding")
+    head.note_mistake(head.lines["encoding"], f"encoding {cut_short(encoding)}: no such encoding")
     return None
 
 

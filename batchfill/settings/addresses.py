@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from batchfill.domain.objects import is_object_address, parse_object_address
+from batchfill.errors import quote_shortened
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -57,13 +58,15 @@ def read_base(text: str, *, plain_http: bool = False) -> str:
     except ValueError:
         host, port = None, None
     if not host or url.scheme not in ("http", "https"):
-        raise ValueError(f"base URL must be an address such as {REPLICATE}, not {shown!r}")
+        raise ValueError(f"base URL must be an address such as {REPLICATE}, not {quote_shortened(shown)}")
     if url.username is not None or url.password is not None:
         raise ValueError("base URL must not hold a user or password: the token comes from BATCHFILL_TOKEN")
     if not _is_plain(text.strip()):
         raise ValueError("base URL holds a space, or a character that no address has: copy it again")
     if HIDDEN in url.query:
-        raise ValueError(f"base URL {shown!r} has {HIDDEN} where a value belongs: give the value itself")
+        raise ValueError(
+            f"base URL {quote_shortened(shown)} has {HIDDEN} where a value belongs: give the value itself"
+        )
     refuse_plain_http(text.strip(), allowed=plain_http)
     path = _CALLS.sub("", url.path.rstrip("/")).rstrip("/")
     netloc = f"[{host}]" if ":" in host else host
@@ -92,9 +95,8 @@ def refuse_plain_http(base: str, *, allowed: bool) -> None:
         kind = (
             "" if near or not allowed else " (--plain-http is for private addresses and names without a dot)"
         )
-        raise ValueError(
-            f"base URL {show_base(base)!r} would send the token in the clear: use https{way}{kind}"
-        )
+        shown = quote_shortened(show_base(base))
+        raise ValueError(f"base URL {shown} would send the token in the clear: use https{way}{kind}")
 
 
 def why_out_of_reach(address: str, base: str, *, plain_http: bool) -> str | None:

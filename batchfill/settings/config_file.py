@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from batchfill.errors import UsageError, did_you_mean_or_known
+from batchfill.errors import UsageError, cut_short, did_you_mean_or_known
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -36,13 +36,15 @@ class ConfigFile:
     def profile(self, name: str) -> Mapping[str, Any]:
         """Return the table of the profile *name*. Raises UsageError where there is none."""
         if name not in self.profiles:
-            raise UsageError(f"profile {name}: {self.path} has none of that name{self._known(name)}")
+            raise UsageError(
+                f"profile {cut_short(name)}: {self.path} has none of that name{self._known(name)}"
+            )
         return self.profiles[name]
 
     def _known(self, name: str) -> str:
         if self.profiles:
             return did_you_mean_or_known(name, self.profiles)
-        return f': add [profile.{name}] with base_url = "…" and what else belongs to it'
+        return f': add [profile.{cut_short(name)}] with base_url = "…" and what else belongs to it'
 
 
 def read_config(path: Path) -> ConfigFile:
@@ -91,14 +93,15 @@ def _misplaced(config: ConfigFile, tables: Mapping[str, Any]) -> Iterator[str]:
         if name not in _TABLES:
             what = "no table of settings" if isinstance(value, dict) else "in no table"
             where = f"{config.path}:{_first_line(config.text, name)}"
-            yield f"{where}: {name} is {what}: put settings below [default] or [profile.NAME]"
+            yield f"{where}: {cut_short(name)} is {what}: put settings below [default] or [profile.NAME]"
         elif not isinstance(value, dict):
             yield f"{config.path}:{_first_line(config.text, name)}: {name} must be a table: [{name}]"
     profiles = tables.get("profile")
     for name, value in profiles.items() if isinstance(profiles, dict) else ():
         if not isinstance(value, dict):
             line = _first_line(config.text, name)
-            yield f"{config.path}:{line}: {name} is in a profile without a name: begin it with [profile.NAME]"
+            where, shown = f"{config.path}:{line}", cut_short(name)
+            yield f"{where}: {shown} is in a profile without a name: begin it with [profile.NAME]"
 
 
 def _line_of(text: str, table: str, key: str) -> int:

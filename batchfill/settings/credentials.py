@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from batchfill.domain.token import SHORTEST_SECRET, ExtraSecrets, Token
-from batchfill.errors import UsageError
+from batchfill.errors import UsageError, cut_short, quote_shortened
 from batchfill.settings.addresses import LOCAL, REPLICATE, is_loopback
 from batchfill.settings.base_choice import merge_headers
 from batchfill.settings.layers import Rank
 from batchfill.settings.setting import variable_of
+from batchfill.settings.value_types import NO_VARIABLE, VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -178,9 +179,12 @@ def find_headers(
 
 
 def _find_header(environ: Environment, name: str, variable: str, said: str | None) -> Token:
-    flag = f"{said}: header {name}={variable}" if said else f"--header {name}={variable}"
+    place = f"{said}: header {cut_short(name)}" if said else f"--header {cut_short(name)}"
+    if not VARIABLE.fullmatch(variable):
+        raise UsageError(f"{place} {NO_VARIABLE}")  # it may be the secret itself: it is not shown
+    flag = f"{place}={variable}"
     if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
-        raise UsageError(f"{flag}: {name!r} cannot be a header's name")
+        raise UsageError(f"{flag}: {quote_shortened(name)} cannot be a header's name")
     if name.lower() in OURS:
         raise UsageError(f"{flag}: batchfill sets this header itself; the token comes from {TOKEN}")
     value = environ.secret(variable)

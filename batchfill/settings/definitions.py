@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from batchfill.domain.findings import FLAGS
 from batchfill.domain.objects import read_outputs_address
 from batchfill.domain.provider_facts import REPLICATE_API
-from batchfill.errors import did_you_mean_or_known
+from batchfill.errors import cut_short, did_you_mean_or_known
 from batchfill.settings.addresses import REPLICATE, read_mirror, read_notify
 from batchfill.settings.retry_words import read_retry
 from batchfill.settings.setting import MANIFEST, READING, RUN, Setting
@@ -381,4 +381,4 @@ def explain_unknown(name: str, also: Iterable[str] = ()) -> str:
         way = "set BATCHFILL_TOKEN" if name == "token" else "give it on the command line"
         return f"{name} cannot be set in a manifest: {way}"
     known = sorted({*IN_MANIFEST, *also, "rows"})
-    return f"unknown setting {name}" + did_you_mean_or_known(name, known)
+    return f"unknown setting {cut_short(name)}" + did_you_mean_or_known(name, known)

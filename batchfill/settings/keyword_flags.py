@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from batchfill.errors import UsageError, did_you_mean_or_known
+from batchfill.errors import UsageError, cut_short, did_you_mean_or_known
 from batchfill.settings.definitions import BY_NAME
 from batchfill.settings.setting import READING, RUN
 from batchfill.settings.value_types import FilePath, FolderPath, Pairs, Switch, Text, Words
@@ -48,7 +48,7 @@ def _explain_unknown(name: str) -> str:
         return f"{name} is no flag: it is a line at the top of a YAML manifest"
     if name in _BY_MANIFEST_NAME:
         return f"{name} is a name in manifests: the flag is {_BY_MANIFEST_NAME[name].name}"
-    return f"there is no flag {name}{did_you_mean_or_known(name.replace('-', '_'), _FLAGS)}"
+    return f"there is no flag {cut_short(name)}{did_you_mean_or_known(name.replace('-', '_'), _FLAGS)}"
 
 
 def _is_text(value: Any) -> bool:

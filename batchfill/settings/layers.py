@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.token import TOKEN_WORDS
-from batchfill.errors import did_you_mean_or_known, nearest_word
+from batchfill.errors import cut_short, did_you_mean_or_known, nearest_word
 from batchfill.settings.definitions import BY_NAME, FOR_THE_PROVIDER, OUTSIDE
 from batchfill.settings.outside_values import read_text, read_toml, toml_text
 from batchfill.settings.setting import (
@@ -101,7 +101,7 @@ class LayerReader:
             return _IN_A_FILE
         if key in _KEYS or key in self.pixels:
             return None
-        return f"unknown setting {key}{did_you_mean_or_known(key, sorted({*_KEYS, *self.pixels}))}"
+        return f"unknown setting {cut_short(key)}{did_you_mean_or_known(key, sorted({*_KEYS, *self.pixels}))}"
 
     def read_variables(self, place: str, variables: Mapping[str, str], where: Callable[[str], str]) -> Layer:
         """Return what *variables* say; *where* returns the place of one, by its name.

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchfill.settings.addresses import read_base
-from batchfill.settings.value_types import CommandWords, FilePath, FolderPath, Pairs, Switch, Text, Words
+from batchfill.settings.value_types import (
+    LONGEST_COMMAND,
+    NO_VARIABLE,
+    VARIABLE,
+    CommandWords,
+    FilePath,
+    FolderPath,
+    Pairs,
+    Switch,
+    Text,
+    Words,
+)
 
 if TYPE_CHECKING:
     from batchfill.settings.setting import Setting
@@ -18,7 +28,6 @@ _TRUTHS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NO_COMMAND = "must be a program and its arguments"
 
 
@@ -109,15 +118,15 @@ def _read_lines(text: str) -> dict[str, str]:
 
 
 def _checked_pairs(setting: str, pairs: dict[str, str]) -> dict[str, str]:
-    if setting == "header" and not all(map(_VARIABLE.fullmatch, pairs.values())):
+    if setting == "header" and not all(map(VARIABLE.fullmatch, pairs.values())):
         # It may be the secret itself: it is not shown.
-        raise ValueError("must name the variable that holds the header's value, and not be the value itself")
+        raise ValueError(NO_VARIABLE)
     return pairs
 
 
 def _read_command(text: str) -> tuple[str, ...]:
     try:
-        words = shlex.split(text)
+        words = shlex.split(text) if len(text) <= LONGEST_COMMAND else []
     except ValueError:
         # Why would show a part of it, and it may hold a secret.
         raise ValueError(f"{_NO_COMMAND}, with quotes in pairs") from None

@@ -16,7 +16,7 @@ from batchfill.settings.origins import Origins
 from batchfill.settings.retry_words import read_decided, read_flagged, read_missing
 from batchfill.settings.settings import DEFAULTS, Settings
 from batchfill.settings.surroundings import ALONE
-from batchfill.settings.value_types import Text
+from batchfill.settings.value_types import FilePath, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,6 +46,8 @@ def read_flag(name: str, value: Any) -> Any:
     if value is None:
         return None
     setting = BY_NAME.get(name)
+    if setting is not None and isinstance(setting.type, FilePath):
+        return Path(value)
     if setting is None or not isinstance(setting.type, Text) or isinstance(value, bool):
         return value
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from batchfill.domain.findings import FLAGS
 from batchfill.domain.review import Decision
 from batchfill.domain.rows import RowState
-from batchfill.errors import did_you_mean
+from batchfill.errors import did_you_mean, quote_shortened
 
 RETRYABLE = frozenset(
     {RowState.FAILED, RowState.CANCELED, RowState.EXPIRED, RowState.IN_DOUBT, RowState.DONE}
@@ -25,7 +25,9 @@ def read_retry(text: str) -> frozenset[RowState]:
     words = _split_words(text)
     for word in words:
         if word not in known:
-            raise ValueError(f"takes {', '.join(sorted(known))}, not {word!r}{did_you_mean(word, known)}")
+            raise ValueError(
+                f"takes {', '.join(sorted(known))}, not {quote_shortened(word)}{did_you_mean(word, known)}"
+            )
     return frozenset(states[word] for word in words if word in states)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchfill.errors import UsageError
+from batchfill.errors import UsageError, cut_short
 from batchfill.settings.config_file import CONFIG, ConfigFile, read_config
 from batchfill.settings.credentials import REPLICATE_TOKEN, TOKEN, Environment, Variables
 from batchfill.settings.env_file import EnvFile
@@ -94,7 +94,8 @@ def _named_profile(
 def _there(config: ConfigFile, profile: str) -> ConfigFile:
     if not config.text and not config.path.exists():
         where = config.path if config.path.is_absolute() else f"{CONFIG} in the user's folder of settings"
-        raise UsageError(f"profile {profile}: there is no {where}: write one with [profile.{profile}] in it")
+        name = cut_short(profile)
+        raise UsageError(f"profile {name}: there is no {where}: write one with [profile.{name}] in it")
     return config
 
 

@@ -9,12 +9,20 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.money import MILLION
+from batchfill.errors import cut_short, quote_shortened
 from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FLUX_FILL_DEV = "black-forest-labs/flux-fill-dev"
+LONGEST_MODEL = 200
+"""Characters of a model's name; a version takes 64 of them."""
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+"""The name of an environment variable."""
+NO_VARIABLE = "must name the variable that holds the header's value, and not be the value itself"
+LONGEST_COMMAND = 10_000
+"""Characters of a command: to split a text takes the square of its length."""
 UNBOUNDED = 10**9
 """More rows than a batch has."""
 
@@ -81,9 +89,9 @@ def number(low: float, high: float, *, whole: bool = True) -> Callable[[str], in
         try:
             value: int | float = int(text) if whole else float(text)
         except ValueError:
-            raise ValueError(f"must be {kind}, not {text!r}") from None
+            raise ValueError(f"must be {kind}, not {quote_shortened(text)}") from None
         if not low <= value <= high:
-            raise ValueError(f"must be between {low:g} and {high:g}, not {text}")
+            raise ValueError(f"must be between {low:g} and {high:g}, not {cut_short(text)}")
         return value
 
     return read
@@ -105,7 +113,7 @@ def choice(*words: str) -> Text:
     def read(text: str) -> str:
         if text in words:
             return text
-        raise ValueError(f"must be {' or '.join(words)}, not {text!r}")
+        raise ValueError(f"must be {' or '.join(words)}, not {quote_shortened(text)}")
 
     return Text("|".join(words), ", ".join(f"`{word}`" for word in words), read)
 
@@ -117,7 +125,7 @@ def some_of(*words: str) -> Words:
         found = [word.strip().lower() for word in text.split(",") if word.strip()]
         for word in found:
             if word not in words:
-                raise ValueError(f"must be some of {', '.join(words)}, not {word!r}")
+                raise ValueError(f"must be some of {', '.join(words)}, not {quote_shortened(word)}")
         return tuple(word for word in words if word in found)
 
     return Words("WORDS", ", ".join(f"`{word}`" for word in words), read)
@@ -130,18 +138,18 @@ def read_money(text: str) -> int:
     except InvalidOperation:
         amount = Decimal(-1)
     if not (amount.is_finite() and 0 <= amount <= 10**9):
-        raise ValueError(f"must be an amount of money such as 25 or 0.04, not {text!r}")
+        raise ValueError(f"must be an amount of money such as 25 or 0.04, not {quote_shortened(text)}")
     return round(amount * MILLION)
 
 
 def read_command(text: str) -> str:
     """Return *text*, a program and its words as a shell would split them. Raises ValueError."""
     try:
-        words = here().split_command(text)
+        words = here().split_command(text) if len(text) <= LONGEST_COMMAND else []
     except ValueError:
         words = []
     if not words or "\0" in text:
-        raise ValueError(f"must be a program and its words, each quote closed, not {text!r}")
+        raise ValueError(f"must be a program and its words, each quote closed, not {quote_shortened(text)}")
     return text
 
 
@@ -155,14 +163,18 @@ def read_time(text: str) -> time:
     match = re.fullmatch(r"(\d{1,2}):(\d{2})", text.strip())
     if match and int(match[1]) < 24 and int(match[2]) < 60:
         return time(int(match[1]), int(match[2]))
-    raise ValueError(f"must be a time of day such as 07:30, not {text!r}")
+    raise ValueError(f"must be a time of day such as 07:30, not {quote_shortened(text)}")
 
 
 def read_model(text: str) -> str:
     """Read the name of a model, with or without a version. Raises ValueError."""
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[A-Za-z0-9][\w.-]*)?", text):
+    if len(text) <= LONGEST_MODEL and re.fullmatch(
+        r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[A-Za-z0-9][\w.-]*)?", text
+    ):
         return text
-    raise ValueError(f"must be OWNER/NAME such as {FLUX_FILL_DEV}, or OWNER/NAME:VERSION, not {text!r}")
+    raise ValueError(
+        f"must be OWNER/NAME such as {FLUX_FILL_DEV}, or OWNER/NAME:VERSION, not {quote_shortened(text)}"
+    )
 
 
 KEEP_OR_REFUSE = choice("keep", "refuse")

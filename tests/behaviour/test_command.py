@@ -39,6 +39,7 @@ COMMANDS = (
 CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """Characters that command a terminal."""
 
+LONG = "z" * 100_000
 COLUMNS = (
     "id,line,state,image,mask,prompt,outputs,seed,prediction_id,attempts,cost,error,flags,decision,chosen"
     ",finished_as,changed_inputs"
@@ -778,3 +779,24 @@ async def test_a_provider_that_cannot_be_is_refused_in_words(batchfill: Any, fla
     ran = await batchfill("serve", *flag)
     assert ran.code == 2
     assert f"Invalid value for '{flag[0]}'" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["results", "night.csv", "--format", LONG], "Error: Invalid value for '--format': 'zzz"),
+        (["review", "night.csv", "--port", LONG], "is not a valid integer range."),
+        (["run", "night.csv", f"--{LONG}"], "Error: No such option '--zzz"),
+        (["run", "night.csv", "--set", LONG], "must be NAME=VALUE"),
+        ([LONG], "Error: No such command 'zzz"),
+        (["check", LONG], "File name too long"),
+        (["init", LONG], "the name should end with .csv"),
+    ],
+)
+async def test_a_word_that_is_a_whole_file_by_mistake_does_not_flood_the_terminal(
+    batchfill: Any, words: list[str], told: str
+) -> None:
+    ran = await batchfill(*words)
+    assert (ran.code, len(ran.err) < 500) == (2, True)
+    assert told in ran.err
+    assert ran.err.count("Invalid value") <= 1

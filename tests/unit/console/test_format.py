@@ -106,3 +106,13 @@ def test_of_many_lines_the_first_are_shown_and_the_rest_counted(
     lines: list[str], unlisted: int, shown: list[str]
 ) -> None:
     assert list(first_lines(lines, 2, "more row", unlisted=unlisted)) == shown
+
+
+@pytest.mark.parametrize("word", ["z" * 301, "/tmp/" + "z" * 100_000, "https://example.com/" + "z" * 5000])
+def test_of_a_word_that_no_person_writes_only_the_beginning_is_shown(word: str) -> None:
+    assert safe_text(f"{word}: File name too long") == f"{word[:60]}… File name too long"
+
+
+@pytest.mark.parametrize("text", ["/home/studio/" + "nights/" * 40, "的" * 400, "a " * 200 + "b"])
+def test_long_paths_and_sentences_are_shown_whole(text: str) -> None:
+    assert safe_text(text) == text
