@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from batchfill.catalog.pixel_options import PIXEL_READERS
 from batchfill.domain.reports import Which
 from batchfill.errors import UsageError, unwrap_single
 from batchfill.export.results import keep_results, result_object, write_table
@@ -19,12 +18,12 @@ from batchfill.ledger.database import is_there
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.payment_record import PAID, read_heading
 from batchfill.session.batch_ledger import no_ledger, open_batch_ledger, refuse_other_name
-from batchfill.session.batch_settings import BatchSettings
+from batchfill.session.batch_settings import BatchSettings, take_surroundings
 from batchfill.session.batch_status import read_status
 from batchfill.session.reviewed.decision_check import refused_decisions
 from batchfill.settings.credentials import Environment, Variables
 from batchfill.settings.keyword_flags import check_flags
-from batchfill.settings.surroundings import ALONE, read_surroundings
+from batchfill.settings.surroundings import ALONE
 from batchfill.settings.user_folders import cache_folder
 from batchfill.storage import inbox, lock
 from batchfill.storage.decision_inbox import hold_batch, post_decisions
@@ -66,7 +65,7 @@ class Batch:
         if not isinstance(environ, Environment):
             # In the place of what would show its values in a traceback.
             environ = Variables(os.environ if environ is None else environ)
-        return cls(Path(manifest), flags, *read_surroundings(environ, flags, PIXEL_READERS))
+        return cls(Path(manifest), flags, *take_surroundings(environ, flags))
 
     @classmethod
     def create(

@@ -6,19 +6,32 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from batchfill.catalog.pixel_options import PIXEL_READERS
 from batchfill.errors import UsageError
 from batchfill.session.batch_ledger import read_metadata
-from batchfill.settings.layers import fill_in
+from batchfill.settings.layers import fill_in, find_said
 from batchfill.settings.resolve import STANDARD_INPUT, folder_of, resolve_settings
+from batchfill.settings.surroundings import read_surroundings
+from batchfill.storage.store_variables import use_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from batchfill.manifest.manifest import Manifest
-    from batchfill.settings.credentials import Environment
+    from batchfill.settings.credentials import Environment, Variables
     from batchfill.settings.settings import Settings
     from batchfill.settings.surroundings import Surroundings
+
+
+def take_surroundings(
+    environ: Variables | Environment, flags: Mapping[str, Any]
+) -> tuple[Environment, Surroundings]:
+    """Return what is around a command, after what it says of buckets counts. Raises UsageError."""
+    found, around = read_surroundings(environ, flags, PIXEL_READERS)
+    if (endpoint := find_said(around.layers, "s3_endpoint")) is not None:
+        use_endpoint(endpoint)
+    return found, around
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def refuse_plain_http(base: str, *, allowed: bool) -> None:
         kind = (
             "" if near or not allowed else " (--plain-http is for private addresses and names without a dot)"
         )
-        shown = quote_shortened(show_base(base))
+        shown = _shown(base)
         raise ValueError(f"base URL {shown} would send the token in the clear: use https{way}{kind}")
 
 
@@ -174,6 +174,25 @@ def read_mirror(text: str) -> str:
     if not parse_object_address(f"{prefix}x").key.removesuffix("x"):
         raise ValueError("must name a prefix of its own in the bucket: s3://BUCKET/NIGHT/")
     return prefix
+
+
+def read_endpoint(text: str) -> str:
+    """Return *text*, the address of a server of buckets. Raises ValueError."""
+    text = text.strip()
+    try:
+        url = urlsplit(text)
+        fits = (
+            url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and "@" not in url.netloc
+        )
+    except ValueError:
+        fits = False
+    if not (fits and _is_plain(text) and not url.query):
+        raise ValueError(f"must be an address such as https://storage.example.com:9000, not {_shown(text)}")
+    return text
+
+
+def _shown(address: str) -> str:
+    return quote_shortened(show_base(address))
 
 
 def _is_plain(text: str) -> bool:

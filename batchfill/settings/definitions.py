@@ -8,7 +8,7 @@ from batchfill.domain.findings import FLAGS
 from batchfill.domain.objects import read_outputs_address
 from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.errors import cut_short, did_you_mean_or_known
-from batchfill.settings.addresses import REPLICATE, read_mirror, read_notify
+from batchfill.settings.addresses import REPLICATE, read_endpoint, read_mirror, read_notify
 from batchfill.settings.retry_words import read_retry
 from batchfill.settings.setting import MANIFEST, READING, RUN, Setting
 from batchfill.settings.value_types import (
@@ -261,6 +261,13 @@ SETTINGS = (
         default="upload",
         default_text="`upload`",
         see="buckets.md#handing-over",
+    ),
+    Setting(
+        "s3_endpoint",
+        Text("URL", "an address such as `https://storage.example.com:9000`", read_endpoint),
+        "the server of `s3://` addresses where it is not Amazon's; goes before `AWS_ENDPOINT_URL`",
+        (),
+        see="buckets.md#addresses",
     ),
     Setting(
         "same_account", Switch(), "this new token is of the same account", (RUN,), False, "off", once=True

@@ -102,6 +102,8 @@ class Settings:
     """Where files in place are put as well, `s3://bucket/night/`; None: nowhere."""
     hand_over: str
     """`bucket` or `upload`: how pictures in buckets reach the service."""
+    s3_endpoint: str | None
+    """The server of `s3://` addresses; None: as the environment says."""
     latency: float | None
     """The local emulator's pretended run time in seconds."""
     notify: str | None = field(repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ VARIABLES = {
 }
 """What names credentials in the environment, by the beginning of an address."""
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+OWN_ENDPOINT = ENDPOINTS[0]
+"""The one that goes before the others."""
 _SENT = {
     "s3": (
         *ENDPOINTS,
@@ -47,3 +50,11 @@ def _is_endpoint(value: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def use_endpoint(address: str) -> None:
+    """Have this process, and the workers that it starts, find `s3://` addresses at the server at *address*.
+
+    The library of buckets reads its server from the environment, wherever a bucket is opened.
+    """
+    os.environ[OWN_ENDPOINT] = address

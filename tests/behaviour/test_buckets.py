@@ -21,7 +21,7 @@ from batchfill.storage.object_copies import OBJECTS, ObjectCopies
 from batchfill.storage.output_store import TMP
 from batchfill.workers.pool import Threads
 from tests.support.batches import counts, pictures
-from tests.support.buckets import KEY, SECRET, Failure, without_credentials
+from tests.support.buckets import KEY, SECRET, Failure, environment_for, without_credentials
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
@@ -434,3 +434,34 @@ async def test_the_review_shows_originals_that_are_in_a_bucket(
         buckets.put("masks/all.png", picture())
         with pytest.raises(BadPicture, match=r"s3://photos/masks/all\.png cannot be read"):
             await thumbnails.small_copy(mask, THUMB)
+
+
+@pytest.mark.parametrize("place", ["variable", "file"])
+async def test_the_server_of_buckets_is_a_setting_that_goes_before_the_usual_variables(
+    service: Serve, batchfill: Any, desk: Desk, stored: Store, buckets: BucketServer, place: str
+) -> None:
+    provider = await service()
+    desk.write(stored(1), "night.csv")
+    batchfill.environ |= {**environment_for("http://127.0.0.1:9", KEY, SECRET), "HOME": str(desk.folder)}
+    if place == "variable":
+        batchfill.environ["BATCHFILL_S3_ENDPOINT"] = buckets.address
+    else:
+        config = desk.folder / ".config" / "batchfill" / "config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text(f'[default]\ns3_endpoint = "{buckets.address}"\n', "utf-8")
+    ran = await batchfill("run", "night.csv", "--base-url", provider.base)
+    assert ran.code == 0, ran.err
+    assert buckets.asked["get"] == 2
+
+
+async def test_a_server_of_buckets_that_is_no_address_is_told_by_its_place(
+    batchfill: Any, desk: Desk
+) -> None:
+    desk.write(desk.rows(1), "night.csv")
+    batchfill.environ["BATCHFILL_S3_ENDPOINT"] = "storage:9000"
+    ran = await batchfill("check", "night.csv")
+    assert (ran.code, ran.err) == (
+        2,
+        "batchfill: BATCHFILL_S3_ENDPOINT must be an address such as https://storage.example.com:9000, "
+        "not 'storage:9000'\n",
+    )

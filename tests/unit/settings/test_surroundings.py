@@ -67,6 +67,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "outputs": ("s3://bucket/night/", "s3://bucket/night/"),
     "mirror": ("s3://bucket/mirror", "s3://bucket/mirror/"),
     "hand_over": ("bucket", "bucket"),
+    "s3_endpoint": ("https://storage.example.com:9000", "https://storage.example.com:9000"),
     "price": (0.04, 40_000),
     "send": ("original", "original"),
     "extra_columns": ("keep", True),
