@@ -19,6 +19,7 @@ from batchfill.process import (
     finish_telling,
     leave_out_unused,
     let_all_text_be_printed,
+    look_for_garbage_rarely,
     open_standard_streams,
 )
 
@@ -57,6 +58,7 @@ def _invoke_command() -> None:
     open_standard_streams()
     let_all_text_be_printed()
     leave_out_unused()
+    look_for_garbage_rarely()
     # What libraries log is for developers, and comes with tracebacks where no handler is set.
     logging.getLogger().addHandler(logging.NullHandler())
     threading.excepthook = _tell_of_thread

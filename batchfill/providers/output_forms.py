@@ -102,8 +102,9 @@ def safety_remark(prediction: Mapping[str, Any]) -> str | None:
     """Return the service's own words, one line, that its filter left a picture out; None: it says none."""
     for place in ("error", "output", "logs", "message"):
         text = prediction.get(place)
-        lines = text.splitlines()[-50:] if isinstance(text, str) else []
-        for line in reversed(lines):
+        if not text or not isinstance(text, str):
+            continue
+        for line in reversed(text.splitlines()[-50:]):
             if any(word in line.lower() for word in manners.SAFETY_WORDS):
                 return without_queries(line).strip()[:_LONGEST_REMARK]
     return None

@@ -169,6 +169,8 @@ def _read_zone(match: re.Match[str]) -> timezone:
 
 def _read_status(value: Any, *, ended: bool, made: Sequence[str], error: str | None) -> str:
     """Return Replicate's word for a status; an unknown one is judged by what else is said."""
+    if isinstance(value, str) and value in _MEANS:
+        return _MEANS[value]
     said = one_line(value, longest=40) if isinstance(value, str) and value.strip() else "unknown"
     known = _MEANS.get(re.sub(r"[\s-]+", "_", said.lower()))
     if known is not None:
@@ -180,6 +182,8 @@ def _read_status(value: Any, *, ended: bool, made: Sequence[str], error: str | N
 
 
 def _read_error(value: Any) -> str | None:
+    if value is None:
+        return None  # of nearly all that are listed
     said = words_of(value)
     if not said and isinstance(value, dict):
         said = "; ".join(f"{key}: {item}" for key, item in value.items() if isinstance(item, str | int))

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from batchfill.errors import (
@@ -264,6 +265,8 @@ def _duration(text: str) -> float:
     return sum(float(number) * manners.UNITS[unit.lower() or "s"] for number, unit in _PARTS.findall(text))
 
 
+# Answers of one second bear the same date.
+@lru_cache(maxsize=4)
 def read_http_date(text: str) -> float | None:
     """Return `Mon, 23 Nov 2026 00:08:30 GMT` as seconds since the epoch, None when it is something else.
 

@@ -14,7 +14,7 @@ from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from batchfill.process import leave_out_unused
+from batchfill.process import leave_out_unused, look_for_garbage_rarely
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,7 @@ def main() -> None:
     """Run the batch that the command line describes, and end with its exit code."""
     # As the command does.
     leave_out_unused()
+    look_for_garbage_rarely()
     notes = Notes()
     # Before another module imports it by its name.
     codec: Any = import_module("batchfill.images.codec.decode")
