@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from batchfill.catalog.field import Field, FieldType, guess_value
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 _USUAL = Pixels()
 """Those of rows that name no pixel settings: most of a million."""
+
+
+@lru_cache(maxsize=256)
+def _pixels_of(given: frozenset[tuple[str, Input]]) -> Pixels:
+    # Asked for several times a row, and most rows of a batch say the same.
+    return Pixels.of(dict(given))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +76,7 @@ class Model:
     def pixels(self, inputs: Mapping[str, Input]) -> Pixels:
         """Return the pixel settings among a row's *inputs*."""
         given = self.pixel_settings & inputs.keys()
-        found = Pixels.of({name: inputs[name] for name in given}) if given else _USUAL
+        found = _pixels_of(frozenset((name, inputs[name]) for name in given)) if given else _USUAL
         drawn = self.drawn_mask(inputs)
         return replace(found, mask_from=ALPHA) if drawn is not None and drawn.is_alpha else found
 
