@@ -42,7 +42,7 @@ def summary_lines(summary: Summary, *, command: str) -> list[str]:
         *_expense_line(summary),
         cost_line(summary.cost),
         *next_steps(counts, command, made=summary.failed_made),
-        f"pictures: {safe_text(summary.folder)}/outputs",
+        f"pictures: {safe_text(summary.root or f'{summary.folder}/')}outputs",
     ]
 
 

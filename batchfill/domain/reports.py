@@ -343,6 +343,8 @@ class Summary:
     failed_made: int = 0
     """As the status has it."""
     skipped: int = 0
+    root: str | None = None
+    """Where `outputs` is, where that is not the batch folder: the address of --outputs."""
 
 
 class Which(StrEnum):

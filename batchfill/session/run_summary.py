@@ -39,4 +39,5 @@ def make_summary(session: Session, status: Status, folder: Path) -> Summary:
         peak_memory=here().peak_memory(),
         failed_made=status.failed_made,
         skipped=session.skipped,
+        root=session.settings.outputs,
     )

@@ -53,8 +53,10 @@ class PlacedFiles:
 
     def state(self, placed: StoredFile) -> FileState:
         """Return what became of a file that was *placed*."""
-        if self._root is None or self.is_here(placed.file):
-            return file_state(self._folder / placed.file, placed)
+        here = file_state(self._folder / placed.file, placed)
+        # A run that goes on may just have put it.
+        if self._root is None or here is not FileState.MISSING:
+            return here
         if (found := self._find(placed.file)) is None:
             return FileState.MISSING
         put = self._put(placed.file)

@@ -26,6 +26,11 @@ def test_a_run_that_did_everything_says_so_and_where_the_pictures_are(
     ]
 
 
+def test_a_run_whose_pictures_are_in_a_bucket_says_where(summary: Callable[..., Summary]) -> None:
+    lines = summary_lines(summary(root="s3://photos/night/"), command="batchfill run night.csv")
+    assert lines[-1] == "pictures: s3://photos/night/outputs"
+
+
 def test_a_run_says_what_it_cost_besides_money(summary: Callable[..., Summary]) -> None:
     ran = summary(submitted_now=1500, requests=7200, throttled=75.0, held=5.0, peak_memory=64 << 20)
     lines = summary_lines(ran, command=RUN)
