@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -30,6 +28,7 @@ from batchfill.storage.decision_inbox import hold_batch, post_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from batchfill.domain.progress import ProgressListener
     from batchfill.domain.reports import CheckReport, Exported, FinishReport, Plan, Result, Status, Summary
@@ -260,17 +259,30 @@ class Batch:
         return self._source.origins()
 
     async def review(
-        self, *, port: int = 0, on_ready: Callable[[str], None], browse: Callable[[str], object] | None = None
+        self,
+        *,
+        port: int = 0,
+        host: str | None = None,
+        run_command: Sequence[str] = (),
+        on_ready: Callable[[str], None],
+        on_shared: Callable[[str], None] = lambda address: None,
+        browse: Callable[[str], object] | None = None,
     ) -> None:
         """Serve the review page on 127.0.0.1 until cancelled, whether the batch runs or not; port 0: any.
 
         *on_ready* is told an address that lets one browser in, once; *browse*, in a thread, one to start a
-        browser with. Raises LedgerError without a ledger, UsageError when the port cannot be had.
+        browser with. With *host*, an address of this machine in a trusted network, it is served there too,
+        and *on_shared* is told an address for a browser of another device, which starts no run. *run_command*
+        starts a run for the page and takes --agreed; without one the page starts none. Raises LedgerError
+        without a ledger, UsageError when a port cannot be had.
         """
+        from batchfill.review.runs import PageRuns
         from batchfill.review.server import serve_review
 
+        runs = PageRuns(run_command, self.environ.reveal()) if run_command else None
+        told = {"on_ready": on_ready, "on_shared": on_shared}
         with self._open_source() as (source, workers), unwrap_single():
-            await serve_review(source, workers, port=port, on_ready=on_ready, browse=browse)
+            await serve_review(source, workers, port=port, host=host, runs=runs, browse=browse, **told)
 
     async def report(
         self,
@@ -360,23 +372,11 @@ class Batch:
         with open_batch_ledger(self.manifest, self._source.placed) as reader:
             return replace(export_pictures(reader, self.folder, wish, watch), running=self.is_running())
 
-    @contextmanager
-    def _open_source(self) -> Iterator[tuple[BatchReviewSource, Processes]]:
+    def _open_source(self) -> AbstractContextManager[tuple[BatchReviewSource, Processes]]:
         """Give what the gallery reads, and who makes pictures small for it."""
-        from batchfill.session.reviewed.batch_review_source import BatchReviewSource
-        from batchfill.storage.object_copies import REVIEWED, ObjectCopies
-        from batchfill.workers.pool import Processes
+        from batchfill.session.reviewed.batch_review_source import open_review_source
 
-        # A run that is going on has its own copies of objects, in the batch folder.
-        away = TemporaryDirectory(prefix="batchfill-", ignore_cleanup_errors=True)
-        ledger = open_batch_ledger(self.manifest, self._source.placed)
-        with (
-            closing(Processes(hidden=self.environ.secret_names)) as workers,
-            away as folder,
-            ledger as reader,
-        ):
-            copies = ObjectCopies(Path(folder), kept=REVIEWED)
-            yield BatchReviewSource(self.manifest, self.folder, reader, copies), workers
+        return open_review_source(self.manifest, self._source.placed, self.environ.secret_names)
 
     def _sum_up(self, session: Session) -> Summary:
         from batchfill.session.run_summary import make_summary

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,22 @@ import anyio
 import click
 
 from batchfill.cli.options import LOCAL, MANIFEST, OUT, with_options
-from batchfill.cli.terminal import open_batch, open_counter, print_notes
+from batchfill.cli.terminal import open_batch, open_counter, print_notes, resume_words
 from batchfill.systems import here
 
 if TYPE_CHECKING:
     from typing import Any
 
+
+OWN_NOTES = ("the address lets one browser in, once; Ctrl-C ends the page",)
+SHARED_NOTES = (
+    "that is for one browser of another device, once: it sees all pictures and decides, and starts no run",
+    "nothing is encrypted on the way to it: use a network that you trust",
+)
+"""What is said behind an address."""
+
+START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from batchfill.cli.app import main; main()"
+"""This batchfill before an installed one, and without the current folder, which may hold any modules."""
 
 EXPORTING = ("name", "which", "link", "force", "changed", "kind")
 """What `export` takes besides the flags of a batch."""
@@ -27,24 +38,43 @@ EXPORTING = ("name", "which", "link", "force", "changed", "kind")
 @MANIFEST
 @with_options(OUT, LOCAL)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port; any free one.")
+@click.option(
+    "--host", metavar="ADDRESS", help="Serve another device too, at this machine's address in its network."
+)
 @click.option("--no-open", is_flag=True, help="Only print the page's address.")
-def review(manifest: Path, port: int, no_open: bool, **flags: Any) -> None:
+def review(manifest: Path, port: int, host: str | None, no_open: bool, **flags: Any) -> None:
     """Look through the pictures of a batch in a browser, while it runs or afterwards.
 
-    The page is served on this machine only. Ctrl-C ends it.
+    The page is served on this machine only, unless --host says otherwise. Ctrl-C ends it.
 
     Example: batchfill review night.csv
     """
     batch = open_batch(manifest, flags)
-    browse = None if no_open or not _has_display() else _open_browser
-
-    def welcome(address: str) -> None:
-        click.echo(address)
-        sys.stdout.flush()
-        print_notes("the address lets one browser in, once; Ctrl-C ends the page")
-
+    serving = partial(
+        batch.review,
+        port=port,
+        host=host,
+        run_command=_run_command(manifest, flags),
+        on_ready=partial(_welcome, *OWN_NOTES),
+        on_shared=partial(_welcome, *SHARED_NOTES),
+        browse=None if no_open or not _has_display() else _open_browser,
+    )
     with suppress(KeyboardInterrupt):
-        anyio.run(lambda: batch.review(port=port, on_ready=welcome, browse=browse))
+        anyio.run(serving)
+
+
+def _welcome(*notes_and_address: str) -> None:
+    *notes, address = notes_and_address
+    click.echo(address)
+    sys.stdout.flush()
+    print_notes(*notes)
+
+
+def _run_command(manifest: Path, flags: dict[str, Any]) -> list[str]:
+    """Return what starts a run of this batchfill, for rows that the page marks as to redo."""
+    package = Path(__file__).parents[2]
+    words = resume_words("run", manifest, flags)
+    return [sys.executable, "-P", "-c", START, str(package), *words, "--retry", "redo", "--quiet"]
 
 
 @click.command(short_help="Write that page as a folder to keep or to send.")

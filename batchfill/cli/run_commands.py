@@ -15,6 +15,7 @@ import click
 from batchfill.cli.option_groups import GroupedCommand
 from batchfill.cli.options import EXIT_CODES, LOCAL, MANIFEST, OUT, PROVIDER, READING, RUNNING, with_options
 from batchfill.cli.terminal import (
+    confirm_agreed,
     fail_with,
     make_confirm,
     open_batch,
@@ -49,8 +50,11 @@ STATUS_INTERVAL = 2.0
 @READING
 @RUNNING
 @click.option("-n", "only_checks", is_flag=True, help="Only check, as batchfill check does; submit nothing.")
+@click.option("--agreed", hidden=True, help="What was agreed to on the review page: ROWS:PRICE, or nothing.")
 @click.pass_context
-def run(context: click.Context, /, manifest: Path, *, only_checks: bool, **flags: Any) -> None:
+def run(
+    context: click.Context, /, manifest: Path, *, only_checks: bool, agreed: str | None, **flags: Any
+) -> None:
     """Run a batch, or go on with it.
 
     Example: batchfill run night.csv --max-cost 25
@@ -67,16 +71,20 @@ def run(context: click.Context, /, manifest: Path, *, only_checks: bool, **flags
         print_json_lines()
     if flags["quiet"] and flags["verbose"]:
         raise UsageError("--quiet and --verbose say the opposite: leave one out")
-    summary = _run_batch(batch, flags)
+    summary = _run_batch(batch, flags, agreed)
     print_summary(summary, manifest, flags)
     sys.exit(summary.exit_code)
 
 
-def _run_batch(batch: Batch, flags: dict[str, Any]) -> Summary:
+def _run_batch(batch: Batch, flags: dict[str, Any], agreed: str | None = None) -> Summary:
     with open_watcher(
         quiet=bool(flags["quiet"]), verbose=bool(flags.get("verbose")), name=batch.manifest.name
     ) as watch:
-        confirm = make_confirm(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
+        confirm = (
+            make_confirm(watch, yes=bool(flags["yes"]), quiet=bool(flags["quiet"]))
+            if agreed is None
+            else confirm_agreed(agreed)
+        )
         return anyio.run(lambda: batch.run(watch=watch, confirm=confirm, obey_signals=True))
 
 

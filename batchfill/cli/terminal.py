@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from batchfill.console.format import safe_text
 from batchfill.domain.exit_codes import ExitCode
 from batchfill.domain.json_objects import json_line
 from batchfill.domain.progress import Level, LogEvent
+from batchfill.errors import UsageError
 from batchfill.process import refuse_few_files
 from batchfill.settings.addresses import show_base
 from batchfill.settings.credentials import without_secrets
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 LONGEST_LINE = 2000
 PLACES = frozenset({"HOME", "PATH", "PWD", "TMPDIR", "USERPROFILE"})
 """Variables in which a short token is a word by chance, and without which nothing can be started."""
+NOTHING = "nothing"
+"""What a person agrees to who wants to see a plan."""
 FILES = 16
 """Files that any command opens at once: its event loop, the ledger and what goes with it, a table."""
 
@@ -119,6 +123,25 @@ def make_confirm(watch: Live | Plain, *, yes: bool, quiet: bool) -> Callable[[Pl
     return confirm
 
 
+def confirm_agreed(agreed: str) -> Callable[[Plan], bool]:
+    """Return what prints the plan as JSON and goes on if it is what was *agreed* to: `ROWS:PRICE`, `nothing`.
+
+    The price is in millionths, or `unknown`.
+    """
+    from batchfill.console.render_plan import plan_object
+
+    def confirm(plan: Plan) -> bool:
+        told = plan_object(plan)
+        rows, price = told["rows"], told["price"]
+        due = f"{rows}:{'unknown' if price is None else price}"
+        if agreed not in (due, NOTHING):
+            raise UsageError(f"rows or cost have changed: nothing was started. It would be {rows:,} rows now")
+        click.echo(json.dumps(told))
+        return agreed == due
+
+    return confirm
+
+
 def _ask_yes_no(question: str) -> bool:
     """Return whether the answer is yes; Ctrl-C, Ctrl-D and Enter are no."""
     # The event loop only notes a Ctrl-C, and would come to it after the answer.
@@ -141,13 +164,18 @@ def print_summary(summary: Summary, manifest: Path, flags: dict[str, Any]) -> No
 
 def resume_command(verb: str, manifest: Path, flags: dict[str, Any]) -> str:
     """Return the command that goes on with the batch, to be copied: flags that change rows come along."""
-    words = ["batchfill", verb, str(manifest)]
+    return here().join_command(["batchfill", *resume_words(verb, manifest, flags)])
+
+
+def resume_words(verb: str, manifest: Path, flags: dict[str, Any]) -> list[str]:
+    """Return what that command is made of, behind the program's name."""
+    words = [verb, str(manifest)]
     for name, value in flags.items():
         if value and name not in ONCE:
             # Values of a base's query are secrets, and to be given once more.
             value = show_base(value) if name == "base_url" else value
             words += _flag_words(f"--{name.replace('_', '-')}", value)
-    return here().join_command(words)
+    return words
 
 
 def own_name() -> str:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from batchfill.console.format import UNKNOWN, first_lines, format_count, format_money, safe_text
 from batchfill.domain.duration import format_duration
+from batchfill.domain.json_objects import amounts_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from batchfill.domain.reports import Plan
     from batchfill.domain.rows import RedoRule
@@ -34,6 +36,34 @@ def confirm_question(plan: Plan) -> str:
     if plan.redo is not None and plan.price_redo is not None:
         most = f", at most {_price_text(plan.price_to_go + plan.price_redo, plan)}"
     return f"Submit {rows} for about {_price_text(plan.price_to_go, plan)}{most}?"
+
+
+def plan_object(plan: Plan) -> dict[str, Any]:
+    """Return the plan as JSON, for the review page; `price` is in millionths, and of all that may be made."""
+    return {
+        "rows": plan.to_go,
+        "price": price_at_most(plan),
+        "pictures": plan.outputs_to_go,
+        "again": plan.again,
+        "open": plan.open,
+        "seconds": plan.seconds,
+        "rehearsal": plan.base == "local",
+        "currency": plan.cost.currency,
+        "cost": amounts_object(plan.cost),
+        "notes": [
+            *_change_lines(plan),
+            *_missing_lines(plan),
+            *_until_line(plan),
+            *warning_lines(plan.warnings),
+        ],
+    }
+
+
+def price_at_most(plan: Plan) -> int | None:
+    """Return what a run costs at most, in millionths; None where that is unknown."""
+    if plan.price_to_go is None or plan.price_redo is None:
+        return None
+    return plan.price_to_go + plan.price_redo
 
 
 def made_again_lines(redo: RedoRule | None, price: int | None, currency: str) -> Iterator[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import contextmanager
 from html import escape
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -29,30 +31,45 @@ HEADERS = {
 
 HOST, KEY = "127.0.0.1", "key"
 READING = frozenset({"GET", "HEAD"})
-ELSEWHERE = "this page answers only on this machine, at the address that batchfill printed\n"
+ELSEWHERE = "this page answers only at the address that batchfill printed, or at a port forwarded to it\n"
 STRANGER = (
     "This address does not let anybody in (any more).\n\n"
     "Each address that `batchfill review` gives is good for one browser, once. "
     "End it with Ctrl-C and start it again for a new one.\n"
 )
 
+_AUTHORITY = re.compile(
+    r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:@/]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII | re.IGNORECASE
+)
+"""What a browser calls a server in a request: its name, and its port where that is not 80."""
+
 
 class Auth:
-    """The keys of one server; a key is exchanged for a cookie and then good for nothing."""
+    """The keys of one listening address; a key is exchanged for a cookie and then good for nothing."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
-        # Browsers keep the cookies of all ports of a host together.
-        self._cookie = f"batchfill-{port}"
+    def __init__(self, address: str, port: int) -> None:
+        """*address*: the IP address that it listens at, in *port*."""
+        self._address, self._port = ip_address(address), port
         self._secret = secrets.token_urlsafe(32)
         self._keys: set[str] = set()
+
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Whether nothing but this machine reaches it, or who may forward a port to it."""
+        return self._address.is_loopback
+
+    @property
+    def flags(self) -> str:
+        """The flags of `batchfill review` with which it listens there again."""
+        host = "" if self.is_of_this_machine else f" --host {self._address}"
+        return f"--port {self._port}{host}"
 
     def login_url(self) -> str:
         """Return a new address of the page."""
         key = secrets.token_urlsafe(24)
         self._keys.add(key)
-        return f"http://{HOST}:{self._port}/?{KEY}={key}"
+        name = f"[{self._address}]" if self._address.version == 6 else str(self._address)
+        return f"http://{name}:{self._port}/?{KEY}={key}"
 
     def make_middleware(self) -> Middleware:
         """Return what answers strangers before anything else does."""
@@ -66,7 +83,8 @@ class Auth:
             if request.path != "/" or not self._redeem(request.query.get(KEY, "")):
                 raise web.HTTPForbidden(text=STRANGER)
             response = await handler(request)
-            response.set_cookie(self._cookie, self._secret, httponly=True, samesite="Strict", path="/")
+            cookie = _cookie_name(request)
+            response.set_cookie(cookie, self._secret, httponly=True, samesite="Strict", path="/")
             return response
 
         return guard
@@ -75,7 +93,7 @@ class Auth:
         """Whether it comes by another name of this machine (rebinding), or from a page that is not ours."""
         host = request.headers.get("Host", "")
         origin = request.headers.get("Origin")
-        if host not in self._hosts or (origin is not None and origin != f"http://{host}"):
+        if not self._is_called(host) or (origin is not None and origin != f"http://{host}"):
             return True
         if request.method not in READING:
             return origin is None
@@ -85,14 +103,33 @@ class Auth:
             "same-origin",
         )
 
+    def _is_called(self, host: str) -> bool:
+        """Whether *host* names the address. Its port is any: one that is forwarded has another number."""
+        found = _AUTHORITY.fullmatch(host)
+        name = found["name"].lower() if found else ""
+        if name == "localhost":
+            return self.is_of_this_machine
+        try:
+            address = ip_address(name.strip("[]"))
+        except ValueError:
+            # The name of a host may lead here from anywhere, whoever owns it.
+            return False
+        return address == self._address or (self.is_of_this_machine and address.is_loopback)
+
     def _is_known(self, request: web.Request) -> bool:
-        given = request.cookies.get(self._cookie, "")
+        given = request.cookies.get(_cookie_name(request), "")
         return secrets.compare_digest(given.encode(), self._secret.encode())
 
     def _redeem(self, given: str) -> bool:
         found = [key for key in self._keys if secrets.compare_digest(given.encode(), key.encode())]
         self._keys.difference_update(found)
         return bool(found)
+
+
+def _cookie_name(request: web.Request) -> str:
+    """Return the name of the cookie. Browsers keep the cookies of all ports of a host together."""
+    found = _AUTHORITY.fullmatch(request.headers.get("Host", ""))
+    return f"batchfill-{(found and found['port']) or 80}"
 
 
 async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:

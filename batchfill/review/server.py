@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,26 +14,26 @@ from anyio import to_thread
 from batchfill.errors import BadPicture, BatchfillError, UsageError
 from batchfill.images.codec.thumbnail import THUMB, VIEW
 from batchfill.review import assets
-from batchfill.review.auth import HOST, Auth, add_security_headers, login_page
+from batchfill.review.auth import Auth, add_security_headers, login_page
 from batchfill.review.decisions import read_message
 from batchfill.review.document import DOCUMENT_END, document_start, encode_json
 from batchfill.review.feed import Feed
+from batchfill.review.listeners import open_listeners, serve_app
 from batchfill.review.pages import Pages
 from batchfill.review.pieces import FIELDS
+from batchfill.review.runs import read_agreed
 from batchfill.review.thumbnails import Originals, Thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from batchfill.review.runs import PageRuns
     from batchfill.review.source import ReviewSource
     from batchfill.workers.pool import Workers
 
 QUIET = 15.0
 """Seconds after which a stream that has nothing to say shows that it is alive."""
-
-LAST_ANSWERS = 2.0
-"""Seconds that a server which ends gives to answers on their way."""
 
 TYPES = {
     ".avif": "image/avif",
@@ -49,6 +48,11 @@ TYPES = {
 
 LINES = "application/jsonl"
 
+AGAIN = web.AppKey("again", str)
+"""The flags with which the command serves at an application's address again."""
+STARTS = web.AppKey("starts", bool)
+"""Whether the pages of an application may start runs."""
+
 MAX_ROWS = 1000
 """Rows that are asked for at once."""
 
@@ -61,12 +65,20 @@ FOREVER = "private, max-age=31536000, immutable"
 class ReviewServer:
     """Answers the page."""
 
-    def __init__(self, pages: Pages, book: Feed, originals: Originals, pictures: Thumbnails) -> None:
+    def __init__(
+        self,
+        pages: Pages,
+        book: Feed,
+        originals: Originals,
+        pictures: Thumbnails,
+        runs: PageRuns | None = None,
+    ) -> None:
         self._pages, self._book, self._originals, self._pictures = pages, book, originals, pictures
+        self._runs = runs
         self._streams: set[anyio.CancelScope] = set()
 
     def make_app(self, door: Auth) -> web.Application:
-        """Return the application."""
+        """Return the application behind *door*: only this machine's own starts runs."""
         app = web.Application(middlewares=[door.make_middleware()])
         app.on_response_prepare.append(add_security_headers)
         app.on_shutdown.append(self.finish)
@@ -82,6 +94,11 @@ class ReviewServer:
         app.router.add_get("/thumbs/{key}.webp", self.thumb)
         app.router.add_get("/views/{key}.webp", self.view)
         app.router.add_get("/files/{key}", self.file)
+        app[AGAIN] = door.flags
+        app[STARTS] = self._runs is not None and door.is_of_this_machine
+        if app[STARTS]:
+            app.router.add_post("/plan", self.plan)
+            app.router.add_post("/runs", self.run)
         return app
 
     async def page(self, request: web.Request) -> web.Response:
@@ -99,7 +116,8 @@ class ReviewServer:
     async def head(self, request: web.Request) -> web.Response:
         """All of the JSON but its rows, and the fields of an entry; a page that has a name keeps it."""
         head = self._book.head(self._page_of(request))
-        return web.json_response({**head, "fields": FIELDS}, dumps=encode_json)
+        more = {"fields": FIELDS, "starts": request.app[STARTS], "again": request.app[AGAIN]}
+        return web.json_response({**head, **more}, dumps=encode_json)
 
     async def batch(self, request: web.Request) -> web.StreamResponse:
         """The whole JSON; a page that has a name keeps it."""
@@ -169,6 +187,22 @@ class ReviewServer:
             raise web.HTTPServiceUnavailable(text=str(error)) from error
         return web.json_response({"saved": message.last, "refused": refused})
 
+    async def plan(self, request: web.Request) -> web.Response:
+        """What a run would do; nothing is started."""
+        assert self._runs is not None
+        with _refused_in_words():
+            return web.json_response(await self._runs.plan())
+
+    async def run(self, request: web.Request) -> web.Response:
+        """Start a run, unless it would do anything else than a person has agreed to."""
+        assert self._runs is not None
+        try:
+            agreed = read_agreed(json.loads(await request.read()))
+        except (ValueError, RecursionError) as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        with _refused_in_words():
+            return web.json_response(await self._runs.start(agreed))
+
     async def finish(self, app: web.Application) -> None:
         """End what would go on as long as a page is open; decisions that came in reach the disk."""
         for stream in self._streams:
@@ -222,30 +256,38 @@ async def serve_review(
     workers: Workers,
     *,
     port: int = 0,
+    host: str | None = None,
+    runs: PageRuns | None = None,
     on_ready: Callable[[str], None],
+    on_shared: Callable[[str], None] = lambda address: None,
     browse: Callable[[str], object] | None = None,
 ) -> None:
     """Serve the page of *source* on 127.0.0.1 until cancelled; port 0 is any free one.
 
     Once it answers, *on_ready* is told an address that lets one browser in, once, and *browse*, in a thread,
-    one for the browser that it starts. Raises UsageError when the port cannot be had.
+    one for the browser that it starts. With *host*, an IP address of this machine, it is served there
+    too, and *on_shared* is told an address for a browser of another device: that one starts no run.
+    *runs*: starts runs for the page; None: nothing does. Raises UsageError when a port cannot be had.
     """
-    pictures = Thumbnails(source, workers)
-    originals = Originals()
-    pages = Pages(source)
-    book = Feed(source, originals, pages)
-    await book.refresh()
-    with _open_socket(port) as listening:
-        door = Auth(listening.getsockname()[1])
-        async with (
-            _serve_app(ReviewServer(pages, book, originals, pictures).make_app(door), listening),
-            anyio.create_task_group() as tasks,
-        ):
+    with open_listeners(port, host) as listeners:
+        pictures = Thumbnails(source, workers)
+        originals = Originals()
+        pages = Pages(source)
+        book = Feed(source, originals, pages)
+        await book.refresh()
+        server = ReviewServer(pages, book, originals, pictures, runs)
+        async with AsyncExitStack() as serving, anyio.create_task_group() as tasks:
+            for listener in listeners:
+                app = server.make_app(listener.auth)
+                await serving.enter_async_context(serve_app(app, listener.socket))
             tasks.start_soon(book.follow)
             tasks.start_soon(_make_thumbs, book, originals, pictures)
-            on_ready(door.login_url())
+            own, *shared = (listener.auth for listener in listeners)
+            on_ready(own.login_url())
+            for auth in shared:
+                on_shared(auth.login_url())
             if browse is not None:
-                tasks.start_soon(_invite_browser, browse, source.folder, door.login_url())
+                tasks.start_soon(_invite_browser, browse, source.folder, own.login_url())
 
 
 async def _invite_browser(browse: Callable[[str], object], folder: Path, address: str) -> None:
@@ -268,25 +310,11 @@ async def _make_thumbs(book: Feed, originals: Originals, pictures: Thumbnails) -
 
 
 @contextmanager
-def _open_socket(port: int) -> Iterator[socket.socket]:
+def _refused_in_words() -> Iterator[None]:
     try:
-        listening = socket.create_server((HOST, port))
-    except OSError as error:
-        raise UsageError(f"cannot serve on {HOST} port {port}: {error.strerror or error}") from error
-    with listening:
-        yield listening
-
-
-@asynccontextmanager
-async def _serve_app(app: web.Application, listening: socket.socket) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=LAST_ANSWERS)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, listening).start()
         yield
-    finally:
-        with anyio.CancelScope(shield=True):
-            await runner.cleanup()
+    except UsageError as error:
+        raise web.HTTPConflict(text=str(error)) from error
 
 
 def _picture_response(path: Path | None) -> web.StreamResponse:

@@ -249,5 +249,6 @@ def _names(rows: list[list[str]]) -> list[str]:
 
 
 def _flags(name: str, without: frozenset[str] | set[str] = frozenset()) -> list[str]:
-    options = [option for option in cli.commands[name].params if isinstance(option, click.Option)]
+    params = cli.commands[name].params
+    options = [option for option in params if isinstance(option, click.Option) and not option.hidden]
     return [flag for option in options for flag in option.opts + option.secondary_opts if flag not in without]

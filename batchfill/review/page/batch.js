@@ -35,6 +35,7 @@ export class Batch extends EventTarget {
     for (const id of gone) this.byRow.delete(id);
     for (const row of rows) this.byRow.set(row.id, row.isBrief ? this.briefly(row) : prepared(row));
     this.rows = inOrder([...this.byRow.values()]);
+    for (const { id } of rows) if (this.made.has(id)) this.showMade(id);
     this.forget(({ n, saved }) => saved && n <= head.noted);
     this.changed();
   }
@@ -44,7 +45,9 @@ export class Batch extends EventTarget {
     const old = this.byRow.get(row.id);
     if (!old) return prepared(row);
     const { text, hasWords, seed, inputs, columns } = old;
-    return old.isBrief ? { ...prepared(row), text, hasWords, seed, inputs, columns } : { ...old, ...row, isBrief: false, isOld: true };
+    if (old.isBrief) return { ...prepared(row), text, hasWords, seed, inputs, columns };
+    const told = { ...old.told, decision: row.decision ?? null };
+    return { ...old, ...row, ...told, told, isBrief: false, isOld: true };
   }
 
   // Make rows whole that are known briefly, or as they were: objects of this batch by their whole rows.
@@ -55,8 +58,8 @@ export class Batch extends EventTarget {
       if (this.byRow.get(row.id) !== row) continue;
       prepared(whole);
       isOther ||= this.made.has(row.id) || foundBy(row) !== foundBy(whole);
-      for (const decision of this.made.get(row.id) ?? NONE) decision.told = null;
-      Object.assign(row, whole, { isBrief: false, isOld: false, filled: (row.filled ?? 0) + 1 });
+      Object.assign(row, whole, whole.told, { isBrief: false, isOld: false, filled: (row.filled ?? 0) + 1 });
+      if (this.made.has(row.id)) this.showMade(row.id);
     }
     if (isOther) this.changed();
     else this.dispatchEvent(new Event("filled"));
@@ -78,37 +81,41 @@ export class Batch extends EventTarget {
     if (missed.length) this.dispatchEvent(new CustomEvent("missed", { detail: missed }));
   }
 
-  // The row as it was decided here, or else as it is told.
+  // A row as it was decided here, or else as it is told.
   row(id) {
-    const row = this.byRow.get(id);
-    const last = this.madeAbout(row).at(-1);
-    if (!last) return row;
-    // The same object as long as nothing changes, so that nothing is drawn again for it.
-    if (last.told !== row) [last.told, last.row] = [row, { ...row, ...shown(last.ruling), unsaved: !last.saved }];
-    return last.row;
+    return this.byRow.get(id);
   }
 
-  // All rows, each as it was decided here, or else as it is told.
-  current() {
-    return this.made.size ? this.rows.map((row) => this.made.has(row.id) ? this.row(row.id) : row) : this.rows;
+  // Have a row show the last decision about it, in place: of many thousands, no copies are made.
+  showMade(id) {
+    const row = this.byRow.get(id);
+    if (!row) return;
+    const last = this.madeAbout(row).at(-1);
+    const now = last ? shown(last.ruling) : row.told;
+    Object.assign(row, now, { unsaved: Boolean(last && !last.saved), filled: (row.filled ?? 0) + 1 });
   }
 
   // What the disk has, as far as this page knows.
   savedDecision(row) {
     if (!this.made.has(row.id)) return row.decision ?? null;
-    const saved = this.madeAbout(row).filter((decision) => decision.saved).at(-1);
-    return saved ? saved.ruling.decision : row.decision ?? null;
+    const saved = this.madeAbout(row).findLast((decision) => decision.saved);
+    return saved ? saved.ruling.decision : row.told.decision;
   }
 
   // Show decisions: { n, id, ruling, saved } each.
   add(decisions) {
-    for (const decision of decisions) this.made.set(decision.id, [...this.made.get(decision.id) ?? [], decision]);
+    for (const decision of decisions) {
+      const { id } = decision;
+      this.made.set(id, [...this.made.get(id) ?? NONE, decision]);
+      this.showMade(id);
+    }
     this.dispatchEvent(new Event("change"));
   }
 
   // Decisions were saved, or refused.
   settle(decisions, refused) {
-    for (const decision of decisions) Object.assign(decision, { saved: true, told: null });
+    for (const decision of decisions) decision.saved = true;
+    for (const { id } of decisions) this.showMade(id);
     this.forget(({ n, saved }) => refused.has(n) || (saved && n <= this.head.noted));
     this.dispatchEvent(new Event("change"));
   }
@@ -120,7 +127,7 @@ export class Batch extends EventTarget {
     const overtaken = [...this.made].filter(([id, made]) => {
       const row = this.byRow.get(id);
       const own = made.flatMap(({ before, ruling }) => [before, ruling]);
-      return row?.prediction_id === made[0].ruling.prediction_id && !own.some((one) => alike(one, rulingOf(row)));
+      return row?.prediction_id === made[0].ruling.prediction_id && !own.some((one) => alike(one, rulingOf({ ...row, ...row.told })));
     }).flatMap(([, made]) => made);
     this.forget((decision) => overtaken.includes(decision));
     this.dispatchEvent(new Event("change"));
@@ -144,9 +151,11 @@ export class Batch extends EventTarget {
 
   forget(isOver) {
     for (const [id, made] of this.made) {
+      if (!made.some(isOver)) continue;
       const left = made.filter((decision) => !isOver(decision));
       if (left.length) this.made.set(id, left);
       else this.made.delete(id);
+      this.showMade(id);
     }
   }
 }
@@ -185,6 +194,8 @@ function prepared(row) {
   row.earlier ??= [];
   row.flags ??= [...new Set(row.outputs.flatMap((output) => output.flags ?? []))];
   row.text = wordsOf(row);
+  // What the server tells of decisions, whatever is decided here.
+  row.told = { decision: row.decision ?? null, chosen: row.chosen ?? null, redo: row.redo };
   return row;
 }
 

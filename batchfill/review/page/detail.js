@@ -4,6 +4,7 @@ import { chosenOutput } from "./batch.js";
 import { badge, flagChips } from "./card.js";
 import { compare, nextMask, setMask, setSplit, toggleSplit } from "./compare.js";
 import { byId, el } from "./dom.js";
+import { Loupe } from "./loupe.js";
 import { load, thumb, view } from "./picture.js";
 import { swipeable } from "./swipe.js";
 import { Zoom } from "./zoom.js";
@@ -21,6 +22,7 @@ export class Detail {
     this.masked = "";
     // A report has the smaller copies only.
     this.zoom = new Zoom({ fullOf: (picture) => canDecide && `files/${picture.key}` });
+    this.loupe = new Loupe(this.zoom);
     this.panes = el("div", { class: "panes" });
     this.element.append(this.panes);
     this.element.addEventListener("close", () => {
@@ -57,7 +59,9 @@ export class Detail {
       setMask(stage, this.masked);
     }
     if (!this.isOpen) this.element.showModal();
-    this.zoom.attach(this.stages.map((stage, n) => ({ stage, ...this.views[n] })));
+    const views = this.stages.map((stage, n) => ({ stage, ...this.views[n] }));
+    this.zoom.attach(views);
+    this.loupe.attach(views);
     const again = [...this.element.querySelectorAll("[data-name]")].find((one) => one.dataset.name === focused);
     (again ?? this.element).focus();
   }
@@ -72,6 +76,12 @@ export class Detail {
 
   mask() {
     for (const stage of this.stages) this.masked = nextMask(stage);
+  }
+
+  // A lens under the pointer, or none.
+  magnify() {
+    this.loupe.toggle();
+    this.element.querySelector("[data-name=loupe]")?.setAttribute("aria-pressed", String(this.loupe.isOn));
   }
 
   // The outputs next to each other, or the only one next to what was before; and one over the other again.
@@ -144,6 +154,7 @@ export class Detail {
     }, word, " ", el("kbd", {}, key));
     return el("p", { class: "tools" },
       button("beside", "G", "Side by side", String(this.isBeside)), button("full", "F", "Full size"),
+      button("loupe", "L", "Loupe", String(this.loupe.isOn)),
       row.mask && button("toMask", "T", "To the mask"), row.mask && button("mask", "M", "Show the mask"));
   }
 

@@ -60,7 +60,8 @@ export class Filters {
     this.changed();
   }
 
-  // Offer what there is, with how many rows have it; *searched*: how much of the words is at hand.
+  // Offer what there is, with how many rows have it, and return that of decisions; *searched*: how much of the words
+  // is at hand.
   offerWhatIs(rows, found, searched) {
     const [states, flags, decisions] = [new Map(), new Map(), new Map()];
     let flagged = 0;
@@ -77,6 +78,7 @@ export class Filters {
     const all = rows.length;
     const soFar = this.asked.words && searched < 1 ? `, ${Math.floor(searched * 100)} % searched` : "";
     this.shown.value = (found === all ? `${figure(all)} rows` : `${figure(found)} of ${figure(all)} rows`) + soFar;
+    return { decisions };
   }
 
   offerCounted(name, all, words, counts) {

@@ -14,6 +14,7 @@ export const KEYS = [
   ["m", "mask", "M", "the mask over the pictures as a tint, as an outline, or not at all"],
   ["g", "beside", "G", "outputs next to each other, in step (in its window)"],
   ["f", "full", "F", "full size, and back (in its window); drag to see another part"],
+  ["l", "loupe", "L", "a loupe under the pointer (in its window)"],
   ["t", "toMask", "T", "to the mask, and back (in its window)"],
   ["+", "zoom", "+ − 0", "larger, smaller, all of it (in its window)"],
   ["=", "zoom"],

@@ -15,6 +15,9 @@ const FIRST_SEEN = 100;
 // Rows in a request, as the server has it.
 const MOST_ROWS = 1000;
 
+// Rows of an event that are taken in before a key is heard.
+const TAKEN_AT_ONCE = 1500;
+
 // Bytes of the decisions in a request. Of a page that closes, browsers let 64 KiB go on: the request that is on its
 // way, and one more.
 export const MOST_BYTES = 30_000;
@@ -38,6 +41,7 @@ export function bytes(text) {
 class Embedded {
   constructor(element) {
     this.canDecide = false;
+    this.canStart = false;
     // A piece holds many rows.
     this.ahead = 0;
     this.element = element;
@@ -69,6 +73,8 @@ class Embedded {
 class Served {
   constructor() {
     this.canDecide = true;
+    // Known with the head: a page on another device starts nothing.
+    this.canStart = false;
     this.ahead = 60;
     this.page = "";
     this.asked = new Set();
@@ -91,22 +97,24 @@ class Served {
     await this.fill(ids.map((id) => this.batch.byRow.get(id)).filter((row) => row && !isWhole(row)));
   }
 
-  // A row that is not told is gone, which an event is about to say: it is not asked for again.
+  // Some at a time: what is made of an answer takes no longer than a key may wait.
   async fill(rows) {
+    for (let n = 0; n < rows.length; n += MOST_ROWS) await this.fillSome(rows.slice(n, n + MOST_ROWS));
+  }
+
+  // A row that is not told is gone, which an event is about to say: it is not asked for again.
+  async fillSome(rows) {
     const whole = await this.wholeOf(rows);
     const told = rows.filter(({ id }) => whole.has(id));
     for (const row of told) this.asked.delete(row);
     if (told.length) this.batch.fill(told.map((row) => [row, whole.get(row.id)]));
   }
 
-  // Return rows whole, by their ids.
+  // Return rows whole, MOST_ROWS at most, by their ids.
   async wholeOf(rows) {
-    const whole = new Map();
-    for (let n = 0; n < rows.length; n += MOST_ROWS) {
-      const body = JSON.stringify(rows.slice(n, n + MOST_ROWS).map(({ id }) => id));
-      for (const row of await (await this.ask("rows", posted(body))).json()) whole.set(row.id, row);
-    }
-    return whole;
+    const body = JSON.stringify(rows.map(({ id }) => id));
+    const whole = await (await this.ask("rows", posted(body))).json();
+    return new Map(whole.map((row) => [row.id, row]));
   }
 
   // Have the words of all rows at hand while *isWanted*, and tell how far that is.
@@ -190,10 +198,10 @@ class Served {
 
   // Ask for the head, and for the rows as they are known briefly.
   async open() {
-    const { page, folder, fields, ...head } = await (await this.ask(`head.json?page=${this.page}`, within())).json();
+    const { page, folder, fields, starts, again, ...head } = await (await this.ask(`head.json?page=${this.page}`, within())).json();
     if (this.folder && folder !== this.folder) throw new Error(`another batch is at this address now: ${folder}`);
     const isAnother = this.page && page !== this.page;
-    Object.assign(this, { folder, fields });
+    Object.assign(this, { folder, fields, canStart: starts, again });
     return { page, head, rows: this.briefRows(await this.ask("index.jsonl")), isAnother };
   }
 
@@ -205,14 +213,24 @@ class Served {
 
   follow() {
     const events = new EventSource(`events?since=${this.batch.head.edition}&page=${this.page}`);
-    events.onmessage = (event) => {
-      const { rows, brief = [], ...rest } = JSON.parse(event.data);
-      this.batch.update({ ...rest, rows: [...rows, ...brief.map((entry) => briefRow(this.fields, entry))] });
-    };
+    let before = Promise.resolve();
+    events.onmessage = ({ data }) => { before = before.then(() => this.hear(events, data)); };
     events.onerror = () => {
       events.close();
       this.find();
     };
+  }
+
+  // Take in what changed, some rows at a time; the head last, as it says up to where rows hold what was decided here.
+  async hear(events, data) {
+    const { rows, brief = [], ...rest } = JSON.parse(data);
+    const news = [...rows, ...brief.map((entry) => briefRow(this.fields, entry))];
+    for (; news.length > TAKEN_AT_ONCE; await nextTask()) {
+      // What was read whole meanwhile is later.
+      if (events.readyState === EventSource.CLOSED) return;
+      this.batch.take(news.splice(0, TAKEN_AT_ONCE));
+    }
+    if (events.readyState !== EventSource.CLOSED) this.batch.update({ ...rest, rows: news });
   }
 
   async find() {
@@ -243,6 +261,16 @@ class Served {
     return answer;
   }
 
+  // Return what a run would do, without starting it. Throws in the words of the run.
+  async plan() {
+    return (await this.ask("plan", posted("{}"))).json();
+  }
+
+  // Start a run that does what was agreed to, and nothing else. Throws in the words of the run.
+  async startRun({ rows, price }) {
+    return (await this.ask("runs", posted(JSON.stringify({ rows, price })))).json();
+  }
+
   async ask(path, options) {
     const response = await fetch(path, options).catch(() => { throw new Error(SILENT); });
     if (response.status === 403 && this.page) throw new Error(ANOTHER);
@@ -254,6 +282,10 @@ class Served {
 // What answers no more without a word, as after a sleep of the machine, is asked again.
 function within() {
   return { signal: AbortSignal.timeout(ANSWERED_WITHIN) };
+}
+
+function nextTask() {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 function posted(body) {

@@ -11,6 +11,7 @@ import { listen } from "./keys.js";
 import { openLink } from "./link.js";
 import { say, showAlert, stayOnTop } from "./notices.js";
 import { RedoDialog } from "./redo.js";
+import { Runs } from "./runs.js";
 import { matching } from "./search.js";
 import { Selection } from "./selection.js";
 import { offerThemes } from "./theme.js";
@@ -28,6 +29,9 @@ const desk = new Desk(batch, link, { say, changed: showSaving });
 const redo = new RedoDialog();
 const filters = new Filters(wanted.asked, () => { showRows(); note(); });
 const selection = new Selection({ changed: showSelection, act });
+const runs = new Runs({
+  link, desk, command: redoCommand, failed: (why) => { desk.failed.set("not started", why); showSaving(); },
+});
 const bulk = new Bulk({ batch, link, desk, redo, selection, command: redoCommand });
 const wall = new Wall({
   press: pressRow, tick: link.canDecide ? tickRow : null, selection, choose: (id, n) => choose(batch.row(id), n), need: (rows) => link.need(rows), ahead: link.ahead,
@@ -47,6 +51,7 @@ const ACTIONS = {
   mask: () => (detail.isOpen ? detail : wall).mask(),
   beside: () => detail.isOpen && detail.beside(),
   full: () => detail.isOpen && detail.zoom.toggleFull(),
+  loupe: () => detail.isOpen && detail.magnify(),
   toMask: () => detail.isOpen && detail.zoom.toggleMask(),
   zoom: (key) => detail.isOpen && detail.zoom.step(key),
   approve: () => decide("approved"),
@@ -77,10 +82,11 @@ function show() {
 }
 
 function showRows() {
-  const rows = batch.current();
+  const { rows } = batch;
   const found = matching(rows, filters.asked);
   if (filters.asked.words) link.search(() => filters.asked.words, showRows);
-  filters.offerWhatIs(rows, found.length, link.searched);
+  const { decisions } = filters.offerWhatIs(rows, found.length, link.searched);
+  runs.offer(decisions.get("redo") ?? 0, batch.head?.running);
   wall.resize(filters.asked.size);
   selection.keep(found);
   wall.show(found);
@@ -117,13 +123,15 @@ function openRow(id) {
   detail.expect(next);
 }
 
-// The browser gives the keyboard back to the card from which the window was opened.
+// The browser gives the keyboard back to the card from which the window was opened; it goes to that of the last row,
+// unless a person has taken it elsewhere before this is told.
 function leaveRow(id) {
   // The address closed it, and names another place.
   if (id !== opened) return;
   opened = null;
   const place = placeOf(id);
-  wall.go(place >= 0 ? place : wall.current);
+  const isElsewhere = Boolean(document.activeElement?.closest("input, select, textarea, dialog"));
+  wall.go(place >= 0 ? place : wall.current, { focus: !isElsewhere });
   note({ now: true });
 }
 
@@ -281,7 +289,7 @@ function showSaving() {
 }
 
 function whyAway(unsaved) {
-  const command = `batchfill review ${batch.head.manifest} --port ${location.port}`;
+  const command = `batchfill review ${batch.head.manifest} ${link.again}`;
   return `${away[0].toUpperCase()}${away.slice(1)}. ${unsaved ? areNotSaved(unsaved) : "Every decision shown is saved"}. ` +
     `To go on here, start \`${command}\` and open its address in this browser. What is shown is of ${clock(heardAt)}.`;
 }

@@ -2,8 +2,8 @@
 
 import { byId } from "./dom.js";
 
-// Return whether it was answered with yes.
-export async function confirmed({ title, note, yes, look }) {
+// Return whether it was answered with yes; where it *isCareful*, Enter alone says no.
+export async function confirmed({ title, note, yes, look, isCareful = false }) {
   const dialog = byId("question");
   byId("question-title").textContent = title;
   byId("question-note").textContent = note;
@@ -13,7 +13,7 @@ export async function confirmed({ title, note, yes, look }) {
   button.className = look;
   dialog.returnValue = "";
   dialog.showModal();
-  button.focus();
+  (isCareful ? dialog.querySelector("[value=cancel]") : button).focus();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   return dialog.returnValue === "yes";
 }

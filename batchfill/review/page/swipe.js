@@ -7,6 +7,7 @@ const STILL = 10;
 export function swipeable(element, { swiped, tapped, isFree }) {
   let from = null;
   element.addEventListener("pointerdown", (event) => {
+    // A second finger has something else to do.
     const isOne = event.pointerType === "touch" && event.isPrimary && isFree();
     from = isOne ? { x: event.clientX, y: event.clientY } : null;
   });

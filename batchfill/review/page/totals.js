@@ -4,6 +4,8 @@ import { runTimes, spending, throughput } from "./charts.js";
 import { byId, el } from "./dom.js";
 import { STATES, count, duration, figure, money } from "./words.js";
 
+// Of how it went, from which it is told how long it takes.
+const LAST_STEPS = 4;
 const OPEN = ["pending", "submitting", "running", "collecting"];
 
 export function showTotals(head, decided) {
@@ -57,17 +59,26 @@ function figures(head, decided) {
   const open = OPEN.reduce((total, state) => total + counts[state], 0);
   const ofCap = cost.cap !== null ? `of at most ${money(cost.cap, cost.currency)}` : "";
   const lost = counts.expired + counts.in_doubt;
+  const left = head.running && timeLeft(head.course, open);
   return [
     ["Done", figure(counts.done), `of ${count(counts.total, "row")}`],
     counts.failed && ["Failed", figure(counts.failed), share(counts.failed, counts.total)],
     counts.canceled && ["Canceled", figure(counts.canceled), share(counts.canceled, counts.total)],
     lost && ["Expired or in doubt", figure(lost), ""],
     open && ["To go", figure(open), cost.to_go ? `for ${money(cost.to_go, cost.currency)}` : ""],
+    left && ["Time left", left, ""],
     ["Spent", money(cost.spent, cost.currency), cost.rehearsal ? "rehearsed, not charged" : ofCap],
     cost.per_picture !== null && ["A picture", money(cost.per_picture, cost.currency), ""],
     ["Time", duration(head.seconds), ""],
     ["Decided", figure(decided), `of ${figure(counts.done)}`],
   ].filter(Boolean);
+}
+
+// How long rows take that go on as the last ones did, where that can be told; the last step is not over yet.
+function timeLeft(course, open) {
+  const last = course?.done.slice(0, -1).slice(-LAST_STEPS) ?? [];
+  const done = last.reduce((total, number) => total + number, 0);
+  return open && done ? `about ${duration((open * last.length * course.step) / done)}` : "";
 }
 
 function showReasons(head) {

@@ -3,6 +3,11 @@
 import { byId } from "./dom.js";
 
 const STEP = 1.4;
+// Pixels that a notch of a wheel scrolls, and a line where a browser counts lines.
+const NOTCH = 100;
+const LINE = 33;
+// Two fingers on a trackpad come as a wheel that is turned a little.
+const PINCHED = 6;
 // Times the size at which a pixel of the picture is one of the screen.
 const MOST = 8;
 // Of the window, that the part around a mask takes up.
@@ -19,7 +24,7 @@ export class Zoom {
   }
 
   reset() {
-    Object.assign(this, { scale: 1, x: 0, y: 0 });
+    Object.assign(this, { scale: 1, x: 0, y: 0, held: new Map() });
     this.thin();
   }
 
@@ -27,7 +32,8 @@ export class Zoom {
   attach(views) {
     const [first] = views;
     Object.assign(this, {
-      views, stage: first?.stage, frame: first?.stage.querySelector(".frame"), full: null, width: 0, from: null,
+      views, stage: first?.stage, frame: first?.stage.querySelector(".frame"), full: null, width: 0, held: new Map(),
+      files: new Map(),
     });
     for (const { stage } of views) this.listen(stage);
     if (this.stage) this.apply();
@@ -38,7 +44,7 @@ export class Zoom {
     stage.addEventListener("dblclick", (event) => this.toggleFull(pointOf(event)));
     stage.addEventListener("pointerdown", (event) => this.grab(event));
     stage.addEventListener("pointermove", (event) => this.drag(event));
-    for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { this.from = null; });
+    for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, (event) => this.release(event));
   }
 
   by(factor, point) {
@@ -60,7 +66,7 @@ export class Zoom {
     if (!this.stage) return;
     if (this.scale > 1) this.fit();
     else {
-      await this.loadFull();
+      await this.measureFull();
       this.to(Math.max(this.whole(), 2), point);
     }
   }
@@ -126,32 +132,80 @@ export class Zoom {
     stage.classList.toggle("zoomed", this.scale > 1);
   }
 
+  // Know how large the picture itself is, which takes no more than to load it.
+  async measureFull() {
+    const { views } = this;
+    const full = await this.file(views[0].after);
+    if (this.views === views) this.width ||= full?.naturalWidth ?? 0;
+  }
+
+  // Return a picture itself as an image that is loaded, once for the views; null where it cannot be had.
+  file(picture) {
+    const source = picture?.key && this.fullOf(picture);
+    if (!source) return null;
+    if (!this.files.has(source)) this.files.set(source, loaded(source));
+    return this.files.get(source);
+  }
+
   // Show the pictures themselves instead of their smaller copies; what no browser reads stays as it is.
   loadFull() {
-    const { views } = this;
-    this.full ??= Promise.all(views.flatMap((view) => ["after", "before"].map((side) => (
-      replaced(view.stage.querySelector(`.${side} img`), view[side], this.fullOf))))).then(([width]) => {
-      if (this.views === views) this.width = width;
-    });
+    this.full ??= this.replaceAll(this.views);
     return this.full;
   }
 
-  turn(event) {
-    event.preventDefault();
-    this.by(event.deltaY < 0 ? STEP : 1 / STEP, pointOf(event));
+  // What came of the pictures is what is looked at mostly: it comes first.
+  async replaceAll(views) {
+    const replace = (side) => Promise.all(views.map(async (view) => (
+      replaced(view.stage.querySelector(`.${side} img`), await this.file(view[side])))));
+    const [width] = await replace("after");
+    if (this.views !== views) return;
+    this.width = width;
+    await replace("before");
   }
 
+  // A notch of a wheel is a step; a trackpad, and two fingers on it, send many small ones.
+  turn(event) {
+    event.preventDefault();
+    const turned = event.deltaY * (event.deltaMode ? LINE : 1) * (event.ctrlKey ? PINCHED : 1);
+    const factor = STEP ** (-turned / NOTCH);
+    this.by(Math.min(STEP, Math.max(1 / STEP, factor)), pointOf(event));
+  }
+
+  // A pointer moves a picture that is zoomed; two fingers zoom it, too.
   grab(event) {
-    if (this.scale === 1 || event.button !== 0) return;
-    this.from = { x: event.clientX - this.x, y: event.clientY - this.y };
-    event.currentTarget.setPointerCapture(event.pointerId);
+    const isFinger = event.pointerType === "touch";
+    if (event.button !== 0 || (this.scale === 1 && !isFinger)) return;
+    this.held.set(event.pointerId, pointOf(event));
+    if (this.scale > 1 || this.held.size > 1) event.currentTarget.setPointerCapture(event.pointerId);
+    this.grip = gripOf(this.held);
   }
 
   drag(event) {
-    if (!this.from) return;
-    Object.assign(this, { x: event.clientX - this.from.x, y: event.clientY - this.from.y });
+    if (!this.held.has(event.pointerId)) return;
+    this.held.set(event.pointerId, pointOf(event));
+    const [from, to] = [this.grip, gripOf(this.held)];
+    this.grip = to;
+    // One finger on a picture that is not zoomed swipes.
+    if (this.scale === 1 && this.held.size === 1) return;
+    const scale = this.bounded(this.scale * (to.spread / from.spread));
+    this.x = to.x - (from.x - this.x) * (scale / this.scale);
+    this.y = to.y - (from.y - this.y) * (scale / this.scale);
+    this.scale = scale;
     this.apply();
   }
+
+  release(event) {
+    this.held.delete(event.pointerId);
+    this.grip = gripOf(this.held);
+  }
+}
+
+// The middle of two fingers and how far they are from each other; of one, where it is.
+function gripOf(held) {
+  const [one, other = one] = held.values();
+  if (!one) return null;
+  const spread = Math.max(1, Math.hypot(one.x - other.x, one.y - other.y));
+  return { x: (one.x + other.x) / 2, y: (one.y + other.y) / 2, spread };
 }
 
 // Where an event is, from the middle of its stage.
@@ -160,24 +214,29 @@ function pointOf({ clientX, clientY, currentTarget }) {
   return { x: clientX - box.left - box.width / 2, y: clientY - box.top - box.height / 2 };
 }
 
-// Give an element its picture in all pixels, and return how wide that is; 0 where it cannot be had.
-async function replaced(element, picture, fullOf) {
-  const source = element && picture?.key && fullOf(picture);
-  if (!source) return 0;
+// Return a picture that is loaded, and not decoded yet; null where it cannot be had.
+async function loaded(source) {
   const full = new Image();
   full.src = source;
+  await ended(full);
+  return full.naturalWidth ? full : null;
+}
+
+// Give an element its picture in all pixels, and return how wide that is; 0 where it cannot be had.
+async function replaced(element, full) {
+  if (!element || !full) return 0;
   await Promise.all([full.decode().catch(() => {}), ended(element)]);
   const [shape, shown] = [full, element].map(({ naturalWidth, naturalHeight }) => naturalWidth / naturalHeight);
   // A picture that is enlarged is shown on its canvas, which its file is not.
   if (!(Math.abs(shape / shown - 1) < 0.02)) return 0;
   element.dataset.full = "";
-  element.src = source;
+  element.src = full.src;
   return full.naturalWidth;
 }
 
 // Return when an element has its picture, or will have none.
 function ended(element) {
-  if (element.naturalWidth) return null;
+  if (element.complete && element.naturalWidth) return null;
   return new Promise((resolve) => {
     for (const end of ["load", "error"]) element.addEventListener(end, resolve, { once: true });
   });

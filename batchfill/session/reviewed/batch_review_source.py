@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
 from batchfill.domain.objects import object_of_content
 from batchfill.domain.rows import HeldFile
 from batchfill.errors import BadPicture, NoAnswer, ObjectGone, ObjectsRefused
+from batchfill.session.batch_ledger import open_batch_ledger
 from batchfill.session.batch_status import read_status
 from batchfill.session.reviewed.decision_check import refused_decisions
 from batchfill.session.reviewed.recent_moves import RecentMoves
+from batchfill.settings.resolve import folder_of
 from batchfill.storage import inbox, lock
 from batchfill.storage.decision_inbox import post_decisions
+from batchfill.storage.object_copies import REVIEWED, ObjectCopies
 from batchfill.storage.output_store import OUTPUTS
+from batchfill.workers.pool import Processes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import EndedAttempt, ReviewRow, RowWords, Status
     from batchfill.domain.review import ReviewDecision
     from batchfill.ledger.reader import Reader
-    from batchfill.storage.object_copies import ObjectCopies
 
 
 SLICE = 1000
@@ -141,6 +145,22 @@ class BatchReviewSource:
         for exhibit in self.reader.review_rows(numbers):
             ruling = waiting.get(exhibit.result.prediction_id or "")
             yield exhibit if ruling is None else _decided(exhibit, ruling)
+
+
+@contextmanager
+def open_review_source(
+    manifest: Path, flags: Mapping[str, Any], secret_names: Iterable[str]
+) -> Iterator[tuple[BatchReviewSource, Processes]]:
+    """Give the batch of *manifest* as the page reads it, and who makes pictures small for it.
+
+    *secret_names*: variables that those do not see. Raises LedgerError without a ledger.
+    """
+    # A run that is going on has its own copies of objects, in the batch folder.
+    away = TemporaryDirectory(prefix="batchfill-", ignore_cleanup_errors=True)
+    ledger = open_batch_ledger(manifest, flags)
+    with closing(Processes(hidden=secret_names)) as workers, away as folder, ledger as reader:
+        copies = ObjectCopies(Path(folder), kept=REVIEWED)
+        yield BatchReviewSource(manifest, folder_of(manifest, flags), reader, copies), workers
 
 
 def _decided(exhibit: ReviewRow, ruling: ReviewDecision) -> ReviewRow:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchfill.cli.terminal import open_batch, open_watcher
+from batchfill.cli.terminal import confirm_agreed, open_batch, open_watcher
 from batchfill.console.live import Live
+from batchfill.domain.reports import Cost, Plan
+from batchfill.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +75,53 @@ def test_what_a_command_starts_later_gets_no_secret_and_all_else(
     found = batch.environ.secret("CF_TOKEN")
     assert found is not None
     assert found.reveal() == TOKEN
+
+
+PLAN = Plan(
+    model="black-forest-labs/flux-fill-dev",
+    base="https://api.replicate.com/v1",
+    rows=15,
+    to_go=12,
+    outputs_to_go=18,
+    finished=3,
+    open=0,
+    in_doubt=0,
+    skipped=0,
+    changed=0,
+    price_to_go=720_000,
+    price_changed=0,
+    cost=Cost(spent=0, reserved=0, to_go=720_000, cap=None),
+    seconds=40,
+)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "changes", "goes_on"),
+    [
+        ("12:720000", {}, True),
+        ("nothing", {}, False),
+        ("12:unknown", {"price_to_go": None}, True),
+        ("12:unknown", {"price_redo": None}, True),
+        # What is made again by itself may cost so much more.
+        ("12:800000", {"price_redo": 80_000}, True),
+        ("12:720000", {"price_redo": 80_000}, None),
+        ("12:720000", {"to_go": 13}, None),
+        ("12:720000", {"price_to_go": 720_001}, None),
+        ("12:720000", {"price_to_go": None}, None),
+        ("12:unknown", {}, None),
+        ("", {}, None),
+        ("yes", {}, None),
+    ],
+)
+def test_a_run_does_what_was_agreed_to_or_nothing(
+    capsys: pytest.CaptureFixture[str], agreed: str, changes: dict[str, Any], goes_on: bool | None
+) -> None:
+    plan = replace(PLAN, **changes)
+    if goes_on is None:
+        with pytest.raises(UsageError, match="rows or cost have changed: nothing was started"):
+            confirm_agreed(agreed)(plan)
+        assert capsys.readouterr().out == ""
+        return
+    assert confirm_agreed(agreed)(plan) is goes_on
+    told = json.loads(capsys.readouterr().out)
+    assert (told["rows"], told["pictures"]) == (plan.to_go, plan.outputs_to_go)

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, BrowserContext, Page
 
+    from batchfill.review.runs import PageRuns
     from batchfill.review.source import ReviewSource
 
 
 @asynccontextmanager
-async def served(source: ReviewSource) -> AsyncIterator[str]:
-    """Serve *source*; gives an address that lets one browser in."""
+async def served(source: ReviewSource, runs: PageRuns | None = None) -> AsyncIterator[str]:
+    """Serve *source*; gives an address that lets one browser in. *runs* starts runs."""
     addresses: list[str] = []
     ready = anyio.Event()
 
@@ -38,7 +39,7 @@ async def served(source: ReviewSource) -> AsyncIterator[str]:
 
     with unwrap_single():
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: serve_review(source, Threads(2), on_ready=welcome))
+            tasks.start_soon(lambda: serve_review(source, Threads(2), runs=runs, on_ready=welcome))
             await ready.wait()
             yield addresses[0]
             tasks.cancel_scope.cancel()

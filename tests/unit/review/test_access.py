@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchfill.review.runs import PageRuns
 from tests.unit.review.conftest import served
 from tests.unit.review.test_page import press, until
+from tests.unit.review.test_page_starts import PLAN
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -21,6 +24,12 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures
 AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(
   ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html + node.failureSummary).join(" | ")}`)"""
 
+ASKS_AND_FAILS = f"""
+import json, sys
+print(json.dumps({PLAN!r})) if sys.argv[-1] == "nothing" else sys.exit("batchfill: rows or cost have changed")
+"""
+"""Stands for a run that is not as it was agreed to."""
+
 STATES: dict[str, tuple[str, ...]] = {
     "wall": ("Home",),
     "masks": ("m", "m"),
@@ -29,6 +38,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "several to redo": ("Escape", "r"),
     "row": ("Escape", "Escape", "Home", "Enter"),
     "outputs next to each other": ("ArrowRight", "g"),
+    "loupe": ("l",),
     "zoomed": ("f",),
     "failed row": ("Escape", "End", "Enter"),
     "redo": ("Escape", "Home", "r"),
@@ -47,18 +57,30 @@ async def test_axe_finds_nothing_in_any_state(
     await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     await page.set_viewport_size({"width": width, "height": 860})
     pictures.add("last", decision="rejected")
+    pictures.add("bridge", decision="redo", outputs=3)
     pictures.add("end", state="failed", error="NSFW content detected")
-    async with served(pictures) as address:
+    async with served(pictures, PageRuns([sys.executable, "-c", ASKS_AND_FAILS], {})) as address:
         await visit.open(address)
         # Not as a script of the page, whose policy forbids it.
         await page.evaluate(files(axe.__name__).joinpath("axe.min.js").read_text("utf-8"))
         found = {}
         for state, keys in STATES.items():
             await press(page, *keys)
-            await until(page, "() => document.getAnimations().length === 0")
-            if violations := await page.evaluate(AXE):
-                found[state] = violations
-    assert found == {}
+            found[state] = await violations(page)
+        await page.click("#run")
+        await page.wait_for_selector("#question[open]")
+        found["run to be agreed to"] = await violations(page)
+        await page.click("#question-yes")
+        await page.wait_for_selector("#failed:not([hidden])")
+        found["run that failed"] = await violations(page)
+    assert {state: told for state, told in found.items() if told} == {}
+
+
+async def violations(page: Page) -> list[str]:
+    """Return what axe-core finds in what is shown now."""
+    await until(page, "() => document.getAnimations().length === 0")
+    found: list[str] = await page.evaluate(AXE)
+    return found
 
 
 TARGETS = """() => {

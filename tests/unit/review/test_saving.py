@@ -296,7 +296,7 @@ async def test_a_server_that_ends_answers_what_it_was_sent(held: Held) -> None:
 async def test_a_server_that_ends_finishes_what_it_was_sent_however_long_that_takes(
     held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batchfill.review.server.LAST_ANSWERS", 0.001)
+    monkeypatch.setattr("batchfill.review.listeners.LAST_ANSWERS", 0.001)
     ending = Ending(held)
     async with ending.sent():
         with anyio.move_on_after(0.3):

@@ -86,23 +86,65 @@ async def test_the_cookie_is_for_this_site_and_no_script(collection: Collection)
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.test", "evil.test:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]:{port}", ""]
+    "host",
+    [
+        "evil.test",
+        "evil.test:{port}",
+        "localhost.evil.test:{port}",
+        "127.0.0.1.evil.test:{port}",
+        "127.0.0.1@evil.test:{port}",
+        "evil.test@127.0.0.1:{port}",
+        "192.168.1.20:{port}",
+        "0.0.0.0:{port}",
+        "[::]:{port}",
+        "[fe80::1]:{port}",
+        "::1:{port}",
+        "127.1:{port}",
+        "2130706433:{port}",
+        "127.0.0.1:",
+        "127.0.0.1:port",
+        "localhost:{port}:1",
+        "",
+    ],
 )
 async def test_another_name_of_this_machine_is_refused(collection: Collection, host: str) -> None:
     async with visiting(collection) as (origin, visitor):
         port = urlsplit(origin).port
         named = {"Host": host.format(port=port)}
         assert await status(visitor, f"{origin}/batch.json", headers=named) == 403
+        assert await status(visitor, f"{origin}/?key=1", headers=named) == 403
 
 
-async def test_this_machine_is_localhost_too(collection: Collection) -> None:
+@pytest.mark.parametrize(
+    "host",
+    ["localhost:{port}", "LOCALHOST:{port}", "127.0.0.1:1", "localhost", "[::1]:9000", "127.8.0.1:9000"],
+)
+async def test_a_forwarded_port_of_this_machine_is_let_in_whatever_its_number(
+    collection: Collection, host: str
+) -> None:
     async with served(collection) as address, asking() as visitor:
-        port = urlsplit(address).port
-        named = {"Host": f"localhost:{port}"}
-        assert await status(visitor, address, headers=named) == 200
+        named = {"Host": host.format(port=urlsplit(address).port)}
+        async with visitor.get(address, headers=named) as response:
+            assert response.status == 200
+            (cookie,) = response.cookies.values()
+        # Cookies are kept by the port that the browser knows.
+        _, _, port = named["Host"].rpartition(":")
+        assert cookie.key == f"batchfill-{port if port.isdecimal() else 80}"
+        origin, here = address.partition("/?")[0], {**named, "Cookie": f"{cookie.key}={cookie.value}"}
+        assert await status(visitor, f"{origin}/head.json", headers=here) == 200
+        for foreign in ("http://localhost:3000", "http://evil.test", "null", f"https://{named['Host']}"):
+            async with visitor.post(
+                f"{origin}/rows", json=[], headers={**here, "Origin": foreign}
+            ) as refused:
+                assert refused.status == 403
+        own = {**here, "Origin": f"http://{named['Host']}"}
+        async with visitor.post(f"{origin}/rows", json=[], headers=own) as response:
+            assert response.status == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.test", "null", "http://127.0.0.1:1", "http://127.0.0.1"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.test", "null", "http://127.0.0.1:1", "http://127.0.0.1", "http://localhost"]
+)
 async def test_a_page_of_another_origin_can_neither_read_nor_act(collection: Collection, origin: str) -> None:
     async with visiting(collection) as (here, visitor):
         foreign = {"Origin": origin}
@@ -290,7 +332,8 @@ async def test_the_page_reads_a_line_of_each_row_and_whole_rows_by_their_ids(col
         async with visitor.get(f"{here}/batch.json?page={head['page']}") as response:
             whole = await response.json()
         rows = whole.pop("rows")
-        assert head == {**whole, "fields": FIELDS}
+        port = urlsplit(here).port
+        assert head == {**whole, "fields": FIELDS, "starts": False, "again": f"--port {port}"}
         (entries,) = await lines_of(visitor, f"{here}/index.jsonl")
         first, second = (dict(zip(FIELDS, entry, strict=False)) for entry in entries)
         assert {name: first[name] for name in FIELDS[:-1]} == {
