@@ -7,6 +7,7 @@ import os
 import urllib.error
 import urllib.request
 from functools import cache, partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -26,8 +27,10 @@ from batchfill.storage.mirror.mirror_history import (
 )
 from batchfill.storage.remote_store import RemoteStore, store_of_process
 from batchfill.workers.pool import Processes
+from tests.behaviour.test_remote_outputs import here, made
 from tests.support.batches import counts
 from tests.support.buckets import environment_for
+from tests.support.ledgers import in_ledger
 from tests.support.real_buckets import needs_ceph
 
 if TYPE_CHECKING:
@@ -220,20 +223,27 @@ async def test_a_batch_is_handed_over_by_its_bucket(
     assert len(list(bucket.objects.filter(Prefix="batchfill/sent/"))) == 2
 
 
-async def test_files_in_place_are_put_renamed_and_removed_in_the_bucket(
+async def test_files_are_put_compared_moved_and_exported_in_the_bucket_alone(
     bucket: Any,
     service: Callable[..., Awaitable[EmulatorServer]],
     batch: Callable[..., Batch],
     desk: Desk,
+    tmp_path: Path,
 ) -> None:
-    provider, rows, root = await service(), desk.rows(2), f"s3://{bucket.name}/ü b/"
+    provider, rows, root = await service(tiny=False), desk.rows(3), f"s3://{bucket.name}/ü b/"
     await batch(provider, rows, outputs=root).run()
-    rows[0]["id"], rows[1]["id"] = "other", "r1"
-
+    rows[0]["id"], rows[1]["id"] = "r2", "r1"
+    rows[2]["prompt"] = "another"
     night = batch(provider, rows)
+
     await night.run()
+    told = (await night.check(outputs=True)).notes
+    exported = night.export(tmp_path / "away")
 
     there = {one.key.removeprefix("ü b/"): one.get()["Body"].read() for one in bucket.objects.all()}
-    files = (path for path in (night.folder / "outputs").rglob("*") if path.is_file())
-    assert there == {path.relative_to(night.folder).as_posix(): path.read_bytes() for path in files}
-    assert len(there) == 2
+    tags = {one.key.removeprefix("ü b/"): one.e_tag.strip('"') for one in bucket.objects.all()}
+    assert {file: sha256(content).hexdigest() for file, content in there.items()} == made(night)
+    assert (len(there), here(night), exported.copied) == (4, {}, 3)
+    assert told[-1] == f"every one of 3 files is in place in {root} and as it was fetched"
+    # So nothing is read to be compared.
+    assert dict(in_ledger(night, "SELECT file, etag FROM remote_files WHERE put IS NOT NULL")) == tags

@@ -1,8 +1,8 @@
 """Runs that are killed while they change the bucket of --outputs: what it holds is what the ledger says.
 
-Each night is one batch of a few rows. Between its runs rows change their names and their prompts, so that
-files are put, replaced, read back and removed. A run is killed at a request to the bucket that is drawn,
-before it is carried out or after it.
+Each night is one batch of a few rows. Between its runs rows change their names and their prompts. So files
+are put, replaced, read back and removed. A run is killed at a request to the bucket that is drawn, before it
+is carried out or after it.
 """
 
 from __future__ import annotations
