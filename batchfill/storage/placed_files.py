@@ -13,7 +13,7 @@ from batchfill.errors import NoAnswer, ObjectsRefused, UsageError
 from batchfill.ledger.caches.object_listing import ObjectListing
 from batchfill.storage.missing import LOST, FileState, file_state
 from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
-from batchfill.storage.remote_store import RemoteStore
+from batchfill.storage.remote_store import store_of_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +42,7 @@ class PlacedFiles:
         *put*: tells what was put there of a file; what it does not know of is read, to be compared.
         """
         self._folder, self._root, self._put = folder, root, put
-        self._store = RemoteStore()
+        self._store = store_of_process()
         self._asked = 0
         self._listing: ObjectListing | None = None
 
