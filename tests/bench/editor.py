@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import re
 import statistics
 import tempfile
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,7 @@ from tests.unit.review.browsing import launched
 from tests.unit.review.test_page import until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from playwright.async_api import Page
 
@@ -43,10 +45,6 @@ KEYS = "aaxaaxaxaar"
 """What is decided, in turn: approve, reject, and now and then a redo."""
 
 WATCH = """
-window.tasks = [];
-new PerformanceObserver((list) => {
-  for (const task of list.getEntries()) window.tasks.push(Math.round(task.duration));
-}).observe({ type: "longtask", buffered: true });
 window.presses = [];
 window.zooms = [];
 const drawn = (image) => image && image.complete && image.naturalWidth > 0;
@@ -70,7 +68,10 @@ addEventListener("keydown", (event) => {
   requestAnimationFrame(look);
 })();
 """
-"""Notes long tasks, and the time from a press to the next picture, and to a picture in all its pixels."""
+"""Notes the time from a press to the next picture, and to a picture in all its pixels."""
+
+TRACED = ["disabled-by-default-devtools.timeline"]
+"""What tells of each task of the page how long it took, and how much CPU."""
 
 SAVED = "() => document.querySelector('#saving').textContent === 'all saved'"
 
@@ -103,12 +104,14 @@ async def bench(folder: Path, rows: int, singly: int) -> None:
         browser = await launched(playwright)
         page = await browser.new_page(viewport={"width": 1440, "height": 900})
         await page.add_init_script(WATCH)
-        await page.goto(f"{address}#state=done")
-        await page.locator("#shown", has_text=f"of {rows:,} rows").wait_for()
         print(f"{rows:,} rows, {singly} decided singly, {A_SECOND} a second")
-        await tell_tasks(page, "opened")
-        await decide_singly(page, singly)
-        await look_closely(page)
+        async with traced(page, "opening"):
+            await page.goto(f"{address}#state=done")
+            await page.locator("#shown", has_text=f"of {rows:,} rows").wait_for()
+        async with traced(page, "singly"):
+            await decide_singly(page, singly)
+        async with traced(page, "closer looks"):
+            await look_closely(page)
         await decide_in_bulk(page)
         await until(page, SAVED)
         found = re.search(r"Decided\s+([\d,]+)", await page.inner_text("#figures"))
@@ -131,7 +134,6 @@ async def decide_singly(page: Page, number: int) -> None:
     await anyio.sleep(1)
     took = [press["took"] for press in await page.evaluate("window.presses") if press["took"]]
     tell("press to next picture", took, "ms")
-    await tell_tasks(page, "singly")
     await page.keyboard.press("Escape")
 
 
@@ -148,7 +150,6 @@ async def look_closely(page: Page) -> None:
         await page.keyboard.press("0")
         await page.keyboard.press("Escape")
     tell("24 megapixels to 100 %", took, "ms")
-    await tell_tasks(page, "closer looks")
 
 
 async def decide_in_bulk(page: Page) -> None:
@@ -157,32 +158,50 @@ async def decide_in_bulk(page: Page) -> None:
     await in_bulk(page, "x")
     await page.goto(page.url.partition("#")[0] + "#state=done&decision=none")
     await in_bulk(page, "a")
-    await page.keyboard.press("z")
-    await until(page, "() => document.querySelector('#said').textContent.endsWith('taken back')")
-    await tell_tasks(page, "in bulk, taken back")
+    async with traced(page, "all of it taken back"):
+        await page.keyboard.press("z")
+        await until(page, "() => document.querySelector('#said').textContent.endsWith('taken back')")
+        await until(page, SAVED)
     await in_bulk(page, "a")
 
 
 async def in_bulk(page: Page, key: str) -> None:
+    """Decide about all that the filters show."""
     await anyio.sleep(1)
-    await page.keyboard.press("Control+a")
-    await tell_tasks(page, "all selected")
-    await page.keyboard.press(key)
-    await page.wait_for_selector("#question[open]")
+    async with traced(page, "selected, loaded, asked"):
+        await page.keyboard.press("Control+a")
+        await page.keyboard.press(key)
+        await page.wait_for_selector("#question[open]")
     title = await page.inner_text("#question-title")
-    await tell_tasks(page, "question")
-    await page.keyboard.press("Enter")
-    said = title.rstrip("?").partition(" ")[2]
-    await until(page, "(said) => document.querySelector('#said').textContent.startsWith(said)", said)
-    await until(page, SAVED)
-    await tell_tasks(page, f"in bulk: {title}")
+    async with traced(page, title):
+        await page.keyboard.press("Enter")
+        said = title.rstrip("?").partition(" ")[2]
+        await until(page, "(said) => document.querySelector('#said').textContent.startsWith(said)", said)
+        await until(page, SAVED)
 
 
-async def tell_tasks(page: Page, what: str) -> None:
-    """Print the long tasks since they were told last."""
-    tasks: list[int] = await page.evaluate("() => window.tasks.splice(0)")
-    shown = ", ".join(map(str, sorted(tasks, reverse=True)[:5])) or "none"
-    print(f"  tasks of 50 ms and more, {what}: {shown}", flush=True)
+@asynccontextmanager
+async def traced(page: Page, what: str) -> AsyncIterator[None]:
+    """Print the longest tasks of the page meanwhile: on a busy machine their CPU counts."""
+    browser = page.context.browser
+    assert browser is not None
+    await browser.start_tracing(page=page, categories=TRACED)
+    yield
+    await anyio.sleep(1)
+    cpu, wall = longest_tasks(json.loads(await browser.stop_tracing())["traceEvents"])
+    print(f"  longest task, {what}: {cpu:.0f} ms of CPU; {wall:.0f} ms on the clock", flush=True)
+
+
+def longest_tasks(events: Iterable[Mapping[str, Any]]) -> tuple[float, ...]:
+    """Return the CPU time and the time of the page's longest tasks by either, in ms."""
+    told = list(events)
+    page = {
+        (one["pid"], one["tid"])
+        for one in told
+        if one["name"] == "thread_name" and one["args"]["name"] == "CrRendererMain"
+    }
+    tasks = [one for one in told if one["name"] == "RunTask" and (one["pid"], one["tid"]) in page]
+    return tuple(max((one.get(kind, 0) / 1000 for one in tasks), default=0.0) for kind in ("tdur", "dur"))
 
 
 def tell(what: str, took: Sequence[float], unit: str) -> None:

@@ -67,7 +67,7 @@ function noteOf({ rows, again, pictures, open, seconds, cost, currency }) {
   const made = (cost.spent ?? 0) + (cost.reserved ?? 0);
   return [
     rows > again && again > 0 && `${count(again, "row")} to make again, and ${count(rows - again, "row")} that ${rows - again === 1 ? "has" : "have"} no picture yet.`,
-    `${count(pictures, "picture")}${seconds === null ? "" : `, about ${duration(seconds)}`}.`,
+    `${count(pictures, "picture")}${seconds === null ? "" : `, about ${duration(Math.ceil(seconds))}`}.`,
     open && `${count(open, "row")} sent earlier and still open.`,
     made > 0 && `So far ${amount(made)}.`,
     cost.cap !== null && `At most ${amount(cost.cap)} in all.`,

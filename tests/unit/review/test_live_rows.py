@@ -52,7 +52,7 @@ class Manifest:
         self.read += 1
         fields: dict[str, Any] = dict.fromkeys(Result.__slots__)
         fields |= {"id": id_, "state": RowState.PENDING, "prompt": self.rows[id_], "image": "", "mask": ""}
-        fields["extra"] = {}
+        fields["extra"] = fields["changed_inputs"] = {}
         fields["line"] = list(self.rows).index(id_)
         return ReviewRow(Result(**fields), {}, (), (), None, None)
 

@@ -657,10 +657,13 @@ async def test_pictures_are_as_large_as_they_are_asked_for_after_a_reload_too(
     async with served(pictures) as address:
         page = await visit.open(address)
         found = []
+        whole = await page.evaluate("document.querySelector('#wall').clientWidth")
         for size in ("small", "medium", "large"):
             await page.select_option("select[name=size]", size)
             await until(page, "(size) => document.querySelector(`.wall.${size} .card`)", size)
             found.append(await page.evaluate(widths))
+            # However large they are, they lie side by side over the whole width.
+            assert await page.evaluate("document.querySelector('#wall').clientWidth") == whole
         assert found == sorted(set(found))
         await until(page, "() => document.querySelector('.card .after img').src.includes('/views/')")
         await until(page, "() => location.hash.includes('size=large')")
