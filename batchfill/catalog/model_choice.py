@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from batchfill.catalog.builtin import find_model, unchecked_model
+from batchfill.catalog.builtin import find_model, model_names, unchecked_model
 from batchfill.catalog.openapi import from_schema
-from batchfill.errors import UsageError
+from batchfill.errors import UsageError, did_you_mean
 from batchfill.settings.addresses import REPLICATE
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ def choose_model(settings: Settings) -> Model:
 
 def model_warnings(model: Model) -> list[str]:
     """Return what a user should know of *model* before paying for it."""
-    return [] if model.checked else [f"{model.name} is not in the catalog: its inputs are not checked"]
+    if model.checked:
+        return []
+    near = did_you_mean(model.name.partition(":")[0], model_names())
+    return [f"{model.name} is not in the catalog: its inputs are not checked{near}"]
 
 
 def refuse_cap_without_price(settings: Settings, model: Model) -> None:

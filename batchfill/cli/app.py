@@ -82,8 +82,9 @@ def _told(error: click.ClickException) -> click.ClickException:
     """Return *error* with a message that a terminal can show, whatever it repeats."""
     from batchfill.console.format import safe_text
 
-    text = "\n".join(safe_text(line, LONGEST_LINE) for line in error.format_message().split("\n"))
-    return click.UsageError(text, error.ctx) if isinstance(error, click.UsageError) else error
+    if not isinstance(error, click.UsageError) or isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    return click.UsageError(safe_text(error.format_message(), LONGEST_LINE), error.ctx)
 
 
 def _failed(error: Exception) -> int:

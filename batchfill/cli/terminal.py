@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -99,11 +99,16 @@ def open_counter(label: str) -> Iterator[Callable[[int, int], None]]:
     if not _shows_live_views():
         yield lambda done, of: None
         return
-    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+    with ExitStack() as shown:
+        # Drawn with the first picture: what is refused before it has nothing to count.
+        bars: list[Any] = []
 
         def count(done: int, of: int) -> None:
-            bar.length = of
-            bar.update(done - bar.pos)
+            if not bars:
+                bar = click.progressbar(length=of, label=label, file=sys.stderr)
+                bars.append(shown.enter_context(bar))
+            bars[0].length = of
+            bars[0].update(done - bars[0].pos)
 
         yield count
 

@@ -104,6 +104,9 @@ def open_manifest(
         raise ManifestError([make_mistake(file, broken.line, broken.message)]) from None
 
 
+_BEGIN = "; `batchfill init` writes a manifest to begin with"
+
+
 def _read_beginning(path: Path) -> bytes:
     if path.is_dir():
         raise UsageError(f"{path} is a folder: {_KNOWN}")
@@ -112,7 +115,7 @@ def _read_beginning(path: Path) -> bytes:
     try:
         return read_start(path)
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file{_nearest_name(path)}") from None
+        raise UsageError(f"{path}: no such file{_nearest_name(path) or _BEGIN}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from batchfill.domain.pairs import LeftOut, Pairing
-from batchfill.errors import UsageError
+from batchfill.errors import UsageError, did_you_mean
 from batchfill.filenames import FORMULA, fold_case, stem_of
 from batchfill.manifest.local_addresses import LocalAddresses, reach_of
 from batchfill.manifest.picture_names import (
@@ -95,7 +95,7 @@ def write_pairs(
 
 def explain_nothing(pairing: Pairing, images: Path, masks: Path) -> str:
     """Return why there are no pairs, and what may help."""
-    if masks.is_file():
+    if masks.is_file() or not pairing.alone_images:
         return f"nothing to pair: there is no picture in {images}"
     if len(pairing.alone_masks) == 1 and pairing.alone_images:
         advice = f"; to give {pairing.alone_masks[0]} to all of them, name it instead of the folder"
@@ -152,6 +152,14 @@ class _Listing:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
+def _explain_folder(folder: Path, error: OSError) -> str:
+    if not isinstance(error, FileNotFoundError):
+        return f"{folder}: cannot be read: {error.strerror}"
+    around = folder.parent
+    names = [entry.name for entry in around.iterdir() if entry.is_dir()] if around.is_dir() else []
+    return f"{folder}: no such folder{did_you_mean(folder.name, names)}"
+
+
 def _list_folder(folder: Path, *, but: Path | None = None) -> _Listing:
     """List *folder*, without what is in the folder *but*. Raises UsageError when it cannot be read."""
     if not folder.is_dir() and folder.exists():
@@ -160,7 +168,7 @@ def _list_folder(folder: Path, *, but: Path | None = None) -> _Listing:
 
     def refuse(error: OSError) -> None:
         if Path(error.filename) == folder:
-            raise UsageError(f"{folder}: cannot be read: {error.strerror}") from error
+            raise UsageError(_explain_folder(folder, error)) from error
         listing.left_out.append(LeftOut(Path(error.filename), f"cannot be read: {error.strerror}"))
 
     for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):

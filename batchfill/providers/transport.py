@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -245,7 +246,14 @@ def _to_timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
 
 def _translate_error(error: Exception, body: _Body | None, request: httpx.Request) -> httpx.TransportError:
     kind = _before_sending(error) or _after_connecting(error, body)
-    return kind(str(error) or type(error).__name__, request=request)
+    return kind(_words_of(error), request=request)
+
+
+def _words_of(error: Exception) -> str:
+    """Return what *error* says, without the words of libraries for where it was met."""
+    if type(error) is aiohttp.ClientConnectorError and (number := error.os_error.errno or 0) > 0:
+        return f"cannot connect to {error.host}:{error.port}: {os.strerror(number)}"
+    return str(error) or type(error).__name__
 
 
 def _before_sending(error: Exception) -> type[httpx.TransportError] | None:

@@ -800,3 +800,21 @@ async def test_a_word_that_is_a_whole_file_by_mistake_does_not_flood_the_termina
     assert (ran.code, len(ran.err) < 500) == (2, True)
     assert told in ran.err
     assert ran.err.count("Invalid value") <= 1
+
+
+async def test_no_words_at_all_get_the_help_once(batchfill: Any) -> None:
+    ran = await batchfill()
+    assert (ran.code, ran.err.count("Usage:"), "Error:" in ran.err) == (2, 1, False)
+
+
+async def test_a_first_word_that_is_no_file_is_told_how_to_begin(batchfill: Any) -> None:
+    ran = await batchfill("check", "night.csv")
+    begin = "`batchfill init` writes a manifest to begin with"
+    assert (ran.code, ran.err) == (2, f"batchfill: night.csv: no such file; {begin}\n")
+
+
+async def test_a_misspelt_model_is_met_with_the_nearest_one(batchfill: Any, desk: Any) -> None:
+    desk.write(desk.rows(1), "night.csv")
+    ran = await batchfill("check", "night.csv", "--model", "black-forest-labs/flux-fill-dve")
+    near = "its inputs are not checked; did you mean black-forest-labs/flux-fill-dev?"
+    assert near in ran.out + ran.err

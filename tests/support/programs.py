@@ -120,7 +120,7 @@ class Program:
         changes how one starts.
         """
         words = [str(argument) for argument in arguments]
-        hurried = self.hurry and words[0] in ("run", "cancel")
+        hurried = self.hurry and words[:1] and words[0] in ("run", "cancel")
         if (
             self._server is None
             or preexec_fn is not None

@@ -110,7 +110,7 @@ def open_image(source: Path | IO[bytes], name: str) -> Iterator[Image.Image]:
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise BadPicture(f"{name} cannot be read: {error.strerror}") from error
-        raise BadPicture(f"{name} is damaged or cut short: {error}") from error
+        raise BadPicture(f"{name} is damaged or cut short ({error}): save it again") from error
 
 
 def _formats_for(file: IO[bytes]) -> tuple[str, ...]:

@@ -128,7 +128,11 @@ def _next_cells(reader: Iterator[list[str]], lines: Lines) -> list[str] | Troubl
             return Trouble(lines.number, 'a quote inside a quoted cell: write it twice, as ""')
         # Lines are out of step from here on: every further mistake would be a consequence of this one.
         opened = _opening_quote(lines.held if at_end else lines.held[:-1], lines)
-        raise Broken(opened, "a quote opens here and is not closed at the end of its cell") from None
+        raise Broken(
+            opened,
+            "a quote opens here and is not closed at the end of its cell: close it, or write it twice if it "
+            "is text",
+        ) from None
     except Broken as broken:
         if lines.size < RECORD_LIMIT or not (opened := _opening_quote(lines.held, lines)):
             raise

@@ -80,7 +80,7 @@ def test_a_missing_file_is_told_with_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "night.csv").write_text(ROW)
 
     assert refusal(tmp_path / "nigth.csv").endswith("nigth.csv: no such file; did you mean night.csv?")
-    assert refusal(tmp_path / "nowhere" / "a.csv").endswith("a.csv: no such file")
+    assert "a.csv: no such file; `batchfill init` writes" in refusal(tmp_path / "nowhere" / "a.csv")
 
 
 def test_a_folder_is_no_manifest(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from batchfill.errors import UsageError
 from batchfill.manifest import picture_names
 from batchfill.manifest.local_files import digest_file
 from batchfill.manifest.manifest import open_manifest
-from batchfill.manifest.pairing import count_outside, pair_folders, write_pairs
+from batchfill.manifest.pairing import count_outside, explain_nothing, pair_folders, write_pairs
 from batchfill.manifest.picture_names import why_not_sent
 from batchfill.manifest.validation import read_rows
 
@@ -320,10 +320,10 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, kind: str) -> None
     images = folder_of(tmp_path / "i", "a.png")
     other = images / "a.png" if kind == "file" else tmp_path / "m"
 
-    with pytest.raises(UsageError, match=r"a\.png is not a folder|m: cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"a\.png is not a folder|m: no such folder"):
         pair_folders(other, images)
     if kind == "missing":
-        with pytest.raises(UsageError, match="m: cannot be read: No such file"):
+        with pytest.raises(UsageError, match="m: no such folder"):
             pair_folders(images, other)
 
 
@@ -444,3 +444,13 @@ def test_what_systems_leave_in_folders_is_left_out_with_the_reason(tmp_path: Pat
         ("Thumbs.db", "not a picture"),
         ("desktop.ini", "not a picture"),
     }
+
+
+def test_a_folder_of_another_name_is_met_with_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(UsageError, match=r"fotos: no such folder; did you mean photos\?"):
+        pair_folders(tmp_path / "fotos", tmp_path / "masks")
+    empty = pair_folders(tmp_path / "photos", tmp_path / "masks")
+    said = explain_nothing(empty, Path("photos"), Path("masks"))
+    assert said == "nothing to pair: there is no picture in photos"

@@ -121,7 +121,8 @@ def test_a_quote_that_is_not_closed_is_reported_where_it_opens_and_ends_reading(
     mistakes: Callable[..., list[str]], content: str, line: int
 ) -> None:
     assert mistakes(HEADER + content) == [
-        f"night.csv:{line}: a quote opens here and is not closed at the end of its cell"
+        f"night.csv:{line}: a quote opens here and is not closed at the end of its cell: close it, or "
+        "write it twice if it is text"
     ]
 
 
