@@ -171,32 +171,39 @@ class Batch:
 
         Raises UsageError while another process runs the batch; `request` reaches that one.
         """
+        from batchfill.notebook.run_display import open_display
         from batchfill.session.open_session import open_session
 
         if not is_there(self.folder / LEDGER) and read_heading(self.folder / PAID) is None:
             raise no_ledger(self.manifest, self._source.placed, ", so nothing of this batch runs")
         # Without the manifest, which may be gone: what runs is in the ledger.
         settings = self._source.resolve(head={}, defaults={}, column={})
+        watch = watch or open_display(quiet=settings.quiet)
         async with open_session(settings, watch, obey_signals=obey_signals) as session:
             await session.cancel()
             return self._sum_up(session)
 
-    async def finish(self, *, watch: ProgressListener | None = None) -> FinishReport:
+    async def finish(
+        self, *, watch: ProgressListener | None = None, count: Callable[[int, int], None] | None = None
+    ) -> FinishReport:
         """Finish again the pictures that are done, as the manifest now asks for, without network and cost.
 
-        *watch* is told of those that cannot be. Raises UsageError, also while another process runs the batch.
+        *watch* is told of those that cannot be, *count* how many rows were looked at, and of how many; by
+        default the notebook around it. Raises UsageError, also while another process runs the batch.
         """
         from batchfill.catalog.model_choice import choose_model
+        from batchfill.notebook.run_display import open_counted_display
         from batchfill.session.session import Session
 
         if not is_there(self.folder / LEDGER):
             raise no_ledger(self.manifest, self._source.placed, ", so nothing is there to be finished")
         manifest, settings = self._source.read()
+        shown, count = open_counted_display(watch, count, quiet=settings.quiet)
+        model = choose_model(settings)
+        session = Session(settings=settings, model=model, base=settings.base, watcher=shown)
         with unwrap_single():
             async with hold_batch(settings.folder):
-                model = choose_model(settings)
-                session = Session(settings=settings, model=model, base=settings.base, watcher=watch)
-                report = await session.finish(manifest)
+                report = await session.finish(manifest, count)
         keep_results(self.folder, watch)
         return report
 

@@ -69,6 +69,20 @@ def stem_of(image: str) -> str:
     return safe
 
 
+def original_stem(image: str) -> str:
+    """Return the name of an image's file without its suffix, with its blanks and signs.
+
+    *image*: a path or an address, whose query is left out: it may hold a secret.
+    """
+    if image.casefold().startswith("data:"):
+        return ""
+    web = image.casefold().startswith(("http://", "https://"))
+    path = unquote(urlsplit(image).path) if web else image.replace("\\", "/")
+    stem = unicodedata.normalize("NFC", PurePosixPath(path).stem)
+    # `;` separates names in tables.
+    return "".join("-" if c == ";" or first_unfit(c) else c for c in stem)
+
+
 def made_id(stem: str, key: str) -> str:
     """Return the id of a row that was given none."""
     return f"{stem}-{key[:8]}"

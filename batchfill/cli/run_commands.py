@@ -19,6 +19,7 @@ from batchfill.cli.terminal import (
     fail_with,
     make_confirm,
     open_batch,
+    open_counter,
     open_watcher,
     own_name,
     print_json_lines,
@@ -125,8 +126,8 @@ def finish(manifest: Path, **flags: Any) -> None:
     from batchfill.console.render_finish import finish_lines
 
     batch = open_batch(manifest, flags)
-    with open_watcher(quiet=True) as watch:
-        report = anyio.run(lambda: batch.finish(watch=watch))
+    with open_watcher(quiet=True) as watch, open_counter("finishing") as count:
+        report = anyio.run(lambda: batch.finish(watch=watch, count=count))
     for line in finish_lines(report):
         click.echo(line)
     if report.failed:

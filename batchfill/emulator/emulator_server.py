@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from contextlib import suppress
@@ -268,7 +269,11 @@ async def serve_emulator(
         try:
             await provider.start(host, port)
         except OSError as error:
-            raise UsageError(f"cannot serve on {host} port {port}: {error.strerror or error}") from error
+            number = error.errno or 0
+            why = os.strerror(number) if number > 0 else error.strerror or error
+            raise UsageError(
+                f"cannot serve on {host} port {port} ({why}): give another --port or --host"
+            ) from error
         on_ready(provider.base)
         await anyio.sleep_forever()
     finally:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batchfill.domain.rows import StoredFile
 
 DEFAULT = "{id}"
-FIELDS = ("id", "row", "n", "count", "seed", "prompt")
+FIELDS = ("id", "image", "row", "n", "count", "seed", "prompt")
 NUMBERS = frozenset({"row", "n", "count", "seed"})
 TELLING_APART = frozenset({"n", "count"})
 """Fields by which the pictures of one row differ."""
@@ -53,7 +53,9 @@ class TemplateField:
 
     def value_text(self, picked: ExportRow, at: int) -> str:
         """Return the value as written in the name of the row's picture at *at*; empty where there is none."""
-        text = filenames.plain_text(self._raw_value(picked, at))
+        value = self._raw_value(picked, at)
+        # A name that the user gave a file may stay as it is.
+        text = value if self.name == "image" else filenames.plain_text(value)
         if self.size is None or not text:
             return text
         return text.zfill(self.size) if self.name in NUMBERS else cut_at_word(text, self.size)
@@ -63,6 +65,8 @@ class TemplateField:
         match self.name:
             case "id":
                 return result.id
+            case "image":
+                return filenames.original_stem(result.image)
             case "row":
                 return str(picked.row)
             case "n":

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from batchfill.console.render_finish import finish_lines
 from batchfill.console.status import status_lines
 from batchfill.console.summary import summary_lines
 from batchfill.errors import BadPicture, BatchfillError, cut_short
@@ -19,7 +20,7 @@ from batchfill.systems import here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from batchfill.domain.reports import ReviewPicture, Status, Summary
+    from batchfill.domain.reports import FinishReport, ReviewPicture, Status, Summary
     from batchfill.ledger.reader import Reader
 
 PICTURES = 12
@@ -63,6 +64,11 @@ def summary_html(summary: Summary) -> str:
     local = " --local" if summary.cost.rehearsal else ""
     lines = summary_lines(summary, command=f"batchfill run MANIFEST{local}")
     return _join(lines, _thumbnails(Path(summary.folder)))
+
+
+def finish_html(report: FinishReport) -> str:
+    """Return what became of the rows of a batch whose pictures were finished again."""
+    return _join(finish_lines(report), ())
 
 
 def _join(lines: Iterable[str], pictures: Iterable[_Thumbnail]) -> str:

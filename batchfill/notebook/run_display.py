@@ -7,15 +7,19 @@ from collections import deque
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from batchfill.console.format import format_count
 from batchfill.console.render_progress import PREFIXES, notice_line, percent_ended, progress_line
 from batchfill.domain.progress import Level
-from batchfill.domain.reports import Summary
-from batchfill.notebook.batch_view import summary_html
+from batchfill.domain.reports import FinishReport, Summary
+from batchfill.notebook.batch_view import finish_html, summary_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from batchfill.domain.progress import LogEvent, Progress
+    from batchfill.domain.progress import LogEvent, Progress, ProgressListener
+
+    Counter = Callable[[int, int], None]
+    """Is told how many are done, and of how many."""
 
 NOTICES = 5
 """Notices that are shown below the bar: the last ones."""
@@ -31,6 +35,7 @@ class RunDisplay:
         self._show, self._quiet = show, quiet
         self._notices: deque[str] = deque(maxlen=NOTICES)
         self._progress: Progress | None = None
+        self._counted: tuple[int, int] | None = None
         self._shown = ""
 
     def notice(self, notice: LogEvent) -> None:
@@ -44,6 +49,11 @@ class RunDisplay:
         self._progress = progress
         self._refresh()
 
+    def count(self, done: int, of: int) -> None:
+        """Show that so many rows are done, and of how many."""
+        self._counted = done, of
+        self._refresh()
+
     def _refresh(self) -> None:
         html = "".join([self._bar(), *(f"<div>{escape(line)}</div>" for line in self._notices)])
         if html != self._shown:
@@ -51,13 +61,19 @@ class RunDisplay:
             self._show(html)
 
     def _bar(self) -> str:
-        if self._progress is None or self._quiet:
+        if self._quiet:
             return ""
-        share = percent_ended(self._progress)
-        line = escape(progress_line(self._progress))
-        return (
-            f'<progress max="100" value="{share}" style="width: 100%">{share} %</progress><div>{line}</div>'
-        )
+        if self._progress is not None:
+            return _bar_html(percent_ended(self._progress), progress_line(self._progress))
+        if self._counted is not None:
+            done, of = self._counted
+            return _bar_html(100 * done // max(of, 1), f"{done:,} of {format_count(of, 'row')} looked at")
+        return ""
+
+
+def _bar_html(share: int, line: str) -> str:
+    bar = f'<progress max="100" value="{share}" style="width: 100%">{share} %</progress>'
+    return f"{bar}<div>{escape(line)}</div>"
 
 
 def open_display(*, quiet: bool) -> RunDisplay | None:
@@ -68,8 +84,20 @@ def open_display(*, quiet: bool) -> RunDisplay | None:
     shell = _find_shell()
     if shell is None:
         return None
-    shell.display_formatter.formatters["text/html"].for_type(Summary, summary_html)
+    formatter = shell.display_formatter.formatters["text/html"]
+    formatter.for_type(Summary, summary_html)
+    formatter.for_type(FinishReport, finish_html)
     return RunDisplay(_Output(), quiet=quiet)
+
+
+def open_counted_display(
+    watch: ProgressListener | None, count: Counter | None, *, quiet: bool
+) -> tuple[ProgressListener | None, Counter]:
+    """Return *watch* and *count*, or what shows both in the notebook that runs this program."""
+    display = open_display(quiet=quiet)
+    if display is None:
+        return watch, count or (lambda done, of: None)
+    return watch or display, count or display.count
 
 
 def _find_shell() -> Any:

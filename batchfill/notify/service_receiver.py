@@ -83,7 +83,7 @@ def _find_service(address: str, shown: str) -> NotifyBase:
 
 def _instantiate(address: str) -> NotifyBase | None:
     try:
-        from apprise import Apprise
+        from apprise import Apprise, AppriseAsset
     except ImportError:
         raise UsageError(
             "--notify takes other addresses than https:// with the extra notify: "
@@ -92,4 +92,6 @@ def _instantiate(address: str) -> NotifyBase | None:
     with warnings.catch_warnings():
         # Some of its plugins import what Python is about to drop.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return Apprise.instantiate(address, suppress_exceptions=True) or None
+        # What a desktop shows as the program that tells it.
+        asset = AppriseAsset(app_id="batchfill", app_desc="batchfill")
+        return Apprise.instantiate(address, asset=asset, suppress_exceptions=True) or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from contextlib import asynccontextmanager, contextmanager, suppress
 from ipaddress import ip_address
@@ -44,10 +45,10 @@ def open_listener(address: str, port: int) -> Iterator[Listener]:
             raise UsageError(
                 WRONG_HOST.format(host=address, why="this machine has no such address")
             ) from error
-        why = error.strerror or error
-        raise UsageError(
-            f"cannot serve on {address} port {port}: {why}. Leave out --port for any free one"
-        ) from error
+        # Without the address, which create_server adds to it.
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror or error
+        raise UsageError(f"cannot serve on {address} port {port} ({why}): give another --port") from error
     with listening:
         yield Listener(listening, Auth(address, listening.getsockname()[1]))
 

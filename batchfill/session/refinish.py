@@ -10,6 +10,7 @@ import anyio
 from batchfill.catalog.finish import finish_of
 from batchfill.domain.progress import Level
 from batchfill.domain.reports import FinishReport
+from batchfill.domain.rows import RowState
 from batchfill.errors import BadPicture, NoAnswer, ObjectsRefused, StorageError, UsageError
 from batchfill.images.codec.decode import decode_whole
 from batchfill.ledger.digests import open_digests
@@ -23,7 +24,7 @@ from batchfill.storage.downloaded import Downloaded
 from batchfill.storage.object_finder import open_finder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from batchfill.catalog.finish import Finish
     from batchfill.domain.predictions import Output
@@ -34,9 +35,16 @@ if TYPE_CHECKING:
 
 
 async def refinish_rows(
-    context: FileContext, manifest: Manifest, settings: Settings, now: float
+    context: FileContext,
+    manifest: Manifest,
+    settings: Settings,
+    now: float,
+    count: Callable[[int, int], None],
 ) -> FinishReport:
-    """Take in what the rows ask for now, and finish those that are done accordingly. Raises ManifestError."""
+    """Take in what the rows ask for now, and finish those that are done accordingly. Raises ManifestError.
+
+    *count* is told now and then how many rows were looked at, and of how many.
+    """
     ledger = context.ledger
     async with ledger.open_import() as intake:
         digests = open_digests(settings.folder / LEDGER, digest_file, lambda: now)
@@ -53,7 +61,7 @@ async def refinish_rows(
         await intake.merge_rows(now)
     placer = OutputPlacer(context)
     postprocessor = PostProcessor(context, placer, finished=lambda: None)
-    report = await Refinisher(context, placer, postprocessor).refinish_all()
+    report = await Refinisher(context, placer, postprocessor, count).refinish_all()
     await RemoteOutputs(context).put_all()
     return report
 
@@ -68,8 +76,16 @@ class _Tally:
 class Refinisher:
     """Goes through every row that is done and asks for finished pictures."""
 
-    def __init__(self, context: FileContext, placer: OutputPlacer, postprocessor: PostProcessor) -> None:
+    def __init__(
+        self,
+        context: FileContext,
+        placer: OutputPlacer,
+        postprocessor: PostProcessor,
+        count: Callable[[int, int], None],
+    ) -> None:
         self._context = context
+        self._count = count
+        self._looked_at = 0
         self._placer = placer
         self._postprocessor = postprocessor
         self._tally = _Tally()
@@ -77,12 +93,14 @@ class Refinisher:
 
     async def refinish_all(self) -> FinishReport:
         """Finish what is not finished as its row asks for. Raises UsageError when the disk takes no more."""
-        after = 0
+        after, of = 0, self._context.ledger.counts[RowState.DONE]
         while rows := await self._context.ledger.finished_jobs(AT_ONCE, after=after):
             after = rows[-1].attempt.number
             async with anyio.create_task_group() as tasks:
                 for one in rows:
                     tasks.start_soon(self._look_at, one)
+            self._looked_at += len(rows)
+            self._count(self._looked_at, max(of, self._looked_at))
             if self._refused is not None:
                 raise UsageError(f"{self._refused}; then run `finish` again, which goes on with the rest")
         return FinishReport(self._tally.finished, self._tally.unchanged, self._tally.failed)

@@ -126,10 +126,10 @@ class Session:
             self.stopping.cancel_all()
             await self._carry_out(context)
 
-    async def finish(self, manifest: Manifest) -> FinishReport:
+    async def finish(self, manifest: Manifest, count: Callable[[int, int], None]) -> FinishReport:
         """Finish pictures again, as the rows of *manifest* now ask for, without network and cost.
 
-        Raises UsageError, ManifestError.
+        *count* is told how many rows were looked at, and of how many. Raises UsageError, ManifestError.
         """
         async with self._open_ledger() as (ledger, say):
             self.on_start()
@@ -148,7 +148,7 @@ class Session:
                     log=say,
                     timings=self.timings,
                 )
-                return await refinish_rows(context, manifest, self.settings, self.clock.now())
+                return await refinish_rows(context, manifest, self.settings, self.clock.now(), count)
 
     @asynccontextmanager
     async def _open_ledger(self) -> AsyncIterator[tuple[Ledger, RunLog]]:

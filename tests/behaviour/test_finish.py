@@ -421,9 +421,9 @@ async def test_a_decision_that_came_while_pictures_were_finished_anew_is_taken(
     ruling = ReviewDecision(prediction_id=row.prediction_id, decision=Decision.APPROVED, at=1.0)
     original = Session.finish
 
-    async def finish_and_hear(self: Session, manifest: Any) -> Any:
+    async def finish_and_hear(self: Session, *given: Any) -> Any:
         await made.decide([ruling])
-        return await original(self, manifest)
+        return await original(self, *given)
 
     monkeypatch.setattr(Session, "finish", finish_and_hear)
     await made.finish()

@@ -114,6 +114,8 @@ except batchfill.BatchfillError as error:
     "summary",
     "batch",
     "print(batch.to_dataframe()[['id', 'state', 'cost']].to_csv(index=False))",
+    "summary = await batch.cancel(); summary",
+    "report = await batch.finish(); report",
 )
 
 
@@ -129,9 +131,17 @@ def test_a_notebook_runs_a_dataframe_and_shows_what_became_of_it(tmp_path: Path)
     made, refused, ran, *shown = (cell.outputs for cell in book.cells)
     assert made == []
     assert "await Batch.open('night.jsonl', …).run() instead" in refused[0].text
-    assert "100 %: 2 of 2 rows done, $0.08 if it were real" in ran[0].data["text/html"]
+    bar = ran[0].data["text/html"]
+    assert "100 %: 2 of 2 rows done" in bar
+    assert "$0.08 if it were real" in bar
     for (output,) in shown[:2]:
         html = output.data["text/html"]
         assert html.count('<img src="data:image/webp;base64,') == 2
         assert ALARM not in html
     assert shown[2][0].text.split() == ["id,state,cost", "one,done,0.04", "two,done,0.04"]
+    bar, ended = shown[3]
+    assert "100 %: 2 of 2 rows done" in bar.data["text/html"]
+    assert ended.data["text/html"].count('<img src="data:image/webp;base64,') == 2
+    bar, ended = shown[4]
+    assert "2 of 2 rows looked at" in bar.data["text/html"]
+    assert "finished just so before: 2 rows" in ended.data["text/html"]

@@ -195,7 +195,8 @@ async def test_a_port_that_is_taken_is_a_usage_error(tmp_path: Path) -> None:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     async with listener:
-        with pytest.raises(UsageError, match=rf"cannot serve on 127\.0\.0\.1 port {port}: "):
+        in_use = rf"on 127\.0\.0\.1 port {port} \(Address already in use\): give another --port"
+        with pytest.raises(UsageError, match=in_use):
             await serve_emulator(tmp_path, port=port, on_ready=lambda _: None)
 
 

@@ -86,6 +86,16 @@ NAMED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("u\u0308/{id}", {}, ["ü/hero.webp"]),
     ("{prompt:3}", {"prompt": "猫がいる"}, ["猫がい.webp"]),
     ("{x_for}{id}", {"extra": {}}, ["hero.webp"]),
+    ("{image}", {"image": "k/My Photo (1).jpg"}, ["My Photo (1).webp"]),
+    ("{image}", {"image": "k\\Bäder & Küchen; 2.tar.png"}, ["Bäder & Küchen- 2.tar.webp"]),
+    (
+        "{image}-{n}",
+        {"image": "https://h.test/a/My%20Photo.jpg?sig=SECRET#x", "ns": (1,)},
+        ["My Photo-1.webp"],
+    ),
+    ("{image}", {"image": "s3://bucket/what? 50%20.jpg"}, ["what- 50%20.webp"]),
+    ("{image}", {"image": "k/CON.jpg"}, ["_CON.webp"]),
+    ("{image:8}", {"image": "k/a sea of clouds.jpg"}, ["a sea of.webp"]),
 ]
 """A template, a row, and its names."""
 
@@ -103,14 +113,14 @@ WRONG: list[tuple[str, list[str]]] = [
     (
         "{q}",
         [
-            "there is no {q}; known are {id}, {row}, {n}, {count}, {seed}, {prompt}, "
+            "there is no {q}; known are {id}, {image}, {row}, {n}, {count}, {seed}, {prompt}, "
             "{x_for}, {x_client}, {room}"
         ],
     ),
     (
         "{}",
         [
-            "there is no {}; known are {id}, {row}, {n}, {count}, {seed}, {prompt}, "
+            "there is no {}; known are {id}, {image}, {row}, {n}, {count}, {seed}, {prompt}, "
             "{x_for}, {x_client}, {room}"
         ],
     ),
@@ -208,7 +218,20 @@ def test_a_text_is_cut_at_a_words_end_where_possible(text: str, most: int, expec
 DEVICES = {"CON", "PRN", "AUX", "NUL"} | {f"{p}{n}" for p in ("COM", "LPT") for n in "0123456789¹²³"}
 
 PIECES = st.sampled_from(
-    ["{id}", "{row:2}", "{n}", "{seed}", "{prompt}", "{prompt:9}", "{x_for}", "a ", "-", "Con", "/"]
+    [
+        "{id}",
+        "{image}",
+        "{row:2}",
+        "{n}",
+        "{seed}",
+        "{prompt}",
+        "{prompt:9}",
+        "{x_for}",
+        "a ",
+        "-",
+        "Con",
+        "/",
+    ]
 )
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
     ["CON", "aux.txt", "..", "a.", "a/b", "A", "a", "e\u0301", "é", "results.csv", "lpt1"]
@@ -229,6 +252,7 @@ ROWS = st.lists(
         {
             "id": st.sampled_from(["a", "A1", "b-", "ü", "x.y"]) | TEXTS.filter(is_id),
             "prompt": TEXTS,
+            "image": TEXTS | TEXTS.map(lambda name: f"k/{name}.png"),
             "seed": st.none() | st.integers(1, 9),
             "extra": st.fixed_dictionaries({"x_for": TEXTS}),
             "count": st.integers(1, 3),

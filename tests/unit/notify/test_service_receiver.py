@@ -106,6 +106,12 @@ async def test_the_desktop_is_a_receiver_where_something_shows_notifications(
         ServiceReceiver("desktop")
 
 
+def test_a_desktop_shows_batchfill_as_the_program_that_tells() -> None:
+    service = service_receiver._instantiate("json://localhost")
+    assert service is not None
+    assert (service.app_id, service.app_desc) == ("batchfill", "batchfill")
+
+
 def test_an_unknown_service_and_a_missing_extra_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"--notify htps://… is no address that Apprise can use") as caught:
         ServiceReceiver("htps://example.com/SECRET")
