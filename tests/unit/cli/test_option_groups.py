@@ -32,7 +32,8 @@ def test_every_flag_of_a_run_is_in_one_group() -> None:
 def test_a_help_in_groups_shows_each_flag_once(name: str) -> None:
     said = help_of(name)
     listed = Counter(re.findall(r"^  (?:-\w, )?(--?[a-z][a-z-]*)", said, re.MULTILINE))
-    flags = [one.opts[-1] for one in cli.commands[name].params if isinstance(one, click.Option)]
+    options = [one for one in cli.commands[name].params if isinstance(one, click.Option)]
+    flags = [one.opts[-1] for one in options if not one.hidden]
     assert listed == Counter([*flags, "--help"])
     titles = re.findall(r"^(\S.*):$", said, re.MULTILINE)
     assert titles == [title for title in (OTHERS, *GROUPS) if title in titles]
