@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from hypothesis import HealthCheck, settings
 
@@ -31,8 +32,14 @@ pytest_plugins = (
     "tests.support.terminal",
 )
 
+# As in the Makefile: else each worker compiles all tests again, and each process the package.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 settings.register_profile(
     "tests",
+    # What a few dozen do not find, thousands may: `make soak` draws them.
+    max_examples=100 if os.environ.get("BATCHFILL_FUZZ") else 40,
     # A machine that is busy with something else for a moment is no failure.
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -9,6 +9,9 @@ import anyio
 DEFAULT_PAUSE = 5.0
 """Seconds to pause when a 429 names no time."""
 
+SPARE = 1.0
+"""Seconds that a pause lasts longer than it is said to: services tell whole ones, cut off."""
+
 SLOWEST = 1.0
 """A minute: what throttling never goes below."""
 
@@ -68,12 +71,12 @@ class RateLimiter:
             self._earned = max(self._earned, anyio.current_time()) + self._gap_seconds
 
     def throttled(self, wait: float | None) -> None:
-        """Pause for *wait* seconds and one more; lower the pace, once a pause."""
+        """Pause for *wait* seconds and SPARE more; lower the pace, once a pause."""
         now = anyio.current_time()
         if now >= self.paused_until:
             self._lower_rate(self._quiet_time(now))
         pause = DEFAULT_PAUSE if wait is None else max(wait, 0.0)
-        until = max(self.paused_until, now + pause + 1)
+        until = max(self.paused_until, now + pause + SPARE)
         self.throttled_for += until - max(self.paused_until, now)
         self.paused_until = until
         # Nothing is saved up during a pause: a burst at its end would earn the next one.

@@ -262,8 +262,8 @@ async def test_a_clock_that_is_put_forward_does_not_shorten_the_pause_before_the
 ) -> None:
     provider = await service()
     await batch(provider, 3, limit=2, **SOON).run()
-    provider.faults.add(Fault("create", "taken_late", options={"seconds": 2.5}, times=1))
-    looks, flags = provider.requests["list"], {"answer_timeout": 1, "recover_wait": 4}
+    provider.faults.add(Fault("create", "taken_late", options={"seconds": 1.5}, times=1))
+    looks, flags = provider.requests["list"], {"answer_timeout": 1, "recover_wait": 2}
     run = asyncio.create_task(batch(provider, **flags).run())
     await provider.until(lambda: provider.requests["list"] > looks)
     assert provider.billed == 2

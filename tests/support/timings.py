@@ -59,6 +59,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr(timings, "DEFAULT", QUICK)
     monkeypatch.setattr(rate_limiter, "DEFAULT_PAUSE", 0.1)
+    monkeypatch.setattr(rate_limiter, "SPARE", 0.05)
     monkeypatch.setattr(requests, "timeout_for", lambda size, seconds: timeout_for(size, max(seconds, 60.0)))
 
 
