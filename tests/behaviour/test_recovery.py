@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from batchfill.emulator import emulator_pagination
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import OFFERS, Quirks
 from batchfill.ledger.ledger import Ledger
@@ -413,12 +414,14 @@ async def test_strangers_predictions_do_not_stand_against_the_proof_of_absence(
 
 
 async def test_a_lost_prediction_is_found_behind_more_than_a_page_of_others(
-    service: Serve, batch: Open
+    service: Serve, batch: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(emulator_pagination, "PAGE", 10)
     provider = await service(faults=Faults([LOST]))
-    night = batch(provider, 130, answer_timeout=60, recover_wait=0, concurrency=200)
+    night = batch(provider, 13, answer_timeout=60, recover_wait=0)
     assert (await night.run()).exit_code == 0
-    assert (provider.billed, provider.creates_seen) == (130, 130)
+    assert (provider.billed, provider.creates_seen) == (13, 13)
+    assert provider.requests["list"] > 1
 
 
 async def test_lost_answers_are_looked_up_before_the_batch_is_canceled(

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from batchfill.domain.rows import RowState
+from batchfill.emulator import emulator_pagination
 from batchfill.emulator.emulator_model import TINY
 from batchfill.emulator.faults.rules import Fault, Faults
 from tests.support.faults import LOST
@@ -32,12 +33,13 @@ def elsewhere_for(elsewhere: Any, provider: EmulatorServer) -> Callable[[str], s
 
 
 async def test_addresses_that_name_another_host_are_never_followed(
-    service: Serve, batch: Open, gateway: Gateway, elsewhere: Any
+    service: Serve, batch: Open, gateway: Gateway, elsewhere: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(emulator_pagination, "PAGE", 10)
     lost = Fault("create", "status", times=1, options={"status": 500, "late": True})
     provider = await service(faults=Faults([lost, Fault("list", "empty")]))
     base = await gateway(provider, elsewhere_for(elsewhere, provider))
-    assert (await batch(base, 130, **SOON).run()).counts[RowState.IN_DOUBT] == 1
+    assert (await batch(base, 13, **SOON).run()).counts[RowState.IN_DOUBT] == 1
     provider.faults.clear()
     provider.requests.clear()
     # It stands on the second page, whose address names the other host; so do those of every prediction.

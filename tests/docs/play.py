@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from tests.docs.pages import README, ROOT, Fence, fences_of
 from tests.support import forked_command
 from tests.support.bounds import HANGS
 from tests.support.ports import find_free_port
+from tests.support.timings import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -187,7 +189,8 @@ def make_environ(folder: Path, server: ForkServer) -> dict[str, str]:
     """Return the environment of a user with `batchfill` on the path; nothing of the tester's own counts."""
     program = folder / ".bin" / "batchfill"
     program.parent.mkdir()
-    command = shlex.join([sys.executable, "-ISX", "utf8", forked_command.__file__, server.address])
+    waits = json.dumps(asdict(QUICK))
+    command = shlex.join([sys.executable, "-ISX", "utf8", forked_command.__file__, server.address, waits])
     program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
     program.chmod(0o755)
     kept = {name: os.environ[name] for name in ("TMPDIR",) if name in os.environ}

@@ -261,8 +261,8 @@ def reach(server: BucketServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the environment to *server*, whose failures are soon met again."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    shortest, longest = timedelta(milliseconds=5), timedelta(milliseconds=20)
-    backoff = {"init_backoff": shortest, "max_backoff": longest, "base": 2}
+    first, longest = timedelta(milliseconds=5), timedelta(milliseconds=20)
+    backoff = {"init_backoff": first, "max_backoff": longest, "base": 2}
     for retries in (remote_store._RETRIES, mirror_bucket._RETRIES):
         monkeypatch.setitem(retries, "backoff", backoff)
     store_of_process.cache_clear()

@@ -1,6 +1,6 @@
-"""`batchfill` as a shell finds it, run by a fork server: `python forked_command.py ADDRESS [ARGUMENT …]`.
+"""`batchfill` as a shell finds it, run by a fork server: `forked_command.py ADDRESS WAITS [ARGUMENT …]`.
 
-It imports little, since it is started for each command of an example.
+WAITS are those of a run's Timings, as JSON. Little is imported here, for each command of an example starts it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ import sys
 
 def main() -> None:
     """Run a command in a fork, pass signals on to it, and end as it does."""
-    address, *arguments = sys.argv[1:]
-    order = {"arguments": arguments, "folder": os.getcwd(), "environ": dict(os.environ)}  # noqa: PTH109 - quick
+    address, waits, *arguments = sys.argv[1:]
+    order = {
+        "arguments": arguments,
+        "folder": os.getcwd(),  # noqa: PTH109 - quick
+        "environ": dict(os.environ),
+        "waits": json.loads(waits),
+    }
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         socket.send_fds(connection, [json.dumps(order).encode() + b"\n"], [0, 1, 2])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NIGHTS = 20
 CLOCK_NIGHTS = 50
-DRESSED_NIGHTS = 50
+DRESSED_NIGHTS = 30
 KEYED_NIGHTS = 20
 MOST_ROWS = 12
 """Of a night; `make soak` has longer ones. A promise that is broken at all is broken in a few rows."""
