@@ -1,6 +1,6 @@
 """`batchfill` as a shell finds it, run by a fork server: `forked_command.py ADDRESS WAITS [ARGUMENT …]`.
 
-WAITS are those of a run's Timings, as JSON. Little is imported here, for each command of an example starts it.
+WAITS: those of a run's Timings, as JSON. Little is imported, since each command of an example starts this.
 """
 
 from __future__ import annotations

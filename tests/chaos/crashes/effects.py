@@ -46,6 +46,11 @@ And the stage that asks for predictions, of which the trace tells when it begins
 QUESTIONS = frozenset(
     {
         "Ledger.load",
+        "Ledger.count_rows",
+        "Ledger.ending",
+        "Ledger.has_pending",
+        "Ledger.may_pay",
+        "Ledger.wait_for_room",
         "Ledger.in_state",
         "Ledger.judge",
         "Ledger.incoming_among",
@@ -74,6 +79,9 @@ QUESTIONS = frozenset(
         "RowImport.find_duplicates",
         "RowImport.compare_rows",
         "Service.account",
+        "Service.container_at",
+        "Service.front_page",
+        "Service.prediction_address",
         "Poller.add_attempt",
         "Poller.add_all",
         "Poller.serve_polls",

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchfill.ledger.ledger import Ledger
+from batchfill.ledger.payment_record import PaymentRecord
+from batchfill.providers.downloads import Download, OutputClient
+from batchfill.providers.replicate.client import Service
+from batchfill.storage.output_store import OutputStore
 from tests.chaos.crashes.edges import INTENDED, PLACED, POSTED, Case, Edited, edges, ends, trace
 from tests.chaos.crashes.effects import Edge
 from tests.chaos.crashes.night import ROWS
@@ -26,8 +31,8 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="only POSIX forks"),
 ]
 
-GIVEN = ("Ledger", "Intake", "Service", "Outputs", "Download", "Shelf")
-"""Whose effects reach disk or network."""
+GIVEN = (Ledger, PaymentRecord, Service, OutputClient, Download, OutputStore)
+"""Whose effects reach disk or network once there is something to pay for."""
 
 
 def broken(outcomes: Sequence[Outcome]) -> list[str]:
@@ -37,7 +42,7 @@ def broken(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 async def test_a_run_may_die_beside_any_effect(steps: list[Step], outcomes: Outcomes) -> None:
-    cases = [Case((edge,)) for edge in ends(edges(steps, *GIVEN))]
+    cases = [Case((edge,)) for edge in ends(edges(steps, *(owner.__name__ for owner in GIVEN)))]
     assert broken(await outcomes(cases)) == []
 
 
