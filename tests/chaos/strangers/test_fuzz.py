@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 LONG = os.environ.get("BATCHFILL_FUZZ")
 fuzzed = settings(
-    max_examples=int(LONG or 200),
+    max_examples=int(LONG or 100),
     derandomize=not LONG,
     database=None,
     deadline=None,

@@ -278,7 +278,7 @@ def assert_safe(name: str) -> None:
         assert len(part.encode()) <= 255
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=500)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=200)
 @given(pieces=st.lists(PIECES, min_size=1, max_size=5), rows=ROWS)
 def test_whatever_rows_hold_their_names_are_safe_different_and_the_same_again(
     picked: Callable[..., ExportRow], pieces: list[str], rows: list[dict[str, Any]]

@@ -205,7 +205,7 @@ def test_bytes_behind_the_end_are_no_harm(photo: Image.Image, tmp_path: Path, en
 
 
 @pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\..*")
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_damage_raises_bad_picture_and_nothing_else(
     photo: Image.Image, tmp_path: Path, data: st.DataObject, encode: Encode
