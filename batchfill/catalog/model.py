@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from batchfill.catalog.field import Field, FieldType, guess_value
 from batchfill.catalog.pixel_options import ENLARGING, PIXEL_READERS, Pixels
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.sizes import Size, SizeRule
     from batchfill.domain.drawn_masks import DrawnMask
-    from batchfill.domain.rows import File, Input
+    from batchfill.domain.rows import Input
 
+Source = TypeVar("Source")
 
 _USUAL = Pixels()
 """Those of rows that name no pixel settings: most of a million."""
@@ -94,8 +95,9 @@ class Model:
         """Whether a row with *inputs* of these names enlarges its picture, so that it needs no mask."""
         return not (ENLARGING & self.pixel_settings).isdisjoint(inputs)
 
-    def mask_of(self, inputs: Mapping[str, Input], files: Mapping[str, File]) -> File | DrawnMask | None:
-        """Return where the mask of a row is read: a file, or what it draws; None where it is at an address.
+    def mask_of(self, inputs: Mapping[str, Input], files: Mapping[str, Source]) -> Source | DrawnMask | None:
+        """Return where the mask of a row is read: one of *files*, by the names of their inputs, or what is
+        drawn; None where it is at an address.
 
         That of `alpha` is the picture's own file, whose transparency `pixels` says to take.
         """
@@ -108,6 +110,11 @@ class Model:
         """Return a row's *inputs* without its pixel settings: what goes to the service."""
         settings = self.pixel_settings
         return {name: value for name, value in inputs.items() if name not in settings}
+
+    def sizing(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
+        """Return those of a row's *inputs* that its size rule reads: others may hold signed addresses."""
+        rule = self.size_rule
+        return {} if rule is None or rule.field not in inputs else {rule.field: inputs[rule.field]}
 
     def with_seed(self, inputs: Mapping[str, Any], seed: int | None) -> dict[str, Any]:
         """Return *inputs* with the *seed* of an attempt, where there is one and the model takes it."""

@@ -20,6 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
             "base_url profile env_file header plain_http same_account idempotent answer_timeout",
             "recover_wait prediction_timeout latency",
         ),
+        "Machines that work on pictures": ("workers cluster worker_wait plain_cluster",),
         "Pace, time and money": (
             "concurrency rate attempts until price max_cost redo_flagged redo_times yes",
         ),

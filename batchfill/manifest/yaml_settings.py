@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from batchfill.catalog.pixel_options import PIXEL_READERS
+from batchfill.errors import cut_short, did_you_mean_or_known
 from batchfill.manifest.formats.yaml import Events, find_objection, text_of
 from batchfill.manifest.record import EMPTY, Broken, Trouble
-from batchfill.settings.definitions import IN_MANIFEST, explain_unknown, read_setting
-from batchfill.settings.value_types import Words
+from batchfill.settings.definitions import BY_NAME, IN_MANIFEST
+from batchfill.settings.value_types import Text, Words
 
 if TYPE_CHECKING:
     from typing import TextIO
 
 _MAPPINGS = ("defaults", "column")
+_KEPT_OUT = BY_NAME.keys() - IN_MANIFEST.keys() - {"set"} | {"base", "token"}
+"""Names that exist, but that a manifest must not hold: it may come from other people."""
 
 
 @dataclass(slots=True)
@@ -95,7 +98,7 @@ def _read_pair(name: str, value: yaml.Event, events: Events, head: Head) -> None
     elif name in PIXEL_READERS:
         _read_pixels(name, text, line, head)
     elif name not in IN_MANIFEST:
-        head.note_mistake(line, explain_unknown(name, PIXEL_READERS))
+        head.note_mistake(line, _explain_unknown(name))
     elif text is None and _is_of_words(name):
         head.note_mistake(line, f"{name} must be words, such as {IN_MANIFEST[name].example}")
     elif text is None:
@@ -142,7 +145,7 @@ def _read_pixels(name: str, text: str | None, line: int, head: Head) -> None:
 
 def _read_scalar(name: str, text: str, line: int, head: Head) -> None:
     try:
-        head.settings[name] = read_setting(name, text)
+        head.settings[name] = _read_setting(name, text)
     except ValueError as error:
         head.note_mistake(line, str(error))
 
@@ -160,3 +163,24 @@ def _read_mapping(name: str, events: Events, head: Head) -> None:
 
 
 _EXAMPLES = {"defaults": "{guidance: 30}", "column": "{image: photo_url}"}
+
+
+def _read_setting(name: str, text: str) -> Any:
+    """Read one setting of a manifest. Raises ValueError: `concurrency must be between 1 and 1000, not -3`."""
+    kind = IN_MANIFEST[name].type
+    assert isinstance(kind, Text), "mappings are read pair by pair"
+    try:
+        return kind.read(text)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+def _explain_unknown(name: str) -> str:
+    """Return what to tell of the setting *name*, which no manifest holds."""
+    if name in _KEPT_OUT:
+        if name in BY_NAME and not BY_NAME[name].places:
+            return f"{name} cannot be set in a manifest: put it into config.toml"
+        way = "set BATCHFILL_TOKEN" if name == "token" else "give it on the command line"
+        return f"{name} cannot be set in a manifest: {way}"
+    known = sorted({*IN_MANIFEST, *PIXEL_READERS, "rows"})
+    return f"unknown setting {cut_short(name)}" + did_you_mean_or_known(name, known)

@@ -211,6 +211,11 @@ class Engine:
             if self._context.ledger.mirror_lacks_for > self._context.timings.disk_patience:
                 self._stopping.stop_submitting(unwritten)
             return unwritten, self._context.timings.disk_look
+        cluster = self._context.cluster
+        if cluster is not None and (lack := cluster.lack) is not None:
+            if cluster.gone_for > self._context.timings.disk_patience:
+                self._stopping.stop_submitting(lack)
+            return lack, self._context.timings.disk_look
         largest = max(self._collecting.largest, self._postprocessor.largest)
         if self._submitting.refused and self._space.takes_files():
             self._submitting.refused = None

@@ -9,7 +9,7 @@ import anyio
 from anyio import to_thread
 
 from batchfill.domain.rows import OPEN, RowState
-from batchfill.errors import NoAnswer, ObjectsRefused, TransientError, UsageError
+from batchfill.errors import NoAnswer, ObjectsRefused, ServiceRefused, TransientError, UsageError
 from batchfill.storage.remote_files import ask_for_rights, find_other
 
 if TYPE_CHECKING:
@@ -43,6 +43,20 @@ async def ask_patiently(
         except TransientError as error:
             await anyio.sleep(min(error.wait or wait, LONGEST_WAIT))
     return await question()
+
+
+async def ask_account(service: Provider, base: str, waits: Sequence[float]) -> str | None:
+    """Return the account's name; None where the service does not tell it, for whatever reason."""
+    try:
+        return await ask_patiently(service.account, waits, at_once=NoAnswer)
+    except ServiceRefused as error:
+        if error.status == 401:
+            raise
+        return None  # some gateways forbid what they do not offer
+    except NoAnswer as error:
+        raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
+    except TransientError:
+        return None
 
 
 async def wrong_base(service: Provider) -> str | None:

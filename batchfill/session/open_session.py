@@ -14,6 +14,7 @@ from batchfill.catalog.model_choice import choose_model
 from batchfill.domain.token import Token
 from batchfill.errors import RunBroken, TakenOver, UsageError, in_words, unwrap_single
 from batchfill.process import refuse_few_files
+from batchfill.run.cluster_choice import refuse_open_cluster
 from batchfill.run.shutdown import watch_signals
 from batchfill.session.batch_ledger import make_folder
 from batchfill.session.lost_machine.take_over import take_over_from
@@ -68,7 +69,8 @@ async def open_session(
 ) -> AsyncIterator[Session]:
     """Give a session that holds the batch. Raises UsageError when it cannot."""
     settings = await obtain_access(settings)
-    refuse_few_files(FILES + 2 * (os.cpu_count() or 2), "a run")
+    refuse_open_cluster(settings)
+    refuse_few_files(FILES + 2 * (settings.workers or os.cpu_count() or 2), "a run")
     make_folder(settings.folder)
     with unwrap_single():
         # The lock first: the local emulator keeps its memory in the same folder.

@@ -17,7 +17,8 @@ from batchfill.ledger.digests import open_digests
 from batchfill.ledger.location import LEDGER
 from batchfill.manifest.local_files import digest_file
 from batchfill.run.placement import OutputPlacer
-from batchfill.run.postprocess.postprocessor import AT_ONCE, PostProcessor
+from batchfill.run.postprocess.postprocessor import AT_ONCE
+from batchfill.run.postprocess.row_finisher import RowFinisher
 from batchfill.run.remote_outputs import RemoteOutputs
 from batchfill.session.ingest import ingest_rows
 from batchfill.storage.downloaded import Downloaded
@@ -60,8 +61,7 @@ async def refinish_rows(
             )
         await intake.merge_rows(now)
     placer = OutputPlacer(context)
-    postprocessor = PostProcessor(context, placer, finished=lambda: None)
-    report = await Refinisher(context, placer, postprocessor, count).refinish_all()
+    report = await Refinisher(context, placer, count).refinish_all()
     await RemoteOutputs(context).put_all()
     return report
 
@@ -76,18 +76,12 @@ class _Tally:
 class Refinisher:
     """Goes through every row that is done and asks for finished pictures."""
 
-    def __init__(
-        self,
-        context: FileContext,
-        placer: OutputPlacer,
-        postprocessor: PostProcessor,
-        count: Callable[[int, int], None],
-    ) -> None:
+    def __init__(self, context: FileContext, placer: OutputPlacer, count: Callable[[int, int], None]) -> None:
         self._context = context
         self._count = count
         self._looked_at = 0
         self._placer = placer
-        self._postprocessor = postprocessor
+        self._finisher = RowFinisher(context)
         self._tally = _Tally()
         self._refused: str | None = None
 
@@ -132,7 +126,7 @@ class Refinisher:
             found = [await self._read_output(output) for output in one.outputs]
         elif not all([await self._context.placed.find_kept(output) for output in one.outputs]):
             raise BadPicture("the output that the service sent is gone from outputs/raw")
-        made = await self._postprocessor.make_files(one, how)
+        made = await self._finisher.finish(one, how, judged=False)
         with anyio.CancelScope(shield=True):
             if found is not None:
                 kept = await self._placer.keep_raw(one.attempt, found)

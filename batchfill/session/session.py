@@ -16,13 +16,14 @@ from batchfill.domain.offers import offer_lines
 from batchfill.domain.progress import Level
 from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.domain.rows import LEFT, OPEN, RowState
-from batchfill.errors import LedgerFailed, NoAnswer, ServiceRefused, TransientError, UsageError
+from batchfill.errors import LedgerFailed, UsageError
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.location import LEDGER
 from batchfill.manifest.local_files import digest_file
 from batchfill.providers.connection import open_service
 from batchfill.providers.rate_limiter import RateLimiter
+from batchfill.run.cluster_choice import ask_for_cluster, cluster_of
 from batchfill.run.context import FileContext, RunContext
 from batchfill.run.engine import Engine, EngineResult
 from batchfill.run.ledger_guard import guard
@@ -33,7 +34,7 @@ from batchfill.run.shutdown import StopSignal
 from batchfill.session import identity, past
 from batchfill.session.as_begun.begun_settings import begun_facts
 from batchfill.session.as_begun.default_prompt import default_prompt_warnings
-from batchfill.session.free_questions import ask_for_outputs, ask_patiently, wrong_base
+from batchfill.session.free_questions import ask_account, ask_for_outputs, wrong_base
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.lost_files import find_missing
 from batchfill.session.lost_machine.mirroring import mirrored
@@ -51,7 +52,7 @@ from batchfill.storage.run_log import RUN_LOG, log_applied_decisions, open_run_l
 from batchfill.workers.pool import Processes, Threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
     from batchfill.catalog.model import Model
     from batchfill.clock import Chance, Clock
@@ -182,11 +183,13 @@ class Session:
             may_pay=ledger.may_pay,
         )
         async with connection as (service, outputs):
-            pixels = Processes(hidden=settings.extras.variables)
+            pixels = Processes(settings.workers, hidden=settings.extras.variables)
             copies = self._make_copies(pixels)
             try:
                 with closing(pixels), closing(copies):
-                    yield self._make_context(ledger, say, service, outputs, pixels, copies)
+                    async with cluster_of(settings, pixels, say, self.timings) as cluster:
+                        context = self._make_context(ledger, say, service, outputs, pixels, copies)
+                        yield replace(context, cluster=cluster)
             finally:
                 self.requests = service.requests
 
@@ -233,7 +236,7 @@ class Session:
     async def _check_account(self, context: RunContext) -> None:
         """Find out early, and free of charge, whether the token is good and the account the same."""
         settings, ledger = self.settings, context.ledger
-        account = await _ask_account(context.service, self.base, self.timings.question_retries)
+        account = await ask_account(context.service, self.base, self.timings.question_retries)
         if (wrong := await wrong_base(context.service)) is not None:
             if not any(ledger.in_state(state) for state in OPEN):
                 raise UsageError(wrong)
@@ -308,6 +311,7 @@ class Session:
         """Have the plan confirmed. Raises UsageError when it is not, or an id is no row's."""
         settings, ledger = self.settings, context.ledger
         await ask_for_outputs(context)
+        ask_for_cluster(context)
         chosen = None
         if settings.choice:
             type_inputs = partial(type_redo_inputs, self.model)
@@ -381,20 +385,6 @@ class Session:
             because = None  # it came to its end all the same
         with suppress(LedgerFailed):  # what ended the night, perhaps; its exit code says so
             await context.ledger.set_metadata(stopped_because=because)
-
-
-async def _ask_account(service: Provider, base: str, waits: Sequence[float]) -> str | None:
-    """Return the account's name; None where the service does not tell it, for whatever reason."""
-    try:
-        return await ask_patiently(service.account, waits, at_once=NoAnswer)
-    except ServiceRefused as error:
-        if error.status == 401:
-            raise
-        return None  # some gateways forbid what they do not offer
-    except NoAnswer as error:
-        raise UsageError(f"{base} does not answer: {error}. Check the address and the network") from error
-    except TransientError:
-        return None
 
 
 async def _remember_cap(ledger: Ledger, settings: Settings) -> None:

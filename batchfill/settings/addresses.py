@@ -176,6 +176,35 @@ def read_mirror(text: str) -> str:
     return prefix
 
 
+_CLUSTER = "must be the address of a scheduler such as tls://HOST:8786"
+
+
+def read_cluster(text: str) -> str:
+    """Return *text*, the address of a cluster's scheduler. Raises ValueError."""
+    text = text.strip().rstrip("/")
+    try:
+        url = urlsplit(text)
+        whole = url.scheme in ("tls", "tcp") and bool(url.hostname) and bool(url.port)
+    except ValueError:
+        whole = False
+    if not whole or url.path or url.query or url.username is not None or not _is_plain(text):
+        raise ValueError(_CLUSTER)
+    return text
+
+
+def refuse_plain_cluster(address: str, *, allowed: bool) -> None:
+    """Raise ValueError where tasks would go to *address* in the clear; *allowed*: --plain-cluster was given.
+
+    Who is on the way could have this machine, and each worker, run anything.
+    """
+    url = urlsplit(address)
+    if url.scheme == "tcp" and not is_loopback(url.hostname or "") and not allowed:
+        raise ValueError(
+            f"{address} is neither encrypted nor proves who it is: use tls://, or allow it in a network that "
+            "only you use with --plain-cluster"
+        )
+
+
 def read_endpoint(text: str) -> str:
     """Return *text*, the address of a server of buckets. Raises ValueError."""
     text = text.strip()

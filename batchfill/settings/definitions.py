@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from batchfill.domain.findings import FLAGS
 from batchfill.domain.objects import read_outputs_address
 from batchfill.domain.provider_facts import REPLICATE_API
-from batchfill.errors import cut_short, did_you_mean_or_known
-from batchfill.settings.addresses import REPLICATE, read_endpoint, read_mirror, read_notify
+from batchfill.settings.addresses import REPLICATE, read_cluster, read_endpoint, read_mirror, read_notify
 from batchfill.settings.retry_words import read_retry
 from batchfill.settings.setting import MANIFEST, READING, RUN, Setting
 from batchfill.settings.value_types import (
@@ -33,10 +30,6 @@ from batchfill.settings.value_types import (
     seconds,
     some_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 SETTINGS = (
     Setting(
@@ -129,12 +122,7 @@ SETTINGS = (
         example="{image: photo_url}",
     ),
     Setting(
-        "concurrency",
-        count(1000),
-        "predictions in flight at most",
-        (READING, MANIFEST),
-        default=32,
-        example="32",
+        "concurrency", count(1000), "predictions in flight at most", (READING, MANIFEST), 32, example="32"
     ),
     Setting(
         "rate",
@@ -154,14 +142,7 @@ SETTINGS = (
         once=True,
         example="25",
     ),
-    Setting(
-        "allow_outside",
-        Switch(),
-        "allow files from anywhere on the disk",
-        (READING,),
-        default=False,
-        default_text="off",
-    ),
+    Setting("allow_outside", Switch(), "allow files from anywhere on the disk", (READING,), False, "off"),
     Setting("model_schema", FilePath("FILE", "a file"), "the model's OpenAPI Input schema", (READING,)),
     Setting(
         "encoding",
@@ -292,6 +273,33 @@ SETTINGS = (
     Setting(
         "take_over", Switch(), "go on here with the lost run of `--mirror`", (RUN,), False, "off", once=True
     ),
+    Setting(
+        "cluster",
+        Text("ADDRESS", "an address such as `tls://HOST:8786`", read_cluster),
+        "the dask scheduler whose workers make pictures of buckets ready, and finish them",
+        (RUN,),
+        default_text="none",
+        once=True,
+        see="many-machines.md#cluster",
+    ),
+    Setting(
+        "worker_wait",
+        seconds(0, 86_400),
+        "with `--cluster`: time without any worker after which this machine finishes what runs",
+        (RUN,),
+        default=600.0,
+        see="many-machines.md#failures-of-a-cluster",
+    ),
+    Setting(
+        "plain_cluster",
+        Switch(),
+        "allow a `--cluster` of plain `tcp` on other machines: only in a network that you alone use",
+        (RUN,),
+        default=False,
+        default_text="off",
+        see="many-machines.md#cluster",
+    ),
+    Setting("workers", count(1000), "processes here that work on pictures", (RUN,), None, "one a core"),
     Setting("latency", seconds(0, 3600), "with `--local`: a pretended run time", (RUN,), default_text="0"),
     Setting(
         "notify",
@@ -360,32 +368,9 @@ SETTINGS = (
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 IN_MANIFEST = {setting.in_manifest: setting for setting in SETTINGS if setting.in_manifest}
 """Settings that a manifest may hold, by their names there."""
-KEPT_OUT = BY_NAME.keys() - IN_MANIFEST.keys() - {"set"} | {"base", "token"}
-"""Names that exist, but that a manifest must not hold: it may come from other people."""
 
 
 OUTSIDE = {setting.name: setting for setting in SETTINGS if not setting.said_with_command}
 """Settings that may come from around the command: variables, `--env-file`, `config.toml`."""
 FOR_THE_PROVIDER = frozenset({"header", "idempotent", "price", "token_command"})
 """Settings that are about one provider: around the command they count for the base next to them alone."""
-
-
-def read_setting(name: str, text: str) -> Any:
-    """Read one setting of a manifest. Raises ValueError: `concurrency must be between 1 and 1000, not -3`."""
-    kind = IN_MANIFEST[name].type
-    assert isinstance(kind, Text), "mappings are read pair by pair"
-    try:
-        return kind.read(text)
-    except ValueError as error:
-        raise ValueError(f"{name} {error}") from None
-
-
-def explain_unknown(name: str, also: Iterable[str] = ()) -> str:
-    """Return what to tell of the setting *name* of a manifest; *also* holds the names of pixel settings."""
-    if name in KEPT_OUT:
-        if name in BY_NAME and not BY_NAME[name].places:
-            return f"{name} cannot be set in a manifest: put it into config.toml"
-        way = "set BATCHFILL_TOKEN" if name == "token" else "give it on the command line"
-        return f"{name} cannot be set in a manifest: {way}"
-    known = sorted({*IN_MANIFEST, *also, "rows"})
-    return f"unknown setting {cut_short(name)}" + did_you_mean_or_known(name, known)

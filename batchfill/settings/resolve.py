@@ -120,7 +120,7 @@ def _choose_values(
     if base.shown == LOCAL:
         # The emulator asks this machine only, and keeps what it was asked for on its disk. What it makes is
         # for no user.
-        chosen["hand_over"], chosen["outputs"] = DEFAULTS["hand_over"], None
+        chosen["hand_over"], chosen["outputs"], chosen["cluster"] = DEFAULTS["hand_over"], None, None
     return {**DEFAULTS, **chosen, "cap_by_flag": cap_by_flag}
 
 

@@ -24,8 +24,18 @@ READING, RUN, MANIFEST = Place.READING, Place.RUN, Place.MANIFEST
 
 
 SAID_WITH_COMMAND = frozenset(
-    {"accept_loss", "allow_outside", "env_file", "host", "id", "limit", "on_end", "plain_http", "retry"}
-    | {"same_account", "take_over", "yes"}
+    {
+        "accept_loss",
+        "allow_outside",
+        "env_file",
+        "host",
+        "id",
+        "limit",
+        "on_end",
+        "plain_cluster",
+        "plain_http",
+    }
+    | {"retry", "same_account", "take_over", "yes"}
 )
 """What a user says with the command that it is for: consent to one start, or to run what a file names.
 

@@ -104,6 +104,13 @@ class Settings:
     """`bucket` or `upload`: how pictures in buckets reach the service."""
     s3_endpoint: str | None
     """The server of `s3://` addresses; None: as the environment says."""
+    cluster: str | None
+    """The address of a scheduler, `tls://host:8786`; None: this machine does all the work."""
+    worker_wait: float
+    """Seconds without a worker of the cluster, after which this machine does what its workers would do."""
+    plain_cluster: bool
+    workers: int | None
+    """Processes of this machine that work on pictures; None: one a core."""
     latency: float | None
     """The local emulator's pretended run time in seconds."""
     notify: str | None = field(repr=False)

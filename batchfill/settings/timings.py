@@ -59,6 +59,14 @@ class Timings:
 
     A create that is not on its way by then is held back, and a take-over waits as long.
     """
+    cluster_look: float = 2.0
+    """Between two looks at who works in a cluster."""
+    cluster_question: float = 10.0
+    """For which a scheduler may take to answer, after which it counts as away."""
+    cluster_patience: float = 10.0
+    """Without any worker of the cluster, after which that is said and nothing more is submitted."""
+    cluster_silence: float = 600.0
+    """For which a task may go without an answer while there are workers; then it is given out once more."""
     inbox_look: float = 0.5
     """Between two looks for requests of other processes."""
 

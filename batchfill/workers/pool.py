@@ -93,7 +93,7 @@ class Processes:
             # It may be killed yet, so that it has no other work.
             timer.cancel()
             process.end()
-        return _answer_of(done, answer)  # type: ignore[no-any-return]
+        return worker.answer_of(done, answer)  # type: ignore[no-any-return]
 
     def _do(self, work: Callable[[Task], Answer], task: Task) -> Answer:
         ended = ""
@@ -108,22 +108,13 @@ class Processes:
                 process.end()
                 raise
             self._idle.append(process)
-            return _answer_of(done, answer)  # type: ignore[no-any-return]
+            return worker.answer_of(done, answer)  # type: ignore[no-any-return]
         raise BadPicture(f"too much for this machine: working on it ended its process ({ended})")
 
     def close(self) -> None:
         """End the processes, none of which has work."""
         while self._idle:
             self._idle.pop().end()
-
-
-def _answer_of(done: bool, answer: Any) -> Any:
-    """Return the answer of work that was *done*; raise what it raised."""
-    if done:
-        return answer
-    if isinstance(answer, MemoryError):
-        raise BadPicture("too much for this machine: there is not enough memory") from answer
-    raise answer
 
 
 class _Process:

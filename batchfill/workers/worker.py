@@ -7,6 +7,8 @@ import pickle
 import sys
 from typing import IO, Any
 
+from batchfill.errors import BadPicture
+
 LENGTH = 8
 """Bytes in front of each message that say how long it is."""
 
@@ -49,20 +51,29 @@ def main() -> None:
 
 
 def _answer(questions: IO[bytes]) -> tuple[bool, Any]:
-    """Read a task and do it; see `_done`."""
+    """Read a task and do it; see `do_task`."""
     try:
         work, task = receive(questions)
     except ImportError as error:  # about this installation, and not about a picture
         return False, error
-    return _done(work, task)
+    return do_task(work, task)
 
 
-def _done(work: Any, task: Any) -> tuple[bool, Any]:
+def do_task(work: Any, task: Any) -> tuple[bool, Any]:
     """Return whether it was done, and the answer or the error."""
     try:
         return True, work(task)
     except Exception as error:  # whatever it is, it belongs to the one who asked
         return False, error
+
+
+def answer_of(done: bool, answer: Any) -> Any:
+    """Return the answer of work that was *done*; raise what it raised."""
+    if done:
+        return answer
+    if isinstance(answer, MemoryError):
+        raise BadPicture("too much for this machine: there is not enough memory") from answer
+    raise answer
 
 
 if __name__ == "__main__":

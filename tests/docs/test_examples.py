@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.support.fork_server import ForkServer
 
-OTHERS = frozenset({"--help", "--version", "--prompt"})
+OTHERS = frozenset({"--help", "--version", "--prompt", "--preload"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

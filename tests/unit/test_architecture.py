@@ -41,7 +41,7 @@ ALLOWED = {
     "catalog": BASE,
     **dict.fromkeys(SUBJECTS, BASE | {"catalog"}),
     "storage": BASE | {"ledger", "images"},
-    "workers": BASE,
+    "workers": BASE | {"wakeup"},
     "run": (BATCH - {"manifest"}) | {"wakeup"},
     "session": BATCH | {"run", "emulator", "process", "token_command"},
     "check": BATCH | {"session"},
@@ -86,6 +86,7 @@ THIRD_PARTY = {
     "apprise": {"notify"},
     "click": {"cli"},
     "IPython": {"notebook"},
+    "distributed": {"workers"},
     "httpx": {"providers", "notify"},
     "isal": {"images"},
     "jpeglib": {"images"},
@@ -103,7 +104,7 @@ THIRD_PARTY = {
 }
 """Module → the parts that may import it. sqlite3 comes with Python and is kept to its place all the same."""
 
-HEAVY = {"PIL", "apprise", "aiohttp", "aiosqlite", "httpx", "numpy", "obstore", "rich", "yaml"}
+HEAVY = {"PIL", "apprise", "aiohttp", "aiosqlite", "distributed", "httpx", "numpy", "obstore", "rich", "yaml"}
 """What a command that only prints its help has no use for."""
 
 

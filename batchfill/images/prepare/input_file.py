@@ -87,7 +87,7 @@ def fitting_of(
         mask=drawn,
         pixels=model.pixels(inputs),
         rule=model.size_rule,
-        inputs=model.without_pixels(inputs),
+        inputs=model.sizing(inputs),
         picture_limit=limit,
         mask_limit=limit,
     )

@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill._version import __version__
 from batchfill.catalog.finish import finish_of
 from batchfill.domain.progress import Level
-from batchfill.domain.rows import LocalFile
 from batchfill.errors import (
     BadPicture,
     NoAnswer,
-    ObjectGone,
     ObjectsRefused,
     StorageError,
     in_words,
     is_full,
 )
 from batchfill.images.codec.decode import decode_whole
-from batchfill.images.codec.thumbnail import FOLDER
-from batchfill.images.composite.composite import FinishTask
-from batchfill.images.finished_row import FinishedRow, RowTask, finish_row
-from batchfill.images.quality.flags import FlagTask, flag_outputs
 from batchfill.run.placement import MADE_AGAIN
+from batchfill.run.postprocess.row_finisher import RowFinisher
 from batchfill.storage.downloaded import Downloaded
-from batchfill.storage.output_store import StagedFile
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from batchfill.catalog.finish import Finish
-    from batchfill.catalog.model import Model
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import DownloadJob
     from batchfill.run.context import FileContext
     from batchfill.run.placement import OutputPlacer
+    from batchfill.storage.output_store import StagedFile
 
 AT_ONCE = 2 * (os.cpu_count() or 2)
 """Rows that are worked on or wait for a worker; more would wait in memory instead of in the ledger."""
@@ -55,6 +45,7 @@ class PostProcessor:
         """*finished* is called when something has come of a row."""
         self._context = context
         self._placer = placer
+        self._finisher = RowFinisher(context)
         self._finished = finished
         self._busy: set[int] = set()
         self._left: set[int] = set()
@@ -89,7 +80,8 @@ class PostProcessor:
                 await self.bell.wait(seen)
 
     async def _take_jobs(self, ask: Callable[..., Awaitable[list[DownloadJob]]]) -> list[DownloadJob]:
-        room = AT_ONCE - len(self._busy)
+        cluster = self._context.cluster
+        room = AT_ONCE + (0 if cluster is None else cluster.window) - len(self._busy)
         found = await ask(room, without=self._busy | self._left) if room else []
         self._busy.update(one.attempt.number for one in found)
         return found
@@ -137,13 +129,14 @@ class PostProcessor:
         if len(there) < len(one.outputs):
             return
         try:
-            made = None if how is None else await self._make_judged(one, how, there)
+            made = None if how is None else await self._finisher.finish(one, how, judged=True)
         except BadPicture as error:
             await self._deliver_raw(one, there, outputs, f"not finished: {error}")
             return
         if made is None:
             await self._deliver_raw(one, there, outputs, None)
             return
+        self.largest = max([self.largest, *(file.written.size for file in made)])
         with anyio.CancelScope(shield=True):
             await self._placer.place_outputs(one.attempt, made, outputs)
 
@@ -155,85 +148,6 @@ class PostProcessor:
             gone = [replace(output, raw=None, raw_sha256=None) for output in away]
             await self._context.ledger.record_kept(one.attempt, gone)
         return [written for written in kept if written is not None]
-
-    async def make_files(self, one: DownloadJob, how: Finish) -> list[Downloaded]:
-        """Return the files finished of a row's raw outputs, kept or in their places; not yet in theirs.
-
-        What they were judged to be stays. Raises BadPicture when one cannot be made of what is there, OSError
-        when the disk does not take it, ObjectsRefused and NoAnswer when an original cannot be read now.
-        """
-        async with self._hold_files(one) as files:
-            return await self._make_files(one, files, how, None)
-
-    async def _make_judged(
-        self, one: DownloadJob, how: Finish, there: Sequence[StagedFile]
-    ) -> list[Downloaded]:
-        async with self._hold_files(one) as files:
-            flags = self._flag_task(one, files, [written.path for written in there])
-            return await self._make_files(one, files, how, flags)
-
-    @asynccontextmanager
-    async def _hold_files(self, one: DownloadJob) -> AsyncIterator[Mapping[str, LocalFile]]:
-        """Give the files that *one* was made of. Raises BadPicture where an object is another now."""
-        try:
-            async with self._context.copies.hold(one.asked.files) as files:
-                yield files
-        except ObjectGone as error:
-            raise BadPicture(str(error)) from error
-
-    async def _make_files(
-        self, one: DownloadJob, files: Mapping[str, LocalFile], how: Finish, flags: FlagTask | None
-    ) -> list[Downloaded]:
-        if not one.outputs:
-            return []
-        spare = self._context.store.spare_path
-        tasks = tuple(self._make_task(one, files, output, how, spare()) for output in one.outputs)
-        try:
-            row = await self._finish_judged(one, RowTask(tasks, flags))
-        except BaseException:
-            for task in tasks:
-                task.target.unlink(missing_ok=True)
-            raise
-        made = []
-        for output, task, file, words in zip(one.outputs, tasks, row.files, row.flags, strict=True):
-            self.largest = max(self.largest, file.size)
-            finished = replace(output, finished_with=how.settings, finished_as=file.made_as)
-            finished = finished if flags is None else replace(finished, flags=words)
-            made.append(Downloaded(finished, StagedFile(task.target, file.size, file.sha256), file.picture))
-        return made
-
-    async def _finish_judged(self, one: DownloadJob, task: RowTask) -> FinishedRow:
-        """Have *task* done; where judging keeps the row from being finished, without it."""
-        try:
-            row = await self._context.pixels.do(finish_row, task)
-        except BadPicture as error:
-            if task.flags is None:
-                raise
-            # It may have been the judge who took the process along.
-            row = await self._context.pixels.do(finish_row, replace(task, flags=None))
-            row = row._replace(unjudged=str(error))
-        if row.unjudged is not None:
-            self._context.log.debug(f"{one.attempt.id}: not judged: {row.unjudged}")
-        return row
-
-    def _make_task(
-        self, one: DownloadJob, files: Mapping[str, LocalFile], output: Output, how: Finish, target: Path
-    ) -> FinishTask:
-        model, raw = self._context.model, output.raw or output.file
-        mask = model.mask_of(one.asked.inputs, files)
-        assert raw is not None
-        assert mask is not None
-        return FinishTask(
-            raw=self._context.store.folder / raw,
-            picture=files[model.image_field or ""],
-            mask=mask,
-            pixels=how.pixels,
-            area=one.attempt.area,
-            target=target,
-            format=how.format,
-            note=note_of(model, one, output) if how.pixels.metadata else {},
-            thumbs=self._context.store.folder / FOLDER,
-        )
 
     async def _deliver_raw(
         self, one: DownloadJob, kept: Sequence[StagedFile], outputs: Sequence[Output], error: str | None
@@ -252,53 +166,8 @@ class PostProcessor:
             await self._placer.place_outputs(one.attempt, fetched, outputs, error=error)
 
     async def _flag_row(self, one: DownloadJob) -> None:
-        folder = self._context.store.folder
-        await self._context.placed.bring_here(one.outputs)
-        placed = [(output, output.file) for output in one.outputs if output.file is not None]
-        paths = [folder / (output.raw or file) for output, file in placed]
-        found = await self._flags_of(one, paths)
-        judged = [replace(output, flags=words) for (output, _), words in zip(placed, found, strict=True)]
+        placed = replace(one, outputs=tuple(output for output in one.outputs if output.file is not None))
+        found = await self._finisher.judge(placed)
+        judged = [replace(output, flags=words) for output, words in zip(placed.outputs, found, strict=True)]
         if await self._context.ledger.record_judged(judged, redo=self._context.redo_rule):
             self._context.log.debug(f"{one.attempt.id}: {MADE_AGAIN}")
-
-    async def _flags_of(self, one: DownloadJob, outputs: Sequence[Path]) -> tuple[tuple[str, ...], ...]:
-        """Return the flags of a row's outputs; none where they cannot be told."""
-        try:
-            async with self._hold_files(one) as files:
-                return await self._context.pixels.do(flag_outputs, self._flag_task(one, files, outputs))
-        except BadPicture as error:
-            self._context.log.debug(f"{one.attempt.id}: not judged: {error}")
-            return tuple(() for _ in outputs)
-
-    def _flag_task(
-        self, one: DownloadJob, files: Mapping[str, LocalFile], outputs: Sequence[Path]
-    ) -> FlagTask:
-        model = self._context.model
-        mask = model.mask_of(one.asked.inputs, files)
-        return FlagTask(
-            outputs=tuple(outputs),
-            picture=_input_path(files, model.image_field),
-            mask=mask.path if isinstance(mask, LocalFile) else mask,
-            pixels=model.pixels(one.asked.inputs),
-            area=one.attempt.area,
-            rule=model.size_rule,
-            inputs=tuple(model.without_pixels(one.asked.inputs).items()),
-        )
-
-
-def note_of(model: Model, one: DownloadJob, output: Output) -> dict[str, str]:
-    """Return what a finished file tells of itself."""
-    return {
-        # As it was sent: a redo has another prompt than its row.
-        "prompt": str(one.attempt.sent.get(model.prompt_field or "", "")),
-        "seed": "" if one.attempt.seed is None else str(one.attempt.seed),
-        "model": model.name,
-        "prediction": f"{output.prediction_id}, output {output.n}",
-        "row": one.attempt.id,
-        "software": f"batchfill {__version__}",
-    }
-
-
-def _input_path(files: Mapping[str, LocalFile], name: str | None) -> Path | None:
-    file = files.get(name or "")
-    return None if file is None else file.path

@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from batchfill.catalog.model import Model
     from batchfill.domain.rows import Box, PendingRow, RowFile
     from batchfill.images.prepare.input_file import Fitting
-    from batchfill.settings.settings import Settings
+    from batchfill.run.context import RunContext
     from batchfill.storage.object_store import ObjectStore, ObjectWriter
-    from batchfill.workers.pool import Workers
 
 FOLDER = "batchfill/"
 """Where a bucket keeps what was sent out of it."""
@@ -93,10 +91,10 @@ def _put(store: ObjectWriter, root: str, file: InputFile) -> str:
 class BucketHandOver:
     """Has the files of rows put next to their pictures, and signs what the service reads there."""
 
-    def __init__(self, model: Model, settings: Settings, pixels: Workers) -> None:
-        self._model = model
-        self._settings = settings
-        self._pixels = pixels
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._model = context.model
+        self._settings = context.settings
         self._store = RemoteStore()
         self._signing = anyio.CapacityLimiter(4)
 
@@ -114,7 +112,8 @@ class BucketHandOver:
         fitting = fitting_of(model, due.inputs, frozenset(due.files), send=settings.send, limit=None)
         # Before a picture is moved for nothing.
         await self._address_of(f"{root}{SENT}any")
-        made = await self._pixels.do(hand_over, HandOverTask(due.files, fitting, root))
+        pixels = self._context.cluster_for(due.files) or self._context.pixels
+        made = await pixels.do(hand_over, HandOverTask(due.files, fitting, root))
         inputs: dict[str, Any] = model.without_pixels(due.inputs)
         noted = dict(inputs)
         for name, digest in made.digests.items():

@@ -34,7 +34,7 @@ class InputPreparer:
         self._context = context
         self._waits = False
         """Whether it was told that objects cannot be read for now."""
-        self._hand_over = BucketHandOver(context.model, context.settings, context.pixels)
+        self._hand_over = BucketHandOver(context)
         self._uploader = Uploader(
             context.service,
             context.ledger,

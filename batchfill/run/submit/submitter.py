@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 WORKERS = 16
 """Rows that are prepared or submitted at once."""
 
+WORKERS_OF_CLUSTER = 64
+"""The same where a cluster makes rows ready: enough for 32 tasks at once."""
+
 UPLOADS = 6
 """Errors of the files call until a row fails."""
 
@@ -97,7 +100,8 @@ class Submitter:
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as lanes:
                 lanes.start_soon(self._cancel_when_stopped, scope)
-                for _ in range(WORKERS if left is None else min(WORKERS, left)):
+                most = WORKERS if self._context.cluster is None else WORKERS_OF_CLUSTER
+                for _ in range(most if left is None else min(most, left)):
                     lanes.start_soon(self._worker)
 
     async def _cancel_when_stopped(self, scope: anyio.CancelScope) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from tests.chaos.crashes.edges import walk_all
 from tests.chaos.crashes.lines import lines as deaths
+from tests.chaos.soak.clustered import clustered
 from tests.chaos.soak.flips import flipped
 from tests.chaos.soak.in_bucket import in_bucket
 from tests.chaos.soak.kills import ALL, doubts, kill_runs, promises
@@ -107,6 +108,7 @@ PARTS: dict[str, Callable[[Asked], list[Line]]] = {
     "surroundings": lambda asked: surrounded(asked.seed, asked.folder / "surroundings"),
     "taken over": lambda asked: taken_over(asked.seed, asked.folder / "taken"),
     "in a bucket": lambda asked: in_bucket(asked.seed, asked.folder / "bucket"),
+    "clustered": lambda asked: clustered(asked.seed, asked.folder / "cluster"),
     "flipped": lambda asked: flipped(asked.seed, asked.folder / "flips"),
 }
 """What a soak goes through: each part is a table, by its title."""

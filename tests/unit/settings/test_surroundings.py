@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NEVER = (
     *("retry", "yes", "accept_loss", "same_account", "take_over", "limit", "id"),
-    *("allow_outside", "plain_http", "host", "on_end", "env_file"),
+    *("allow_outside", "plain_cluster", "plain_http", "host", "on_end", "env_file"),
 )
 """The contract's, and what would read a file unasked."""
 
@@ -64,6 +64,9 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "quiet": (True, True),
     "verbose": (True, True),
     "log_format": ("json", "json"),
+    "cluster": ("tls://cluster.example.com:8786", "tls://cluster.example.com:8786"),
+    "worker_wait": (30, 30.0),
+    "workers": (4, 4),
     "outputs": ("s3://bucket/night/", "s3://bucket/night/"),
     "mirror": ("s3://bucket/mirror", "s3://bucket/mirror/"),
     "hand_over": ("bucket", "bucket"),
