@@ -33,13 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileContext:
-    """What work on files takes, without the network."""
+    """What work on files takes, without the service."""
 
     model: Model
     ledger: Ledger
-    store: OutputStore
     placed: PlacedOutputs
-    """The files in it, and those that only a bucket has."""
     copies: ObjectCopies
     """Of the objects that rows name."""
     workers: Workers
@@ -50,6 +48,11 @@ class FileContext:
     timings: Timings
     cluster: ClusterWorkers | None = None
     """None: this machine does all the work."""
+
+    @property
+    def store(self) -> OutputStore:
+        """The files of the batch folder itself."""
+        return self.placed.store
 
     @property
     def redo_rule(self) -> RedoRule | None:

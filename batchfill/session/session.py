@@ -128,7 +128,7 @@ class Session:
             await self._carry_out(context)
 
     async def finish(self, manifest: Manifest, count: Callable[[int, int], None]) -> FinishReport:
-        """Finish pictures again, as the rows of *manifest* now ask for, without network and cost.
+        """Finish pictures again, as the rows of *manifest* now ask for, without the service and cost.
 
         *count* is told how many rows were looked at, and of how many. Raises UsageError, ManifestError.
         """
@@ -136,13 +136,11 @@ class Session:
             self.on_start()
             pixels = Processes(hidden=self.settings.extras.variables)
             copies = self._make_copies(pixels)
-            store = OutputStore(self.settings.folder)
             with closing(pixels), closing(copies):
                 context = FileContext(
                     model=self.model,
                     ledger=ledger,
-                    store=store,
-                    placed=PlacedOutputs(store, self.settings.outputs),
+                    placed=PlacedOutputs(OutputStore(self.settings.folder), self.settings.outputs),
                     copies=copies,
                     workers=Threads(),
                     pixels=pixels,
@@ -207,7 +205,6 @@ class Session:
         pixels: Processes,
         copies: ObjectCopies,
     ) -> RunContext:
-        store = OutputStore(self.settings.folder)
         return RunContext(
             settings=self.settings,
             stopping=self.stopping,
@@ -220,8 +217,7 @@ class Session:
                 service.facts, self.stopping, log=say, clock=self.clock, timings=self.timings
             ),
             outputs=outputs,
-            store=store,
-            placed=PlacedOutputs(store, self.settings.outputs),
+            placed=PlacedOutputs(OutputStore(self.settings.folder), self.settings.outputs),
             copies=copies,
             workers=Threads(),
             pixels=pixels,

@@ -29,7 +29,7 @@ class PlacedOutputs:
     def __init__(self, store: OutputStore, root: str | None, *, kept: int | None = None) -> None:
         """*root*: the address of --outputs; None: the files are here. *kept*: bytes, instead of KEPT."""
         self.root = root
-        self._store = store
+        self.store = store
         self._kept = KEPT if kept is None else kept
         self._copies: dict[str, tuple[str, int]] = {}
         """Files that the bucket has, too, as it said in this run: SHA-256 and bytes, the oldest first."""
@@ -72,11 +72,11 @@ class PlacedOutputs:
         if file is None or sha256 is None:
             return None
         await self._bring(file, sha256)
-        return await self._store.find_file(file, sha256)
+        return await self.store.find_file(file, sha256)
 
     async def _bring(self, file: str, sha256: str | None) -> None:
         # What is here in its place may be the user's own work on it.
-        if self.root is None or sha256 is None or self._store.is_here(file):
+        if self.root is None or sha256 is None or self.store.is_here(file):
             return
         if (copy := await self.fetch(file, sha256)) is not None:
             await self.note_copy(file, sha256, copy.size)
@@ -87,10 +87,10 @@ class PlacedOutputs:
         None: it is not there, or has another content. Raises StorageError and OSError where the disk takes
         nothing, ObjectsRefused and NoAnswer as every call of a storage.
         """
-        task = RemoteTask(f"{self.root}{source or file}", self._store.spare_path(), sha256)
+        task = RemoteTask(f"{self.root}{source or file}", self.store.spare_path(), sha256)
         copy = await to_thread.run_sync(fetch_file, task, limiter=self.threads)
         if copy is not None:
-            await self._store.commit(copy, file)
+            await self.store.commit(copy, file)
         return copy
 
     @asynccontextmanager
@@ -124,7 +124,7 @@ class PlacedOutputs:
             if self._bytes <= most:
                 return
             if not self._users[file] and (sha256 := self._forget(file)) is not None:
-                await self._store.remove_file(file, sha256)
+                await self.store.remove_file(file, sha256)
 
     def _forget(self, file: str) -> str | None:
         sha256, size = self._copies.pop(file, (None, 0))
