@@ -173,14 +173,14 @@ class RemoteOutputs:
         await self._read_moved(one)
         if one.wanted is None:
             await ledger.record_remote_begun(one.file)
-            await self._in_thread(remove_file, address)
+            await self._in_thread(self._as_owner(remove_file), address)
             await ledger.record_remote_removed(one.file)
             return True
         if not self._context.store.is_here(one.file):
             return await self._find_there(one, one.wanted)
         await ledger.record_remote_begun(one.file)
         task = RemoteTask(address, self._context.store.folder / one.file, one.wanted)
-        put = await self._in_thread(put_file, task)
+        put = await self._in_thread(self._as_owner(put_file), task)
         if put is None:
             return False
         await ledger.record_remote_put(one, put.etag)
@@ -201,6 +201,17 @@ class RemoteOutputs:
         await self._context.ledger.record_remote_put(one, None)
         await self._placed.note_copy(one.file, wanted, copy.size)
         return True
+
+    def _as_owner(self, work: Callable[[Task], Answer]) -> Callable[[Task], Answer]:
+        """Return *work* that raises NoAnswer once another machine may have taken the batch over."""
+
+        def change(task: Task) -> Answer:
+            # As late as can be: this machine may have slept since the commit.
+            if not self._context.ledger.may_pay():
+                raise NoAnswer("too late to be sure that no other run has the batch")
+            return work(task)
+
+        return change
 
     async def _in_thread(self, work: Callable[[Task], Answer], task: Task) -> Answer:
         return await to_thread.run_sync(work, task, limiter=self._placed.threads, abandon_on_cancel=True)

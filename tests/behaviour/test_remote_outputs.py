@@ -14,6 +14,7 @@ import pytest
 from batchfill.batch import Batch
 from batchfill.emulator.faults.rules import Fault
 from batchfill.errors import UsageError
+from batchfill.ledger.base import LedgerBase
 from tests.support.batches import counts
 from tests.support.buckets import KEY, SECRET, Failure
 from tests.support.ledgers import in_ledger
@@ -428,6 +429,25 @@ async def test_a_ledger_that_is_lost_is_made_again_of_what_the_bucket_has(
 
     assert (summary.exit_code, len(provider.predictions())) == (0, 2)
     assert "found again, and not paid for twice: 2 rows that the ledger did not know" in ears.texts
+    assert is_there_alone(night, buckets)
+
+
+async def test_a_run_whose_batch_another_machine_may_have_changes_nothing_in_the_bucket(
+    service: Serve, batch: Open, buckets: BucketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_timings(monkeypatch, storage_retries=(0.01,))
+    provider = await service()
+    night = batch(provider, 2)
+    await night.run()
+    night = batch(provider, outputs=ROOT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LedgerBase, "may_pay", lambda self: False)
+        first = await night.run()
+    there = put(buckets)
+    again = await night.run()
+
+    assert (first.exit_code, there, again.exit_code) == (3, {}, 0)
     assert is_there_alone(night, buckets)
 
 
