@@ -51,7 +51,10 @@ def status_json(status: Status) -> dict[str, Any]:
 def _head_lines(status: Status) -> Iterator[str]:
     now = "running now" if status.running else "not running"
     yield f"{safe_text(status.manifest)}: {now}"
-    yield f"{safe_text(status.model)} at {provider_name(status.base)}"
+    if status.model:
+        yield f"{safe_text(status.model)} at {provider_name(status.base)}"
+    else:
+        yield "no run has begun: each start was refused before its first row"
 
 
 def _row_lines(status: Status) -> Iterator[str]:

@@ -251,9 +251,13 @@ def _translate_error(error: Exception, body: _Body | None, request: httpx.Reques
 
 def _words_of(error: Exception) -> str:
     """Return what *error* says, without the words of libraries for where it was met."""
-    if type(error) is aiohttp.ClientConnectorError and (number := error.os_error.errno or 0) > 0:
-        return f"cannot connect to {error.host}:{error.port}: {os.strerror(number)}"
-    return str(error) or type(error).__name__
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return str(error) or type(error).__name__
+    why, number = error.os_error, error.os_error.errno or 0
+    # That of a name that is not found is not the system's number.
+    is_system = number > 0 and type(error) is aiohttp.ClientConnectorError
+    words = os.strerror(number) if is_system else why.strerror or str(why)
+    return f"cannot connect to {error.host}:{error.port}: {words}"
 
 
 def _before_sending(error: Exception) -> type[httpx.TransportError] | None:

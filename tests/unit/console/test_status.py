@@ -157,3 +157,8 @@ def test_what_is_not_known_is_null_in_status_json(status: Callable[..., Status])
     value = status_json(status(started_at=None, cost=Cost(None, None, None, None)))
     assert value["started_at"] is None
     assert value["cost"] == {"spent": None, "reserved": None, "to_go": None, "cap": None, "currency": "USD"}
+
+
+def test_a_batch_whose_starts_were_all_refused_is_said_to_have_none(status: Callable[..., Status]) -> None:
+    lines = status_lines(status(model="", base="", started_at=None), command=RUN)
+    assert lines[1] == "no run has begun: each start was refused before its first row"

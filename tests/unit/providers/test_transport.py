@@ -41,8 +41,10 @@ def unused_port() -> int:
 
 
 async def test_a_refused_connection_is_a_connect_error(transport: Transport) -> None:
-    with pytest.raises(httpx.ConnectError):
-        await post(transport, f"http://127.0.0.1:{unused_port()}/")
+    port = unused_port()
+    with pytest.raises(httpx.ConnectError) as refused:
+        await post(transport, f"http://127.0.0.1:{port}/")
+    assert str(refused.value) == f"cannot connect to 127.0.0.1:{port}: Connection refused"
 
 
 async def test_a_name_that_does_not_exist_is_a_connect_error(
@@ -52,8 +54,9 @@ async def test_a_name_that_does_not_exist_is_a_connect_error(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(httpx.ConnectError) as unknown_name:
         await post(transport, "http://nowhere.test/")
+    assert str(unknown_name.value) == "cannot connect to nowhere.test:80: Name or service not known"
 
 
 async def test_a_server_without_tls_is_a_connect_error(transport: Transport, listen: Listen) -> None:
@@ -62,8 +65,9 @@ async def test_a_server_without_tls_is_a_connect_error(transport: Transport, lis
         writer.write(answer(status="400 Bad Request"))
 
     peer = await listen(talk_plainly)
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(httpx.ConnectError) as plain:
         await post(transport, f"https://127.0.0.1:{peer.port}/")
+    assert "object at 0x" not in str(plain.value)
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_a_connect_error(listen: Listen) -> None:
