@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import batchfill.batch
 from batchfill.clock import SystemClock
+from batchfill.providers import rate_limiter
 from batchfill.providers.wire.certificates import trusted_certificates
 from batchfill.session import session
 from batchfill.settings import timings
@@ -92,6 +93,8 @@ def _hurry() -> None:
     hash_before(TOKEN)
     setattr(session, "Processes", _Here)  # noqa: B010  (types would not have it)
     timings.DEFAULT = QUICK
+    # Each night is throttled once.
+    rate_limiter.SPARE = 0.05
     # To read whom TLS may trust takes longer than a run, and there is none here.
     trusted_certificates()
 
