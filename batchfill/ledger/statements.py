@@ -56,7 +56,7 @@ def _execute(db: sqlite3.Connection, statement: str, values: Mapping[str, Any]) 
 def _by_place(statement: str) -> tuple[str, Sequence[str]]:
     """Return *statement* with its parameters known by their places, and the name at each place.
 
-    For each name Python gives its lock away, and under load waits for it: twice the time of a statement.
+    For each name Python gives its lock away and takes it back: a third of the time of a long statement.
     """
     return _NAMED.sub("?", statement), _NAMED.findall(statement)
 
