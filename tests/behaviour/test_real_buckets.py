@@ -6,7 +6,7 @@ import io
 import os
 import urllib.error
 import urllib.request
-from functools import cache, partial
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -211,7 +211,7 @@ async def test_a_batch_is_handed_over_by_its_bucket(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Workers that others keep know other storages.
-    monkeypatch.setattr(session, "Processes", partial(Processes, 1))
+    monkeypatch.setattr(session, "Processes", lambda most, *, hidden: Processes(1, hidden=hidden))
     rows = desk.rows(1)
     bucket.put_object(Key="images/a.png", Body=(desk.folder / "images/a.png").read_bytes())
     rows[0].update(image=f"s3://{bucket.name}/images/a.png", megapixels="0.25")

@@ -79,7 +79,7 @@ def _speak_to(file: Path) -> None:
 class _Here(Threads):
     """Who does heavy work in this process: what another one writes, the disk here would not know of."""
 
-    def __init__(self, *, hidden: object) -> None:
+    def __init__(self, most: object = None, *, hidden: object) -> None:
         super().__init__()
 
     def close(self) -> None:

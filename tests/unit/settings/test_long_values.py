@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LONG = "z" * 50_000
 LONGS = (LONG, f"\n{LONG}", f"x/{LONG}", f"http://{LONG}", f"s3://{LONG}", "9" * 4000)
-SHORT = 600
+SHORT = 700
 """Characters of a message that lists all known names, as a few do."""
 READ = [one for one in SETTINGS if not isinstance(one.type, (Switch, FilePath, FolderPath))]
 """Paths are told whole: the command line cuts those that no system has."""
