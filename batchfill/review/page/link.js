@@ -164,9 +164,12 @@ class Served {
     this.page = page;
     let [known, some] = [0, []];
     const show = async () => {
+      // To read rows and to show them are two tasks: a key is heard in between.
+      await nextTask();
       batch.update({ ...head, rows: known ? some : await this.firstWhole(some) });
       known += some.length;
       some = [];
+      await nextTask();
     };
     for await (const row of rows) {
       some.push(row);

@@ -10,6 +10,10 @@ const LINE = 33;
 const PINCHED = 6;
 // Times the size at which a pixel of the picture is one of the screen.
 const MOST = 8;
+// Milliseconds after which a picture is looked at rather than passed by.
+const STAYED = 400;
+// A telephone has little memory, and pays for what it loads.
+const HAS_MOUSE = matchMedia("(pointer: fine)").matches;
 // Of the window, that the part around a mask takes up.
 const FILLED = 0.8;
 const SAMPLED = 256;
@@ -24,6 +28,7 @@ export class Zoom {
   }
 
   reset() {
+    clearTimeout(this.ahead);
     Object.assign(this, { scale: 1, x: 0, y: 0, held: new Map() });
     this.thin();
   }
@@ -36,7 +41,16 @@ export class Zoom {
       files: new Map(),
     });
     for (const { stage } of views) this.listen(stage);
+    clearTimeout(this.ahead);
     if (this.stage) this.apply();
+    if (views.length === 1 && HAS_MOUSE) this.ahead = setTimeout(() => this.prepare(), STAYED);
+  }
+
+  // Have a picture that is looked at ready in all its pixels: to decode it takes longer than a key may wait.
+  async prepare() {
+    const { views } = this;
+    const full = await this.file(views[0].after);
+    if (this.views === views) await full?.decode().catch(() => {});
   }
 
   listen(stage) {
