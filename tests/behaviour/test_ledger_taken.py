@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -272,8 +272,12 @@ async def test_a_ledger_that_cannot_be_put_back_leaves_the_ids_of_what_runs(
     desk.write(desk.rows(ROWS))
     running = await batchfill.start("run", "night.csv", "--base-url", provider.base, "--concurrency", 3)
     await running.meanwhile(provider.until(lambda: provider.billed >= 3))
-    shutil.rmtree(desk.folder / "night.batch", ignore_errors=True)
-    (desk.folder / "night.batch").write_bytes(b"in the way")
+    folder = desk.folder / "night.batch"
+    while not folder.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        # The run may have put it back in between.
+        with suppress(IsADirectoryError):
+            folder.write_bytes(b"in the way")
     # The loss is noticed while all three run.
     await running.says("and cannot be put back")
     let_go.set()

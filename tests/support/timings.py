@@ -34,7 +34,6 @@ QUICK = timings.Timings(
     late_outputs=0.0,
     storage_retries=(0.02, 0.05, 0.1, 0.2),
     disk_look=0.05,
-    ledger_look=0.1,
     question_retries=(0.02, 0.05, 0.1),
     progress=0.1,
     inbox_look=0.1,
