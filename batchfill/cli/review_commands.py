@@ -124,9 +124,9 @@ def export(manifest: Path, dest: Path, **flags: Any) -> None:
     A template holds {id}, {image} (the name of the picture's file), {row} (the row's number in the
     manifest), {n} (1, 2 … of a row's pictures), {count} (1, 2 … of all exported pictures), {seed}, {prompt}
     and columns of the manifest such as {x_client}. {prompt:40} is cut to 40 characters, at a word's end
-    where possible; {row:4} has at least 4 digits. / makes sub-folders; in a value, whatever is no letter,
-    digit, '.', '_' or '-' becomes '-'. The suffix is added, and @1, @2 … when a row has several pictures
-    that the template does not tell apart.
+    where possible; {row:4} has at least 4 digits. / makes sub-folders; in a value other than {image},
+    whatever is no letter, digit, '.', '_' or '-' becomes '-'. The suffix is added, and @1, @2 … when a row
+    has several pictures that the template does not tell apart.
 
     Before the first copy everything is checked: that names are possible on Windows too and differ (in more
     than upper and lower case), that each picture is as it was fetched, and that nothing is in its way. If

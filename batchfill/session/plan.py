@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from batchfill.catalog.redo_inputs import type_redo_inputs
 from batchfill.clock import Deadline
 from batchfill.domain.reports import Plan
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.run.run_times import UNKNOWN_RUN
+from batchfill.session import identity
 from batchfill.storage.missing import NONE_MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from batchfill.catalog.model import Model
     from batchfill.domain.reports import Cost
     from batchfill.ledger.import_rows import Comparison, Group
+    from batchfill.ledger.ledger import Ledger
     from batchfill.ledger.selection import SelectedRows
     from batchfill.settings.settings import Settings
     from batchfill.storage.missing import Missing
@@ -22,6 +27,22 @@ if TYPE_CHECKING:
 
 LOCAL_RUN = 0.5
 """Seconds that the local emulator takes for a picture."""
+
+
+async def select_rows(
+    ledger: Ledger, model: Model, settings: Settings, *, incoming: bool
+) -> SelectedRows | None:
+    """Return the rows that --retry and --id mean; None: neither was given.
+
+    *incoming*: as Ledger.select. Raises UsageError for an id of no row, and a redo that does not fit *model*.
+    """
+    if not settings.choice:
+        return None
+    type_inputs = partial(type_redo_inputs, model)
+    chosen = await ledger.select(settings.choice, type_inputs, incoming=incoming)
+    identity.refuse_unknown_ids(settings.manifest, chosen.unknown)
+    identity.refuse_unfit_redos(settings.manifest, chosen.unfit)
+    return chosen
 
 
 def groups_to_go(comparison: Comparison, chosen: SelectedRows | None) -> list[Group]:

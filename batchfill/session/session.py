@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from batchfill.catalog.model_choice import model_warnings
-from batchfill.catalog.redo_inputs import type_redo_inputs
 from batchfill.clock import SystemChance, SystemClock
 from batchfill.domain.offers import offer_lines
 from batchfill.domain.progress import Level
@@ -38,7 +37,7 @@ from batchfill.session.free_questions import ask_account, ask_for_outputs, wrong
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.lost_files import find_missing
 from batchfill.session.lost_machine.mirroring import mirrored
-from batchfill.session.plan import make_plan
+from batchfill.session.plan import make_plan, select_rows
 from batchfill.session.refinish import refinish_rows
 from batchfill.session.reviewed.decision_check import MODEL_SCHEMA
 from batchfill.settings import timings
@@ -308,12 +307,7 @@ class Session:
         settings, ledger = self.settings, context.ledger
         await ask_for_outputs(context)
         ask_for_cluster(context)
-        chosen = None
-        if settings.choice:
-            type_inputs = partial(type_redo_inputs, self.model)
-            chosen = await ledger.select(settings.choice, type_inputs, incoming=incoming)
-            identity.refuse_unknown_ids(settings.manifest, chosen.unknown)
-            identity.refuse_unfit_redos(settings.manifest, chosen.unfit)
+        chosen = await select_rows(ledger, self.model, settings, incoming=incoming)
         missing = await find_missing(context)
         plan = make_plan(
             comparison,
