@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.predictions import Output, Picture
     from batchfill.domain.rows import Attempt
-    from batchfill.run.context import FileContext
+    from batchfill.finishing.file_context import FileContext
 
 
 MADE_AGAIN = "each of its pictures is flagged: made again with a new seed"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from batchfill.domain.objects import RemoteFile
     from batchfill.domain.rows import StoredFile
-    from batchfill.run.context import FileContext, RunContext
+    from batchfill.finishing.file_context import FileContext
+    from batchfill.run.context import RunContext
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")

@@ -14,9 +14,9 @@ from batchfill.catalog.model_choice import choose_model
 from batchfill.domain.token import Token
 from batchfill.errors import RunBroken, TakenOver, UsageError, in_words, unwrap_single
 from batchfill.process import refuse_few_files
-from batchfill.run.cluster_choice import refuse_open_cluster
 from batchfill.run.shutdown import watch_signals
 from batchfill.session.batch_ledger import make_folder
+from batchfill.session.cluster_choice import refuse_open_cluster
 from batchfill.session.lost_machine.take_over import take_over_from
 from batchfill.session.lost_machine.trial_start import try_start
 from batchfill.session.session import Session

@@ -12,13 +12,13 @@ from batchfill.domain.progress import Level
 from batchfill.domain.reports import FinishReport
 from batchfill.domain.rows import RowState
 from batchfill.errors import BadPicture, NoAnswer, ObjectsRefused, StorageError, UsageError
+from batchfill.finishing.row_finisher import RowFinisher
 from batchfill.images.codec.decode import decode_whole
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.location import LEDGER
 from batchfill.manifest.local_files import digest_file
 from batchfill.run.placement import OutputPlacer
 from batchfill.run.postprocess.postprocessor import AT_ONCE
-from batchfill.run.postprocess.row_finisher import RowFinisher
 from batchfill.run.remote_outputs import RemoteOutputs
 from batchfill.session.ingest import ingest_rows
 from batchfill.storage.downloaded import Downloaded
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from batchfill.catalog.finish import Finish
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import DownloadJob
+    from batchfill.finishing.file_context import FileContext
     from batchfill.manifest.manifest import Manifest
-    from batchfill.run.context import FileContext
     from batchfill.settings.settings import Settings
 
 

@@ -16,14 +16,14 @@ from batchfill.domain.progress import Level
 from batchfill.domain.provider_facts import REPLICATE_API
 from batchfill.domain.rows import LEFT, OPEN, RowState
 from batchfill.errors import LedgerFailed, UsageError
+from batchfill.finishing.file_context import FileContext
 from batchfill.ledger.digests import open_digests
 from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.location import LEDGER
 from batchfill.manifest.local_files import digest_file
 from batchfill.providers.connection import open_service
 from batchfill.providers.rate_limiter import RateLimiter
-from batchfill.run.cluster_choice import ask_for_cluster, cluster_of
-from batchfill.run.context import FileContext, RunContext
+from batchfill.run.context import RunContext
 from batchfill.run.engine import Engine, EngineResult
 from batchfill.run.ledger_guard import guard
 from batchfill.run.prediction_lookup import PredictionLookup
@@ -33,6 +33,7 @@ from batchfill.run.shutdown import StopSignal
 from batchfill.session import identity, past
 from batchfill.session.as_begun.begun_settings import begun_facts
 from batchfill.session.as_begun.default_prompt import default_prompt_warnings
+from batchfill.session.cluster_choice import ask_for_cluster, cluster_of
 from batchfill.session.free_questions import ask_account, ask_for_outputs, wrong_base
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.lost_files import find_missing

@@ -159,7 +159,7 @@ async def test_an_original_that_is_gone_leaves_the_output_as_it_was_sent(
 async def test_work_that_ends_its_process_leaves_the_output_as_it_was_sent(
     service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batchfill.run.postprocess.row_finisher.finish_row", _EndOfTheProcess())
+    monkeypatch.setattr("batchfill.finishing.row_finisher.finish_row", _EndOfTheProcess())
     made = batch(await service(), exact())
     assert (await made.run()).exit_code == 0
     (row,) = made.results()
@@ -294,7 +294,7 @@ async def test_an_output_that_was_delivered_raw_is_fetched_again_when_it_is_miss
     service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = await service()
-    monkeypatch.setattr("batchfill.run.postprocess.row_finisher.finish_row", _EndOfTheProcess())
+    monkeypatch.setattr("batchfill.finishing.row_finisher.finish_row", _EndOfTheProcess())
     made = batch(provider, exact())
     await made.run()
     (made.folder / "outputs/r1.webp").unlink()
@@ -307,7 +307,7 @@ async def test_an_output_that_was_delivered_raw_is_fetched_again_when_it_is_miss
 async def test_judging_that_fails_keeps_no_picture_from_being_finished(
     service: Serve, batch: Open, exact: Exact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batchfill.run.postprocess.row_recipe.FlagTask", _EndAsItArrives)
+    monkeypatch.setattr("batchfill.finishing.row_recipe.FlagTask", _EndAsItArrives)
     made = batch(await service(), exact())
     assert (await made.run()).exit_code == 0
     (row,) = made.results()

@@ -19,9 +19,9 @@ from batchfill.errors import (
     in_words,
     is_full,
 )
+from batchfill.finishing.row_finisher import RowFinisher
 from batchfill.images.codec.decode import decode_whole
 from batchfill.run.placement import MADE_AGAIN
-from batchfill.run.postprocess.row_finisher import RowFinisher
 from batchfill.storage.downloaded import Downloaded
 from batchfill.wakeup import Wakeup
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import DownloadJob
-    from batchfill.run.context import FileContext
+    from batchfill.finishing.file_context import FileContext
     from batchfill.run.placement import OutputPlacer
     from batchfill.storage.output_store import StagedFile
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.objects import ObjectFile, RemoteFile
     from batchfill.domain.rows import LocalFile
-    from batchfill.run.postprocess.row_recipe import RowRecipe
+    from batchfill.finishing.row_recipe import RowRecipe
 
 MADE = "made/"
 """Where finished files wait for the run, below the address of --outputs."""

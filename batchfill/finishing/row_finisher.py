@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from batchfill.domain.objects import ObjectFile, RemoteFile
 from batchfill.errors import BadPicture, NoAnswer, ObjectGone
+from batchfill.finishing.object_finishing import ObjectsTask, take_made, work_on_objects
+from batchfill.finishing.row_recipe import RowRecipe
 from batchfill.images.codec.thumbnail import FOLDER
 from batchfill.images.finished_row import finish_row
 from batchfill.images.quality.flags import flag_outputs
-from batchfill.run.postprocess.object_finishing import ObjectsTask, take_made, work_on_objects
-from batchfill.run.postprocess.row_recipe import RowRecipe
 from batchfill.storage.downloaded import Downloaded
 from batchfill.storage.output_store import StagedFile
 from batchfill.storage.remote_files import RemoteTask, put_file
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from batchfill.catalog.finish import Finish
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import DownloadJob, LocalFile
+    from batchfill.finishing.file_context import FileContext
     from batchfill.images.finished_row import FinishedRow
-    from batchfill.run.context import FileContext
     from batchfill.workers.pool import Workers
 
 
