@@ -186,7 +186,7 @@ class Batch:
     async def finish(
         self, *, watch: ProgressListener | None = None, count: Callable[[int, int], None] | None = None
     ) -> FinishReport:
-        """Finish again the pictures that are done, as the manifest now asks for, without network and cost.
+        """Finish again the pictures that are done, as the manifest now asks for, without service and cost.
 
         *watch* is told of those that cannot be, *count* how many rows were looked at, and of how many; by
         default the notebook around it. Raises UsageError, also while another process runs the batch.

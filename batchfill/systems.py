@@ -26,6 +26,12 @@ NETWORK_DRIVE = "network drive"
 """What `Windows.file_system` says of a disk of another machine."""
 
 
+def system_words(error: OSError) -> str:
+    """Return what the system says of *error*, without what a library adds to it."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
+
+
 class System(Protocol):
     """What batchfill asks of an operating system."""
 

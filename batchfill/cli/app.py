@@ -44,7 +44,7 @@ def _carry_out() -> int:
         return end.exit_code
     except click.ClickException as error:
         with suppress(OSError):
-            _told(_in_our_words(error)).show()
+            _shorten(_in_our_words(error)).show()
         return ExitCode.NOTHING_DONE
     except KeyboardInterrupt:
         tell_error("interrupted")
@@ -78,7 +78,7 @@ def _in_our_words(error: click.ClickException) -> click.ClickException:
     return error
 
 
-def _told(error: click.ClickException) -> click.ClickException:
+def _shorten(error: click.ClickException) -> click.ClickException:
     """Return *error* with a message that a terminal can show, whatever it repeats."""
     from batchfill.console.format import safe_text
 

@@ -55,16 +55,15 @@ def review(manifest: Path, port: int, host: str | None, no_open: bool, **flags: 
         port=port,
         host=host,
         run_command=_run_command(manifest, flags),
-        on_ready=partial(_welcome, *OWN_NOTES),
-        on_shared=partial(_welcome, *SHARED_NOTES),
+        on_ready=partial(_print_address, OWN_NOTES),
+        on_shared=partial(_print_address, SHARED_NOTES),
         browse=None if no_open or not _has_display() else _open_browser,
     )
     with suppress(KeyboardInterrupt):
         anyio.run(serving)
 
 
-def _welcome(*notes_and_address: str) -> None:
-    *notes, address = notes_and_address
+def _print_address(notes: tuple[str, ...], address: str) -> None:
     click.echo(address)
     sys.stdout.flush()
     print_notes(*notes)

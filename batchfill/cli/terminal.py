@@ -19,6 +19,7 @@ from batchfill.console.format import safe_text
 from batchfill.domain.exit_codes import ExitCode
 from batchfill.domain.json_objects import json_line
 from batchfill.domain.progress import Level, LogEvent
+from batchfill.domain.review import AGREED_TO_NOTHING, Agreed
 from batchfill.errors import UsageError
 from batchfill.process import refuse_few_files
 from batchfill.settings.addresses import show_base
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 LONGEST_LINE = 2000
 PLACES = frozenset({"HOME", "PATH", "PWD", "TMPDIR", "USERPROFILE"})
 """Variables in which a short token is a word by chance, and without which nothing can be started."""
-NOTHING = "nothing"
-"""What a person agrees to who wants to see a plan."""
 FILES = 16
 """Files that any command opens at once: its event loop, the ledger and what goes with it, a table."""
 
@@ -129,20 +128,18 @@ def make_confirm(watch: Live | Plain, *, yes: bool, quiet: bool) -> Callable[[Pl
 
 
 def confirm_agreed(agreed: str) -> Callable[[Plan], bool]:
-    """Return what prints the plan as JSON and goes on if it is what was *agreed* to: `ROWS:PRICE`, `nothing`.
-
-    The price is in millionths, or `unknown`.
-    """
+    """Return what prints the plan as JSON, and goes on if it is what *agreed*, the flag, says."""
     from batchfill.console.render_plan import plan_object
 
     def confirm(plan: Plan) -> bool:
         told = plan_object(plan)
-        rows, price = told["rows"], told["price"]
-        due = f"{rows}:{'unknown' if price is None else price}"
-        if agreed not in (due, NOTHING):
-            raise UsageError(f"rows or cost have changed: nothing was started. It would be {rows:,} rows now")
+        due = Agreed(told["rows"], told["price"])
+        if agreed not in (due.flag, AGREED_TO_NOTHING):
+            raise UsageError(
+                f"rows or cost have changed: nothing was started. It would be {due.rows:,} rows now"
+            )
         click.echo(json.dumps(told))
-        return agreed == due
+        return agreed == due.flag
 
     return confirm
 

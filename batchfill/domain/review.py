@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Decision(StrEnum):
@@ -90,6 +90,23 @@ def _refuse_unfit_inputs(inputs: Mapping[str, str]) -> None:
 
 def _is_broken(text: str) -> bool:
     return any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
+
+
+class Agreed(NamedTuple):
+    """What a person has agreed to on the review page: a run of so many rows, for so much."""
+
+    rows: int
+    price: int | None
+    """In millionths; None: it is unknown."""
+
+    @property
+    def flag(self) -> str:
+        """It as the value of --agreed."""
+        return f"{self.rows}:{'unknown' if self.price is None else self.price}"
+
+
+AGREED_TO_NOTHING = "nothing"
+"""The value of --agreed where a person only looks at a plan."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import Counter
 from contextlib import suppress
@@ -29,6 +28,7 @@ from batchfill.emulator.quirks import Quirks
 from batchfill.emulator.rate_limit import Rate
 from batchfill.emulator.routes import api_app, call_of
 from batchfill.errors import UsageError
+from batchfill.systems import system_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -269,8 +269,7 @@ async def serve_emulator(
         try:
             await provider.start(host, port)
         except OSError as error:
-            number = error.errno or 0
-            why = os.strerror(number) if number > 0 else error.strerror or error
+            why = system_words(error)
             raise UsageError(
                 f"cannot serve on {host} port {port} ({why}): give another --port or --host"
             ) from error

@@ -80,7 +80,7 @@ def _count_selected(db: sqlite3.Connection, choice: RowSelection, type_inputs: T
 
 
 def _type_selected(db: sqlite3.Connection, type_inputs: TypeInputs) -> tuple[str, ...]:
-    """Have values stand where cells stood; return what is wrong with those that cannot be read."""
+    """Put values in the place of cells; return what is wrong with those that cannot be read."""
     unfit, typed = [], {}
     for id_, cells in db.execute(statements.load_statements("selection")["inputs"][0]).fetchall():
         try:

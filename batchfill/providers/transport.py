@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -17,6 +16,7 @@ from batchfill.providers.proxies import Proxies
 from batchfill.providers.wire.address_policy import PublicResolver, refuse_private
 from batchfill.providers.wire.answer_heads import LONGEST_HEAD, MOST_FIELDS, LenientConnector
 from batchfill.providers.wire.certificates import trusted_certificates
+from batchfill.systems import system_words
 
 if TYPE_CHECKING:
     import ssl
@@ -253,10 +253,10 @@ def _words_of(error: Exception) -> str:
     """Return what *error* says, without the words of libraries for where it was met."""
     if not isinstance(error, aiohttp.ClientConnectorError):
         return str(error) or type(error).__name__
-    why, number = error.os_error, error.os_error.errno or 0
+    why = error.os_error
     # That of a name that is not found is not the system's number.
-    is_system = number > 0 and type(error) is aiohttp.ClientConnectorError
-    words = os.strerror(number) if is_system else why.strerror or str(why)
+    is_system = type(error) is aiohttp.ClientConnectorError
+    words = system_words(why) if is_system else why.strerror or str(why)
     return f"cannot connect to {error.host}:{error.port}: {words}"
 
 

@@ -112,7 +112,7 @@ class Auth:
         try:
             address = ip_address(name.strip("[]"))
         except ValueError:
-            # The name of a host may lead here from anywhere, whoever owns it.
+            # The name of a host may lead here from anywhere: its owner decides.
             return False
         return address == self._address or (self.is_of_this_machine and address.is_loopback)
 

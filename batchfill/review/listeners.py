@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +13,7 @@ from aiohttp import web
 
 from batchfill.errors import UsageError
 from batchfill.review.auth import HOST, Auth
+from batchfill.systems import system_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -45,9 +45,7 @@ def open_listener(address: str, port: int) -> Iterator[Listener]:
             raise UsageError(
                 WRONG_HOST.format(host=address, why="this machine has no such address")
             ) from error
-        # Without the address, which create_server adds to it.
-        number = error.errno or 0
-        why = os.strerror(number) if number > 0 else error.strerror or error
+        why = system_words(error)  # to which create_server adds the address
         raise UsageError(f"cannot serve on {address} port {port} ({why}): give another --port") from error
     with listening:
         yield Listener(listening, Auth(address, listening.getsockname()[1]))
@@ -82,17 +80,19 @@ async def serve_app(app: web.Application, listening: socket.socket) -> AsyncIter
 
 def _refuse_host(host: str) -> None:
     """Raise UsageError for what is no address at which one other device may look in."""
-    why = "this is no IP address"
-    with suppress(ValueError):
-        address = ip_address(host)
-        why = (
-            "this is every address at once"
-            if address.is_unspecified
-            else "this machine is served anyway"
-            if address.is_loopback
-            else "this is an address of the open internet, and nothing is encrypted"
-            if address.is_global or address.is_multicast
-            else ""
-        )
-    if why:
+    if (why := _why_unfit(host)) is not None:
         raise UsageError(WRONG_HOST.format(host=f"{host:.60}", why=why))
+
+
+def _why_unfit(host: str) -> str | None:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "this is no IP address"
+    if address.is_unspecified:
+        return "this is every address at once"
+    if address.is_loopback:
+        return "this machine is served anyway"
+    if address.is_global or address.is_multicast:
+        return "this is an address of the open internet, and nothing is encrypted"
+    return None

@@ -6,29 +6,20 @@ import json
 import subprocess
 from tempfile import TemporaryFile
 from threading import Thread
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
 
+from batchfill.domain.review import AGREED_TO_NOTHING, Agreed
 from batchfill.errors import UsageError
+from batchfill.review.decisions import MOST_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MAX_NUMBER = 2**53 - 1
-"""The last number that a browser can count to."""
-
 MAX_WORDS = 4000
 """Bytes of what a process says that are read."""
-
-
-class Agreed(NamedTuple):
-    """What a person has agreed to."""
-
-    rows: int
-    price: int | None
-    """In millionths; None: it is unknown."""
 
 
 class PageRuns:
@@ -45,16 +36,15 @@ class PageRuns:
     async def plan(self) -> Any:
         """Return what a run would do, a JSON object; nothing is started. Raises UsageError, in words."""
         async with self._one_at_a_time:
-            process, plan = await self._first_words("nothing")
+            process, plan = await self._first_words(AGREED_TO_NOTHING)
             # It holds the batch until it has ended.
             await to_thread.run_sync(process.wait)
             return plan
 
     async def start(self, agreed: Agreed) -> Any:
         """Start a run, and return what it does. Raises UsageError when that is not what was agreed to."""
-        price = "unknown" if agreed.price is None else agreed.price
         async with self._one_at_a_time:
-            process, plan = await self._first_words(f"{agreed.rows}:{price}")
+            process, plan = await self._first_words(agreed.flag)
             _wait_aside(process)
             return plan
 
@@ -115,7 +105,7 @@ def read_agreed(said: object) -> Agreed:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) is int and 0 <= value <= MAX_NUMBER
+    return type(value) is int and 0 <= value <= MOST_NUMBER
 
 
 def _words_of(told: IO[bytes]) -> str:

@@ -15,14 +15,13 @@ from anyio import to_thread
 
 from batchfill.domain.progress import Level
 from batchfill.errors import NoAnswer, ObjectsRefused, StorageError, UsageError, first_few, in_words
-from batchfill.storage.output_store import OUTPUTS
+from batchfill.storage.placed_files import names_below
 from batchfill.storage.placed_outputs import AT_ONCE
 from batchfill.storage.remote_files import RemoteTask, find_size, put_file, remove_file
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from batchfill.domain.objects import RemoteFile
     from batchfill.domain.rows import StoredFile
@@ -116,7 +115,7 @@ class RemoteOutputs:
 
         The bucket is asked for each: a file that it has no more is put once more.
         """
-        names = _names_below(self._context.store.folder)
+        names = names_below(self._context.store.folder)
         try:
             while some := list(islice(names, LOOKED_AT)):
                 for one in await self._context.ledger.remote_put_among(some):
@@ -216,13 +215,6 @@ class RemoteOutputs:
 
     async def _in_thread(self, work: Callable[[Task], Answer], task: Task) -> Answer:
         return await to_thread.run_sync(work, task, limiter=self._placed.threads, abandon_on_cancel=True)
-
-
-def _names_below(folder: Path) -> Iterator[str]:
-    """Yield the names of files in `outputs/` of the batch *folder*, at any depth."""
-    for path in (folder / OUTPUTS).rglob("*"):
-        if path.is_file():
-            yield path.relative_to(folder).as_posix()
 
 
 async def fetch_back(context: RunContext, lost: list[StoredFile]) -> list[StoredFile]:

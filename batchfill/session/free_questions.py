@@ -46,7 +46,10 @@ async def ask_patiently(
 
 
 async def ask_account(service: Provider, base: str, waits: Sequence[float]) -> str | None:
-    """Return the account's name; None where the service does not tell it, for whatever reason."""
+    """Return the account's name; None where the service does not tell it, for whatever reason.
+
+    Raises ServiceRefused where the token is no good, UsageError where nothing answers at *base*.
+    """
     try:
         return await ask_patiently(service.account, waits, at_once=NoAnswer)
     except ServiceRefused as error:

@@ -219,7 +219,7 @@ async def _find(context: RunContext, unknown: Sequence[Payment]) -> dict[str, Fo
     for payment in unknown:
         if payment.prediction_id is None:
             continue
-        if await _stand(context, payment.kept):
+        if await _are_in_place(context, payment.kept):
             found[payment.key] = Found(payment, None)
         else:
             asked.append(payment)
@@ -228,7 +228,7 @@ async def _find(context: RunContext, unknown: Sequence[Payment]) -> dict[str, Fo
     return found
 
 
-async def _stand(context: RunContext, files: Sequence[KeptFile]) -> bool:
+async def _are_in_place(context: RunContext, files: Sequence[KeptFile]) -> bool:
     """Whether every one of *files* is a whole picture in its place, worked on since or not."""
     placed = [StoredFile("", 0, 0, None, file.file, file.size, file.sha256, file.n) for file in files]
     with open_files(context.store.folder, context.settings.outputs) as there:
@@ -283,7 +283,7 @@ async def _learn(context: RunContext, payments: Sequence[Payment], judged: Judge
         return
     claimed = await context.ledger.claimed_ids(list(judged.ids.values()))
     ids = {number: id_ for number, id_ in judged.ids.items() if id_ not in claimed}
-    kept = {number: files for number, files in judged.kept.items() if await _stand(context, files)}
+    kept = {number: files for number, files in judged.kept.items() if await _are_in_place(context, files)}
     await context.ledger.learn(replace(judged, ids=ids, kept=kept), payments)
 
 

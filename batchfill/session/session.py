@@ -304,7 +304,7 @@ class Session:
     async def _confirm_plan(
         self, context: RunContext, comparison: Comparison, confirm: Callable[[Plan], bool], *, incoming: bool
     ) -> _Agreed:
-        """Have the plan confirmed. Raises UsageError when it is not, or an id is no row's."""
+        """Have the plan confirmed. Raises UsageError when it is not, and as select_rows does."""
         settings, ledger = self.settings, context.ledger
         await ask_for_outputs(context)
         ask_for_cluster(context)

@@ -99,7 +99,7 @@ class Settings:
     send: str
     """`fitted` or `original`."""
     outputs: str | None
-    """Where files in place are put as well, `s3://bucket/night/`; None: nowhere."""
+    """Where the pictures are instead of the batch folder, `s3://bucket/night/`; None: in that folder."""
     hand_over: str
     """`bucket` or `upload`: how pictures in buckets reach the service."""
     s3_endpoint: str | None

@@ -84,11 +84,10 @@ class PlacedFiles:
 
     def names(self) -> set[str]:
         """Return the names of all files below `outputs/`, but for those kept raw and those of before."""
-        found = (path for path in (self._folder / OUTPUTS).rglob("*") if path.is_file())
-        names = {path.relative_to(self._folder).as_posix() for path in found}
+        names = set(names_below(self._folder))
         if self._root is not None:
             names.update(one.address.removeprefix(self._root) for page in self._list() for one in page)
-        return {name for name in names if not name.startswith((f"{EARLIER}/", f"{RAW}/"))}
+        return {name for name in names if is_current(name)}
 
     def _find(self, file: str) -> ObjectFile | None:
         address = f"{self._root}{file}"
@@ -117,6 +116,18 @@ class PlacedFiles:
             with copy.open("w+b") as file:
                 self._store.read_object(found, file)
             yield copy
+
+
+def names_below(folder: Path) -> Iterator[str]:
+    """Yield the names of files in `outputs/` of the batch *folder*, at any depth."""
+    for path in (folder / OUTPUTS).rglob("*"):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix()
+
+
+def is_current(file: str) -> bool:
+    """Whether *file*, a name below `outputs/`, is neither one kept raw nor one of before."""
+    return not file.startswith((f"{EARLIER}/", f"{RAW}/"))
 
 
 def find_lost(files: PlacedFiles, collected: Iterable[StoredFile]) -> list[StoredFile]:

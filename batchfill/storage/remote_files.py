@@ -11,7 +11,8 @@ from batchfill.domain.objects import object_of_content
 from batchfill.errors import ObjectGone, ObjectsRefused
 from batchfill.filenames import mime_of
 from batchfill.regular_files import open_regular
-from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW, StagedFile
+from batchfill.storage.output_store import OUTPUTS, StagedFile
+from batchfill.storage.placed_files import is_current
 from batchfill.storage.remote_store import store_of_process
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def find_other(root: str, known: Collection[str]) -> str | None:
     for page in store_of_process().list_objects(f"{root}{OUTPUTS}/"):
         for one in page:
             file = one.address.removeprefix(root)
-            if file not in known and not file.startswith((f"{RAW}/", f"{EARLIER}/")):
+            if file not in known and is_current(file):
                 return file
     return None
 

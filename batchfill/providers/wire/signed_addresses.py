@@ -1,4 +1,4 @@
-"""Addresses that runs have signed, wherever a service repeats them: their queries are let go of.
+"""Addresses that runs have signed, wherever a service repeats them: their queries are kept nowhere.
 
 They are told by what no signature changes: the run puts what it hands over at `sent/SHA-256`. So a later run
 knows those of an earlier one, too.

@@ -1,4 +1,4 @@
-"""Outputs that are kept become finished pictures, and every picture is judged. Needs no network."""
+"""Outputs that are kept become finished pictures, and every picture is judged. Needs no service."""
 
 from __future__ import annotations
 

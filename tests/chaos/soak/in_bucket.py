@@ -7,7 +7,6 @@ is carried out or after it.
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import secrets
 import signal
@@ -23,7 +22,7 @@ from PIL import Image
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.journal import read_bill
 from tests.chaos.soak.processes import Hung, Processes
-from tests.chaos.soak.table import Line
+from tests.chaos.soak.side_by_side import share_out, sum_up
 from tests.support import ledgers
 from tests.support.buckets import BucketServer, Failure
 from tests.support.judge import leaks
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.soak.processes import Life
+    from tests.chaos.soak.table import Line
 
 KILLS = 200
 KILLS_A_NIGHT = 20
@@ -96,32 +96,9 @@ class Night:
 
 def in_bucket(seed: int, folder: Path, *, kills: int = KILLS) -> list[Line]:
     """Kill so many runs below an empty *folder*, drawn from *seed*; return what came of it."""
-
-    async def side_by_side() -> list[Night]:
-        room = asyncio.Semaphore(AT_ONCE)
-
-        async def one(number: int) -> Night:
-            async with room:
-                some = min(KILLS_A_NIGHT, kills - number * KILLS_A_NIGHT)
-                return await _live(folder / str(number), some, f"{seed} {number}")
-
-        return await asyncio.gather(*map(one, range(-(-kills // KILLS_A_NIGHT))))
-
-    nights = asyncio.run(side_by_side())
-    found = sum((night.found for night in nights), Counter[str]())
-    names = (
-        "starts",
-        "kills",
-        "in a put",
-        "in a get",
-        "in a head",
-        "in a delete",
-        "objects",
-        "billed",
-        "lost",
-    )
-    broken = tuple(f"{night.folder}: {text}" for night in nights for text in night.broken)
-    return [Line("outputs in a bucket", {name: found[name] for name in names}, broken)]
+    nights = share_out(_live, seed, folder, deeds=kills, each=KILLS_A_NIGHT, at_once=AT_ONCE)
+    places = ("in a put", "in a get", "in a head", "in a delete")
+    return [sum_up("outputs in a bucket", nights, ("starts", "kills", *places, "objects", "billed", "lost"))]
 
 
 async def _live(folder: Path, kills: int, seed: str) -> Night:

@@ -6,7 +6,6 @@ is run again, as a script would, and with the consent that it asks for.
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import re
 import secrets
@@ -21,6 +20,7 @@ from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.journal import Bill, read_bill
 from tests.chaos.soak.processes import Hung, Processes
+from tests.chaos.soak.side_by_side import live_all
 from tests.chaos.soak.table import Line
 from tests.support import ledgers
 from tests.support.judge import judge
@@ -191,20 +191,13 @@ WHOLE = (keep_outputs,)
 def restored(seed: int, folder: Path, *, situations: int = SITUATIONS) -> list[Line]:
     """Go through *situations* below an empty *folder*, drawn from *seed*; return a line for each kind."""
 
-    async def side_by_side() -> list[tuple[str, Desk]]:
-        room = asyncio.Semaphore(AT_ONCE)
-
-        async def one(number: int) -> tuple[str, Desk]:
-            deed = DEEDS[number % len(DEEDS)]
-            async with room:
-                return deed.__name__.replace("_", " "), await _live(
-                    folder / str(number), deed, f"{seed} {number}"
-                )
-
-        return await asyncio.gather(*map(one, range(situations)))
+    async def live(number: int) -> tuple[str, Desk]:
+        deed = DEEDS[number % len(DEEDS)]
+        desk = await _live(folder / str(number), deed, f"{seed} {number}")
+        return deed.__name__.replace("_", " "), desk
 
     found: dict[str, list[Desk]] = {}
-    for name, desk in asyncio.run(side_by_side()):
+    for name, desk in live_all(live, situations, at_once=AT_ONCE):
         found.setdefault(name, []).append(desk)
     return [_line(name, desks) for name, desks in found.items()]
 

@@ -21,7 +21,7 @@ from PIL import Image
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.emulator.journal import Bill, read_bill
 from tests.chaos.soak.processes import Hung, Processes
-from tests.chaos.soak.table import Line
+from tests.chaos.soak.side_by_side import share_out, sum_up
 from tests.support import ledgers
 from tests.support.buckets import BucketServer, Failure
 from tests.support.judge import leaks
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.soak.processes import Life
+    from tests.chaos.soak.table import Line
 
 LOSSES = 50
 LOSSES_A_NIGHT = 10
@@ -74,31 +75,9 @@ class Machines:
 
 def taken_over(seed: int, folder: Path, *, losses: int = LOSSES) -> list[Line]:
     """Lose so many machines below an empty *folder*, drawn from *seed*; return what came of it."""
-
-    async def side_by_side() -> list[Machines]:
-        room = asyncio.Semaphore(AT_ONCE)
-
-        async def one(number: int) -> Machines:
-            async with room:
-                lost = min(LOSSES_A_NIGHT, losses - number * LOSSES_A_NIGHT)
-                return await _live(folder / str(number), lost, f"{seed} {number}")
-
-        return await asyncio.gather(*map(one, range(-(-losses // LOSSES_A_NIGHT))))
-
-    nights = asyncio.run(side_by_side())
-    found = sum((night.found for night in nights), Counter[str]())
-    names = (
-        "losses",
-        "of them asleep",
-        "answers lost",
-        "rows",
-        "billed",
-        "paid twice",
-        "lost",
-        "late creates",
-    )
-    broken = tuple(f"{night.folder}: {text}" for night in nights for text in night.broken)
-    return [Line("machines", {name: found[name] for name in names}, broken)]
+    nights = share_out(_live, seed, folder, deeds=losses, each=LOSSES_A_NIGHT, at_once=AT_ONCE)
+    ends = ("rows", "billed", "paid twice", "lost", "late creates")
+    return [sum_up("machines", nights, ("losses", "of them asleep", "answers lost", *ends))]
 
 
 async def _live(folder: Path, losses: int, seed: str) -> Machines:

@@ -12,8 +12,8 @@ import pytest
 
 from batchfill.cli.terminal import confirm_agreed, open_batch, open_watcher
 from batchfill.console.live import Live
-from batchfill.domain.reports import Cost, Plan
 from batchfill.errors import UsageError
+from tests.support.reports import PLAN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,24 +75,6 @@ def test_what_a_command_starts_later_gets_no_secret_and_all_else(
     found = batch.environ.secret("CF_TOKEN")
     assert found is not None
     assert found.reveal() == TOKEN
-
-
-PLAN = Plan(
-    model="black-forest-labs/flux-fill-dev",
-    base="https://api.replicate.com/v1",
-    rows=15,
-    to_go=12,
-    outputs_to_go=18,
-    finished=3,
-    open=0,
-    in_doubt=0,
-    skipped=0,
-    changed=0,
-    price_to_go=720_000,
-    price_changed=0,
-    cost=Cost(spent=0, reserved=0, to_go=720_000, cap=None),
-    seconds=40,
-)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from batchfill.domain.progress import Progress
 from batchfill.domain.reports import CheckReport, Cost, Doubt, Plan, Status, Summary
-from tests.support.reports import counts_of
+from tests.support.reports import PLAN, counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,23 +32,7 @@ def doubt() -> Doubt:
 
 @pytest.fixture
 def plan() -> Callable[..., Plan]:
-    usual = Plan(
-        model="black-forest-labs/flux-fill-dev",
-        base="https://api.replicate.com/v1",
-        rows=15,
-        to_go=12,
-        outputs_to_go=18,
-        finished=3,
-        open=0,
-        in_doubt=0,
-        skipped=0,
-        changed=0,
-        price_to_go=720_000,
-        price_changed=0,
-        cost=Cost(spent=0, reserved=0, to_go=720_000, cap=None),
-        seconds=40,
-    )
-    return lambda **changes: replace(usual, **changes)
+    return lambda **changes: replace(PLAN, **changes)
 
 
 @pytest.fixture

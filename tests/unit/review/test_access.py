@@ -28,7 +28,7 @@ ASKS_AND_FAILS = f"""
 import json, sys
 print(json.dumps({PLAN!r})) if sys.argv[-1] == "nothing" else sys.exit("batchfill: rows or cost have changed")
 """
-"""Stands for a run that is not as it was agreed to."""
+"""In the place of a run that is not as it was agreed to."""
 
 STATES: dict[str, tuple[str, ...]] = {
     "wall": ("Home",),

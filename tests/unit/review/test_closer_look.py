@@ -52,7 +52,7 @@ async def test_a_loupe_shows_the_file_itself_under_the_pointer_in_all_views(
         await press(page, "g", "ArrowRight")
         await page.mouse.move(320, 410)
         await until(page, f"() => ({LENSES})().length === 1")
-        # What is zoomed needs none, and the pointer beside the picture neither.
+        # What is zoomed needs none, and a pointer next to the picture shows none either.
         await press(page, "+")
         await page.mouse.move(330, 400)
         assert await page.evaluate(LENSES) == []

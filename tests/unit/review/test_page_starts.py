@@ -15,6 +15,8 @@ from tests.unit.review.test_page import press, saved, until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from playwright.async_api import Page
+
     from tests.unit.review.collection import Collection
     from tests.unit.review.conftest import Visit
 
@@ -40,6 +42,11 @@ def telling(told: Path, plan: dict[str, Any]) -> PageRuns:
         f"import json, sys; open({str(told)!r}, 'a').write(sys.argv[-1] + ' '); print(json.dumps({plan!r}))"
     )
     return PageRuns([sys.executable, "-c", script], {})
+
+
+async def begun(page: Page) -> None:
+    """Wait until the page says that the run has begun."""
+    await until(page, "() => document.querySelector('#said').textContent.startsWith('the run has begun')")
 
 
 async def test_a_redo_is_started_by_an_answer_to_its_cost(
@@ -69,7 +76,7 @@ async def test_a_redo_is_started_by_an_answer_to_its_cost(
         await page.click("#run")
         await page.wait_for_selector("#question[open]")
         await page.click("#question-yes")
-        await until(page, "() => document.querySelector('#said').textContent.startsWith('the run has begun')")
+        await begun(page)
         assert agreed.read_text() == "nothing nothing 3:120000 "
         pictures.running = True
         await page.wait_for_selector("#run", state="hidden")

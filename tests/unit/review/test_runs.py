@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from batchfill.domain.review import Agreed
 from batchfill.errors import UsageError
-from batchfill.review.runs import Agreed, PageRuns, read_agreed
+from batchfill.review.runs import PageRuns, read_agreed
 from tests.support.bounds import HANGS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.review.conftest import served
 from tests.unit.review.test_page import press, saved, shows, until
-from tests.unit.review.test_page_starts import PLAN, telling
+from tests.unit.review.test_page_starts import PLAN, begun, telling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +44,8 @@ async def reach(page: Page, selector: str) -> None:
     pytest.fail(f"Tab does not reach {selector}")
 
 
-async def begun(page: Page, agreed: Path) -> None:
-    await until(page, "() => document.querySelector('#said').textContent.startsWith('the run has begun')")
+async def begun_as_agreed(page: Page, agreed: Path) -> None:
+    await begun(page)
     assert agreed.read_text() == "nothing 3:120000 "
 
 
@@ -89,7 +89,7 @@ async def test_everything_is_done_by_keyboard_alone(
         await page.wait_for_selector("#question[open]")
         await reach(page, "#question-yes")
         await press(page, "Enter")
-        await begun(page, agreed)
+        await begun_as_agreed(page, agreed)
     assert decisions(pictures) == DECIDED
     assert pictures.rows["market"].redo_prompt == "a market at night"
 
@@ -141,7 +141,7 @@ async def test_everything_is_done_by_fingers_alone(
         await tap("#run")
         await page.wait_for_selector("#question[open]")
         await tap("#question-yes")
-        await begun(page, agreed)
+        await begun_as_agreed(page, agreed)
     await context.close()
     assert decisions(pictures) == DECIDED
     assert pictures.rows["market"].redo_prompt == "a market at night"
