@@ -148,22 +148,14 @@ def _why_unfit(resources: Mapping[str, float]) -> str | None:
 def _import_client(address: str) -> Any:
     """Return what connects to a scheduler. Raises UsageError where it cannot be used at all."""
     try:
-        from distributed import Client, Security
+        from distributed import Client
         from distributed.versions import VersionMismatchWarning
     except ImportError:
         raise UsageError(NO_EXTRA) from None
     _keep_quiet()
     warnings.filterwarnings("ignore", category=VersionMismatchWarning)
     if address.startswith("tls:"):
-        try:
-            certificates = Security().get_connection_args("client")["ssl_context"]
-        except (OSError, ValueError) as error:
-            raise UsageError(f"--cluster: the certificates of dask cannot be read: {error}") from None
-        if certificates is None:
-            raise UsageError(
-                "--cluster: tls:// needs certificates, and dask has none: set "
-                "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and …__CLIENT__KEY"
-            )
+        _refuse_without_certificates()
 
     async def connect(address: str, seconds: float) -> Any:
         client = Client(address, timeout=seconds, asynchronous=True, set_as_default=False, name="batchfill")
@@ -174,6 +166,21 @@ def _import_client(address: str) -> Any:
             raise
 
     return connect
+
+
+def _refuse_without_certificates() -> None:
+    """Raise UsageError where dask has no certificates that can be used."""
+    from distributed import Security
+
+    try:
+        certificates = Security().get_connection_args("client")["ssl_context"]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--cluster: the certificates of dask cannot be read: {error}") from None
+    if certificates is None:
+        raise UsageError(
+            "--cluster: tls:// needs certificates, and dask has none: set "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and …__CLIENT__KEY"
+        )
 
 
 async def _close_client(client: Any) -> None:
