@@ -55,7 +55,7 @@ class Night:
     """Whether all of the cluster works."""
 
     def count_put(self, place: str) -> None:
-        """Kill what is due, in the middle of a task: its answer is on its way, and nobody takes it."""
+        """Kill what is due, in the middle of a task: its answer is on its way, and no one takes it."""
         self.puts += 1
         due = [number for number in self.due if number <= self.puts]
         if not due or not self.whole:
