@@ -187,6 +187,11 @@ WHERE key = :key AND attempt = :number;
 -- name: record_uncollected
 UPDATE rows SET state = :state, since = :now, error = :error WHERE key = :key AND attempt = :number;
 
+-- name: record_move_planned
+UPDATE outputs SET planned = :file WHERE prediction_id = :prediction_id AND n = :n;
+UPDATE rows SET placed_id = '' WHERE placed_id IS NOT NULL
+    AND attempt = (SELECT number FROM attempts WHERE prediction_id = :prediction_id);
+
 -- name: record_moved
 UPDATE outputs SET file = :file WHERE prediction_id = :prediction_id AND n = :n;
 UPDATE rows SET placed_id = '' WHERE placed_id IS NOT NULL

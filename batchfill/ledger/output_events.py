@@ -146,6 +146,14 @@ class OutputEvents(LedgerBase):
         """Paid and made, but no picture to fetch: a refused address, bytes that never decode."""
         await self._record_event("record_uncollected", attempt, state=RowState.FAILED.value, error=error)
 
+    async def record_move_planned(self, output: Output, file: str) -> None:
+        """A file is about to be renamed, to *file*: should the run die, it is looked for there, too."""
+        await self._writer.commit(
+            lambda db: statements.run_statements(
+                db, "events", "record_move_planned", **_output_key(output), file=file
+            )
+        )
+
     async def record_moved(self, output: Output, file: str) -> None:
         """A file was renamed, to *file* relative to the batch folder; its row may have to be named again."""
         await self._writer.commit(

@@ -150,6 +150,18 @@ FROM rows AS r JOIN attempts AS a ON a.key = r.key JOIN outputs AS o ON o.predic
 WHERE r.folded_id = :folded_id AND a.number <> :number AND o.file IS NOT NULL
     AND o.file NOT LIKE 'outputs/earlier/%';
 
+-- name: planned_outputs
+-- What has a planned place, and none that is recorded. Served by rows_collecting and rows_kept.
+SELECT {output} FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USING (prediction_id)
+WHERE r.state = 'collecting' AND NOT r.kept AND o.file IS NULL
+    AND o.planned NOT LIKE 'outputs/raw/%'
+UNION ALL
+SELECT {output} FROM rows AS r JOIN attempts AS a ON a.number = r.attempt JOIN outputs AS o USING (prediction_id)
+WHERE r.state = 'collecting' AND r.kept AND o.file IS NULL AND o.planned NOT LIKE 'outputs/raw/%';
+
+-- name: has_placed
+SELECT 1 FROM outputs WHERE file = :file LIMIT 1;
+
 -- name: misnamed
 -- Some files of a row that is collecting may be in place already. Served by rows_misnamed.
 SELECT {attempt}
@@ -359,7 +371,7 @@ UNION SELECT h.file, f.file, f.wanted FROM remote_files AS f JOIN remote_files A
 WHERE f.file = :file AND f.wanted IS NOT f.put;
 
 -- name: remote_put_among
-SELECT file, put FROM remote_files
+SELECT file, put, etag FROM remote_files
 WHERE wanted = put AND file IN (SELECT value FROM json_each(:files));
 
 -- name: remote_copy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from batchfill.domain.objects import RemoteFile, RemoteMove
+from batchfill.domain.objects import RemoteCopy, RemoteFile, RemoteMove
 from batchfill.domain.rows import Accepted, DownloadJob, DownloadQueue
 from batchfill.ledger import ledger_rows, statements
 from batchfill.ledger.base import LedgerBase
@@ -140,11 +140,11 @@ class LedgerQueue(LedgerBase):
         found = await self._writer.read(lambda db: statements.ask_rows(db, "remote_moves", file=file))
         return [RemoteMove(*record) for record in found]
 
-    async def remote_put_among(self, files: Iterable[str]) -> list[RemoteFile]:
-        """Return those of *files* that were put as they are to be."""
+    async def remote_put_among(self, files: Iterable[str]) -> dict[str, RemoteCopy]:
+        """Return what was put of those of *files* that were put as they are to be."""
         names = json.dumps(list(files))
         found = await self._writer.read(lambda db: statements.ask_rows(db, "remote_put_among", files=names))
-        return [RemoteFile(*record) for record in found]
+        return {file: RemoteCopy(*copy) for file, *copy in found}
 
     async def unjudged_jobs(self, limit: int, *, without: Iterable[int] = ()) -> list[DownloadJob]:
         """Return at most *limit* finished rows, with local pictures, whose outputs were not judged."""
@@ -173,6 +173,14 @@ class LedgerQueue(LedgerBase):
 
         asked = InTheWay(attempt, folded_id)
         return await self._writer.read(lambda db: find_in_the_way(db, asked))
+
+    async def planned_outputs(self) -> list[Output]:
+        """Return the outputs that may be in their planned places though that is not recorded."""
+        return [ledger_rows.to_output(record) for record in await self._ask_rows("planned_outputs")]
+
+    async def has_placed(self, file: str) -> bool:
+        """Whether *file* is recorded as the place of an output."""
+        return await self._ask_value("has_placed", file=file) is not None
 
     async def misnamed_attempts(self) -> list[Attempt]:
         """Return the attempts of rows whose files do not bear their row's id."""

@@ -98,7 +98,8 @@ class Engine:
         """Carry the batch as far as it goes. What ended it early is in the StopSignal."""
         await self._load_open()
         async with self._stages as stages:
-            await self._run_guarded(self._placer.rename_all)
+            for put_right in (self._placer.take_back, self._placer.rename_all):
+                await self._run_guarded(put_right)
             for serve in (self._collecting.serve, self._postprocessor.serve_rows, self._poller.serve_polls):
                 stages.start_soon(self._run_guarded, serve)
             stages.start_soon(self._run_guarded, self._reconciler.serve_lost)

@@ -101,6 +101,21 @@ class OutputPlacer:
         context.log.debug(f"{attempt.id}: {'in place' if more else 'done'}, {files}")
         return [output for output, _, _ in placed]
 
+    async def take_back(self) -> None:
+        """Undo what a run that died had put in its place before the ledger was told.
+
+        Its row may have another name by now, and another row its own.
+        """
+        store, ledger = self._context.store, self._context.ledger
+        for output in await ledger.planned_outputs():
+            if output.planned is None or not await self._is_placed(output):
+                continue
+            if output.raw is None and output.finished_with is None:
+                await store.move_file(output.planned, store.staged_name(output))
+            elif await store.find_kept(output) is not None:
+                # It is made again of what is kept.
+                await store.remove_file(output.planned, output.sha256)
+
     async def rename_all(self) -> None:
         """Give files the present ids of their rows, after ids were changed in the manifest."""
         renamed = await self._context.ledger.misnamed_attempts()
@@ -175,10 +190,32 @@ class OutputPlacer:
         return await self._context.ledger.outputs_of(attempt.prediction_id)
 
     async def _move_file(self, output: Output, file: str) -> None:
-        if output.file is not None and output.file != file:
-            with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True):
+            output = await self._end_move(output)
+            if output.file is not None and output.file != file:
+                await self._context.ledger.record_move_planned(output, file)
                 await self._context.store.move_file(output.file, file)
                 await self._context.ledger.record_moved(output, file)
+
+    async def _end_move(self, output: Output) -> Output:
+        """Record a move that a run had made before it died; return *output* as it is then."""
+        planned = output.planned
+        if output.file is None or planned is None or self._context.store.is_here(output.file):
+            return output
+        if not await self._is_placed(output):
+            return output
+        await self._context.ledger.record_moved(output, planned)
+        return replace(output, file=planned)
+
+    async def _is_placed(self, output: Output) -> bool:
+        """Whether *output* is in its planned place, which the ledger does not know yet."""
+        store, planned = self._context.store, output.planned
+        if planned is None or output.sha256 is None or not store.is_here(planned):
+            return False
+        if await store.find_file(planned, output.sha256) is None:
+            return False
+        # Ledgers of before have plans that were carried out long ago: another may be there now.
+        return not await self._context.ledger.has_placed(planned)
 
 
 def flags_alone(picture: Picture) -> tuple[str, ...]:

@@ -17,13 +17,13 @@ from batchfill.domain.progress import Level
 from batchfill.errors import NoAnswer, ObjectsRefused, StorageError, UsageError, first_few, in_words
 from batchfill.storage.placed_files import names_below
 from batchfill.storage.placed_outputs import AT_ONCE
-from batchfill.storage.remote_files import RemoteTask, find_size, put_file, remove_file
+from batchfill.storage.remote_files import PresenceTask, RemoteTask, is_there, put_file, remove_file
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from batchfill.domain.objects import RemoteFile
+    from batchfill.domain.objects import RemoteCopy, RemoteFile
     from batchfill.domain.rows import StoredFile
     from batchfill.finishing.file_context import FileContext
     from batchfill.run.context import RunContext
@@ -118,20 +118,19 @@ class RemoteOutputs:
         names = names_below(self._context.store.folder)
         try:
             while some := list(islice(names, LOOKED_AT)):
-                for one in await self._context.ledger.remote_put_among(some):
-                    await self._note_copy(one)
+                for file, copy in (await self._context.ledger.remote_put_among(some)).items():
+                    await self._note_copy(file, copy)
         except (NoAnswer, ObjectsRefused, OSError) as error:
             self._context.log.debug(f"copies stay for now: {in_words(error)}")
 
-    async def _note_copy(self, one: RemoteFile) -> None:
-        here = await self._context.store.find_file(one.file, one.wanted or "")
+    async def _note_copy(self, file: str, copy: RemoteCopy) -> None:
+        here = await self._context.store.find_file(file, copy.sha256)
         if here is None:
             return
-        size = await self._in_thread(find_size, f"{self._placed.root}{one.file}")
-        if size == here.size:
-            await self._placed.note_copy(one.file, here.sha256, size)
+        if await self._in_thread(is_there, PresenceTask(f"{self._placed.root}{file}", here.size, copy)):
+            await self._placed.note_copy(file, here.sha256, here.size)
         else:
-            await self._context.ledger.record_remote_gone(one.file)
+            await self._context.ledger.record_remote_gone(file)
 
     async def _put_some(self) -> bool:
         """Put some of what is due; False: there is nothing, or the bucket takes none of it for now."""

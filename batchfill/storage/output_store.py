@@ -205,6 +205,10 @@ class OutputStore:
                 return StagedFile(path, path.stat().st_size, output.sha256)
         return None
 
+    def staged_name(self, output: Output) -> str:
+        """Return where *output* is written before it gets its place."""
+        return self._temporary_path(output.prediction_id, output.n).relative_to(self.folder).as_posix()
+
     def spare_path(self) -> Path:
         """Return a new name for a temporary file, which a worker of a run that died cannot have too."""
         return self.folder / TMP / uuid4().hex

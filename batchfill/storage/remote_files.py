@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchfill.domain.objects import object_of_content
-from batchfill.errors import ObjectGone, ObjectsRefused
+from batchfill.domain.objects import RemoteCopy, object_of_content
+from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused
 from batchfill.filenames import mime_of
 from batchfill.regular_files import open_regular
 from batchfill.storage.output_store import OUTPUTS, StagedFile
@@ -36,6 +37,14 @@ class RemoteTask:
     """Of its content."""
 
 
+class PresenceTask(NamedTuple):
+    """A file that was put, to be compared with what is there."""
+
+    address: str
+    size: int
+    copy: RemoteCopy
+
+
 class PutFile(NamedTuple):
     """What the bucket has now."""
 
@@ -47,14 +56,34 @@ class PutFile(NamedTuple):
 def put_file(task: RemoteTask) -> PutFile | None:
     """Have the bucket hold the file of *task*; None: it is not what *task* says, so that nothing was done.
 
-    Raises OSError where the file cannot be read, ObjectsRefused and NoAnswer as every call of a storage.
+    Raises OSError where the file cannot be read, ObjectsRefused and NoAnswer as every call of a storage;
+    NoAnswer, too, where the bucket does not show it after it took it.
     """
     with open_regular(task.path) as file:
         content = file.read()
     if sha256(content).hexdigest() != task.sha256:
         return None
     etag = store_of_process().put_object(task.address, content, mime=mime_of(task.path.name))
+    if not is_there(PresenceTask(task.address, len(content), RemoteCopy(task.sha256, etag))):
+        raise NoAnswer(f"{task.address} is not there after it was written")
     return PutFile(len(content), etag)
+
+
+def is_there(task: PresenceTask) -> bool:
+    """Whether the bucket has what *task* says: it is read where its tag does not tell.
+
+    Raises ObjectsRefused and NoAnswer as every call of a storage.
+    """
+    found = store_of_process().find_object(task.address)
+    if found is None or found.size != task.size:
+        return False
+    if found.etag == task.copy.etag:
+        return True
+    try:
+        store_of_process().read_object(object_of_content(task.address, task.copy.sha256), BytesIO())
+    except ObjectGone:
+        return False
+    return True
 
 
 def fetch_file(task: RemoteTask) -> StagedFile | None:
@@ -81,12 +110,6 @@ def fetch_file(task: RemoteTask) -> StagedFile | None:
 def remove_file(address: str) -> None:
     """Have nothing at *address*."""
     store_of_process().remove_object(address)
-
-
-def find_size(address: str) -> int | None:
-    """Return how many bytes are at *address*; None: nothing is there."""
-    found = store_of_process().find_object(address)
-    return None if found is None else found.size
 
 
 def find_other(root: str, known: Collection[str]) -> str | None:
