@@ -512,9 +512,6 @@ async def test_a_run_that_is_killed_in_the_middle_of_puts_is_put_right_by_the_ne
 
     ran = await batchfill(*command)
 
-    batch = Batch.open(night)
     assert (ran.code, provider.billed) == (0, rows), ran.err
-    assert put(buckets) == made(batch) == known(batch)
-    # What was placed and not yet recorded stays here under the name that it had.
-    assert not here(batch).keys() & made(batch).keys()
+    assert is_there_alone(Batch.open(night), buckets)
     assert len(put(buckets)) == rows

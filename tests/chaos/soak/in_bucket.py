@@ -167,9 +167,8 @@ def _judge(night: Night) -> Iterator[str]:
     if there != wanted:
         wrong = sorted(name for name in there.keys() | wanted.keys() if there.get(name) != wanted.get(name))
         yield f"the bucket is not as the ledger says: {wrong}"
-    # What was placed and not yet recorded stays under the name that it had.
-    left = [night.batch / name for name in wanted if (night.batch / name).exists()]
-    yield from (f"{path} is left in the batch folder" for path in [*left, *(night.batch / "tmp").iterdir()])
+    left = [path for part in ("outputs", "tmp") for path in (night.batch / part).rglob("*") if path.is_file()]
+    yield from (f"{path} is left in the batch folder" for path in left)
     yield from (f"{prediction} has no file" for prediction in lost)
     asked = Counter(record.input["prompt"] for record in night.provider.predictions())
     yield from (f"{prompt!r} was paid for {times} times" for prompt, times in asked.items() if times > 1)
