@@ -198,7 +198,7 @@ async def test_a_row_whose_raw_output_is_only_in_the_bucket_is_finished_of_it(
     content = original.read_bytes()
     # What cannot be finished yet is kept raw, and the run ends.
     set_timings(monkeypatch, storage_retries=(0.01,), disk_patience=0.0)
-    monkeypatch.setattr("batchfill.run.postprocess.postprocessor.finish_row", _full)
+    monkeypatch.setattr("batchfill.finishing.row_finisher.finish_row", _full)
     await night.run()
     monkeypatch.undo()
     assert (counts(night), here(night)) == ({"collecting": 1}, {})
