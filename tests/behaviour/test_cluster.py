@@ -81,7 +81,7 @@ def server() -> Iterator[BucketServer]:
 def machines(server: BucketServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServer]:
     """Serve a cluster to all tests here; its processes are started with a token, as a careless user would."""
     secrets = {"BATCHFILL_TOKEN": TOKEN, "REPLICATE_API_TOKEN": TOKEN}
-    found = ClusterServer(tmp_path_factory.mktemp("cluster"), {**server.environment, **secrets})
+    found = ClusterServer(tmp_path_factory.mktemp("cluster"), {**server.environment, **secrets}, failures=2)
     yield found
     found.close()
 
@@ -311,7 +311,7 @@ async def test_a_worker_of_another_kind_that_comes_later_gets_no_task(machines: 
 
 
 async def test_work_that_ends_its_workers_is_an_error_of_the_picture(machines: ClusterServer) -> None:
-    await machines.have(2)
+    await machines.have(3)
     timings = Timings(cluster_look=0.05)
     async with open_cluster(machines.address, Threads(), print, timings, wait=HANGS) as cluster:
         with pytest.raises(BadPicture, match="too much for the cluster: working on it ended its workers"):
