@@ -29,8 +29,7 @@ def take_surroundings(
 ) -> tuple[Environment, Surroundings]:
     """Return what is around a command, after what it says of buckets counts. Raises UsageError."""
     found, around = read_surroundings(environ, flags, PIXEL_READERS)
-    if (endpoint := find_said(around.layers, "s3_endpoint")) is not None:
-        use_endpoint(endpoint)
+    use_endpoint(find_said(around.layers, "s3_endpoint"))
     return found, around
 
 

@@ -32,6 +32,9 @@ _SENT = {
 }
 """Variables whose values go into addresses and headers."""
 
+_REPLACED: dict[str, str] = {}
+"""What the environment itself says, by the server that a batch has named in its place."""
+
 
 def find_unfit_variable(scheme: str, environment: Mapping[str, str]) -> str | None:
     """Return which variable makes no address and no header, without its value; None: all do."""
@@ -52,9 +55,16 @@ def _is_endpoint(value: str) -> bool:
         return False
 
 
-def use_endpoint(address: str) -> None:
+def use_endpoint(address: str | None) -> None:
     """Have this process, and the workers that it starts, find `s3://` addresses at the server at *address*.
 
-    The library of buckets reads its server from the environment, wherever a bucket is opened.
+    None: where the environment itself says. The library of buckets reads its server from the environment,
+    wherever a bucket is opened; so the batch that starts last says it for the whole process.
     """
-    os.environ[OWN_ENDPOINT] = address
+    said = os.environ.pop(OWN_ENDPOINT, "")
+    said = _REPLACED.pop(said, said)
+    _REPLACED.clear()
+    if address is not None:
+        _REPLACED[address] = said
+    if address or said:
+        os.environ[OWN_ENDPOINT] = address or said

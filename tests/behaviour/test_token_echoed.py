@@ -373,7 +373,8 @@ def shown_by(thing: Any) -> list[str]:
     """Return whatever shows the token: texts, attributes of attributes, pickles, copies, tracebacks."""
     texts = [f"{one!r} {one} {one!r:>9}" for one in reached(thing, {})]
     for form in (pickle.dumps, copy.deepcopy, copy.copy, asdict if is_dataclass(thing) else repr):
-        with suppress(TypeError):  # a token does not travel
+        # A token does not travel; nor does an error in a circle, once a cluster's library pickles contexts.
+        with suppress(TypeError, RecursionError):
             texts.append(repr(form(thing)))
     if isinstance(thing, BaseException):
         # Behind the test's own frame, which knows the token.
