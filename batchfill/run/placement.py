@@ -116,6 +116,12 @@ class OutputPlacer:
                 # It is made again of what is kept.
                 await store.remove_file(output.planned, output.sha256)
 
+    async def end_moves(self) -> None:
+        """Record what a run that died had moved before the ledger was told, so that it is not missing."""
+        for attempt in await self._context.ledger.misnamed_attempts():
+            for output in await self._outputs_of(attempt):
+                await self._end_move(output)
+
     async def rename_all(self) -> None:
         """Give files the present ids of their rows, after ids were changed in the manifest."""
         renamed = await self._context.ledger.misnamed_attempts()

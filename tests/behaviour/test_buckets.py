@@ -231,13 +231,14 @@ async def test_a_bucket_that_is_gone_keeps_no_run_from_fetching_what_was_made(
     set_timings(monkeypatch, storage_retries=(0.01,))
     provider = await service()
     provider.faults.add(Fault("get", "status", options={"status": 401}))
-    night = batch(provider, stored(2))
+    # One row: a second one might not be submitted before the first refusal.
+    night = batch(provider, stored(1))
     await night.run()
     provider.faults.clear()
     buckets.fail = lambda kind, place: fails
 
     assert (await night.run()).exit_code == 0
-    assert len(provider.predictions()) == 2
+    assert len(provider.predictions()) == 1
 
 
 @pytest.mark.parametrize("fails", [Failure(503), Failure(403, "AccessDenied")], ids=str)

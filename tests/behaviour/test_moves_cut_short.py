@@ -130,3 +130,22 @@ async def test_a_finished_picture_under_a_name_that_its_row_has_no_more_is_made_
     assert len(placed) == 1
     assert (summary.exit_code, counts(night), len(provider.predictions())) == (0, {"done": 1}, 1)
     assert here(night) == made(night)
+
+
+@pytest.mark.parametrize("names", [("r1", "r2"), ("x", "y")], ids=["as before", "others"])
+@pytest.mark.parametrize("step", [1, 4])
+async def test_a_picture_that_was_about_to_be_renamed_is_not_missing(
+    service: Serve, batch: Open, desk: Desk, crash: Arrange, names: tuple[str, str], step: int
+) -> None:
+    provider, rows = await service(tiny=False), desk.rows(2)
+    night = batch(provider, rows)
+    await night.run()
+    before = sorted(made(night).values())
+    await dies(batch(provider, called(rows, "r2", "r1")), crash(OutputEvents, "record_moved", at=step))
+    provider.faults.add(Fault("output", "status", options={"status": 404}))
+
+    summary = await batch(provider, called(rows, *names), retry="missing").run()
+
+    assert (summary.exit_code, counts(night), len(provider.predictions())) == (0, {"done": 2}, 2)
+    assert sorted(made(night).values()) == before
+    assert here(night) == made(night)
