@@ -1,6 +1,7 @@
 // Asking what a redo shall do differently.
 
 import { byId } from "./dom.js";
+import { answerOf, inTurn } from "./question.js";
 import { count } from "./words.js";
 
 const MOST_SEED = 2 ** 31 - 1;
@@ -46,7 +47,11 @@ export class RedoDialog {
   }
 
   // Return what was asked for about a row, or about several at once, or null when it was called off.
-  async ask(rows, command) {
+  ask(rows, command) {
+    return inTurn(() => this.answer(rows, command));
+  }
+
+  async answer(rows, command) {
     const row = rows.length === 1 ? rows[0] : {};
     this.word(rows, command);
     this.prompt.value = row.redo?.prompt ?? row.prompt ?? "";
@@ -54,11 +59,7 @@ export class RedoDialog {
     this.inputs.value = asLines(row.redo?.inputs ?? row.changed_inputs);
     this.checkSeed();
     this.checkInputs();
-    this.element.returnValue = "";
-    this.element.showModal();
-    this.prompt.focus();
-    await new Promise((resolve) => this.element.addEventListener("close", resolve, { once: true }));
-    if (this.element.returnValue !== "redo") return null;
+    if (await answerOf(this.element, this.prompt) !== "redo") return null;
     const edited = this.prompt.value.trim();
     const inputs = asInputs(this.inputs.value);
     return {

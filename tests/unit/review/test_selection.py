@@ -96,6 +96,40 @@ async def test_one_question_decides_all_that_the_filters_show_and_one_step_takes
     assert len(collection.rulings) == 2 * 1298
 
 
+CLOSE_AND_PRESS = """([window, key]) => {
+  document.querySelector(window).close();
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+}"""
+"""Closes a window and presses a key before the window can tell of its closing."""
+
+
+async def test_a_question_right_after_one_that_was_called_off_has_an_answer_of_its_own(
+    visit: Visit, pictures: Collection
+) -> None:
+    async with served(pictures) as address:
+        page = await visit.open(address)
+        await press(page, "Control+a", "a")
+        await page.wait_for_selector("#question[open]")
+        await page.evaluate(CLOSE_AND_PRESS, ["#question", "x"])
+        await until(page, "() => document.querySelector('#question-yes').textContent.startsWith('Reject')")
+        await page.wait_for_selector("#question[open]")
+        await press(page, "Enter")
+        await until(page, "() => document.querySelector('#said').textContent === '6 rows: rejected'")
+        # So has what a redo asks for.
+        await press(page, "Home", "r")
+        await page.wait_for_selector("#redo[open]")
+        await page.fill("#redo-prompt", "given up")
+        await page.evaluate(CLOSE_AND_PRESS, ["#redo", "r"])
+        await until(page, "() => document.querySelector('#redo-prompt').value === 'a quiet harbour at dawn'")
+        await page.wait_for_selector("#redo[open]")
+        await page.fill("#redo-prompt", "at night")
+        await press(page, "Control+Enter")
+        await until(page, "() => document.querySelector('#said').textContent === 'harbour: to redo'")
+    decided = {id_: row.result.decision for id_, row in pictures.rows.items() if row.result.decision}
+    assert len(decided) == 6
+    assert [r.prompt for r in pictures.rulings if r.decision == "redo"] == ["at night"]
+
+
 async def test_several_rows_are_made_again_with_one_prompt_or_each_with_its_own(
     visit: Visit,
     pictures: Collection,
