@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Page
 
+    Event = Mapping[str, Any]
+
 SIZE = 960, 640
 CAMERA = 6000, 4000
 """Of every so many kinds: these are as large as a camera's picture."""
@@ -70,8 +72,10 @@ addEventListener("keydown", (event) => {
 """
 """Notes the time from a press to the next picture, and to a picture in all its pixels."""
 
-TRACED = ["disabled-by-default-devtools.timeline"]
+TRACED = ["disabled-by-default-devtools.timeline", "devtools.timeline"]
 """What tells of each task of the page how long it took, and how much CPU."""
+COLLECTING = {"MajorGC", "MinorGC"}
+"""The browser's own tasks inside those: it frees the pictures that are seen no more."""
 
 SAVED = "() => document.querySelector('#saving').textContent === 'all saved'"
 
@@ -188,20 +192,34 @@ async def traced(page: Page, what: str) -> AsyncIterator[None]:
     await browser.start_tracing(page=page, categories=TRACED)
     yield
     await anyio.sleep(1)
-    cpu, wall = longest_tasks(json.loads(await browser.stop_tracing())["traceEvents"])
-    print(f"  longest task, {what}: {cpu:.0f} ms of CPU; {wall:.0f} ms on the clock", flush=True)
+    tasks, collecting = of_page(json.loads(await browser.stop_tracing())["traceEvents"])
+    own, freeing = longest(tasks, collecting), longest(collecting)
+    print(f"  longest task, {what}: {own}; the browser's freeing of memory: {freeing}", flush=True)
 
 
-def longest_tasks(events: Iterable[Mapping[str, Any]]) -> tuple[float, ...]:
-    """Return the CPU time and the time of the page's longest tasks by either, in ms."""
-    told = list(events)
-    page = {
+def of_page(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
+    """Return the page's tasks, and the browser's garbage collections in them."""
+    threads = {
         (one["pid"], one["tid"])
-        for one in told
+        for one in events
         if one["name"] == "thread_name" and one["args"]["name"] == "CrRendererMain"
     }
-    tasks = [one for one in told if one["name"] == "RunTask" and (one["pid"], one["tid"]) in page]
-    return tuple(max((one.get(kind, 0) / 1000 for one in tasks), default=0.0) for kind in ("tdur", "dur"))
+    here = [one for one in events if (one["pid"], one["tid"]) in threads]
+    return (
+        [one for one in here if one["name"] == "RunTask"],
+        [one for one in here if one["name"] in COLLECTING],
+    )
+
+
+def longest(tasks: Iterable[Event], inside: Sequence[Event] = ()) -> str:
+    """Tell the longest CPU time and time of *tasks*, without what went on *inside* of them."""
+    most = {"tdur": 0.0, "dur": 0.0}
+    for task in tasks:
+        parts = [one for one in inside if task["ts"] <= one["ts"] < task["ts"] + task.get("dur", 0)]
+        for kind in most:
+            took = task.get(kind, 0) - sum(one.get(kind, 0) for one in parts)
+            most[kind] = max(most[kind], took / 1000)
+    return f"{most['tdur']:.0f} ms of CPU, {most['dur']:.0f} ms on the clock"
 
 
 def tell(what: str, took: Sequence[float], unit: str) -> None:
