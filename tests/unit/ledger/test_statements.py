@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,15 +31,15 @@ def test_a_colon_before_a_word_is_a_parameter_and_stands_in_no_text_or_comment(p
 
 
 def test_values_go_to_the_places_of_their_names_each_time_they_stand_there() -> None:
-    db = sqlite3.connect(":memory:")
     statement = "SELECT :b, :a, :b || :long_1, '?' WHERE :a > 1"
-    found = statements_module._execute(db, statement, {"a": 2, "b": "x", "long_1": "y", "unused": 0})
-    assert found.fetchall() == [("x", 2, "xy", "?")]
+    with closing(sqlite3.connect(":memory:")) as db:
+        found = statements_module._execute(db, statement, {"a": 2, "b": "x", "long_1": "y", "unused": 0})
+        assert found.fetchall() == [("x", 2, "xy", "?")]
 
 
 def test_a_value_that_is_missing_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        statements_module._execute(sqlite3.connect(":memory:"), "SELECT :a", {"b": 1})
+    with closing(sqlite3.connect(":memory:")) as db, pytest.raises(KeyError):
+        statements_module._execute(db, "SELECT :a", {"b": 1})
 
 
 @pytest.mark.parametrize("source", ["events", "queries", "import_rows"])

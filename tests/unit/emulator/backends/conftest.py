@@ -74,11 +74,12 @@ class Front:
         self.said.append(line)
         self._news.set()
 
-    async def heard(self, words: str) -> str:
-        """Return the line that holds *words*, once it was said."""
-        while not (lines := [line for line in self.said if words in line]):
-            self._news.clear()
-            await self._news.wait()
+    async def heard(self, *words: str) -> str:
+        """Return the first line that holds all of *words*, once it was said."""
+        async with asyncio.timeout(HANGS):
+            while not (lines := [line for line in self.said if all(word in line for word in words)]):
+                self._news.clear()
+                await self._news.wait()
         return lines[0]
 
     async def pool(self) -> dict[str, Any]:
