@@ -55,11 +55,17 @@ def can_finish(model: Model, asked: Asked) -> bool:
     return model.image_field in asked.files and model.mask_of(asked.inputs, asked.files) is not None
 
 
+def is_finished(model: Model, asked: Asked) -> bool:
+    """Whether a row that asks for this is finished, and not delivered as the service sends it."""
+    says_so = "finish" in model.pixel_settings and asked.inputs.get("finish") == EXACT
+    return says_so and can_finish(model, asked)
+
+
 def finish_of(model: Model, asked: Asked) -> Finish | None:
     """Return how a row that asks for this is finished; None: its outputs stay as the service sends them."""
-    pixels = model.pixels(asked.inputs)
-    if pixels.finish != EXACT or not can_finish(model, asked):
+    if not is_finished(model, asked):
         return None
+    pixels = model.pixels(asked.inputs)
     form = asked.inputs.get("output_format")
     asked_format = form if isinstance(form, str) else None
     known = asked_format if asked_format in ("webp", "jpg") else "same"

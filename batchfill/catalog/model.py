@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 Source = TypeVar("Source")
 
-_USUAL = Pixels()
-"""Those of rows that name no pixel settings: most of a million."""
-
 
 @lru_cache(maxsize=256)
 def _pixels_of(given: frozenset[tuple[str, Input]]) -> Pixels:
@@ -58,12 +55,14 @@ class Model:
     """Whether `output` is an array; else it is one string."""
     pixel_settings: frozenset[str] = field(init=False, repr=False, compare=False)
     """Settings that rows may hold in addition to inputs: none where an input may have the same name."""
+    _enlarging: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Asked for several times a row.
         is_known = self.checked and self.image_field and self.mask_field
         settings = frozenset(PIXEL_READERS.keys() - self.fields.keys()) if is_known else frozenset[str]()
         object.__setattr__(self, "pixel_settings", settings)
+        object.__setattr__(self, "_enlarging", ENLARGING & settings)
 
     @property
     def required_inputs(self) -> tuple[str, ...]:
@@ -76,8 +75,8 @@ class Model:
 
     def pixels(self, inputs: Mapping[str, Input]) -> Pixels:
         """Return the pixel settings among a row's *inputs*."""
-        given = self.pixel_settings & inputs.keys()
-        found = _pixels_of(frozenset((name, inputs[name]) for name in given)) if given else _USUAL
+        settings = self.pixel_settings
+        found = _pixels_of(frozenset([one for one in inputs.items() if one[0] in settings]))
         drawn = self.drawn_mask(inputs)
         return replace(found, mask_from=ALPHA) if drawn is not None and drawn.is_alpha else found
 
@@ -93,7 +92,7 @@ class Model:
 
     def enlarges(self, inputs: Iterable[str]) -> bool:
         """Whether a row with *inputs* of these names enlarges its picture, so that it needs no mask."""
-        return not (ENLARGING & self.pixel_settings).isdisjoint(inputs)
+        return not self._enlarging.isdisjoint(inputs)
 
     def mask_of(self, inputs: Mapping[str, Input], files: Mapping[str, Source]) -> Source | DrawnMask | None:
         """Return where the mask of a row is read: one of *files*, by the names of their inputs, or what is
@@ -101,10 +100,10 @@ class Model:
 
         That of `alpha` is the picture's own file, whose transparency `pixels` says to take.
         """
+        if (mask := files.get(self.mask_field or "")) is not None:
+            return mask
         drawn = self.drawn_mask(inputs)
-        if drawn is None:
-            return files.get(self.mask_field or "")
-        return files.get(self.image_field or "") if drawn.is_alpha else drawn
+        return files.get(self.image_field or "") if drawn is not None and drawn.is_alpha else drawn
 
     def without_pixels(self, inputs: Mapping[str, Input]) -> dict[str, Input]:
         """Return a row's *inputs* without its pixel settings: what goes to the service."""

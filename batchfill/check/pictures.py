@@ -60,6 +60,10 @@ class _Files(NamedTuple):
         return [file for file in (self.picture, self.mask) if isinstance(file, LocalFile)]
 
 
+_NONE = _Files(None, None, _USUAL, None)
+"""Of rows whose files are not looked at."""
+
+
 class PictureInspector:
     """Looks at the pictures of rows as they come."""
 
@@ -81,20 +85,17 @@ class PictureInspector:
         self._fitted = fitted
         self._remote = remote
         self._remembered = remembered
-        self._known: dict[_Files, Inspection] = {}
+        self._known = {_NONE: Inspection(())}
         self._findings = Findings()
 
     async def inspect_rows(self, rows: Sequence[Row]) -> tuple[list[Row], list[Mistake]]:
         """Return those of *rows* whose pictures can be run, and the mistakes of the others."""
         named = [(row, self._files_of(row)) for row in rows]
         if len(self._known) > KNOWN:
-            self._known.clear()
+            self._known = {_NONE: Inspection(())}
         async with anyio.create_task_group() as judging:
             for files in {files: None for _, files in named if files not in self._known}:
-                if files.picture is None and files.mask is None:
-                    self._known[files] = Inspection(())
-                else:
-                    judging.start_soon(self._inspect_files, files)
+                judging.start_soon(self._inspect_files, files)
         good, mistakes = [], []
         for row, files in named:
             wrong = self._note_findings(row, files)
@@ -128,6 +129,8 @@ class PictureInspector:
         drawn = model.drawn_mask(row.inputs)
         # Nothing is told of what is drawn on a picture that is not looked at.
         mask = (picture and drawn) if drawn else self._file_of(row, model.mask_field)
+        if picture is None and mask is None:
+            return _NONE
         choice = None if rule is None else row.inputs.get(rule.field)
         usual = drawn is None and self._settings.isdisjoint(row.inputs)
         return _Files(picture, mask, _USUAL if usual else model.pixels(row.inputs), choice)
@@ -196,8 +199,8 @@ class PictureInspector:
 
 
 def _case_findings(row: Row) -> Iterator[Finding]:
-    for name, file in row.local_files.items():
-        if file.spelled is not None:
+    for name, file in row.files.items():
+        if isinstance(file, LocalFile) and file.spelled is not None:
             text = f"{row.inputs[name]} is {file.spelled} here: the case of its letters differs"
             yield Finding(FindingKind.CASE, Severity.NOTE, text)
 

@@ -11,7 +11,7 @@ CREATE TABLE objects (
 INSERT OR IGNORE INTO objects (address, size, etag) VALUES (?, ?, ?);
 
 -- name: find
-SELECT size, etag FROM objects WHERE address = ?;
+SELECT address, size, etag FROM objects WHERE address >= ? ORDER BY address;
 
 -- name: neighbours
 SELECT address FROM objects WHERE address > :folder AND address < :folder || char(1114111) LIMIT :most;

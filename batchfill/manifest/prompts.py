@@ -145,9 +145,10 @@ _QUOTED = (
     r"^\s*(\"[^\"]+\"|\"\"[^\"]+\"\"|\"\"\".+\"\"\"|“[^“”]+”|„[^„“”]+[“”]|«[^«»]+»|'[^']+'|‘[^‘’]+’)\s*$"
 )
 
+_NO_WORDS = _Kind(re.compile(_EMPTY, re.IGNORECASE).fullmatch, "a word for an empty cell")
 _KINDS = (
     _Kind(_pattern(_ERRORS), "an error or a formula of a spreadsheet"),
-    _Kind(re.compile(_EMPTY, re.IGNORECASE).fullmatch, "a word for an empty cell"),
+    _NO_WORDS,
     _Kind(_pattern(_OBJECTS), "what a program prints for something that is no text"),
     _Kind(_pattern(_PAGE, re.IGNORECASE), "the markup of a web page, which is sent along"),
     _Kind(_pattern(_PLACEHOLDERS), "a template with a placeholder that nothing fills"),
@@ -156,13 +157,13 @@ _KINDS = (
 )
 """What no person writes, the worst first."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9 ,.;:!()/+*@\n-]{24,}")
-_FILLERS = ("psum", "our prompt", "Err:")
+_PLAIN = re.compile(r"[A-Za-z0-9 ,.;:!()/+*@\n-]+")
+_FILLERS = ("ipsum", "your prompt", "err:", "optional(")
 
 
 def find_kinds(text: str) -> list[_Kind]:
     """Return what no person writes and *text* has."""
     # Most prompts of a million hold nothing but words.
-    if _PLAIN.fullmatch(text) and not any(filler in text for filler in _FILLERS):
-        return []
+    if _PLAIN.fullmatch(text) and not any(map(text.lower().__contains__, _FILLERS)):
+        return [_NO_WORDS] if _NO_WORDS.finds(text) else []
     return [kind for kind in _KINDS if kind.finds(text)]

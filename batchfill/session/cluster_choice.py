@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import UsageError, first_few
 from batchfill.settings.addresses import refuse_plain_cluster
+from batchfill.storage.remote_store import AtServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from batchfill.run.context import RunContext
     from batchfill.settings.settings import Settings
@@ -56,7 +57,12 @@ async def cluster_of(
     def say(text: str) -> None:
         log.notice(text, Level.WARNING)
 
-    async with open_cluster(settings.cluster, own, say, timings, wait=settings.worker_wait) as cluster:
+    def abroad(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        # What the batch says of its buckets counts wherever it is worked on.
+        return work if settings.s3_endpoint is None else AtServer(work, settings.s3_endpoint)
+
+    wait = settings.worker_wait
+    async with open_cluster(settings.cluster, own, say, timings, wait=wait, abroad=abroad) as cluster:
         yield cluster
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from batchfill.catalog.finish import finish_of
+from batchfill.catalog.finish import finish_of, is_finished
 from batchfill.domain.reports import FinishRate
-from batchfill.domain.rows import Asked
+from batchfill.domain.rows import Asked, LocalFile
 from batchfill.errors import BadPicture
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ class FinishTrials:
         for row in rows:
             self._rows += 1
             # A row at addresses is known by that alone, of which a batch may have a million.
-            if row.files and finish_of(self._model, Asked(row.inputs, row.files)) is not None:
+            if row.files and is_finished(self._model, Asked(row.inputs, row.files)):
                 self._note_finished(row)
 
     def _note_finished(self, row: Row) -> None:
-        if self._finished % self._stride == 0 and len(row.local_files) == len(row.files):
+        if self._finished % self._stride == 0 and all(isinstance(f, LocalFile) for f in row.files.values()):
             self._kept.append(row)
         self._finished += 1
         if len(self._kept) > MOST_TRIED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
@@ -10,16 +11,20 @@ from anyio import to_thread
 
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import NoAnswer, ObjectsRefused, ServiceRefused, TransientError, UsageError
-from batchfill.storage.remote_files import ask_for_rights, find_other
+from batchfill.ledger.ledger import BATCH
+from batchfill.storage.remote_files import OWNERS, ask_for_rights, claim, find_other
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from batchfill.providers.provider_protocol import Provider
     from batchfill.run.context import RunContext
 
 Answer = TypeVar("Answer")
 Asked = TypeVarTuple("Asked")
+
+OUTPUTS = "outputs"
+"""The fact that says where outputs go to."""
 
 LONGEST_WAIT = 60.0
 """Seconds that a start waits at most for a time which the service named."""
@@ -84,10 +89,35 @@ async def ask_for_outputs(context: RunContext) -> None:
     """
     if (root := context.settings.outputs) is None:
         return
-    try:
+    with _told_of_outputs(context):
         await _ask_in_thread(context, ask_for_rights, root)
-        if "outputs" not in context.ledger.metadata:
+        if OUTPUTS not in context.ledger.metadata:
             await _refuse_other_pictures(context, root)
+
+
+async def claim_outputs(context: RunContext) -> str | None:
+    """Return the address of --outputs, once it belongs to this batch alone; None: there is none, or not yet.
+
+    Raises UsageError where it belongs to another batch, and as `ask_for_outputs`.
+    """
+    root, facts = context.settings.outputs, context.ledger.metadata
+    if root is None or facts.get(OUTPUTS) == root:
+        return root
+    mine = False
+    with _told_of_outputs(context):
+        if not (mine := await _ask_in_thread(context, claim, root, facts[BATCH])):
+            raise UsageError(
+                f"--outputs: another batch has {root}, or begins there now: give an address of its own. "
+                f"If there is no other batch any more, remove what is below {root}{OWNERS}"
+            )
+    return root if mine else None
+
+
+@contextmanager
+def _told_of_outputs(context: RunContext) -> Iterator[None]:
+    """Raise what the bucket of --outputs refuses as UsageError; while predictions run, end submitting."""
+    try:
+        yield
     except (ObjectsRefused, NoAnswer) as error:
         if not any(context.ledger.in_state(state) for state in (*OPEN, RowState.IN_DOUBT)):
             raise UsageError(f"--outputs: {error}") from None

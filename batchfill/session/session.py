@@ -34,7 +34,7 @@ from batchfill.session import identity, past
 from batchfill.session.as_begun.begun_settings import begun_facts
 from batchfill.session.as_begun.default_prompt import default_prompt_warnings
 from batchfill.session.cluster_choice import ask_for_cluster, cluster_of
-from batchfill.session.free_questions import ask_account, ask_for_outputs, wrong_base
+from batchfill.session.free_questions import ask_account, ask_for_outputs, claim_outputs, wrong_base
 from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.lost_files import find_missing
 from batchfill.session.lost_machine.mirroring import mirrored
@@ -338,7 +338,6 @@ class Session:
             "manifest": settings.manifest.name,
             "model": settings.model,
             "base": settings.base,
-            "outputs": settings.outputs,
             MODEL_SCHEMA: None if settings.model_schema is None else settings.model_schema.name,
             IDEMPOTENT: settings.base if settings.idempotent else None,
             "stopped_because": None,
@@ -349,10 +348,11 @@ class Session:
             facts["started_at"] = str(now)
         await past.close(context, self._past)
         self._past = past.Past()  # it may be large
-        await context.ledger.set_metadata(**facts)
+        outputs = await claim_outputs(context)
+        await context.ledger.set_metadata(**facts, outputs=outputs)
         for line in settings.origins:
             context.log.debug(f"settings {line}")
-        if settings.outputs is not None:
+        if outputs is not None:
             await context.ledger.take_remote()
         context.log.debug(f"begun: {plan.to_go} rows to go, {plan.open} open, {plan.finished} done before")
 

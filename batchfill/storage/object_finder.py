@@ -168,7 +168,7 @@ class ObjectFinder:
             if heeded is None:
                 # A storage that begins anew is read to its end, or it would be asked for ever.
                 heeded = after is None or page[0].address > after
-            listing.add(one for one in page if folder_of_object(one.address) == folder)
+            listing.add([one for one in page if one.address.find("/", len(folder)) < 0])
             last = page[-1].address.removeprefix(folder)
             inside = last.partition("/")[0] if "/" in last else None
             passed = passed + len(page) if inside is not None and inside == within else 0

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PROBE = "batchfill-probe"
 """The object by which it is found out what the credentials may do: one name, so that no two stay."""
 
+OWNERS = "batchfill-batch/"
+"""Where an object tells by its name which batch has the address."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteTask:
@@ -124,6 +127,20 @@ def find_other(root: str, known: Collection[str]) -> str | None:
             if file not in known and is_current(file):
                 return file
     return None
+
+
+def claim(root: str, batch: str) -> bool:
+    """Have *root* belong to *batch*; False: another one has it, or claims it in the same moment.
+
+    A batch has it that finds itself alone after it put its name there. So of two at most one does, and no
+    storage has to keep what is there from being written over. Raises ObjectsRefused, NoAnswer.
+    """
+    store, own = store_of_process(), f"{root}{OWNERS}{batch}"
+    store.put_object(own, b"batchfill keeps the outputs of this batch here\n", mime="text/plain")
+    alone = all(one.address == own for page in store.list_objects(root + OWNERS) for one in page)
+    if not alone:
+        store.remove_object(own)
+    return alone
 
 
 def ask_for_rights(root: str, store: ObjectWriter | None = None) -> None:

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from batchfill.domain.objects import BY_CONTENT, ObjectFile, parse_object_address
 from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused
 from batchfill.settings.addresses import is_loopback
 from batchfill.storage.store_errors import explain_error, explain_panic
-from batchfill.storage.store_variables import ENDPOINTS, find_unfit_variable
+from batchfill.storage.store_variables import ENDPOINTS, find_unfit_variable, found_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
 
 PAGE = 1000
 """Objects that a storage lists at once."""
@@ -39,7 +44,9 @@ _TO_THE_SECOND = len(_UNTAGGED) + len("2026-11-30T11:00:00")
 class RemoteStore:
     """The buckets that this machine reaches; see ObjectStore and ObjectWriter."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: str | None = None) -> None:
+        """*server*: where `s3://` addresses are; None: where the environment says."""
+        self._server = server
         self._buckets: dict[tuple[str, str], Any] = {}
         self._opening = Lock()
 
@@ -120,30 +127,58 @@ class RemoteStore:
     def _bucket(self, root: str, *, within: str = _READ) -> Any:
         with self._opening:
             if (root, within) not in self._buckets:
-                self._buckets[root, within] = open_bucket(root, within)
+                self._buckets[root, within] = open_bucket(root, within, server=self._server)
             return self._buckets[root, within]
 
 
-@cache
+_SERVER: ContextVar[str | None] = ContextVar("server", default=None)
+"""Where the work at hand finds `s3://` addresses."""
+
+
 def store_of_process() -> RemoteStore:
     """Return the one that all tasks of a worker share, and its connections with it."""
-    return RemoteStore()
+    return store_at(_SERVER.get())
 
 
-def open_bucket(root: str, within: str, retries: Mapping[str, Any] = _RETRIES) -> Any:
+@cache
+def store_at(server: str | None) -> RemoteStore:
+    """Return the store of this process for *server*; see RemoteStore."""
+    return RemoteStore(server)
+
+
+@dataclass(frozen=True, slots=True)
+class AtServer(Generic[Task, Answer]):
+    """Work that finds `s3://` addresses at *server*, whatever the machine says that does it."""
+
+    work: Callable[[Task], Answer]
+    server: str
+
+    def __call__(self, task: Task) -> Answer:
+        """Do it. A thread of a worker has a context of its own, so others are not concerned."""
+        before = _SERVER.set(self.server)
+        try:
+            return self.work(task)
+        finally:
+            _SERVER.reset(before)
+
+
+def open_bucket(
+    root: str, within: str, retries: Mapping[str, Any] = _RETRIES, *, server: str | None = None
+) -> Any:
     """Return the library's way to the bucket *root*; *within*: how long a request may take.
 
-    *retries*: the library's own. Raises ObjectsRefused.
+    *retries*: the library's own. *server*: see RemoteStore. Raises ObjectsRefused.
     """
     from obstore.store import from_url
 
     if (unfit := find_unfit_variable(root.partition(":")[0], os.environ)) is not None:
         raise ObjectsRefused(f"{root} cannot be reached: {unfit}")
-    endpoint = next(filter(None, map(os.environ.get, ENDPOINTS)), "")
-    options: dict[str, Any] = {"connect_timeout": "5s", "timeout": within}
-    if is_loopback(urlsplit(endpoint).hostname or ""):
-        options["allow_http"] = True
-    return from_url(root, client_options=options, retry_config=retries)  # type: ignore[call-overload]
+    with found_at(server):
+        endpoint = next(filter(None, map(os.environ.get, ENDPOINTS)), "")
+        options: dict[str, Any] = {"connect_timeout": "5s", "timeout": within}
+        if is_loopback(urlsplit(endpoint).hostname or ""):
+            options["allow_http"] = True
+        return from_url(root, client_options=options, retry_config=retries)  # type: ignore[call-overload]
 
 
 @contextmanager

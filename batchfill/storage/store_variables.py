@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 VARIABLES = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -32,6 +34,7 @@ _SENT = {
 }
 """Variables whose values go into addresses and headers."""
 
+_OPENING = Lock()
 _REPLACED: dict[str, str] = {}
 """What the environment itself says, by the server that a batch has named in its place."""
 
@@ -68,3 +71,22 @@ def use_endpoint(address: str | None) -> None:
         _REPLACED[address] = said
     if address or said:
         os.environ[OWN_ENDPOINT] = address or said
+
+
+@contextmanager
+def found_at(server: str | None) -> Iterator[None]:
+    """Have a bucket that is opened inside be one of *server*; None: where the environment says.
+
+    What the library is told goes behind the first of its variables, and so that one says it.
+    """
+    with _OPENING:
+        said = os.environ.get(OWN_ENDPOINT)
+        if server is not None:
+            os.environ[OWN_ENDPOINT] = server
+        try:
+            yield
+        finally:
+            if said is not None:
+                os.environ[OWN_ENDPOINT] = said
+            elif server is not None:
+                del os.environ[OWN_ENDPOINT]

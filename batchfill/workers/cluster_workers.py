@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import asynccontextmanager
-from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+from anyio import current_time
 
 from batchfill.domain.duration import format_duration
 from batchfill.errors import BadPicture, NoAnswer, ObjectsRefused, unwrap_single
@@ -14,13 +15,14 @@ from batchfill.workers.cluster import Cluster, ClusterLost, WorkersKilled
 from batchfill.workers.worker import answer_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from batchfill.settings.timings import Timings
     from batchfill.workers.pool import Workers
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
+Abroad = Callable[[Callable[[Any], Any]], Callable[[Any], Any]]
 
 WINDOW = 2
 """Tasks for each that a cluster does at once: a worker that ends one has the next one there."""
@@ -43,19 +45,28 @@ class ClusterWorkers:
     """
 
     def __init__(
-        self, cluster: Cluster, own: Workers, say: Callable[[str], None], timings: Timings, *, wait: float
+        self,
+        cluster: Cluster,
+        own: Workers,
+        say: Callable[[str], None],
+        timings: Timings,
+        *,
+        wait: float,
+        abroad: Abroad = lambda work: work,
     ) -> None:
         """*own*: those of this machine. *say* is told of a cluster that is lost, and that is there again.
 
-        *wait*: seconds without any worker, after which *own* do the work.
+        *wait*: seconds without any worker, after which *own* do the work. *abroad*: returns work as the
+        cluster does it.
         """
         self._cluster = cluster
         self._own = own
         self._say = say
         self._timings = timings
         self._wait = wait
+        self._abroad = abroad
         self._busy = 0
-        self._gone_since: float | None = monotonic()
+        self._gone_since: float | None = current_time()
         self._told_unfit: tuple[str, ...] = ()
         self._told_lack = False
 
@@ -77,7 +88,7 @@ class ClusterWorkers:
     @property
     def gone_for(self) -> float:
         """Seconds for which it has had no worker."""
-        return 0.0 if self._gone_since is None else monotonic() - self._gone_since
+        return 0.0 if self._gone_since is None else current_time() - self._gone_since
 
     async def do(self, work: Callable[[Task], Answer], task: Task) -> Answer:
         """Return what *work*, a function of a module, makes of *task*; it may be done twice.
@@ -109,7 +120,7 @@ class ClusterWorkers:
         if self._cluster.members.threads:
             self._gone_since = None
         elif self._gone_since is None:
-            self._gone_since = monotonic()
+            self._gone_since = current_time()
         self._tell()
 
     async def serve_looks(self) -> None:
@@ -141,8 +152,8 @@ class ClusterWorkers:
         ended: list[Exception] = []
         with unwrap_single():
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch_task, monotonic(), tasks.cancel_scope, ended)
-                answer = await self._cluster.run(work, task)
+                tasks.start_soon(self._watch_task, current_time(), tasks.cancel_scope, ended)
+                answer = await self._cluster.run(self._abroad(work), task)
                 ended.clear()
                 tasks.cancel_scope.cancel()
         if ended:
@@ -154,10 +165,10 @@ class ClusterWorkers:
         while not ended:
             await anyio.sleep(self._timings.cluster_look)
             if self._gone_since is not None:
-                since = monotonic()
+                since = current_time()
                 if self.gone_for >= self._wait:
                     ended.append(_GivenUp())
-            elif monotonic() - since >= self._timings.cluster_silence:
+            elif current_time() - since >= self._timings.cluster_silence:
                 ended.append(_Silent())
         waiting.cancel()
 
@@ -182,11 +193,17 @@ class ClusterWorkers:
 
 @asynccontextmanager
 async def open_cluster(
-    address: str, own: Workers, say: Callable[[str], None], timings: Timings, *, wait: float
+    address: str,
+    own: Workers,
+    say: Callable[[str], None],
+    timings: Timings,
+    *,
+    wait: float,
+    abroad: Abroad = lambda work: work,
 ) -> AsyncIterator[ClusterWorkers]:
     """Give the workers of the cluster at *address*; see Cluster for what it raises, and ClusterWorkers."""
     cluster = Cluster(address, answers_within=timings.cluster_question)
-    workers = ClusterWorkers(cluster, own, say, timings, wait=wait)
+    workers = ClusterWorkers(cluster, own, say, timings, wait=wait, abroad=abroad)
     try:
         await workers.look()
         with unwrap_single():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,12 +13,14 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from batchfill.batch import Batch
 from batchfill.emulator.emulator_predictions import Predictions
 from batchfill.errors import BadPicture, UsageError
 from batchfill.images.codec.decode import read_header
 from batchfill.session import session
 from batchfill.settings.timings import Timings
-from batchfill.storage.remote_store import store_of_process
+from batchfill.storage.remote_store import store_at
+from batchfill.storage.store_variables import OWN_ENDPOINT
 from batchfill.workers.cluster_workers import open_cluster
 from batchfill.workers.pool import Processes, Threads
 from tests.support.batches import counts, pictures
@@ -31,7 +33,6 @@ from tests.support.timings import set_timings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
-    from batchfill.batch import Batch
     from batchfill.emulator.emulator_server import EmulatorServer
     from tests.support.desk import Desk
     from tests.support.listeners import Ears
@@ -66,6 +67,12 @@ class OwnProcesses(Processes):
     def close(self) -> None:
         """Leave it to the next test."""
 
+    @classmethod
+    def end_idle(cls) -> None:
+        """End them: the next ones have the environment of that time."""
+        while cls.idle:
+            cls.idle.pop().end()
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[BucketServer]:
@@ -73,8 +80,7 @@ def server() -> Iterator[BucketServer]:
     server = BucketServer()
     yield server
     server.close()
-    while OwnProcesses.idle:
-        OwnProcesses.idle.pop().end()
+    OwnProcesses.end_idle()
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +100,7 @@ def buckets(server: BucketServer, monkeypatch: pytest.MonkeyPatch) -> BucketServ
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(session, "Processes", OwnProcesses)
     OwnProcesses.done.clear()
-    store_of_process.cache_clear()
+    store_at.cache_clear()
     set_timings(monkeypatch, cluster_look=0.05, cluster_patience=0.2)
     return server
 
@@ -193,6 +199,36 @@ async def test_a_worker_that_is_killed_costs_no_row_and_no_create(
     assert counts(night) == {"done": 8}
     assert len(provider.predictions()) == 8
     assert not [key for key in buckets.objects if key.startswith(MADE)]
+
+
+async def test_the_server_of_buckets_that_a_batch_names_is_that_of_its_workers(
+    service: Serve,
+    stored: Store,
+    buckets: BucketServer,
+    desk: Desk,
+    machines: ClusterServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await machines.have(1)
+    rows, provider = stored(2), await service(tiny=False)
+    # So that it is put back afterwards.
+    monkeypatch.setenv(OWN_ENDPOINT, "")
+    OwnProcesses.end_idle()
+    with closing(BucketServer()) as other:
+        # The one that the environment of the workers names has no such pictures any more.
+        other.objects = dict(buckets.objects)
+        buckets.forget()
+        environ = {"BATCHFILL_TOKEN": TOKEN, "BATCHFILL_S3_ENDPOINT": other.address}
+        flags = {"base_url": provider.base, "hand_over": "bucket", "outputs": ROOT}
+        night = Batch.open(desk.write(rows), environ=environ, cluster=machines.address, **flags)
+
+        assert (await night.run()).exit_code == 0
+
+        assert placed(other) == ["r1.png", "r2.png"]
+        assert set(OwnProcesses.done) <= {"put_file", "take_made"}
+        assert not buckets.asked
+    OwnProcesses.end_idle()
+    assert other.address not in machines.log.read_text("utf-8")
 
 
 @pytest.fixture

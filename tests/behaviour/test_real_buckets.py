@@ -25,7 +25,7 @@ from batchfill.storage.mirror.mirror_history import (
     read_history,
     rebuild_ledger,
 )
-from batchfill.storage.remote_store import RemoteStore, store_of_process
+from batchfill.storage.remote_store import RemoteStore, store_at
 from batchfill.workers.pool import Processes
 from tests.behaviour.test_remote_outputs import here, made
 from tests.support.batches import counts
@@ -62,7 +62,7 @@ def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> A
     environment = server if request.param == "moto" else server.environment
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    store_of_process.cache_clear()
+    store_at.cache_clear()
     return resource_of(request.param).create_bucket(Bucket=f"photos-{os.urandom(4).hex()}")
 
 

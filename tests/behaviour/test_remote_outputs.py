@@ -9,13 +9,16 @@ from contextlib import closing
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from batchfill.batch import Batch
 from batchfill.emulator.faults.rules import Fault
 from batchfill.errors import UsageError
 from batchfill.ledger.base import LedgerBase
+from batchfill.storage.remote_files import OWNERS
 from tests.support.batches import counts
+from tests.support.bounds import HANGS
 from tests.support.buckets import KEY, SECRET, Failure
 from tests.support.ledgers import in_ledger
 from tests.support.timings import set_timings
@@ -37,12 +40,13 @@ QUICK = ("--recover-wait", "0", "--rate", "100000")
 
 
 def put(buckets: BucketServer) -> dict[str, str]:
-    """Return the digest of each object below --outputs by its name there."""
-    return {
-        key.removeprefix(THERE): sha256(content).hexdigest()
-        for key, content in buckets.objects.items()
-        if key.startswith(THERE)
-    }
+    """Return the digest of each picture below --outputs by its name there."""
+    return {key.removeprefix(THERE): sha256(buckets.objects[key]).hexdigest() for key in keys(buckets)}
+
+
+def keys(buckets: BucketServer) -> list[str]:
+    """Return where the pictures below --outputs are."""
+    return sorted(key for key in buckets.objects if key.startswith(f"{THERE}outputs/"))
 
 
 def here(night: Batch) -> dict[str, str]:
@@ -178,6 +182,64 @@ async def test_another_bucket_at_a_later_start_is_refused(
         "night.batch puts its files into s3://photos/night/, and this command says s3://photos/day/: "
         "leave --outputs out to go on"
     )
+
+
+@pytest.mark.parametrize("obeys", [True, False], ids=["create-only", "overwrites"])
+async def test_of_two_batches_that_begin_at_once_at_most_one_has_the_bucket(
+    service: Serve, batch: Open, buckets: BucketServer, obeys: bool
+) -> None:
+    buckets.obeys_conditions = obeys
+    provider = await service()
+    nights = [batch(provider, 2, outputs=ROOT, name=f"{name}.csv") for name in ("one", "other")]
+    # Both have found the bucket empty, before the first of them puts its name there.
+    both = threading.Barrier(2)
+
+    def meet(kind: str, place: str) -> None:
+        if kind == "put" and OWNERS in place:
+            both.wait(HANGS)
+
+    buckets.fail = meet
+    told: list[str] = []
+
+    async def run(night: Batch) -> None:
+        try:
+            await night.run()
+        except UsageError as error:
+            told.append(str(error))
+
+    async with anyio.create_task_group() as tasks:
+        for night in nights:
+            tasks.start_soon(run, night)
+
+    owners = [night for night in nights if counts(night) == {"done": 2}]
+    assert len(owners) + len(told) == 2
+    assert len(provider.predictions()) == 2 * len(owners) <= 2
+    assert all("another batch has s3://photos/night/, or begins there now" in text for text in told)
+    assert all(is_there_alone(night, buckets) for night in owners)
+    # Those that were refused have left nothing that keeps a later one from it.
+    buckets.fail = lambda kind, place: None
+    if not owners:
+        assert (await nights[0].run()).exit_code == 0
+        assert is_there_alone(nights[0], buckets)
+
+
+@pytest.mark.parametrize("pictures", ["there", "removed"])
+async def test_the_bucket_of_another_batch_is_refused_before_anything_is_paid_for(
+    service: Serve, batch: Open, buckets: BucketServer, pictures: str
+) -> None:
+    provider = await service()
+    await batch(provider, 1, outputs=ROOT).run()
+    if pictures == "removed":
+        for key in keys(buckets):
+            del buckets.objects[key]
+
+    with pytest.raises(UsageError, match=r"--outputs: .*: give an address of its own"):
+        await batch(provider, 1, outputs=ROOT, name="other.csv").run()
+    assert len(provider.predictions()) == 1
+
+    for key in [key for key in buckets.objects if key.startswith(THERE)]:
+        del buckets.objects[key]
+    assert (await batch(provider, outputs=ROOT).run()).exit_code == 0
 
 
 async def test_no_manifest_says_where_files_are_put(batch: Open) -> None:
@@ -337,7 +399,7 @@ async def test_check_tells_missing_damaged_changed_and_extra_objects_apart(
 ) -> None:
     night = batch(await service(), 4, outputs=ROOT)
     await night.run()
-    r1, r2, r3, _ = sorted(key for key in buckets.objects if key.startswith(THERE))
+    r1, r2, r3, _ = keys(buckets)
     del buckets.objects[r1]
     buckets.objects[r2] = bytes(len(buckets.objects[r2]))
     buckets.objects[r3] = (desk.folder / "images" / "a.png").read_bytes()

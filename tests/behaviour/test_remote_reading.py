@@ -17,7 +17,7 @@ from batchfill.ledger.reader import open_reader
 from batchfill.session.reviewed.batch_review_source import BatchReviewSource
 from batchfill.storage import placed_outputs
 from batchfill.storage.object_copies import ObjectCopies
-from tests.behaviour.test_remote_outputs import ROOT, THERE, here, is_there_alone, known, put
+from tests.behaviour.test_remote_outputs import ROOT, here, is_there_alone, keys, known, put
 from tests.support.batches import counts
 from tests.support.buckets import Failure
 from tests.support.timings import set_timings
@@ -81,7 +81,7 @@ async def test_a_picture_that_was_exchanged_in_the_bucket_is_not_shown_as_the_on
 ) -> None:
     night = batch(await service(), 1, outputs=ROOT)
     await night.run()
-    (there,) = (key for key in buckets.objects if key.startswith(THERE))
+    (there,) = keys(buckets)
     buckets.objects[there] = (desk.folder / "images" / "a.png").read_bytes()
 
     with reviewed(night, tmp_path / "copies") as source:
@@ -131,7 +131,7 @@ async def test_an_export_tells_of_every_object_that_is_gone_or_another_before_it
 ) -> None:
     night = batch(await service(), 3, outputs=ROOT)
     await night.run()
-    r1, r2, _ = sorted(key for key in buckets.objects if key.startswith(THERE))
+    r1, r2, _ = keys(buckets)
     del buckets.objects[r1]
     buckets.objects[r2] = (desk.folder / "images" / "a.png").read_bytes()
 
@@ -148,7 +148,7 @@ async def test_an_export_of_changed_pictures_takes_what_is_in_the_bucket_now(
 ) -> None:
     night = batch(await service(), 1, outputs=ROOT)
     await night.run()
-    (there,) = (key for key in buckets.objects if key.startswith(THERE))
+    (there,) = keys(buckets)
     buckets.objects[there] = (desk.folder / "images" / "a.png").read_bytes()
 
     assert night.export(tmp_path / "away", changed=True).changed == 1

@@ -22,7 +22,7 @@ import pytest
 
 from batchfill.storage import remote_store
 from batchfill.storage.mirror import mirror_bucket
-from batchfill.storage.remote_store import store_of_process
+from batchfill.storage.remote_store import store_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -265,7 +265,7 @@ def reach(server: BucketServer, monkeypatch: pytest.MonkeyPatch) -> None:
     backoff = {"init_backoff": first, "max_backoff": longest, "base": 2}
     for retries in (remote_store._RETRIES, mirror_bucket._RETRIES):
         monkeypatch.setitem(retries, "backoff", backoff)
-    store_of_process.cache_clear()
+    store_at.cache_clear()
 
 
 def without_credentials(monkeypatch: pytest.MonkeyPatch, server: BucketServer) -> None:

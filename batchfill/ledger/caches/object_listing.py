@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from batchfill.domain.objects import ObjectFile
+from batchfill.domain.objects import ObjectFile, folder_of_object
 from batchfill.errors import MachineFailed
 from batchfill.ledger.statements import load_statements
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _SQL = "object_listing"
 _PAGES = 4000
 """KiB of the database that are held in memory."""
+_FOLDERS = 64
+"""Folders in which it is remembered where the last object was."""
 
 
 class ObjectListing:
@@ -28,8 +30,8 @@ class ObjectListing:
         for statement in load_statements(_SQL)["create"]:
             self._db.execute(statement)
         (self._add,), (self._find,) = (load_statements(_SQL)[name] for name in ("add", "find"))
-        # One for all questions: a million rows ask two million times.
-        self._asking = self._db.cursor()
+        self._behind: dict[str, sqlite3.Cursor] = {}
+        """By folder: what gives the object behind the one that was found there last."""
 
     @contextmanager
     def adding(self) -> Iterator[None]:
@@ -37,6 +39,7 @@ class ObjectListing:
 
         Raises MachineFailed where the folder of temporary files has no room for it.
         """
+        self._behind.clear()
         self._db.execute("BEGIN")
         try:
             yield
@@ -50,12 +53,25 @@ class ObjectListing:
 
     def add(self, found: Iterable[ObjectFile]) -> None:
         """Add objects; one that is there stays as it was seen first."""
-        self._db.executemany(self._add, ((one.address, one.size, one.etag) for one in found))
+        self._db.executemany(self._add, found)
 
     def find(self, address: str) -> ObjectFile | None:
         """Return the object at *address*; None where none was listed."""
-        found = self._asking.execute(self._find, (address,)).fetchone()
-        return None if found is None else ObjectFile(address, *found)
+        folder = folder_of_object(address)
+        # Rows mostly come in the order of their pictures: the next one takes a fifth of a search.
+        if (behind := self._behind.get(folder)) is not None:
+            found = behind.fetchone()
+            if found is not None and found[0] == address:
+                return ObjectFile(*found)
+        found = self._search(folder, address).fetchone()
+        return ObjectFile(*found) if found is not None and found[0] == address else None
+
+    def _search(self, folder: str, address: str) -> sqlite3.Cursor:
+        """Return what gives the objects from *address* on."""
+        if folder not in self._behind and len(self._behind) >= _FOLDERS:
+            self._behind.clear()
+        asking = self._behind.setdefault(folder, self._db.cursor())
+        return asking.execute(self._find, (address,))
 
     def neighbours(self, folder: str, most: int) -> list[str]:
         """Return addresses that begin with *folder*, *most* of them at most."""

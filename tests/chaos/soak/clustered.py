@@ -21,7 +21,7 @@ from PIL import Image
 from batchfill.batch import Batch
 from batchfill.emulator.emulator_server import EmulatorServer
 from batchfill.settings import timings
-from batchfill.storage.remote_store import store_of_process
+from batchfill.storage.remote_store import store_at
 from tests.chaos.soak.table import Line
 from tests.support.buckets import BucketServer
 from tests.support.clusters import ClusterServer
@@ -91,7 +91,7 @@ def clustered(
             mock.patch.dict(os.environ, buckets.environment),
             mock.patch.object(timings, "DEFAULT", QUICK),
         ):
-            store_of_process.cache_clear()
+            store_at.cache_clear()
             night = Night(machines, buckets, _draw(chance, rows, kills, of_scheduler))
             batch, billed = asyncio.run(_live(night, folder, rows, token))
     broken = [*_judge(night, batch, rows, billed), *leaks(folder, token)]

@@ -62,6 +62,7 @@ def kinds_of(text: str) -> list[str]:
                 "[object Object]",
                 "<Prompt object at 0x7f01>",
                 "<function f>",
+                "Optional(a cat)",
                 "{'text': 'a cat'}",
                 '["a cat", "b"]',
             ],
@@ -81,6 +82,7 @@ def kinds_of(text: str) -> list[str]:
                 "a {red|blue} car",
                 "__colour__ car",
                 "Lorem ipsum dolor sit amet, consectetur",
+                "YOUR PROMPT HERE",
             ],
         ),
         (
@@ -116,6 +118,27 @@ def kinds_of(text: str) -> list[str]:
 )
 def test_what_no_person_wrote_is_seen(kind: str, texts: list[str]) -> None:
     assert {text: kinds_of(text) for text in texts if kind not in kinds_of(text)} == {}
+
+
+WORDS = [
+    "nan",
+    "TBD",
+    "(blank)",
+    "-",
+    "...",
+    "Optional(",
+    "function",
+    "Err:502",
+    "Lorem ipsum",
+    "a cat",
+    " ",
+    "\n",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
+def test_the_quick_look_at_plain_words_hides_nothing(text: str) -> None:
+    kinds_of(text)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import re
 from typing import TYPE_CHECKING
 
@@ -8,8 +9,9 @@ import pytest
 
 from batchfill.domain.objects import ObjectFile
 from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused
-from batchfill.storage.remote_store import RemoteStore
+from batchfill.storage.remote_store import AtServer, RemoteStore, store_at, store_of_process
 from batchfill.storage.store_errors import explain_error
+from batchfill.storage.store_variables import ENDPOINTS
 from tests.support.buckets import Failure, etag_of, without_credentials
 
 if TYPE_CHECKING:
@@ -42,6 +44,23 @@ def test_the_bucket_itself_is_listed_too(buckets: BucketServer) -> None:
     buckets.put("a.jpg", b"1")
 
     assert [one.address for one in listed("s3://photos/")] == ["s3://photos/a.jpg"]
+
+
+@pytest.mark.parametrize("variable", ENDPOINTS)
+def test_work_at_a_server_finds_buckets_there_whatever_the_environment_says(
+    buckets: BucketServer, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    address = buckets.put("a.jpg", b"1")
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+
+    work: AtServer[str, ObjectFile | None] = AtServer(find_object, buckets.address)
+
+    assert pickle.loads(pickle.dumps(work))(address) == ObjectFile(address, 1, etag_of(b"1"))
+    assert store_of_process() is store_at(None), "it counts for other work, too"
+
+
+def find_object(address: str) -> ObjectFile | None:
+    return store_of_process().find_object(address)
 
 
 @pytest.mark.parametrize("obeys", [True, False])

@@ -10,7 +10,6 @@ import pytest
 
 from batchfill.errors import BadPicture, NoAnswer, ObjectsRefused
 from batchfill.settings.timings import Timings
-from batchfill.wakeup import Wakeup
 from batchfill.workers import cluster_workers
 from batchfill.workers.cluster import ClusterLost, Members, WorkersKilled
 from batchfill.workers.cluster_workers import ClusterWorkers
@@ -18,6 +17,7 @@ from batchfill.workers.pool import Threads
 from batchfill.workers.sealed import Sealed, do_sealed
 from batchfill.workers.software import is_software, software_here
 from tests.support.bounds import HANGS
+from tests.support.machines import Machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,44 +26,11 @@ TIMINGS = Timings(cluster_look=0.001)
 SILENCE, WAIT = TIMINGS.cluster_silence, 600.0
 
 
-class Machines:
-    """A cluster without machines: a test says who is there and what becomes of a task."""
-
-    def __init__(self, threads: int) -> None:
-        self.address = "tls://cluster.test:8786"
-        self.members = self.next = Members(threads)
-        self.changed = Wakeup()
-        self.at_once = self.most = 0
-        self.given = 0
-        self.answers: Callable[[int], Any] = lambda given: None
-        """Called with how many tasks were given out so far: raises, or returns an event to wait for."""
-
-    async def look(self) -> None:
-        """See those who are there now."""
-        if self.next != self.members:
-            self.members = self.next
-            self.changed.notify()
-
-    async def run(self, work: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
-        """Do it here."""
-        self.given += 1
-        self.at_once += 1
-        self.most = max(self.most, self.at_once)
-        try:
-            event = self.answers(self.given)
-            if event is not None:
-                await event.wait()
-        finally:
-            self.at_once -= 1
-        done, answer = do_sealed(Sealed((work, task))).unseal()
-        return done, answer
-
-
 @pytest.fixture
 def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Let so many seconds pass at once."""
     now = [1000.0]
-    monkeypatch.setattr(cluster_workers, "monotonic", lambda: now[0])
+    monkeypatch.setattr(cluster_workers, "current_time", lambda: now[0])
 
     def pass_(seconds: float) -> None:
         now[0] += seconds
