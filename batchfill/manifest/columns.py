@@ -294,7 +294,10 @@ def explain_empty(empty: Sequence[str], needed: Sequence[str]) -> list[str]:
             RowFault.shared(f"{names} are empty", f"{names} are empty: remove these lines, or --skip-bad")
         ]
     return [
-        RowFault.shared(f"{name} is empty", f"no {name}; give one to all with `--set {name}=…`")
+        RowFault.shared(
+            f"{name} is empty: fill it in, or give one to all with `--set {name}=…`",
+            f"no {name}; give one to all with `--set {name}=…`",
+        )
         for name in empty
     ]
 

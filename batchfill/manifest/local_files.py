@@ -33,7 +33,7 @@ FEW = 3
 
 _NEIGHBOURS = 5000
 _HINTS = 20
-"""Looking for near names is slow, and nobody reads more than the first mistakes."""
+"""Looking for near names is slow, and a person reads the first mistakes only."""
 
 
 def digest_file(path: Path) -> LocalFile:

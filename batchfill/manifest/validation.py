@@ -294,7 +294,7 @@ class _RowReader:
             position=position,
             line=line,
             id=own_id or None,
-            # Nobody makes an id for a row that has one.
+            # No id is made for a row that has one.
             stem=own_id or stem_of(str(inputs.get(model.image_field or "", ""))),
             inputs=inputs,
             files=files,

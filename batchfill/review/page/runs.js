@@ -62,10 +62,11 @@ export class Runs {
 }
 
 // All that a terminal would say before the first payment.
-function noteOf({ rows, again, pictures, open, seconds, cost, currency }) {
+function noteOf({ model, provider, rows, again, pictures, open, seconds, cost, currency }) {
   const amount = (units) => money(units, currency);
   const made = (cost.spent ?? 0) + (cost.reserved ?? 0);
   return [
+    `With ${model} at ${provider}.`,
     rows > again && again > 0 && `${count(again, "row")} to make again, and ${count(rows - again, "row")} that ${rows - again === 1 ? "has" : "have"} no picture yet.`,
     `${count(pictures, "picture")}${seconds === null ? "" : `, about ${duration(Math.ceil(seconds))}`}.`,
     open && `${count(open, "row")} sent earlier and still open.`,

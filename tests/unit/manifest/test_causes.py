@@ -34,7 +34,10 @@ def lines_of(found: list[Row | Mistake]) -> list[str]:
             HEADER + f"a,{URLS},\n" * 22,
             ["night.csv:2: 22 rows: no prompt; give one to all with `--set prompt=…`"],
         ),
-        (HEADER + f"a,{URLS},\n", ["night.csv:2: prompt is empty"]),
+        (
+            HEADER + f"a,{URLS},\n",
+            ["night.csv:2: prompt is empty: fill it in, or give one to all with `--set prompt=…`"],
+        ),
         (
             "image,mask,prompt\n" + "".join(f"photos/{n}.jpg,masks/{n}.png,p\n" for n in range(9)),
             [
