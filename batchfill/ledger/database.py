@@ -265,4 +265,6 @@ def in_words(error: sqlite3.Error | OSError) -> str:
         return f"is damaged ({' '.join(text.split())}); restore a copy of the folder"
     if "readonly" in text or "unable to open" in text:
         return f"cannot be written ({text}); check the folder's permissions, or give another with --out"
+    if "full" in text:
+        return "cannot be written: the disk is full; make room, or give a folder elsewhere with --out"
     return f"cannot be used ({text})"

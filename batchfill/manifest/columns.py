@@ -325,7 +325,7 @@ def _place_of(wanted: str, names: tuple[str, ...], free: tuple[str, ...]) -> int
 def _find_repeated(names: tuple[str, ...]) -> list[str]:
     """Return a message for each name that several columns have."""
     return [
-        f"{names.count(name)} columns are named {name}"
+        f"{names.count(name)} columns are named {name}: rename or remove all but one"
         for name in dict.fromkeys(names)
         if name and names.count(name) > 1
     ]

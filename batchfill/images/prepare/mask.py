@@ -205,7 +205,7 @@ _PARTLY = {
 }
 _NO_MASK = (
     "is grey over most of it, as a photograph or a gradient is, and no mask: "
-    "draw what is to be filled white and everything else black"
+    "draw what is to be filled white and everything else black, or swap the columns image and mask"
 )
 _SIDES = {"white": ("black", "white"), "black": ("white", "black"), "alpha": ("opaque", "transparent")} | {
     "nonzero": ("black", "lighter than black")

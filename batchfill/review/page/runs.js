@@ -53,20 +53,19 @@ export class Runs {
   isAgreed(plan) {
     const [rows, price] = [count(plan.rows, "row"), priceOf(plan)];
     const kept = `The pictures of today are kept. It goes on when this page is closed, as ${this.command()} does.`;
+    const note = [`With ${plan.model} at ${plan.provider}.`, noteOf(plan).join(" "), kept, ...plan.notes].join("\n");
     // Who presses Enter twice has agreed to nothing.
     return confirmed({
-      title: `Make ${rows} for ${price}?`, note: [...noteOf(plan), kept].join(" ") + plan.notes.map((one) => `\n${one}`).join(""),
-      yes: `Make ${rows}`, look: "redo", isCareful: true,
+      title: `Make ${rows} for ${price}?`, note, yes: `Make ${rows}`, look: "redo", isCareful: true,
     });
   }
 }
 
 // All that a terminal would say before the first payment.
-function noteOf({ model, provider, rows, again, pictures, open, seconds, cost, currency }) {
+function noteOf({ rows, again, pictures, open, seconds, cost, currency }) {
   const amount = (units) => money(units, currency);
   const made = (cost.spent ?? 0) + (cost.reserved ?? 0);
   return [
-    `With ${model} at ${provider}.`,
     rows > again && again > 0 && `${count(again, "row")} to make again, and ${count(rows - again, "row")} that ${rows - again === 1 ? "has" : "have"} no picture yet.`,
     `${count(pictures, "picture")}${seconds === null ? "" : `, about ${duration(Math.ceil(seconds))}`}.`,
     open && `${count(open, "row")} sent earlier and still open.`,

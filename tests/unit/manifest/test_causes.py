@@ -46,6 +46,13 @@ def lines_of(found: list[Row | Mistake]) -> list[str]:
             ],
         ),
         (
+            "image,mask,prompt\n" + "".join(f"C:\\photos\\{n}.jpg,http://x/m,p\n" for n in range(9)),
+            [
+                "night.csv:2: 9 rows: image: there is no folder C:/photos, as paths of Windows name it: "
+                "write the path from the manifest's folder on"
+            ],
+        ),
+        (
             "image,mask,prompt\n" + "".join(f"photos\\{n}.jpg,http://x/m,p\n" for n in range(9)),
             ["night.csv:2: 9 rows: image: there is no folder photos"],
         ),

@@ -94,7 +94,7 @@ def test_a_needed_input_may_come_from_the_defaults_alone(rows: Callable[..., lis
                 "or give --extra-columns keep"
             ],
         ),
-        ("image,mask,prompt,prompt", ["2 columns are named prompt"]),
+        ("image,mask,prompt,prompt", ["2 columns are named prompt: rename or remove all but one"]),
         ("image,,mask,prompt", ["column 2 has no name"]),
         ("image;mask,prompt", ["unknown column image;mask", "missing column mask"]),
         (

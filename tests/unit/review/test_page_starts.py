@@ -67,9 +67,9 @@ async def test_a_redo_is_started_by_an_answer_to_its_cost(
         await page.wait_for_selector("#question[open]")
         assert await page.inner_text("#question-title") == "Make 3 rows for about $0.12?"
         assert await page.inner_text("#question-note") == (
-            "With black-forest-labs/flux-fill-dev at https://gateway.example.com/v1. "
+            "With black-forest-labs/flux-fill-dev at https://gateway.example.com/v1.\n"
             "1 row to make again, and 2 rows that have no picture yet. 3 pictures, about 1 min 30 s. "
-            "So far $0.28. At most $25.00 in all. The pictures of today are kept. "
+            "So far $0.28. At most $25.00 in all.\nThe pictures of today are kept. "
             "It goes on when this page is closed, as batchfill run night.csv --retry redo does.\n"
             "warning: the balance is low"
         )
