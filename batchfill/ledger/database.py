@@ -255,6 +255,8 @@ def _refuse_damage(db: sqlite3.Connection, path: Path) -> None:
 
 def in_words(error: sqlite3.Error | OSError) -> str:
     """Return what *error*, met at a ledger, means to a person, to stand behind the ledger's name."""
+    if isinstance(error, PermissionError):
+        return f"cannot be opened ({error.strerror}); check the folder's permissions, or ask its owner"
     if isinstance(error, OSError):
         return f"cannot be used ({error.strerror}); see to that, or give another folder with --out"
     text = str(error)
