@@ -130,7 +130,7 @@ async def test_what_submitting_did_not_expect_ends_it_in_words_and_what_was_made
 ) -> None:
     """It comes between intent and answer: nobody knows whether the row was made, so it is looked up."""
     provider = await service(latency=0.3)
-    opened = batch(provider, 12, concurrency=2, recover_wait=0.2, answer_timeout=1)
+    opened = batch(provider, 12, concurrency=2)
     running = asyncio.ensure_future(opened.run())
     await provider.until(lambda: provider.billed >= 2)
     fail(Service, "create", error, times=1)
