@@ -171,6 +171,6 @@ def folder_of(manifest: Path, flags: Mapping[str, Any]) -> Path:
         return Path(flags["out"])
     if manifest == STANDARD_INPUT:
         raise UsageError("standard input has no folder of its own: give the batch folder with --out DIR")
-    # Of `.` and `/`, which have no name, the manifest's reader tells that they are folders.
-    name = manifest.stem or manifest.resolve().name or "night"
-    return manifest.parent / (name + (".local.batch" if flags.get("local") else ".batch"))
+    if not manifest.name:  # `.` or `/`
+        raise UsageError(f"{manifest} is a folder: name the manifest in it, such as night.csv")
+    return manifest.with_name(manifest.stem + (".local.batch" if flags.get("local") else ".batch"))

@@ -160,9 +160,10 @@ WRONG = {
     "run night.csv evening.csv": "each manifest is a batch of its own, so name one",
     "run night.csv --retry": "requires an argument: --retry WHAT. Rows to submit again",
     "run night.csv --max-cost": "requires an argument: --max-cost AMOUNT",
-    "run .": ". is a folder: a manifest is a CSV",
-    "check /": "/ is a folder: a manifest is a CSV",
-    "status .": ". is a folder: a manifest is a CSV",
+    "run .": ". is a folder: name the manifest in it",
+    "check /": "/ is a folder: name the manifest in it",
+    "status .": ". is a folder: name the manifest in it",
+    "stop .": ". is a folder: name the manifest in it",
     "serve --behind cog": "name each with --at URL, or give --at-file FILE",
     "serve --behind cog --at gpu1:5000": "is no address: give one such as http://gpu1:5000",
 }
