@@ -13,7 +13,7 @@ help:
 	@echo "make demo    fill the sample pictures offline, with the local emulator"
 	@echo "make test    run the tests"
 	@echo "make check   formatting, lint and types"
-	@echo "make bench   measure, beside other clients and up to a million rows (FLAGS=--help says what else)"
+	@echo "make bench   measure, next to other clients and up to a million rows (FLAGS=--help says what else)"
 	@echo "make soak    prove the promises: kills, power cuts, simulated nights (an hour)"
 	@echo "make cogs    install real Cog servers, for tests that are skipped without them"
 	@echo "make buckets unpack a real bucket server (Ceph, on Debian), for tests that are skipped without it"

@@ -102,8 +102,7 @@ class Batch:
         """Find out everything that can be known before paying.
 
         Without *online* and *fetch* only buckets that rows name are asked, for listings.
-        *outputs* compares the files with the ledger; *fetch* looks at what is elsewhere too.
-        Raises UsageError, ServiceRefused.
+        *outputs* compares files with the ledger; *fetch* looks elsewhere. Raises UsageError, ServiceRefused.
         """
         from batchfill.catalog.model_choice import choose_model, model_warnings
         from batchfill.check import check
@@ -111,7 +110,7 @@ class Batch:
 
         manifest, settings = self._source.read()
         notes: list[str] = []
-        provider = None
+        provider = lost = None
         if online and settings.local:
             notes.append("the local emulator is at hand, and needs no token")
         elif online:
@@ -121,7 +120,8 @@ class Batch:
             notes += said
         if outputs:
             with open_batch_ledger(self.manifest, self._source.placed) as reader:
-                notes += check.compare_with_ledger(reader, self.folder, settings.outputs)
+                said, lost = check.compare_with_ledger(reader, self.folder, settings.outputs)
+            notes += said
         model = choose_model(settings)
         ledger = self.folder / LEDGER
         return await check.check(
@@ -133,6 +133,7 @@ class Batch:
             warnings=[*settings.warnings, *model_warnings(model), *default_prompt_warnings(settings)],
             notes=[*settings.origins, *notes],
             provider=provider,
+            lost=lost,
             caches=cache_folder(self.environ),
         )
 

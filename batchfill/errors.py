@@ -182,7 +182,7 @@ class TransientError(BatchfillError):
 
 
 class Throttled(TransientError):
-    """429: everybody waits. Costs no attempt."""
+    """429: all requests wait. Costs no attempt."""
 
     def __init__(self, message: str, *, wait: float | None = None, per_minute: float | None = None) -> None:
         """*per_minute*: the limit that the service named, None where it named none."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from batchfill.check.pictures import PictureInspector
 from batchfill.check.remembered import RememberedFiles
@@ -54,11 +55,13 @@ async def check(
     warnings: Sequence[str],
     notes: Sequence[str],
     provider: ProviderCheck | None = None,
+    lost: int | None = None,
     caches: Path | None = None,
 ) -> CheckReport:
     """Read and judge every row, without a change to the batch.
 
-    *caches*: the folder that remembers what was seen of a file; None: nothing is remembered.
+    *caches*: the folder that remembers what was seen of a file; None: nothing is remembered. *notes* and
+    *lost*: what a comparison of the files with the ledger came to, for the report.
 
     Without network but for listings of buckets, unless *fetch* asks for a look at pictures and masks at
     addresses and in buckets; no token is sent.
@@ -82,6 +85,7 @@ async def check(
         outputs_to_go=sum(group.outputs for group in to_go),
         notes=(*reading.notes, *notes),
         provider=provider,
+        lost=lost,
         file=manifest.rows.name,
         pictures=pictures,
         redo=settings.redo_rule,
@@ -129,7 +133,16 @@ async def _read_rows(
         return reading, comparison, looking.report(), rate
 
 
-def compare_with_ledger(reader: Reader, folder: Path, remote: str | None) -> list[str]:
+class FileComparison(NamedTuple):
+    """What became of a batch's files."""
+
+    lines: list[str]
+    """For a person."""
+    lost: int
+    """Files of finished rows that are missing or damaged."""
+
+
+def compare_with_ledger(reader: Reader, folder: Path, remote: str | None) -> FileComparison:
     """Return `compare_outputs` of the batch in *folder*. Raises UsageError as `open_files` does."""
     with open_files(folder, remote, reader.remote_copy) as files:
         collected, known = reader.collected_files(arriving=True), reader.known_files()
@@ -142,18 +155,19 @@ def compare_outputs(
     *,
     earlier: Collection[str] = (),
     remote: str | None = None,
-) -> list[str]:
-    """Return what is missing, damaged, changed or extra below `outputs/`: lines for a person.
+) -> FileComparison:
+    """Return what is missing, damaged, changed or extra below `outputs/`.
 
     *earlier*: files that the ledger knows, whether or not their rows are finished. *remote*: where they are,
     instead of here. Raises as *files* do.
     """
     names = files.names()
-    known, lines, fates, kept = set(), [], set(), 0
+    known, lines, kept = set(), [], 0
+    fates: Counter[FileState] = Counter()
     for placed in collected:
         known.add(placed.file)
         fate = files.state(placed)
-        fates.add(fate)
+        fates[fate] += 1
         kept += remote is not None and files.is_here(placed.file)
         if fate is not FileState.IN_PLACE:
             lines.append(f"{fate.value}: {placed.file} (row {placed.id}, line {placed.line})")
@@ -161,13 +175,14 @@ def compare_outputs(
         f"made before: {name} (its row is not finished again)" if name in earlier else f"extra: {name}"
         for name in sorted(names - known)
     )
-    if fates & LOST:
+    if lost := sum(fates[fate] for fate in LOST):
         holder = "the service has them" if remote is None else f"{remote} or the service has them"
         lines.append(f"`run --retry missing` fetches missing and damaged files again, if {holder}")
-    if FileState.CHANGED in fates:
+    if fates[FileState.CHANGED]:
         lines.append("changed pictures are taken for your own work and left alone: remove one to miss it")
     if kept:
         files_are = "1 file is" if kept == 1 else f"{kept:,} files are"
         lines.append(f"{files_are} in the batch folder still: the next run puts them into {remote}")
     at = "" if remote is None or kept else f" in {remote}"
-    return lines or [f"every one of {len(known)} files is in place{at} and as it was fetched"]
+    whole = f"every one of {len(known)} files is in place{at} and as it was fetched"
+    return FileComparison(lines or [whole], lost)

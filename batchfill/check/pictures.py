@@ -77,7 +77,7 @@ class PictureInspector:
         remote: Remote | None,
         remembered: RememberedFiles,
     ) -> None:
-        """*fitted*: local files are turned and scaled before they are sent. *remote*: None asks nobody."""
+        """*fitted*: local files are turned and scaled before they are sent. *remote*: None: not asked."""
         self._model = model
         self._settings = model.pixel_settings
         self._rows_file = rows_file

@@ -69,13 +69,15 @@ def _invoke_command() -> None:
 
 
 def _in_our_words(error: click.ClickException) -> click.ClickException:
-    from batchfill.cli.other_words import missing_argument, no_such_flag
+    from batchfill.cli.other_words import extra_argument, missing_argument, missing_value, no_such_flag
 
     if isinstance(error, click.MissingParameter):
         return missing_argument(error)
     if isinstance(error, click.NoSuchOption):
         return no_such_flag(error, cli.commands.values())
-    return error
+    if isinstance(error, click.BadOptionUsage):
+        return missing_value(error, cli.commands.values())
+    return extra_argument(error) if type(error) is click.UsageError else error
 
 
 def _shorten(error: click.ClickException) -> click.ClickException:

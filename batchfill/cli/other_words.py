@@ -112,6 +112,25 @@ def missing_argument(error: click.MissingParameter) -> click.UsageError:
     return click.UsageError(f"Missing argument '{name.upper()}': {ARGUMENTS[name]}", error.ctx)
 
 
+def extra_argument(error: click.UsageError) -> click.UsageError:
+    """Return *error* with what to do where a command was given more than one manifest."""
+    params = error.ctx.command.params if error.ctx else []
+    arguments = [param.name for param in params if isinstance(param, click.Argument)]
+    if arguments != ["manifest"] or not error.message.startswith("Got unexpected extra argument"):
+        return error
+    return click.UsageError(f"{error.message}: each manifest is a batch of its own, so name one", error.ctx)
+
+
+def missing_value(error: click.BadOptionUsage, commands: Iterable[click.Command]) -> click.UsageError:
+    """Return *error* with what the option takes."""
+    flags = (param for command in commands for param in command.params if isinstance(param, click.Option))
+    taken = next((param for param in flags if error.option_name in param.opts and param.metavar), None)
+    if taken is None or "requires" not in error.message:
+        return error
+    said = f"{error.message.rstrip('.')}: {error.option_name} {taken.metavar}. {taken.help}"
+    return click.UsageError(said, error.ctx)
+
+
 def no_such_command(word: str, context: click.Context) -> click.UsageError | None:
     """Return what is answered to *word* in the place of a command; None where only a near word can help."""
     # A Path is a folder without a name, too, and raises where one is too long.

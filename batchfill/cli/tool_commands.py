@@ -74,6 +74,8 @@ def pair(images: Path, masks: Path, prompt: str, output: Path | None) -> None:
 def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: bool, **flags: Any) -> None:
     """Find out everything that can be known before paying: rows, pictures, masks, sizes, cost, time.
 
+    It ends with 2 when it finds mistakes, and with 1 when --outputs finds that files are missing or damaged.
+
     Example: batchfill check night.csv
     """
     from batchfill.console.render_check import check_json, check_lines
@@ -87,6 +89,8 @@ def check(manifest: Path, as_json: bool, online: bool, outputs: bool, fetch: boo
             click.echo(line)
     if report.mistakes:
         sys.exit(ExitCode.NOTHING_DONE)
+    if report.lost:
+        sys.exit(ExitCode.SOME_FAILED)
 
 
 @click.command(short_help="Run the local emulator, or the API before own model servers.")

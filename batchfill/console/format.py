@@ -93,6 +93,13 @@ def format_states(counts: Mapping[RowState, int]) -> str:
     return ", ".join(f"{number:,} {name}" for number, name in having if number)
 
 
+def gone_line(gone: Mapping[RowState, int]) -> Iterator[str]:
+    """Say what became of rows gone from the manifest; of pending ones nothing was made, or will be."""
+    made = {**gone, RowState.PENDING: 0}
+    if any(made.values()):
+        yield f"no longer in the manifest: {format_states(made)}"
+
+
 def state_word(state: RowState) -> str:
     """Return the state as people write it: `in doubt`."""
     return state.value.replace("_", " ")

@@ -44,6 +44,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
     - `provider`: null without --online, else an object of `base`, `model`, `account` (its name or null) and
       `offers`: `account model list files cancel date`, each true, false or null (not known), and `envelope`,
       the key below which answers are, `""` where there is none, null where that is not known
+    - `lost`: how many files of finished rows are missing or damaged; null without --outputs
     - `cost`: `to_go` (null: not known) and `currency`; `seconds`: a guess at the time, or null
     - `finish_rate`: null, or an object of `rows` that this machine can finish a minute, `pace` (rows that are
       submitted a minute) and `at_most` (true: it is slower than `rows`)
@@ -67,6 +68,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "more_sizes": pictures.other_scales,
         "not_looked_at": pictures.remote,
         "provider": report.provider and asdict(report.provider),
+        "lost": report.lost,
         "cost": {"to_go": currency_units(report.price_to_go), "currency": report.currency},
         "seconds": report.seconds,
         "finish_rate": report.finish_rate and report.finish_rate._asdict(),

@@ -41,6 +41,8 @@ def confirm_question(plan: Plan) -> str:
 def plan_object(plan: Plan) -> dict[str, Any]:
     """Return the plan as JSON, for the review page; `price` is in millionths, and of all that may be made."""
     return {
+        "model": plan.model,
+        "provider": provider_name(plan.base),
         "rows": plan.to_go,
         "price": price_at_most(plan),
         "pictures": plan.outputs_to_go,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchfill.console.format import cost_line, format_count, format_states, format_time, in_doubt, safe_text
+from batchfill.console.format import (
+    cost_line,
+    format_count,
+    format_states,
+    format_time,
+    gone_line,
+    in_doubt,
+    safe_text,
+)
 from batchfill.console.problems import canceled_lines, doubt_lines, expired_lines, failure_lines, next_steps
 from batchfill.console.render_plan import provider_name
 from batchfill.domain.json_objects import amounts_object, counts_object, iso_time
@@ -60,8 +68,7 @@ def _head_lines(status: Status) -> Iterator[str]:
 def _row_lines(status: Status) -> Iterator[str]:
     total = sum(status.counts.values())
     yield f"{format_count(total, 'row')}: {format_states(status.counts)}" if total else "0 rows"
-    if any(status.gone.values()):
-        yield f"no longer in the manifest: {format_states(status.gone)}"
+    yield from gone_line(status.gone)
 
 
 def _time_lines(status: Status) -> Iterator[str]:

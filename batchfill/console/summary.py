@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchfill.console.format import cost_line, format_count, format_states, in_doubt, safe_text
+from batchfill.console.format import cost_line, format_count, format_states, gone_line, in_doubt, safe_text
 from batchfill.console.problems import (
     OPEN,
     canceled_lines,
@@ -61,8 +61,7 @@ def _row_lines(summary: Summary) -> Iterator[str]:
         yield f"ended early: {safe_text(summary.stopped_because)}"
     if summary.skipped:
         yield f"left out: {format_count(summary.skipped, 'row')} with mistakes (--skip-bad)"
-    if any(summary.gone.values()):
-        yield f"no longer in the manifest: {format_states(summary.gone)}"
+    yield from gone_line(summary.gone)
 
 
 def _this_run(summary: Summary) -> Iterator[str]:

@@ -16,7 +16,7 @@ _WHOLE = re.compile(rf"({'|'.join(SCHEMES)})://([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-
 
 
 _SIGNED = re.compile(r"[?&](?:sig|signature|awsaccesskeyid|x-(?:amz|goog)-[a-z-]+)=", re.IGNORECASE)
-"""What a key does not hold, unless somebody pasted the address of a signed request."""
+"""What a key does not hold, unless the user pasted the address of a signed request."""
 
 
 BY_CONTENT = "sha256 "

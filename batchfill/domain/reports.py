@@ -245,6 +245,8 @@ class CheckReport:
     """What an online check or a check of the outputs said, line by line."""
     provider: ProviderCheck | None = None
     """What an online check found out; None without one."""
+    lost: int | None = None
+    """Files of finished rows that are missing or damaged; None: the files were not compared."""
     file: str = ""
     """The name of the file that holds the rows."""
     pictures: PictureReport = field(default_factory=PictureReport)

@@ -30,7 +30,7 @@ MOST_NAME = 100
 class ReviewDecision:
     """A decision about the pictures of one prediction.
 
-    The prediction stands for its row: it belongs to one row and one attempt forever, whatever becomes of
+    The prediction stands for its row: it belongs to one row and one attempt always, whatever becomes of
     the manifest meanwhile. Raises ValueError for what cannot be.
     """
 

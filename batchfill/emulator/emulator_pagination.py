@@ -129,10 +129,10 @@ def _leave_out(records: list[PredictionRecord], hit: Fault) -> list[PredictionRe
 
 
 def _make_strangers(hit: Fault, now: float) -> list[PredictionRecord]:
-    asked = hit.option("input", {"prompt": "somebody else's", "seed": 4242})
+    asked = hit.option("input", {"prompt": "another user's", "seed": 4242})
     ids = [sha256(b"stranger %d" % n).hexdigest()[:26] for n in range(hit.option("count", 3))]
     return [
-        PredictionRecord(id=id_, model="somebody/else", input=asked, contents={}, digest="", created_at=now)
+        PredictionRecord(id=id_, model="another/user", input=asked, contents={}, digest="", created_at=now)
         for id_ in ids
     ]
 

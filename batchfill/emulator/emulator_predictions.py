@@ -71,7 +71,7 @@ class Predictions:
         self._journal.close()
 
     def wake(self) -> None:
-        """Let go of everybody who waits for an end."""
+        """Let go of all that wait for an end."""
         for end in self._ends.values():
             end.set()
 

@@ -71,7 +71,7 @@ class EmulatorServer:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = new_id,
     ) -> None:
-        """*token*: the one that is let in; None lets in everybody. *latency*: the pretended run time (s).
+        """*token*: the one that is let in; None lets in any. *latency*: the pretended run time (s).
 
         *rate*: creates a minute, None for no limit; *burst* of them at once. *retention*: seconds after its
         end after which a prediction's data is removed. *tiny*: every output is one fixed pixel and no input

@@ -50,6 +50,8 @@ class LedgerBase:
         """Rows of the manifest by state, as last committed; so are `gone` and `cost`."""
         self.gone: Mapping[RowState, int] = {}
         self.cost = Cost(0, 0, 0, None, CURRENCY)
+        self.has_made = False
+        """Whether any attempt may have made something, as last committed."""
         self.cap: int | None = None
         """--max-cost in millionths."""
         self.kept = 0
@@ -178,7 +180,9 @@ class LedgerBase:
         tally = statements.ask_rows(db, "tally")
         self.counts = ledger_rows.to_counts(tally, gone=False)
         self.gone = ledger_rows.to_counts(tally, gone=True)
-        self.cost = ledger_rows.to_cost(tally, statements.ask_rows(db, "money"), self.cap, CURRENCY)
+        money = statements.ask_rows(db, "money")
+        self.cost = ledger_rows.to_cost(tally, money, self.cap, CURRENCY)
+        self.has_made = bool(ledger_rows.to_made(money))
         self.kept = statements.ask_value(db, "kept")
         self.to_submit = self.counts[RowState.PENDING]
         if self._only is not None:

@@ -255,6 +255,8 @@ def _refuse_damage(db: sqlite3.Connection, path: Path) -> None:
 
 def in_words(error: sqlite3.Error | OSError) -> str:
     """Return what *error*, met at a ledger, means to a person, to stand behind the ledger's name."""
+    if isinstance(error, PermissionError):
+        return f"cannot be opened ({error.strerror}); check the folder's permissions, or ask its owner"
     if isinstance(error, OSError):
         return f"cannot be used ({error.strerror}); see to that, or give another folder with --out"
     text = str(error)
@@ -265,4 +267,6 @@ def in_words(error: sqlite3.Error | OSError) -> str:
         return f"is damaged ({' '.join(text.split())}); restore a copy of the folder"
     if "readonly" in text or "unable to open" in text:
         return f"cannot be written ({text}); check the folder's permissions, or give another with --out"
+    if "full" in text:
+        return "cannot be written: the disk is full; make room, or give a folder elsewhere with --out"
     return f"cannot be used ({text})"

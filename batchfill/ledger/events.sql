@@ -149,7 +149,7 @@ WHERE prediction_id = :prediction_id AND n = :n;
 UPDATE outputs SET raw = :raw, raw_sha256 = :raw_sha256 WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_all_kept
--- Beside those that are lost; a file that was finished before needs no output any more.
+-- Apart from those that are lost; a file that was finished before needs no output any more.
 UPDATE rows SET kept = NOT EXISTS (
     SELECT 1 FROM attempts AS a JOIN outputs AS o USING (prediction_id)
     WHERE a.number = :number AND o.raw IS NULL AND o.lost IS NULL
@@ -173,7 +173,7 @@ UPDATE rows SET state = 'done', since = :now, placed_id = :placed_id, error = :e
 WHERE key = :key AND attempt = :number;
 
 -- name: record_saved
--- The row is done with the last of its files, beside those that are lost.
+-- The row is done with the last of its files, apart from those that are lost.
 UPDATE rows SET placed_id = :placed_id, state = iif(whole, 'done', state), since = iif(whole, :now, since),
     error = iif(whole, :error, error)
 FROM (

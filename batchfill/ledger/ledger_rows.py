@@ -317,12 +317,17 @@ def to_cost(
     What is spent is not known where a prediction without a price was accepted, or may have been: nothing says
     that a failed one was free.
     """
-    made = [r for r in money if r["outcome"] != Outcome.NOTHING_MADE]
+    made = to_made(money)
     spent = _sum_or_none(r for r in made if r["outcome"] in (Outcome.SUCCEEDED, Outcome.CANCELED))
     spent = None if any(r["unpriced"] for r in made) else spent
     reserved = _sum_or_none(r for r in made if r["outcome"] == Outcome.OPEN)
     to_go = _sum_or_none(r for r in tally if r["state"] == RowState.PENDING and not r["gone"])
     return Cost(spent, reserved, to_go, cap, currency)
+
+
+def to_made(money: Iterable[sqlite3.Row]) -> list[sqlite3.Row]:
+    """Return the records of outcomes whose attempts may have made something."""
+    return [record for record in money if record["outcome"] != Outcome.NOTHING_MADE]
 
 
 def to_committed(money: Iterable[sqlite3.Row]) -> int | None:

@@ -22,7 +22,7 @@ DROP VIEW IF EXISTS temp.present;
 SELECT key, folded_id FROM temp.present WHERE folded_id IN (SELECT value FROM json_each(:ids));
 
 -- name: choose
--- Somebody who has approved a picture does not want it made anew for its flags.
+-- A picture that a person has approved is not made again for its flags.
 INSERT INTO temp.chosen
 SELECT p.key, a.redo_prompt, a.redo_seed, a.redo_inputs, coalesce(r.state = 'done' OR a.decision = 'redo', 0),
     coalesce(r.state = 'done', 0)

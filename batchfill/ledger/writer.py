@@ -141,7 +141,7 @@ class Writer:
             try:
                 await self._commit_group(group)
             except BaseException:
-                # A task that waits behind a shield would wait forever.
+                # A task that waits behind a shield would wait without end.
                 self._closing = True
                 _abandon_waiting([*group, *self._waiting])
                 raise

@@ -294,7 +294,10 @@ def explain_empty(empty: Sequence[str], needed: Sequence[str]) -> list[str]:
             RowFault.shared(f"{names} are empty", f"{names} are empty: remove these lines, or --skip-bad")
         ]
     return [
-        RowFault.shared(f"{name} is empty", f"no {name}; give one to all with `--set {name}=…`")
+        RowFault.shared(
+            f"{name} is empty: fill it in, or give one to all with `--set {name}=…`",
+            f"no {name}; give one to all with `--set {name}=…`",
+        )
         for name in empty
     ]
 
@@ -322,7 +325,7 @@ def _place_of(wanted: str, names: tuple[str, ...], free: tuple[str, ...]) -> int
 def _find_repeated(names: tuple[str, ...]) -> list[str]:
     """Return a message for each name that several columns have."""
     return [
-        f"{names.count(name)} columns are named {name}"
+        f"{names.count(name)} columns are named {name}: rename or remove all but one"
         for name in dict.fromkeys(names)
         if name and names.count(name) > 1
     ]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from hashlib import file_digest
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from batchfill.domain.rows import LARGEST, LocalFile, Stamp
@@ -33,7 +33,7 @@ FEW = 3
 
 _NEIGHBOURS = 5000
 _HINTS = 20
-"""Looking for near names is slow, and nobody reads more than the first mistakes."""
+"""Looking for near names is slow, and a person reads the first mistakes only."""
 
 
 def digest_file(path: Path) -> LocalFile:
@@ -49,6 +49,7 @@ class LocalFiles:
     """The files below one manifest's folder."""
 
     def __init__(self, folder: Path, *, allow_outside: bool, digest: Digest) -> None:
+        self._folder = folder
         self._addresses = LocalAddresses(folder)
         self._reach = reach_of(folder)
         self._allow_outside = allow_outside
@@ -107,7 +108,7 @@ class LocalFiles:
         try:
             facts = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            raise MissingFile(f"no such file {address}{self._nearest_name(path)}") from None
+            raise MissingFile(f"no such file {address}{self._nearest_name(address, path)}") from None
         except OSError as error:
             raise ValueError(f"{_shorten_address(address)} cannot be read: {error.strerror}") from error
         if stat.S_ISDIR(facts.st_mode):
@@ -120,7 +121,7 @@ class LocalFiles:
             size, most = facts.st_size // 2**20, LARGEST // 2**20
             raise ValueError(f"{address} has {size:,} MiB; at most {most} are taken: scale it down")
 
-    def _nearest_name(self, path: Path) -> str:
+    def _nearest_name(self, address: str, path: Path) -> str:
         if not self._hints:
             return ""
         self._hints -= 1
@@ -128,8 +129,26 @@ class LocalFiles:
             with os.scandir(path.parent) as entries:
                 names = [entry.name for entry in islice(entries, _NEIGHBOURS)]
         except OSError:
-            return f" (there is no folder {path.parent.name})"
+            meant = explain_missing_folder(
+                self._folder, str(PurePosixPath(address.replace("\\", "/")).parent)
+            )
+            return f" (there is no folder {path.parent.name}{meant})"
         return did_you_mean(path.name, names)
+
+
+def explain_missing_folder(start: Path, folder: str) -> str:
+    """Return what else may be meant by *folder*, which is not there; nothing where that is not known.
+
+    *start*: the manifest's own folder, where paths start.
+    """
+    if PureWindowsPath(folder).drive and not Path(folder).is_absolute():
+        return ", as paths of Windows name it: write the path from the manifest's folder on"
+    if folder.startswith("~"):
+        return ": ~ is a home folder for shells only, so write it out"
+    # A Path raises where a name is too long.
+    if not Path(folder).is_absolute() and os.path.isdir(start.resolve().parent / folder):  # noqa: PTH112
+        return f": paths start from the manifest's folder, so did you mean ../{folder}?"
+    return ""
 
 
 class FileLocations:

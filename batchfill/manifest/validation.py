@@ -24,7 +24,7 @@ from batchfill.manifest.fingerprint import make_fingerprint
 from batchfill.manifest.formats.csv import has_odd_quotes
 from batchfill.manifest.formats.rows_file import read_items
 from batchfill.manifest.headers import explain_missing_header
-from batchfill.manifest.local_files import FEW, LocalFiles
+from batchfill.manifest.local_files import FEW, LocalFiles, explain_missing_folder
 from batchfill.manifest.prompt_template import PromptTemplate
 from batchfill.manifest.record import (
     Broken,
@@ -294,7 +294,7 @@ class _RowReader:
             position=position,
             line=line,
             id=own_id or None,
-            # Nobody makes an id for a row that has one.
+            # No id is made for a row that has one.
             stem=own_id or stem_of(str(inputs.get(model.image_field or "", ""))),
             inputs=inputs,
             files=files,
@@ -356,10 +356,14 @@ class _RowReader:
 
     def _missing_folder_uncached(self, folder: str) -> str:
         """Return what to say where no *folder* of the manifest's is there; nothing where one is."""
+        start = self._manifest.path.parent
         # A Path raises where a name is too long.
-        if ":" in folder or os.path.isdir(self._manifest.path.parent / folder):  # noqa: PTH112
+        if os.path.isdir(start / folder):  # noqa: PTH112
             return ""
-        return f"there is no folder {folder}{self._nearest_folder(PurePosixPath(folder))}"
+        meant = explain_missing_folder(start, folder)
+        if ":" in folder and not meant:
+            return ""
+        return f"there is no folder {folder}{meant or self._nearest_folder(PurePosixPath(folder))}"
 
     def _nearest_folder(self, folder: PurePosixPath) -> str:
         """Return `; did you mean photos?` where a folder of nearly the name stands in its place."""

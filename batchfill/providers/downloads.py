@@ -81,7 +81,7 @@ class Download:
     async def _next_piece(self, size: int) -> bytes:
         """Return the piece behind the first *size* bytes; empty at the end."""
         try:
-            # By the clock too: what comes may unpack to nothing forever.
+            # By the clock too: what comes may unpack to nothing without end.
             async with asyncio.timeout(max(0.0, self._deadline - loop_time())):
                 return await anext(self._pieces, b"")
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""How fast requests may leave: a token bucket in which everybody waits when one is throttled."""
+"""How fast requests may leave: a token bucket in which all wait when one is throttled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NEAR = 0.97
 class RateLimiter:
     """Lets callers through in their order, at most *per_minute* of them and *burst* at once.
 
-    A throttled answer pauses everybody and lowers the pace: by a tenth when it comes after long quiet, by
+    A throttled answer pauses all requests and lowers the pace: by a tenth when it comes after long quiet, by
     half when it comes at once. Accepted ones raise it again: quickly to just below the pace that was
     refused, slowly past it, and then ever faster, since that limit seems to be gone.
     """
@@ -53,7 +53,7 @@ class RateLimiter:
         self.paused_until = float("-inf")
         """By anyio.current_time(); in the past when no caller has to wait."""
         self.throttled_for = 0.0
-        """Seconds for which throttled answers made everybody wait, in all."""
+        """Seconds for which throttled answers made requests wait, in all."""
         self._burst = burst or max(1, round(per_minute / 120))
         self._line = anyio.Lock(fast_acquire=True)
         self._earned = float("-inf")

@@ -187,7 +187,8 @@ def _of_the_rest(call: Call, status: int, text: str, wait: float | None) -> Batc
         rejected = call is Call.FILES and status in _NOTHING_MADE
         return RowRejected(text) if rejected else TransientError(text, wait=wait)
     if status in (404, 405):
-        return ServiceRefused(f"{text}: is the model's name right, and the base URL?", status=status)
+        question = "is the model's name right, and the base URL? --model and --base-url name others"
+        return ServiceRefused(f"{text}: {question}", status=status)
     if status in _NOTHING_MADE:
         return RowRejected(text)
     return AnswerLost(text)

@@ -249,15 +249,23 @@ def _translate_error(error: Exception, body: _Body | None, request: httpx.Reques
     return kind(_words_of(error), request=request)
 
 
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
+"""What OpenSSL makes of an answer in the clear."""
+
+
 def _words_of(error: Exception) -> str:
     """Return what *error* says, without the words of libraries for where it was met."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status} {error.message}: check HTTPS_PROXY"
     if not isinstance(error, aiohttp.ClientConnectorError):
         return str(error) or type(error).__name__
-    why = error.os_error
+    why, is_proxy = error.os_error, isinstance(error, aiohttp.ClientProxyConnectionError)
     # That of a name that is not found is not the system's number.
-    is_system = type(error) is aiohttp.ClientConnectorError
+    is_system = is_proxy or type(error) is aiohttp.ClientConnectorError
     words = system_words(why) if is_system else why.strerror or str(why)
-    return f"cannot connect to {error.host}:{error.port}: {words}"
+    if getattr(why, "reason", None) in _NO_TLS:
+        words = "what answers there speaks no TLS: is it http?"
+    return f"cannot connect to {'the proxy ' if is_proxy else ''}{error.host}:{error.port}: {words}"
 
 
 def _before_sending(error: Exception) -> type[httpx.TransportError] | None:

@@ -58,7 +58,7 @@ MAX_ROWS = 1000
 
 OF_ANOTHER = "this page belongs to a review that has ended: open the address that the present one printed\n"
 
-FOREVER = "private, max-age=31536000, immutable"
+KEPT = "private, max-age=31536000, immutable"
 """A picture's address names its content."""
 
 
@@ -329,7 +329,7 @@ def _open_response(path: Path) -> web.StreamResponse:
 
 def _picture_headers(path: Path) -> dict[str, str]:
     kind = TYPES.get(path.suffix.lower(), "application/octet-stream")
-    return {"Content-Type": kind, "Cache-Control": FOREVER}
+    return {"Content-Type": kind, "Cache-Control": KEPT}
 
 
 async def _stream_text(request: web.Request, parts: AsyncIterator[str], kind: str) -> web.StreamResponse:

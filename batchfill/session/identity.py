@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 SHOWN_IDS = 20
 BATCHES, LOCAL_BATCH = ".batch", ".local.batch"
 """How the names of batch folders end."""
+ACCOUNT = ("account", "token_hash", "query_hash")
+UNTIL_MADE = frozenset({"model", "base", *ACCOUNT})
+"""Facts that hold a batch to nothing before it may have made something: they may have been mistyped."""
+
+
+def binding_facts(facts: Mapping[str, str], *, made: bool) -> Mapping[str, str]:
+    """Return those of *facts* that a start must not contradict; *made*: something may have been made."""
+    return facts if made else {name: value for name, value in facts.items() if name not in UNTIL_MADE}
 
 
 def refuse_other_batch(facts: Mapping[str, str], settings: Settings) -> None:
@@ -65,8 +73,13 @@ def refuse_saved_ledger(ledger: Path) -> None:
         )
 
 
-def refuse_other_record(facts: Mapping[str, str], heading: Heading | None, settings: Settings) -> None:
-    """Raise UsageError when the record of payments is another batch's than the ledger and the command."""
+def refuse_other_record(
+    facts: Mapping[str, str], heading: Heading | None, settings: Settings, *, made: bool = True
+) -> None:
+    """Raise UsageError when the record of payments is another batch's than the ledger and the command.
+
+    *made*: as the record or the ledger knows, something may have been made.
+    """
     if heading is None:
         return
     if BATCH in facts and facts[BATCH] != heading.batch:
@@ -74,8 +87,9 @@ def refuse_other_record(facts: Mapping[str, str], heading: Heading | None, setti
             f"{settings.folder.name}/{PAID} belongs to another batch than the {LEDGER} next to it: put the "
             f"right one in its place, or move {PAID} away if {LEDGER} is the right one"
         )
-    refuse_other_batch({"manifest": heading.manifest, "model": heading.model, **facts}, settings)
-    if "base" not in facts and heading.base != digest_of_base(heading.batch, settings.base):
+    known = {"manifest": heading.manifest, "model": heading.model, **facts}
+    refuse_other_batch(binding_facts(known, made=made), settings)
+    if made and "base" not in facts and heading.base != digest_of_base(heading.batch, settings.base):
         raise UsageError(
             f"{settings.folder.name} was begun at another provider than {settings.base}: "
             "name that one with --base-url"
@@ -132,12 +146,13 @@ def _manifest_of(folder: Path) -> str | None:
 
 
 def account_facts(facts: Mapping[str, str], settings: Settings, account: str | None) -> dict[str, str]:
-    """Return what to remember of the account; *account* is the service's word, None where it has none."""
+    """Return all that is to be remembered of the account; *account*: as the service names it, if it does."""
     salt = facts.get("token_salt") or secrets.token_hex(16)
     held = {"token_hash": settings.token, "query_hash": settings.extras.query}
     hashes = {name: _salted_hash(secret, salt) for name, secret in held.items() if secret is not None}
-    remembered = {"token_salt": salt, **hashes}
-    return remembered if account is None else {**remembered, "account": account}
+    named = {} if account is None else {"account": account}
+    known = {name: facts[name] for name in ACCOUNT if name in facts}
+    return {**known, **hashes, **named, "token_salt": salt}
 
 
 def refuse_other_account(facts: Mapping[str, str], settings: Settings, account: str | None) -> None:

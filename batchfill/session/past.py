@@ -93,7 +93,8 @@ async def recall(context: RunContext, *, incoming: bool, asks: bool = True) -> P
     ledger, settings = context.ledger, context.settings
     reading = await ledger.read_record()
     told = reading or PaymentReading(heading=None)
-    identity.refuse_other_record(ledger.metadata, told.heading, settings)
+    made = ledger.has_made or bool(told.damaged) or not all(payment.free for payment in told.payments)
+    identity.refuse_other_record(ledger.metadata, told.heading, settings, made=made)
     judged = await ledger.judge(told.payments)
     is_new = incoming and reading is None and "manifest" not in ledger.metadata
     elsewhere = await _elsewhere(context) if is_new else {}

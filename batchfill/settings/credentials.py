@@ -159,13 +159,16 @@ def find_token(
         or commands.get(Rank.DEFAULT)
     )
     if isinstance(found, Token) and not is_usable(found):
-        raise UsageError("the token holds spaces or characters that no token has: copy it again")
+        raise UsageError("the token holds spaces, quotes or characters that no token has: copy it again")
     return found
 
 
 def is_usable(token: Token) -> bool:
-    """Whether *token* can be one: it goes into a header."""
-    return not any(not c.isprintable() or c.isspace() or ord(c) > 126 for c in token.reveal())
+    """Whether *token* can be one: it goes into a header, and quotes round it are a file's."""
+    text = token.reveal()
+    if text[:1] in ("'", '"') and text.endswith(text[0]):
+        return False
+    return not any(not c.isprintable() or c.isspace() or ord(c) > 126 for c in text)
 
 
 def find_headers(

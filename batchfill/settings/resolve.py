@@ -171,4 +171,6 @@ def folder_of(manifest: Path, flags: Mapping[str, Any]) -> Path:
         return Path(flags["out"])
     if manifest == STANDARD_INPUT:
         raise UsageError("standard input has no folder of its own: give the batch folder with --out DIR")
+    if not manifest.name:  # `.` or `/`
+        raise UsageError(f"{manifest} is a folder: name the manifest in it, such as night.csv")
     return manifest.with_name(manifest.stem + (".local.batch" if flags.get("local") else ".batch"))

@@ -112,7 +112,7 @@ class ObjectCopies:
         while self._unused:
             self._remove_oldest()
         if not self._held:
-            # What a run left that died is nobody's.
+            # What a run left that died belongs to no run.
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def close(self) -> None:

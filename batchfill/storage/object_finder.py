@@ -166,7 +166,7 @@ class ObjectFinder:
         heeded: bool | None = None
         for page in filter(None, self._store.list_objects(folder, after=after)):
             if heeded is None:
-                # A storage that begins anew is read to its end, or it would be asked for ever.
+                # A storage that begins again is read to its end, or it would be asked without end.
                 heeded = after is None or page[0].address > after
             listing.add([one for one in page if one.address.find("/", len(folder)) < 0])
             last = page[-1].address.removeprefix(folder)

@@ -91,7 +91,7 @@ class RemoteStore:
         where = parse_object_address(address)
         try:
             with explained(address, "be written"):
-                # In one request: whoever dies in the middle of it leaves nothing.
+                # In one request: a process that dies in the middle of it leaves nothing.
                 made = self._bucket(where.root, within=_WRITE).put(
                     where.key, content, attributes={"Content-Type": mime}, use_multipart=False
                 )

@@ -171,7 +171,7 @@ async def test_a_row_with_a_picture_that_cannot_be_run_counts_neither_as_right_n
     rows[1]["mask"] = "masks/empty.png"
     report = await batch(NOWHERE, rows, head={"price": "0.04"}).check()
     assert [str(mistake) for mistake in report.mistakes] == [
-        "night.csv:3: empty.png is black all over: nothing would be filled"
+        "night.csv:3: empty.png is black all over: nothing would be filled; draw what is to be filled white"
     ]
     assert (report.rows, report.outputs_to_go, report.price_to_go) == (2, 2, 80_000)
 
@@ -217,7 +217,7 @@ async def test_check_prints_mistakes_then_warnings_worst_first_then_the_summary(
     checked = await batchfill("check", "night.csv")
     assert checked.code == 2
     assert checked.out.splitlines() == [
-        "night.csv:5: empty.png is black all over: nothing would be filled",
+        "night.csv:5: empty.png is black all over: nothing would be filled; draw what is to be filled white",
         "warning: night.csv:4: inverted.png is 75% white, and white is what gets filled: is it inverted? "
         "If so, set mask_from: black",
         "warning: night.csv:3: small.png is 32x24, its picture 64x48: the mask is scaled",

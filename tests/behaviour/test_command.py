@@ -157,6 +157,13 @@ WRONG = {
     "pair images nowhere": "nowhere: no such folder",
     "serve --port many": "'many' is not a valid integer",
     "serve --at http://gpu1:5000": "--at and --at-file name containers: give --behind cog too",
+    "run night.csv evening.csv": "each manifest is a batch of its own, so name one",
+    "run night.csv --retry": "requires an argument: --retry WHAT. Rows to submit again",
+    "run night.csv --max-cost": "requires an argument: --max-cost AMOUNT",
+    "run .": ". is a folder: name the manifest in it",
+    "check /": "/ is a folder: name the manifest in it",
+    "status .": ". is a folder: name the manifest in it",
+    "stop .": ". is a folder: name the manifest in it",
     "serve --behind cog": "name each with --at URL, or give --at-file FILE",
     "serve --behind cog --at gpu1:5000": "is no address: give one such as http://gpu1:5000",
 }

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchfill.domain.rows import RowState
+from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
 from batchfill.errors import UsageError
-from tests.support.models import PRO
+from tests.support.faults import LOST, NEVER_TAKEN
+from tests.support.models import DEV, PRO
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 BARE = Quirks(offers=frozenset({"list"}))
 """A provider that does not say whose token it is."""
+NO_LIST = Quirks(offers=frozenset({"account"}))
+"""A provider that does not tell what it has made."""
 
 
 # The manifest
@@ -116,6 +120,74 @@ async def test_a_rehearsal_goes_on_after_the_real_run(service: Serve, batch: Ope
     await batch(provider, 2).run()
     summary = await batch(None, local=True).run()
     assert (summary.submitted_now, summary.exit_code, provider.billed) == (2, 0, 2)
+
+
+# Before anything was made
+
+
+def refusing(status: int) -> Faults:
+    return Faults([Fault("create", "status", options={"status": status})])
+
+
+async def test_a_mistyped_model_holds_a_batch_to_nothing(service: Serve, batch: Open, states: Any) -> None:
+    provider = await service()
+    mistyped = await batch(provider, 2, model="nobody/paints-this").run()
+    assert (mistyped.exit_code, provider.billed) == (4, 0)
+    night = batch(provider, model=PRO)
+    assert (await night.run()).exit_code == 0
+    assert {record.model for record in provider.predictions()} == {PRO}
+    assert states(night) == {"r1": "done", "r2": "done"}
+    # From now on it is remembered as any other is.
+    with pytest.raises(UsageError, match=f"begun with model {PRO}"):
+        await batch(provider, model=DEV).run()
+    assert (await batch(provider).run()).submitted_now == 0
+
+
+async def test_a_mistyped_base_and_its_account_hold_a_batch_to_nothing(service: Any, batch: Open) -> None:
+    wrong = await service("wrong", account="mine", faults=refusing(404))
+    provider = await service(account="yours")
+    assert (await batch(wrong, 2).run()).exit_code == 4
+    assert (await batch(provider).run()).exit_code == 0
+    assert (wrong.billed, provider.billed) == (0, 2)
+    provider = await service.again(provider, account="mine")
+    with pytest.raises(UsageError, match=r"begun with the account .*yours"):
+        await batch(provider).run()
+
+
+async def test_a_mistyped_token_holds_a_batch_to_nothing(service: Any, batch: Open) -> None:
+    provider = await service(token=None, quirks=BARE, faults=refusing(401))
+    assert (await batch(provider, 2, token="r8_mistyped").run()).exit_code == 4
+    provider = await service.again(provider, token=None, quirks=BARE)
+    assert (await batch(provider, limit=1).run()).submitted_now == 1
+    with pytest.raises(UsageError, match="begun with another token"):
+        await batch(provider, token="r8_mistyped").run()
+    assert provider.billed == 1
+
+
+@pytest.mark.parametrize("fault", [LOST, NEVER_TAKEN], ids=["lost", "never taken"])
+async def test_a_create_that_may_have_been_taken_holds_a_batch_to_its_model(
+    service: Serve, batch: Open, fault: Fault
+) -> None:
+    provider = await service(quirks=NO_LIST, faults=Faults([fault]))
+    await batch(provider, 1, recover_wait=0).run()
+    with pytest.raises(UsageError, match="begun with model"):
+        await batch(provider, model=PRO).run()
+
+
+async def test_a_ledger_that_is_older_than_its_record_takes_no_other_model(
+    service: Serve, batch: Open
+) -> None:
+    provider = await service()
+    night = batch(provider, 1, model="nobody/paints-this")
+    await night.run()
+    older = (night.folder / "ledger.sqlite").read_bytes()
+    assert (await batch(provider, model=PRO).run()).exit_code == 0
+    for path in night.folder.glob("ledger.sqlite*"):
+        path.unlink()
+    (night.folder / "ledger.sqlite").write_bytes(older)
+    with pytest.raises(UsageError, match="begun with model"):
+        await batch(provider, model=DEV).run()
+    assert provider.billed == 1
 
 
 # The account

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +16,6 @@ from tests.support.batches import counts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
@@ -58,6 +59,40 @@ async def test_a_deleted_picture_is_fetched_again_and_not_paid_again(
     assert provider.requests["output"] == fetched + 1
     assert outputs(night) == before
     assert counts(night) == recounted(night) == {"done": 3}
+
+
+def keep(path: Path) -> None:
+    """Leave a picture as it is."""
+
+
+def work_on(path: Path) -> None:
+    with Image.open(path) as image:
+        changed = image.convert("RGB")
+    changed.putpixel((0, 0), (1, 2, 3))
+    changed.save(path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "found"),
+    [
+        (keep, (0, 0)),
+        (work_on, (0, 0)),
+        (Path.unlink, (1, 1)),
+        (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), (1, 1)),
+        (lambda path: path.write_bytes(b""), (1, 1)),
+    ],
+    ids=["whole", "worked on", "missing", "cut short", "empty"],
+)
+async def test_a_script_sees_by_the_exit_code_that_a_picture_is_lost(
+    service: Serve, batch: Open, batchfill: Any, harm: Callable[[Path], Any], found: tuple[int, int]
+) -> None:
+    night = batch(await service(), 2)
+    await night.run()
+    harm(night.folder / "outputs/r1.webp")
+    checked = await batchfill("check", "night.csv", "--outputs", "--json")
+    assert (checked.code, json.loads(checked.out)["lost"]) == found
+    night.manifest.write_text(night.manifest.read_text("utf-8") + "r3,,,\n", "utf-8")
+    assert (await batchfill("check", "night.csv", "--outputs")).code == 2
 
 
 async def test_a_run_fetches_nothing_again_unasked(service: Serve, batch: Open) -> None:

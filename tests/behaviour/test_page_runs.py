@@ -9,6 +9,7 @@ import pytest
 
 from batchfill.domain.rows import RowState
 from tests.support.batches import PRICED
+from tests.support.models import DEV
 from tests.support.providers import TOKEN
 from tests.unit.review.conftest import asking
 
@@ -78,6 +79,7 @@ async def test_the_page_starts_what_was_agreed_to_and_that_goes_on_without_it(
         await editor.redo(*(result(night, id_).prediction_id for id_ in ("r1", "r2")))
         status, plan = await editor.post("plan", {})
         assert (status, plan["rows"], plan["again"], plan["price"]) == (200, 2, 2, 80_000)
+        assert (plan["model"], plan["provider"]) == (DEV, provider.base)
         assert plan["cost"]["spent"] == pytest.approx(0.12)
         # Others than those that a person has seen are never made.
         status, why = await editor.post("runs", {"rows": 1, "price": 40_000})

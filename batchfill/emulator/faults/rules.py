@@ -27,7 +27,7 @@ class Fault:
     at: frozenset[int] | None = None
     first: int = 1
     times: int | None = None
-    """At most so often; None forever."""
+    """At most so often; None: always."""
     probability: float = 1.0
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     after: float = 0.0

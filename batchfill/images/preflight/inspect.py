@@ -58,7 +58,7 @@ class _Frame(NamedTuple):
     """The sizes of a file."""
 
     size: Size
-    """As it will be taken: upright, or as stored where nobody turns it."""
+    """As it will be taken: upright, or as stored where it is not turned."""
     stored: Size
     rotated: bool
     """Whether its EXIF turns it."""
@@ -293,15 +293,14 @@ def _credentials_findings(image: Image, source: PictureSource, pixels: Pixels) -
 
 def _greys_text(mask: Image, source: PictureSource, kind: str) -> str:
     """Name the grey of a mask that counts as black or as white all over, if it is neither."""
-    way_out = " or set mask_from: nonzero or auto" if source.fitted else ""
     darkest, lightest = to_grey(mask, source.name).getextrema()
     if kind == "empty" and lightest:
-        text = f". Its lightest grey is {lightest} of 255: what is to be filled must be white"
+        text, others = f"lightest grey is {lightest} of 255 and counts as black", "nonzero or auto"
     elif kind == "full" and darkest != lightest:
-        text = f". Its darkest grey is {darkest} of 255: what is to be kept must be black"
+        text, others = f"darkest grey is {darkest} of 255 and counts as white", "auto"
     else:
         return ""
-    return f"{text},{way_out}" if way_out else text
+    return f". Its {text}, unless you set mask_from: {others}" if source.fitted else f". Its {text}"
 
 
 def _scaled_mask(picture: Size, mask: Size, source: PictureSource) -> Finding:

@@ -205,18 +205,19 @@ _PARTLY = {
 }
 _NO_MASK = (
     "is grey over most of it, as a photograph or a gradient is, and no mask: "
-    "draw what is to be filled white and everything else black"
+    "draw what is to be filled white and everything else black, or swap the columns image and mask"
 )
 _SIDES = {"white": ("black", "white"), "black": ("white", "black"), "alpha": ("opaque", "transparent")} | {
     "nonzero": ("black", "lighter than black")
 }
+"""How masks have what is kept and what is filled."""
 
 
 def _one_sided(name: str, pixels: Pixels, *, everything: bool) -> str:
-    kept, meant = _SIDES.get(pixels.mask_from, ("of one grey", "of one grey"))
+    kept, filled = _SIDES.get(pixels.mask_from, ("of one grey", "another grey"))
     if everything:
-        return f"{name} is {meant} all over: everything would be filled"
-    return f"{name} is {kept} all over: nothing would be filled"
+        return f"{name} is {filled} all over: everything would be filled; draw what is to be kept {kept}"
+    return f"{name} is {kept} all over: nothing would be filled; draw what is to be filled {filled}"
 
 
 def alpha_varies(mask: Image.Image) -> bool:

@@ -83,7 +83,7 @@ def _count_steps(after: Bytes, before: Bytes, border: _Border) -> int:
         return 0
     # Over three pixels, since compression takes a step apart; depth 0 is the last pixel outside.
     across = border.step_across(after, -1, 2)
-    beside = np.maximum(border.step_across(after, 3, 6), border.step_across(after, -5, -2))
+    nearby = np.maximum(border.step_across(after, 3, 6), border.step_across(after, -5, -2))
     new = across - border.step_across(before, -1, 2)
-    sharp = (across > LIMITS.sharp * beside) & (np.minimum(across, new) > LIMITS.step)
+    sharp = (across > LIMITS.sharp * nearby) & (np.minimum(across, new) > LIMITS.step)
     return int(border.lengths[sharp].sum())

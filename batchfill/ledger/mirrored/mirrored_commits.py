@@ -54,7 +54,7 @@ class MirroredCommits:
         self.lost: TakenOver | None = None
         """Why this run must pay for nothing more."""
         self.one_at_a_time = anyio.Lock()
-        """Held by whoever commits, and by whoever copies all that is committed."""
+        """Held by the task that commits, and by the one that copies all that is committed."""
         self._mirror = mirror
         self._ledger = ledger
         self._on_lack = on_lack

@@ -26,7 +26,12 @@ export class Filters {
     this.shown = el("output", { id: "shown", for: "search" });
     this.form = byId("filters");
     this.form.addEventListener("submit", (event) => event.preventDefault());
-    this.form.append(this.words, ...Object.values(this.choices), this.shown);
+    // In a narrow window the choices are folded until they are asked for.
+    this.fold = el("button", {
+      type: "button", id: "fold", "aria-expanded": "false", "aria-controls": "choices", onclick: () => this.unfold(),
+    });
+    this.form.append(
+      this.words, this.fold, el("div", { id: "choices", class: "choosing" }, ...Object.values(this.choices)), this.shown);
     for (const [choice, names] of Object.entries(CHOSEN)) {
       offer(this.choices[choice], Object.entries(names).map(([name, [label]]) => [name, label]));
     }
@@ -44,8 +49,20 @@ export class Filters {
     this.words.value = this.asked.words;
     for (const [name, select] of Object.entries(this.choices)) {
       select.value = this.asked[name];
-      select.classList.toggle("active", !(name in CHOSEN) && Boolean(this.asked[name]));
+      select.classList.toggle("active", this.isActive(name));
     }
+    // What is folded away and leaves out rows is told.
+    const active = Object.keys(this.choices).filter((name) => this.isActive(name)).length;
+    this.fold.textContent = active ? `Filters (${active})` : "Filters";
+    this.fold.classList.toggle("active", active > 0);
+  }
+
+  isActive(name) {
+    return !(name in CHOSEN) && Boolean(this.asked[name]);
+  }
+
+  unfold() {
+    this.fold.setAttribute("aria-expanded", String(this.fold.getAttribute("aria-expanded") !== "true"));
   }
 
   choice(name, label) {

@@ -53,10 +53,10 @@ export class Runs {
   isAgreed(plan) {
     const [rows, price] = [count(plan.rows, "row"), priceOf(plan)];
     const kept = `The pictures of today are kept. It goes on when this page is closed, as ${this.command()} does.`;
+    const note = [`With ${plan.model} at ${plan.provider}.`, noteOf(plan).join(" "), kept, ...plan.notes].join("\n");
     // Who presses Enter twice has agreed to nothing.
     return confirmed({
-      title: `Make ${rows} for ${price}?`, note: [...noteOf(plan), kept].join(" ") + plan.notes.map((one) => `\n${one}`).join(""),
-      yes: `Make ${rows}`, look: "redo", isCareful: true,
+      title: `Make ${rows} for ${price}?`, note, yes: `Make ${rows}`, look: "redo", isCareful: true,
     });
   }
 }

@@ -167,7 +167,7 @@ class Reconciler:
                 self._put_off([attempt], self._context.timings.list_lag)
 
     async def _cannot_read(self, due: list[Attempt], error: TransientError) -> None:
-        """The service answers, but with an error: some gateways do so forever where they have no list."""
+        """The service answers, but with an error: some gateways always do so where they have no list."""
         self._context.log.debug(f"looking up lost submissions: {error}")
         self._put_off(due, max(self._context.timings.list_lag, error.wait or 0.0))
         for attempt in due:

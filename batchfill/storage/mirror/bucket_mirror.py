@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from batchfill.storage.mirror.mirror_bucket import MirrorBucket
 
 MOST_ENTRIES = 5000
-"""Entries behind a copy of the ledger: whoever takes the batch over reads each of them."""
+"""Entries behind a copy of the ledger: a take-over reads each of them."""
 LEAST_BYTES = 8 * 1024 * 1024
 """Bytes behind a copy that are read all the same, however small the ledger is."""
 _PIECE = 1024 * 1024
@@ -106,7 +106,7 @@ class BucketMirror:
     def keep_copy(self, ledger: Path, *, behind: int) -> KeptCopy:
         """Put a copy that nothing goes on from yet; see CommitMirror.
 
-        It may have pages of later commits, which are written once more by whoever reads on from it.
+        It may have pages of later commits, which are written once more by the run that reads on from it.
         """
         return self._upload(ledger, EntryPlace(self.generation, behind))
 

@@ -97,7 +97,7 @@ def _judge(night: Night) -> Iterator[str]:
 def _not_clean(batch: Path) -> Iterator[str]:
     """Yield what `check --outputs` finds."""
     with open_reader(batch / "ledger.sqlite") as reader:
-        found = compare_outputs(PlacedFiles(batch), reader.collected_files())
+        found = compare_outputs(PlacedFiles(batch), reader.collected_files()).lines
     if not (len(found) == 1 and CLEAN in found[0]):
         yield from found
     yield from (f"{leftover} was left behind" for leftover in (batch / "tmp").iterdir())

@@ -107,6 +107,14 @@ def test_doubts_without_a_price_say_so(
     assert "costs their price, which is unknown," in lines[-1]
 
 
+def test_rows_that_left_the_manifest_before_anything_was_made_are_not_worth_a_line(
+    status: Callable[..., Status],
+) -> None:
+    assert not any(
+        "manifest" in line for line in status_lines(status(gone={RowState.PENDING: 3}), command=RUN)[1:]
+    )
+
+
 def test_a_row_in_doubt_that_left_the_manifest_is_explained_too(
     status: Callable[..., Status], doubt: Doubt
 ) -> None:

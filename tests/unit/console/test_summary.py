@@ -70,7 +70,7 @@ def test_a_run_that_left_something_accounts_for_every_row_and_says_how_to_go_on(
         doubts=(doubt,),
         stopped_because="stopped by Ctrl-C",
         skipped=3,
-        gone={RowState.DONE: 2},
+        gone={RowState.DONE: 2, RowState.PENDING: 4},
     )
     lines = summary_lines(left, command=RUN)
     assert lines[:9] == [

@@ -369,3 +369,18 @@ def test_the_log_of_a_large_import_does_not_stay(path: Path, monkeypatch: pytest
         assert log.stat().st_size > 6_000_000
         db.execute("INSERT INTO facts VALUES ('a', 'b')")
         assert log.stat().st_size <= 65_536
+
+
+@pytest.mark.parametrize(
+    ("text", "way_out"),
+    [
+        ("database is locked", "close it and try again"),
+        ("database or disk is full", "the disk is full; make room, or give a folder elsewhere with --out"),
+        (
+            "attempt to write a readonly database",
+            "check the folder's permissions, or give another with --out",
+        ),
+    ],
+)
+def test_what_keeps_a_ledger_from_being_opened_is_told_with_a_way_out(text: str, way_out: str) -> None:
+    assert way_out in database.in_words(sqlite3.OperationalError(text))

@@ -34,12 +34,22 @@ def lines_of(found: list[Row | Mistake]) -> list[str]:
             HEADER + f"a,{URLS},\n" * 22,
             ["night.csv:2: 22 rows: no prompt; give one to all with `--set prompt=…`"],
         ),
-        (HEADER + f"a,{URLS},\n", ["night.csv:2: prompt is empty"]),
+        (
+            HEADER + f"a,{URLS},\n",
+            ["night.csv:2: prompt is empty: fill it in, or give one to all with `--set prompt=…`"],
+        ),
         (
             "image,mask,prompt\n" + "".join(f"photos/{n}.jpg,masks/{n}.png,p\n" for n in range(9)),
             [
                 "night.csv:2: 9 rows: image: there is no folder photos",
                 "night.csv:2: 9 rows: mask: there is no folder masks",
+            ],
+        ),
+        (
+            "image,mask,prompt\n" + "".join(f"C:\\photos\\{n}.jpg,http://x/m,p\n" for n in range(9)),
+            [
+                "night.csv:2: 9 rows: image: there is no folder C:/photos, as paths of Windows name it: "
+                "write the path from the manifest's folder on"
             ],
         ),
         (

@@ -93,12 +93,27 @@ def test_a_url_is_no_local_file(files: LocalFiles, address: str) -> None:
         ("images/hero.png/x", "no such file images/hero.png/x (there is no folder hero.png)"),
         ("images", "images is a folder, not a file"),
         ("empty.png", "empty.png is an empty file"),
-        ("C:\\pictures\\a.png", "no such file C:\\pictures\\a.png (there is no folder pictures)"),
+        (
+            "C:\\pictures\\a.png",
+            "no such file C:\\pictures\\a.png (there is no folder pictures, as paths of Windows name it: "
+            "write the path from the manifest's folder on)",
+        ),
+        (
+            "~/pictures/a.png",
+            "no such file ~/pictures/a.png (there is no folder pictures: ~ is a home folder for shells only, "
+            "so write it out)",
+        ),
+        (
+            "photos/a.png",
+            "no such file photos/a.png (there is no folder photos: paths start from the manifest's folder, "
+            "so did you mean ../photos?)",
+        ),
         ("x" * 300, f"{'x' * 100}… cannot be read: File name too long"),
     ],
 )
 def test_what_is_no_usable_file_is_told(files: LocalFiles, folder: Path, address: str, message: str) -> None:
     (folder / "empty.png").touch()
+    (folder.parent / "photos").mkdir()
 
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         files.find_file(address)

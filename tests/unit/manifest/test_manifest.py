@@ -184,7 +184,9 @@ def test_rows_may_be_in_a_file_of_their_own(folder: Path, rows: Callable[..., li
 def test_mistakes_in_a_file_of_rows_name_that_file(folder: Path, mistakes: Callable[..., list[str]]) -> None:
     (folder / "table.csv").write_text(ROW + "http://x/a,,p\n")
 
-    assert mistakes("rows: table.csv\n", "night.yaml") == ["table.csv:3: mask is empty"]
+    assert mistakes("rows: table.csv\n", "night.yaml") == [
+        "table.csv:3: mask is empty: fill it in, or give one to all with `--set mask=…`"
+    ]
 
 
 @pytest.mark.parametrize(

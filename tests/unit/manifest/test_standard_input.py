@@ -71,7 +71,7 @@ def test_a_manifest_by_standard_input_names_files_of_the_current_folder(
 
 def test_a_mistake_names_standard_input_and_the_line(piped: Callable[[bytes], list[Row | Mistake]]) -> None:
     assert [str(item) for item in piped(TABLE + b",http://x/m,p\n")[1:]] == [
-        "standard input:3: image is empty"
+        "standard input:3: image is empty: fill it in, or give one to all with `--set image=…`"
     ]
 
 

@@ -94,7 +94,7 @@ def test_a_needed_input_may_come_from_the_defaults_alone(rows: Callable[..., lis
                 "or give --extra-columns keep"
             ],
         ),
-        ("image,mask,prompt,prompt", ["2 columns are named prompt"]),
+        ("image,mask,prompt,prompt", ["2 columns are named prompt: rename or remove all but one"]),
         ("image,,mask,prompt", ["column 2 has no name"]),
         ("image;mask,prompt", ["unknown column image;mask", "missing column mask"]),
         (
@@ -139,7 +139,7 @@ def test_every_mistake_of_every_row_is_told(mistakes: Callable[..., list[str]]) 
         [
             "night.csv:2: id 'a/b' holds '/'; letters, digits, '.', '_' and '-' are allowed",
             "night.csv:2: image: no such file nope.png",
-            "night.csv:2: prompt is empty",
+            "night.csv:2: prompt is empty: fill it in, or give one to all with `--set prompt=…`",
             "night.csv:2: guidance must be a number, not 'x'",
             "night.csv:2: num_outputs must be between 1 and 4, not 9",
             "night.csv:3: guidance must be between 0 and 100, not 101",

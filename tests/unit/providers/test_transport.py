@@ -67,7 +67,9 @@ async def test_a_server_without_tls_is_a_connect_error(transport: Transport, lis
     peer = await listen(talk_plainly)
     with pytest.raises(httpx.ConnectError) as plain:
         await post(transport, f"https://127.0.0.1:{peer.port}/")
-    assert "object at 0x" not in str(plain.value)
+    assert str(plain.value) == (
+        f"cannot connect to 127.0.0.1:{peer.port}: what answers there speaks no TLS: is it http?"
+    )
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_a_connect_error(listen: Listen) -> None:
@@ -448,11 +450,16 @@ async def test_a_proxy_that_refuses_the_tunnel_or_is_not_there_is_a_proxy_error(
         await peer.head(reader)
         writer.write(answer(status="407 Proxy Authentication Required"))
 
-    for port in (unused_port(), (await listen(refuse)).port):
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+    absent, refusing = unused_port(), (await listen(refuse)).port
+    for port, words in (
+        (absent, f"cannot connect to the proxy 127.0.0.1:{absent}: Connection refused"),
+        (refusing, "the proxy answered 407 Proxy Authentication Required: check HTTPS_PROXY"),
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{port}")
         transport = Transport()
-        with pytest.raises(httpx.ProxyError):
+        with pytest.raises(httpx.ProxyError) as failed:
             await post(transport, "https://service.test/")
+        assert str(failed.value) == words
         await transport.aclose()
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("quick")]
 
 PLAN: dict[str, Any] = {
+    "model": "black-forest-labs/flux-fill-dev",
+    "provider": "https://gateway.example.com/v1",
     "rows": 3,
     "price": 120_000,
     "pictures": 3,
@@ -56,15 +58,18 @@ async def test_a_redo_is_started_by_an_answer_to_its_cost(
     async with served(pictures, telling(agreed, PLAN)) as address:
         page = await visit.open(address)
         assert not await page.is_visible("#run")
-        await press(page, "Home", "r", "Control+Enter")
+        await press(page, "Home", "r")
+        await page.wait_for_selector("#redo[open]")
+        await press(page, "Control+Enter")
         await saved(page, "harbour", "redo")
         assert await page.inner_text("#run") == "Run the redo of 1 row …"
         await page.click("#run")
         await page.wait_for_selector("#question[open]")
         assert await page.inner_text("#question-title") == "Make 3 rows for about $0.12?"
         assert await page.inner_text("#question-note") == (
+            "With black-forest-labs/flux-fill-dev at https://gateway.example.com/v1.\n"
             "1 row to make again, and 2 rows that have no picture yet. 3 pictures, about 1 min 30 s. "
-            "So far $0.28. At most $25.00 in all. The pictures of today are kept. "
+            "So far $0.28. At most $25.00 in all.\nThe pictures of today are kept. "
             "It goes on when this page is closed, as batchfill run night.csv --retry redo does.\n"
             "warning: the balance is low"
         )

@@ -173,7 +173,9 @@ async def test_what_failed_is_made_again_with_another_prompt_and_needs_no_pictur
         await press(page, "Escape")
         await page.select_option("select[name=state]", "canceled")
         await page.locator("[data-id=stopped]").focus()
-        await press(page, "r", "Control+Enter")
+        await press(page, "r")
+        await page.wait_for_selector("#redo[open]")
+        await press(page, "Control+Enter")
         await saved(page, "stopped", "redo")
     assert [(ruling.prediction_id, ruling.prompt) for ruling in pictures.rulings] == [
         ("p-refused", "a beach with families"),

@@ -125,6 +125,7 @@ async def test_everything_is_done_by_fingers_alone(
         await tap("#detail .actions .undo")
         await page.wait_for_selector("[data-id=station].done:not(.approved)", state="attached")
         await tap("#detail [aria-label=Close]")
+        await tap("#fold")
         await page.select_option("select[name=state]", "failed")
         await tap("[data-id=refused] .compare")
         await tap("#detail .actions .redo")

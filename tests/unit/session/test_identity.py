@@ -172,3 +172,5 @@ def test_a_record_without_its_ledger_is_no_other_providers_or_models(
         identity.refuse_other_record({}, heading, settings(base="https://else.example.com"))
     with pytest.raises(UsageError, match="begun with model"):
         identity.refuse_other_record({}, heading, settings(model="owner/other"))
+    for other in (settings(base="https://else.example.com"), settings(model="owner/other")):
+        identity.refuse_other_record({}, heading, other, made=False)

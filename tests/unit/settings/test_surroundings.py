@@ -309,6 +309,21 @@ def test_the_token_comes_from_the_strongest_place_that_has_one(
             assert found is None
 
 
+@pytest.mark.parametrize(
+    "text", ['"r8_abc"', "'r8_abc'", "Bearer r8_abc", "r8_abc def", "r8_\u00e4", "r8_\n1", '"', "'"]
+)
+def test_a_token_that_was_copied_with_something_else_is_refused(home: Home, text: str) -> None:
+    with pytest.raises(UsageError, match="the token holds spaces, quotes or characters that no token has"):
+        home.settings({"BATCHFILL_TOKEN": text})
+
+
+@pytest.mark.parametrize("text", ["r8_abc", "any-word", "it's", 'pass"word', "a=b/c+d"])
+def test_own_servers_take_any_word_as_a_token(home: Home, text: str) -> None:
+    token = home.settings({"BATCHFILL_TOKEN": text}).token
+    assert token is not None
+    assert token.reveal() == text
+
+
 def test_a_file_of_variables_that_names_a_command_is_not_overruled_by_a_token_of_the_shell(
     home: Home,
 ) -> None:

@@ -75,10 +75,30 @@ def test_masks_of_usual_modes_are_good(photo: Image.Image, mask: Image.Image, mo
 @pytest.mark.parametrize(
     ("grey", "source", "kind", "message"),
     [
-        (0, "white", "empty", "m.png is black all over: nothing would be filled"),
-        (255, "white", "full", "m.png is white all over: everything would be filled"),
-        (255, "black", "empty", "m.png is white all over: nothing would be filled"),
-        (0, "black", "full", "m.png is black all over: everything would be filled"),
+        (
+            0,
+            "white",
+            "empty",
+            "m.png is black all over: nothing would be filled; draw what is to be filled white",
+        ),
+        (
+            255,
+            "white",
+            "full",
+            "m.png is white all over: everything would be filled; draw what is to be kept black",
+        ),
+        (
+            255,
+            "black",
+            "empty",
+            "m.png is white all over: nothing would be filled; draw what is to be filled black",
+        ),
+        (
+            0,
+            "black",
+            "full",
+            "m.png is black all over: everything would be filled; draw what is to be kept white",
+        ),
     ],
 )
 def test_a_mask_of_one_grey_is_a_mistake(grey: int, source: str, kind: str, message: str, save: Save) -> None:
@@ -90,7 +110,7 @@ def test_a_mask_of_one_grey_is_a_mistake(grey: int, source: str, kind: str, mess
 
 def test_a_mask_of_zeros_and_ones_is_told_how_dark_it_is(mask: Image.Image, save: Save) -> None:
     found = look(None, save(mask.point([0] * 255 + [1]), "m.png"))
-    assert "Its lightest grey is 1 of 255: what is to be filled must be white" in text(found)
+    assert "Its lightest grey is 1 of 255 and counts as black" in text(found)
 
 
 def test_more_white_than_black_is_suspicious(mask: Image.Image, save: Save) -> None:
@@ -321,12 +341,14 @@ def test_proofs_that_a_finished_picture_cannot_keep_are_noted(
         (
             0,
             76,
-            "black all over: nothing would be filled. Its lightest grey is 76 of 255: what is to be filled",
+            "draw what is to be filled white. Its lightest grey is 76 of 255 and counts as black, unless you "
+            "set mask_from: nonzero or auto",
         ),
         (
             180,
             255,
-            "white all over: everything would be filled. Its darkest grey is 180 of 255: what is to be kept",
+            "draw what is to be kept black. Its darkest grey is 180 of 255 and counts as white, unless you "
+            "set mask_from: auto",
         ),
         (0, 150, "has the grey 150 of 255, which would be filled only in part"),
     ],
@@ -338,7 +360,6 @@ def test_a_grey_in_the_place_of_black_or_white_is_named_and_auto_reads_it(
     found = look(None, path)
     assert [severity for severity, _ in told(found)] == ["mistake"]
     assert message in text(found)
-    assert "mask_from: nonzero or auto" in text(found)
     assert look(None, path, mask_from="auto").findings == ()
 
 

@@ -105,11 +105,11 @@ def test_a_mask_grows_by_pixels_of_the_picture(mask: Image.Image, encode: Encode
 @pytest.mark.parametrize(
     ("grey", "source", "what"),
     [
-        (3, "white", "black all over: nothing would be filled"),
-        (255, "white", "white all over: everything would be filled"),
-        (255, "black", "white all over: nothing would be filled"),
-        (0, "black", "black all over: everything would be filled"),
-        (0, "auto", "of one grey all over: nothing would be filled"),
+        (3, "white", "black all over: nothing would be filled; draw what is to be filled white"),
+        (255, "white", "white all over: everything would be filled; draw what is to be kept black"),
+        (255, "black", "white all over: nothing would be filled; draw what is to be filled black"),
+        (0, "black", "black all over: everything would be filled; draw what is to be kept white"),
+        (0, "auto", "of one grey all over: nothing would be filled; draw what is to be filled another grey"),
     ],
 )
 def test_a_mask_of_one_grey_is_refused(grey: int, source: str, what: str, encode: Encode) -> None:

@@ -76,8 +76,8 @@ def test_a_delimiter_inside_a_quoted_column_name_does_not_count(rows: Callable[.
 
 def test_cells_left_out_at_the_end_are_empty(mistakes: Callable[..., list[str]]) -> None:
     assert mistakes(HEADER + "a,http://x/a.png\n") == [
-        "night.csv:2: mask is empty",
-        "night.csv:2: prompt is empty",
+        "night.csv:2: mask is empty: fill it in, or give one to all with `--set mask=…`",
+        "night.csv:2: prompt is empty: fill it in, or give one to all with `--set prompt=…`",
     ]
 
 
@@ -240,7 +240,10 @@ def test_quotes_behind_a_space_are_quotes_and_other_spaces_stay(
     (found,) = read("id, image, mask, prompt\n" + line.format(URLS))
 
     assert (found.inputs["prompt"] if isinstance(found, Row) else None) == prompt
-    assert isinstance(found, Row) or str(found) == "night.csv:2: prompt is empty"
+    assert (
+        isinstance(found, Row)
+        or str(found) == "night.csv:2: prompt is empty: fill it in, or give one to all with `--set prompt=…`"
+    )
 
 
 def test_a_row_behind_cells_of_several_lines_knows_its_line(rows: Callable[..., list[Row]]) -> None:

@@ -61,7 +61,10 @@ def test_booleans_are_typed_by_the_model(rows: Callable[..., list[Row]]) -> None
         (f'{{{FILES}, "prompt": "a\\u0000b"}}', "prompt holds a NUL character"),
         (f'{{{FILES}, "prompt": "p", "guidance": 1e3}}', "guidance must be between 0 and 100, not 1e3"),
         (f"{{{FILES}}}", "missing key prompt: add it, or give one to all with `--set prompt=…`"),
-        (f'{{{FILES}, "prompt": ""}}', "prompt is empty"),
+        (
+            f'{{{FILES}, "prompt": ""}}',
+            "prompt is empty: fill it in, or give one to all with `--set prompt=…`",
+        ),
         (f'{{{FILES}, "prompt": "p", "guidence": 3}}', "unknown key guidence; did you mean guidance?"),
     ],
 )
