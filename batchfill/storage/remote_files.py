@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
 
 from batchfill.domain.objects import RemoteCopy, object_of_content
 from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from batchfill.storage.object_store import ObjectWriter
 
 PROBE = "batchfill-probe"
-"""The object by which it is found out what the credentials may do: one name, so that no two stay."""
+"""How the object begins by which it is found out what the credentials may do."""
 
 OWNERS = "batchfill-batch/"
 """Where an object tells by its name which batch has the address."""
@@ -149,7 +150,8 @@ def ask_for_rights(root: str, store: ObjectWriter | None = None) -> None:
     Raises ObjectsRefused where they cannot, NoAnswer where another try may tell.
     """
     store = store or store_of_process()
-    content, address = b"batchfill may write here\n", root + PROBE
+    # A name of its own: two commands that ask at once do not remove each other's.
+    content, address = b"batchfill may write here\n", f"{root}{PROBE}-{uuid4().hex[:8]}"
     store.put_object(address, content, mime="text/plain")
     found = store.find_object(address)
     if found is None or found.size != len(content):
