@@ -215,7 +215,10 @@ async def test_of_two_batches_that_begin_at_once_at_most_one_has_the_bucket(
     assert len(owners) + len(told) == 2
     assert len(provider.predictions()) == 2 * len(owners) <= 2
     # Or the other one has just removed the object by which both ask what they may do there.
-    refusals = ("another batch has s3://photos/night/, or begins there now", "s3://photos/night/batchfill-probe")
+    refusals = (
+        "another batch has s3://photos/night/, or begins there now",
+        "s3://photos/night/batchfill-probe",
+    )
     assert all(any(words in text for words in refusals) for text in told)
     assert all(is_there_alone(night, buckets) for night in owners)
     # Those that were refused have left nothing that keeps a later one from it.
