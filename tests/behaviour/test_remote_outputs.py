@@ -276,7 +276,7 @@ async def test_a_bucket_that_takes_nothing_is_told_before_anything_is_paid_for(
     buckets.fail = lambda asked, place: failure if asked == kind else None
 
     with pytest.raises(
-        UsageError, match="--outputs: s3://photos/night/batchfill-probe-[0-9a-f]{8} cannot"
+        UsageError, match=r"--outputs: s3://photos/night/batchfill-probe-[0-9a-f]{8} cannot"
     ) as caught:
         await batch(provider, 1, outputs=ROOT).run()
 
