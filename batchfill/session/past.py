@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from batchfill.domain.predictions import Prediction
     from batchfill.ledger.adoption import Pictured
+    from batchfill.ledger.ledger import Ledger
     from batchfill.ledger.payments import Judgement, KeptFile
     from batchfill.run.context import RunContext
 
@@ -84,6 +85,17 @@ class Past:
         return max((payment.number for payment in self.reading.payments), default=0) if self.reading else 0
 
 
+async def may_have_made(ledger: Ledger) -> bool:
+    """Whether anything may have been made, as the ledger or its record knows. Raises LedgerError."""
+    return ledger.has_made or _tells_of_payments(await ledger.read_record())
+
+
+def _tells_of_payments(reading: PaymentReading | None) -> bool:
+    return reading is not None and (
+        bool(reading.damaged) or not all(payment.free for payment in reading.payments)
+    )
+
+
 async def recall(context: RunContext, *, incoming: bool, asks: bool = True) -> Past:
     """Compare the ledger with what else tells of payments, and adopt what the service or the folder has.
 
@@ -93,8 +105,10 @@ async def recall(context: RunContext, *, incoming: bool, asks: bool = True) -> P
     ledger, settings = context.ledger, context.settings
     reading = await ledger.read_record()
     told = reading or PaymentReading(heading=None)
-    made = ledger.has_made or bool(told.damaged) or not all(payment.free for payment in told.payments)
-    identity.refuse_other_record(ledger.metadata, told.heading, settings, made=made)
+    # Of a ledger that was restored the record may know better what the batch is held to.
+    facts = identity.binding_facts(ledger.metadata, made=ledger.has_made)
+    made = ledger.has_made or _tells_of_payments(told)
+    identity.refuse_other_record(facts, told.heading, settings, made=made)
     judged = await ledger.judge(told.payments)
     is_new = incoming and reading is None and "manifest" not in ledger.metadata
     elsewhere = await _elsewhere(context) if is_new else {}

@@ -52,7 +52,7 @@ from batchfill.storage.run_log import RUN_LOG, log_applied_decisions, open_run_l
 from batchfill.workers.pool import Processes, Threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
     from batchfill.catalog.model import Model
     from batchfill.clock import Chance, Clock
@@ -157,7 +157,8 @@ class Session:
             OutputStore(folder).make_folders()
             inbox.drain_requests(folder)  # requests to a run that has ended already
             async with open_ledger(folder / LEDGER, self.clock.now) as ledger:
-                identity.refuse_other_batch(_binding_facts(ledger), self.settings)
+                facts = identity.binding_facts(ledger.metadata, made=ledger.has_made)
+                identity.refuse_other_batch(facts, self.settings)
                 ledger.wait_for_room(self.timings.disk_patience, partial(tell_lack, say))
                 self.stopping.on_hurry = ledger.give_up_waiting
                 async with mirrored(ledger, self.settings, self.timings, say, self.stopping):
@@ -238,9 +239,10 @@ class Session:
                 raise UsageError(wrong)
             # It was right before, and what was paid for there is waited for.
             context.log.notice(wrong, Level.WARNING)
-        identity.refuse_other_account(_binding_facts(ledger), settings, account)
+        facts = identity.binding_facts(ledger.metadata, made=await past.may_have_made(ledger))
+        identity.refuse_other_account(facts, settings, account)
         assert settings.token is not None
-        self._account = identity.account_facts(_binding_facts(ledger), settings, account)
+        self._account = identity.account_facts(facts, settings, account)
 
     async def _ingest_rows(
         self, context: RunContext, manifest: Manifest, confirm: Callable[[Plan], bool]
@@ -377,10 +379,6 @@ class Session:
             because = None  # it came to its end all the same
         with suppress(LedgerFailed):  # what ended the night, perhaps; its exit code says so
             await context.ledger.set_metadata(stopped_because=because)
-
-
-def _binding_facts(ledger: Ledger) -> Mapping[str, str]:
-    return identity.binding_facts(ledger.metadata, made=ledger.has_made)
 
 
 async def _remember_cap(ledger: Ledger, settings: Settings) -> None:

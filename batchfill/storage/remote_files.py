@@ -138,10 +138,12 @@ def claim(root: str, batch: str) -> bool:
     """
     store, own = store_of_process(), f"{root}{OWNERS}{batch}"
     store.put_object(own, b"batchfill keeps the outputs of this batch here\n", mime="text/plain")
-    alone = all(one.address == own for page in store.list_objects(root + OWNERS) for one in page)
-    if not alone:
+    there = {one.address for page in store.list_objects(root + OWNERS) for one in page}
+    if own not in there:
+        raise NoAnswer(f"{own} is not listed after it was written")
+    if there != {own}:
         store.remove_object(own)
-    return alone
+    return there == {own}
 
 
 def ask_for_rights(root: str, store: ObjectWriter | None = None) -> None:

@@ -131,7 +131,7 @@ def refusing(status: int) -> Faults:
 
 async def test_a_mistyped_model_holds_a_batch_to_nothing(service: Serve, batch: Open, states: Any) -> None:
     provider = await service()
-    mistyped = await batch(provider, 2, model="nobody/paints-this").run()
+    mistyped = await batch(provider, 2, model="other/painter").run()
     assert (mistyped.exit_code, provider.billed) == (4, 0)
     night = batch(provider, model=PRO)
     assert (await night.run()).exit_code == 0
@@ -178,15 +178,38 @@ async def test_a_ledger_that_is_older_than_its_record_takes_no_other_model(
     service: Serve, batch: Open
 ) -> None:
     provider = await service()
-    night = batch(provider, 1, model="nobody/paints-this")
+    night = batch(provider, 1, model="other/painter")
     await night.run()
     older = (night.folder / "ledger.sqlite").read_bytes()
     assert (await batch(provider, model=PRO).run()).exit_code == 0
     for path in night.folder.glob("ledger.sqlite*"):
         path.unlink()
     (night.folder / "ledger.sqlite").write_bytes(older)
-    with pytest.raises(UsageError, match="begun with model"):
+    with pytest.raises(UsageError, match=f"begun with model {PRO}"):
         await batch(provider, model=DEV).run()
+    assert (await batch(provider, model=PRO).run()).exit_code == 0
+    assert provider.billed == 1
+
+
+@pytest.mark.parametrize("told", ["account", "token"])
+async def test_a_ledger_that_is_older_than_its_record_takes_no_other_account(
+    service: Any, batch: Open, told: str
+) -> None:
+    """In another account nothing of the batch is found, and all of it would be paid for once more."""
+    quirks = BARE if told == "token" else None
+    begin = {"token": None, **({"quirks": quirks} if quirks else {"account": "mine"})}
+    provider = await service(**begin, faults=refusing(404))
+    night = batch(provider, 1)
+    await night.run()
+    older = (night.folder / "ledger.sqlite").read_bytes()
+    provider = await service.again(provider, **begin)
+    assert (await batch(provider).run()).exit_code == 0
+    for path in night.folder.glob("ledger.sqlite*"):
+        path.unlink()
+    (night.folder / "ledger.sqlite").write_bytes(older)
+    provider = await service.again(provider, **(begin if quirks else {**begin, "account": "yours"}))
+    with pytest.raises(UsageError, match=f"begun with (the|another) {told}"):
+        await batch(provider, token="r8_another").run()
     assert provider.billed == 1
 
 
