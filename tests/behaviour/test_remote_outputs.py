@@ -17,6 +17,7 @@ from batchfill.emulator.faults.rules import Fault
 from batchfill.errors import UsageError
 from batchfill.ledger.base import LedgerBase
 from batchfill.storage.remote_files import OWNERS
+from batchfill.storage.remote_store import RemoteStore
 from tests.support.batches import counts
 from tests.support.bounds import HANGS
 from tests.support.buckets import KEY, SECRET, Failure
@@ -182,6 +183,22 @@ async def test_another_bucket_at_a_later_start_is_refused(
         "night.batch puts its files into s3://photos/night/, and this command says s3://photos/day/: "
         "leave --outputs out to go on"
     )
+
+
+async def test_a_bucket_that_does_not_list_what_was_put_is_no_batchs_own(
+    service: Serve, batch: Open, buckets: BucketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_timings(monkeypatch, question_retries=())
+    real = RemoteStore.list_objects
+
+    def lag(store: RemoteStore, prefix: str, **how: Any) -> Any:
+        return iter(()) if prefix.endswith(OWNERS) else real(store, prefix, **how)
+
+    monkeypatch.setattr(RemoteStore, "list_objects", lag)
+    provider = await service()
+    with pytest.raises(UsageError, match="is not listed after it was written"):
+        await batch(provider, 1, outputs=ROOT).run()
+    assert provider.predictions() == []
 
 
 @pytest.mark.parametrize("obeys", [True, False], ids=["create-only", "overwrites"])
