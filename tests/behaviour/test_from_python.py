@@ -123,6 +123,9 @@ def code_cell(source: str) -> dict[str, Any]:
 
 
 def test_a_notebook_runs_a_dataframe_and_shows_what_became_of_it(tmp_path: Path) -> None:
+    import nbclient
+    import nbformat
+
     book = nbformat.from_dict(  # type: ignore[no-untyped-call]
         {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [code_cell(text) for text in CELLS]}
     )

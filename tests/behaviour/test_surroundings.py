@@ -162,9 +162,9 @@ async def test_an_hour_without_network_is_waited_for_and_no_row_fails(
     running = asyncio.ensure_future(batch_.run(watch=watch))
     await provider.until(lambda: provider.billed >= 4)
     await provider.stop()
-    await watch.reports(30, running)
+    await watch.reports(10, running)
     wall.ahead = 0.9 * HOUR
-    await watch.reports(30, running)
+    await watch.reports(10, running)
     back = await service.again(provider)
     assert (await running).exit_code == 0
     assert back.billed == 15

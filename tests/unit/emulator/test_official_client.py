@@ -138,6 +138,8 @@ async def test_it_knows_its_account(start: Start, official: Callable[..., Client
 async def test_it_understands_refusals_and_failures(
     start: Start, official: Callable[..., Client], inputs: Mapping[str, Any]
 ) -> None:
+    from replicate.exceptions import ModelError, ReplicateError
+
     provider = await start(faults=Faults([Fault("create", "fail", options={"error": "CUDA out of memory"})]))
     with pytest.raises(ModelError, match="CUDA out of memory"):
         await official(provider).async_run(DEV, dict(inputs))
