@@ -21,6 +21,7 @@ from batchfill.run.submit import inputs
 from batchfill.storage.inbox import Request
 from batchfill.storage.output_store import OutputStore
 from tests.support.capabilities import obey_modes
+from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,9 +49,10 @@ SHORT = [
     ImportError("libjpeg.so: failed to map segment from shared object"),
 ]
 ERRORS = [*SHORT, of(errno.EIO), of(errno.EACCES), of(errno.ESTALE), of(errno.ENOSPC)]
+BUGS = [KeyError("seed"), ValueError("no such thing"), AssertionError()]
+
 LONG = 700.0
 """Seconds after which no answer is on its way any more."""
-BUGS = [KeyError("seed"), ValueError("no such thing"), AssertionError()]
 
 
 def name_of(error: Exception) -> str:
@@ -116,8 +118,14 @@ async def test_a_row_whose_file_could_not_be_opened_for_want_of_files_is_not_at_
 
 @pytest.mark.parametrize("error", SHORT, ids=name_of)
 async def test_a_machine_that_stays_short_ends_submitting_and_leaves_the_rows_pending(
-    service: Serve, batch: Open, states: States, fail: Any, error: Exception
+    service: Serve,
+    batch: Open,
+    states: States,
+    fail: Any,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    set_timings(monkeypatch, upload_retry=0.001)
     provider = await service()
     fail(inputs, "read_input_file", error)
     summary = await batch(provider, 3).run()
