@@ -1,7 +1,7 @@
 """A process that has imported dask, and forks a scheduler or a worker for each line of its input.
 
-Each line is a JSON list: `["scheduler", ADDRESS]`, or `["worker", NAME, ADDRESS, PRELOAD, SOFTWARE]`. The answer
-is the number of the process. Importing dask is most of what such a process costs.
+Each line is a JSON list: `["scheduler", ADDRESS]`, or `["worker", NAME, ADDRESS, PRELOAD, SOFTWARE]`. The
+answer is the number of the process. Importing dask is most of what such a process costs.
 """
 
 from __future__ import annotations
