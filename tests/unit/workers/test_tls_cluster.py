@@ -78,7 +78,7 @@ async def test_one_who_does_not_encrypt_is_not_heard(machines: ClusterServer) ->
     with dask.config.set(settings(trusted=CERTIFICATE)):
         await machines.have(1)
     plain = machines.address.replace("tls:", "tcp:")
-    with pytest.raises(OSError, match="reset by peer|[Tt]imed out|[Cc]losed"):
+    with pytest.raises(OSError, match=r"reset by peer|[Tt]imed out|[Cc]losed"):
         await distributed.Client(plain, asynchronous=True, set_as_default=False, timeout=0.5)
 
 
