@@ -152,7 +152,7 @@ class Poller:
         pages = len(listed) // 100 + 2
         with short_of_something():
             listing = await self._context.service.list(
-                created_after=min(made), created_before=max(made), pages=pages
+                created_after=min(made), created_before=max(made), pages=pages, wanted=by_id
             )
         self._refusals.end()
         return [(by_id[item.id], item) for item in listing.items if item.id in by_id]
