@@ -329,7 +329,7 @@ class Service:
                 f"{shown_url(url)} is not at the base's own address: the token stays away from it"
             )
         await self._reads.acquire()
-        response = await open_download(self._line.open_url(str(place)), str(place))
+        response = await open_download(self._line.open_url(str(place)), place)
         if response.is_redirect:
             await response.aclose()
             raise OutputRefused(f"{shown_url(url)} redirects, and the token follows no redirect")

@@ -33,6 +33,7 @@ from batchfill.run.download.unfetched import (
 )
 from batchfill.run.placement import flags_alone
 from batchfill.run.run_times import FETCHED_AT_ONCE, RunTimes
+from batchfill.storage.downloaded import Downloaded
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from batchfill.errors import BatchfillError
     from batchfill.run.context import RunContext
     from batchfill.run.placement import OutputPlacer
-    from batchfill.storage.downloaded import Downloaded
 
 
 LONGEST_WAIT = 120.0
@@ -214,8 +214,8 @@ class Downloader:
         # Without local files it is not judged later: there is nothing at hand to compare it with.
         flags = fetched.output.flags if one.asked.files else flags_alone(fetched.picture)
         output = replace(fetched.output, raw=None, raw_sha256=None, flags=flags)
-        fetched = replace(fetched, output=output)
-        await self._placer.place_outputs(one.attempt, [fetched], one.outputs, more=True)
+        placed = Downloaded(output, fetched.written, fetched.picture)
+        await self._placer.place_outputs(one.attempt, [placed], one.outputs, more=True)
 
     async def _look_again(self, attempt: Attempt) -> Prediction | None:
         """Return the prediction as the service has it now; None when it cannot be asked.
