@@ -11,8 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
+from batchfill.clock import loop_time
 from batchfill.errors import BatchfillError, NotFound, OutputRefused, TransientError
-from batchfill.providers.clock_skew import loop_time
 from batchfill.providers.endpoints import origin_of
 from batchfill.providers.error_text import one_line
 from batchfill.providers.output_forms import is_picture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill import filenames
-from batchfill.clock import Deadline
+from batchfill.clock import Deadline, loop_time
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import BatchfillError, in_words
@@ -125,7 +125,7 @@ class Engine:
             self._meter.finished_rows(counts),
             now - self._meter.began,
             throttled=self._context.creates.throttled_for,
-            held=self._held.total(anyio.current_time()),
+            held=self._held.total(loop_time()),
             left=left,
         )
 
@@ -233,7 +233,7 @@ class Engine:
                 self._stopping.stop_submitting(lack)
             return lack, self._context.timings.disk_look
         first = self._fetch_first()
-        self._held.note(waits=first is not None, now=anyio.current_time())
+        self._held.note(waits=first is not None, now=loop_time())
         return first
 
     def _in_flight(self) -> int:

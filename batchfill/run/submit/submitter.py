@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import anyio
@@ -69,7 +70,7 @@ class Submitter:
         self._unready: dict[str, int] = {}
         self._shrunk = False
         self._waiting_rows: list[PendingRow] = []
-        self._taking = anyio.Lock(fast_acquire=True)
+        self._taking = asyncio.Lock()
         self.open: dict[int, Attempt] = {}
         """Attempts whose POST is not answered yet, by number."""
         self.gate = AdmissionGate(context, hold, unanswered=self._count_unanswered)
