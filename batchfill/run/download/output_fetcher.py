@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Output
     from batchfill.providers.downloads import Download, OutputClient
     from batchfill.providers.provider_protocol import Provider
-    from batchfill.storage.output_store import OutputStore, StagedFile
+    from batchfill.storage.output_store import OutputStore
+    from batchfill.storage.staged_file import StagedFile
 
 
 class OutputFetcher:
