@@ -63,13 +63,11 @@ def waiting(buckets: BucketServer) -> list[str]:
 EFFECTS = {
     "before a copy": (RemoteOutputs, "_copy", 1, False),
     "between a copy and its record": (RemoteOutputs, "_copy", 1, True),
+    "between another copy and its record": (RemoteOutputs, "_copy", 2, True),
     "before the row is done": (Ledger, "record_collected", 1, False),
     "once the row is done": (Ledger, "record_collected", 1, True),
-    "before a place is planned": (Ledger, "record_planned", 1, False),
     "between plan and record": (Ledger, "record_kept", 1, False),
     "once a record says that it is put": (Ledger, "record_remote_put", 1, True),
-    "once it is made": (RowFinisher, "finish", 1, True),
-    "while what is left is removed": (RemoteOutputs, "_remove_left", 1, False),
 }
 
 
@@ -213,9 +211,7 @@ def tag_apart(place: str, content: bytes) -> str:
 
 STORAGES: dict[str, dict[str, object]] = {
     "knows no copies": {"fail": refuse(501, "NotImplemented")},
-    "gives no right to copies": {"fail": refuse(403, "AccessDenied")},
     "makes an empty object": {"copied": lambda content: b""},
-    "cuts copies": {"copied": lambda content: content[:-1]},
     "exchanges copies": {"copied": lambda content: bytes(len(content))},
     "tags no two objects alike": {"tag": tag_apart},
     "exchanges copies and tags no two objects alike": {
