@@ -300,10 +300,12 @@ WHERE a.prediction_id IN (SELECT value FROM json_each(:predictions));
 -- name: moved
 -- Rows that came into their state, or were decided, from a moment on. Nothing serves it: rows say so in passing only,
 -- and to go through a hundred thousand takes a twentieth of a second.
-SELECT since AS at, rowid AS number FROM rows WHERE since >= :after
-UNION ALL
-SELECT a.decided_at, r.rowid FROM attempts AS a JOIN rows AS r ON r.key = a.key WHERE a.decided_at >= :after
-ORDER BY at;
+SELECT at, number FROM (
+    SELECT since AS at, rowid AS number FROM rows WHERE since >= :after
+    UNION ALL
+    SELECT a.decided_at, r.rowid FROM attempts AS a JOIN rows AS r ON r.key = a.key WHERE a.decided_at >= :after
+)
+ORDER BY at > :now, at DESC LIMIT :most;
 
 -- name: ids
 SELECT id FROM rows WHERE position IS NOT NULL;

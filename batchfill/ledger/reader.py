@@ -112,12 +112,14 @@ class Reader:
         asked = json.dumps(list(predictions))
         return [record[0] for record in statements.ask_rows(self._db, "numbers_of", predictions=asked)]
 
-    def moved(self, after: float) -> list[tuple[float, int]]:
-        """Return when rows came into their states or were decided, and their numbers, by time.
+    def moved(self, after: float, *, now: float, most: int) -> list[tuple[float, int]]:
+        """Return when rows came into their states or were decided, and their numbers: the latest *most*.
 
         *after*: the moment from which on, in seconds since the epoch, by the clocks of those who wrote it.
+        What is told to come after *now* comes last: a clock was wrong.
         """
-        return [(record[0], record[1]) for record in statements.ask_rows(self._db, "moved", after=after)]
+        found = statements.ask_rows(self._db, "moved", after=after, now=now, most=most)
+        return [(record[0], record[1]) for record in found]
 
     def history(self) -> Iterator[EndedAttempt]:
         """Yield every attempt that came to an end, in the order of the ends."""

@@ -1,7 +1,7 @@
 """A process that has imported dask, and forks a scheduler or a worker for each line of its input.
 
-Each line is a JSON list: `["scheduler", PORT]`, or `["worker", NAME, ADDRESS, PRELOAD, SOFTWARE]`. The answer
-is the number of the process. Importing dask is most of what such a process costs.
+Each line is a JSON list: `["scheduler", ADDRESS]`, or `["worker", NAME, ADDRESS, PRELOAD, SOFTWARE]`. The
+answer is the number of the process. Importing dask is most of what such a process costs.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import distributed
 from batchfill.workers import preload as preload_module
 
 
-async def _schedule(port: int) -> None:
-    async with distributed.Scheduler(host="127.0.0.1", port=port, dashboard=False) as scheduler:
+async def _schedule(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    async with distributed.Scheduler(host=host, port=int(port), dashboard=False) as scheduler:
         await scheduler.finished()
 
 
@@ -31,7 +32,7 @@ async def _work(name: str, address: str, preload: str, software: str) -> None:
         address,
         name=name,
         nthreads=1,
-        host="127.0.0.1",
+        host=address.rpartition(":")[0],
         dashboard=False,
         preload=[preload] if preload else [],
     ) as worker:

@@ -28,14 +28,15 @@ PRELOAD = "batchfill.workers.preload"
 class ClusterServer:
     """Starts and kills the processes of one cluster."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], *, failures: int = 1) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], *, failures: int = 1, protocol: str = "tcp"
+    ) -> None:
         """*folder* gets what they say; *environment*: variables that they have besides those of the tests.
 
-        *failures*: workers that a task may take along before it is given up, less one.
+        *failures*: workers that a task may take along before it is given up, less one. *protocol*: dask's.
         """
         self.log = folder / "cluster.log"
-        self.port = find_free_port()
-        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.address = f"{protocol}://127.0.0.1:{find_free_port()}"
         self.scheduler = 0
         self.workers: dict[str, int] = {}
         """Their numbers by their names, the oldest first."""
@@ -55,7 +56,7 @@ class ClusterServer:
     async def have(self, workers: int, *, preload: str = PRELOAD, software: str = "") -> None:
         """Return once it has a scheduler, and so many workers."""
         if not self.scheduler:
-            self.scheduler = self._fork("scheduler", self.port)
+            self.scheduler = self._fork("scheduler", self.address)
         while len(self.workers) > workers:
             self.kill_worker()
         while len(self.workers) < workers:

@@ -14,9 +14,10 @@ COMMITTED_WITHIN = 2.0
 
 
 class RecentMoves:
-    """The numbers of rows that moved, each move once, by what the ledger tells of its time.
+    """The numbers of rows that moved, the latest first, by what the ledger tells of its time.
 
-    A clock that is put back, and rows that change without moving, hide changes from it.
+    More at once than are asked for are not told later: to go through them would hide what comes meanwhile.
+    A clock that is put back, and rows that change without moving, hide changes from it, too.
     """
 
     def __init__(self, reader: Reader, now: Callable[[], float]) -> None:
@@ -25,11 +26,10 @@ class RecentMoves:
         self._taken: set[tuple[float, int]] = set()
 
     def take(self, most: int) -> list[int]:
-        """Return the numbers of the next rows, *most* of them at most, the earliest first."""
-        begun = self._now()
-        found = self._reader.moved(self._after)
-        new = [move for move in found if move not in self._taken]
-        left = new[most:]
-        self._after = min([begun - COMMITTED_WITHIN, *(at for at, _ in left[:1])])
-        self._taken = {move for move in found if move[0] >= self._after}.difference(left)
-        return [number for _, number in new[:most]]
+        """Return the numbers of rows that moved and were not told, the latest *most* of them."""
+        now = self._now()
+        found = self._reader.moved(self._after, now=now, most=most + len(self._taken))
+        new = [move for move in found if move not in self._taken][:most]
+        self._after = now - COMMITTED_WITHIN
+        self._taken = {move for move in (*self._taken, *new) if move[0] >= self._after}
+        return [number for _, number in new]

@@ -312,7 +312,7 @@ async def test_what_the_ledger_records_of_a_row_is_a_move(
     with open_reader(path) as reader:
 
         def moved() -> set[str]:
-            numbers = [number for _, number in reader.moved(clock.time)]
+            numbers = [number for _, number in reader.moved(clock.time, now=clock.time, most=9)]
             clock.time += 10
             return {shown.result.id for shown in reader.review_rows(numbers)}
 
