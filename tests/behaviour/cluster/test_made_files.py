@@ -13,6 +13,7 @@ from batchfill.finishing.row_finisher import RowFinisher
 from batchfill.ledger.base import LedgerBase
 from batchfill.ledger.ledger import Ledger
 from batchfill.run.remote_outputs import RemoteOutputs
+from batchfill.session.lost_machine import take_over
 from tests.behaviour.cluster.conftest import MADE, OUTPUTS, placed
 from tests.behaviour.test_moves_cut_short import dies
 from tests.behaviour.test_remote_outputs import here, is_there_alone, put
@@ -137,7 +138,7 @@ async def test_what_waits_is_read_as_if_it_were_in_its_place(
                 shown = await answer.read()
 
     assert told[-1] == "every one of 1 files is in place in s3://photos/night/ and as it was fetched"
-    assert exported.copied == 1
+    assert (exported.copied, take_over._count_away(night.folder)) == (1, 0)
     for content in ((tmp_path / "away" / "r1.png").read_bytes(), shown):
         assert sha256(content).hexdigest() == digest
     assert ("outputs/r1.png" in here(night), placed(buckets), len(waiting(buckets))) == (False, [], 1)
@@ -271,6 +272,27 @@ async def test_a_run_whose_batch_another_machine_may_have_moves_and_removes_noth
 
     assert (first.exit_code, len(there), left in there, again.exit_code) == (3, 2, True, 0)
     assert waiting(buckets) == []
+    assert is_there_alone(night, buckets)
+
+
+async def test_what_waits_stays_as_long_as_the_storage_gives_it_no_place(
+    halfway: Callable[..., Awaitable[Halfway]],
+    clustered: Open,
+    buckets: BucketServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider, night, rows = await halfway()
+    there = waiting(buckets)
+    set_timings(monkeypatch, storage_retries=(0.01,))
+    buckets.fail = lambda kind, place: Failure(503) if kind in ("copy", "get") else None
+
+    first = await clustered(provider, rows).run()
+    kept = waiting(buckets)
+    buckets.fail = lambda kind, place: None
+    again = await clustered(provider, rows).run()
+
+    assert (first.exit_code, kept, again.exit_code) == (3, there, 0)
+    assert (len(provider.predictions()), waiting(buckets)) == (1, [])
     assert is_there_alone(night, buckets)
 
 
