@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,12 +10,13 @@ from urllib.parse import urljoin
 
 import pytest
 
+from batchfill.batch import Batch
 from batchfill.finishing.row_finisher import RowFinisher
 from batchfill.ledger.base import LedgerBase
 from batchfill.ledger.ledger import Ledger
 from batchfill.run.remote_outputs import RemoteOutputs
 from batchfill.session.lost_machine import take_over
-from tests.behaviour.cluster.conftest import MADE, OUTPUTS, placed
+from tests.behaviour.cluster.conftest import MADE, OUTPUTS, ROOT, placed
 from tests.behaviour.test_moves_cut_short import dies
 from tests.behaviour.test_remote_outputs import here, is_there_alone, put
 from tests.behaviour.test_remote_reading import reviewed
@@ -29,11 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from batchfill.batch import Batch
     from batchfill.domain.objects import RemoteFile
     from batchfill.emulator.emulator_server import EmulatorServer
     from tests.support.buckets import BucketServer
     from tests.support.clusters import ClusterServer
+    from tests.support.desk import Desk
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
@@ -92,6 +94,40 @@ async def test_a_run_that_dies_is_put_right_by_the_next(
     assert (counts(night), len(provider.predictions()), waiting(buckets)) == ({"done": 1}, 1, [])
     assert placed(buckets) == ["r1.png"]
     assert is_there_alone(night, buckets)
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["the copy was made", "the copy was not made"])
+async def test_a_run_that_is_killed_in_the_middle_of_copies_is_put_right_by_the_next(
+    service: Serve,
+    stored: Store,
+    desk: Desk,
+    buckets: BucketServer,
+    machines: ClusterServer,
+    batchfill: Any,
+    taken: bool,
+) -> None:
+    await machines.have(1)
+    provider, night = await service(tiny=False), desk.write(stored(2, finish="raw"))
+    batchfill.environ |= buckets.environment
+    base = ("--base-url", provider.base, "--rate", "100000", "--recover-wait", "0")
+    command = ("run", night.name, *base, "--outputs", ROOT, "--cluster", machines.address)
+    running = await batchfill.start(*command)
+
+    def kill(kind: str, place: str) -> Failure | None:
+        if kind != "copy":
+            return None
+        running.signal(signal.SIGKILL)
+        return None if taken else Failure(500)
+
+    buckets.fail = kill
+    assert (await running.ended()).code == -signal.SIGKILL
+    buckets.fail = lambda kind, place: None
+
+    ran = await batchfill(*command)
+
+    assert (ran.code, provider.billed, waiting(buckets)) == (0, 2, []), ran.err
+    assert placed(buckets) == ["r1.webp", "r2.webp"]
+    assert is_there_alone(Batch.open(night), buckets)
 
 
 @pytest.fixture
