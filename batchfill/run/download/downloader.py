@@ -83,7 +83,7 @@ class Downloader:
         self._busy: set[int] = set()
         self._failed: defaultdict[int, Unfetched] = defaultdict(Unfetched)
         self._left: set[int] = set()
-        self._fetcher = OutputFetcher(context.service, context.outputs, context.store)
+        self._fetcher = OutputFetcher(context)
         self._at_once = asyncio.Semaphore(FETCHED_AT_ONCE)
         self.times = RunTimes([0.0])
         """Of fetching all files of a row, in seconds."""
@@ -200,7 +200,7 @@ class Downloader:
                 fetched = await self._placer.find_staged(one.attempt, output, len(one.outputs))
                 if fetched is None:
                     async with self._at_once:
-                        fetched = await self._fetcher.fetch(output)
+                        fetched = await self._fetcher.fetch(one, output)
                 with anyio.CancelScope(shield=True):
                     # The first that gets its place clears the way for all of them.
                     async with in_turn:

@@ -25,7 +25,7 @@ from batchfill.errors import (
     Throttled,
     TransientError,
 )
-from batchfill.providers.downloads import OutputClient, SignatureWanted
+from batchfill.providers.downloads import OutputClient, OutputPolicy, SignatureWanted
 from batchfill.providers.endpoints import origin_of
 from batchfill.providers.pagination import UNREAD
 from batchfill.providers.replicate.client import Service
@@ -587,9 +587,8 @@ async def test_an_error_about_an_address_that_holds_the_token_does_not_show_it(
     peer = await listen(refuse)
     service = service_over(transport, base=f"{peer.url}/v1")
     here = httpx.URL(peer.url)
-    outputs = OutputClient(
-        transport, allow_private=True, allow_http=True, redaction=service.redaction, own=origin_of(here)
-    )
+    policy = OutputPolicy(allow_private=True, allow_http=True, own=origin_of(here))
+    outputs = OutputClient(transport, policy, redaction=service.redaction)
     fetch = service.fetch_own if own else outputs.fetch
     with pytest.raises(BatchfillError) as caught:
         async with fetch(f"{peer.url}/{SECRET}/a.webp"):
