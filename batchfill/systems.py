@@ -74,6 +74,9 @@ class System(Protocol):
     def longest_path(self) -> int | None:
         """Return how many characters a path may have; None where no folder comes near the limit."""
 
+    def network(self) -> str | None:
+        """Return what tells the network that this process is in from every other; None: it is not known."""
+
 
 class Posix:
     """Linux, macOS and their like; *system* is what `sys.platform` says of it."""
@@ -137,6 +140,10 @@ class Posix:
     def longest_path(self) -> int | None:
         """Return None: it is thousands of characters."""
         return None
+
+    def network(self) -> str | None:
+        """Return what Linux tells of it."""
+        return _linux_network() if self._system == "linux" else None
 
 
 _REMOTE_DRIVE = 4
@@ -243,6 +250,17 @@ class Windows:
         except OSError:
             enabled = 0
         return None if enabled else _LONGEST_OF_OLD
+
+    def network(self) -> None:
+        """Return None: it is not known."""
+
+
+def _linux_network() -> str | None:
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        # Containers of one machine have networks of their own.
+        return f"{os.uname().nodename} {boot} {Path('/proc/self/ns/net').stat().st_ino}"
+    return None
 
 
 def _linux_file_system(folder: Path) -> str:

@@ -133,11 +133,11 @@ class ConflictScan:
         """Give the SHA-256 that a copy or a link of *placed*, whose own is *digest*, may have."""
         yield digest
         if (change := mark_of(placed, self._model)) is not None:
-            with self._files.hold(placed.file) as path:
+            with self._files.hold(placed) as path:
                 yield digest_of_copy(path, change)
 
     def _digest_of(self, placed: StoredFile) -> str:
-        with self._files.hold(placed.file) as path:
+        with self._files.hold(placed) as path:
             return digest_of(path)
 
     def _look_at(

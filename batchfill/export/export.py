@@ -196,7 +196,7 @@ def _copy_pictures(
         if step in (Action.COPY, Action.CHANGED):
             digest = placed.sha256 if step == Action.COPY else None
             own, change = files.is_here(placed.file), mark_of(placed, selection.model)
-            with files.hold(placed.file) as path:
+            with files.hold(placed) as path:
                 delivery.put_file(path, name, digest, change, own=own)
     watch(len(steps), len(steps))
 

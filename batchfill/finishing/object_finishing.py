@@ -1,23 +1,20 @@
 """Work on a row whose files are objects: any machine that reaches their bucket can do it.
 
-The outputs are put below --outputs first, as they are in any case. What is made of them is left in MADE, from
-where the run takes it to its place.
+The outputs are below --outputs, or wait for their places there. So does what is made of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from batchfill.errors import NoAnswer
-from batchfill.filenames import mime_of
 from batchfill.images.finished_row import FinishedRow, finish_row
 from batchfill.images.quality.flags import flag_outputs
+from batchfill.storage.made_files import OutputGone, PlacedObject, fetch_placed, leave_file
 from batchfill.storage.object_copies import CopyTask, copy_object
-from batchfill.storage.remote_files import RemoteTask, fetch_file
-from batchfill.storage.remote_store import store_of_process
+from batchfill.storage.staged_file import StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +22,6 @@ if TYPE_CHECKING:
     from batchfill.domain.objects import ObjectFile, RemoteFile
     from batchfill.domain.rows import LocalFile
     from batchfill.finishing.row_recipe import RowRecipe
-
-MADE = "made/"
-"""Where finished files wait for the run, below the address of --outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +38,12 @@ class ObjectsTask:
     judged: bool
     """Whether they are judged, too, where they are finished."""
 
-    @property
-    def made(self) -> tuple[str, ...]:
-        """Where the finished files are left: the same for the same outputs, so that no two stay."""
-        return tuple(f"{self.root}{MADE}{output.file.rpartition('/')[2]}" for output in self.outputs)
-
 
 def work_on_objects(task: ObjectsTask) -> FinishedRow:
     """Leave the finished pictures of *task* in its bucket, and judge its outputs; see `finish_row`.
 
     Without a format they are judged only. Raises BadPicture, ObjectGone where an original has changed,
-    ObjectsRefused and NoAnswer as every call of a storage.
+    OutputGone, ObjectsRefused and NoAnswer as every call of a storage.
     """
     with TemporaryDirectory(prefix="batchfill-") as name:
         folder = Path(name)
@@ -64,9 +53,9 @@ def work_on_objects(task: ObjectsTask) -> FinishedRow:
             return FinishedRow((), flag_outputs(task.recipe.flag_task(files, raws)))
         targets = [folder / f"{n}-made" for n in range(len(raws))]
         row = finish_row(task.recipe.row_task(files, raws, targets, thumbs=None, judged=task.judged))
-        store = store_of_process()
-        for target, address, file in zip(targets, task.made, row.files, strict=True):
-            store.put_object(address, target.read_bytes(), mime=mime_of(f"any{file.picture.suffix}"))
+        for target, output, file in zip(targets, task.outputs, row.files, strict=True):
+            made = StagedFile(target, file.size, file.sha256)
+            leave_file(task.root, made, f"{PurePosixPath(output.file).stem}{file.picture.suffix}")
     return row
 
 
@@ -76,19 +65,7 @@ def _copy(file: ObjectFile, folder: Path) -> LocalFile:
 
 
 def _fetch(root: str, output: RemoteFile, path: Path) -> Path:
-    address = f"{root}{output.file}"
     assert output.wanted is not None
-    if fetch_file(RemoteTask(address, path, output.wanted)) is None:
-        raise NoAnswer(f"{address} is not what was put there")
+    if fetch_placed(PlacedObject(root, output.file, output.wanted), path) is None:
+        raise OutputGone(f"{root}{output.file} is not what was put there")
     return path
-
-
-def take_made(task: RemoteTask) -> bool:
-    """Move a finished file of the bucket to the disk; False: it is another one, or gone.
-
-    Raises OSError, ObjectsRefused and NoAnswer as `fetch_file`.
-    """
-    if fetch_file(task) is None:
-        return False
-    store_of_process().remove_object(task.address)
-    return True

@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchfill.domain.objects import ObjectFile, RemoteFile
-from batchfill.errors import BadPicture, NoAnswer, ObjectGone
-from batchfill.finishing.object_finishing import ObjectsTask, take_made, work_on_objects
+from batchfill.errors import BadPicture, ObjectGone
+from batchfill.finishing.object_finishing import ObjectsTask, work_on_objects
 from batchfill.finishing.row_recipe import RowRecipe
 from batchfill.images.codec.thumbnail import FOLDER
 from batchfill.images.finished_row import finish_row
 from batchfill.images.quality.flags import flag_outputs
 from batchfill.storage.downloaded import Downloaded
-from batchfill.storage.output_store import StagedFile
+from batchfill.storage.made_files import MadeFile, OutputGone
 from batchfill.storage.remote_files import RemoteTask, put_file
+from batchfill.storage.staged_file import StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from batchfill.images.finished_row import FinishedRow
     from batchfill.workers.pool import Workers
 
+    _Made = tuple[FinishedRow, Sequence[StagedFile | MadeFile]]
+
 
 class RowFinisher:
     """Has rows finished and judged. What it makes is not in its place yet."""
@@ -35,27 +38,25 @@ class RowFinisher:
     def __init__(self, context: FileContext) -> None:
         self._context = context
 
+    def is_elsewhere(self, one: DownloadJob) -> bool:
+        """Whether a cluster works on *one*: nothing of it has to be here."""
+        return self._elsewhere(one) is not None
+
     async def finish(self, one: DownloadJob, how: Finish, *, judged: bool) -> list[Downloaded]:
         """Return the files finished of a row's raw outputs, kept or in their places.
 
         *judged*: whether they are judged, too; else what they were judged to be stays. Raises BadPicture when
         one cannot be made of what is there, OSError when the disk does not take it, ObjectsRefused and
-        NoAnswer when an original cannot be read now.
+        NoAnswer when an original cannot be read now, OutputGone when an output is not in the bucket.
         """
         if not one.outputs:
             return []
-        targets = [self._context.store.spare_path() for _ in one.outputs]
-        try:
-            row = await self._finish_judged(one, how, targets, judged=judged)
-        except BaseException:
-            for target in targets:
-                target.unlink(missing_ok=True)
-            raise
+        row, files = await self._finish_judged(one, how, judged=judged)
         made = []
-        for output, target, file, words in zip(one.outputs, targets, row.files, row.flags, strict=True):
+        for output, written, file, words in zip(one.outputs, files, row.files, row.flags, strict=True):
             finished = replace(output, finished_with=how.settings, finished_as=file.made_as)
             finished = replace(finished, flags=words) if judged else finished
-            made.append(Downloaded(finished, StagedFile(target, file.size, file.sha256), file.picture))
+            made.append(Downloaded(finished, written, file.picture))
         return made
 
     async def judge(self, one: DownloadJob) -> tuple[tuple[str, ...], ...]:
@@ -72,34 +73,50 @@ class RowFinisher:
             self._context.log.debug(f"{one.attempt.id}: not judged: {error}")
             return tuple(() for _ in one.outputs)
 
-    async def _finish_judged(
-        self, one: DownloadJob, how: Finish, targets: Sequence[Path], *, judged: bool
-    ) -> FinishedRow:
-        """Have *targets* made; where judging keeps the row from being finished, without it."""
+    async def _finish_judged(self, one: DownloadJob, how: Finish, *, judged: bool) -> _Made:
+        """Have *one* finished; where judging keeps it from being finished, without it."""
+        make = self._make_elsewhere if self.is_elsewhere(one) else self._make_here
         try:
-            row = await self._make(one, how, targets, judged=judged)
+            row, files = await make(one, how, judged=judged)
         except BadPicture as error:
             if not judged:
                 raise
             # It may have been the judge who took the process along.
-            row = await self._make(one, how, targets, judged=False)
+            row, files = await make(one, how, judged=False)
             row = row._replace(unjudged=str(error))
         if row.unjudged is not None:
             self._context.log.debug(f"{one.attempt.id}: not judged: {row.unjudged}")
-        return row
+        return row, files
 
-    async def _make(
-        self, one: DownloadJob, how: Finish, targets: Sequence[Path], *, judged: bool
-    ) -> FinishedRow:
-        context, recipe = self._context, RowRecipe.of(self._context.model, one, how)
-        if (workers := self._elsewhere(one)) is not None:
-            return await self._make_elsewhere(
-                workers, await self._put_outputs(one, recipe, judged=judged), targets
-            )
-        async with self._hold_files(one) as files:
-            thumbs = context.store.folder / FOLDER
-            task = recipe.row_task(files, self._raws(one), targets, thumbs=thumbs, judged=judged)
-            return await context.pixels.do(finish_row, task)
+    async def _make_here(self, one: DownloadJob, how: Finish, *, judged: bool) -> _Made:
+        context = self._context
+        recipe = RowRecipe.of(context.model, one, how)
+        targets = [context.store.spare_path() for _ in one.outputs]
+        try:
+            async with self._hold_files(one) as files:
+                thumbs = context.store.folder / FOLDER
+                task = recipe.row_task(files, self._raws(one), targets, thumbs=thumbs, judged=judged)
+                row = await context.pixels.do(finish_row, task)
+        except BaseException:
+            for target in targets:
+                target.unlink(missing_ok=True)
+            raise
+        made = zip(targets, row.files, strict=True)
+        return row, [StagedFile(target, file.size, file.sha256) for target, file in made]
+
+    async def _make_elsewhere(self, one: DownloadJob, how: Finish, *, judged: bool) -> _Made:
+        workers, recipe = self._elsewhere(one), RowRecipe.of(self._context.model, one, how)
+        assert workers is not None
+        try:
+            row = await workers.do(work_on_objects, await self._put_outputs(one, recipe, judged=judged))
+        except ObjectGone as error:
+            raise BadPicture(str(error)) from error
+        except OutputGone:
+            # It may have been put, and removed there: the next try puts what is here once more.
+            for file in filter(self._context.store.is_here, map(_raw_of, one.outputs)):
+                await self._context.ledger.record_remote_gone(file)
+            raise
+        return row, [MadeFile(file.size, file.sha256) for file in row.files]
 
     def _raws(self, one: DownloadJob) -> list[Path]:
         return [self._context.store.folder / _raw_of(output) for output in one.outputs]
@@ -124,7 +141,9 @@ class RowFinisher:
         assert root is not None
         outputs = tuple(RemoteFile(_raw_of(made), made.raw_sha256 or made.sha256) for made in one.outputs)
         for due in await context.ledger.remote_due_among(output.file for output in outputs):
-            await self._put_output(root, due)
+            # What is not here waits in the bucket for its place, and is found there.
+            if context.store.is_here(due.file):
+                await self._put_output(root, due)
         files = {name: file for name, file in one.asked.files.items() if isinstance(file, ObjectFile)}
         return ObjectsTask(recipe, files, root, outputs, judged)
 
@@ -137,18 +156,6 @@ class RowFinisher:
             raise BadPicture(f"{due.file} is not what the service sent")
         await context.ledger.record_remote_put(due, put.etag)
         await context.placed.note_copy(due.file, due.wanted, put.size)
-
-    async def _make_elsewhere(
-        self, workers: Workers, task: ObjectsTask, targets: Sequence[Path]
-    ) -> FinishedRow:
-        try:
-            row = await workers.do(work_on_objects, task)
-        except ObjectGone as error:
-            raise BadPicture(str(error)) from error
-        for address, target, file in zip(task.made, targets, row.files, strict=True):
-            if not await self._context.pixels.do(take_made, RemoteTask(address, target, file.sha256)):
-                raise NoAnswer(f"{address} is not what was made")
-        return row
 
 
 def _raw_of(output: Output) -> str:

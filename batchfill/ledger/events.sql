@@ -146,6 +146,9 @@ UPDATE outputs SET file = :file, size = :size, sha256 = :sha256, width = :width,
 WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_kept
+-- Where it is gone, it is in no bucket either, whatever was put.
+DELETE FROM remote_files WHERE :raw IS NULL
+    AND file = (SELECT raw FROM outputs WHERE prediction_id = :prediction_id AND n = :n);
 UPDATE outputs SET raw = :raw, raw_sha256 = :raw_sha256 WHERE prediction_id = :prediction_id AND n = :n;
 
 -- name: record_all_kept

@@ -362,6 +362,10 @@ WHERE wanted IS NOT put LIMIT :limit;
 SELECT file, wanted FROM remote_files
 WHERE wanted IS NOT put AND file IN (SELECT value FROM json_each(:files));
 
+-- name: remote_wanted_among
+SELECT DISTINCT wanted FROM remote_files
+WHERE wanted IS NOT put AND wanted IN (SELECT value FROM json_each(:contents));
+
 -- name: remote_left
 SELECT count(*) FROM remote_files WHERE wanted IS NOT put;
 

@@ -131,6 +131,14 @@ class LedgerQueue(LedgerBase):
         found = await self._writer.read(lambda db: statements.ask_rows(db, "remote_due_among", files=names))
         return {RemoteFile(*record) for record in found}
 
+    async def remote_wanted_among(self, contents: Iterable[str]) -> set[str]:
+        """Return those of *contents*, SHA-256, that are to be in some place there, and are not yet."""
+        asked = json.dumps(list(contents))
+        found = await self._writer.read(
+            lambda db: statements.ask_rows(db, "remote_wanted_among", contents=asked)
+        )
+        return {content for (content,) in found}
+
     async def count_remote_left(self) -> int:
         """Return how many there are."""
         return int(await self._writer.read(lambda db: statements.ask_value(db, "remote_left")))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from batchfill.domain.token import NO_EXTRAS
-from batchfill.providers.downloads import OutputClient
+from batchfill.providers.downloads import OutputClient, OutputPolicy
 from batchfill.providers.endpoints import origin_of
 from batchfill.providers.proxies import Proxies
 from batchfill.providers.rate_limiter import RateLimiter
@@ -72,12 +72,14 @@ async def open_service(
             service,
             OutputClient(
                 fetches,
-                allow_private=near,
-                allow_http=loopback,
-                # What --plain-http allowed for the base itself.
-                private_http=near and not loopback and own.scheme == "http",
+                OutputPolicy(
+                    allow_private=near,
+                    allow_http=loopback,
+                    # What --plain-http allowed for the base itself.
+                    private_http=near and not loopback and own.scheme == "http",
+                    own=origin_of(own),
+                ),
                 redaction=service.redaction,
-                own=origin_of(own),
             ),
         )
 
@@ -90,9 +92,8 @@ async def open_outputs(base: str) -> AsyncIterator[OutputClient]:
     """
     near = base == LOCAL or await _is_near(base, resolve=Proxies().proxy_for(base) is None)
     async with AsyncExitStack() as stack:
-        yield OutputClient(
-            _open_transport(stack, public_only=not near), allow_private=near, allow_http=True, any_host=True
-        )
+        policy = OutputPolicy(allow_private=near, allow_http=True, any_host=True)
+        yield OutputClient(_open_transport(stack, public_only=not near), policy)
 
 
 def _open_transport(stack: AsyncExitStack, **options: Any) -> Transport:

@@ -6,13 +6,14 @@ import asyncio
 import base64
 import binascii
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 import httpx
 
+from batchfill.clock import loop_time
 from batchfill.errors import BatchfillError, NotFound, OutputRefused, TransientError
-from batchfill.providers.clock_skew import loop_time
 from batchfill.providers.endpoints import origin_of
 from batchfill.providers.error_text import one_line
 from batchfill.providers.output_forms import is_picture
@@ -101,8 +102,8 @@ class Download:
         return TransientError(f"the output took longer than {LONGEST:.0f} s, {size} bytes so far")
 
 
-async def open_download(answer: Awaitable[httpx.Response], url: str) -> httpx.Response:
-    """Return the awaited *answer*.
+async def open_download(answer: Awaitable[httpx.Response], place: httpx.URL) -> httpx.Response:
+    """Return the awaited *answer*, asked for at *place*.
 
     Raises TransientError when there is none, OutputRefused for a useless URL.
     """
@@ -110,13 +111,13 @@ async def open_download(answer: Awaitable[httpx.Response], url: str) -> httpx.Re
         async with asyncio.timeout(LONGEST_HEAD):
             return await answer
     except TimeoutError as error:
-        raise TransientError(f"{shown_url(url)} did not begin within {LONGEST_HEAD:.0f} s") from error
+        raise TransientError(f"{shown_url(str(place))} did not begin within {LONGEST_HEAD:.0f} s") from error
     except httpx.UnsupportedProtocol as error:
         raise OutputRefused(
-            one_line(f"{shown_url(url)} is no address that can be fetched: {error}")
+            one_line(f"{shown_url(str(place))} is no address that can be fetched: {error}")
         ) from error
     except httpx.RequestError as error:
-        raise TransientError(one_line(f"{shown_url(url)} cannot be fetched: {error}")) from error
+        raise TransientError(one_line(f"{shown_url(str(place))} cannot be fetched: {error}")) from error
 
 
 async def begin(
@@ -217,34 +218,42 @@ _TIMEOUT = httpx.Timeout(connect=30.0, pool=60.0, write=30.0, read=60.0)
 _MOVED = frozenset({301, 302, 303, 307, 308})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputPolicy:
+    """From where outputs are fetched: public https addresses, and others where the base itself is near."""
+
+    allow_private: bool = False
+    """The base has a private address itself."""
+    allow_http: bool = False
+    """It is on loopback."""
+    private_http: bool = False
+    """http is allowed from private networks."""
+    any_host: bool = False
+    """http is allowed from everywhere."""
+    largest: int = LARGEST
+    """Bytes of one output."""
+    own: Origin | None = None
+    """The base's origin, the only one to be asked for an address that holds the token."""
+
+    def elsewhere(self) -> OutputPolicy:
+        """Return that of a machine in another network, where what is near may be another host."""
+        return OutputPolicy(largest=self.largest, own=self.own)
+
+
 class OutputClient:
-    """Fetches outputs from public https addresses; from anywhere near where the base itself is near."""
+    """Fetches outputs as its policy allows."""
 
     def __init__(
         self,
         transport: httpx.AsyncBaseTransport,
+        policy: OutputPolicy,
         *,
-        allow_private: bool,
-        allow_http: bool,
-        private_http: bool = False,
-        any_host: bool = False,
-        largest: int = LARGEST,
         redaction: Redaction | None = None,
-        own: Origin | None = None,
     ) -> None:
-        """*allow_private*: the base has a private address itself. *allow_http*: it is on loopback.
-
-        *private_http*: http is allowed from private networks. *any_host*: from everywhere. *redaction*: what
-        knows the token. *own*: the base's origin, the only one to be asked for an address that holds it.
-        """
+        """*redaction*: what knows the token."""
         self._transport = transport
-        self._allow_private = allow_private
-        self._allow_http = allow_http
-        self._private_http = private_http
-        self._any_host = any_host
-        self._largest = largest
+        self.policy = policy
         self._redaction = redaction or Redaction()
-        self._own = own
 
     @asynccontextmanager
     async def fetch(self, url: str) -> AsyncIterator[Download]:
@@ -255,9 +264,9 @@ class OutputClient:
         Raises OutputRefused, NotFound (404, 410), SignatureWanted (401, 403), TransientError.
         """
         if url[:5].lower() == "data:":
-            yield _open_data_url(url, self._largest)
+            yield _open_data_url(url, self.policy.largest)
             return
-        begun = begin(self._follow_redirects(self._redaction.given(url) or url), largest=self._largest)
+        begun = begin(self._follow_redirects(self._redaction.given(url) or url), largest=self.policy.largest)
         response, download = await self._redaction.in_errors(begun)
         try:
             yield download
@@ -277,25 +286,31 @@ class OutputClient:
     async def _open_url(self, place: httpx.URL) -> httpx.Response:
         # Encoded answers have no length that could be checked.
         request = request_for("GET", place, headers={"Accept-Encoding": "identity"})
-        return await open_download(send_once(self._transport, request, _TIMEOUT), str(place))
+        return await open_download(send_once(self._transport, request, _TIMEOUT), place)
 
     def _check_url(self, url: str) -> httpx.URL:
         place = self._place_of(url)
-        if origin_of(place) != self._own and (marked := self._redaction.text(url)) != url:
+        if origin_of(place) != self.policy.own and (marked := self._redaction.text(url)) != url:
             place = self._place_of(marked)
         if place.scheme != "https" and not self._may_be_plain(place):
             raise OutputRefused(f"{shown_url(url)}: outputs are fetched from https addresses only")
-        if not self._allow_private:
+        if not self.policy.allow_private:
             refuse_private(place.host)
         return place
 
     def _place_of(self, url: str) -> httpx.URL:
         place = parse_url(url)
-        return place if self._own is None or self._may_be_plain(place) else over_tls(place, self._own)
+        return (
+            place
+            if self.policy.own is None or self._may_be_plain(place)
+            else over_tls(place, self.policy.own)
+        )
 
     def _may_be_plain(self, place: httpx.URL) -> bool:
-        near = self._allow_http and (self._any_host or is_loopback(place.host))
-        return place.scheme == "http" and (near or (self._private_http and is_in_private_network(place.host)))
+        near = self.policy.allow_http and (self.policy.any_host or is_loopback(place.host))
+        return place.scheme == "http" and (
+            near or (self.policy.private_http and is_in_private_network(place.host))
+        )
 
 
 def over_tls(place: httpx.URL, own: Origin) -> httpx.URL:

@@ -13,6 +13,7 @@ from batchfill.domain.predictions import told_lost
 from batchfill.images.codec.decode import decode_whole
 from batchfill.ledger.output_events import InTheWay
 from batchfill.storage.downloaded import Downloaded
+from batchfill.storage.made_files import MadeFile
 from batchfill.storage.output_store import OUTPUTS, RAW
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class OutputPlacer:
         kept = []
         for output, one in zip(planned, fetched, strict=True):
             assert output.planned is not None
-            await context.store.commit(one.written, output.planned)
+            await self._commit(one, output.planned)
             kept.append(replace(output, raw=output.planned, raw_sha256=output.sha256))
         await context.ledger.record_kept(attempt, kept)
         return kept
@@ -89,7 +90,7 @@ class OutputPlacer:
         for output, one in zip(planned, fetched, strict=True):
             assert output.planned is not None
             over = one.output.sha256 if one.output.file == output.planned else None
-            await context.store.commit(one.written, output.planned, over=over)
+            await self._commit(one, output.planned, over=over)
             placed.append((replace(output, file=output.planned), one.picture.width, one.picture.height))
         said = "; ".join(filter(None, (error, told_lost(outputs, attempt.outputs_asked)))) or None
         again = await context.ledger.record_collected(
@@ -100,6 +101,14 @@ class OutputPlacer:
         files = ", ".join(output.file or "" for output, _, _ in placed)
         context.log.debug(f"{attempt.id}: {'in place' if more else 'done'}, {files}")
         return [output for output, _, _ in placed]
+
+    async def _commit(self, one: Downloaded, file: str, *, over: str | None = None) -> None:
+        """Have *one* be what counts as *file*; what it replaces here has the digest *over*."""
+        if isinstance(one.written, MadeFile):
+            # It waits in the bucket for its place there, which it gets once the ledger names it.
+            await self._context.store.clear_place(file, one.written.sha256, over=over)
+        else:
+            await self._context.store.commit(one.written, file, over=over)
 
     async def take_back(self) -> None:
         """Undo what a run that died had put in its place before the ledger was told.

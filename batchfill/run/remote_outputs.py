@@ -1,35 +1,53 @@
 """Files in place are put below the address of --outputs, and what is here is a copy from then on.
 
-The ledger has the name before the bucket does, and what is in a file decides whether it is put. What is there
-under one name and wanted under another is read before that name is changed. So a run that dies at any moment
-leaves nothing there that the next one does not put right.
+What a worker left in the bucket is copied there to its place. The ledger has the name before the bucket does,
+and what is in a file decides whether it is put. What is there under one name and wanted under another is read
+before that name is changed. So a run that dies at any moment leaves nothing there that the next one does not
+put right.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from anyio import to_thread
 
+from batchfill.domain.objects import RemoteCopy
 from batchfill.domain.progress import Level
-from batchfill.errors import NoAnswer, ObjectsRefused, StorageError, UsageError, first_few, in_words
+from batchfill.domain.rows import RowState
+from batchfill.errors import (
+    BadPicture,
+    NoAnswer,
+    ObjectGone,
+    ObjectsRefused,
+    StorageError,
+    UsageError,
+    first_few,
+    in_words,
+)
+from batchfill.storage.made_files import MADE, CopyOrder, copy_made, find_made, list_made
 from batchfill.storage.placed_files import names_below
 from batchfill.storage.placed_outputs import AT_ONCE
 from batchfill.storage.remote_files import PresenceTask, RemoteTask, is_there, put_file, remove_file
+from batchfill.storage.remote_store import tag_of
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from batchfill.domain.objects import RemoteCopy, RemoteFile
+    from batchfill.domain.objects import ObjectFile, RemoteFile, RemoteMove
     from batchfill.domain.rows import StoredFile
     from batchfill.finishing.file_context import FileContext
     from batchfill.run.context import RunContext
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
+
+CLEANING = 10.0
+"""Seconds in which a run that ends removes what is left over; the next one goes on with that."""
 
 LOOKED_AT = 500
 """Files here that the ledger is asked about at once."""
@@ -98,6 +116,8 @@ class RemoteOutputs:
         if self._placed.root is None:
             return 0
         await self._placed.remove_copies()
+        with anyio.move_on_after(CLEANING):
+            await self._remove_left()
         root, ledger, log = self._placed.root, self._context.ledger, self._context.log
         # What was moved in between is wanted elsewhere.
         changed = self._changed & await ledger.remote_due_among(one.file for one in self._changed)
@@ -109,6 +129,21 @@ class RemoteOutputs:
             files = "1 file is" if left == 1 else f"{left:,} files are"
             log.notice(f"{files} not in {root} yet: the next run puts what is left", Level.WARNING)
         return left
+
+    async def _remove_left(self) -> None:
+        """Remove what workers left and no file is due of: tasks may be done twice, and runs die."""
+        root, ledger = self._placed.root, self._context.ledger
+        # What is being collected may have been left already, and the ledger does not know it yet.
+        if root is None or ledger.in_state(RowState.COLLECTING):
+            return
+        try:
+            left = await self._in_thread(list_made, root)
+            wanted = await ledger.remote_wanted_among(content for content, _ in left)
+            for content, address in left:
+                if content not in wanted:
+                    await self._in_thread(self._as_owner(remove_file), address)
+        except (NoAnswer, ObjectsRefused) as error:
+            self._context.log.debug(f"left below {root}{MADE}: {in_words(error)}")
 
     async def _note_copies(self) -> None:
         """Find out what is here of files that were put: a run that died left it, or one before --outputs.
@@ -169,12 +204,16 @@ class RemoteOutputs:
     async def _put(self, one: RemoteFile) -> bool:
         """Have the bucket be as *one* says; False: what is here is another file."""
         ledger, address = self._context.ledger, f"{self._placed.root}{one.file}"
-        await self._read_moved(one)
+        moves = await ledger.remote_moves(one.file)
+        await self._read_moved(move for move in moves if move.source == one.file)
         if one.wanted is None:
             await ledger.record_remote_begun(one.file)
             await self._in_thread(self._as_owner(remove_file), address)
             await ledger.record_remote_removed(one.file)
             return True
+        if not self._context.store.is_here(one.file) and await self._copy_made(one, one.wanted):
+            return True
+        await self._read_moved(move for move in moves if move.target == one.file)
         if not self._context.store.is_here(one.file):
             return await self._find_there(one, one.wanted)
         await ledger.record_remote_begun(one.file)
@@ -186,15 +225,49 @@ class RemoteOutputs:
         await self._placed.note_copy(one.file, one.wanted, put.size)
         return True
 
-    async def _read_moved(self, one: RemoteFile) -> None:
-        """Have here what is there under the name of *one* and is wanted elsewhere, or the other way round."""
-        for move in await self._context.ledger.remote_moves(one.file):
+    async def _read_moved(self, moves: Iterable[RemoteMove]) -> None:
+        """Have here what is there under one name and is wanted under another."""
+        for move in moves:
             if not self._context.store.is_here(move.target):
-                await self._placed.fetch(move.target, move.sha256, source=move.source)
+                source = f"{self._placed.root}{move.source}"
+                await self._placed.fetch_from(source, move.target, move.sha256)
+
+    async def _copy_made(self, one: RemoteFile, wanted: str) -> bool:
+        """Have the bucket copy *one* to its place, where a worker has left it there.
+
+        False: none has, or the copy is none; then the file itself is brought here, to be put.
+        """
+        root, ledger = self._placed.root, self._context.ledger
+        assert root is not None
+        if (made := await self._in_thread(partial(find_made, root), wanted)) is None:
+            return False
+        await ledger.record_remote_begun(one.file)
+        if (copy := await self._copy(CopyOrder(made, f"{root}{one.file}"), wanted)) is None:
+            await self._placed.fetch_from(made.address, one.file, wanted)
+            return False
+        await ledger.record_remote_put(one, tag_of(copy))
+        await self._in_thread(self._as_owner(remove_file), made.address)
+        return True
+
+    async def _copy(self, order: CopyOrder, wanted: str) -> ObjectFile | None:
+        """Return the copy that the bucket makes; None where it makes none, or its content is another."""
+        try:
+            copy = await self._in_thread(self._as_owner(copy_made), order)
+            if copy is None or copy.etag == order.made.etag:
+                return copy
+            # Some storages give no two objects the same tag. No byte of it has to come to this process.
+            task = PresenceTask(order.address, copy.size, RemoteCopy(wanted, None))
+            return copy if await (self._context.cluster or self._context.pixels).do(is_there, task) else None
+        except (NoAnswer, ObjectsRefused, BadPicture) as error:
+            self._context.log.debug(f"{order.address}: {in_words(error)}")
+            return None
+        except ObjectGone as error:
+            # A file of the same content has taken it: there is another one for this.
+            raise NoAnswer(str(error)) from None
 
     async def _find_there(self, one: RemoteFile, wanted: str) -> bool:
         """Whether the bucket has *one*, which is not here, though the ledger does not know that."""
-        copy = await self._placed.fetch(one.file, wanted)
+        copy = await self._placed.fetch_from(f"{self._placed.root}{one.file}", one.file, wanted)
         if copy is None:
             return False
         await self._context.ledger.record_remote_put(one, None)

@@ -67,6 +67,10 @@ class Timings:
     """Without any worker of the cluster, after which that is said and nothing more is submitted."""
     cluster_silence: float = 600.0
     """For which a task may go without an answer while there are workers; then it is given out once more."""
+    cluster_fetch: float = 300.0
+    """For which a worker may take to fetch an output, its turn included; then this machine fetches it."""
+    cluster_fetch_pause: float = 300.0
+    """After a worker could not fetch what this machine could, in which this machine fetches all outputs."""
     inbox_look: float = 0.5
     """Between two looks for requests of other processes."""
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from batchfill.domain.predictions import Output, Picture
-    from batchfill.storage.output_store import StagedFile
+    from batchfill.storage.made_files import MadeFile
+    from batchfill.storage.staged_file import StagedFile
 
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A file that was fetched or made, flushed to disk and decoded; not in its place yet."""
+    """A file that was fetched or made, kept and decoded; not in its place yet."""
 
     output: Output
-    written: StagedFile
+    written: StagedFile | MadeFile
+    """Flushed to disk here, or in the bucket of --outputs."""
     picture: Picture

@@ -38,6 +38,12 @@ class ObjectWriter(Protocol):
         *mime*: what it is served as.
         """
 
+    def copy_object(self, source: str, target: str) -> None:
+        """Have *target* hold what *source*, in the same bucket, does, whatever it held. No byte comes here.
+
+        Raises ObjectGone where *source* is gone.
+        """
+
     def find_object(self, address: str) -> ObjectFile | None:
         """Return the object at *address* as it is now, to be read; None: there is none."""
 

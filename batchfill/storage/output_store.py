@@ -17,12 +17,12 @@ from anyio import CapacityLimiter, Lock, lowlevel, to_thread
 from batchfill.errors import NO_ROOM, StorageError
 from batchfill.regular_files import open_regular
 from batchfill.storage.disk import refuse_far
+from batchfill.storage.staged_file import PartialFile, StagedFile
 from batchfill.systems import here
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterator, Sequence
     from pathlib import Path
-    from typing import IO
 
     from batchfill.domain.predictions import Output
 
@@ -35,15 +35,6 @@ OUTPUTS, TMP, SUSPECT = "outputs", "tmp", "suspect"
 EARLIER, RAW = "outputs/earlier", "outputs/raw"
 
 
-@dataclass(frozen=True, slots=True)
-class StagedFile:
-    """A temporary file, written and flushed to disk."""
-
-    path: Path
-    size: int
-    sha256: str
-
-
 @dataclass(slots=True, eq=False)
 class _Move:
     """A whole file on its way to its place, which other files may share a hop and a flush with."""
@@ -54,42 +45,6 @@ class _Move:
     placed: bool = False
     error: OSError | None = None
     """Why it did not get there."""
-
-
-class _PartialFile:
-    """A temporary file as it grows; its methods are for other threads than the event loop's."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[bytes] | None = None
-        self._digest, self._size = sha256(), 0
-
-    def add_chunks(self, chunks: Sequence[bytes]) -> None:
-        """Write *chunks* behind what is there."""
-        if self._file is None:
-            # Whatever stands there, a pipe perhaps, is not written to.
-            self._path.unlink(missing_ok=True)
-            self._file = self._path.open("xb")
-        for chunk in chunks:
-            self._file.write(chunk)
-            self._digest.update(chunk)
-            self._size += len(chunk)
-
-    def finish_file(self, chunks: Sequence[bytes]) -> StagedFile:
-        """Write the last *chunks* and flush all to disk."""
-        self.add_chunks(chunks)
-        assert self._file is not None
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        return StagedFile(self._path, self._size, self._digest.hexdigest())
-
-    def discard_file(self) -> None:
-        """Leave nothing behind."""
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._path.unlink(missing_ok=True)
 
 
 class OutputStore:
@@ -145,7 +100,7 @@ class OutputStore:
         Nothing stays when they break off, or when *look* raises.
         """
         path = self._temporary_path(prediction_id, n)
-        growing = _PartialFile(path)
+        growing = PartialFile(path)
         held: list[bytes] = []
         with _write_guarded():
             self._make_folder(path.parent)
@@ -177,6 +132,20 @@ class OutputStore:
         with _write_guarded():
             if move.error is not None:
                 raise move.error
+
+    async def clear_place(self, file: str, sha256: str, *, over: str | None = None) -> None:
+        """Have nothing in the place of *file*, unless its digest is *sha256*; for the rest as `commit`."""
+        async with self._moving:
+            with _write_guarded():
+                await to_thread.run_sync(self._clear_place, self.folder / file, sha256, over)
+
+    def _clear_place(self, target: Path, sha256: str, over: str | None) -> None:
+        if not os.path.lexists(target) or (content := _content(target)) == sha256:
+            return
+        if content is not None and content == over:
+            target.unlink()
+        else:
+            self._archive_file(target)
 
     async def move_file(self, file: str, to: str) -> None:
         """Move a file that is in place, if it still is, to *to*; both relative to the batch folder."""
@@ -330,7 +299,7 @@ class OutputStore:
 
 
 def _finish_file(
-    growing: _PartialFile, chunks: Sequence[bytes], look: Callable[[Path], Seen]
+    growing: PartialFile, chunks: Sequence[bytes], look: Callable[[Path], Seen]
 ) -> tuple[StagedFile, Seen]:
     written = growing.finish_file(chunks)
     return written, look(written.path)
@@ -382,6 +351,11 @@ def _content(path: Path) -> str | None:
         return digest_of(path)
     except OSError:
         return None
+
+
+def is_current(file: str) -> bool:
+    """Whether *file*, a name below `outputs/`, is neither one kept raw nor one of before."""
+    return not file.startswith((f"{EARLIER}/", f"{RAW}/"))
 
 
 def digest_of(path: Path) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from batchfill.errors import NoAnswer, ObjectsRefused, UsageError
+from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused, UsageError
 from batchfill.ledger.caches.object_listing import ObjectListing
+from batchfill.storage.made_files import PlacedObject, addresses_of
 from batchfill.storage.missing import LOST, FileState, file_state
-from batchfill.storage.output_store import EARLIER, OUTPUTS, RAW
+from batchfill.storage.output_store import OUTPUTS, is_current
 from batchfill.storage.remote_store import store_of_process
 
 if TYPE_CHECKING:
@@ -57,25 +58,21 @@ class PlacedFiles:
         # A run that goes on may just have put it.
         if self._root is None or here is not FileState.MISSING:
             return here
-        if (found := self._find(placed.file)) is None:
-            return FileState.MISSING
-        put = self._put(placed.file)
-        if put is not None and (put.sha256, put.etag, placed.size) == (placed.sha256, found.etag, found.size):
+        if self._is_as_put(placed, self._find(placed.file)):
             return FileState.IN_PLACE
-        with self._copied(found) as copy:
-            return file_state(copy, placed)
+        with self._copied(placed, self._root) as copy:
+            return FileState.MISSING if copy is None else file_state(copy, placed)
 
     @contextmanager
-    def hold(self, file: str) -> Iterator[Path]:
-        """Give *file* as it is now. Raises FileNotFoundError."""
-        path = self._folder / file
-        if self._root is None or self.is_here(file):
+    def hold(self, placed: StoredFile) -> Iterator[Path]:
+        """Give the file that was *placed*, as it is now. Raises FileNotFoundError."""
+        path = self._folder / placed.file
+        if self._root is None or self.is_here(placed.file):
             yield path
             return
-        found = self._store.find_object(f"{self._root}{file}")
-        if found is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        with self._copied(found) as copy:
+        with self._copied(placed, self._root) as copy:
+            if copy is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
             yield copy
 
     def is_here(self, file: str) -> bool:
@@ -88,6 +85,15 @@ class PlacedFiles:
         if self._root is not None:
             names.update(one.address.removeprefix(self._root) for page in self._list() for one in page)
         return {name for name in names if is_current(name)}
+
+    def _is_as_put(self, placed: StoredFile, found: ObjectFile | None) -> bool:
+        """Whether *found* is, by its tag and its size, what was put of *placed*."""
+        put = self._put(placed.file)
+        return (
+            put is not None
+            and found is not None
+            and (put.sha256, put.etag, placed.size) == (placed.sha256, found.etag, found.size)
+        )
 
     def _find(self, file: str) -> ObjectFile | None:
         address = f"{self._root}{file}"
@@ -115,12 +121,21 @@ class PlacedFiles:
         self._listing = listing
 
     @contextmanager
-    def _copied(self, found: ObjectFile) -> Iterator[Path]:
+    def _copied(self, placed: StoredFile, root: str) -> Iterator[Path | None]:
+        """Give a copy of what the bucket has of *placed*, whatever is in it now; None: it has nothing."""
         with TemporaryDirectory(prefix="batchfill-", ignore_cleanup_errors=True) as folder:
-            copy = Path(folder) / found.name
-            with copy.open("w+b") as file:
-                self._store.read_object(found, file)
-            yield copy
+            copy = Path(folder) / PurePosixPath(placed.file).name
+            addresses = addresses_of(PlacedObject(root, placed.file, placed.sha256))
+            yield copy if any(self._is_read(address, copy) for address in addresses) else None
+
+    def _is_read(self, address: str, copy: Path) -> bool:
+        """Whether there is an object at *address*, and *copy* is one of it now."""
+        if (found := self._store.find_object(address)) is None:
+            return False
+        with suppress(ObjectGone), copy.open("w+b") as file:
+            self._store.read_object(found, file)
+            return True
+        return False
 
 
 def names_below(folder: Path) -> Iterator[str]:
@@ -128,11 +143,6 @@ def names_below(folder: Path) -> Iterator[str]:
     for path in (folder / OUTPUTS).rglob("*"):
         if path.is_file():
             yield path.relative_to(folder).as_posix()
-
-
-def is_current(file: str) -> bool:
-    """Whether *file*, a name below `outputs/`, is neither one kept raw nor one of before."""
-    return not file.startswith((f"{EARLIER}/", f"{RAW}/"))
 
 
 def find_lost(files: PlacedFiles, collected: Iterable[StoredFile]) -> list[StoredFile]:

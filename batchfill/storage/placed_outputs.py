@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, to_thread
 
 from batchfill.errors import NoAnswer, ObjectsRefused
+from batchfill.storage.made_files import PlacedObject, fetch_placed
 from batchfill.storage.remote_files import RemoteTask, fetch_file
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable
+    from pathlib import Path
 
     from batchfill.domain.predictions import Output
-    from batchfill.storage.output_store import OutputStore, StagedFile
+    from batchfill.storage.output_store import OutputStore
+    from batchfill.storage.staged_file import StagedFile
 
 KEPT = 1 << 29
 """Bytes of copies that stay here once the bucket has the files: soon they are finished and judged."""
@@ -81,14 +85,21 @@ class PlacedOutputs:
         if (copy := await self.fetch(file, sha256)) is not None:
             await self.note_copy(file, sha256, copy.size)
 
-    async def fetch(self, file: str, sha256: str, *, source: str | None = None) -> StagedFile | None:
-        """Put a copy of what the bucket has as *source*, else as *file*, in the place of *file* here.
+    async def fetch(self, file: str, sha256: str) -> StagedFile | None:
+        """Put a copy of *file* in its place here: from its place in the bucket, or from where it waits there.
 
-        None: it is not there, or has another content. Raises StorageError and OSError where the disk takes
+        None: it is in neither, or has another content. Raises StorageError and OSError where the disk takes
         nothing, ObjectsRefused and NoAnswer as every call of a storage.
         """
-        task = RemoteTask(f"{self.root}{source or file}", self.store.spare_path(), sha256)
-        copy = await to_thread.run_sync(fetch_file, task, limiter=self.threads)
+        assert self.root is not None
+        return await self._read(partial(fetch_placed, PlacedObject(self.root, file, sha256)), file)
+
+    async def fetch_from(self, address: str, file: str, sha256: str) -> StagedFile | None:
+        """Put a copy of the object at *address* alone in the place of *file* here; see `fetch`."""
+        return await self._read(lambda path: fetch_file(RemoteTask(address, path, sha256)), file)
+
+    async def _read(self, read: Callable[[Path], StagedFile | None], file: str) -> StagedFile | None:
+        copy = await to_thread.run_sync(read, self.store.spare_path(), limiter=self.threads)
         if copy is not None:
             await self.store.commit(copy, file)
         return copy

@@ -13,9 +13,9 @@ from batchfill.domain.objects import RemoteCopy, object_of_content
 from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused
 from batchfill.filenames import mime_of
 from batchfill.regular_files import open_regular
-from batchfill.storage.output_store import OUTPUTS, StagedFile
-from batchfill.storage.placed_files import is_current
+from batchfill.storage.output_store import OUTPUTS, is_current
 from batchfill.storage.remote_store import store_of_process
+from batchfill.storage.staged_file import StagedFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -67,7 +67,7 @@ def put_file(task: RemoteTask) -> PutFile | None:
         content = file.read()
     if sha256(content).hexdigest() != task.sha256:
         return None
-    etag = store_of_process().put_object(task.address, content, mime=mime_of(task.path.name))
+    etag = store_of_process().put_object(task.address, content, mime=mime_of(task.address))
     if not is_there(PresenceTask(task.address, len(content), RemoteCopy(task.sha256, etag))):
         raise NoAnswer(f"{task.address} is not there after it was written")
     return PutFile(len(content), etag)

@@ -99,6 +99,13 @@ class RemoteStore:
             raise ObjectsRefused(f"{address} cannot be written: there is no such place") from None
         return None if made["e_tag"] is None else _bare_tag(made["e_tag"])
 
+    def copy_object(self, source: str, target: str) -> None:
+        """Have *target* hold what *source* does; see ObjectWriter."""
+        here, there = parse_object_address(source), parse_object_address(target)
+        assert here.root == there.root
+        with explained(source, f"be copied to {target}"):
+            self._bucket(here.root, within=_WRITE).copy(here.key, there.key)
+
     def find_object(self, address: str) -> ObjectFile | None:
         """Return the object at *address*; see ObjectWriter."""
         where = parse_object_address(address)
@@ -199,6 +206,11 @@ def explained(where: str, failed: str) -> Iterator[None]:
         if type(error).__name__ != _PANIC:
             raise
         raise explain_panic(f"{where} cannot {failed}") from None
+
+
+def tag_of(found: ObjectFile) -> str | None:
+    """Return the ETag of an object that was found; None: its storage gives none."""
+    return None if found.etag.startswith(_UNTAGGED) else found.etag
 
 
 def _version_of(meta: Mapping[str, Any]) -> str:

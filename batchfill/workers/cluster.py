@@ -71,10 +71,11 @@ class Cluster:
             self.members = members
             self.changed.notify()
 
-    async def run(self, work: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
+    async def run(self, work: Callable[[Any], Any], task: Any, *, urgent: bool = False) -> tuple[bool, Any]:
         """Return whether *work* was done, and its answer or its error.
 
-        Raises ClusterLost and WorkersKilled. It waits for workers as long as there are none.
+        *urgent*: it goes before what waits for a worker. Raises ClusterLost and WorkersKilled. It waits for
+        workers as long as there are none.
         """
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
@@ -88,6 +89,7 @@ class Cluster:
             # A new one each time: the same task may be given out again.
             key=f"batchfill-{uuid4().hex}",
             resources={software_here(): 1},
+            priority=int(urgent),
             pure=False,
         )
         try:

@@ -99,7 +99,7 @@ class ClusterWorkers:
         while silent < TRIES:
             try:
                 async with self._turn():
-                    done, answer = await self._ask(work, task)
+                    done, answer = await self._ask(work, task, wait=self._wait)
             except ClusterLost:
                 # The next look makes the connection again.
                 await self._wait_for_change()
@@ -113,6 +113,18 @@ class ClusterWorkers:
                 return answer_of(done, answer if done else _explain(answer))  # type: ignore[no-any-return]
         silence = format_duration(self._timings.cluster_silence)
         raise BadPicture(f"no worker of the cluster answered within {silence}, {TRIES} times")
+
+    async def offer(self, work: Callable[[Task], Answer], task: Task, *, within: float) -> Answer | Exception:
+        """Return what a worker makes of *task* within so many seconds, or the error.
+
+        It goes before other work, and one worker is asked, once. NoAnswer at once: there is none.
+        """
+        try:
+            with anyio.fail_after(within):
+                _, found = await self._ask(work, task, wait=0.0, urgent=True)
+        except (ClusterLost, WorkersKilled, TimeoutError, _Silent, _GivenUp):
+            return NoAnswer("no worker of the cluster answered")
+        return found  # type: ignore[no-any-return]
 
     async def look(self) -> None:
         """See who is there, and say what has changed for who waits."""
@@ -147,26 +159,33 @@ class ClusterWorkers:
         changed = self._cluster.changed
         await changed.wait(changed.version, self._timings.cluster_look)
 
-    async def _ask(self, work: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
-        """Return what a worker answers. Raises ClusterLost, WorkersKilled, _Silent, _GivenUp."""
+    async def _ask(
+        self, work: Callable[[Any], Any], task: Any, *, wait: float, urgent: bool = False
+    ) -> tuple[bool, Any]:
+        """Return what a worker answers; *wait*: seconds without any, after which it is given up.
+
+        Raises ClusterLost, WorkersKilled, _Silent, _GivenUp.
+        """
         ended: list[Exception] = []
         with unwrap_single():
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch_task, current_time(), tasks.cancel_scope, ended)
-                answer = await self._cluster.run(self._abroad(work), task)
+                tasks.start_soon(self._watch_task, current_time(), wait, tasks.cancel_scope, ended)
+                answer = await self._cluster.run(self._abroad(work), task, urgent=urgent)
                 ended.clear()
                 tasks.cancel_scope.cancel()
         if ended:
             raise ended[0]
         return answer
 
-    async def _watch_task(self, since: float, waiting: anyio.CancelScope, ended: list[Exception]) -> None:
+    async def _watch_task(
+        self, since: float, wait: float, waiting: anyio.CancelScope, ended: list[Exception]
+    ) -> None:
         """Cancel *waiting* for an answer, and say why in *ended*. Without workers there is no silence."""
         while not ended:
             await anyio.sleep(self._timings.cluster_look)
             if self._gone_since is not None:
                 since = current_time()
-                if self.gone_for >= self._wait:
+                if self.gone_for >= wait:
                     ended.append(_GivenUp())
             elif current_time() - since >= self._timings.cluster_silence:
                 ended.append(_Silent())

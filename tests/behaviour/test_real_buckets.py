@@ -155,6 +155,25 @@ def test_what_is_put_is_read_at_its_signed_address_only(bucket: Any, signed: Cal
         urllib.request.urlopen(signed(store.sign_read(address, seconds=60.0)))
 
 
+@pytest.mark.parametrize("key", ODD)
+def test_a_copy_is_made_inside_the_bucket(bucket: Any, key: str) -> None:
+    store, root = RemoteStore(), f"s3://{bucket.name}/"
+    store.put_object(f"{root}in/{key}", b"content", mime="image/webp")
+    store.put_object(f"{root}to/{key}", b"before", mime="image/png")
+
+    store.copy_object(f"{root}in/{key}", f"{root}to/{key}")
+
+    made, copy = (store.find_object(f"{root}{folder}/{key}") for folder in ("in", "to"))
+    assert made is not None
+    assert copy is not None
+    assert (copy.size, copy.etag) == (made.size, made.etag)
+    there = bucket.Object(f"to/{key}").get()
+    assert (there["Body"].read(), there["ContentType"]) == (b"content", "image/webp")
+    bucket.Object(f"in/{key}").delete()
+    with pytest.raises(ObjectGone):
+        store.copy_object(f"{root}in/{key}", f"{root}to/{key}")
+
+
 async def test_a_batch_of_objects_runs_from_its_check_to_its_pictures(
     bucket: Any,
     service: Callable[..., Awaitable[EmulatorServer]],

@@ -70,12 +70,14 @@ class BucketServer:
         self.objects: dict[str, bytes] = {}
         self.buckets = {"photos"}
         self.asked: Counter[str] = Counter()
-        """How many requests of each kind there were: list, get, put, delete, head.
+        """How many requests of each kind there were: list, get, put, copy, delete, head.
 
         Signed: a get by an address alone.
         """
         self.own: Counter[str] = Counter()
         """Those of them that came over a socket of this process, where the system tells that."""
+        self.own_bytes: Counter[str] = Counter()
+        """Bytes of objects, by `bucket/key`, that went over such a socket, whatever the direction."""
         self.tells_own = False
         """Whether that is found out, which takes longer than an answer."""
         self.mimes: dict[str, str] = {}
@@ -85,7 +87,11 @@ class BucketServer:
         self.fail: Callable[[str, str], Failure | None] = lambda kind, key: None
         """Asked with the kind and `bucket/key` of each request."""
         self.told: Callable[[str], None] = lambda place: None
-        """Told of `bucket/key` once something was put, before the answer to that."""
+        """Told of `bucket/key` once something was put or copied there, before the answer to that."""
+        self.tag: Callable[[str, bytes], str] = lambda place, content: etag_of(content)
+        """Returns the ETag of `bucket/key` with its content."""
+        self.copied: Callable[[bytes], bytes] = bytes
+        """Returns what becomes of content that is copied."""
         self.putting = threading.Lock()
         self.obeys_conditions = True
         self.lists_tags = self.gives_tags = True
@@ -154,8 +160,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         place = unquote(urlsplit(self.path).path).removeprefix("/")
-        content = self.rfile.read(int(self.headers["Content-Length"]))
-        self._serve("put", place, lambda: self._put(place, content))
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        source = self.headers.get("x-amz-copy-source")
+        if source is not None:
+            source = unquote(source).removeprefix("/")
+            self._serve("copy", place, lambda: self._copy(source, place))
+            return
+        self._serve("put", place, lambda: self._put(place, content), taken=len(content))
 
     def do_HEAD(self) -> None:
         place = unquote(urlsplit(self.path).path).removeprefix("/")
@@ -174,11 +185,17 @@ class _Handler(BaseHTTPRequestHandler):
         gone = "".join(f"<Deleted><Key>{escape(place.partition('/')[2])}</Key></Deleted>" for place in places)
         return f'<?xml version="1.0"?><DeleteResult>{gone}</DeleteResult>'.encode(), {}
 
-    def _serve(self, kind: str, asked: str, answer: Callable[[], tuple[bytes, dict[str, str]]]) -> None:
-        """Count a request and answer it, with the failure that it is to meet where there is one."""
+    def _serve(
+        self, kind: str, asked: str, answer: Callable[[], tuple[bytes, dict[str, str]]], *, taken: int = 0
+    ) -> None:
+        """Count a request and answer it, with the failure that it is to meet where there is one.
+
+        *taken*: bytes that came with it.
+        """
         server = self.bucket_server
         server.asked[kind] += 1
-        server.own[kind] += server.tells_own and is_own_socket(self.client_address[1])
+        own = server.tells_own and is_own_socket(self.client_address[1])
+        server.own[kind] += own
         try:
             server.refuse(kind, asked)
             content, headers = answer()
@@ -186,6 +203,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = f"<Error><Code>{failure.code}</Code></Error>" if failure.code else ""
             self._answer(failure.status, body.encode(), failure.headers)
         else:
+            if own and kind in ("get", "signed", "put"):
+                server.own_bytes[asked] += taken + len(content)
             self._answer(200, content, headers, cut=asked in server.cuts)
 
     def _put(self, place: str, content: bytes) -> tuple[bytes, dict[str, str]]:
@@ -200,14 +219,25 @@ class _Handler(BaseHTTPRequestHandler):
             server.objects[place] = content
             server.mimes[place] = self.headers["Content-Type"]
         server.told(place)
-        return b"", {"ETag": f'"{etag_of(content)}"'}
+        return b"", {"ETag": f'"{server.tag(place, content)}"'}
+
+    def _copy(self, source: str, place: str) -> tuple[bytes, dict[str, str]]:
+        server = self.bucket_server
+        with server.putting:
+            if source not in server.objects:
+                raise Failure(404, "NoSuchKey")
+            server.objects[place] = server.copied(server.objects[source])
+            server.mimes[place] = server.mimes[source]
+        server.told(place)
+        told = escape(f'"{server.tag(place, server.objects[place])}"', {'"': "&quot;"})
+        return f'<?xml version="1.0"?><CopyObjectResult><ETag>{told}</ETag></CopyObjectResult>'.encode(), {}
 
     def _get(self, place: str) -> tuple[bytes, dict[str, str]]:
         server = self.bucket_server
         if place not in server.objects:
             raise Failure(404, "NoSuchKey")
         content = server.objects[place]
-        tag = f'"{etag_of(content)}"'
+        tag = f'"{server.tag(place, content)}"'
         if server.obeys_conditions and self.headers.get("If-Match", tag) != tag:
             raise Failure(412, "PreconditionFailed")
         told = {"ETag": tag} if server.gives_tags else {}
@@ -222,14 +252,15 @@ class _Handler(BaseHTTPRequestHandler):
         names = (name.removeprefix(f"{bucket}/") for name in server.objects if name.startswith(f"{bucket}/"))
         keys = sorted((k for k in names if k.startswith(prefix) and k > after), key=str.encode)
         page, more = keys[:PAGE], len(keys) > PAGE
-        rows = "".join(self._listed(key, server.objects[f"{bucket}/{key}"]) for key in page)
+        rows = "".join(self._listed(bucket, key) for key in page)
         token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
         text = f"<IsTruncated>{str(more).lower()}</IsTruncated>{token}{rows}"
         return f'<?xml version="1.0"?><ListBucketResult>{text}</ListBucketResult>'.encode(), {}
 
-    def _listed(self, key: str, content: bytes) -> str:
-        server = self.bucket_server
-        tag = f"<ETag>&quot;{etag_of(content)}&quot;</ETag>" if server.lists_tags else ""
+    def _listed(self, bucket: str, key: str) -> str:
+        server, place = self.bucket_server, f"{bucket}/{key}"
+        content = server.objects[place]
+        tag = f"<ETag>&quot;{server.tag(place, content)}&quot;</ETag>" if server.lists_tags else ""
         facts = f"<Key>{escape(key)}</Key><Size>{len(content)}</Size>{tag}"
         changed = f"<LastModified>2026-11-30T{server.changed_at}.123Z</LastModified>"
         return f"<Contents>{facts}{changed}</Contents>"

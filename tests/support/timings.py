@@ -38,6 +38,7 @@ QUICK = timings.Timings(
     progress=0.1,
     inbox_look=0.1,
     mirror_lease=1.0,
+    cluster_fetch_pause=0.2,
 )
 
 SOON = {"answer_timeout": 1, "recover_wait": 0}

@@ -9,29 +9,41 @@ from batchfill.errors import BadPicture, OutputRefused, TransientError
 from batchfill.images.codec.decode import inspect_output
 from batchfill.images.codec.foreign import FOREIGN_SUFFIXES
 from batchfill.providers.downloads import SignatureWanted
+from batchfill.run.download.worker_fetch import ClusterFetcher
 from batchfill.storage.downloaded import Downloaded
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from batchfill.domain.predictions import Output
-    from batchfill.providers.downloads import Download, OutputClient
-    from batchfill.providers.provider_protocol import Provider
-    from batchfill.storage.output_store import OutputStore, StagedFile
+    from batchfill.domain.rows import DownloadJob
+    from batchfill.providers.downloads import Download
+    from batchfill.run.context import RunContext
+    from batchfill.storage.staged_file import StagedFile
 
 
 class OutputFetcher:
     """Fetches outputs, with the token only where the base's own address wants it."""
 
-    def __init__(self, service: Provider, outputs: OutputClient, store: OutputStore) -> None:
-        self._service = service
-        self._outputs = outputs
-        self._store = store
+    def __init__(self, context: RunContext) -> None:
+        self._service = context.service
+        self._outputs = context.outputs
+        self._store = context.store
+        self._cluster = ClusterFetcher(context)
         self.largest = 0
         """Bytes of the largest picture that was fetched."""
 
-    async def fetch(self, output: Output) -> Downloaded:
-        """Return *output*, flushed to disk and decoded whole. Raises one of UNFETCHED."""
+    async def fetch(self, one: DownloadJob, output: Output) -> Downloaded:
+        """Return *output* of *one*, kept and decoded whole. Raises one of UNFETCHED."""
+        found = await self._cluster.fetch(one, output)
+        fetched = found if isinstance(found, Downloaded) else await self._fetch_here(output)
+        if isinstance(found, Exception):
+            # It is not the output's fault.
+            self._cluster.rest(found)
+        self.largest = max(self.largest, fetched.written.size)
+        return fetched
+
+    async def _fetch_here(self, output: Output) -> Downloaded:
         if self._service.redaction.given(output.url) is None:
             # An earlier run knew it; a fresh look at the prediction tells it again.
             raise TransientError("its address held a secret, and was not written down")
@@ -49,7 +61,6 @@ class OutputFetcher:
             written, seen = await self._store.write_staged(
                 output.prediction_id, output.n, download.chunks(), inspect_output
             )
-        self.largest = max(self.largest, written.size)
         if isinstance(seen, BadPicture):
             raise self._kept_aside(written, seen) from seen
         return Downloaded(replace(output, finished_with=None, finished_as=None), written, seen)

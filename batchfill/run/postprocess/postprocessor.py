@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cached_property
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,10 @@ from batchfill.errors import (
     in_words,
     is_full,
 )
-from batchfill.finishing.row_finisher import RowFinisher
 from batchfill.images.codec.decode import decode_whole
 from batchfill.run.placement import MADE_AGAIN
 from batchfill.storage.downloaded import Downloaded
+from batchfill.storage.made_files import OutputGone
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import DownloadJob
     from batchfill.finishing.file_context import FileContext
+    from batchfill.finishing.row_finisher import RowFinisher
     from batchfill.run.placement import OutputPlacer
-    from batchfill.storage.output_store import StagedFile
+    from batchfill.storage.staged_file import StagedFile
 
 AT_ONCE = 2 * (os.cpu_count() or 2)
 """Rows that are worked on or wait for a worker; more would wait in memory instead of in the ledger."""
@@ -45,7 +47,6 @@ class PostProcessor:
         """*finished* is called when something has come of a row."""
         self._context = context
         self._placer = placer
-        self._finisher = RowFinisher(context)
         self._finished = finished
         self._busy: set[int] = set()
         self._left: set[int] = set()
@@ -66,6 +67,13 @@ class PostProcessor:
     def idle(self) -> bool:
         """Whether nothing is being done, and nothing has come up since it was looked for."""
         return not self._busy and self._looked == self.bell.version
+
+    @cached_property
+    def _finisher(self) -> RowFinisher:
+        # Rows at addresses are not finished, and what works on pixels takes long to load.
+        from batchfill.finishing.row_finisher import RowFinisher
+
+        return RowFinisher(self._context)
 
     async def serve_rows(self) -> None:
         """Finish what is kept, oldest first, and judge what is done, until cancelled."""
@@ -125,37 +133,43 @@ class PostProcessor:
         how = finish_of(self._context.model, one.asked)
         outputs = one.outputs
         one = replace(one, outputs=tuple(output for output in outputs if output.raw))
-        there = await self._find_kept(one)
-        if len(there) < len(one.outputs):
+        # A worker of a cluster finds out by itself what is there: no byte of it has to come here.
+        if not self._finisher.is_elsewhere(one) and await self._find_kept(one) is None:
             return
         try:
             made = None if how is None else await self._finisher.finish(one, how, judged=True)
+        except OutputGone:
+            if await self._find_kept(one) is not None:
+                raise
+            return
         except BadPicture as error:
-            await self._deliver_raw(one, there, outputs, f"not finished: {error}")
+            await self._deliver_raw(one, outputs, f"not finished: {error}")
             return
         if made is None:
-            await self._deliver_raw(one, there, outputs, None)
+            await self._deliver_raw(one, outputs, None)
             return
         self.largest = max([self.largest, *(file.written.size for file in made)])
         with anyio.CancelScope(shield=True):
             await self._placer.place_outputs(one.attempt, made, outputs)
 
-    async def _find_kept(self, one: DownloadJob) -> list[StagedFile]:
-        """Return the raw outputs of *one* that are there; the others are to be fetched once more."""
+    async def _find_kept(self, one: DownloadJob) -> list[StagedFile] | None:
+        """Return the raw outputs of *one*, brought here; None: those that are gone are fetched once more."""
         kept = [await self._context.placed.find_kept(output) for output in one.outputs]
-        if not all(kept):
-            away = [output for output, written in zip(one.outputs, kept, strict=True) if written is None]
-            gone = [replace(output, raw=None, raw_sha256=None) for output in away]
-            await self._context.ledger.record_kept(one.attempt, gone)
-        return [written for written in kept if written is not None]
+        there = [written for written in kept if written is not None]
+        if len(there) == len(kept):
+            return there
+        away = [output for output, written in zip(one.outputs, kept, strict=True) if written is None]
+        gone = [replace(output, raw=None, raw_sha256=None) for output in away]
+        await self._context.ledger.record_kept(one.attempt, gone)
+        return None
 
-    async def _deliver_raw(
-        self, one: DownloadJob, kept: Sequence[StagedFile], outputs: Sequence[Output], error: str | None
-    ) -> None:
+    async def _deliver_raw(self, one: DownloadJob, outputs: Sequence[Output], error: str | None) -> None:
         """Put the outputs themselves in the places of the files that were to be made of them.
 
         *outputs*: all that the service named.
         """
+        if (kept := await self._find_kept(one)) is None:
+            return
         if error is not None:
             self._context.log.notice(f"{one.attempt.id}: {error}", Level.WARNING)
         fetched = []

@@ -16,17 +16,19 @@ import anyio
 from anyio import to_thread
 
 from batchfill.domain.progress import Level, LogEvent
-from batchfill.errors import UsageError
+from batchfill.errors import NoAnswer, ObjectsRefused, UsageError
 from batchfill.ledger.database import is_there, refuse_network
 from batchfill.ledger.location import LEDGER
 from batchfill.ledger.mirrored.replacement import replace_ledger
 from batchfill.ledger.reader import open_reader
 from batchfill.session.batch_ledger import make_folder, read_metadata
+from batchfill.session.free_questions import OUTPUTS
 from batchfill.session.lost_machine.mirroring import NEXT_RUN, owns, told
 from batchfill.settings import timings
 from batchfill.settings.addresses import NO_MIRROR
 from batchfill.settings.resolve import MIRROR, read_flag
 from batchfill.storage import lock
+from batchfill.storage.made_files import find_made
 from batchfill.storage.mirror.bucket_mirror import tell_owner
 from batchfill.storage.mirror.mirror_bucket import MirrorBucket
 from batchfill.storage.mirror.mirror_entries import pack_entry
@@ -205,13 +207,22 @@ def _put_in_place(bucket: MirrorBucket, history: MirrorHistory, draft: Path, led
 def _count_away(folder: Path) -> int:
     """Return how many pictures of finished rows are lost, unless the other machine's disk is there still."""
     with open_reader(folder / LEDGER) as reader:
+        root = reader.metadata().get(OUTPUTS)
         return sum(
-            not (folder / placed.file).is_file() and not _is_put(reader, placed)
+            not ((folder / placed.file).is_file() or _is_put(reader, placed) or _waits(root, placed))
             for placed in reader.collected_files()
         )
 
 
 def _is_put(reader: Reader, placed: StoredFile) -> bool:
-    """Whether the bucket of --outputs has it."""
+    """Whether the bucket of --outputs has it in its place."""
     copy = reader.remote_copy(placed.file)
     return copy is not None and copy.sha256 == placed.sha256
+
+
+def _waits(root: str | None, placed: StoredFile) -> bool:
+    """Whether it waits below *root* for its place, as far as that can be found out now."""
+    try:
+        return root is not None and find_made(root, placed.sha256) is not None
+    except (NoAnswer, ObjectsRefused):
+        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from batchfill.session.reviewed.recent_moves import RecentMoves
 from batchfill.settings.resolve import folder_of
 from batchfill.storage import inbox, lock
 from batchfill.storage.decision_inbox import post_decisions
+from batchfill.storage.made_files import PlacedObject, addresses_of
 from batchfill.storage.object_copies import REVIEWED, ObjectCopies
 from batchfill.storage.output_store import OUTPUTS
 from batchfill.workers.pool import Processes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from batchfill.domain.objects import ObjectFile
     from batchfill.domain.reports import EndedAttempt, ReviewRow, RowWords, Status
     from batchfill.domain.review import ReviewDecision
+    from batchfill.domain.rows import LocalFile
     from batchfill.ledger.reader import Reader
 
 
@@ -56,21 +58,41 @@ class BatchReviewSource:
         self, file: str, sha256: str, remote: ObjectFile | None = None
     ) -> AsyncIterator[HeldFile]:
         """Give a picture of the batch; see ReviewSource."""
-        wanted = remote or self._put_object(file, sha256)
-        if wanted is None:
+        if remote is None and not self._is_in_bucket(file):
             yield HeldFile(self.folder / file, sha256)
             return
-        try:
-            async with self._copies.hold({wanted: wanted}) as files:
-                yield HeldFile(files[wanted].path, files[wanted].sha256, copied=True)
-        except (ObjectGone, ObjectsRefused, NoAnswer) as error:
-            raise BadPicture(str(error)) from error
+        places = self._places_of(file, sha256) if remote is None else iter([remote])
+        async with AsyncExitStack() as held:
+            try:
+                copy = await self._hold_first(places, held)
+            except (ObjectGone, ObjectsRefused, NoAnswer) as error:
+                raise BadPicture(str(error)) from error
+            yield HeldFile(copy.path, copy.sha256, copied=True)
 
-    def _put_object(self, file: str, sha256: str) -> ObjectFile | None:
-        """Return what an output is in the bucket of --outputs; None where it is here, or no output."""
-        if self._root is None or not file.startswith(f"{OUTPUTS}/") or (self.folder / file).is_file():
-            return None
-        return object_of_content(f"{self._root}{file}", sha256)
+    def _is_in_bucket(self, file: str) -> bool:
+        """Whether *file* is an output, and in the bucket of --outputs alone."""
+        is_output = self._root is not None and file.startswith(f"{OUTPUTS}/")
+        return is_output and not (self.folder / file).is_file()
+
+    def _places_of(self, file: str, sha256: str) -> Iterator[ObjectFile]:
+        """Yield where an output may be in the bucket. To go on may take a question to the bucket."""
+        assert self._root is not None
+        for address in addresses_of(PlacedObject(self._root, file, sha256)):
+            yield object_of_content(address, sha256)
+
+    async def _hold_first(self, places: Iterator[ObjectFile], held: AsyncExitStack) -> LocalFile:
+        """Return a copy, as long as *held* is open, of the first of *places* that is there as it was.
+
+        Raises as `ObjectCopies.hold`.
+        """
+        gone: ObjectGone | None = None
+        while (wanted := await to_thread.run_sync(next, places, None)) is not None:
+            try:
+                return (await held.enter_async_context(self._copies.hold({0: wanted})))[0]
+            except ObjectGone as error:
+                gone = error
+        assert gone is not None
+        raise gone
 
     def mark(self) -> object:
         """Return something that stays equal as long as nothing of the batch changes."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ROWS, KILLS, OF_SCHEDULER = 500, 100, 10
 WORKERS = 2
 PUTS_A_ROW = 5
-"""What is sent of picture and mask, the raw output, what a worker made of it, and that in its place."""
+"""At least: what is sent of picture and mask, the output and what is made of it, and that in its place."""
 ROOT, THERE = "s3://photos/night/", "photos/night/"
 MOMENT = 0.02
 

@@ -13,7 +13,7 @@ import pytest
 
 from batchfill.errors import OutputRefused, TransientError
 from batchfill.providers import downloads as downloads_module
-from batchfill.providers.downloads import OutputClient
+from batchfill.providers.downloads import OutputClient, OutputPolicy
 from batchfill.providers.transport import Transport
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MIB = 2**20
 
 
 async def outputs_over(transport: Transport, **options: Any) -> AsyncIterator[OutputClient]:
-    yield OutputClient(transport, **options)
+    yield OutputClient(transport, OutputPolicy(**options))
     await transport.aclose()
 
 

@@ -40,7 +40,7 @@ NAMES = (
 )
 OTHERS = ("good_until", "path", "stamp", "anchor", "seconds", "first", "accepted_by", "times", "since")
 VALUES = dict.fromkeys((*NAMES, *OTHERS), 1) | dict.fromkeys(
-    ("ids", "keys", "without", "shown", "flags", "files"), "[]"
+    ("ids", "keys", "without", "shown", "flags", "files", "contents"), "[]"
 )
 
 

@@ -84,7 +84,7 @@ async def test_a_base_in_a_private_network_may_keep_its_outputs_there(
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     base = "https://service.test/v1"
     async with open_service(base, token, reads_per_minute=3000, answer_timeout=30) as (_, outputs):
-        assert outputs._allow_private is not refused
+        assert outputs.policy.allow_private is not refused
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from batchfill.errors import NotFound, OutputRefused, TransientError
-from batchfill.providers.downloads import OutputClient, SignatureWanted
+from batchfill.providers.downloads import OutputClient, OutputPolicy, SignatureWanted
 from batchfill.providers.wire.address_policy import is_public
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def mock_transport(router: respx.Router) -> httpx.MockTransport:
 
 @pytest.fixture
 def outputs(mock_transport: httpx.MockTransport) -> OutputClient:
-    return OutputClient(mock_transport, allow_private=False, allow_http=False, largest=1000)
+    return OutputClient(mock_transport, OutputPolicy(largest=1000))
 
 
 async def fetched(outputs: OutputClient, url: str) -> bytes:
@@ -73,7 +73,7 @@ async def test_addresses_of_other_kinds_are_refused(outputs: OutputClient, url: 
 async def test_inputs_may_be_anywhere_without_tls_but_on_private_addresses(
     router: respx.Router, mock_transport: httpx.MockTransport
 ) -> None:
-    inputs = OutputClient(mock_transport, allow_private=False, allow_http=True, any_host=True)
+    inputs = OutputClient(mock_transport, OutputPolicy(allow_http=True, any_host=True))
     router.get("http://outputs.test/x").respond(content=b"png")
     router.get("http://outputs.test/in").respond(302, headers={"Location": "http://10.0.0.1/x"})
     assert await fetched(inputs, "http://outputs.test/x") == b"png"
@@ -85,7 +85,7 @@ async def test_inputs_may_be_anywhere_without_tls_but_on_private_addresses(
 async def test_near_addresses_are_fetched_from_when_the_base_is_near(
     router: respx.Router, mock_transport: httpx.MockTransport
 ) -> None:
-    outputs = OutputClient(mock_transport, allow_private=True, allow_http=True)
+    outputs = OutputClient(mock_transport, OutputPolicy(allow_private=True, allow_http=True))
     router.route().respond(content=b"x")
     for url in ("http://127.0.0.1:8000/x", "http://localhost/x", "https://10.0.0.1/x"):
         assert await fetched(outputs, url) == b"x"
@@ -243,7 +243,7 @@ async def test_links_by_http_from_behind_tls_are_asked_for_by_https_alone(
     router: respx.Router, mock_transport: httpx.MockTransport, link: str, moved: bool
 ) -> None:
     own = ("https", "gw.test", 8443)
-    outputs = OutputClient(mock_transport, allow_private=False, allow_http=False, own=own)
+    outputs = OutputClient(mock_transport, OutputPolicy(own=own))
     router.get(URL).respond(302, headers={"Location": link})
     router.get(BEHIND_TLS[link]).respond(content=b"webp")
     assert await fetched(outputs, URL if moved else link) == b"webp"
@@ -251,9 +251,7 @@ async def test_links_by_http_from_behind_tls_are_asked_for_by_https_alone(
 
 
 async def test_a_private_address_is_refused_by_https_too(mock_transport: httpx.MockTransport) -> None:
-    outputs = OutputClient(
-        mock_transport, allow_private=False, allow_http=False, own=("https", "gw.test", None)
-    )
+    outputs = OutputClient(mock_transport, OutputPolicy(own=("https", "gw.test", None)))
     with pytest.raises(OutputRefused):
         await fetched(outputs, "http://10.0.0.1/a")
 

@@ -14,10 +14,12 @@ from anyio import to_thread
 from batchfill.domain.predictions import Output
 from batchfill.errors import StorageError, TransientError
 from batchfill.storage import output_store as module
-from batchfill.storage.output_store import OutputStore, StagedFile
+from batchfill.storage.output_store import OutputStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from batchfill.storage.staged_file import StagedFile
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no folders to flush")
 
@@ -183,6 +185,30 @@ async def test_a_file_of_somebody_else_at_the_place_is_kept_aside(shelf: OutputS
     await shelf.commit(await written(shelf), "outputs/hero.webp")
     aside = f"outputs/earlier/hero-{sha256(own).hexdigest()[:12]}.webp"
     assert files(shelf) == {"outputs/hero.webp": b"picture", aside: own}
+
+
+@pytest.mark.parametrize(
+    ("there", "left", "aside"),
+    [
+        (None, [], []),
+        (b"picture", [b"picture"], []),
+        (b"before", [], []),
+        (b"of the user", [], [b"of the user"]),
+    ],
+    ids=["nothing", "the same", "what is replaced", "another"],
+)
+async def test_a_place_is_cleared_for_a_file_that_is_elsewhere(
+    shelf: OutputStore, there: bytes | None, left: list[bytes], aside: list[bytes]
+) -> None:
+    place = shelf.folder / "outputs" / "cat.png"
+    if there is not None:
+        place.write_bytes(there)
+    digest, before = (sha256(content).hexdigest() for content in (b"picture", b"before"))
+
+    await shelf.clear_place("outputs/cat.png", digest, over=before)
+
+    assert [path.read_bytes() for path in (shelf.folder / "outputs").glob("*.png")] == left
+    assert [path.read_bytes() for path in (shelf.folder / "outputs/earlier").glob("*.png")] == aside
 
 
 async def test_the_same_file_placed_again_is_not_kept_twice(shelf: OutputStore) -> None:

@@ -117,11 +117,46 @@ def test_the_names_are_those_of_both_places_without_what_is_kept_apart(
 def test_a_file_is_held_as_it_is_now_and_its_copy_goes(tmp_path: Path, buckets: BucketServer) -> None:
     buckets.put("night/outputs/r1.png", OTHER)
 
-    with open_files(tmp_path, ROOT) as files, files.hold("outputs/r1.png") as path:
+    with open_files(tmp_path, ROOT) as files, files.hold(placed()) as path:
         assert path.read_bytes() == OTHER
     assert not path.exists()
-    with open_files(tmp_path, ROOT) as files, pytest.raises(FileNotFoundError), files.hold("outputs/r2.png"):
+    with (
+        open_files(tmp_path, ROOT) as files,
+        pytest.raises(FileNotFoundError),
+        files.hold(placed("outputs/r2.png")),
+    ):
         pass
+
+
+def waits() -> str:
+    """Return the key of the file while it waits for its place."""
+    return f"night/made/{sha256(MADE).hexdigest()}/p1-1.png"
+
+
+def test_a_file_that_waits_for_its_place_is_where_it_belongs(tmp_path: Path, buckets: BucketServer) -> None:
+    buckets.put(waits(), MADE)
+
+    with open_files(tmp_path, ROOT) as files:
+        assert files.state(placed()) is FileState.IN_PLACE
+        with files.hold(placed()) as path:
+            assert path.read_bytes() == MADE
+    buckets.put(waits(), b"half")
+    assert PlacedFiles(tmp_path, ROOT).state(placed()) is FileState.DAMAGED
+
+
+@pytest.mark.parametrize("at", ["list", "get"])
+def test_a_file_that_gets_its_place_meanwhile_is_found(
+    tmp_path: Path, buckets: BucketServer, at: str
+) -> None:
+    buckets.put(waits(), MADE)
+
+    def move(kind: str, place: str) -> None:
+        if kind == at and f"photos/{waits()}" in buckets.objects:
+            buckets.objects["photos/night/outputs/r1.png"] = buckets.objects.pop(f"photos/{waits()}")
+
+    buckets.fail = move
+
+    assert PlacedFiles(tmp_path, ROOT).state(placed()) is FileState.IN_PLACE
 
 
 @pytest.mark.parametrize("failure", [Failure(403, "AccessDenied"), Failure(503, "SlowDown")], ids=str)

@@ -55,6 +55,26 @@ async def test_a_file_that_only_the_bucket_has_is_brought_to_its_place(
     assert list((store.folder / "tmp").iterdir()) == []
 
 
+@pytest.mark.parametrize("moved", [False, True], ids=["waits", "gets its place meanwhile"])
+async def test_a_file_that_waits_in_the_bucket_is_brought_to_its_place_here(
+    store: OutputStore, buckets: BucketServer, moved: bool
+) -> None:
+    key = f"night/made/{digest(b'whole')}/p1-1.png"
+    buckets.put(key, b"whole")
+
+    def move(kind: str, place: str) -> None:
+        if moved and kind == "list":
+            buckets.objects["photos/night/outputs/r1.png"] = buckets.objects.pop(f"photos/{key}")
+
+    buckets.fail = move
+
+    found = await PlacedOutputs(store, ROOT).find_placed(output("outputs/r1.png"))
+
+    assert found is not None
+    assert (found.path, found.path.read_bytes()) == (store.folder / "outputs/r1.png", b"whole")
+    assert list((store.folder / "tmp").iterdir()) == []
+
+
 @pytest.mark.parametrize("there", [b"other", None], ids=["another", "nothing"])
 async def test_what_is_not_there_as_it_was_put_is_not_found(
     store: OutputStore, buckets: BucketServer, there: bytes | None

@@ -272,6 +272,67 @@ async def test_a_task_that_is_cancelled_gives_its_turn_back() -> None:
             tasks.start_soon(workers.do, len, "four")
 
 
+async def test_work_that_is_offered_is_done_or_its_error_told() -> None:
+    workers = await looking(workers_of(Machines(1)))
+
+    assert await workers.offer(abs, -3, within=HANGS) == 3
+    found = await workers.offer(refuse, NoAnswer("gone"), within=HANGS)
+    assert isinstance(found, NoAnswer)
+    assert str(found) == "gone"
+
+
+async def test_work_is_offered_though_every_worker_has_as_much_as_it_takes() -> None:
+    machines, go_on = Machines(1), anyio.Event()
+    machines.answers = lambda given: go_on if given < 3 else None
+    workers = await looking(workers_of(machines))
+
+    async with anyio.create_task_group() as tasks:
+        for n in range(5):
+            tasks.start_soon(workers.do, abs, n)
+        await until(lambda: machines.at_once == 2)
+        assert await workers.offer(abs, -7, within=HANGS) == 7
+        go_on.set()
+
+
+def lose(given: int) -> None:
+    raise ClusterLost
+
+
+def end(given: int) -> None:
+    raise WorkersKilled
+
+
+@pytest.mark.parametrize(
+    "answers", [lose, end, lambda given: anyio.Event()], ids=["lost", "killed", "silent"]
+)
+async def test_work_that_no_worker_answers_is_offered_once(answers: Callable[[int], Any]) -> None:
+    machines = Machines(1)
+    machines.answers = answers
+    workers = await looking(workers_of(machines))
+
+    assert isinstance(await workers.offer(abs, -1, within=0.01), NoAnswer)
+    assert (machines.given, machines.at_once) == (1, 0)
+
+
+async def test_work_is_not_offered_for_longer_than_there_is_a_worker() -> None:
+    machines = Machines(1)
+    machines.answers = lambda given: anyio.Event()
+    workers = await looking(workers_of(machines))
+
+    async with anyio.create_task_group() as tasks:
+        found: list[object] = []
+
+        async def offer() -> None:
+            found.append(await workers.offer(abs, -1, within=10 * HANGS))
+
+        tasks.start_soon(offer)
+        await until(lambda: machines.at_once == 1)
+        machines.next = Members(0)
+        await workers.look()
+
+    assert [type(one) for one in found] == [NoAnswer]
+
+
 def test_a_sealed_task_shows_nothing() -> None:
     secret = "https://bucket.test/a?X-Amz-Signature=0123456789abcdef"
     sealed = Sealed((len, secret))

@@ -7,7 +7,7 @@ import sys
 import threading
 from contextlib import asynccontextmanager, closing
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -17,23 +17,22 @@ from batchfill.batch import Batch
 from batchfill.emulator.emulator_predictions import Predictions
 from batchfill.errors import BadPicture, UsageError
 from batchfill.images.codec.decode import read_header
-from batchfill.session import session
 from batchfill.settings.timings import Timings
-from batchfill.storage.remote_store import store_at
 from batchfill.storage.store_variables import OWN_ENDPOINT
 from batchfill.workers.cluster_workers import open_cluster
-from batchfill.workers.pool import Processes, Threads
+from batchfill.workers.pool import Threads
+from tests.behaviour.cluster.conftest import MADE, OUTPUTS, ROOT, OwnProcesses, placed, until
 from tests.support.batches import counts, pictures
 from tests.support.bounds import HANGS
 from tests.support.buckets import KEY, SECRET, BucketServer
-from tests.support.clusters import ClusterServer
 from tests.support.providers import TOKEN
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from batchfill.emulator.emulator_server import EmulatorServer
+    from tests.support.clusters import ClusterServer
     from tests.support.desk import Desk
     from tests.support.listeners import Ears
 
@@ -43,98 +42,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks are for POSIX")
 
-ROOT = "s3://photos/night/"
 PROGRESS = 0.02
 """Seconds for which a run that did too much would have time for that."""
-MADE, OUTPUTS = "photos/night/made/", "photos/night/outputs/"
-
-
-class OwnProcesses(Processes):
-    """Those of the machine that pays: one for all tests here. They note what they do."""
-
-    idle: ClassVar[list[Any]] = []
-    done: ClassVar[list[str]] = []
-
-    def __init__(self, most: int | None = None, *, hidden: Iterable[str] = ()) -> None:
-        super().__init__(1, hidden=hidden)
-        self._idle = self.idle
-
-    async def do(self, work: Any, task: Any) -> Any:
-        """Note the name of *work*."""
-        self.done.append(work.__name__)
-        return await super().do(work, task)
-
-    def close(self) -> None:
-        """Leave it to the next test."""
-
-    @classmethod
-    def end_idle(cls) -> None:
-        """End them: the next ones have the environment of that time."""
-        while cls.idle:
-            cls.idle.pop().end()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[BucketServer]:
-    """Serve buckets to all tests here."""
-    server = BucketServer()
-    yield server
-    server.close()
-    OwnProcesses.end_idle()
-
-
-@pytest.fixture(scope="module")
-def machines(server: BucketServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServer]:
-    """Serve a cluster to all tests here; its processes are started with a token, as a careless user would."""
-    secrets = {"BATCHFILL_TOKEN": TOKEN, "REPLICATE_API_TOKEN": TOKEN}
-    found = ClusterServer(tmp_path_factory.mktemp("cluster"), {**server.environment, **secrets}, failures=2)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def buckets(server: BucketServer, monkeypatch: pytest.MonkeyPatch) -> BucketServer:
-    """Empty the bucket, and set the environment to it."""
-    server.forget()
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(session, "Processes", OwnProcesses)
-    OwnProcesses.done.clear()
-    store_at.cache_clear()
-    set_timings(monkeypatch, cluster_look=0.05, cluster_patience=0.2)
-    return server
-
-
-@pytest.fixture
-def stored(desk: Desk, hurry: None, buckets: BucketServer) -> Store:
-    """Put the picture and the mask of rows that are finished exactly into the bucket; return the rows."""
-
-    def store(count: int, **cells: str) -> list[dict[str, str]]:
-        rows = desk.exact_rows(count, (64, 48), (16, 12, 40, 30), megapixels="0.25")
-        for row in rows:
-            for name in ("image", "mask"):
-                row[name] = buckets.put(f"{name}/{row['id']}.png", (desk.folder / row[name]).read_bytes())
-            row.update(cells)
-        return rows
-
-    return store
-
-
-@pytest.fixture
-def clustered(batch: Open, machines: ClusterServer) -> Open:
-    """Make a batch whose pictures the cluster works on."""
-
-    def make(at: Any, rows: Any, **flags: Any) -> Batch:
-        flags = {"hand_over": "bucket", "outputs": ROOT, "cluster": machines.address, **flags}
-        return batch(at, rows, **flags)
-
-    return make
-
-
-def placed(buckets: BucketServer) -> list[str]:
-    """Return the names of the pictures in their places, all of which the bucket has."""
-    names = (key.removeprefix(OUTPUTS) for key in buckets.objects if key.startswith(OUTPUTS))
-    return sorted(name for name in names if "/" not in name)
 
 
 async def test_a_cluster_makes_pictures_ready_finishes_and_judges_them(
@@ -149,7 +58,7 @@ async def test_a_cluster_makes_pictures_ready_finishes_and_judges_them(
 
     assert summary.exit_code == 0
     assert placed(buckets) == ["r1.png", "r2.png", "r3.png", "r4.webp"]
-    assert set(OwnProcesses.done) <= {"put_file", "take_made"}
+    assert set(OwnProcesses.done) <= {"put_file"}
     assert not [key for key in buckets.objects if key.startswith(MADE)]
 
 
@@ -225,7 +134,7 @@ async def test_the_server_of_buckets_that_a_batch_names_is_that_of_its_workers(
         assert (await night.run()).exit_code == 0
 
         assert placed(other) == ["r1.png", "r2.png"]
-        assert set(OwnProcesses.done) <= {"put_file", "take_made"}
+        assert set(OwnProcesses.done) <= {"put_file"}
         assert not buckets.asked
     OwnProcesses.end_idle()
     assert other.address not in machines.log.read_text("utf-8")
@@ -388,7 +297,11 @@ async def test_rows_with_files_of_this_machine_are_worked_on_here(
 
     assert (await night.run()).exit_code == 0
     # Of r1 alone: a worker elsewhere does not see its mask.
-    assert [OwnProcesses.done.count(name) for name in ("hand_over", "finish_row", "take_made")] == [1, 1, 1]
+    assert [OwnProcesses.done.count(name) for name in ("hand_over", "finish_row", "work_on_objects")] == [
+        1,
+        1,
+        0,
+    ]
 
 
 async def test_a_cluster_that_no_row_can_use_is_said_and_not_asked(
@@ -462,10 +375,3 @@ def _show_tasks(dask_scheduler: Any) -> str:
 
 
 _environment = os.getenv
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    """Return once it has."""
-    with anyio.fail_after(HANGS):
-        while not happened():  # noqa: ASYNC110 - no event crosses processes and threads
-            await anyio.sleep(0.01)
