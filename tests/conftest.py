@@ -7,6 +7,8 @@ import sys
 
 from hypothesis import HealthCheck, settings
 
+from tests.support.memory import use_memory
+
 # Each after those that it imports: pytest rewrites the assertions of a plugin before its first import.
 pytest_plugins = (
     "tests.support.environment",
@@ -15,6 +17,7 @@ pytest_plugins = (
     "tests.support.kept_workers",
     "tests.support.made_before",
     "tests.support.ports",
+    "tests.support.other_disk",
     "tests.support.models",
     "tests.support.providers",
     "tests.support.cogs",
@@ -35,6 +38,8 @@ pytest_plugins = (
 # As in the Makefile: else each worker compiles all tests again, and each process the package.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+use_memory()
 
 settings.register_profile(
     "tests",

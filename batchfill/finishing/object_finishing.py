@@ -10,10 +10,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from batchfill.errors import NoAnswer
 from batchfill.images.finished_row import FinishedRow, finish_row
 from batchfill.images.quality.flags import flag_outputs
-from batchfill.storage.made_files import PlacedObject, fetch_placed, leave_file
+from batchfill.storage.made_files import OutputGone, PlacedObject, fetch_placed, leave_file
 from batchfill.storage.object_copies import CopyTask, copy_object
 from batchfill.storage.staged_file import StagedFile
 
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from batchfill.domain.objects import ObjectFile, RemoteFile
     from batchfill.domain.rows import LocalFile
     from batchfill.finishing.row_recipe import RowRecipe
-
-
-class OutputGone(NoAnswer):
-    """An output that was to be worked on is not in the bucket, as far as its worker sees."""
 
 
 @dataclass(frozen=True, slots=True)

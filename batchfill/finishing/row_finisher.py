@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from batchfill.domain.objects import ObjectFile, RemoteFile
 from batchfill.errors import BadPicture, ObjectGone
-from batchfill.finishing.object_finishing import ObjectsTask, OutputGone, work_on_objects
+from batchfill.finishing.object_finishing import ObjectsTask, work_on_objects
 from batchfill.finishing.row_recipe import RowRecipe
 from batchfill.images.codec.thumbnail import FOLDER
 from batchfill.images.finished_row import finish_row
 from batchfill.images.quality.flags import flag_outputs
 from batchfill.storage.downloaded import Downloaded
-from batchfill.storage.made_files import MadeFile
+from batchfill.storage.made_files import MadeFile, OutputGone
 from batchfill.storage.remote_files import RemoteTask, put_file
 from batchfill.storage.staged_file import StagedFile
 

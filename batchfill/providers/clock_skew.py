@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from statistics import median
 from typing import NamedTuple
@@ -14,11 +13,6 @@ _REMEMBERED = 15
 
 _SET = 30.0
 """Seconds by which our clock has to move against a steady one to count as set, or as having slept."""
-
-
-def loop_time() -> float:
-    """Return the event loop's seconds, as anyio.current_time() does at a tenth of its cost."""
-    return asyncio.get_running_loop().time()
 
 
 class Moment(NamedTuple):

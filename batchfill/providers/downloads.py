@@ -12,8 +12,8 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
+from batchfill.clock import loop_time
 from batchfill.errors import BatchfillError, NotFound, OutputRefused, TransientError
-from batchfill.providers.clock_skew import loop_time
 from batchfill.providers.endpoints import origin_of
 from batchfill.providers.error_text import one_line
 from batchfill.providers.output_forms import is_picture
@@ -102,8 +102,8 @@ class Download:
         return TransientError(f"the output took longer than {LONGEST:.0f} s, {size} bytes so far")
 
 
-async def open_download(answer: Awaitable[httpx.Response], url: str) -> httpx.Response:
-    """Return the awaited *answer*.
+async def open_download(answer: Awaitable[httpx.Response], place: httpx.URL) -> httpx.Response:
+    """Return the awaited *answer*, asked for at *place*.
 
     Raises TransientError when there is none, OutputRefused for a useless URL.
     """
@@ -111,13 +111,13 @@ async def open_download(answer: Awaitable[httpx.Response], url: str) -> httpx.Re
         async with asyncio.timeout(LONGEST_HEAD):
             return await answer
     except TimeoutError as error:
-        raise TransientError(f"{shown_url(url)} did not begin within {LONGEST_HEAD:.0f} s") from error
+        raise TransientError(f"{shown_url(str(place))} did not begin within {LONGEST_HEAD:.0f} s") from error
     except httpx.UnsupportedProtocol as error:
         raise OutputRefused(
-            one_line(f"{shown_url(url)} is no address that can be fetched: {error}")
+            one_line(f"{shown_url(str(place))} is no address that can be fetched: {error}")
         ) from error
     except httpx.RequestError as error:
-        raise TransientError(one_line(f"{shown_url(url)} cannot be fetched: {error}")) from error
+        raise TransientError(one_line(f"{shown_url(str(place))} cannot be fetched: {error}")) from error
 
 
 async def begin(
@@ -286,7 +286,7 @@ class OutputClient:
     async def _open_url(self, place: httpx.URL) -> httpx.Response:
         # Encoded answers have no length that could be checked.
         request = request_for("GET", place, headers={"Accept-Encoding": "identity"})
-        return await open_download(send_once(self._transport, request, _TIMEOUT), str(place))
+        return await open_download(send_once(self._transport, request, _TIMEOUT), place)
 
     def _check_url(self, url: str) -> httpx.URL:
         place = self._place_of(url)

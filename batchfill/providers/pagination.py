@@ -8,17 +8,24 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from batchfill.domain.predictions import Prediction
 from batchfill.providers.error_text import parse_json
-from batchfill.providers.parsing import LATEST, prediction_of
+from batchfill.providers.parsing import (
+    LATEST,
+    check_prediction_id,
+    prediction_of,
+    read_moment,
+    running_status,
+)
 from batchfill.providers.prediction_reader import results_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from batchfill.domain.predictions import Prediction
+    from collections.abc import Container, Iterator, Sequence
 
 
 LONGEST_CURSOR = 10_000
+UNREAD = "unread"
+"""The status of one that was not wanted, and does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +50,16 @@ class Page:
     """Of the next page; None when there is none, or none that can be asked for."""
 
 
-def read_page(body: bytes) -> Page | None:
-    """Read one page, None when *body* is something else. Raises ValueError when it is not even JSON."""
+def read_page(body: bytes, wanted: Container[str] | None = None) -> Page | None:
+    """Read one page, None when *body* is something else. Raises ValueError when it is not even JSON.
+
+    *wanted*: ids of predictions; of others, and of those that run, only id, status and time are read.
+    """
     page = results_in(parse_json(body))
     if page is None:
         return None
     place, results = page
-    items = tuple(_read_items(results))
+    items = tuple(_read_items(results, wanted))
     following = place.get("next")
     return Page(items, len(items) == len(results), following is not None, _read_cursor(following))
 
@@ -81,12 +91,22 @@ def size_of(items: Sequence[Prediction]) -> int:
     return 1000 * len(items) + 100 * len(given) + sum(map(len, texts))
 
 
-def _read_items(results: list[Any]) -> Iterator[Prediction]:
+def _read_items(results: list[Any], wanted: Container[str] | None) -> Iterator[Prediction]:
     for item in results:
         try:
-            yield prediction_of(item)
+            yield _read_item(item, wanted)
         except ValueError:
             continue
+
+
+def _read_item(item: Any, wanted: Container[str] | None) -> Prediction:
+    if wanted is None or not isinstance(item, dict):
+        return prediction_of(item)
+    id_, status = check_prediction_id(item.get("id")), running_status(item.get("status"))
+    if id_ in wanted and status is None:
+        return prediction_of(item)
+    # A follower is shown many time and again that run, or that it knows to have ended.
+    return Prediction(id_, status or UNREAD, created_at=read_moment(item.get("created_at")))
 
 
 def _read_cursor(following: Any) -> str | None:

@@ -181,6 +181,12 @@ def _read_status(value: Any, *, ended: bool, made: Sequence[str], error: str | N
     return said
 
 
+def running_status(value: Any) -> str | None:
+    """Return Replicate's word for a status that says that a prediction runs; None for any other."""
+    known = _MEANS.get(value) if isinstance(value, str) else None
+    return None if known in Prediction.TERMINAL else known
+
+
 def _read_error(value: Any) -> str | None:
     if value is None:
         return None  # of nearly all that are listed

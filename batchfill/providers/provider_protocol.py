@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from batchfill.domain.offers import ProviderOffers
@@ -64,9 +64,18 @@ class Provider(Protocol):
         """Return the prediction as it is; *outputs* inside its answer have room."""
 
     async def list(
-        self, *, created_after: float | None, created_before: float | None = None, pages: int = ...
+        self,
+        *,
+        created_after: float | None,
+        created_before: float | None = None,
+        pages: int = ...,
+        wanted: Container[str] | None = None,
     ) -> Listing:
-        """Return the account's predictions made in a window of time. Raises NotOffered."""
+        """Return the account's predictions made in a window of time. Raises NotOffered.
+
+        Where some are *wanted*, by their ids, no more than id, status and time need be told of others, and of
+        those that run.
+        """
 
     async def cancel(self, prediction_id: str) -> Prediction | None:
         """Ask for the prediction to be stopped; None when the answer does not say how it is."""

@@ -24,6 +24,8 @@ class Proxies:
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy for *url*, None where there is none. Raises UsageError for a SOCKS proxy."""
+        if not self._proxies:
+            return None  # of most, and each request asks
         parts = urlsplit(url)
         origin = (parts.scheme, parts.hostname or "", parts.port)
         if origin not in self._known:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from batchfill._version import __version__
+from batchfill.clock import loop_time
 from batchfill.domain.token import NO_EXTRAS
-from batchfill.providers.clock_skew import Moment, ServiceClock, loop_time
+from batchfill.providers.clock_skew import Moment, ServiceClock
 from batchfill.providers.redaction import Redaction
 from batchfill.providers.wire.codings import TooLong, to_utf8, unpack_body
 
@@ -38,13 +39,21 @@ def request_for(
     *,
     headers: Mapping[str, str] | None = None,
     always: httpx.Headers = _OURS,
+    content: bytes = b"",
     **given: Any,
 ) -> httpx.Request:
-    """Return a request that bears our name; *given* goes to httpx as it is (content, files, params).
+    """Return a request that bears our name; *given* goes to httpx as it is (files, params, extensions).
 
     *headers* replace those of the same names among the ones that it *always* has.
     """
-    return httpx.Request(method, url, headers=_with(always, headers or {}), **given)
+    if "files" not in given:
+        # Said here: to find out what is there, httpx would make the headers two times more.
+        url = httpx.URL(url)
+        said = {"Host": url.netloc.decode("ascii")} if url.host else {}
+        if content or method == "POST":
+            said["Content-Length"] = str(len(content))
+        headers, given["stream"] = {**said, **(headers or {})}, httpx.ByteStream(content)
+    return httpx.Request(method, url, headers=_with(always, headers) if headers else always, **given)
 
 
 def _with(headers: httpx.Headers, more: Mapping[str, str]) -> httpx.Headers:

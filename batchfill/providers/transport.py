@@ -96,10 +96,11 @@ class Transport(httpx.AsyncBaseTransport):
         return _Body(content, patience, self._may_pay if PAYS in request.extensions else None)
 
     async def _send_request(self, request: httpx.Request, body: _Body | None) -> aiohttp.ClientResponse:
-        proxy = self._proxy_for(request)
+        url = str(request.url)
+        proxy = self._proxy_for(url, request)
         return await self._session_for(proxied=proxy is not None).request(
             request.method,
-            _request_url(request),
+            _parse_url(url, request),
             headers=_request_headers(request),
             data=body,
             allow_redirects=False,
@@ -115,9 +116,9 @@ class Transport(httpx.AsyncBaseTransport):
             return True
         return self._tls or trusted_certificates()
 
-    def _proxy_for(self, request: httpx.Request) -> str | None:
+    def _proxy_for(self, url: str, request: httpx.Request) -> str | None:
         try:
-            return self._proxies.proxy_for(str(request.url))
+            return self._proxies.proxy_for(url)
         except UsageError as error:
             raise httpx.ProxyError(str(error), request=request) from error
 
@@ -220,9 +221,9 @@ def _request_headers(request: httpx.Request) -> list[tuple[str, str]]:
     return [(name.decode(encoding), value.decode(encoding)) for name, value in request.headers.raw]
 
 
-def _request_url(request: httpx.Request) -> URL:
+def _parse_url(url: str, request: httpx.Request) -> URL:
     try:
-        return URL(str(request.url), encoded=True)
+        return URL(url, encoded=True)
     except ValueError as error:
         raise httpx.UnsupportedProtocol(str(error), request=request) from error
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill import filenames
-from batchfill.clock import Deadline
+from batchfill.clock import Deadline, loop_time
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import OPEN, RowState
 from batchfill.errors import BatchfillError, in_words
@@ -37,6 +37,9 @@ BACKLOG = 2
 """Times the concurrency: predictions that may wait to be collected before submitting waits for them."""
 
 LONGEST_WAIT_TO_COLLECT = 600.0
+LOOK_GAP = 0.01
+"""Seconds between two looks whether the run is over: rows that end meanwhile share one."""
+
 LOOK_AT_CLOCK = 30.0
 """Seconds between two looks whether --until has come."""
 
@@ -122,7 +125,7 @@ class Engine:
             self._meter.finished_rows(counts),
             now - self._meter.began,
             throttled=self._context.creates.throttled_for,
-            held=self._held.total(anyio.current_time()),
+            held=self._held.total(loop_time()),
             left=left,
         )
 
@@ -166,6 +169,7 @@ class Engine:
             seen = self._stopping.wakeup.version
             self._report_progress()
             await self._stopping.wakeup.wait(seen, self._context.timings.progress)
+            await anyio.sleep(LOOK_GAP)
         while self._submitting.open:
             await self._stopping.wakeup.wait(self._stopping.wakeup.version, self._context.timings.progress)
 
@@ -229,7 +233,7 @@ class Engine:
                 self._stopping.stop_submitting(lack)
             return lack, self._context.timings.disk_look
         first = self._fetch_first()
-        self._held.note(waits=first is not None, now=anyio.current_time())
+        self._held.note(waits=first is not None, now=loop_time())
         return first
 
     def _in_flight(self) -> int:

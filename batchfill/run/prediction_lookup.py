@@ -62,7 +62,8 @@ class PredictionLookup:
         if most is not None and len(named) > most:
             # Of too many, those that cannot be fetched are left out first.
             named = sorted(named, key=lambda address: not is_address(address))[:most]
-        return replace(prediction, outputs=tuple(named))
+        # Nearly always they are named as they are taken.
+        return prediction if tuple(named) == prediction.outputs else replace(prediction, outputs=tuple(named))
 
     def _rewritten(self, address: str, at: str) -> str:
         # An address that holds the token is known by its marked form, which is written down.

@@ -17,8 +17,6 @@ from batchfill.process import refuse_few_files
 from batchfill.run.shutdown import watch_signals
 from batchfill.session.batch_ledger import make_folder
 from batchfill.session.cluster_choice import refuse_open_cluster
-from batchfill.session.lost_machine.take_over import take_over_from
-from batchfill.session.lost_machine.trial_start import try_start
 from batchfill.session.session import Session
 from batchfill.settings import timings
 from batchfill.settings.addresses import REPLICATE, refuse_plain_http
@@ -56,6 +54,9 @@ async def prepare_folder(source: BatchSettings, watch: ProgressListener | None) 
     """
     if not source.flags.get("take_over"):
         return
+    # Few starts take a batch over, and what does takes long to load.
+    from batchfill.session.lost_machine.take_over import take_over_from
+    from batchfill.session.lost_machine.trial_start import try_start
 
     async def agree(begun: Path) -> None:
         refuse_without_access(await try_start(source, begun))

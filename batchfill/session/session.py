@@ -39,7 +39,6 @@ from batchfill.session.ingest import files_stand, ingest_rows, manifest_digest
 from batchfill.session.lost_files import find_missing
 from batchfill.session.lost_machine.mirroring import mirrored
 from batchfill.session.plan import make_plan, select_rows
-from batchfill.session.refinish import refinish_rows
 from batchfill.session.reviewed.decision_check import MODEL_SCHEMA
 from batchfill.settings import timings
 from batchfill.settings.resolve import BY_FLAG, IDEMPOTENT, NO_CAP
@@ -132,6 +131,9 @@ class Session:
 
         *count* is told how many rows were looked at, and of how many. Raises UsageError, ManifestError.
         """
+        # A run has no use for it, and what works on pixels takes long to load.
+        from batchfill.session.refinish import refinish_rows
+
         async with self._open_ledger() as (ledger, say):
             self.on_start()
             pixels = Processes(hidden=self.settings.extras.variables)

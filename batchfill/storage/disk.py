@@ -7,8 +7,7 @@ import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
-import anyio
-
+from batchfill.clock import loop_time
 from batchfill.domain.progress import Level
 from batchfill.errors import StorageError
 from batchfill.filenames import MAX_ID
@@ -82,7 +81,7 @@ class DiskSpaceGuard:
 
     def takes_files(self) -> bool:
         """Whether the batch folder takes a file again, which is tried every few seconds."""
-        now = anyio.current_time()
+        now = loop_time()
         if now - self._tried_at < self._timings.disk_look:
             return False
         self._tried_at = now
@@ -98,13 +97,10 @@ class DiskSpaceGuard:
     @property
     def out_of_patience(self) -> bool:
         """Whether there has been no room for so long that waiting on does not help."""
-        return (
-            self._short_since is not None
-            and anyio.current_time() - self._short_since > self._timings.disk_patience
-        )
+        return self._short_since is not None and loop_time() - self._short_since > self._timings.disk_patience
 
     def _look_at_disk(self) -> int | None:
-        now = anyio.current_time()
+        now = loop_time()
         if now - self._asked_at >= self._timings.disk_look:
             self._asked_at, self._free = now, free_bytes(self._folder)
         return self._free
@@ -112,7 +108,7 @@ class DiskSpaceGuard:
     def _note_shortage(self, text: str | None) -> None:
         if (text is None) == (self._short_since is None):
             return
-        self._short_since = None if text is None else anyio.current_time()
+        self._short_since = None if text is None else loop_time()
         self._telling.notice(text or "there is room on the disk again", self._level_of(text))
         self._told += 1
 

@@ -27,6 +27,10 @@ MADE = "made/"
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
+class OutputGone(NoAnswer):
+    """An output that was to be worked on is not in the bucket, as far as its worker sees."""
+
+
 @dataclass(frozen=True, slots=True)
 class MadeFile:
     """A whole file that waits there."""

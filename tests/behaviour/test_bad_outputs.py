@@ -7,7 +7,6 @@ import json
 import os
 import signal
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +73,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def every_case() -> list[tuple[str, int]]:
-    return list(product(BAD, range(1, ASKED + 1)))
+    """Every kind, at two of the four places: at the ends and between them in turn. The soak has them all."""
+    return [(kind, n) for place, kind in enumerate(BAD) for n in ((1, ASKED), (2, 3))[place % 2]]
 
 
 def judge(rows: Sequence[Result], cases: Sequence[tuple[str, int]]) -> None:

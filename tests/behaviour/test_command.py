@@ -21,7 +21,8 @@ from batchfill.cli.commands import cli
 from batchfill.domain.rows import RowState
 from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.emulator.quirks import Quirks
-from tests.support.modes import bound, obey_modes
+from tests.support.capabilities import obey_modes
+from tests.support.modes import bound
 from tests.support.providers import TOKEN
 
 if TYPE_CHECKING:
@@ -635,22 +636,22 @@ async def test_in_a_folder_that_cannot_be_written_run_says_so_and_the_rest_works
     folder = three_rows.with_suffix(".batch")
     provider = await service()
     three_rows.parent.chmod(0o555)
-    ran = await run(provider, preexec_fn=obey_modes)
+    ran = await run(provider, first=obey_modes)
     assert ran.code == 2
     assert "night.batch cannot be made: Permission denied" in ran.err
     three_rows.parent.chmod(0o755)
     assert (await run(provider)).code == 0
     for path in [*folder.rglob("*"), folder]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    again = await run(provider, preexec_fn=obey_modes)
+    again = await run(provider, first=obey_modes)
     assert again.code == 2
     assert "cannot be written" in again.err
     assert "Traceback" not in again.err
-    status = await batchfill("status", "night.csv", preexec_fn=obey_modes)
+    status = await batchfill("status", "night.csv", first=obey_modes)
     assert (status.code, status.out.splitlines()[0]) == (0, "night.csv: not running")
-    results = await batchfill("results", "night.csv", preexec_fn=obey_modes)
+    results = await batchfill("results", "night.csv", first=obey_modes)
     assert (results.code, len(results.out.splitlines())) == (0, 4)
-    checked = await batchfill("check", "night.csv", "--outputs", preexec_fn=obey_modes)
+    checked = await batchfill("check", "night.csv", "--outputs", first=obey_modes)
     assert (checked.code, checked.out.splitlines()[0]) == (
         0,
         "every one of 3 files is in place and as it was fetched",

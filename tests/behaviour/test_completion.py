@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +12,8 @@ from tests.behaviour.test_startup import HEAVY, loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.fork_server import ForkServer
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
 
@@ -35,12 +36,10 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 @pytest.fixture
-def on_path(batchfill: Any, tmp_path: Path) -> None:
+def on_path(batchfill: Any, fork_server: ForkServer, tmp_path: Path) -> None:
     """Make `batchfill` a command of the shells that a test starts."""
     command = tmp_path / "bin" / "batchfill"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m batchfill "$@"\n', "utf-8")
-    command.chmod(0o755)
+    fork_server.write_program(command)
     batchfill.environ["PATH"] = f"{command.parent}{os.pathsep}{batchfill.environ['PATH']}"
 
 

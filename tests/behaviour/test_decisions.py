@@ -21,7 +21,8 @@ from batchfill.export import results
 from batchfill.ledger.ledger import Ledger
 from batchfill.ledger.location import LEDGER
 from batchfill.storage import inbox, lock
-from tests.support.modes import bound, obeying_modes
+from tests.support.capabilities import obeying_modes
+from tests.support.modes import bound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

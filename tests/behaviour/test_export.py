@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,15 +22,13 @@ from batchfill.storage import lock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from batchfill.batch import Batch
     from batchfill.emulator.emulator_server import EmulatorServer
 
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
-
-SHM = Path("/dev/shm")
-"""A file system of its own, on most systems that have it."""
 
 
 @pytest.fixture
@@ -233,18 +230,6 @@ async def test_links_are_the_files_themselves(night: Batch, final: Path) -> None
     again = night.export(final, link=True, force=True)
     assert (again.linked, again.there) == (0, 4)
     assert tree(final).keys() == {*PICTURES, "results.csv"}
-
-
-@pytest.fixture
-def other_disk(tmp_path: Path) -> Any:
-    """A folder on another file system."""
-    if not SHM.is_dir() or SHM.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no other file system to write to")
-    folder = SHM / f"batchfill-{os.getpid()}"
-    yield folder
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.unlink()
-    folder.rmdir()
 
 
 async def test_where_no_link_can_reach_pictures_are_copied_and_that_is_said_once(

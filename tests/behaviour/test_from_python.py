@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import nbclient
-import nbformat
-import pandas as pd
 import pytest
 
 import batchfill
@@ -47,6 +44,8 @@ def made_batch(desk: Desk, provider: EmulatorServer, rows: Any, **flags: Any) ->
 async def test_rows_of_a_program_are_a_batch_that_goes_on_under_the_name_of_its_manifest(
     desk: Desk, service: Callable[..., Awaitable[EmulatorServer]]
 ) -> None:
+    import pandas as pd
+
     provider = await service()
     frame = pd.DataFrame(desk.rows(3)).assign(seed=[7, None, 9], x_client="acme")
     first = await made_batch(desk, provider, frame, limit=1).run()
@@ -124,6 +123,9 @@ def code_cell(source: str) -> dict[str, Any]:
 
 
 def test_a_notebook_runs_a_dataframe_and_shows_what_became_of_it(tmp_path: Path) -> None:
+    import nbclient
+    import nbformat
+
     book = nbformat.from_dict(  # type: ignore[no-untyped-call]
         {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [code_cell(text) for text in CELLS]}
     )

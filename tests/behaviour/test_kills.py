@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Serve = Callable[..., Awaitable[EmulatorServer]]
 
-KILLS = 8
+KILLS = 5
 QUICK = ("--recover-wait", "0", "--answer-timeout", "5", "--rate", "100000")
 """Waits that suit a provider on this machine."""
 

@@ -65,7 +65,7 @@ async def test_a_picture_is_found_that_was_moved_before_the_ledger_was_told(
     names: tuple[str, str],
     step: int,
 ) -> None:
-    provider, rows = await service(tiny=False), desk.rows(2)
+    provider, rows = await service(tiny=False), desk.rows(2, megapixels="0.25")
     set_timings(monkeypatch, storage_retries=(0.01,))
     if late:
         buckets.fail = lambda kind, place: Failure(503) if kind == "put" and "/outputs/r" in place else None
@@ -98,7 +98,7 @@ async def test_a_picture_is_found_that_was_placed_before_the_ledger_was_told(
     outputs: str | None,
     names: tuple[str, str],
 ) -> None:
-    provider, rows = await service(tiny=False), desk.rows(2)
+    provider, rows = await service(tiny=False), desk.rows(2, megapixels="0.25")
     night = batch(provider, rows, outputs=outputs, concurrency=1)
     await dies(night, crash(OutputStore, "commit", after=True))
     placed = here(night)
@@ -137,7 +137,7 @@ async def test_a_finished_picture_under_a_name_that_its_row_has_no_more_is_made_
 async def test_a_picture_that_was_about_to_be_renamed_is_not_missing(
     service: Serve, batch: Open, desk: Desk, crash: Arrange, names: tuple[str, str], step: int
 ) -> None:
-    provider, rows = await service(tiny=False), desk.rows(2)
+    provider, rows = await service(tiny=False), desk.rows(2, megapixels="0.25")
     night = batch(provider, rows)
     await night.run()
     before = sorted(made(night).values())

@@ -125,8 +125,8 @@ class _Night:
 def test_of_1200_a_minute_where_6000_are_asked_nine_tenths_are_reached_and_few_are_refused(
     burst: int, bare: bool
 ) -> None:
-    answers = night(Told(6000, [(0, bucket(1200, burst))], 30, bare=bare))
-    settled = seen(answers, 1200, 2, 30)
+    answers = night(Told(6000, [(0, bucket(1200, burst))], 12, bare=bare))
+    settled = seen(answers, 1200, 2, 12)
     assert settled.reached >= 0.9
     assert settled.refused < 0.03
 

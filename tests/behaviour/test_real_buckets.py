@@ -10,9 +10,7 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from batchfill.errors import ObjectGone, ObjectsRefused, TakenOver
 from batchfill.session import session
@@ -48,6 +46,8 @@ ODD = ["a.jpg", "ü ß.jpg", "a b#c?d=e&f.jpg", "100%25.jpg", "+~'(1)[2]!*.jpg",
 @pytest.fixture(scope="session")
 def moto() -> Iterator[Mapping[str, str]]:
     """Serve buckets with moto, and return the environment for it."""
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -69,6 +69,8 @@ def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> A
 @cache
 def resource_of(server: str) -> Any:
     """Return the official client of the *server* that the environment names; making one takes a while."""
+    import boto3
+
     return boto3.Session().resource("s3", region_name="us-east-1")
 
 

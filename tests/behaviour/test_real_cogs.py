@@ -6,8 +6,6 @@ import os
 from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
-from replicate.client import Client
-
 from batchfill.batch import Batch
 from batchfill.domain.rows import RowState
 from batchfill.emulator.journal import read_records
@@ -65,6 +63,8 @@ async def test_both_generations_make_every_row_once_and_are_kept_busy(
 async def test_the_official_client_runs_on_them(
     real_cogs: RealCogs, batchfill: Program, desk: Desk, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from replicate.client import Client
+
     monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.05")
     await serve(batchfill, await real_cogs(1, seconds=0.1), free_port)
     (row,) = desk.rows(1)

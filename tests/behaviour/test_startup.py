@@ -97,3 +97,13 @@ async def test_every_command_works_in_an_interpreter_that_has_loaded_nothing(
     assert "http://" in await reviewing.prints()
     assert (await alone("stop", "night.csv")).code in (0, 2)
     await alone.stop()
+
+
+async def test_a_run_loads_nothing_that_works_on_pixels_before_a_row_needs_it(batchfill: Any) -> None:
+    ran = await batchfill.python(
+        "-c",
+        "import sys, batchfill.session.open_session\n"
+        "print([name for name in sys.modules if name.startswith(('batchfill.images.composite', "
+        "'batchfill.images.prepare.fit', 'batchfill.session.lost_machine.take_over'))])",
+    )
+    assert (ran.code, ran.out) == (0, "[]\n"), ran.err

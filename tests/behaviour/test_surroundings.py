@@ -17,7 +17,8 @@ from batchfill.emulator.faults.rules import Fault, Faults
 from batchfill.run import engine
 from batchfill.run.download import downloader
 from batchfill.run.submit import admission
-from tests.support.modes import bound, obey_modes
+from tests.support.capabilities import obey_modes
+from tests.support.modes import bound
 from tests.support.timings import SOON
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     Open = Callable[..., Batch]
     Serve = Callable[..., Awaitable[EmulatorServer]]
     States = Callable[[Batch], dict[str, str]]
-
-"""Loaded before any process is forked, which must not load it."""
 
 HOUR = 3600.0
 
@@ -163,9 +162,9 @@ async def test_an_hour_without_network_is_waited_for_and_no_row_fails(
     running = asyncio.ensure_future(batch_.run(watch=watch))
     await provider.until(lambda: provider.billed >= 4)
     await provider.stop()
-    await watch.reports(30, running)
+    await watch.reports(10, running)
     wall.ahead = 0.9 * HOUR
-    await watch.reports(30, running)
+    await watch.reports(10, running)
     back = await service.again(provider)
     assert (await running).exit_code == 0
     assert back.billed == 15
@@ -185,7 +184,7 @@ async def test_a_folder_that_takes_no_picture_is_refused_before_anything_is_paid
     closed = desk.folder / "night.batch" / name
     closed.mkdir(parents=True)
     closed.chmod(0o555)
-    ran = await batchfill("run", "night.csv", "--base-url", provider.base, preexec_fn=obey_modes)
+    ran = await batchfill("run", "night.csv", "--base-url", provider.base, first=obey_modes)
     assert ran.code == 2
     assert f"night.batch/{name}: Permission denied. Check its permissions" in ran.err
     assert provider.creates_seen == 0
@@ -197,13 +196,11 @@ async def test_a_run_at_a_hundred_in_flight_needs_few_open_files(
 ) -> None:
     import resource
 
-    def stingy() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
-
+    stingy = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (128, 128))
     provider = await service(latency=0.3)
     desk.write(desk.rows(150))
     flags = ("--base-url", provider.base, "--concurrency", 100, "--rate", 100_000)
-    ran = await batchfill("run", "night.csv", *flags, preexec_fn=stingy)
+    ran = await batchfill("run", "night.csv", *flags, first=stingy)
     assert ran.code == 0, ran.err
     assert provider.billed == 150
     assert "open files" not in ran.err

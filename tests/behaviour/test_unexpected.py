@@ -20,7 +20,8 @@ from batchfill.run.placement import OutputPlacer
 from batchfill.run.submit import inputs
 from batchfill.storage.inbox import Request
 from batchfill.storage.output_store import OutputStore
-from tests.support.modes import obey_modes, obey_modes_now
+from tests.support.capabilities import obey_modes
+from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,6 +50,9 @@ SHORT = [
 ]
 ERRORS = [*SHORT, of(errno.EIO), of(errno.EACCES), of(errno.ESTALE), of(errno.ENOSPC)]
 BUGS = [KeyError("seed"), ValueError("no such thing"), AssertionError()]
+
+LONG = 700.0
+"""Seconds after which no answer is on its way any more."""
 
 
 def name_of(error: Exception) -> str:
@@ -114,8 +118,14 @@ async def test_a_row_whose_file_could_not_be_opened_for_want_of_files_is_not_at_
 
 @pytest.mark.parametrize("error", SHORT, ids=name_of)
 async def test_a_machine_that_stays_short_ends_submitting_and_leaves_the_rows_pending(
-    service: Serve, batch: Open, states: States, fail: Any, error: Exception
+    service: Serve,
+    batch: Open,
+    states: States,
+    fail: Any,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    set_timings(monkeypatch, upload_retry=0.001)
     provider = await service()
     fail(inputs, "read_input_file", error)
     summary = await batch(provider, 3).run()
@@ -126,22 +136,29 @@ async def test_a_machine_that_stays_short_ends_submitting_and_leaves_the_rows_pe
 
 @pytest.mark.parametrize("error", [*ERRORS, *BUGS], ids=name_of)
 async def test_what_submitting_did_not_expect_ends_it_in_words_and_what_was_made_is_fetched(
-    service: Serve, batch: Open, states: States, fail: Any, error: Exception
+    service: Serve,
+    batch: Open,
+    let_go: asyncio.Event,
+    later: Callable[[float], None],
+    fail: Any,
+    error: Exception,
 ) -> None:
-    """It comes between intent and answer: nobody knows whether the row was made, so it is looked up."""
-    provider = await service(latency=0.3)
-    opened = batch(provider, 12, concurrency=2)
-    running = asyncio.ensure_future(opened.run())
-    await provider.until(lambda: provider.billed >= 2)
+    """It comes between intent and answer: nothing tells whether the row was made, so it is looked up."""
+    provider = await service()
+    running = asyncio.ensure_future(batch(provider, 5, concurrency=2).run())
+    await provider.until(lambda: provider.billed == 2)
     fail(Service, "create", error, times=1)
+    let_go.set()
     summary = await running
     assert summary.exit_code == 3
     assert str(summary.stopped_because).startswith("the run cannot go on: ")
     made = provider.billed
-    assert made < 12
+    assert made < 5
     assert summary.counts[RowState.DONE] == made
-    assert (await batch(provider, recover_wait=0.2, answer_timeout=1).run()).exit_code == 0
-    assert provider.billed == 12
+    provider.faults.clock_skew = LONG
+    later(LONG)
+    assert (await batch(provider).run()).exit_code == 0
+    assert provider.billed == 5
 
 
 @pytest.mark.parametrize(
@@ -220,7 +237,7 @@ async def test_a_place_below_a_folder_that_may_not_be_entered_is_told_in_words(
     (desk.folder / "shut/in").mkdir(parents=True)
     (desk.folder / "shut").chmod(0)
     try:
-        said = {command[0]: await batchfill(*command, first=obey_modes_now) for command in BELOW}
+        said = {command[0]: await batchfill(*command, first=obey_modes) for command in BELOW}
     finally:
         (desk.folder / "shut").chmod(0o700)
     for command, ran in said.items():
@@ -248,7 +265,7 @@ async def test_a_folder_that_takes_no_picture_during_the_run_keeps_creates_waiti
     provider = await service(latency=0.3)
     desk.write(desk.rows(30))
     flags = ("--base-url", provider.base, "--concurrency", 2)
-    running = await batchfill.start("run", "night.csv", *flags, preexec_fn=obey_modes)
+    running = await batchfill.start("run", "night.csv", *flags, first=obey_modes)
     await running.meanwhile(provider.until(lambda: provider.billed >= 2))
     folder = desk.folder / "night.batch"
     deed(folder)

@@ -133,7 +133,7 @@ def run(client: str, setting: Setting) -> Figures:
     with tempfile.TemporaryDirectory() as place, serving(setting.offer) as service:
         folder = Path(place)
         manifest = write_manifest(folder, setting.rows)
-        used = measured(*_command(client, setting, service.base, manifest), folder=folder)
+        used = measured(*command_of(client, setting, service.base, manifest), folder=folder)
         asked = service.asked()
         pictures = len(list(folder.rglob("r*.webp"))) + len(list(folder.rglob("r*.png")))
     if not asked.billed == pictures == setting.rows:
@@ -166,7 +166,8 @@ def median_of(found: Sequence[Figures]) -> Figures:
     return Figures(**middle | {"noticed_max": max(one.noticed_max for one in found)})
 
 
-def _command(client: str, setting: Setting, base: str, manifest: Path) -> list[str]:
+def command_of(client: str, setting: Setting, base: str, manifest: Path) -> list[str]:
+    """Return the module that is *client*, and what it is told."""
     if client == OURS:
         flags = {"base_url": base, "concurrency": setting.concurrency, "rate": setting.rate}
         return ["tests.bench.runner", json.dumps({"manifest": str(manifest), **flags})]

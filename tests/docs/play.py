@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -23,7 +21,6 @@ from batchfill.catalog.pixel_options import PIXEL_READERS
 from batchfill.settings.credentials import Variables
 from batchfill.settings.surroundings import read_surroundings
 from tests.docs.pages import README, ROOT, Fence, fences_of
-from tests.support import forked_command
 from tests.support.bounds import HANGS
 from tests.support.ports import find_free_port
 from tests.support.timings import QUICK
@@ -188,11 +185,7 @@ def _furnish(folder: Path) -> None:
 def make_environ(folder: Path, server: ForkServer) -> dict[str, str]:
     """Return the environment of a user with `batchfill` on the path; nothing of the tester's own counts."""
     program = folder / ".bin" / "batchfill"
-    program.parent.mkdir()
-    waits = json.dumps(asdict(QUICK))
-    command = shlex.join([sys.executable, "-ISX", "utf8", forked_command.__file__, server.address, waits])
-    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
-    program.chmod(0o755)
+    server.write_program(program, waits=QUICK)
     kept = {name: os.environ[name] for name in ("TMPDIR",) if name in os.environ}
     return kept | {
         "PATH": os.pathsep.join([str(program.parent), os.environ.get("PATH", os.defpath)]),

@@ -9,8 +9,6 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import openpyxl
-import pillow_heif
 import pytest
 from PIL import Image
 
@@ -54,6 +52,8 @@ def shop(folder: Path) -> None:
 
 def office(folder: Path) -> None:
     """A workbook with German names, a decimal comma as text, a number, and an empty line."""
+    import openpyxl
+
     (folder / "Bilder").mkdir()
     mask().save(folder / "Bilder/Fläche.png")
     made = openpyxl.Workbook()
@@ -68,6 +68,8 @@ def office(folder: Path) -> None:
 
 def iphone(folder: Path) -> None:
     """HEIC pictures with capital suffixes, and the files that a Mac leaves beside them."""
+    import pillow_heif
+
     (folder / "iphone").mkdir()
     for n in (1, 2):
         name = folder / f"iphone/IMG_000{n}.HEIC"

@@ -12,7 +12,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import distributed
 
 from tests.support.bounds import HANGS
 from tests.support.ports import find_free_port
@@ -101,6 +100,8 @@ class ClusterServer:
 
     async def _see_workers(self) -> None:
         """Return once the scheduler knows these workers and no others: it hears of a death a moment later."""
+        import distributed
+
         found = await distributed.Client(self.address, asynchronous=True, set_as_default=False, timeout=HANGS)
         async with found as client:
             while True:

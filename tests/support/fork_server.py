@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import pickle
+import shlex
 import socket
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tests.support import forked_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -111,6 +114,15 @@ class ForkServer:
             for descriptor in ends:
                 os.close(descriptor)
         return Fork(int(await news.readline()), news, outputs)
+
+    def write_program(self, path: Path, *, waits: Timings | None = None) -> None:
+        """Write a program that a shell starts as `batchfill`, and that has this server fork for it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = json.dumps(asdict(waits) if waits else None)
+        # Each command of a shell starts it, so that little is imported.
+        program = [sys.executable, "-ISX", "utf8", forked_command.__file__, self.address, told]
+        path.write_text(f'#!/bin/sh\nexec {shlex.join(program)} "$@"\n', "utf-8")
+        path.chmod(0o755)
 
     def _connect(self, order: Mapping[str, Any], streams: Sequence[int]) -> socket.socket:
         """Send an order; returns the connection on which the fork's number comes, and its exit code last."""

@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -145,12 +146,13 @@ def imports_of(path: Path, source: str) -> list[Import]:
     return found
 
 
-def all_imports() -> list[Import]:
-    return [
+@cache
+def all_imports() -> tuple[Import, ...]:
+    return tuple(
         found
         for path in sorted(PACKAGE.rglob("*.py"))
         for found in imports_of(path, path.read_text(encoding="utf-8"))
-    ]
+    )
 
 
 def is_allowed(found: Import) -> bool:
@@ -188,6 +190,7 @@ def room_of(path: Path) -> str:
     return folder.relative_to(PACKAGE).as_posix()
 
 
+@cache
 def file_of(target: str) -> Path | None:
     """Return the file that an import of ours reads: that of the module, or of the name in it."""
     *folders, last = target.split(".")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from batchfill.domain.drawn_masks import DrawnMask
 from batchfill.errors import RowRejected, is_shortage
 from batchfill.filenames import mime_of
-from batchfill.images.prepare.fit import FitTask, fit_files, make_mask
 from batchfill.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from batchfill.catalog.model import Model
     from batchfill.domain.rows import Box, Input, LocalFile
-    from batchfill.images.prepare.fit import Fitted
+    from batchfill.images.prepare.fit import FitTask, Fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +81,9 @@ def fitting_of(
     as_they_are = send == "original" and drawn is None
     if as_they_are or not {model.image_field, model.mask_field} & names:
         return None
+    # Rows at addresses have no use for it, and what works on pixels takes long to load.
+    from batchfill.images.prepare.fit import FitTask, fit_files, make_mask
+
     task = FitTask(
         picture=None,
         mask=drawn,

@@ -36,7 +36,7 @@ from batchfill.providers.requests import LONGEST_ANSWER, LONGEST_PAGE, AnswerBro
 from batchfill.providers.status_codes import SEE_OTHER, Call, error_for, error_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 
     from batchfill.domain.offers import ProviderOffers
     from batchfill.domain.predictions import Prediction, Upload
@@ -146,9 +146,7 @@ class Service:
         Raises NotSent, Throttled, Unavailable, RowRejected, ServiceRefused; AnswerLost: it may be accepted.
         """
         try:
-            answer = await self._creates.send(
-                model, self._as_given(inputs), create_headers(key, cancel_after)
-            )
+            answer = await self._creates.send(model, inputs, create_headers(key, cancel_after))
         except _UNSENT as error:
             raise NotSent(one_line(f"the create call was not sent: {error}")) from error
         except AnswerBroken as error:
@@ -240,20 +238,25 @@ class Service:
         return self._parse_answer(Call.GET, answer, lambda answer: read_asked(answer.body, prediction_id))
 
     async def list(
-        self, *, created_after: float | None, created_before: float | None = None, pages: int = PAGES
+        self,
+        *,
+        created_after: float | None,
+        created_before: float | None = None,
+        pages: int = PAGES,
+        wanted: Container[str] | None = None,
     ) -> Listing:
         """Return the account's predictions made in a window of time, in seconds by the service's clock.
 
         It is asked for each time, though it was missing before: that may have been a moment's.
-        Both ends are within it, None leaves it open, and at most so many *pages* are read.
-        Raises NotOffered, TransientError, ServiceRefused.
+        Both ends are within it, None leaves it open, and at most so many *pages* are read; *wanted*: see
+        read_page. Raises NotOffered, TransientError, ServiceRefused.
         """
         asked = window_query(created_after, created_before)
         items: list[Prediction] = []
         cursors: list[str] = []
         readable = True
         for _ in range(pages):
-            page = await self._read_page(asked, cursors)
+            page = await self._read_page(asked, cursors, wanted)
             items.extend(page.items)
             readable = readable and page.readable
             if not page.more or reaches_past(items, created_after):
@@ -326,18 +329,20 @@ class Service:
                 f"{shown_url(url)} is not at the base's own address: the token stays away from it"
             )
         await self._reads.acquire()
-        response = await open_download(self._line.open_url(str(place)), str(place))
+        response = await open_download(self._line.open_url(str(place)), place)
         if response.is_redirect:
             await response.aclose()
             raise OutputRefused(f"{shown_url(url)} redirects, and the token follows no redirect")
         return response
 
-    async def _read_page(self, asked: Mapping[str, str], cursors: Sequence[str]) -> Page:
+    async def _read_page(
+        self, asked: Mapping[str, str], cursors: Sequence[str], wanted: Container[str] | None
+    ) -> Page:
         """Ask for the page behind the last of *cursors*, the first page when there are none."""
         call = Call.PAGE if cursors else Call.LIST
         params = {**asked, "cursor": cursors[-1]} if cursors else dict(asked)
         answer = await self._read_free(call, "GET", PREDICTIONS, params=params, longest=LONGEST_PAGE)
-        page = self._parse_answer(call, answer, lambda answer: read_page(answer.body))
+        page = self._parse_answer(call, answer, lambda answer: read_page(answer.body, wanted))
         if page is None and not cursors:
             raise self._refuse_without(call, "something else than predictions")
         if page is None:
@@ -393,8 +398,3 @@ class Service:
     def _refuse_without(self, call: Call, answered: str) -> NotOffered:
         error = NotOffered(f"the service answered {answered} to the {call} call")
         return self._learned.note_missing(call, error)
-
-    def _as_given(self, inputs: Mapping[str, object]) -> dict[str, object]:
-        """Return *inputs* with the addresses of uploads as the service gave them: back to it they may go."""
-        texts = {name: value for name, value in inputs.items() if isinstance(value, str)}
-        return {**inputs, **{name: self.redaction.given(text) or text for name, text in texts.items()}}

@@ -42,6 +42,7 @@ class CreateCall:
         names it.
         Raises RowRejected for inputs that are no JSON, and httpx.RequestError as `send_request` does.
         """
+        inputs = self._as_given(inputs)
         name, _, version = model.partition(":")
         if version:
             return await self._post(PREDICTIONS, headers, input=inputs, version=version)
@@ -62,6 +63,11 @@ class CreateCall:
         if other.status < 500:
             self._by_body = True
         return other
+
+    def _as_given(self, inputs: Mapping[str, object]) -> dict[str, object]:
+        """Return *inputs* with the addresses of uploads as the service gave them: back to it they may go."""
+        texts = {name: value for name, value in inputs.items() if isinstance(value, str)}
+        return {**inputs, **{name: self._line.redaction.given(text) or text for name, text in texts.items()}}
 
     async def _post(self, path: str, headers: Mapping[str, str], **body: object) -> HttpResponse:
         headers = {"Content-Type": "application/json", **headers}

@@ -31,7 +31,15 @@ _END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/(\d)(?:\.(\d))?\s+(\d{3})(?:\s+(.*))?", re.DOTALL | re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/\S+\s+1(?!01)\d\d\b", re.IGNORECASE)
 _WITHOUT_BODY = re.compile(rb"HTTP/\S+ (?:1\d\d|204|304) ")
-_FRAMING = re.compile(rb"\r\n(?:Transfer-Encoding: (chunked)|Content-Length: (\d+))(?=\r\n)")
+_SOUND = re.compile(
+    rb"HTTP/1\.[01] \d{3}(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r\n"
+    rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n)*\r\n"
+)
+"""A head that a strict parser takes, but for what it says of its body."""
+_FRAMED = re.compile(rb"\r\n(?:Transfer-Encoding|Content-Length):", re.IGNORECASE)
+_FRAMING = re.compile(
+    rb"\r\n(?:Transfer-Encoding:[ \t]*(chunked)|Content-Length:[ \t]*(\d+))[ \t]*(?=\r\n)", re.IGNORECASE
+)
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -42,6 +50,8 @@ Field = tuple[bytes, bytes]
 
 def mend_head(head: bytes) -> bytes:
     """Return *head*, of an answer, with its blank line: as it is, but for what a strict parser refuses."""
+    if _SOUND.fullmatch(head) and len(_FRAMED.findall(head)) == len(_FRAMING.findall(head)) <= 1:
+        return head
     first, *rest = re.split(rb"\r?\n", head.rstrip(b"\r\n"))
     fields = list(_frame(list(_read_fields(rest))))
     lines = [_mend_status(first), *(name + b": " + value for name, value in fields)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchfill.catalog.finish import finish_of
+from batchfill.clock import loop_time
 from batchfill.domain.predictions import GONE, Prediction, match_addresses, of_each, told_lost
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import RowState
@@ -33,6 +35,7 @@ from batchfill.run.download.unfetched import (
 )
 from batchfill.run.placement import flags_alone
 from batchfill.run.run_times import FETCHED_AT_ONCE, RunTimes
+from batchfill.storage.downloaded import Downloaded
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
     from batchfill.errors import BatchfillError
     from batchfill.run.context import RunContext
     from batchfill.run.placement import OutputPlacer
-    from batchfill.storage.downloaded import Downloaded
 
 
 LONGEST_WAIT = 120.0
@@ -82,7 +84,7 @@ class Downloader:
         self._failed: defaultdict[int, Unfetched] = defaultdict(Unfetched)
         self._left: set[int] = set()
         self._fetcher = OutputFetcher(context)
-        self._at_once = anyio.Semaphore(FETCHED_AT_ONCE, fast_acquire=True)
+        self._at_once = asyncio.Semaphore(FETCHED_AT_ONCE)
         self.times = RunTimes([0.0])
         """Of fetching all files of a row, in seconds."""
         self.bell = Wakeup()
@@ -167,9 +169,9 @@ class Downloader:
             # A run died before it could say so.
             await self._end(one)
             return
-        began = anyio.current_time()
+        began = loop_time()
         failed: dict[int, BatchfillError] = {}
-        in_turn = anyio.Lock(fast_acquire=True)
+        in_turn = asyncio.Lock()
         if len(wanted) == 1:
             # Most rows have one output, and a group of tasks costs as much as its record.
             await self._get(one, wanted[0], failed, in_turn)
@@ -182,7 +184,7 @@ class Downloader:
             return
         self.refused = None
         self._failed.pop(one.attempt.number, None)
-        self.times.add_run_time(anyio.current_time() - began)
+        self.times.add_run_time(loop_time() - began)
 
     def _is_there(self, one: DownloadJob, output: Output) -> bool:
         if self._is_finished(one):
@@ -190,7 +192,7 @@ class Downloader:
         return output.file is not None
 
     async def _get(
-        self, one: DownloadJob, output: Output, failed: dict[int, BatchfillError], in_turn: anyio.Lock
+        self, one: DownloadJob, output: Output, failed: dict[int, BatchfillError], in_turn: asyncio.Lock
     ) -> None:
         """Fetch one output and keep it, whatever becomes of the others; note in *failed* why it cannot be."""
         try:
@@ -214,8 +216,8 @@ class Downloader:
         # Without local files it is not judged later: there is nothing at hand to compare it with.
         flags = fetched.output.flags if one.asked.files else flags_alone(fetched.picture)
         output = replace(fetched.output, raw=None, raw_sha256=None, flags=flags)
-        fetched = replace(fetched, output=output)
-        await self._placer.place_outputs(one.attempt, [fetched], one.outputs, more=True)
+        placed = Downloaded(output, fetched.written, fetched.picture)
+        await self._placer.place_outputs(one.attempt, [placed], one.outputs, more=True)
 
     async def _look_again(self, attempt: Attempt) -> Prediction | None:
         """Return the prediction as the service has it now; None when it cannot be asked.

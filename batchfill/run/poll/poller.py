@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
 from typing import TYPE_CHECKING
 
 import anyio
 
+from batchfill.clock import loop_time
 from batchfill.domain.progress import Level
 from batchfill.domain.rows import inline_bytes
 from batchfill.errors import (
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 
 ASKED_AT_ONCE = 32
+LOOK_GAP = 0.02
+"""Seconds for which a look waits for more that begins or ends; what is due by then does not wait."""
+
 MANY_UNREADABLE = 5
 """Answers in a row that cannot be read, of which a person is told."""
 
@@ -59,13 +64,13 @@ class Poller:
         self._pauses = PauseReport(context.log, context.clock, context.timings, "nothing is asked for")
         self._unreadable = 0
         """Answers in a row that could not be read."""
-        self._at_once = anyio.Semaphore(ASKED_AT_ONCE, fast_acquire=True)
+        self._at_once = asyncio.Semaphore(ASKED_AT_ONCE)
         self._wakeup = Wakeup()
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Follow an attempt whose prediction's id is known."""
         age = max(0.0, self._context.clock.now() - (attempt.accepted_at or attempt.intended_at))
-        began = -inf if self._stopping.cancel else anyio.current_time() - age
+        began = -inf if self._stopping.cancel else loop_time() - age
         listable = attempt.created_at is not None and inline_bytes(attempt.sent) <= BULKY
         self._schedule.add_tracked(Tracked(attempt, began, listable=listable and not self._stopping.cancel))
         self._wakeup.notify()
@@ -81,12 +86,21 @@ class Poller:
             tasks.start_soon(self._cancel_on_request)
             while True:
                 seen = self._wakeup.version
-                look = self._schedule.next_batch(anyio.current_time())
+                look = self._schedule.next_batch(loop_time())
                 if look.listed:
                     tasks.start_soon(self._poll_list, look.listed, tasks)
                 for watched in look.asked:
                     tasks.start_soon(self._poll_one, watched)
-                await self._wakeup.wait(seen, self._schedule.seconds_to_next(anyio.current_time()))
+                await self._until_next_look(seen)
+
+    async def _until_next_look(self, seen: int) -> None:
+        """Return when something is due, or may be since *seen*."""
+        now = loop_time()
+        seconds = self._schedule.seconds_to_next(now)
+        await self._wakeup.wait(seen, seconds)
+        left = LOOK_GAP if seconds is None else min(LOOK_GAP, now + seconds - loop_time())
+        if left > 0:
+            await anyio.sleep(left)
 
     async def settle_prediction(self, attempt: Attempt, prediction: Prediction) -> bool:
         """Record how *prediction* ended; False when it has not."""
@@ -112,10 +126,10 @@ class Poller:
         except (NotOffered, ServiceRefused) as error:
             # Some gateways forbid what they do not offer; a token that is refused is found out by asking.
             self._context.log.debug(f"following one by one: {error}")
-            self._schedule.not_listed(anyio.current_time(), never=True)
+            self._schedule.not_listed(loop_time(), never=True)
         except TransientError as error:
             self._context.log.debug(f"following by list: {error}")
-            self._schedule.not_listed(anyio.current_time(), never=False)
+            self._schedule.not_listed(loop_time(), never=False)
         else:
             await self._take_listed(listed, found, tasks)
         self._wakeup.notify()
@@ -124,7 +138,7 @@ class Poller:
         self, listed: Sequence[Tracked], found: Sequence[tuple[Tracked, Prediction]], tasks: TaskGroup
     ) -> None:
         ended = [(watched, item) for watched, item in found if _is_told(item)]
-        self._schedule.note_list(listed, anyio.current_time(), ended=len(ended))
+        self._schedule.note_list(listed, loop_time(), ended=len(ended))
         for watched, item in ended:
             tasks.start_soon(self.settle_prediction, watched.attempt, item)
         for watched, item in found:
@@ -134,13 +148,13 @@ class Poller:
                 tasks.start_soon(self._poll_one, watched)
 
     async def _read_list(self, listed: Sequence[Tracked]) -> list[tuple[Tracked, Prediction]]:
-        by_id = {watched.attempt.prediction_id: watched for watched in listed}
+        by_id = {watched.attempt.prediction_id or "": watched for watched in listed}
         made = [watched.attempt.created_at or 0.0 for watched in listed]
         # A page more than they fill by themselves, for what others have made meanwhile.
         pages = len(listed) // 100 + 2
         with short_of_something():
             listing = await self._context.service.list(
-                created_after=min(made), created_before=max(made), pages=pages
+                created_after=min(made), created_before=max(made), pages=pages, wanted=by_id
             )
         self._refusals.end()
         return [(by_id[item.id], item) for item in listing.items if item.id in by_id]
@@ -182,7 +196,7 @@ class Poller:
         self._poll_again(watched, at_least=error.wait or 0.0)
 
     def _poll_again(self, watched: Tracked, *, at_least: float = 0.0) -> None:
-        self._schedule.note_running(watched, anyio.current_time(), at_least=at_least)
+        self._schedule.note_running(watched, loop_time(), at_least=at_least)
         self._wakeup.notify()
 
     def _handle_refusal(self, watched: Tracked, error: ServiceRefused) -> None:
@@ -220,7 +234,7 @@ class Poller:
             await self._doubt_overdue(watched, said)
 
     async def _doubt_overdue(self, watched: Tracked, said: str) -> None:
-        now = anyio.current_time()
+        now = loop_time()
         if watched.overdue_since is None:
             watched.overdue_since = now
         grace = self._context.timings.overdue_grace

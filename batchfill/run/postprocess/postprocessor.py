@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cached_property
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,10 @@ from batchfill.errors import (
     in_words,
     is_full,
 )
-from batchfill.finishing.object_finishing import OutputGone
-from batchfill.finishing.row_finisher import RowFinisher
 from batchfill.images.codec.decode import decode_whole
 from batchfill.run.placement import MADE_AGAIN
 from batchfill.storage.downloaded import Downloaded
+from batchfill.storage.made_files import OutputGone
 from batchfill.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from batchfill.domain.predictions import Output
     from batchfill.domain.rows import DownloadJob
     from batchfill.finishing.file_context import FileContext
+    from batchfill.finishing.row_finisher import RowFinisher
     from batchfill.run.placement import OutputPlacer
     from batchfill.storage.staged_file import StagedFile
 
@@ -46,7 +47,6 @@ class PostProcessor:
         """*finished* is called when something has come of a row."""
         self._context = context
         self._placer = placer
-        self._finisher = RowFinisher(context)
         self._finished = finished
         self._busy: set[int] = set()
         self._left: set[int] = set()
@@ -67,6 +67,13 @@ class PostProcessor:
     def idle(self) -> bool:
         """Whether nothing is being done, and nothing has come up since it was looked for."""
         return not self._busy and self._looked == self.bell.version
+
+    @cached_property
+    def _finisher(self) -> RowFinisher:
+        # Rows at addresses are not finished, and what works on pixels takes long to load.
+        from batchfill.finishing.row_finisher import RowFinisher
+
+        return RowFinisher(self._context)
 
     async def serve_rows(self) -> None:
         """Finish what is kept, oldest first, and judge what is done, until cancelled."""

@@ -68,6 +68,8 @@ class InputPreparer:
         offered = self._uploader.offered
         inputs: dict[str, Any] = self._context.model.without_pixels(due.inputs)
         noted = dict(inputs)
+        if not due.files:
+            return Prepared(inputs, noted)
         files, area = await self._read_files(due, offered=offered)
         for name, file in files.items():
             inputs[name], noted[name] = await self._address_of(file, offered=offered)

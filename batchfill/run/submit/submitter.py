@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import anyio
@@ -40,6 +41,9 @@ WORKERS = 16
 WORKERS_OF_CLUSTER = 64
 """The same where a cluster makes rows ready: enough for 32 tasks at once."""
 
+LOOKED_AHEAD = 64
+"""Rows that the ledger is asked for at once."""
+
 UPLOADS = 6
 """Errors of the files call until a row fails."""
 
@@ -66,7 +70,7 @@ class Submitter:
         self._unready: dict[str, int] = {}
         self._shrunk = False
         self._waiting_rows: list[PendingRow] = []
-        self._taking = anyio.Lock(fast_acquire=True)
+        self._taking = asyncio.Lock()
         self.open: dict[int, Attempt] = {}
         """Attempts whose POST is not answered yet, by number."""
         self.gate = AdmissionGate(context, hold, unanswered=self._count_unanswered)
@@ -129,7 +133,7 @@ class Submitter:
             while not self._waiting_rows:
                 # What comes due while the ledger is asked is after this look.
                 seen, looked = self.gate.wakeup.version, self._context.clock.now()
-                found = await self._context.ledger.due_rows(WORKERS + len(self._claimed))
+                found = await self._context.ledger.due_rows(LOOKED_AHEAD + len(self._claimed))
                 self._waiting_rows = [due for due in found if due.key not in self._claimed]
                 if not self._waiting_rows:
                     await self.gate.wakeup.wait(seen, await self._until_due(looked))

@@ -16,7 +16,7 @@ from tests.chaos.nights.drawn import clock_nights, damaged_nights, dressed_night
 from tests.chaos.nights.night import play
 from tests.chaos.nights.relay import Relay
 from tests.chaos.nights.schedule import HOUR, Death, Outage, Schedule, Trouble
-from tests.chaos.nights.world import memory
+from tests.support.memory import memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

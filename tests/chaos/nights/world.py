@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import random
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from email.utils import formatdate
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -33,6 +31,7 @@ from tests.chaos.nights.wire import Wire
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     from batchfill.emulator.journal import PredictionRecord
 
@@ -278,9 +277,3 @@ class Near(EmulatorServer):
 
     async def _add_date(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = formatdate(self.now(), usegmt=True)
-
-
-def memory() -> Path | None:
-    """Return a folder that lies in memory, where there is one: nights write much and keep nothing."""
-    shared = Path("/dev/shm")
-    return shared if os.access(shared, os.W_OK) else None

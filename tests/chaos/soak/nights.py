@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.chaos.nights.drawn import clock_nights, damaged_nights, dressed_nights, long_night, schedules
 from tests.chaos.nights.night import play
-from tests.chaos.nights.world import memory
 from tests.chaos.soak.table import Line
+from tests.support.memory import memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

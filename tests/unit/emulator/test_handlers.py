@@ -8,6 +8,7 @@ import pytest
 
 from batchfill.catalog.builtin import find_model, model_names
 from batchfill.catalog.openapi import from_schema
+from batchfill.emulator import emulator_pagination
 from batchfill.emulator.dialects.dialect import Dialect
 from batchfill.emulator.emulator_predictions import KEY_LIFETIME
 from batchfill.emulator.quirks import Quirks
@@ -194,14 +195,16 @@ async def test_a_body_that_is_no_create_is_refused(start: Start, connect: Connec
 
 
 async def test_the_list_has_pages_newest_first_in_both_directions(
-    start: Start, connect: Connect, inputs: Mapping[str, Any]
+    start: Start, connect: Connect, inputs: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert emulator_pagination.PAGE == 100
+    monkeypatch.setattr(emulator_pagination, "PAGE", 10)
     client = connect(await start(tiny=True))
-    made = [(await client.create(inputs)).json()["id"] for _ in range(250)]
+    made = [(await client.create(inputs)).json()["id"] for _ in range(25)]
     pages = [(await client.http.get("/predictions")).json()]
     while pages[-1]["next"]:
         pages.append((await client.http.get(pages[-1]["next"])).json())
-    assert [len(page["results"]) for page in pages] == [100, 100, 50]
+    assert [len(page["results"]) for page in pages] == [10, 10, 5]
     assert [id_ for page in pages for id_ in _ids(page)] == made[::-1]
     assert pages[0]["previous"] is None
     for older, newer in ((2, 1), (1, 0)):
@@ -210,28 +213,29 @@ async def test_the_list_has_pages_newest_first_in_both_directions(
 
 
 async def test_the_list_keeps_to_its_window_across_pages(
-    start: Start, connect: Connect, inputs: Mapping[str, Any]
+    start: Start, connect: Connect, inputs: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(emulator_pagination, "PAGE", 10)
     provider = await start(tiny=True)
     client = connect(provider)
     for skew in (0, 1000, 2000):
         provider.faults.clock_skew = skew
-        for _ in range(120):
+        for _ in range(12):
             await client.create(inputs)
-    middle = provider.predictions()[120:240]
+    middle = provider.predictions()[12:24]
     window = {"created_after": _told(client, middle[0]), "created_before": "2999-01-01T00:00:00+00:00"}
     first = (await client.http.get("/predictions", params=window)).json()
     ids = _ids(first)
     while first["next"]:
         first = (await client.http.get(first["next"])).json()
         ids += _ids(first)
-    assert ids == [record.id for record in provider.predictions()[:119:-1]]
+    assert ids == [record.id for record in provider.predictions()[:11:-1]]
     closed = {
         "created_after": _told(client, middle[0]),
-        "created_before": _told(client, provider.predictions()[240]),
+        "created_before": _told(client, provider.predictions()[24]),
     }
     page = (await client.http.get("/predictions", params=closed)).json()
-    assert _ids(page) == [record.id for record in middle[:19:-1]]
+    assert _ids(page) == [record.id for record in middle[:1:-1]]
 
 
 def _ids(page: dict[str, Any]) -> list[str]:

@@ -7,8 +7,6 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from replicate.client import Client
-from replicate.exceptions import ModelError, ReplicateError
 
 from batchfill.emulator.faults.rules import Fault, Faults
 from tests.support.models import DEV
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from PIL import Image
+    from replicate.client import Client
 
     from batchfill.emulator.emulator_server import EmulatorServer
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def official(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Client]]:
+    from replicate.client import Client
+
     monkeypatch.setenv("REPLICATE_POLL_INTERVAL", "0.01")
     opened: list[Client] = []
 
@@ -137,6 +138,8 @@ async def test_it_knows_its_account(start: Start, official: Callable[..., Client
 async def test_it_understands_refusals_and_failures(
     start: Start, official: Callable[..., Client], inputs: Mapping[str, Any]
 ) -> None:
+    from replicate.exceptions import ModelError, ReplicateError
+
     provider = await start(faults=Faults([Fault("create", "fail", options={"error": "CUDA out of memory"})]))
     with pytest.raises(ModelError, match="CUDA out of memory"):
         await official(provider).async_run(DEV, dict(inputs))

@@ -16,7 +16,8 @@ from batchfill.errors import LedgerError
 from batchfill.ledger import database
 from batchfill.ledger.ledger import open_ledger
 from batchfill.ledger.reader import open_reader
-from tests.support.modes import bound, obeying_modes
+from tests.support.capabilities import obeying_modes
+from tests.support.modes import bound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

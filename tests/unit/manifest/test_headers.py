@@ -4,7 +4,6 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-import openpyxl
 import pytest
 
 from batchfill.catalog.builtin import unchecked_model
@@ -51,6 +50,8 @@ def test_a_first_line_that_is_no_header_is_told_in_one_sentence(
 def test_a_title_above_the_header_of_a_workbook_is_told_with_the_line_of_the_header(
     mistakes: Callable[..., list[str]],
 ) -> None:
+    import openpyxl
+
     book = openpyxl.Workbook()
     sheet: Any = book.active
     for line in (["Night"], [], ["Image", "Mask", "Prompt"], ["http://x/a", "http://x/m", "p"]):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from batchfill.domain.rows import NamedFile, Stamp
 from batchfill.manifest import local_addresses
 from batchfill.manifest.local_files import FileLocations, LocalFiles, digest_file
-from tests.support.modes import bound, obeying_modes
+from tests.support.capabilities import obeying_modes
+from tests.support.modes import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable

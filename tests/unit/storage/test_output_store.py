@@ -5,7 +5,6 @@ import os
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -358,22 +357,16 @@ async def test_a_pipe_or_a_folder_in_the_place_of_a_temporary_file_holds_nothing
     assert [path.name for path in (shelf.folder / "tmp").iterdir()] == ["folder"]
 
 
-OTHER_DISK = Path("/dev/shm")
-
-
-@pytest.mark.skipif(
-    not OTHER_DISK.is_dir() or OTHER_DISK.stat().st_dev == Path("/tmp").stat().st_dev,
-    reason="there is no second disk",
-)
 @pytest.mark.parametrize("name", ["outputs", "outputs/raw", "outputs/earlier"])
-def test_outputs_on_another_disk_are_refused_before_anything_is_paid(tmp_path: Path, name: str) -> None:
-    with TemporaryDirectory(dir=OTHER_DISK) as elsewhere:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).symlink_to(elsewhere)
-        with pytest.raises(StorageError, match=f"{name}: Invalid cross-device link.*one disk"):
-            OutputStore(tmp_path).make_folders()
-        assert not list(Path(elsewhere).iterdir())
-        assert not list((tmp_path / "tmp").iterdir())
+def test_outputs_on_another_disk_are_refused_before_anything_is_paid(
+    tmp_path: Path, other_disk: Path, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).symlink_to(other_disk)
+    with pytest.raises(StorageError, match=f"{name}: Invalid cross-device link.*one disk"):
+        OutputStore(tmp_path).make_folders()
+    assert not list(other_disk.iterdir())
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_outputs_that_are_a_link_on_the_same_disk_are_taken(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import io
 import zipfile
 from typing import TYPE_CHECKING
 
-import openpyxl
 import pytest
 
 from batchfill.manifest.formats import valueless_cells
@@ -235,6 +234,8 @@ def test_a_table_that_begins_further_down_keeps_its_lines(mistakes: Callable[...
 
 
 def test_errors_are_looked_for_in_the_sheet_that_is_read(folder: Path) -> None:
+    import openpyxl
+
     made = openpyxl.Workbook()
     made.active.title = "Notes"
     made.active["A1"] = "=1/0"

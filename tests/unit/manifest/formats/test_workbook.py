@@ -5,7 +5,6 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +28,8 @@ FILES = ["http://x/a.png", "http://x/m.png"]
 
 def book(*lines: list[Any], at: int = 1, **more: list[list[Any]]) -> bytes:
     """Return a workbook whose first sheet holds *lines* from line *at* on; *more* are further sheets."""
+    import openpyxl
+
     made = openpyxl.Workbook()
     sheet: Any = made.active
     for number, line in enumerate(lines, at):
@@ -83,6 +84,8 @@ def test_a_cell_is_what_a_person_sees(rows: Callable[..., list[Row]], value: obj
 def test_the_first_sheet_that_is_shown_is_read_unless_one_is_named(
     folder: Path, read: Callable[..., list[Row | Mistake]], dev: Model
 ) -> None:
+    import openpyxl
+
     made = openpyxl.load_workbook(
         io.BytesIO(book(["nothing"], Nacht=[HEAD, [*FILES, "n"]], Tag=[HEAD, [*FILES, "t"]]))
     )
@@ -129,6 +132,8 @@ def test_a_cell_outside_the_columns_that_have_a_name_is_a_mistake(mistakes: Call
 def test_a_cell_far_out_is_told_before_the_reader_takes_the_memory(
     mistakes: Callable[..., list[str]],
 ) -> None:
+    import openpyxl
+
     made = openpyxl.Workbook()
     sheet: Any = made.active
     sheet.append(HEAD)
@@ -185,6 +190,8 @@ def test_a_damaged_workbook_is_told_or_read(
 
 def marked(change: Callable[[Any], None], *lines: list[Any]) -> bytes:
     """Return a workbook with HEAD, then *lines*, on whose sheet *change* was made."""
+    import openpyxl
+
     made = openpyxl.Workbook()
     sheet: Any = made.active
     for line in (HEAD, *lines):

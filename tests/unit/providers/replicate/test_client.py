@@ -27,6 +27,7 @@ from batchfill.errors import (
 )
 from batchfill.providers.downloads import OutputClient, OutputPolicy, SignatureWanted
 from batchfill.providers.endpoints import origin_of
+from batchfill.providers.pagination import UNREAD
 from batchfill.providers.replicate.client import Service
 from tests.support.models import DEV
 from tests.support.wire import Peer, answer, reset
@@ -288,6 +289,31 @@ async def test_a_listing_that_cannot_be_followed_to_its_end_is_incomplete(
 async def test_a_listing_with_an_unreadable_item_is_incomplete(router: respx.Router, routed: Service) -> None:
     router.get(f"{BASE}/predictions").respond(json={"results": [{"id": "a"}, {"id": None}], "next": None})
     assert not (await routed.list(created_after=0)).complete
+
+
+async def test_a_listing_tells_no_more_than_it_must_of_predictions_that_run_or_are_not_wanted(
+    router: respx.Router, routed: Service
+) -> None:
+    made = {"created_at": "2025-01-01T00:00:09Z", "output": ["https://a.test/a.png"]}
+    results = [
+        {"id": "ended", "status": "Completed", **made},
+        {"id": "running", "status": "processing", **made},
+        {"id": "queued", "status": "queued", **made},
+        {"id": "odd", "status": ["succeeded"], "completed_at": made["created_at"], **made},
+        {"id": "other", "status": "succeeded", **made},
+        {"id": ["ended"], "status": "succeeded", **made},
+    ]
+    router.get(f"{BASE}/predictions").respond(json={"results": results, "next": None})
+    listing = await routed.list(created_after=0, wanted={"ended", "running", "queued", "odd"})
+    assert [(item.id, item.status, bool(item.outputs)) for item in listing.items] == [
+        ("ended", "succeeded", True),
+        ("running", "processing", False),
+        ("queued", "starting", False),
+        ("odd", "succeeded", True),
+        ("other", UNREAD, False),
+    ]
+    assert {item.created_at for item in listing.items} == {1_735_689_609.0}
+    assert not listing.complete
 
 
 async def test_a_listing_that_reaches_past_the_window_is_complete(

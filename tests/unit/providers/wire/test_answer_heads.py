@@ -44,6 +44,9 @@ LAST = b"\r\n0\r\n\r\n"
 ANSWERS = {
     "right": RIGHT + BODY,
     "line ends of LF": head(LENGTH, b"Server: x", end=b"\n") + BODY,
+    "names in small letters": head(b"server: x", LENGTH.lower()) + BODY,
+    "gaps around a length": head(b"Content-Length:  31 ") + BODY,
+    "lengths in both letters": head(LENGTH, LENGTH.lower()) + BODY,
     "equal lengths": head(LENGTH, LENGTH) + BODY,
     "equal lengths in one field": head(b"Content-Length: 31, 31") + BODY,
     "length next to chunks": head(b"Transfer-Encoding: chunked", b"Content-Length: 7")

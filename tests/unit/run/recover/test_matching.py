@@ -517,40 +517,38 @@ def _echo(draw: st.DrawFn, given: dict[str, Any]) -> dict[str, Any] | None:
     return given
 
 
-many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@many
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds())
-def test_every_lost_submission_gets_one_verdict(world: World) -> None:
+def test_in_whatever_world_a_verdict_keeps_what_it_promises(world: World) -> None:
     verdict = world.judge()
+    every_lost_submission_gets_one_verdict(world, verdict)
+    what_is_adopted_is_unclaimed_and_of_no_other_attempt(world, verdict)
+    what_was_made_and_is_listed_is_not_called_absent(world, verdict)
+    absence_has_the_full_proof(world, verdict)
+    a_seed_of_our_own_listed_in_full_is_found(world, verdict)
+
+
+def every_lost_submission_gets_one_verdict(world: World, verdict: matching.Matching) -> None:
     groups = [set(verdict.adopted), set(verdict.absent), set(verdict.doubtful)]
     assert sorted(number for group in groups for number in group) == [a.number for a in world.lost]
 
 
-@many
-@given(worlds())
-def test_an_adopted_prediction_is_unclaimed_and_no_other_attempts(world: World) -> None:
-    adopted = world.judge().adopted
-    ids = [item.id for item in adopted.values()]
+def what_is_adopted_is_unclaimed_and_of_no_other_attempt(world: World, verdict: matching.Matching) -> None:
+    ids = [item.id for item in verdict.adopted.values()]
     assert len(ids) == len(set(ids))
     assert not set(ids) & world.claimed.keys()
-    for number, item in adopted.items():
+    for number, item in verdict.adopted.items():
         assert world.made.get(item.id, number) == number
 
 
-@many
-@given(worlds())
-def test_what_was_made_and_is_listed_is_never_called_absent(world: World) -> None:
+def what_was_made_and_is_listed_is_not_called_absent(world: World, verdict: matching.Matching) -> None:
     listed = {world.made[item.id] for item in world.items if item.id in world.made}
-    assert not world.judge().absent & listed
+    assert not verdict.absent & listed
 
 
-@many
-@given(worlds())
-def test_absence_has_the_full_proof(world: World) -> None:
+def absence_has_the_full_proof(world: World, verdict: matching.Matching) -> None:
     unclaimed = [item for item in world.items if item.id not in world.claimed]
-    for number in world.judge().absent:
+    for number in verdict.absent:
         (lost,) = [a for a in world.lost if a.number == number]
         assert world.complete
         assert world.claimed
@@ -559,13 +557,10 @@ def test_absence_has_the_full_proof(world: World) -> None:
         assert str(lost.seed) not in seeds
 
 
-@many
-@given(worlds())
-def test_a_seed_of_our_own_listed_in_full_is_always_found(world: World) -> None:
+def a_seed_of_our_own_listed_in_full_is_found(world: World, verdict: matching.Matching) -> None:
     taken = [str(item.input.get("seed")) for item in world.items if item.input]
-    adopted = world.judge().adopted
     for item in world.items:
         for lost in world.lost:
             mine = world.made.get(item.id) == lost.number and lost.own_seed
             if mine and item.input and "seed" in item.input and taken.count(str(lost.seed)) == 1:
-                assert adopted[lost.number] == item
+                assert verdict.adopted[lost.number] == item
