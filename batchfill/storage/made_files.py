@@ -25,10 +25,6 @@ MADE = "made/"
 """Where they wait, below the address of --outputs."""
 
 
-class OutputGone(NoAnswer):
-    """An output that was to be worked on is not in the bucket, as far as its worker sees."""
-
-
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
