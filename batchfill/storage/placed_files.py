@@ -109,10 +109,15 @@ class PlacedFiles:
     def _list(self) -> Iterator[list[ObjectFile]]:
         """Yield what is below `outputs/` in the bucket, in pages; it is known from then on."""
         listing = ObjectListing()
-        with listing.adding():
-            for page in self._store.list_objects(f"{self._root}{OUTPUTS}/"):
-                listing.add(page)
-                yield page
+        try:
+            with listing.adding():
+                for page in self._store.list_objects(f"{self._root}{OUTPUTS}/"):
+                    listing.add(page)
+                    yield page
+        except BaseException:
+            listing.close()
+            raise
+        self.close()
         self._listing = listing
 
     @contextmanager

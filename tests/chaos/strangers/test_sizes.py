@@ -87,7 +87,7 @@ async def test_a_gigabyte_in_every_answer_leaves_memory_where_it_was(
 
     desk.write(desk.rows(3))
     hurried = sys.modules[type(batchfill).__module__].HURRIED
-    flags = ["--base-url", await between(provider, alter), "--answer-timeout", "1", "--recover-wait", "0"]
+    flags = ["--base-url", await between(provider, alter), "--answer-timeout", "20", "--recover-wait", "0"]
     ran = await batchfill.python("-c", MEASURED + hurried, "run", "night.csv", *flags, "--concurrency", "1")
     assert flooded == {*CODINGS, "output"}
     assert (ran.code, provider.billed) == (0, 3), ran.err
