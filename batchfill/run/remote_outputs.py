@@ -8,6 +8,7 @@ put right.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
@@ -203,26 +204,34 @@ class RemoteOutputs:
 
     async def _put(self, one: RemoteFile) -> bool:
         """Have the bucket be as *one* says; False: what is here is another file."""
-        ledger, address = self._context.ledger, f"{self._placed.root}{one.file}"
-        moves = await ledger.remote_moves(one.file)
+        moves = await self._context.ledger.remote_moves(one.file)
         await self._read_moved(move for move in moves if move.source == one.file)
         if one.wanted is None:
-            await ledger.record_remote_begun(one.file)
-            await self._in_thread(self._as_owner(remove_file), address)
-            await ledger.record_remote_removed(one.file)
-            return True
+            return await self._remove(one)
         if not self._context.store.is_here(one.file) and await self._copy_made(one, one.wanted):
             return True
         await self._read_moved(move for move in moves if move.target == one.file)
         if not self._context.store.is_here(one.file):
             return await self._find_there(one, one.wanted)
+        return await self._put_here(one, one.wanted)
+
+    async def _remove(self, one: RemoteFile) -> bool:
+        ledger, address = self._context.ledger, f"{self._placed.root}{one.file}"
         await ledger.record_remote_begun(one.file)
-        task = RemoteTask(address, self._context.store.folder / one.file, one.wanted)
+        await self._in_thread(self._as_owner(remove_file), address)
+        await ledger.record_remote_removed(one.file)
+        return True
+
+    async def _put_here(self, one: RemoteFile, wanted: str) -> bool:
+        """Put what is here of *one*; False: it is another file."""
+        ledger, address = self._context.ledger, f"{self._placed.root}{one.file}"
+        await ledger.record_remote_begun(one.file)
+        task = RemoteTask(address, self._context.store.folder / one.file, wanted)
         put = await self._in_thread(self._as_owner(put_file), task)
         if put is None:
             return False
         await ledger.record_remote_put(one, put.etag)
-        await self._placed.note_copy(one.file, one.wanted, put.size)
+        await self._placed.note_copy(one.file, wanted, put.size)
         return True
 
     async def _read_moved(self, moves: Iterable[RemoteMove]) -> None:
@@ -246,7 +255,8 @@ class RemoteOutputs:
             await self._placed.fetch_from(made.address, one.file, wanted)
             return False
         await ledger.record_remote_put(one, tag_of(copy))
-        await self._in_thread(self._as_owner(remove_file), made.address)
+        with suppress(NoAnswer, ObjectsRefused):  # what is left is removed when the run ends
+            await self._in_thread(self._as_owner(remove_file), made.address)
         return True
 
     async def _copy(self, order: CopyOrder, wanted: str) -> ObjectFile | None:

@@ -25,11 +25,11 @@ MADE = "made/"
 """Where they wait, below the address of --outputs."""
 
 
+_CONTENT = re.compile(r"[0-9a-f]{64}")
+
+
 class OutputGone(NoAnswer):
     """An output that was to be worked on is not in the bucket, as far as its worker sees."""
-
-
-_CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)

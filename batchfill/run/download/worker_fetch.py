@@ -97,8 +97,7 @@ class ClusterFetcher:
     async def fetch(self, one: DownloadJob, output: Output) -> Downloaded | Exception | None:
         """Return *output* of *one*, in the bucket; why no worker could fetch it; None: none was asked."""
         context, root = self._context, self._context.placed.root
-        workers = self._workers_for(one, output)
-        if workers is None or root is None:
+        if root is None or (workers := self._workers_for(one, output)) is None:
             return None
         task = FetchTask(
             output.url, context.outputs.policy, here().network(), root, output.prediction_id, output.n
@@ -125,10 +124,10 @@ class ClusterFetcher:
         An address that held the token, or a signature of the run's, is known to this process alone.
         """
         context, attempt = self._context, one.attempt
-        kept_until = (attempt.ended_at or attempt.intended_at) + EARLY * context.service.facts.outputs_kept
-        late = context.clock.now() > kept_until or anyio.current_time() < self._rests_until
-        is_open = context.service.redaction.given(output.url) == output.url
-        if late or not is_open or not output.url.lower().startswith(("https:", "http:")):
+        workers = context.cluster_for(one.asked.files)
+        if workers is None or not workers.window or anyio.current_time() < self._rests_until:
             return None
-        cluster = context.cluster_for(one.asked.files)
-        return cluster if cluster is not None and cluster.window else None
+        early_until = (attempt.ended_at or attempt.intended_at) + EARLY * context.service.facts.outputs_kept
+        is_open = context.service.redaction.given(output.url) == output.url
+        is_fit = is_open and output.url.lower().startswith(("https:", "http:"))
+        return workers if is_fit and context.clock.now() <= early_until else None
