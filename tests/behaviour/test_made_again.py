@@ -70,8 +70,7 @@ async def test_a_blank_picture_is_made_again_in_the_same_run_with_a_new_seed(
 ) -> None:
     spoil({"picture 1": [1]})
     provider = await service(tiny=False)
-    cells = {"finish": finish, "seed": "7", "megapixels": "0.25"}
-    night = batch(provider, desk.exact_rows(2, (64, 48), (16, 12, 48, 36), **cells), **BLANK)
+    night = batch(provider, desk.exact_rows(2, (64, 48), (16, 12, 48, 36), finish=finish, seed="7"), **BLANK)
 
     summary = await night.run()
 
