@@ -106,7 +106,6 @@ class LedgerEvents(OutputEvents):
         """
 
         made = prediction.status == "succeeded" and bool(prediction.outputs)
-        answered = self._now()
 
         def event(db: sqlite3.Connection) -> None:
             self._apply_event(db, "record_accepted", attempt, **_id_values(prediction))
@@ -121,8 +120,7 @@ class LedgerEvents(OutputEvents):
             state=RowState.COLLECTING if made else RowState.RUNNING,
             prediction_id=prediction.id,
             created_at=prediction.created_at,
-            # It may have run since then: that is sooner than the disk has the id, and so is its end.
-            accepted_at=answered,
+            accepted_at=self._now(),
             tries=attempt.tries + (attempt.state is not RowState.IN_DOUBT),
         )
 
@@ -226,8 +224,7 @@ class LedgerEvents(OutputEvents):
     async def record_succeeded(self, attempt: Attempt, prediction: Prediction) -> None:
         """Made and paid: its outputs are to be collected."""
 
-        # Nothing that costs money waits for it, and the next intent takes it along.
-        await self._writer.commit(lambda db: self._apply_success(db, attempt, prediction), urgent=False)
+        await self._writer.commit(lambda db: self._apply_success(db, attempt, prediction))
 
     def _apply_success(self, db: sqlite3.Connection, attempt: Attempt, prediction: Prediction) -> None:
         run_time = prediction.run_time(at_most=self._now() - attempt.intended_at)
