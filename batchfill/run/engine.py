@@ -37,9 +37,6 @@ BACKLOG = 2
 """Times the concurrency: predictions that may wait to be collected before submitting waits for them."""
 
 LONGEST_WAIT_TO_COLLECT = 600.0
-LOOK_GAP = 0.01
-"""Seconds between two looks whether the run is over: rows that end meanwhile share one."""
-
 LOOK_AT_CLOCK = 30.0
 """Seconds between two looks whether --until has come."""
 
@@ -169,7 +166,6 @@ class Engine:
             seen = self._stopping.wakeup.version
             self._report_progress()
             await self._stopping.wakeup.wait(seen, self._context.timings.progress)
-            await anyio.sleep(LOOK_GAP)
         while self._submitting.open:
             await self._stopping.wakeup.wait(self._stopping.wakeup.version, self._context.timings.progress)
 

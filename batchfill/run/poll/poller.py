@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 
 ASKED_AT_ONCE = 32
-LOOK_GAP = 0.02
-"""Seconds for which a look waits for more that begins or ends; what is due by then does not wait."""
-
 MANY_UNREADABLE = 5
 """Answers in a row that cannot be read, of which a person is told."""
 
@@ -91,16 +88,7 @@ class Poller:
                     tasks.start_soon(self._poll_list, look.listed, tasks)
                 for watched in look.asked:
                     tasks.start_soon(self._poll_one, watched)
-                await self._until_next_look(seen)
-
-    async def _until_next_look(self, seen: int) -> None:
-        """Return when something is due, or may be since *seen*."""
-        now = loop_time()
-        seconds = self._schedule.seconds_to_next(now)
-        await self._wakeup.wait(seen, seconds)
-        left = LOOK_GAP if seconds is None else min(LOOK_GAP, now + seconds - loop_time())
-        if left > 0:
-            await anyio.sleep(left)
+                await self._wakeup.wait(seen, self._schedule.seconds_to_next(loop_time()))
 
     async def settle_prediction(self, attempt: Attempt, prediction: Prediction) -> bool:
         """Record how *prediction* ended; False when it has not."""
