@@ -249,6 +249,7 @@ def tag_apart(place: str, content: bytes) -> str:
 
 STORAGES: dict[str, dict[str, object]] = {
     "knows no copies": {"fail": refuse(501, "NotImplemented")},
+    "knows no copies, and says that there is nothing": {"fail": refuse(404, "NoSuchKey")},
     "makes an empty object": {"copied": lambda content: b""},
     "exchanges copies": {"copied": lambda content: bytes(len(content))},
     "tags no two objects alike": {"tag": tag_apart},
@@ -257,6 +258,12 @@ STORAGES: dict[str, dict[str, object]] = {
         "copied": lambda content: bytes(len(content)),
     },
     "tags nothing": {"gives_tags": False, "lists_tags": False},
+    "exchanges copies, tags nothing and tells whole seconds": {
+        "gives_tags": False,
+        "lists_tags": False,
+        "fraction": "",
+        "copied": lambda content: bytes(len(content)),
+    },
 }
 
 
