@@ -55,7 +55,7 @@ def work_on_objects(task: ObjectsTask) -> FinishedRow:
         row = finish_row(task.recipe.row_task(files, raws, targets, thumbs=None, judged=task.judged))
         for target, output, file in zip(targets, task.outputs, row.files, strict=True):
             made = StagedFile(target, file.size, file.sha256)
-            leave_file(task.root, made, f"{PurePosixPath(output.file).stem}{file.picture.suffix}")
+            leave_file(task.root, made, f"{PurePosixPath(output.file).stem}-finished{file.picture.suffix}")
     return row
 
 

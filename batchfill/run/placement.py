@@ -57,6 +57,13 @@ class OutputPlacer:
         how = output.finished_as if finished else None
         return Downloaded(replace(output, finished_with=made, finished_as=how), written, picture)
 
+    async def find_left(self, output: Output) -> Downloaded | None:
+        """Return what a worker left of *output*, though no run heard of that. Raises as `find_staged`."""
+        if (written := await self._context.placed.find_left(output)) is None:
+            return None
+        picture = await self._context.workers.do(decode_whole, written.path)
+        return Downloaded(replace(output, finished_with=None, finished_as=None), written, picture)
+
     async def keep_raw(self, attempt: Attempt, fetched: Sequence[Downloaded]) -> list[Output]:
         """Put outputs of *attempt* where raw ones are kept, for files to be made of them; return them."""
         context = self._context

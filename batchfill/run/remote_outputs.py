@@ -252,7 +252,9 @@ class RemoteOutputs:
             return False
         await ledger.record_remote_begun(one.file)
         if (copy := await self._copy(CopyOrder(made, f"{root}{one.file}"), wanted)) is None:
-            await self._placed.fetch_from(made.address, one.file, wanted)
+            if await self._placed.fetch_from(made.address, one.file, wanted) is None:
+                # A file of the same content has taken it: there is another one for this.
+                raise NoAnswer(f"{made.address} waits no more")
             return False
         await ledger.record_remote_put(one, tag_of(copy))
         with suppress(NoAnswer, ObjectsRefused):  # what is left is removed when the run ends
@@ -263,17 +265,14 @@ class RemoteOutputs:
         """Return the copy that the bucket makes; None where it makes none, or its content is another."""
         try:
             copy = await self._in_thread(self._as_owner(copy_made), order)
-            if copy is None or copy.etag == order.made.etag:
+            if copy is None or (tag_of(copy) is not None and copy.etag == order.made.etag):
                 return copy
-            # Some storages give no two objects the same tag. No byte of it has to come to this process.
+            # Some storages give no tags, or no two objects the same. No byte of it has to come here.
             task = PresenceTask(order.address, copy.size, RemoteCopy(wanted, None))
             return copy if await (self._context.cluster or self._context.pixels).do(is_there, task) else None
-        except (NoAnswer, ObjectsRefused, BadPicture) as error:
+        except (NoAnswer, ObjectsRefused, ObjectGone, BadPicture) as error:
             self._context.log.debug(f"{order.address}: {in_words(error)}")
             return None
-        except ObjectGone as error:
-            # A file of the same content has taken it: there is another one for this.
-            raise NoAnswer(str(error)) from None
 
     async def _find_there(self, one: RemoteFile, wanted: str) -> bool:
         """Whether the bucket has *one*, which is not here, though the ledger does not know that."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchfill.errors import NoAnswer
@@ -50,6 +51,17 @@ class PlacedObject(NamedTuple):
     sha256: str
 
 
+class LeftOutput(NamedTuple):
+    """An output that a worker may have left, though no one was told."""
+
+    root: str
+    """The address of --outputs."""
+    name: str
+    """Its name there, without the suffix."""
+    path: Path
+    """Where a copy of it is to be."""
+
+
 class CopyOrder(NamedTuple):
     """A file that waits, and the address of its place."""
 
@@ -84,6 +96,19 @@ def list_made(root: str) -> list[tuple[str, str]]:
         (one.address.removeprefix(f"{root}{MADE}").partition("/")[0], one) for page in pages for one in page
     )
     return [(content, one.address) for content, one in found if _CONTENT.fullmatch(content)]
+
+
+def fetch_left(order: LeftOutput) -> StagedFile | None:
+    """Return a copy of an output that a worker left, whatever its content; None: none has left it whole.
+
+    Raises as `fetch_file`, and as `find_made`.
+    """
+    for content, address in list_made(order.root):
+        name = PurePosixPath(address).name
+        is_it = name.removesuffix(PurePosixPath(name).suffix) == order.name
+        if is_it and (copy := fetch_file(RemoteTask(address, order.path, content))) is not None:
+            return copy
+    return None
 
 
 def addresses_of(placed: PlacedObject) -> Iterator[str]:

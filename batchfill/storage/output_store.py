@@ -184,7 +184,7 @@ class OutputStore:
 
     def raw_name(self, output: Output, suffix: str) -> str:
         """Return where *output* is kept as the service sent it, for a file to be made of it."""
-        return f"{RAW}/{safe_name(output.prediction_id)}-{output.n}{suffix}"
+        return f"{RAW}/{stem_of(output.prediction_id, output.n)}{suffix}"
 
     async def find_kept(self, output: Output) -> StagedFile | None:
         """Return the file that *output* is kept in, if it is there and as it was."""
@@ -213,7 +213,7 @@ class OutputStore:
     def earlier_name(self, output: Output) -> str:
         """Return where *output* goes when another takes its place."""
         suffix = PurePosixPath(output.file or "").suffix
-        return f"{EARLIER}/{safe_name(output.prediction_id)}-{output.n}{suffix}"
+        return f"{EARLIER}/{stem_of(output.prediction_id, output.n)}{suffix}"
 
     def keep_suspect(
         self, written: StagedFile, mark: Callable[[bytes], bytes] = bytes, *, suffix: str = ""
@@ -236,7 +236,7 @@ class OutputStore:
         written.path.unlink(missing_ok=True)
 
     def _temporary_path(self, prediction_id: str, n: int) -> Path:
-        return self.folder / TMP / f"{safe_name(prediction_id)}-{n}"
+        return self.folder / TMP / stem_of(prediction_id, n)
 
     async def _place_group(self, move: _Move) -> None:
         """Place what waits together with *move*, unless the group before took it along."""
@@ -365,6 +365,11 @@ def digest_of(path: Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def stem_of(prediction_id: str, n: int) -> str:
+    """Return a file name, without its suffix, that no other output of the batch has."""
+    return f"{safe_name(prediction_id)}-{n}"
 
 
 def safe_name(prediction_id: str) -> str:

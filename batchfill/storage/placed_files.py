@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from batchfill.errors import NoAnswer, ObjectGone, ObjectsRefused, UsageError
 from batchfill.ledger.caches.object_listing import ObjectListing
-from batchfill.storage.made_files import PlacedObject, addresses_of
+from batchfill.storage.made_files import PlacedObject, fetch_placed
 from batchfill.storage.missing import LOST, FileState, file_state
 from batchfill.storage.output_store import OUTPUTS, is_current
 from batchfill.storage.remote_store import store_of_process
@@ -125,8 +125,9 @@ class PlacedFiles:
         """Give a copy of what the bucket has of *placed*, whatever is in it now; None: it has nothing."""
         with TemporaryDirectory(prefix="batchfill-", ignore_cleanup_errors=True) as folder:
             copy = Path(folder) / PurePosixPath(placed.file).name
-            addresses = addresses_of(PlacedObject(root, placed.file, placed.sha256))
-            yield copy if any(self._is_read(address, copy) for address in addresses) else None
+            # What it is to replace may be in its place still, while it waits.
+            found = fetch_placed(PlacedObject(root, placed.file, placed.sha256), copy)
+            yield copy if found is not None or self._is_read(f"{root}{placed.file}", copy) else None
 
     def _is_read(self, address: str, copy: Path) -> bool:
         """Whether there is an object at *address*, and *copy* is one of it now."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from anyio import CapacityLimiter, to_thread
 
 from batchfill.errors import NoAnswer, ObjectsRefused
-from batchfill.storage.made_files import PlacedObject, fetch_placed
+from batchfill.storage.made_files import LeftOutput, PlacedObject, fetch_left, fetch_placed
+from batchfill.storage.output_store import stem_of
 from batchfill.storage.remote_files import RemoteTask, fetch_file
 
 if TYPE_CHECKING:
@@ -61,6 +62,19 @@ class PlacedOutputs:
             return None
         try:
             return await self._find(output.planned, output.sha256)
+        except ObjectsRefused as error:
+            raise NoAnswer(str(error)) from None
+
+    async def find_left(self, output: Output) -> StagedFile | None:
+        """Return a copy of *output* where a worker left it in the bucket, and no run heard of that.
+
+        Raises as `find_planned`.
+        """
+        if self.root is None:
+            return None
+        order = LeftOutput(self.root, stem_of(output.prediction_id, output.n), self.store.spare_path())
+        try:
+            return await to_thread.run_sync(fetch_left, order, limiter=self.threads)
         except ObjectsRefused as error:
             raise NoAnswer(str(error)) from None
 

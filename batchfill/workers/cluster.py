@@ -71,11 +71,10 @@ class Cluster:
             self.members = members
             self.changed.notify()
 
-    async def run(self, work: Callable[[Any], Any], task: Any, *, urgent: bool = False) -> tuple[bool, Any]:
+    async def run(self, work: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
         """Return whether *work* was done, and its answer or its error.
 
-        *urgent*: it goes before what waits for a worker. Raises ClusterLost and WorkersKilled. It waits for
-        workers as long as there are none.
+        Raises ClusterLost and WorkersKilled. It waits for workers as long as there are none.
         """
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
@@ -89,7 +88,6 @@ class Cluster:
             # A new one each time: the same task may be given out again.
             key=f"batchfill-{uuid4().hex}",
             resources={software_here(): 1},
-            priority=int(urgent),
             pure=False,
         )
         try:

@@ -117,11 +117,12 @@ class ClusterWorkers:
     async def offer(self, work: Callable[[Task], Answer], task: Task, *, within: float) -> Answer | Exception:
         """Return what a worker makes of *task* within so many seconds, or the error.
 
-        It goes before other work, and one worker is asked, once. NoAnswer at once: there is none.
+        It has its turn among other work, which would else wait as long as there is more of it. One worker is
+        asked, once. NoAnswer at once: there is none.
         """
         try:
             with anyio.fail_after(within):
-                _, found = await self._ask(work, task, wait=0.0, urgent=True)
+                _, found = await self._ask(work, task, wait=0.0)
         except (ClusterLost, WorkersKilled, TimeoutError, _Silent, _GivenUp):
             return NoAnswer("no worker of the cluster answered")
         return found  # type: ignore[no-any-return]
@@ -159,9 +160,7 @@ class ClusterWorkers:
         changed = self._cluster.changed
         await changed.wait(changed.version, self._timings.cluster_look)
 
-    async def _ask(
-        self, work: Callable[[Any], Any], task: Any, *, wait: float, urgent: bool = False
-    ) -> tuple[bool, Any]:
+    async def _ask(self, work: Callable[[Any], Any], task: Any, *, wait: float) -> tuple[bool, Any]:
         """Return what a worker answers; *wait*: seconds without any, after which it is given up.
 
         Raises ClusterLost, WorkersKilled, _Silent, _GivenUp.
@@ -170,7 +169,7 @@ class ClusterWorkers:
         with unwrap_single():
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._watch_task, current_time(), wait, tasks.cancel_scope, ended)
-                answer = await self._cluster.run(self._abroad(work), task, urgent=urgent)
+                answer = await self._cluster.run(self._abroad(work), task)
                 ended.clear()
                 tasks.cancel_scope.cancel()
         if ended:

@@ -96,7 +96,9 @@ class BucketServer:
         self.obeys_conditions = True
         self.lists_tags = self.gives_tags = True
         self.changed_at = "11:00:00"
-        """Of every object, in UTC; a listing tells more of it than the second."""
+        """Of every object, in UTC."""
+        self.fraction = ".123"
+        """Of a second, which a listing alone tells."""
         self.cuts: set[str] = set()
         """Objects of which only the half is sent."""
 
@@ -262,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = server.objects[place]
         tag = f"<ETag>&quot;{server.tag(place, content)}&quot;</ETag>" if server.lists_tags else ""
         facts = f"<Key>{escape(key)}</Key><Size>{len(content)}</Size>{tag}"
-        changed = f"<LastModified>2026-11-30T{server.changed_at}.123Z</LastModified>"
+        changed = f"<LastModified>2026-11-30T{server.changed_at}{server.fraction}Z</LastModified>"
         return f"<Contents>{facts}{changed}</Contents>"
 
     def _answer(self, status: int, content: bytes, headers: dict[str, str], *, cut: bool = False) -> None:

@@ -33,7 +33,7 @@ class Machines:
             self.members = self.next
             self.changed.notify()
 
-    async def run(self, work: Callable[[Any], Any], task: Any, *, urgent: bool = False) -> tuple[bool, Any]:
+    async def run(self, work: Callable[[Any], Any], task: Any) -> tuple[bool, Any]:
         """Do it here."""
         self.given += 1
         self.at_once += 1

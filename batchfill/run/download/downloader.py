@@ -198,15 +198,24 @@ class Downloader:
         try:
             with short_of_something():
                 fetched = await self._placer.find_staged(one.attempt, output, len(one.outputs))
-                if fetched is None:
-                    async with self._at_once:
-                        fetched = await self._fetcher.fetch(one, output)
+                fetched = fetched or await self._fetch(one, output)
                 with anyio.CancelScope(shield=True):
                     # The first that gets its place clears the way for all of them.
                     async with in_turn:
                         await self._keep(one, fetched)
         except UNFETCHED as error:
             failed[output.n] = error
+
+    async def _fetch(self, one: DownloadJob, output: Output) -> Downloaded:
+        try:
+            async with self._at_once:
+                return await self._fetcher.fetch(one, output)
+        except UNFETCHED as error:
+            # A worker may have left it in the bucket just before the run died.
+            is_late = isinstance(error, NotFound) or self._hour_is_over(one.attempt)
+            if is_late and (left := await self._placer.find_left(output)) is not None:
+                return left
+            raise
 
     async def _keep(self, one: DownloadJob, fetched: Downloaded) -> None:
         """Record what is whole as what it is to be: a file to work on, or one in its place."""

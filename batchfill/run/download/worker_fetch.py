@@ -21,7 +21,7 @@ from batchfill.providers.downloads import OutputClient
 from batchfill.providers.transport import Transport
 from batchfill.storage.downloaded import Downloaded
 from batchfill.storage.made_files import leave_file
-from batchfill.storage.output_store import OutputStore, safe_name
+from batchfill.storage.output_store import OutputStore, stem_of
 from batchfill.systems import here
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def fetch_to_bucket(task: FetchTask) -> FetchedOutput:
     """
     with TemporaryDirectory(prefix="batchfill-") as folder:
         written, picture = anyio.run(_download, task, OutputStore(Path(folder)))
-        name = f"{safe_name(task.prediction_id)}-{task.n}{picture.suffix}"
+        name = f"{stem_of(task.prediction_id, task.n)}{picture.suffix}"
         return FetchedOutput(leave_file(task.root, written, name), picture)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -285,6 +286,26 @@ async def test_no_token_no_key_and_no_signature_is_in_a_cluster(
         for name in ("BATCHFILL_TOKEN", "REPLICATE_API_TOKEN"):
             assert await cluster.do(_environment, name) is None
         assert await cluster.do(_environment, "AWS_ACCESS_KEY_ID") == KEY
+
+
+async def test_other_work_has_its_turn_while_outputs_are_fetched_without_a_pause(
+    machines: ClusterServer,
+) -> None:
+    await machines.have(1)
+    timings = Timings(cluster_look=0.05)
+    async with open_cluster(machines.address, Threads(), print, timings, wait=HANGS) as cluster:
+        await until(lambda: bool(cluster.window))
+
+        async def fetch() -> None:
+            while True:
+                await cluster.offer(time.sleep, 0.02, within=HANGS)
+
+        async with anyio.create_task_group() as fetching:
+            for _ in range(16):
+                fetching.start_soon(fetch)
+            with anyio.fail_after(HANGS):
+                assert await cluster.do(sum, (1, 2)) == 3
+            fetching.cancel_scope.cancel()
 
 
 async def test_rows_with_files_of_this_machine_are_worked_on_here(

@@ -14,6 +14,7 @@ from batchfill.batch import Batch
 from batchfill.finishing.row_finisher import RowFinisher
 from batchfill.ledger.base import LedgerBase
 from batchfill.ledger.ledger import Ledger
+from batchfill.run.download.downloader import Downloader
 from batchfill.run.remote_outputs import RemoteOutputs
 from batchfill.session.lost_machine import take_over
 from tests.behaviour.cluster.conftest import MADE, OUTPUTS, ROOT, placed
@@ -248,6 +249,7 @@ def tag_apart(place: str, content: bytes) -> str:
 
 STORAGES: dict[str, dict[str, object]] = {
     "knows no copies": {"fail": refuse(501, "NotImplemented")},
+    "knows no copies, and says that there is nothing": {"fail": refuse(404, "NoSuchKey")},
     "makes an empty object": {"copied": lambda content: b""},
     "exchanges copies": {"copied": lambda content: bytes(len(content))},
     "tags no two objects alike": {"tag": tag_apart},
@@ -256,6 +258,12 @@ STORAGES: dict[str, dict[str, object]] = {
         "copied": lambda content: bytes(len(content)),
     },
     "tags nothing": {"gives_tags": False, "lists_tags": False},
+    "exchanges copies, tags nothing and tells whole seconds": {
+        "gives_tags": False,
+        "lists_tags": False,
+        "fraction": "",
+        "copied": lambda content: bytes(len(content)),
+    },
 }
 
 
@@ -346,4 +354,32 @@ async def test_an_output_that_the_bucket_has_lost_before_it_is_finished_is_fetch
 
     assert (await night.run()).exit_code == 0
     assert (counts(night), len(provider.predictions())) == ({"done": 1}, 1)
+    assert is_there_alone(night, buckets)
+
+
+@pytest.mark.parametrize("new_id", ["r1", "new"], ids=["the same id", "another id"])
+@pytest.mark.parametrize("effect", ["_keep", "record_collected"], ids=["not noted", "noted as planned"])
+@pytest.mark.parametrize("cells", [{"finish": "raw"}, {}], ids=["raw", "finished"])
+async def test_what_a_worker_left_is_taken_where_the_service_has_it_no_more(
+    service: Serve,
+    clustered: Open,
+    stored: Store,
+    buckets: BucketServer,
+    machines: ClusterServer,
+    crash: Any,
+    new_id: str,
+    effect: str,
+    cells: dict[str, str],
+) -> None:
+    await machines.have(1)
+    provider, rows = await service(tiny=False), stored(1, **cells)
+    owner = Downloader if effect == "_keep" else Ledger
+    await dies(clustered(provider, rows), crash(owner, effect))
+    provider.expire(provider.predictions()[0].id)
+
+    night = clustered(provider, [rows[0] | {"id": new_id}])
+    await night.run(confirm=lambda plan: True)
+
+    assert (counts(night), len(provider.predictions())) == ({"done": 1}, 1)
+    assert waiting(buckets) == []
     assert is_there_alone(night, buckets)

@@ -141,7 +141,7 @@ def test_a_file_that_waits_for_its_place_is_where_it_belongs(tmp_path: Path, buc
         with files.hold(placed()) as path:
             assert path.read_bytes() == MADE
     buckets.put(waits(), b"half")
-    assert PlacedFiles(tmp_path, ROOT).state(placed()) is FileState.DAMAGED
+    assert PlacedFiles(tmp_path, ROOT).state(placed()) is FileState.MISSING
 
 
 @pytest.mark.parametrize("at", ["list", "get"])
@@ -167,3 +167,18 @@ def test_a_bucket_that_does_not_tell_is_told_in_words(
 
     with pytest.raises(UsageError, match="s3://photos/night/"), open_files(tmp_path, ROOT) as files:
         files.names()
+
+
+@pytest.mark.parametrize(
+    "put", [as_put(OTHER), RemoteCopy("", None), None], ids=["before", "begun", "unknown"]
+)
+def test_what_waits_counts_before_what_it_is_to_replace(
+    tmp_path: Path, buckets: BucketServer, put: RemoteCopy | None
+) -> None:
+    buckets.put("night/outputs/r1.png", OTHER)
+    buckets.put(waits(), MADE)
+    files = PlacedFiles(tmp_path, ROOT, lambda file: put)
+
+    assert files.state(placed()) is FileState.IN_PLACE
+    with files.hold(placed()) as path:
+        assert path.read_bytes() == MADE
