@@ -234,10 +234,12 @@ class OutputPolicy:
     """Bytes of one output."""
     own: Origin | None = None
     """The base's origin, the only one to be asked for an address that holds the token."""
+    token_known: bool = True
+    """Whether it would be seen in an address that the base's origin redirects to."""
 
     def elsewhere(self) -> OutputPolicy:
         """Return that of a machine in another network, where what is near may be another host."""
-        return OutputPolicy(largest=self.largest, own=self.own)
+        return OutputPolicy(largest=self.largest, own=self.own, token_known=self.token_known)
 
 
 class OutputClient:
@@ -280,7 +282,9 @@ class OutputClient:
             if response.status_code not in _MOVED:
                 return response
             await response.aclose()
-            place = self._check_url(_redirect_target(response))
+            asked, place = place, self._check_url(_redirect_target(response))
+            if not self.policy.token_known and origin_of(asked) == self.policy.own != origin_of(place):
+                raise OutputRefused(f"{shown_url(url)} redirects to another host, perhaps with the token")
         raise OutputRefused(f"{shown_url(url)} redirects more than {REDIRECTS} times")
 
     async def _open_url(self, place: httpx.URL) -> httpx.Response:

@@ -99,9 +99,9 @@ class ClusterFetcher:
         context, root = self._context, self._context.placed.root
         if root is None or (workers := self._workers_for(one, output)) is None:
             return None
-        task = FetchTask(
-            output.url, context.outputs.policy, here().network(), root, output.prediction_id, output.n
-        )
+        # The token stays here: a worker does not see it in an address.
+        policy = replace(context.outputs.policy, token_known=False)
+        task = FetchTask(output.url, policy, here().network(), root, output.prediction_id, output.n)
         found = await workers.offer(fetch_to_bucket, task, within=context.timings.cluster_fetch)
         if isinstance(found, Exception):
             return found

@@ -145,6 +145,29 @@ async def test_a_redirect_to_a_refused_address_is_refused(
         await fetched(outputs, URL)
 
 
+@pytest.mark.parametrize(
+    ("token_known", "target", "follows"),
+    [
+        (True, "https://cdn.test/x?token=r8_any", True),
+        (False, "https://cdn.test/x?token=r8_any", False),
+        (False, "https://outputs.test/y", True),
+    ],
+)
+async def test_who_does_not_know_the_token_follows_the_base_to_no_other_host(
+    router: respx.Router, mock_transport: httpx.MockTransport, token_known: bool, target: str, follows: bool
+) -> None:
+    own = ("https", "outputs.test", None)
+    outputs = OutputClient(mock_transport, OutputPolicy(own=own, token_known=token_known))
+    router.get(URL).respond(302, headers={"Location": target})
+    route = router.get(target).respond(content=b"webp")
+    if follows:
+        assert await fetched(outputs, URL) == b"webp"
+    else:
+        with pytest.raises(OutputRefused, match="redirects to another host"):
+            await fetched(outputs, URL)
+    assert route.called is follows
+
+
 async def test_five_redirects_are_followed_and_a_sixth_is_refused(
     router: respx.Router, outputs: OutputClient
 ) -> None:
