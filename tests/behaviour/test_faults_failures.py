@@ -240,7 +240,8 @@ async def test_ten_rows_that_fail_alike_stop_submitting(service: Serve, batch: O
     provider = await service(faults=Faults([fated("fail", error=NEVER[0])]))
     summary = await batch(provider, 25, concurrency=2).run()
     assert (summary.exit_code, provider.billed) == (3, summary.counts[RowState.FAILED])
-    assert 10 <= summary.counts[RowState.FAILED] <= 12
+    # A row makes room with its end: two may run, and two ends be on their way to the disk.
+    assert 10 <= summary.counts[RowState.FAILED] <= 14
     assert summary.counts[RowState.PENDING] == 25 - summary.counts[RowState.FAILED]
     assert summary.stopped_because == f"ten rows in a row failed alike: {NEVER[0]}"
 
