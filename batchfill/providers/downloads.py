@@ -303,18 +303,14 @@ class OutputClient:
         return place
 
     def _place_of(self, url: str) -> httpx.URL:
-        place = parse_url(url)
-        return (
-            place
-            if self.policy.own is None or self._may_be_plain(place)
-            else over_tls(place, self.policy.own)
-        )
+        place, own = parse_url(url), self.policy.own
+        return place if own is None or self._may_be_plain(place) else over_tls(place, own)
 
     def _may_be_plain(self, place: httpx.URL) -> bool:
-        near = self.policy.allow_http and (self.policy.any_host or is_loopback(place.host))
-        return place.scheme == "http" and (
-            near or (self.policy.private_http and is_in_private_network(place.host))
-        )
+        policy = self.policy
+        near = policy.allow_http and (policy.any_host or is_loopback(place.host))
+        private = policy.private_http and is_in_private_network(place.host)
+        return place.scheme == "http" and (near or private)
 
 
 def over_tls(place: httpx.URL, own: Origin) -> httpx.URL:

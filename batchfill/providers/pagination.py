@@ -105,7 +105,7 @@ def _read_item(item: Any, wanted: Container[str] | None) -> Prediction:
     id_, status = check_prediction_id(item.get("id")), running_status(item.get("status"))
     if id_ in wanted and status is None:
         return prediction_of(item)
-    # A follower is shown many time and again that run, or that it knows to have ended.
+    # A follower is shown those that run in every list, and those that it knows to have ended.
     return Prediction(id_, status or UNREAD, created_at=read_moment(item.get("created_at")))
 
 

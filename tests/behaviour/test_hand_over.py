@@ -20,14 +20,14 @@ from batchfill.session import session
 from batchfill.storage.output_store import OutputStore
 from batchfill.storage.remote_store import RemoteStore
 from batchfill.workers import pool
-from batchfill.workers.pool import Processes
 from tests.support.batches import counts, pictures
 from tests.support.buckets import KEY, SECRET, BucketServer, Failure, reach
 from tests.support.faults import NEVER_TAKEN
+from tests.support.kept_workers import KeptOne
 from tests.support.timings import SOON
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from batchfill.batch import Batch
     from batchfill.domain.reports import Result
@@ -45,23 +45,10 @@ HONOURED = Quirks(offers=frozenset(), dialect=Dialect(keys="honoured"))
 """A provider that knows keys, and has no list that could tell what was made."""
 
 
-class OfBuckets(Processes):
+class OfBuckets(KeptOne):
     """One worker for all tests here, which knows their bucket server."""
 
     idle: ClassVar[list[Any]] = []
-
-    def __init__(self, most: int | None = None, *, hidden: Iterable[str] = ()) -> None:
-        super().__init__(1, hidden=hidden)
-        self._idle = self.idle
-
-    def close(self) -> None:
-        """Leave it to the next test."""
-
-    @classmethod
-    def end_idle(cls) -> None:
-        """Have the next test start another one."""
-        while cls.idle:
-            cls.idle.pop().end()
 
 
 @pytest.fixture(scope="module")

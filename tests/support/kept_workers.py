@@ -26,6 +26,19 @@ class Kept(Processes):
     def close(self) -> None:
         """Leave them to the next run."""
 
+    @classmethod
+    def end_idle(cls) -> None:
+        """End them: the next ones have the environment of that time."""
+        while cls.idle:
+            cls.idle.pop().end()
+
+
+class KeptOne(Kept):
+    """One process that outlives a run. Each subclass has one of its own, which knows its surroundings."""
+
+    def __init__(self, most: int | None = None, *, hidden: Iterable[str] = ()) -> None:
+        super().__init__(1, hidden=hidden)
+
 
 @pytest.fixture(autouse=True)
 def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,5 +49,4 @@ def _kept(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _let_go() -> Iterator[None]:
     yield
-    while Kept.idle:
-        Kept.idle.pop().end()
+    Kept.end_idle()

@@ -210,10 +210,9 @@ class Downloader:
         try:
             async with self._at_once:
                 return await self._fetcher.fetch(one, output)
-        except UNFETCHED as error:
-            # A worker may have left it in the bucket just before the run died.
-            is_late = isinstance(error, NotFound) or self._hour_is_over(one.attempt)
-            if is_late and (left := await self._placer.find_left(output)) is not None:
+        except UNFETCHED:
+            # A worker may have left it in the bucket just before a run died, and the service has it no more.
+            if (left := await self._placer.find_left(output)) is not None:
                 return left
             raise
 

@@ -9,15 +9,15 @@ import pytest
 
 from batchfill.session import session
 from batchfill.storage.remote_store import store_at
-from batchfill.workers.pool import Processes
 from tests.support.bounds import HANGS
 from tests.support.buckets import BucketServer
 from tests.support.clusters import ClusterServer
+from tests.support.kept_workers import KeptOne
 from tests.support.providers import TOKEN
 from tests.support.timings import set_timings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from batchfill.batch import Batch
     from tests.support.desk import Desk
@@ -29,29 +29,16 @@ ROOT = "s3://photos/night/"
 MADE, OUTPUTS = "photos/night/made/", "photos/night/outputs/"
 
 
-class OwnProcesses(Processes):
+class OwnProcesses(KeptOne):
     """Those of the machine that pays: one for all tests here. They note what they do."""
 
     idle: ClassVar[list[Any]] = []
     done: ClassVar[list[str]] = []
 
-    def __init__(self, most: int | None = None, *, hidden: Iterable[str] = ()) -> None:
-        super().__init__(1, hidden=hidden)
-        self._idle = self.idle
-
     async def do(self, work: Any, task: Any) -> Any:
         """Note the name of *work*."""
         self.done.append(work.__name__)
         return await super().do(work, task)
-
-    def close(self) -> None:
-        """Leave it to the next test."""
-
-    @classmethod
-    def end_idle(cls) -> None:
-        """End them: the next ones have the environment of that time."""
-        while cls.idle:
-            cls.idle.pop().end()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from urllib.parse import urljoin
 import pytest
 
 from batchfill.batch import Batch
+from batchfill.emulator.faults.rules import Fault
 from batchfill.finishing.row_finisher import RowFinisher
 from batchfill.ledger.base import LedgerBase
 from batchfill.ledger.ledger import Ledger
@@ -359,6 +360,7 @@ async def test_an_output_that_the_bucket_has_lost_before_it_is_finished_is_fetch
 
 @pytest.mark.parametrize("new_id", ["r1", "new"], ids=["the same id", "another id"])
 @pytest.mark.parametrize("effect", ["_keep", "record_collected"], ids=["not noted", "noted as planned"])
+@pytest.mark.parametrize("status", [404, 403, 500])
 @pytest.mark.parametrize("cells", [{"finish": "raw"}, {}], ids=["raw", "finished"])
 async def test_what_a_worker_left_is_taken_where_the_service_has_it_no_more(
     service: Serve,
@@ -370,12 +372,14 @@ async def test_what_a_worker_left_is_taken_where_the_service_has_it_no_more(
     new_id: str,
     effect: str,
     cells: dict[str, str],
+    status: int,
 ) -> None:
     await machines.have(1)
     provider, rows = await service(tiny=False), stored(1, **cells)
     owner = Downloader if effect == "_keep" else Ledger
     await dies(clustered(provider, rows), crash(owner, effect))
     provider.expire(provider.predictions()[0].id)
+    provider.faults.add(Fault("output", "status", options={"status": status}))
 
     night = clustered(provider, [rows[0] | {"id": new_id}])
     await night.run(confirm=lambda plan: True)
