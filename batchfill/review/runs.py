@@ -91,7 +91,12 @@ def _read_line(process: subprocess.Popen[bytes]) -> bytes:
 
 def _wait_aside(process: subprocess.Popen[bytes]) -> None:
     """Have the process waited for, however long it goes on: what has ended takes a number until then."""
-    Thread(target=process.wait, daemon=True).start()
+    Thread(target=_wait_for, args=(process,), daemon=True).start()
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> None:
+    with process:  # closes its pipe, too, which no one may have read
+        pass
 
 
 def read_agreed(said: object) -> Agreed:

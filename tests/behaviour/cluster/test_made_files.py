@@ -298,6 +298,22 @@ async def test_what_is_left_over_is_removed_at_the_end_and_nothing_else(
     assert waiting(buckets) == [f"{MADE}mine.txt", f"{MADE}mine/p1-1.png"]
 
 
+async def test_what_a_worker_left_unheard_stays_until_its_row_is_fetched(
+    service: Serve, clustered: Open, stored: Store, buckets: BucketServer, machines: ClusterServer, crash: Any
+) -> None:
+    await machines.have(1)
+    provider = await service(tiny=False)
+    night = clustered(provider, stored(1))
+    await dies(night, crash(Downloader, "_keep"))
+    provider.expire(provider.predictions()[0].id)
+
+    await night.finish()
+
+    assert len(waiting(buckets)) == 1
+    assert (await night.run()).exit_code == 0
+    assert (counts(night), len(provider.predictions()), waiting(buckets)) == ({"done": 1}, 1, [])
+
+
 async def test_a_run_whose_batch_another_machine_may_have_moves_and_removes_nothing_that_waits(
     halfway: Callable[..., Awaitable[Halfway]],
     clustered: Open,

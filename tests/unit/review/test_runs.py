@@ -16,7 +16,9 @@ from batchfill.review.runs import PageRuns, read_agreed
 from tests.support.bounds import HANGS
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
+    from typing import IO
 
 
 def runs(script: str, **environ: str) -> PageRuns:
@@ -97,6 +99,24 @@ async def test_a_server_that_ends_stops_what_has_not_answered_yet(tmp_path: Path
                 tasks.cancel_scope.cancel()
                 with anyio.CancelScope(shield=True):
                     assert await anyio.to_thread.run_sync(up.read) == ""
+
+
+async def test_a_run_that_is_not_wanted_any_more_as_it_starts_leaves_no_pipe_open() -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    with anyio.CancelScope() as scope:
+
+        class Hasty(PageRuns):
+            def _open_process(self, agreed: str, told: IO[bytes]) -> subprocess.Popen[bytes]:
+                started.append(super()._open_process(agreed, told))
+                scope.cancel()
+                return started[-1]
+
+        await Hasty([sys.executable, "-c", "import signal; signal.pause()"], {}).plan()
+    (process,) = started
+    assert process.stdout is not None
+    with anyio.fail_after(HANGS):
+        while process.returncode is None or not process.stdout.closed:  # noqa: ASYNC110 - it is another thread's
+            await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("rows", "price"), [(0, 0), (12, 480_000), (1, None), (2**53 - 1, 2**53 - 1)])
